@@ -1,0 +1,3 @@
+//! costag tags every image of a Tencent COS bucket.
+
+pub mod scene;

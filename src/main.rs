@@ -1,0 +1,2 @@
+//! The `costag` binary.
+fn main() {}
