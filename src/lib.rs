@@ -1,3 +1,4 @@
 //! costag tags every image of a Tencent COS bucket.
 
 pub mod scene;
+pub mod store;

@@ -1,0 +1,154 @@
+//! What can go wrong with the job database, named for what the caller can do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
+
+/// An error of the job database.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A read command was given a database that does not exist; read commands never create one.
+    #[error("no database at {path}: name it with --db, or make it with `costag run`")]
+    Missing {
+        /// The file looked for.
+        path: PathBuf,
+    },
+    /// Another process writes to this database.
+    #[error("another costag run holds {path}: wait for it to end, or use another --db")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The lock file or the database cannot be made, opened or read.
+    #[error("cannot open {path}: check the folder, its permissions and the space left")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why the system refused.
+        #[source]
+        source: io::Error,
+    },
+    /// The file belongs to another program; it was not touched.
+    #[error(
+        "{path} is not a costag database (application id {found:#010x}): it was left untouched; name another with --db"
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The application id in its header.
+        found: u32,
+    },
+    /// The file was written by a later version; it was not touched.
+    #[error(
+        "{path} has schema version {found}, this costag knows up to {known}: it was left untouched; use the newer costag"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The version in the file.
+        found: i64,
+        /// The newest version this program knows.
+        known: i64,
+    },
+    /// A read command met a database that an earlier version wrote.
+    #[error(
+        "{path} has schema version {found}, this costag needs {known}: the next `costag run` or `costag resume` brings it up to date"
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// The version in the file.
+        found: i64,
+        /// The version this program needs.
+        known: i64,
+    },
+    /// The file is no database, or its pages are damaged.
+    #[error(
+        "{path} is damaged or no database: nothing more was written to it; keep the file, restore a backup (`costag backup` makes them), or recover what is left with sqlite3's `.recover`"
+    )]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The disk is full or fails; what was committed before is intact.
+    #[error(
+        "cannot write to {path}: everything committed so far is intact; make room or repair the disk, then `costag resume`"
+    )]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// Somebody else holds the database for longer than the busy timeout.
+    #[error(
+        "{path} is busy: another program, perhaps a SQL shell with an open transaction, holds it; close it, then `costag resume`"
+    )]
+    Busy {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The folder or file can be read only.
+    #[error(
+        "{path} cannot be written: check its permissions and its folder's, or use another --db"
+    )]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A row that this program cannot have written.
+    #[error("the database holds {what}: run `costag verify`")]
+    Unsound {
+        /// What was found where.
+        what: String,
+    },
+    /// A statement failed for a reason that should not occur.
+    #[error("a statement on {path} failed")]
+    Statement {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The schema could not be brought up to date.
+    #[error("cannot bring {path} up to date")]
+    Migration {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: rusqlite_migration::Error,
+    },
+}
+
+impl Error {
+    /// Sorts an error of SQLite on `path` by what the caller can do about it.
+    pub fn sqlite(path: impl Into<PathBuf>, source: rusqlite::Error) -> Self {
+        let path = path.into();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Corrupt { path, source }
+            }
+            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => Self::Disk { path, source },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Self::Busy { path, source }
+            }
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                Self::ReadOnly { path, source }
+            }
+            _ => Self::Statement { path, source },
+        }
+    }
+}

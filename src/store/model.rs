@@ -1,0 +1,181 @@
+//! Row types and the stored numbers' meanings.
+
+use serde::{Deserialize, Serialize};
+
+/// `content.state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i64)]
+pub enum ContentState {
+    /// Something is wanted of it that is not there yet.
+    Pending = 0,
+    /// Claimed by the run in `run_id`, and not settled.
+    InFlight = 1,
+    /// All that is wanted of it is there.
+    Done = 2,
+    /// Given up; `error_*` say why.
+    Failed = 3,
+}
+
+impl ContentState {
+    /// The state with this stored number.
+    pub fn from_id(id: i64) -> Option<Self> {
+        [Self::Pending, Self::InFlight, Self::Done, Self::Failed]
+            .into_iter()
+            .find(|state| *state as i64 == id)
+    }
+}
+
+/// `call.outcome`: what came of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i64)]
+pub enum CallOutcome {
+    /// Labels came, perhaps none.
+    Answered = 0,
+    /// The service answered with an error.
+    Failed = 1,
+    /// The service asked for a lower rate.
+    Throttled = 2,
+    /// It was sent, but no usable answer came; it may have been paid.
+    ThrownAway = 3,
+    /// It was in flight when the process ended; it may have been sent and paid.
+    Unknown = 4,
+}
+
+/// `run.state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunState {
+    /// Under way, or killed if nobody holds the lock.
+    Running,
+    /// Listed to the end, nothing pending.
+    Complete,
+    /// Ended by a signal.
+    Interrupted,
+    /// Ended by a budget, a window, the breaker or a fatal error.
+    Stopped,
+    /// Given up for a later run over the same source.
+    Superseded,
+}
+
+impl RunState {
+    /// The stored text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Complete => "complete",
+            Self::Interrupted => "interrupted",
+            Self::Stopped => "stopped",
+            Self::Superseded => "superseded",
+        }
+    }
+
+    /// The state with this stored text.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Running, Self::Complete, Self::Interrupted, Self::Stopped, Self::Superseded]
+            .into_iter()
+            .find(|state| state.name() == name)
+    }
+}
+
+/// Why a listed object is not called; `object.skip_reason` holds the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SkipReason {
+    /// A key that ends in `/`: a folder's placeholder.
+    Folder,
+    /// No bytes.
+    Empty,
+    /// Its suffix is not one of the image suffixes.
+    Suffix,
+    /// No `--include` glob matches.
+    NotIncluded,
+    /// An `--exclude` glob matches.
+    Excluded,
+    /// A storage class that must be restored before it can be read.
+    Archive,
+    /// Smaller than the smallest wanted size.
+    TooSmall,
+    /// Larger than the largest wanted size.
+    TooLarge,
+    /// A key that no request can name: it degenerates to the bucket itself.
+    Unaddressable,
+}
+
+impl SkipReason {
+    /// Every reason.
+    pub const ALL: [Self; 9] = [
+        Self::Folder,
+        Self::Empty,
+        Self::Suffix,
+        Self::NotIncluded,
+        Self::Excluded,
+        Self::Archive,
+        Self::TooSmall,
+        Self::TooLarge,
+        Self::Unaddressable,
+    ];
+
+    /// The stored text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Folder => "folder",
+            Self::Empty => "empty",
+            Self::Suffix => "suffix",
+            Self::NotIncluded => "not-included",
+            Self::Excluded => "excluded",
+            Self::Archive => "archive",
+            Self::TooSmall => "too-small",
+            Self::TooLarge => "too-large",
+            Self::Unaddressable => "unaddressable",
+        }
+    }
+
+    /// The reason with this stored text.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+}
+
+/// What a run counted; kept as JSON in `run.counts`, brought up to date in the transactions that change it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    /// Objects listed, or read from the list.
+    pub listed: u64,
+    /// Objects listed that are wanted.
+    pub wanted: u64,
+    /// Objects listed that are skipped, by [`SkipReason::name`].
+    pub skipped: std::collections::BTreeMap<String, u64>,
+    /// Keys that the service listed and no request can carry: not UTF-8, or with impossible fields.
+    pub rejected: u64,
+    /// Objects that were not there before.
+    pub added: u64,
+    /// Objects whose content or storage class is new.
+    pub changed: u64,
+    /// Objects that are no longer there.
+    pub gone: u64,
+    /// Wanted objects whose content needed no call: labelled before, or called for another key.
+    pub reused: u64,
+    /// Contents put into the queue by this run's listing.
+    pub queued: u64,
+    /// Calls that ended, whatever came back.
+    pub calls: u64,
+    /// Calls answered with labels, perhaps none.
+    pub answered: u64,
+    /// Calls answered with an error.
+    pub failed_calls: u64,
+    /// Calls answered with a request for a lower rate.
+    pub throttled: u64,
+    /// Calls without a usable answer, which may have been paid.
+    pub thrown_away: u64,
+    /// Calls that were in flight when a process was killed.
+    pub unknown: u64,
+    /// Calls made because an earlier one for the same image failed.
+    pub retries: u64,
+    /// Contents done by this run.
+    pub done: u64,
+    /// Contents given up by this run.
+    pub failed: u64,
+    /// Labels stored by this run.
+    pub labels: u64,
+}
