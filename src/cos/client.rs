@@ -1,0 +1,419 @@
+//! Builds, signs and sends requests, and reads what comes back: one method an operation, one request a call.
+//!
+//! No retries, no redirects, HTTP/1.1 only: what to do about a failure is the caller's.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, DATE, ETAG, HeaderMap, HeaderValue, LAST_MODIFIED};
+use reqwest::{Certificate, Method, Request, Response, Url, redirect, retry};
+
+use super::clock::Clock;
+use super::credentials::{self, Credentials, Provider};
+use super::detect_label::{self, Answer};
+use super::encode::encode_into;
+use super::endpoint::{Endpoint, addressable};
+use super::error::{self, Error, SignedWith};
+use super::list::{self, ListPage, ListRequest, ObjectEntry, Restore};
+use super::signer::{self, SignKey};
+use crate::scene::Scenes;
+
+const TOKEN_HEADER: &str = "x-cos-security-token";
+/// Set by the emulator on each of its answers.
+const EMULATOR_HEADER: &str = "x-costag-emulator";
+/// Below the idle limit of common servers and balancers: a connection that was closed is rarely reused.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How a client connects and how long it waits.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// For name, connection and TLS together.
+    pub connect_timeout: Duration,
+    /// For a whole request, its body included.
+    pub timeout: Duration,
+    /// How many idle connections are kept: as many as there are requests at a time.
+    pub pool_size: usize,
+    /// A PEM file of certificates that are trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The header `User-Agent`; not signed.
+    pub user_agent: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(30),
+            pool_size: 64,
+            ca_file: None,
+            user_agent: concat!("costag/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// Why a client cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The file of certificates cannot be read.
+    #[error("cannot read the CA file {}", path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The file holds no certificate in PEM form.
+    #[error("no certificate in the CA file {}", path.display())]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The HTTP client cannot be built.
+    #[error("cannot build the HTTP client")]
+    Http(#[source] reqwest::Error),
+}
+
+/// Which image is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// An object of the bucket.
+    Key(&'a str),
+    /// A public image anywhere; fetched by the service, not by us.
+    Url(&'a str),
+}
+
+/// A client of one bucket. Cheap to share by reference; its futures are `Send`.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    endpoint: Endpoint,
+    provider: Arc<Provider>,
+    clock: Clock,
+    key: Mutex<Option<CachedKey>>,
+}
+
+/// The key of the current minute, made from these credentials.
+#[derive(Debug)]
+struct CachedKey {
+    credentials: Arc<Credentials>,
+    start: i64,
+    key: Arc<SignKey>,
+}
+
+/// What came back with success.
+struct Reply {
+    status: u16,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Client {
+    /// A client of the bucket behind `endpoint`. Connects to nothing yet.
+    ///
+    /// A loopback endpoint is reached directly, any other through the system's proxy settings.
+    ///
+    /// # Errors
+    /// The CA file cannot be used, or the system's certificates cannot be loaded.
+    pub fn new(
+        endpoint: Endpoint,
+        provider: Arc<Provider>,
+        options: &Options,
+    ) -> Result<Self, BuildError> {
+        super::install_crypto_provider();
+        let mut builder = reqwest::Client::builder()
+            .http1_only()
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .retry(retry::never())
+            .tcp_nodelay(true)
+            .connect_timeout(options.connect_timeout)
+            .timeout(options.timeout)
+            .pool_max_idle_per_host(options.pool_size)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .user_agent(options.user_agent.as_str());
+        if endpoint.is_loopback() {
+            builder = builder.no_proxy();
+        }
+        if let Some(path) = &options.ca_file {
+            let pem = std::fs::read(path)
+                .map_err(|cause| BuildError::CaFile { path: path.clone(), cause })?;
+            let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
+            if certificates.is_empty() {
+                return Err(BuildError::NoCertificate { path: path.clone() });
+            }
+            builder = builder.tls_certs_merge(certificates);
+        }
+        let http = builder.build().map_err(BuildError::Http)?;
+        Ok(Self { http, endpoint, provider, clock: Clock::default(), key: Mutex::new(None) })
+    }
+
+    /// The clock that requests are signed by.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Where requests go.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Who signs.
+    pub fn provider(&self) -> &Provider {
+        &self.provider
+    }
+
+    /// Renews the credentials that `error`'s request was signed with, unless that was done since.
+    ///
+    /// # Errors
+    /// There are no other credentials.
+    pub async fn refresh_credentials(&self, error: &Error) -> Result<(), Error> {
+        let signed = error.service().and_then(|error| error.signed.as_ref());
+        let rejected = match signed {
+            Some(signed) => Arc::clone(&signed.credentials),
+            None => self.provider.current().await?,
+        };
+        self.provider.renew(&rejected).await?;
+        Ok(())
+    }
+
+    /// One page of the listing: GET Bucket (List Objects), names asked for percent-encoded.
+    ///
+    /// # Errors
+    /// See [`Error`]; the page is not proven yet, see [`ListPage::prove`].
+    pub async fn list(&self, request: &ListRequest) -> Result<ListPage, Error> {
+        let max_keys = request.max_keys.min(list::KEYS_MAX).to_string();
+        let mut params = vec![("encoding-type", "url"), ("max-keys", max_keys.as_str())];
+        for (name, value) in [
+            ("delimiter", request.delimiter.as_deref().unwrap_or_default()),
+            ("marker", request.marker.as_str()),
+            ("prefix", request.prefix.as_str()),
+        ] {
+            if !value.is_empty() {
+                params.push((name, value));
+            }
+        }
+        let reply = self.send(Method::GET, "", &params, list::BODY_MAX).await?;
+        self.observe(&reply);
+        let mut page = list::parse(&reply.body).map_err(|error| reply.blame(error))?;
+        page.request_id = error::request_id(&reply.headers);
+        page.emulated = reply.headers.contains_key(EMULATOR_HEADER);
+        Ok(page)
+    }
+
+    /// What the service knows about one object: HEAD Object.
+    ///
+    /// # Errors
+    /// See [`Error`]; a missing object is a service error with status 404 and, HEAD having no body, no code.
+    pub async fn head(&self, key: &str) -> Result<ObjectEntry, Error> {
+        check(key)?;
+        let reply = self.send(Method::HEAD, key, &[], 0).await?;
+        self.observe(&reply);
+        let header = |name: &str| reply.headers.get(name).and_then(|value| value.to_str().ok());
+        let text = |name: &str| header(name).unwrap_or_default().to_owned();
+        let size = header("content-length").and_then(|size| size.trim().parse::<i64>().ok());
+        let Some(size) = size.filter(|size| *size >= 0) else {
+            return Err(reply.unusable("no content-length"));
+        };
+        let class = text("x-cos-storage-class");
+        Ok(ObjectEntry {
+            key: key.to_owned(),
+            etag: list::unquote(&text(ETAG.as_str())).to_owned(),
+            size,
+            last_modified: header(LAST_MODIFIED.as_str())
+                .and_then(error::parse_date)
+                .map(|seconds| seconds * 1000),
+            // HEAD leaves the header out for the standard class.
+            storage_class: if class.is_empty() { "STANDARD".to_owned() } else { class },
+            storage_tier: header("x-cos-storage-tier").map(str::to_owned),
+            restored: header("x-cos-restore").map(|restore| {
+                let ongoing = restore.contains("ongoing-request=\"true\"");
+                if ongoing { Restore::Ongoing } else { Restore::Done }
+            }),
+        })
+    }
+
+    /// What is to be seen in one image: `detect-label`. Every call that is sent may be paid.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::was_sent`] tells whether it may have been paid.
+    pub async fn detect_label(&self, target: Target<'_>, scenes: Scenes) -> Result<Answer, Error> {
+        let names = scenes.to_string();
+        let all = [("ci-process", "detect-label"), ("scenes", names.as_str())];
+        let reply = match target {
+            Target::Key(key) => {
+                check(key)?;
+                self.send(Method::GET, key, &all, detect_label::BODY_MAX).await?
+            }
+            Target::Url(url) => {
+                let all = [all[0], all[1], ("detect-url", url)];
+                self.send(Method::GET, "", &all, detect_label::BODY_MAX).await?
+            }
+        };
+        let answer = detect_label::parse(&reply.body, scenes);
+        let mut answer = answer.map_err(|error| reply.blame(error))?;
+        answer.request_id = error::request_id(&reply.headers);
+        answer.emulated = reply.headers.contains_key(EMULATOR_HEADER);
+        Ok(answer)
+    }
+
+    /// Signs anew, sends once, and reads the whole answer; success comes back, everything else is an error.
+    async fn send(
+        &self,
+        method: Method,
+        key: &str,
+        params: &[(&str, &str)],
+        body_max: usize,
+    ) -> Result<Reply, Error> {
+        let credentials = self.provider.current().await?;
+        let offset = self.clock.offset();
+        let url = self.url(key, params)?;
+        let mut request = Request::new(method, url);
+        self.authorize(&mut request, key, params, &credentials)?;
+        let mut response = self.http.execute(request).await.map_err(|e| self.transport(e))?;
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        if status.is_success() {
+            let reply = Reply { status: status.as_u16(), headers, body: Vec::new() };
+            let body = match read(&mut response, body_max).await {
+                Ok((body, true)) => body,
+                Ok((_, false)) => return Err(reply.unusable("longer than any answer")),
+                Err(error) => return Err(self.transport(error)),
+            };
+            return Ok(Reply { body, ..reply });
+        }
+        // The status is known: a body that cannot be read takes nothing from it.
+        let body = read(&mut response, error::BODY_MAX).await;
+        let body = body.map(|(body, _)| body).unwrap_or_default();
+        let mut error = error::parse(status.as_u16(), &headers, &body);
+        if let Some(date) = error.date {
+            self.clock.observe(date);
+        }
+        error.signed = Some(SignedWith { offset, credentials });
+        Err(error.into())
+    }
+
+    /// The URL, built here so that no library changes a byte of a key.
+    fn url(&self, key: &str, params: &[(&str, &str)]) -> Result<Url, Error> {
+        let mut text = String::with_capacity(256);
+        text.push_str(self.endpoint.origin());
+        text.push('/');
+        encode_into(&mut text, key);
+        for (index, (name, value)) in params.iter().enumerate() {
+            text.push(if index == 0 { '?' } else { '&' });
+            encode_into(&mut text, name);
+            text.push('=');
+            encode_into(&mut text, value);
+        }
+        // Origin and escapes are valid by construction; an address that is not is one that cannot be named.
+        Url::parse(&text).map_err(|_| Error::UnaddressableKey { key: key.to_owned() })
+    }
+
+    fn authorize(
+        &self,
+        request: &mut Request,
+        key: &str,
+        params: &[(&str, &str)],
+        credentials: &Arc<Credentials>,
+    ) -> Result<(), Error> {
+        let path = ["/", key].concat();
+        let host = ("host", self.endpoint.host());
+        let token = credentials.expose_token();
+        let both = [host, (TOKEN_HEADER, token.unwrap_or_default())];
+        let signed = signer::sign(
+            &credentials.secret_id,
+            &self.sign_key(credentials),
+            &signer::Request {
+                method: request.method().as_str(),
+                path: &path,
+                params,
+                headers: if token.is_some() { &both } else { &both[..1] },
+            },
+        );
+        let headers = request.headers_mut();
+        headers.insert(AUTHORIZATION, secret_header(&signed.authorization)?);
+        if let Some(token) = token {
+            headers.insert(TOKEN_HEADER, secret_header(token)?);
+        }
+        Ok(())
+    }
+
+    /// The key of this minute: made once for all requests of the minute.
+    fn sign_key(&self, credentials: &Arc<Credentials>) -> Arc<SignKey> {
+        let start = signer::key_start(self.clock.now());
+        let mut cached = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cached) = cached.as_ref()
+            && cached.start == start
+            && Arc::ptr_eq(&cached.credentials, credentials)
+        {
+            return Arc::clone(&cached.key);
+        }
+        let key = Arc::new(SignKey::new(&credentials.secret_key, signer::key_time(start)));
+        let credentials = Arc::clone(credentials);
+        *cached = Some(CachedKey { credentials, start, key: Arc::clone(&key) });
+        key
+    }
+
+    fn transport(&self, error: reqwest::Error) -> Error {
+        Error::from_transport(self.endpoint.host(), error)
+    }
+
+    fn observe(&self, reply: &Reply) {
+        let date = reply.headers.get(DATE).and_then(|value| value.to_str().ok());
+        if let Some(date) = date.and_then(error::parse_date) {
+            self.clock.observe(date);
+        }
+    }
+}
+
+impl Reply {
+    fn unusable(&self, reason: &str) -> Error {
+        let request_id = error::request_id(&self.headers);
+        Error::Unusable { reason: reason.to_owned(), status: self.status, request_id }
+    }
+
+    /// Adds to what a parser has found what only the headers tell.
+    fn blame(&self, error: Error) -> Error {
+        match error {
+            Error::Unusable { reason, .. } => self.unusable(&reason),
+            Error::Service(mut error) => {
+                error.status = self.status;
+                error.request_id = error::request_id(&self.headers).or(error.request_id);
+                Error::Service(error)
+            }
+            error => error,
+        }
+    }
+}
+
+fn check(key: &str) -> Result<(), Error> {
+    if addressable(key) { Ok(()) } else { Err(Error::UnaddressableKey { key: key.to_owned() }) }
+}
+
+/// A header that no log of headers shows.
+fn secret_header(value: &str) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| {
+        // Credentials are checked when they are read; only ones made by hand can get here.
+        credentials::Error::Characters { name: "the secret id or token".to_owned() }
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The body up to `max` bytes, and whether that was all of it.
+async fn read(response: &mut Response, max: usize) -> Result<(Vec<u8>, bool), reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        let room = max - body.len();
+        if chunk.len() > room {
+            body.extend_from_slice(&chunk[..room]);
+            return Ok((body, false));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok((body, true))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! Names of variables, in the environment of the process or in an environment file.
+
+use std::path::Path;
+
+use super::{Credentials, Error};
+
+/// One family of variables: id, key, and the names that a token can have.
+pub(super) struct Family {
+    pub(super) id: &'static str,
+    pub(super) key: &'static str,
+    tokens: &'static [&'static str],
+}
+
+/// In the order in which they are looked at: our own, the cloud API's, the COS SDKs', the connectors'.
+pub(super) const FAMILIES: [Family; 4] = [
+    Family { id: "COSTAG_SECRET_ID", key: "COSTAG_SECRET_KEY", tokens: &["COSTAG_TOKEN"] },
+    Family {
+        id: "TENCENTCLOUD_SECRET_ID",
+        key: "TENCENTCLOUD_SECRET_KEY",
+        tokens: &["TENCENTCLOUD_TOKEN", "TENCENTCLOUD_SECURITY_TOKEN"],
+    },
+    Family {
+        id: "COS_SECRETID",
+        key: "COS_SECRETKEY",
+        tokens: &["COS_TOKEN", "COS_SESSION_TOKEN"],
+    },
+    Family {
+        id: "COS_SECRET_ID",
+        key: "COS_SECRET_KEY",
+        tokens: &["COS_TOKEN", "COS_SESSION_TOKEN"],
+    },
+];
+
+/// The first family that is set, with its credentials; an empty variable is unset.
+pub(super) fn find(
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<(&'static Family, Credentials)>, Error> {
+    let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
+    for family in &FAMILIES {
+        let (id, key) = match (get(family.id), get(family.key)) {
+            (None, None) => continue,
+            (Some(id), Some(key)) => (id, key),
+            (id, _) => {
+                let (set, missing) =
+                    if id.is_some() { (family.id, family.key) } else { (family.key, family.id) };
+                return Err(Error::Half { set: set.to_owned(), missing: missing.to_owned() });
+            }
+        };
+        let token = family.tokens.iter().find_map(|name| Some((*name, get(name)?)));
+        let token_name = token.as_ref().map_or("the token", |(name, _)| name);
+        let names = [family.id, family.key, token_name];
+        let token = token.as_ref().map(|(_, value)| value.as_str());
+        return Ok(Some((family, Credentials::checked(names, &id, &key, token, None)?)));
+    }
+    Ok(None)
+}
+
+/// Reads an environment file: lines of `NAME=value`, with `export ` before and quotes around allowed.
+pub(super) fn read(path: &Path) -> Result<Credentials, Error> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|cause| Error::File { path: path.to_owned(), cause })?;
+    let form = |reason| Error::Form { place: path.display().to_string(), reason };
+    let mut pairs = Vec::new();
+    for line in text.lines() {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        let (name, value) =
+            line.split_once('=').ok_or_else(|| form("a line that is not NAME=value"))?;
+        pairs.push((name.trim(), unquote(value)));
+    }
+    // As in a shell, the last of several lines for one name counts.
+    let lookup = |name: &str| {
+        let found = pairs.iter().rev().find(|(known, _)| *known == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    find(&lookup)?
+        .map(|(_, credentials)| credentials)
+        .ok_or_else(|| form("no secret id and key under any known name"))
+}
+
+fn unquote(value: &str) -> &str {
+    let inner = |quote: char| value.trim().strip_prefix(quote)?.strip_suffix(quote);
+    inner('"').or_else(|| inner('\'')).unwrap_or(value)
+}

@@ -1,0 +1,315 @@
+//! Finds credentials once, hands them out, and renews them from where they came.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use super::{Credentials, Error, coscli, coscmd, environment, process, role};
+use crate::cos::clock;
+
+/// Renewal begins so many seconds before the end (or at half the life, if that is shorter).
+const RENEW_BEFORE: i64 = 600;
+/// Seconds between attempts to renew while the old ones still hold.
+const TRY_AGAIN: i64 = 10;
+/// How long `credential_process` may take.
+const PROCESS_LIMIT: Duration = Duration::from_secs(30);
+/// How long the metadata service may take when it was asked for.
+const ROLE_LIMIT: Duration = Duration::from_secs(5);
+/// How long it may take as the last resort: most machines have none.
+const LAST_RESORT_LIMIT: Duration = Duration::from_secs(1);
+
+/// Where to look for credentials. What is configured comes before what is merely found.
+///
+/// The order: `credentials_file`, `credential_process`, `cvm_role`, each if given; the variables
+/// `COSTAG_…`, `TENCENTCLOUD_…`, `COS_SECRETID…`, `COS_SECRET_ID…`; `~/.cos.yaml`; `~/.cos.conf`; the role
+/// of the machine. The first place that has something is the only one that is used.
+pub struct Sources<'a> {
+    /// Looks a variable up; an empty one is unset.
+    pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    /// The home directory, if there is one.
+    pub home: Option<PathBuf>,
+    /// The setting `credentials_file`: lines of `NAME=value`, read again on renewal.
+    pub credentials_file: Option<PathBuf>,
+    /// The setting `credential_process`: a command for `sh -c` that prints JSON, run again on renewal.
+    pub credential_process: Option<String>,
+    /// The setting `cvm_role`: a role's name, or empty for the machine's only role.
+    pub cvm_role: Option<String>,
+    /// Where the metadata service is, if not at its usual address.
+    pub metadata_base: Option<String>,
+}
+
+/// The one place that credentials come from.
+#[derive(Debug, Clone)]
+enum Source {
+    Environment(&'static str),
+    File(PathBuf),
+    Process(String),
+    Coscli(PathBuf),
+    Coscmd(PathBuf),
+    Role { base: String, role: Option<String> },
+}
+
+impl Source {
+    /// Tells the place; a command is not shown, it may hold secrets.
+    fn describe(&self) -> String {
+        match self {
+            Self::Environment(id) => format!("the environment variable {id}"),
+            Self::File(path) => format!("the environment file {}", path.display()),
+            Self::Process(_) => "credential_process".to_owned(),
+            Self::Coscli(path) => format!("{} (coscli)", path.display()),
+            Self::Coscmd(path) => format!("{} (coscmd)", path.display()),
+            Self::Role { role: Some(role), .. } => format!("the machine's role {role}"),
+            Self::Role { role: None, .. } => "the machine's role".to_owned(),
+        }
+    }
+
+    /// Reads the place again; `None` if it cannot change while the program runs.
+    async fn fetch(&self) -> Option<Result<Credentials, Error>> {
+        Some(match self {
+            Self::Environment(_) => return None,
+            Self::File(path) => environment::read(path),
+            Self::Process(command) => process::run(command, PROCESS_LIMIT).await,
+            Self::Coscli(path) => match read_coscli(path) {
+                Ok(Some(coscli::Found::Credentials(credentials))) => Ok(credentials),
+                Ok(_) => Err(nothing(path)),
+                Err(error) => Err(error),
+            },
+            Self::Coscmd(path) => {
+                read_coscmd(path).and_then(|found| found.ok_or_else(|| nothing(path)))
+            }
+            Self::Role { base, role } => role::fetch(base, role.as_deref(), ROLE_LIMIT).await,
+        })
+    }
+}
+
+fn nothing(path: &Path) -> Error {
+    Error::Form { place: path.display().to_string(), reason: "no secret id and key" }
+}
+
+/// The text of a file that may be absent.
+fn read_optional(path: &Path) -> Result<Option<String>, Error> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(Error::File { path: path.to_owned(), cause }),
+    }
+}
+
+fn read_coscli(path: &Path) -> Result<Option<coscli::Found>, Error> {
+    let text = read_optional(path)?;
+    text.map(|text| coscli::parse(&path.display().to_string(), &text)).transpose()
+}
+
+fn read_coscmd(path: &Path) -> Result<Option<Credentials>, Error> {
+    let Some(text) = read_optional(path)? else { return Ok(None) };
+    coscmd::parse(&path.display().to_string(), &text)
+}
+
+/// The credentials in use, and when they are to be renewed.
+#[derive(Debug)]
+struct State {
+    credentials: Arc<Credentials>,
+    /// Unix seconds; `i64::MAX` if the end is not known.
+    renew_at: i64,
+}
+
+impl State {
+    fn new(credentials: Credentials, now: i64) -> Self {
+        let renew_at = credentials.expires_at.map_or(i64::MAX, |end| {
+            let life = end.saturating_sub(now).max(0);
+            end.saturating_sub(RENEW_BEFORE.min(life / 2))
+        });
+        Self { credentials: Arc::new(credentials), renew_at }
+    }
+}
+
+/// Hands out credentials, renewed in time. Shared by all requests.
+#[derive(Debug)]
+pub struct Provider {
+    source: Source,
+    warnings: Vec<String>,
+    state: RwLock<State>,
+    /// Held by the one request that renews.
+    renewing: Mutex<()>,
+    now: fn() -> i64,
+}
+
+impl Provider {
+    /// Looks at `sources` in their order and takes the first that has something.
+    ///
+    /// # Errors
+    /// Half a pair, a broken value or file where something was found; or nothing anywhere, naming all places.
+    pub async fn discover(sources: &Sources<'_>) -> Result<Self, Error> {
+        let now = clock::local;
+        let base = sources.metadata_base.as_deref().unwrap_or(role::BASE).to_owned();
+        let taken = |source, credentials| Ok(Self::with_source(source, credentials, now));
+        if let Some(path) = &sources.credentials_file {
+            return taken(Source::File(path.clone()), environment::read(path)?);
+        }
+        if let Some(command) = &sources.credential_process {
+            let credentials = process::run(command, PROCESS_LIMIT).await?;
+            return taken(Source::Process(command.clone()), credentials);
+        }
+        if let Some(role) = &sources.cvm_role {
+            let role = Some(role.clone()).filter(|role| !role.is_empty());
+            return Self::from_role(base, role, ROLE_LIMIT).await;
+        }
+        if let Some((family, credentials)) = environment::find(sources.environment)? {
+            return taken(Source::Environment(family.id), credentials);
+        }
+        let mut looked: Vec<_> = environment::FAMILIES
+            .iter()
+            .map(|family| format!("{} and {}", family.id, family.key))
+            .collect();
+        if let Some(home) = &sources.home {
+            let (yaml, conf) = (home.join(".cos.yaml"), home.join(".cos.conf"));
+            match read_coscli(&yaml)? {
+                Some(coscli::Found::Credentials(found)) => {
+                    return taken(Source::Coscli(yaml), found);
+                }
+                Some(coscli::Found::Role(role)) => {
+                    return Self::from_role(base, role, ROLE_LIMIT).await;
+                }
+                Some(coscli::Found::Nothing) | None => {}
+            }
+            if let Some(found) = read_coscmd(&conf)? {
+                return taken(Source::Coscmd(conf), found);
+            }
+            looked.push(yaml.display().to_string());
+            looked.push(conf.display().to_string());
+        }
+        match Self::from_role(base, None, LAST_RESORT_LIMIT).await {
+            Ok(provider) => Ok(provider),
+            Err(error) => {
+                tracing::debug!(%error, "no role of a machine");
+                looked.push("the machine's role".to_owned());
+                Err(Error::NotFound { looked })
+            }
+        }
+    }
+
+    /// A provider of these very credentials, never renewed.
+    pub fn fixed(credentials: Credentials) -> Self {
+        Self::with_source(Source::Environment("(given)"), credentials, clock::local)
+    }
+
+    async fn from_role(base: String, role: Option<String>, limit: Duration) -> Result<Self, Error> {
+        let credentials = role::fetch(&base, role.as_deref(), limit).await?;
+        Ok(Self::with_source(Source::Role { base, role }, credentials, clock::local))
+    }
+
+    fn with_source(source: Source, credentials: Credentials, now: fn() -> i64) -> Self {
+        let warnings = match &source {
+            Source::File(path) | Source::Coscli(path) | Source::Coscmd(path) => warn(path),
+            _ => Vec::new(),
+        };
+        let state = RwLock::new(State::new(credentials, now()));
+        Self { source, warnings, state, renewing: Mutex::new(()), now }
+    }
+
+    /// The same provider by another clock.
+    #[cfg(test)]
+    pub(super) fn with_clock(mut self, now: fn() -> i64) -> Self {
+        self.now = now;
+        self
+    }
+
+    /// Where the credentials come from, to show; no secrets.
+    pub fn source(&self) -> String {
+        self.source.describe()
+    }
+
+    /// What is unwise about the place, to show: a file that others can read.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The credentials to sign with; renewed first if their end is near.
+    ///
+    /// If renewal fails, the old ones are handed out until they have truly ended.
+    ///
+    /// # Errors
+    /// They have ended and the place gives no new ones.
+    pub async fn current(&self) -> Result<Arc<Credentials>, Error> {
+        let (credentials, due) = self.peek();
+        if !due {
+            return Ok(credentials);
+        }
+        let valid =
+            |credentials: &Credentials| credentials.expires_at.is_none_or(|end| (self.now)() < end);
+        let _renewing = match self.renewing.try_lock() {
+            Ok(guard) => guard,
+            // Another request renews: there is no need to wait while the old ones hold.
+            Err(_) if valid(&credentials) => return Ok(credentials),
+            Err(_) => self.renewing.lock().await,
+        };
+        let (credentials, due) = self.peek();
+        if !due {
+            return Ok(credentials);
+        }
+        let cause = match self.source.fetch().await {
+            Some(Ok(fresh)) if valid(&fresh) => return Ok(self.replace(fresh)),
+            Some(Ok(_)) | None => None,
+            Some(Err(error)) => Some(Box::new(error)),
+        };
+        if valid(&credentials) {
+            tracing::warn!(source = self.source(), "credentials could not be renewed yet");
+            self.state.write().unwrap_or_else(PoisonError::into_inner).renew_at =
+                (self.now)().saturating_add(TRY_AGAIN);
+            return Ok(credentials);
+        }
+        Err(Error::Expired { place: self.source(), cause })
+    }
+
+    /// Other credentials than `rejected`, which the service has refused.
+    ///
+    /// If another request has renewed them meanwhile, those are given.
+    ///
+    /// # Errors
+    /// The place cannot be read, or gives the very same again.
+    pub async fn renew(&self, rejected: &Credentials) -> Result<Arc<Credentials>, Error> {
+        let _renewing = self.renewing.lock().await;
+        let (credentials, _) = self.peek();
+        if !credentials.same(rejected) {
+            return Ok(credentials);
+        }
+        match self.source.fetch().await {
+            Some(Ok(fresh)) if !fresh.same(rejected) => Ok(self.replace(fresh)),
+            Some(Ok(_)) | None => Err(Error::Rejected { place: self.source() }),
+            Some(Err(error)) => Err(error),
+        }
+    }
+
+    /// What is in use, and whether it is to be renewed.
+    fn peek(&self) -> (Arc<Credentials>, bool) {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        // The clock is only read for credentials that end.
+        let due = state.renew_at != i64::MAX && (self.now)() >= state.renew_at;
+        (Arc::clone(&state.credentials), due)
+    }
+
+    fn replace(&self, fresh: Credentials) -> Arc<Credentials> {
+        let state = State::new(fresh, (self.now)());
+        let credentials = Arc::clone(&state.credentials);
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        credentials
+    }
+}
+
+#[cfg(unix)]
+fn warn(path: &Path) -> Vec<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let Ok(metadata) = std::fs::metadata(path) else { return Vec::new() };
+    if metadata.permissions().mode() & 0o077 == 0 {
+        return Vec::new();
+    }
+    let path = path.display();
+    vec![format!("{path} holds secrets and can be read by others: chmod 600 {path}")]
+}
+
+#[cfg(not(unix))]
+fn warn(_: &Path) -> Vec<String> {
+    Vec::new()
+}

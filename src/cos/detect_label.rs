@@ -1,0 +1,329 @@
+//! `detect-label`: reads `RecognitionResult` ("Image Labels"), in its current and its legacy form.
+//!
+//! An answer without labels is an answer: an absent, a closed and an empty scene all mean "no labels".
+
+use super::error::{self, Error};
+use super::xml::{Document, Step};
+use crate::scene::{Scene, Scenes};
+
+/// A longer body is no answer about one image; it is cut there and cannot be used.
+pub const BODY_MAX: usize = 1024 * 1024;
+
+/// One label of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// The model that saw it.
+    pub scene: Scene,
+    /// The place in the answer within its scene, from 1.
+    pub rank: u32,
+    /// What was seen, never empty; in the language of the service's site.
+    pub name: String,
+    /// The broad category, possibly empty.
+    pub first_category: String,
+    /// The narrow category, possibly empty or a filler.
+    pub second_category: String,
+    /// 0 to 100, higher is surer.
+    pub confidence: i64,
+}
+
+/// What the service says about one image.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answer {
+    /// The labels of the asked scenes, in the order of the answer; ranks ascend within a scene.
+    pub labels: Vec<Label>,
+    /// Whether the answer had the flat form without scenes; its labels were given to one asked scene.
+    pub legacy: bool,
+    /// The request's id.
+    pub request_id: Option<String>,
+    /// Whether the emulator answered, and not the service.
+    pub emulated: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Root,
+    Scene(Scene),
+    Labels,
+    Confidence,
+    FirstCategory,
+    SecondCategory,
+    LabelName,
+    Other,
+}
+
+fn classify(name: &str) -> Name {
+    match name {
+        "RecognitionResult" => Name::Root,
+        "AlbumLabels" => Name::Scene(Scene::Album),
+        "CameraLabels" => Name::Scene(Scene::Camera),
+        "NewsLabels" => Name::Scene(Scene::News),
+        "WebLabels" => Name::Scene(Scene::Web),
+        "Labels" => Name::Labels,
+        "Confidence" => Name::Confidence,
+        "FirstCategory" => Name::FirstCategory,
+        "SecondCategory" => Name::SecondCategory,
+        "Name" => Name::LabelName,
+        _ => Name::Other,
+    }
+}
+
+/// Which element's children are being read.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Document,
+    Answer,
+    Scene(Scene),
+    /// A label of a scene, or of none in the legacy form.
+    Label(Option<Scene>),
+}
+
+/// Reads the body of a successful `detect-label` for the scenes `asked`.
+///
+/// Labels of scenes that were not asked are dropped. The legacy form goes to `camera` if that was asked,
+/// else to the first asked scene; it only counts when no scene has an element of its own.
+///
+/// # Errors
+/// [`Error::Unusable`] (with status 200, no request id) for a body that is no whole answer;
+/// [`Error::Service`] for a body whose root is `Error`.
+pub fn parse(body: &[u8], asked: Scenes) -> Result<Answer, Error> {
+    if body.len() > BODY_MAX {
+        return Err(unusable("longer than 1 MiB"));
+    }
+    let text = std::str::from_utf8(body).map_err(|_| unusable("not UTF-8"))?;
+    let flat = if asked.contains(Scene::Camera) { None } else { asked.iter().next() };
+    let mut answer = Answer::default();
+    let (mut flat_labels, mut scenes_seen) = (Vec::new(), false);
+    let mut ranks = [0_u32; Scene::ALL.len()];
+    let mut label = blank();
+    let mut document = Document::new(text, classify);
+    let (mut place, mut field, mut skipping) = (Place::Document, None, 0);
+    loop {
+        match document.next().map_err(|error| unusable(&error.to_string()))? {
+            Step::Open(_) if skipping > 0 => {}
+            Step::Open(_) if field.is_some() => return Err(unusable("an element inside a value")),
+            Step::Open(name) => match (place, name) {
+                (Place::Document, Name::Root) => place = Place::Answer,
+                (Place::Document, _) => return Err(wrong_root(&document, text)),
+                (Place::Answer, Name::Scene(scene)) => {
+                    scenes_seen = true;
+                    place = Place::Scene(scene);
+                }
+                (Place::Answer, Name::Labels) => place = Place::Label(None),
+                (Place::Scene(scene), Name::Labels) => place = Place::Label(Some(scene)),
+                (Place::Label(_), Name::Root | Name::Scene(_) | Name::Labels | Name::Other)
+                | (Place::Answer | Place::Scene(_), _) => skipping = document.depth(),
+                (Place::Label(_), name) => field = Some(name),
+            },
+            Step::Close if skipping > 0 => {
+                if document.depth() < skipping {
+                    skipping = 0;
+                }
+            }
+            Step::Close => match (field.take(), place) {
+                (Some(name), _) => set(&mut label, name, document.text()),
+                (None, Place::Label(scene)) => {
+                    let label = std::mem::replace(&mut label, blank());
+                    match scene {
+                        _ if label.name.trim().is_empty() => {}
+                        None => flat_labels.push(label),
+                        Some(scene) if !asked.contains(scene) => {}
+                        Some(scene) => push(&mut answer.labels, &mut ranks, scene, label),
+                    }
+                    place = scene.map_or(Place::Answer, Place::Scene);
+                }
+                (None, Place::Scene(_)) => place = Place::Answer,
+                (None, _) => {}
+            },
+            Step::End => break,
+        }
+    }
+    if !scenes_seen && !flat_labels.is_empty() {
+        answer.legacy = true;
+        for label in flat_labels {
+            push(&mut answer.labels, &mut ranks, flat.unwrap_or(Scene::Camera), label);
+        }
+    }
+    Ok(answer)
+}
+
+fn unusable(reason: &str) -> Error {
+    Error::Unusable { reason: reason.to_owned(), status: 200, request_id: None }
+}
+
+fn wrong_root(document: &Document<'_, Name>, text: &str) -> Error {
+    if document.root() == "Error"
+        && let Some(mut error) = error::parse_xml(text)
+    {
+        error.status = 200;
+        return error.into();
+    }
+    unusable(&format!("the root is {}, not RecognitionResult", document.root()))
+}
+
+fn blank() -> Label {
+    Label {
+        scene: Scene::Camera,
+        rank: 0,
+        name: String::new(),
+        first_category: String::new(),
+        second_category: String::new(),
+        confidence: 0,
+    }
+}
+
+fn push(labels: &mut Vec<Label>, ranks: &mut [u32; 4], scene: Scene, mut label: Label) {
+    let rank = &mut ranks[usize::from(scene.id())];
+    *rank += 1;
+    label.scene = scene;
+    label.rank = *rank;
+    labels.push(label);
+}
+
+fn set(label: &mut Label, name: Name, text: &str) {
+    match name {
+        Name::Confidence => label.confidence = confidence(text),
+        Name::FirstCategory => text.clone_into(&mut label.first_category),
+        Name::SecondCategory => text.clone_into(&mut label.second_category),
+        _ => text.clone_into(&mut label.name),
+    }
+}
+
+/// A whole number, a decimal number (rounded) or a blank (0); never outside 0 to 100.
+fn confidence(text: &str) -> i64 {
+    let text = text.trim();
+    let whole = text.parse::<i64>().ok();
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a cast saturates, NaN is 0, then it is clamped"
+    )]
+    let number = || text.parse::<f64>().map_or(0, |number| number.round() as i64);
+    whole.unwrap_or_else(number).clamp(0, 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    macro_rules! sample {
+        ($name:literal) => {
+            include_str!(concat!("../../tests/data/samples/", $name, ".xml"))
+        };
+    }
+
+    fn answer(body: &str, asked: &str) -> Answer {
+        parse(body.as_bytes(), asked.parse().unwrap()).unwrap()
+    }
+
+    fn shown(answer: &Answer) -> Vec<String> {
+        let line = |l: &Label| {
+            let (first, second) = (&l.first_category, &l.second_category);
+            format!("{} {} {} {first}/{second} {}", l.scene, l.rank, l.name, l.confidence)
+        };
+        answer.labels.iter().map(line).collect()
+    }
+
+    #[test]
+    fn every_scene_has_its_labels_in_the_order_of_the_answer() {
+        let all = answer(sample!("label-multi-scene"), "web,camera,album,news");
+        assert_eq!(
+            shown(&all),
+            [
+                "album 1 猫 动植物/猫科 81",
+                "camera 1 猫 动植物/猫科 92",
+                "camera 2 沙发 物品/家具家电 40",
+                "camera 3 毛毯 物品/家居用品 3",
+                "news 1 动物 动植物/其他 66",
+                "web 1 宠物 动植物/其他 97",
+                "web 2 猫 动植物/猫科 88",
+                "web 3 可爱 其他/其他 15",
+            ]
+        );
+        assert!(!all.legacy);
+        assert_eq!(shown(&answer(sample!("label-multi-scene"), "news")).len(), 1);
+    }
+
+    #[test]
+    fn one_label_is_a_list_and_entities_are_text() {
+        let one = answer(sample!("label-single-label"), "web");
+        assert_eq!(shown(&one), ["web 1 Tower Scene/Architecture 55"]);
+        let two = answer(sample!("label-single-scene"), "camera");
+        assert_eq!(two.labels[1].name, "Sea & sky");
+    }
+
+    #[test]
+    fn nothing_seen_is_an_answer() {
+        for body in [
+            sample!("label-empty"),
+            sample!("label-empty-root"),
+            "<RecognitionResult><CameraLabels><Labels/></CameraLabels></RecognitionResult>",
+            "<RecognitionResult><RequestId>x</RequestId><X><Labels><Name>y</Name></Labels></X>\
+             </RecognitionResult>",
+        ] {
+            assert_eq!(answer(body, "camera"), Answer::default(), "{body}");
+        }
+        assert_eq!(shown(&answer(sample!("label-mixed-empty"), "album,web")).len(), 1);
+    }
+
+    #[test]
+    fn the_flat_form_goes_to_camera_or_the_first_asked_scene() {
+        let flat = answer(sample!("label-legacy"), "web,camera");
+        assert!(flat.legacy);
+        assert_eq!(shown(&flat)[..2], ["camera 1 玩具 / 88", "camera 2 毛绒玩具 / 87"]);
+        let flat = answer(sample!("label-legacy"), "web,news");
+        assert!(flat.labels.iter().all(|label| label.scene == Scene::News));
+        let both = "<RecognitionResult><Labels><Name>flat</Name></Labels><WebLabels><Labels>\
+                    <Name>web</Name></Labels></WebLabels></RecognitionResult>";
+        let both = answer(both, "web");
+        assert_eq!((shown(&both), both.legacy), (vec!["web 1 web / 0".to_owned()], false));
+    }
+
+    #[test]
+    fn confidence_is_read_leniently() {
+        for (text, number) in [
+            ("97", 97),
+            (" 5 ", 5),
+            ("", 0),
+            ("96.5", 97),
+            ("1e1", 10),
+            ("-3", 0),
+            ("101", 100),
+            ("99999999999999999999", 100),
+            ("NaN", 0),
+            ("high", 0),
+        ] {
+            assert_eq!(confidence(text), number, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_no_whole_answer_is_unusable() {
+        let asked = Scene::Web.into();
+        let whole = sample!("label-multi-scene").trim_end();
+        for cut in [0, 1, whole.len() / 3, whole.len() - 1, whole.len() - 20] {
+            let error = parse(&whole.as_bytes()[..cut], asked).unwrap_err();
+            assert!(matches!(error, Error::Unusable { .. }), "{error:?}");
+        }
+        for body in ["<a/>", "<RecognitionResult>\u{0}&x;</RecognitionResult>", "{}", " "] {
+            let error = parse(body.as_bytes(), asked).unwrap_err();
+            assert!(matches!(error, Error::Unusable { .. }), "{body}: {error:?}");
+        }
+        assert!(parse(&vec![b' '; BODY_MAX + 1], asked).is_err());
+        let error = parse(sample!("error-503-slow-down").as_bytes(), asked).unwrap_err();
+        assert_eq!((error.code(), error.status()), (Some("SlowDown"), Some(200)));
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics(body: Vec<u8>, cut: prop::sample::Index, flip: u8) {
+            let asked = Scene::Web.into();
+            let _ = parse(&body, asked);
+            let mut near = sample!("label-multi-scene").as_bytes().to_vec();
+            let at = cut.index(near.len());
+            near[at] = flip;
+            let _ = parse(&near, asked);
+            let _ = parse(&near[..at], asked);
+        }
+    }
+}

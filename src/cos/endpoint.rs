@@ -1,0 +1,294 @@
+//! Which host a bucket answers on, and which keys can be named in a URL at all.
+//!
+//! Takes a bucket and a region, or a whole endpoint; gives the origin to send to and the `Host` to sign.
+
+use std::fmt;
+use std::str::FromStr;
+
+use reqwest::Url;
+
+/// The longest request domain that COS allows, in characters ("Bucket Overview", naming).
+const DOMAIN_MAX: usize = 60;
+
+/// Why a bucket, a region or an endpoint cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The bucket's name is not `name-appid`.
+    #[error(
+        "{name:?} is not a bucket: {reason} (a bucket is <name>-<APPID>, as photos-1250000000)"
+    )]
+    Bucket {
+        /// What was given.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The region is not a region's short name.
+    #[error("{region:?} is not a region: {reason} (a region is written as ap-guangzhou)")]
+    Region {
+        /// What was given.
+        region: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Bucket and region together are longer than a request domain may be.
+    #[error("the domain {domain} has {} characters, and COS allows {DOMAIN_MAX}", domain.len())]
+    DomainTooLong {
+        /// The whole domain.
+        domain: String,
+    },
+    /// The endpoint is not `scheme://host[:port]`.
+    #[error("{endpoint:?} is not an endpoint: {reason} (write http://host:port or https://host)")]
+    Endpoint {
+        /// What was given, without what stood before an `@`.
+        endpoint: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+}
+
+/// A bucket's full name, `<name>-<APPID>`, checked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Bucket(String);
+
+impl Bucket {
+    /// Checks `name`: lower-case letters, digits and `-`, digits only after the last `-`.
+    ///
+    /// # Errors
+    /// [`Error::Bucket`], naming the rule that is broken ("Bucket Overview", naming).
+    pub fn parse(name: &str) -> Result<Self, Error> {
+        let refuse = |reason| Err(Error::Bucket { name: name.to_owned(), reason });
+        if name.is_empty() {
+            return refuse("it is empty");
+        }
+        if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+            return refuse("only lower-case letters, digits and '-' are allowed");
+        }
+        if name.starts_with('-') || name.ends_with('-') {
+            return refuse("it may not begin or end with '-'");
+        }
+        match name.rsplit_once('-') {
+            Some((_, appid)) if appid.bytes().all(|b| b.is_ascii_digit()) => {
+                Ok(Self(name.to_owned()))
+            }
+            _ => refuse("the APPID, digits after the last '-', is missing"),
+        }
+    }
+
+    /// The name with APPID.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The account's number, as text.
+    pub fn appid(&self) -> &str {
+        self.0.rsplit_once('-').map_or("", |(_, appid)| appid)
+    }
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Bucket {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::parse(name)
+    }
+}
+
+/// Where requests go: scheme, host and port, the bucket being part of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    origin: String,
+    host: String,
+    loopback: bool,
+}
+
+impl Endpoint {
+    /// `https://<bucket>.cos.<region>.myqcloud.com`, the host of listing and of `detect-label` alike.
+    ///
+    /// # Errors
+    /// The region is malformed, or the domain has over 60 characters.
+    pub fn for_region(bucket: &Bucket, region: &str) -> Result<Self, Error> {
+        let refuse = |reason| Err(Error::Region { region: region.to_owned(), reason });
+        if region.is_empty() {
+            return refuse("it is empty");
+        }
+        if region.contains("cos.") {
+            return refuse("leave out the 'cos.'");
+        }
+        if !region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+            return refuse("only lower-case letters, digits and '-' are allowed");
+        }
+        let host = format!("{bucket}.cos.{region}.myqcloud.com");
+        if host.len() > DOMAIN_MAX {
+            return Err(Error::DomainTooLong { domain: host });
+        }
+        Ok(Self { origin: format!("https://{host}"), host, loopback: false })
+    }
+
+    /// `scheme://host[:port]`, used as it is: no bucket is put before it.
+    ///
+    /// # Errors
+    /// Another scheme than http and https, no host, a user, a path beyond `/`, a query or a fragment.
+    pub fn custom(endpoint: &str) -> Result<Self, Error> {
+        let refuse = |reason| {
+            let shown = endpoint.rsplit_once('@').map_or(endpoint, |(_, host)| host);
+            Err(Error::Endpoint { endpoint: shown.to_owned(), reason })
+        };
+        if endpoint.trim() != endpoint || endpoint.contains(|c: char| c.is_ascii_control()) {
+            return refuse("it has blanks");
+        }
+        let Ok(url) = Url::parse(endpoint) else {
+            return refuse("it is no URL");
+        };
+        if !matches!(url.scheme(), "http" | "https") {
+            return refuse("the scheme is neither http nor https");
+        }
+        if !url.username().is_empty() || url.password().is_some() || endpoint.contains('@') {
+            return refuse("a user or password does not belong there");
+        }
+        if url.path() != "/" {
+            return refuse("a path does not belong there");
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return refuse("a query does not belong there");
+        }
+        let Some(name) = url.host_str() else {
+            return refuse("there is no host");
+        };
+        // `port()` leaves out the scheme's own port, as every HTTP client does in `Host`: what is
+        // signed is what is sent.
+        let host = url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
+        let loopback = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        Ok(Self { origin: format!("{}://{host}", url.scheme()), host, loopback })
+    }
+
+    /// `scheme://host[:port]`, without a slash at the end.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The `Host` header as it is sent and signed: with the port, unless it is the scheme's own.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Whether the host is this machine: then no proxy may stand between.
+    pub fn is_loopback(&self) -> bool {
+        self.loopback
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.origin)
+    }
+}
+
+/// Whether a request for `key` reaches that object.
+///
+/// A key whose POSIX merge (`.`, `..`, `//`) is the root turns the request into one for the bucket;
+/// the official SDKs refuse the same ones. `a/../b` is addressable, `a/..` is not.
+pub fn addressable(key: &str) -> bool {
+    let mut depth = 0_usize;
+    for segment in key.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => depth = depth.saturating_sub(1),
+            _ => depth += 1,
+        }
+    }
+    depth > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_that_break_a_rule_are_refused_by_that_rule() {
+        assert_eq!(Bucket::parse("my-photos-1250000000").unwrap().appid(), "1250000000");
+        for (name, word) in [
+            ("", "empty"),
+            ("Photos-1250000000", "lower-case"),
+            ("photos_x-1250000000", "lower-case"),
+            ("-photos-1250000000", "begin"),
+            ("photos-", "begin"),
+            ("photos", "APPID"),
+            ("photos-125a", "APPID"),
+            ("1250000000", "APPID"),
+        ] {
+            let error = Bucket::parse(name).unwrap_err().to_string();
+            assert!(error.contains(word), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_region_gives_the_classic_host() {
+        let bucket = Bucket::parse("photos-1250000000").unwrap();
+        let endpoint = Endpoint::for_region(&bucket, "ap-guangzhou").unwrap();
+        assert_eq!(endpoint.origin(), "https://photos-1250000000.cos.ap-guangzhou.myqcloud.com");
+        assert_eq!(endpoint.host(), "photos-1250000000.cos.ap-guangzhou.myqcloud.com");
+        for region in ["", "cos.ap-guangzhou", "ap guangzhou", "AP-x", "a.b", "x/", "x\n"] {
+            assert!(Endpoint::for_region(&bucket, region).is_err(), "{region}");
+        }
+    }
+
+    #[test]
+    fn the_whole_domain_has_sixty_characters_at_most() {
+        // "-1250000000" and ".cos.ap-beijing.myqcloud.com" take 39 of the 60 characters.
+        let name = |length: usize| format!("{}-1250000000", "a".repeat(length));
+        let host = |length| {
+            let bucket = Bucket::parse(&name(length)).unwrap();
+            Endpoint::for_region(&bucket, "ap-beijing")
+        };
+        assert_eq!(host(21).unwrap().host().len(), 60);
+        assert!(matches!(host(22), Err(Error::DomainTooLong { .. })));
+    }
+
+    #[test]
+    fn a_custom_endpoint_is_taken_as_it_is_or_refused() {
+        let endpoint = Endpoint::custom("http://127.0.0.1:9000/").unwrap();
+        assert_eq!(endpoint.origin(), "http://127.0.0.1:9000");
+        assert_eq!(endpoint.host(), "127.0.0.1:9000");
+        assert!(endpoint.is_loopback());
+        assert!(Endpoint::custom("http://[::1]:9000").unwrap().is_loopback());
+        let named = Endpoint::custom("https://img.example.com:443").unwrap();
+        assert_eq!((named.host(), named.is_loopback()), ("img.example.com", false));
+        for (text, word) in [
+            ("img.example.com", "URL"),
+            ("ftp://x", "scheme"),
+            ("http://", "URL"),
+            ("http://u:secret@x", "user"),
+            ("http://@x", "user"),
+            ("http://x/path", "path"),
+            ("http://x/?q", "query"),
+            ("http://x/#f", "query"),
+            (" http://x", "blanks"),
+            ("http://x\n", "blanks"),
+        ] {
+            let error = Endpoint::custom(text).unwrap_err().to_string();
+            assert!(error.contains(word) && !error.contains("secret"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn keys_that_merge_into_the_root_are_not_addressable() {
+        for key in ["", "/", ".", "..", "//", "./", "a/..", "/a/../", "../..", "a/b/../.."] {
+            assert!(!addressable(key), "{key}");
+        }
+        for key in ["a", "a/../b", "../a", "...", "/a", "a//b", ".a", "a/.", "a/b/..", " "] {
+            assert!(addressable(key), "{key}");
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! What can go wrong with a request, told apart by what the caller can do about it.
+//!
+//! Takes status, headers and body of an answer that is no success, or what the transport says; gives
+//! an [`Error`]. What to do about it (retry, stop, give up) is not decided here.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
+use serde_json::Value;
+
+use super::credentials::{self, Credentials};
+use super::list::{StuckListing, Unproven};
+use super::xml::{Document, Step, shorten};
+
+/// A cause from below: a transport error without its URL, which may hold a signature.
+pub type Cause = Box<dyn StdError + Send + Sync>;
+
+/// No error body that tells anything is longer; the rest is not read.
+pub const BODY_MAX: usize = 64 * 1024;
+
+/// The longest wait that a `Retry-After` can ask for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+
+/// Tokens that the 403 guide prints as the message of an `AccessDenied`, and the code table as codes.
+const TOKENS: [&str; 6] = [
+    "InvalidAccessKeyId",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "InvalidObjectState",
+    "AccessForbidden",
+    "ExpiredToken",
+];
+
+/// Why a request gave nothing that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The service answered, and said no.
+    #[error(transparent)]
+    Service(Box<ServiceError>),
+    /// The service answered with success, and the body cannot be used: the call may have been paid.
+    #[error("HTTP {status} with a body that cannot be used: {reason}{}", Id(.request_id.as_deref()))]
+    Unusable {
+        /// What is wrong with the body.
+        reason: String,
+        /// The HTTP status, 200 to 299.
+        status: u16,
+        /// The request's id, if the service gave one.
+        request_id: Option<String>,
+    },
+    /// No connection: name not found, refused, timed out before anything was sent.
+    #[error("cannot connect to {host}")]
+    Connect {
+        /// Host and port.
+        host: String,
+        /// What the transport says.
+        #[source]
+        cause: Cause,
+    },
+    /// No connection, because the server's certificate is not trusted: waiting does not help.
+    #[error("the certificate of {host} is not trusted")]
+    Certificate {
+        /// Host and port.
+        host: String,
+        /// What the transport says.
+        #[source]
+        cause: Cause,
+    },
+    /// The connection broke after the request was sent: the call may have been paid.
+    #[error("the connection to {host} broke before the answer was whole")]
+    Interrupted {
+        /// Host and port.
+        host: String,
+        /// What the transport says.
+        #[source]
+        cause: Cause,
+    },
+    /// The answer did not come in time: the call may have been paid.
+    #[error("no whole answer from {host} in time")]
+    Timeout {
+        /// Host and port.
+        host: String,
+        /// What the transport says.
+        #[source]
+        cause: Cause,
+    },
+    /// There are no credentials to sign with; nothing was sent.
+    #[error("no credentials to sign with")]
+    Credentials(#[from] credentials::Error),
+    /// The listing does not advance.
+    #[error(transparent)]
+    StuckListing(#[from] StuckListing),
+    /// The page is no answer to what was asked.
+    #[error(transparent)]
+    Unproven(#[from] Unproven),
+    /// A request for this key would reach the bucket instead; nothing was sent.
+    #[error("the key {key:?} cannot be named in a request")]
+    UnaddressableKey {
+        /// The key.
+        key: String,
+    },
+}
+
+struct Id<'a>(Option<&'a str>);
+
+impl std::fmt::Display for Id<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |id| write!(f, " (request id {id})"))
+    }
+}
+
+impl Error {
+    /// Whether the request was, or may have been, sent: then the call may have been paid.
+    pub fn was_sent(&self) -> bool {
+        match self {
+            Self::Service(_)
+            | Self::Unusable { .. }
+            | Self::Interrupted { .. }
+            | Self::Timeout { .. }
+            | Self::StuckListing(_)
+            | Self::Unproven(_) => true,
+            Self::Connect { .. }
+            | Self::Certificate { .. }
+            | Self::Credentials(_)
+            | Self::UnaddressableKey { .. } => false,
+        }
+    }
+
+    /// What the service said, if it said anything.
+    pub fn service(&self) -> Option<&ServiceError> {
+        match self {
+            Self::Service(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The service's code, if it gave one.
+    pub fn code(&self) -> Option<&str> {
+        self.service().map(|error| error.code.as_str()).filter(|code| !code.is_empty())
+    }
+
+    /// The HTTP status, if there was an answer.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Service(error) => Some(error.status),
+            Self::Unusable { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// The request's id, if the service gave one.
+    pub fn request_id(&self) -> Option<&str> {
+        match self {
+            Self::Service(error) => error.request_id.as_deref(),
+            Self::Unusable { request_id, .. } => request_id.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What to show and to keep of it: the service's message, or this error and its causes in one line.
+    pub fn message(&self) -> String {
+        if let Some(error) = self.service().filter(|error| !error.message.is_empty()) {
+            return error.message.clone();
+        }
+        let mut message = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            message.push_str(": ");
+            message.push_str(&error.to_string());
+            cause = error.source();
+        }
+        message
+    }
+
+    /// How long the service asks to wait, at most five minutes.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.service().and_then(|error| error.retry_after)
+    }
+
+    /// Sorts what the transport says by whether the request was sent. The URL is taken off.
+    pub(super) fn from_transport(host: &str, error: reqwest::Error) -> Self {
+        let (host, connect, timeout) = (host.to_owned(), error.is_connect(), error.is_timeout());
+        let unsent = connect || error.is_builder();
+        let untrusted = connect && is_certificate(&error);
+        let cause: Cause = Box::new(error.without_url());
+        match (unsent, untrusted, timeout) {
+            (_, true, _) => Self::Certificate { host, cause },
+            (true, false, _) => Self::Connect { host, cause },
+            (false, false, true) => Self::Timeout { host, cause },
+            (false, false, false) => Self::Interrupted { host, cause },
+        }
+    }
+}
+
+impl From<ServiceError> for Error {
+    fn from(error: ServiceError) -> Self {
+        Self::Service(Box::new(error))
+    }
+}
+
+/// Whether a certificate was refused somewhere down the chain; an `io::Error` hides its own cause.
+fn is_certificate(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))) {
+            return true;
+        }
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = inner.map_or_else(|| error.source(), |inner| Some(inner));
+    }
+    false
+}
+
+/// An answer that is no success, whatever form its body had ("Error Codes").
+#[derive(Debug, Clone, Default, thiserror::Error)]
+#[error("HTTP {status}{}{code}{}{message}{}", sep(" ", .code), sep(": ", .message), Id(.request_id.as_deref()))]
+pub struct ServiceError {
+    /// The HTTP status.
+    pub status: u16,
+    /// The code, empty if none was given; an `AccessDenied` whose message is a known code has that one.
+    pub code: String,
+    /// The message in one line, without signatures, at most 300 characters.
+    pub message: String,
+    /// The request's id: what Tencent's support asks for.
+    pub request_id: Option<String>,
+    /// The trace's id.
+    pub trace_id: Option<String>,
+    /// The server's time from the body, Unix seconds.
+    pub server_time: Option<i64>,
+    /// The server's time from the header `Date`, Unix seconds.
+    pub date: Option<i64>,
+    /// How long to wait, at most five minutes.
+    pub retry_after: Option<Duration>,
+    /// Where a redirect leads, without its query.
+    pub location: Option<String>,
+    /// What the request was signed with.
+    pub(super) signed: Option<SignedWith>,
+}
+
+/// What a failed request was signed with, so that a repair already made by another request is seen.
+#[derive(Debug, Clone)]
+pub(super) struct SignedWith {
+    pub(super) offset: i64,
+    pub(super) credentials: Arc<Credentials>,
+}
+
+fn sep<'a>(separator: &'a str, before: &str) -> &'a str {
+    if before.is_empty() { "" } else { separator }
+}
+
+/// Reads an answer that is no success. XML, JSON, HTML, free text and nothing at all are understood.
+///
+/// Never fails: what the body does not tell, the headers and the status do.
+pub fn parse(status: u16, headers: &HeaderMap, body: &[u8]) -> ServiceError {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let date = header(DATE.as_str()).and_then(parse_date);
+    let body = &body[..body.len().min(BODY_MAX)];
+    let text = String::from_utf8_lossy(body);
+    let mut error = parse_xml(&text)
+        .or_else(|| parse_json(&text))
+        .unwrap_or_else(|| ServiceError { message: describe(&text), ..ServiceError::default() });
+    error.status = status;
+    error.date = date;
+    if error.code.is_empty() {
+        let code = header("x-cos-error-code").or_else(|| header("x-errno"));
+        error.code = code.map(shorten).unwrap_or_default();
+    }
+    error.request_id = request_id(headers).or(error.request_id);
+    let trace = header("x-cos-trace-id").or_else(|| header("x-ci-trace-id"));
+    error.trace_id = trace.map(shorten).or(error.trace_id);
+    error.retry_after = header(RETRY_AFTER.as_str()).and_then(|value| {
+        let seconds = value.trim().parse::<u64>().ok().or_else(|| {
+            let at = parse_date(value)?;
+            u64::try_from(at - date.unwrap_or_else(super::clock::local)).ok()
+        });
+        Some(Duration::from_secs(seconds?).min(RETRY_AFTER_MAX))
+    });
+    error.location = header(LOCATION.as_str())
+        .map(|location| shorten(location.split(['?', '#']).next().unwrap_or_default()));
+    error.message = clean(&error.message);
+    if error.code == "AccessDenied"
+        && let Some(token) = TOKENS.iter().find(|token| error.message.trim() == **token)
+    {
+        (*token).clone_into(&mut error.code);
+    }
+    error
+}
+
+/// The request's id: that of COS before that of Cloud Infinite.
+pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
+    ["x-cos-request-id", "x-ci-request-id"]
+        .iter()
+        .find_map(|name| headers.get(*name)?.to_str().ok())
+        .filter(|id| !id.is_empty())
+        .map(shorten)
+}
+
+/// An HTTP date (RFC 9110 section 5.6.7) in Unix seconds.
+pub(super) fn parse_date(text: &str) -> Option<i64> {
+    let zoned = jiff::fmt::rfc2822::DateTimeParser::new().parse_zoned(text.trim()).ok()?;
+    Some(zoned.timestamp().as_second())
+}
+
+/// The document with the root `Error`, if it is one; a cut one gives what came before the cut.
+pub(super) fn parse_xml(text: &str) -> Option<ServiceError> {
+    let mut document = Document::new(text, str::to_owned);
+    let mut error = ServiceError::default();
+    let mut field = String::new();
+    loop {
+        match document.next() {
+            Ok(Step::Open(name)) if document.depth() == 1 && name != "Error" => return None,
+            Ok(Step::Open(name)) => field = name,
+            Ok(Step::Close) if document.depth() == 1 => {
+                let value = document.text();
+                match field.as_str() {
+                    "Code" => error.code = shorten(value.trim()),
+                    "Message" => error.message = value.trim().to_owned(),
+                    "RequestId" => error.request_id = Some(shorten(value.trim())),
+                    "TraceId" => error.trace_id = Some(shorten(value.trim())),
+                    "ServerTime" => {
+                        let time = value.trim().parse::<jiff::Timestamp>();
+                        error.server_time = time.ok().map(jiff::Timestamp::as_second);
+                    }
+                    _ => {}
+                }
+                field.clear();
+            }
+            Ok(Step::Close) => field.clear(),
+            Ok(Step::End) => return Some(error),
+            Err(_) => return (document.root() == "Error").then_some(error),
+        }
+    }
+}
+
+/// `{"code": …, "message": …, "request_id": …}`, the form of some Cloud Infinite answers.
+fn parse_json(text: &str) -> Option<ServiceError> {
+    let Ok(Value::Object(object)) = serde_json::from_str(text) else { return None };
+    let get = |name: &str| {
+        let found = object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.and_then(|(_, value)| match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        })
+    };
+    Some(ServiceError {
+        code: get("code").map(|code| shorten(&code)).unwrap_or_default(),
+        message: get("message").unwrap_or_default(),
+        request_id: get("request_id").or_else(|| get("requestid")).map(|id| shorten(&id)),
+        ..ServiceError::default()
+    })
+}
+
+/// A body that is neither XML nor JSON: an HTML page by its title, other text as it is.
+fn describe(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    if !lower.contains("<html") && !lower.contains("<!doctype") {
+        return text.trim().to_owned();
+    }
+    let title = lower.find("<title>").map(|at| at + "<title>".len()).and_then(|start| {
+        let end = start + lower[start..].find("</title>")?;
+        Some(text[start..end].trim())
+    });
+    format!("an HTML page, not from COS: {}", title.unwrap_or("without a title"))
+}
+
+/// One line, bounded, and cut before anything that belongs to a signature.
+fn clean(message: &str) -> String {
+    let secret = ["q-sign", "q-ak=", "StringToSign", "FormatString", "HttpString"];
+    let end = secret.iter().filter_map(|word| message.find(word)).min();
+    let shown = &message[..end.unwrap_or(message.len())];
+    let words: Vec<&str> = shown.split_whitespace().collect();
+    let mut line: String = words.join(" ").chars().filter(|c| !c.is_control()).take(300).collect();
+    if end.is_some() {
+        line.push('…');
+    }
+    line
+}

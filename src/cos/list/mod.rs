@@ -1,0 +1,204 @@
+//! GET Bucket (List Objects): what is asked, the page that comes back, and what makes it believable.
+//!
+//! Pages come in UTF-8 byte order of the keys. [`parse`] reads one, [`ListPage::next`] is the rule of
+//! paging, and [`ListPage::prove`] must hold before anything is concluded from a key's absence.
+
+mod parse;
+
+pub use parse::parse;
+
+/// A longer body is no page of a thousand keys; it is cut there and cannot be used.
+pub const BODY_MAX: usize = 16 * 1024 * 1024;
+
+/// The most entries that a page may be asked for.
+pub const KEYS_MAX: u16 = 1000;
+
+/// What a page is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListRequest {
+    /// Only keys that start with it; empty for all.
+    pub prefix: String,
+    /// Only keys strictly after it, in byte order; empty for the first page.
+    pub marker: String,
+    /// At most so many entries, 0 to 1000.
+    pub max_keys: u16,
+    /// Folds keys up to this character into common prefixes; `None` lists the whole tree flat.
+    pub delimiter: Option<String>,
+}
+
+impl Default for ListRequest {
+    fn default() -> Self {
+        Self { prefix: String::new(), marker: String::new(), max_keys: KEYS_MAX, delimiter: None }
+    }
+}
+
+/// One object, as listed or as HEAD tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ObjectEntry {
+    /// The key, decoded, byte-exact.
+    pub key: String,
+    /// The `ETag` without its quotes; not always an MD5, possibly empty.
+    pub etag: String,
+    /// Bytes, never negative.
+    pub size: i64,
+    /// Milliseconds since 1970 UTC; `None` if absent or unreadable.
+    pub last_modified: Option<i64>,
+    /// `STANDARD`, `ARCHIVE`, …, or one that is not known yet; empty if none was told.
+    pub storage_class: String,
+    /// The tier of an `INTELLIGENT_TIERING` object, as it was told.
+    pub storage_tier: Option<String>,
+    /// How far the restoring of an archived object is; `None` if nothing was told.
+    pub restored: Option<Restore>,
+}
+
+/// How far the restoring of an archived object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restore {
+    /// Asked for, not there yet.
+    Ongoing,
+    /// A temporary copy can be read.
+    Done,
+}
+
+/// An entry that cannot be used; it still counts as listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// The key, if that could be read: it is present, whatever else is wrong.
+    pub key: Option<String>,
+    /// The key as the page has it, shortened, to show.
+    pub shown: String,
+    /// What is wrong.
+    pub reason: &'static str,
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListPage {
+    /// The usable entries, in the order of the page.
+    pub entries: Vec<ObjectEntry>,
+    /// Prefixes that a delimiter has folded, decoded.
+    pub common_prefixes: Vec<String>,
+    /// Whether another page follows; only this says so.
+    pub is_truncated: bool,
+    /// Where the next page starts, decoded; only in a truncated page.
+    pub next_marker: Option<String>,
+    /// The bucket's name with APPID, echoed.
+    pub name: Option<String>,
+    /// The request's prefix, echoed, decoded.
+    pub prefix: Option<String>,
+    /// The request's marker, echoed, decoded.
+    pub marker: Option<String>,
+    /// Entries that cannot be used, in the order of the page.
+    pub rejected: Vec<Rejected>,
+    /// The request's id.
+    pub request_id: Option<String>,
+    /// Whether the emulator answered, and not the service.
+    pub emulated: bool,
+}
+
+/// The next page would not start after this one: going on would not end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the listing does not advance: after the marker {marker:?} the next is {next:?}")]
+pub struct StuckListing {
+    /// The marker of the page that was read.
+    pub marker: String,
+    /// The marker of the next page; `None` if the page gives none and has no entry.
+    pub next: Option<String>,
+}
+
+/// The page is not the answer to what was asked; nothing may be concluded from it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unproven {
+    /// The echo of the prefix differs or is missing.
+    #[error("the page is for the prefix {echo:?}, and {asked:?} was asked")]
+    Prefix {
+        /// What was asked.
+        asked: String,
+        /// What the page says.
+        echo: Option<String>,
+    },
+    /// The echo of the marker differs or is missing.
+    #[error("the page is for the marker {echo:?}, and {asked:?} was asked")]
+    Marker {
+        /// What was asked.
+        asked: String,
+        /// What the page says.
+        echo: Option<String>,
+    },
+    /// A key does not ascend.
+    #[error("the key {key:?} comes after {before:?}, which is not the order of a listing")]
+    Order {
+        /// The key before, or the marker.
+        before: String,
+        /// The key that does not ascend.
+        key: String,
+    },
+    /// A key is outside the prefix.
+    #[error("the key {key:?} does not start with the prefix {prefix:?}")]
+    Outside {
+        /// The prefix that was asked.
+        prefix: String,
+        /// The key.
+        key: String,
+    },
+}
+
+impl ListPage {
+    /// The marker of the next page, or `None` after the last; `marker` is the one of this page.
+    ///
+    /// A truncated page without a usable `NextMarker` goes on after its last key or common prefix.
+    ///
+    /// # Errors
+    /// [`StuckListing`] if the next page would not start after `marker`, in byte order.
+    pub fn next(&self, marker: &str) -> Result<Option<String>, StuckListing> {
+        if !self.is_truncated {
+            return Ok(None);
+        }
+        let last = || {
+            let entry = self.entries.last().map(|entry| entry.key.as_str());
+            let rejected = self.rejected.iter().rev().find_map(|entry| entry.key.as_deref());
+            let prefix = self.common_prefixes.last().map(String::as_str);
+            entry.max(rejected).max(prefix)
+        };
+        let told = self.next_marker.as_deref().filter(|next| !next.is_empty());
+        match told.or_else(last) {
+            Some(next) if next > marker => Ok(Some(next.to_owned())),
+            next => Err(StuckListing { marker: marker.to_owned(), next: next.map(str::to_owned) }),
+        }
+    }
+
+    /// Checks that this page answers `request`: only then does a key's absence mean anything.
+    ///
+    /// # Errors
+    /// The first thing that does not fit: an echo, the order of the keys, or a key outside the prefix.
+    pub fn prove(&self, request: &ListRequest) -> Result<(), Unproven> {
+        if self.prefix.as_deref() != Some(request.prefix.as_str()) {
+            let (asked, echo) = (request.prefix.clone(), self.prefix.clone());
+            return Err(Unproven::Prefix { asked, echo });
+        }
+        if self.marker.as_deref() != Some(request.marker.as_str()) {
+            let (asked, echo) = (request.marker.clone(), self.marker.clone());
+            return Err(Unproven::Marker { asked, echo });
+        }
+        let mut before = request.marker.as_str();
+        for ObjectEntry { key, .. } in &self.entries {
+            if key.as_str() <= before {
+                return Err(Unproven::Order { before: before.to_owned(), key: key.clone() });
+            }
+            if !key.starts_with(&request.prefix) {
+                return Err(Unproven::Outside { prefix: request.prefix.clone(), key: key.clone() });
+            }
+            before = key;
+        }
+        Ok(())
+    }
+}
+
+/// An `ETag` without the quotes around it.
+pub(super) fn unquote(etag: &str) -> &str {
+    let etag = etag.trim();
+    etag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(etag)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,337 @@
+//! `ListBucketResult` by events: a page of a thousand keys without one allocation a field.
+
+use std::borrow::Cow;
+
+use super::{ListPage, ObjectEntry, Rejected, Restore, unquote};
+use crate::cos::encode::{self, DecodeError};
+use crate::cos::error::{Error, ServiceError};
+use crate::cos::xml::{Document, Step, shorten};
+
+/// The elements that are looked at; everything else is skipped with all that is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Root,
+    Contents,
+    CommonPrefixes,
+    Bucket,
+    EncodingType,
+    Prefix,
+    Marker,
+    NextMarker,
+    IsTruncated,
+    Key,
+    LastModified,
+    ETag,
+    Size,
+    StorageClass,
+    StorageTier,
+    RestoreStatus,
+    Other,
+}
+
+fn classify(name: &str) -> Name {
+    match name {
+        "ListBucketResult" => Name::Root,
+        "Contents" => Name::Contents,
+        "CommonPrefixes" => Name::CommonPrefixes,
+        "Name" => Name::Bucket,
+        "EncodingType" => Name::EncodingType,
+        "Prefix" => Name::Prefix,
+        "Marker" => Name::Marker,
+        "NextMarker" => Name::NextMarker,
+        "IsTruncated" => Name::IsTruncated,
+        "Key" => Name::Key,
+        "LastModified" => Name::LastModified,
+        "ETag" => Name::ETag,
+        "Size" => Name::Size,
+        "StorageClass" => Name::StorageClass,
+        "StorageTier" => Name::StorageTier,
+        "RestoreStatus" => Name::RestoreStatus,
+        _ => Name::Other,
+    }
+}
+
+/// Which element's children are being read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Document,
+    Page,
+    Entry,
+    Folded,
+}
+
+/// Reads the body of a successful GET Bucket.
+///
+/// # Errors
+/// [`Error::Unusable`] (with status 200, no request id) for a body that is no whole page: malformed, cut,
+/// another root, no `IsTruncated`, an entry without a key; [`Error::Service`] for a body whose root is `Error`.
+pub fn parse(body: &[u8]) -> Result<ListPage, Error> {
+    if body.len() > super::BODY_MAX {
+        return Err(unusable("longer than 16 MiB"));
+    }
+    let text = String::from_utf8_lossy(body);
+    match Parser::new(&text, false).run() {
+        // `EncodingType` came late: what was read before it has to be read again.
+        Err(Stop::Encoded) => Parser::new(&text, true).run(),
+        result => result,
+    }
+    .map_err(|stop| match stop {
+        Stop::Unusable(reason) => unusable(&reason),
+        Stop::Service(error) => error.into(),
+        Stop::Encoded => unusable("EncodingType is told twice"),
+    })
+}
+
+fn unusable(reason: &str) -> Error {
+    Error::Unusable { reason: reason.to_owned(), status: 200, request_id: None }
+}
+
+enum Stop {
+    Unusable(String),
+    Service(ServiceError),
+    Encoded,
+}
+
+impl From<&str> for Stop {
+    fn from(reason: &str) -> Self {
+        Self::Unusable(reason.to_owned())
+    }
+}
+
+/// What one `Contents` has told so far.
+#[derive(Default)]
+struct Entry {
+    object: ObjectEntry,
+    key: Option<Rejected>,
+    has_key: bool,
+    size: Option<i64>,
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    document: Document<'a, Name>,
+    page: ListPage,
+    entry: Entry,
+    place: Place,
+    /// Whether names come percent-encoded: told by the page, not by what was asked.
+    encoded: bool,
+    decoded_any: bool,
+    /// Whether the body held bytes that are not UTF-8, now U+FFFD: such a key is not the real one.
+    lossy: bool,
+    is_truncated: Option<bool>,
+}
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a Cow<'a, str>, encoded: bool) -> Self {
+        Self {
+            text,
+            document: Document::new(text, classify),
+            page: ListPage::default(),
+            entry: Entry::default(),
+            place: Place::Document,
+            encoded,
+            decoded_any: false,
+            lossy: matches!(text, Cow::Owned(_)),
+            is_truncated: None,
+        }
+    }
+
+    fn run(mut self) -> Result<ListPage, Stop> {
+        let mut field = None;
+        // The depth of the unknown element that is being skipped, 0 for none.
+        let mut skipping = 0;
+        loop {
+            let step = self.document.next().map_err(|e| Stop::Unusable(e.to_string()))?;
+            match step {
+                Step::Open(_) if skipping > 0 => {}
+                Step::Open(_) if field.is_some() => return Err("an element inside a value".into()),
+                Step::Open(name) => match (self.place, name) {
+                    (Place::Document, Name::Root) => self.place = Place::Page,
+                    (Place::Document, _) => return Err(self.wrong_root()),
+                    (Place::Page, Name::Contents) => self.place = Place::Entry,
+                    (Place::Page, Name::CommonPrefixes) => self.place = Place::Folded,
+                    (place, name) if is_field(place, name) => field = Some(name),
+                    _ => skipping = self.document.depth(),
+                },
+                Step::Close if skipping > 0 => {
+                    if self.document.depth() < skipping {
+                        skipping = 0;
+                    }
+                }
+                Step::Close => match (field.take(), self.place) {
+                    (Some(name), Place::Page) => self.page_field(name)?,
+                    (Some(name), Place::Entry) => self.entry_field(name)?,
+                    (Some(_), _) => {
+                        if let Some(prefix) = self.value()? {
+                            self.page.common_prefixes.push(prefix);
+                        }
+                    }
+                    (None, Place::Entry) => {
+                        self.finish_entry()?;
+                        self.place = Place::Page;
+                    }
+                    (None, Place::Folded) => self.place = Place::Page,
+                    (None, _) => {}
+                },
+                Step::End => break,
+            }
+        }
+        self.page.is_truncated = self.is_truncated.ok_or("IsTruncated is missing")?;
+        Ok(self.page)
+    }
+
+    fn wrong_root(&self) -> Stop {
+        if self.document.root() == "Error"
+            && let Some(mut error) = crate::cos::error::parse_xml(self.text)
+        {
+            error.status = 200;
+            return Stop::Service(error);
+        }
+        Stop::Unusable(format!("the root is {}, not ListBucketResult", self.document.root()))
+    }
+
+    fn page_field(&mut self, name: Name) -> Result<(), Stop> {
+        match name {
+            Name::EncodingType => {
+                if !self.document.text().trim().eq_ignore_ascii_case("url") {
+                    return Err("an unknown EncodingType".into());
+                }
+                if !self.encoded && self.decoded_any {
+                    return Err(Stop::Encoded);
+                }
+                self.encoded = true;
+            }
+            Name::Bucket => self.page.name = Some(self.document.text().to_owned()),
+            Name::Prefix => self.page.prefix = self.value()?,
+            Name::Marker => self.page.marker = self.value()?,
+            Name::NextMarker => self.page.next_marker = self.value()?,
+            _ => {
+                if self.is_truncated.is_some() {
+                    return Err("IsTruncated is told twice".into());
+                }
+                self.is_truncated = Some(match self.document.text().trim() {
+                    "true" => true,
+                    "false" => false,
+                    _ => return Err("IsTruncated is neither true nor false".into()),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn entry_field(&mut self, name: Name) -> Result<(), Stop> {
+        let text = self.document.text();
+        let object = &mut self.entry.object;
+        match name {
+            Name::Key => {
+                if self.entry.has_key {
+                    return Err("an entry with two keys".into());
+                }
+                self.entry.has_key = true;
+                self.decoded_any = true;
+                match decode(text, self.encoded, self.lossy) {
+                    Ok(key) if key.is_empty() => {
+                        self.entry.key = Some(rejected(text, "the key is empty"));
+                    }
+                    Ok(key) => object.key = key.into_owned(),
+                    Err(DecodeError::Utf8) => {
+                        self.entry.key = Some(rejected(text, "the key is not UTF-8"));
+                    }
+                    Err(DecodeError::Escape) => {
+                        self.entry.key = Some(rejected(text, "the key's encoding is broken"));
+                    }
+                }
+            }
+            Name::LastModified => object.last_modified = parse_time(text.trim()),
+            Name::ETag => unquote(text).clone_into(&mut object.etag),
+            Name::Size => self.entry.size = text.trim().parse().ok(),
+            Name::StorageClass => text.trim().clone_into(&mut object.storage_class),
+            Name::StorageTier => object.storage_tier = Some(text.trim().to_owned()),
+            _ => object.restored = restore(text),
+        }
+        Ok(())
+    }
+
+    fn finish_entry(&mut self) -> Result<(), Stop> {
+        let entry = std::mem::take(&mut self.entry);
+        if !entry.has_key {
+            return Err("an entry without a key".into());
+        }
+        let mut object = entry.object;
+        match (entry.key, entry.size) {
+            (Some(rejected), _) => self.page.rejected.push(rejected),
+            (None, Some(size)) if size >= 0 => {
+                object.size = size;
+                self.page.entries.push(object);
+            }
+            (None, _) => {
+                let reason = "the size is no number of bytes";
+                let shown = shorten(&object.key);
+                self.page.rejected.push(Rejected { key: Some(object.key), shown, reason });
+            }
+        }
+        Ok(())
+    }
+
+    /// The text of a name other than an entry's key. `None` if it is not UTF-8.
+    fn value(&mut self) -> Result<Option<String>, Stop> {
+        self.decoded_any = true;
+        match decode(self.document.text(), self.encoded, self.lossy) {
+            Ok(text) => Ok(Some(text.into_owned())),
+            Err(DecodeError::Utf8) => Ok(None),
+            Err(DecodeError::Escape) => Err("a name with a broken encoding".into()),
+        }
+    }
+}
+
+/// Whether this element is a value that is looked at, where it stands.
+fn is_field(place: Place, name: Name) -> bool {
+    match place {
+        Place::Document => false,
+        Place::Page => matches!(
+            name,
+            Name::Bucket
+                | Name::EncodingType
+                | Name::Prefix
+                | Name::Marker
+                | Name::NextMarker
+                | Name::IsTruncated
+        ),
+        Place::Entry => matches!(
+            name,
+            Name::Key
+                | Name::LastModified
+                | Name::ETag
+                | Name::Size
+                | Name::StorageClass
+                | Name::StorageTier
+                | Name::RestoreStatus
+        ),
+        Place::Folded => name == Name::Prefix,
+    }
+}
+
+fn decode(text: &str, encoded: bool, lossy: bool) -> Result<Cow<'_, str>, DecodeError> {
+    if lossy && text.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(DecodeError::Utf8);
+    }
+    if encoded { encode::decode(text) } else { Ok(Cow::Borrowed(text)) }
+}
+
+fn rejected(shown: &str, reason: &'static str) -> Rejected {
+    Rejected { key: None, shown: shorten(shown), reason }
+}
+
+fn restore(text: &str) -> Option<Restore> {
+    // coscli also looks for the misspelling.
+    match text.trim() {
+        "" => None,
+        "ONGOING" | "ONGING" => Some(Restore::Ongoing),
+        _ => Some(Restore::Done),
+    }
+}
+
+/// ISO 8601 in UTC, with or without fractions of a second, in Unix milliseconds.
+fn parse_time(text: &str) -> Option<i64> {
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+}

@@ -1,0 +1,39 @@
+//! The COS and Cloud Infinite XML API: signed requests, listing, `detect-label`, credentials, errors.
+//!
+//! ```text
+//! Sources -> Provider -> Credentials ─┐
+//! Bucket, region -> Endpoint ─────────┴─> Client: list, head, detect_label -> ListPage, ObjectEntry, Answer
+//!                                            └─> Error: what happened; what to do about it is the caller's
+//! ```
+//!
+//! Usable on its own: this module knows no job, no store and no retries. One method call is one request
+//! on the wire, and `Error::was_sent` tells whether a failed one may have been paid.
+
+pub mod client;
+pub mod clock;
+pub mod credentials;
+pub mod detect_label;
+mod encode;
+pub mod endpoint;
+pub mod error;
+pub mod list;
+pub mod signer;
+mod xml;
+
+pub use client::{Client, Options, Target};
+pub use clock::Clock;
+pub use credentials::{Credentials, Provider, Sources};
+pub use detect_label::{Answer, Label};
+pub use encode::{decode, encode};
+pub use endpoint::{Bucket, Endpoint, addressable};
+pub use error::{Error, ServiceError};
+pub use list::{ListPage, ListRequest, ObjectEntry};
+
+/// Makes ring the TLS provider of the process, unless one is already installed.
+///
+/// reqwest is built without a provider, and building any client without one panics, even for plain http.
+/// [`Client::new`] calls this; calling it again is harmless.
+pub fn install_crypto_provider() {
+    // An error means that a provider is installed already, which is all that is asked for.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

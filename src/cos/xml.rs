@@ -1,0 +1,229 @@
+//! Walks an XML document element by element, with limits: what listing, labels and errors share.
+//!
+//! Local names only; text is unescaped and never trimmed; unknown entities, a document type, unclosed
+//! elements, a second root and a depth over 16 are errors. Custom entities are never expanded.
+
+use quick_xml::Reader;
+use quick_xml::escape::resolve_xml_entity;
+use quick_xml::events::{BytesRef, BytesStart, Event};
+
+/// Deeper than any answer of the service, and far from any trouble.
+const DEPTH_MAX: usize = 16;
+
+/// Why a document cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Error {
+    /// Not well-formed.
+    #[error("malformed XML: {0}")]
+    Malformed(String),
+    /// An entity that XML does not know by itself.
+    #[error("the unknown entity &{0};")]
+    Entity(String),
+    /// A document type, where entities are declared.
+    #[error("a document type")]
+    DocType,
+    /// Elements within elements without end.
+    #[error("over {DEPTH_MAX} elements deep")]
+    Depth,
+    /// The end comes before the root's end.
+    #[error("the document is cut short")]
+    Cut,
+    /// Something follows the root.
+    #[error("something follows the end of the document")]
+    Trailing,
+    /// There is no root.
+    #[error("the document is empty")]
+    Empty,
+}
+
+/// One step through the document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step<N> {
+    /// An element begins; what the caller makes of its local name.
+    Open(N),
+    /// The innermost element ends; [`Document::text`] is what it held since its last child.
+    Close,
+    /// The root has ended and nothing follows.
+    End,
+}
+
+/// A document being walked; names are turned into the caller's `N` once.
+pub(super) struct Document<'a, N> {
+    reader: Reader<&'a [u8]>,
+    classify: fn(&str) -> N,
+    depth: usize,
+    root: Option<String>,
+    close_next: bool,
+    text: String,
+}
+
+impl<'a, N> Document<'a, N> {
+    pub(super) fn new(source: &'a str, classify: fn(&str) -> N) -> Self {
+        let source = source.strip_prefix('\u{feff}').unwrap_or(source);
+        let mut reader = Reader::from_str(source);
+        // An `&` without its `;` is an error of its own kind, never text.
+        reader.config_mut().allow_dangling_amp = false;
+        let text = String::with_capacity(128);
+        Self { reader, classify, depth: 0, root: None, close_next: false, text }
+    }
+
+    /// How many elements are open: 1 in the root.
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// The text, unescaped and untrimmed, since the last element began or ended.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The root's local name, shortened; empty before it was met.
+    pub(super) fn root(&self) -> &str {
+        self.root.as_deref().unwrap_or_default()
+    }
+
+    /// The next element that begins or ends.
+    ///
+    /// # Errors
+    /// The document is malformed, over a limit or cut short; it cannot be walked on after that.
+    pub(super) fn next(&mut self) -> Result<Step<N>, Error> {
+        self.text.clear();
+        if self.close_next {
+            return Ok(self.close());
+        }
+        loop {
+            match self.reader.read_event() {
+                Ok(Event::Start(start)) => return self.open(&start),
+                Ok(Event::Empty(start)) => {
+                    self.close_next = true;
+                    return self.open(&start);
+                }
+                Ok(Event::End(_)) => return Ok(self.close()),
+                Ok(Event::Text(text)) => self.push(&text.xml10_content())?,
+                Ok(Event::CData(text)) => self.push(&text.xml10_content())?,
+                Ok(Event::GeneralRef(reference)) => self.resolve(&reference)?,
+                Ok(Event::Comment(_) | Event::Decl(_) | Event::PI(_)) => {}
+                Ok(Event::DocType(_)) => return Err(Error::DocType),
+                Ok(Event::Eof) if self.depth > 0 => return Err(Error::Cut),
+                Ok(Event::Eof) if self.root.is_none() => return Err(Error::Empty),
+                Ok(Event::Eof) => return Ok(Step::End),
+                // Unclosed markup at the end is what a cut answer looks like.
+                Err(quick_xml::Error::Syntax(_)) => return Err(Error::Cut),
+                Err(error) => return Err(Error::Malformed(shorten(&error.to_string()))),
+            }
+        }
+    }
+
+    fn open(&mut self, start: &BytesStart<'_>) -> Result<Step<N>, Error> {
+        let name = start.name().local_name().into_inner();
+        if self.depth == 0 {
+            if self.root.is_some() {
+                return Err(Error::Trailing);
+            }
+            self.root = Some(shorten(name));
+        }
+        if self.depth == DEPTH_MAX {
+            return Err(Error::Depth);
+        }
+        self.depth += 1;
+        Ok(Step::Open((self.classify)(name)))
+    }
+
+    fn close(&mut self) -> Step<N> {
+        self.close_next = false;
+        // The reader refuses an end tag that nothing has opened.
+        self.depth = self.depth.saturating_sub(1);
+        Step::Close
+    }
+
+    fn push(&mut self, text: &str) -> Result<(), Error> {
+        if self.depth > 0 {
+            self.text.push_str(text);
+            return Ok(());
+        }
+        match (text.trim().is_empty(), self.root.is_some()) {
+            (true, _) => Ok(()),
+            (false, true) => Err(Error::Trailing),
+            (false, false) => Err(Error::Malformed("text before the root".to_owned())),
+        }
+    }
+
+    fn resolve(&mut self, reference: &BytesRef<'_>) -> Result<(), Error> {
+        match reference.resolve_char_ref() {
+            Ok(Some(character)) => self.push(character.encode_utf8(&mut [0; 4])),
+            Ok(None) => match resolve_xml_entity(reference) {
+                Some(text) => self.push(text),
+                None => Err(Error::Entity(shorten(reference))),
+            },
+            Err(error) => Err(Error::Malformed(shorten(&error.to_string()))),
+        }
+    }
+}
+
+/// The first 80 characters, control characters as `?`: foreign text in messages.
+pub(super) fn shorten(text: &str) -> String {
+    text.chars().take(80).map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn walk(source: &str) -> Result<String, Error> {
+        let mut document = Document::new(source, str::to_owned);
+        let mut out = String::new();
+        loop {
+            match document.next()? {
+                Step::Open(name) => out.push_str(&format!("<{name}")),
+                Step::Close => {
+                    // The text of the element that has just ended is gone with the next call.
+                    out.push_str(&format!("|{}>", document.text()));
+                }
+                Step::End => return Ok(out),
+            }
+        }
+    }
+
+    #[test]
+    fn elements_text_and_namespaces() {
+        let source = "\u{feff}<?xml version='1.0' ?><!--c--><n:a x='1'> \
+                      <b>&quot;x &amp; &#x732B;<![CDATA[<&]]>y </b><c/></n:a>\n";
+        assert_eq!(walk(source).unwrap(), "<a<b|\"x & 猫<&y ><c|>|>");
+    }
+
+    #[test]
+    fn what_is_no_whole_document_is_refused() {
+        for (source, error) in [
+            ("", Error::Empty),
+            (" <!-- --> ", Error::Empty),
+            ("<a>", Error::Cut),
+            ("<a><b>x</b>", Error::Cut),
+            ("<a><b", Error::Cut),
+            ("<a/><b/>", Error::Trailing),
+            ("<a/>x", Error::Trailing),
+            ("<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>", Error::DocType),
+            ("<a>&x;</a>", Error::Entity("x".to_owned())),
+            ("{}", Error::Malformed("text before the root".to_owned())),
+        ] {
+            assert_eq!(walk(source), Err(error), "{source}");
+        }
+        for source in ["<a></b>", "</a>", "<a>&x</a>", "<a>&#0;</a>", "<a>&#xD800;</a>"] {
+            assert!(
+                matches!(walk(source), Err(Error::Malformed(_))),
+                "{source}: {:?}",
+                walk(source)
+            );
+        }
+        assert!(walk(&format!("{}{}", "<a>".repeat(16), "</a>".repeat(16))).is_ok());
+        assert_eq!(walk(&"<a>".repeat(17)), Err(Error::Depth));
+    }
+
+    proptest! {
+        #[test]
+        fn walking_never_panics(source in "[<>/a&;#x\"'! \\-\\[\\]?=\\PC]{0,60}") {
+            let _ = walk(&source);
+        }
+    }
+}
