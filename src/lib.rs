@@ -1,5 +1,6 @@
 //! costag tags every image of a Tencent COS bucket.
 
 pub mod cos;
+pub mod job;
 pub mod scene;
 pub mod store;

@@ -290,6 +290,7 @@ impl Client {
         if let Some(date) = error.date {
             self.clock.observe(date);
         }
+        error.temporary = credentials.token.is_some();
         error.signed = Some(SignedWith { offset, credentials });
         Err(error.into())
     }

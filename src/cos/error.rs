@@ -234,13 +234,15 @@ pub struct ServiceError {
     pub retry_after: Option<Duration>,
     /// Where a redirect leads, without its query.
     pub location: Option<String>,
+    /// Whether temporary credentials had signed: then new ones may help.
+    pub temporary: bool,
     /// What the request was signed with.
-    pub(super) signed: Option<SignedWith>,
+    pub signed: Option<SignedWith>,
 }
 
 /// What a failed request was signed with, so that a repair already made by another request is seen.
 #[derive(Debug, Clone)]
-pub(super) struct SignedWith {
+pub struct SignedWith {
     pub(super) offset: i64,
     pub(super) credentials: Arc<Credentials>,
 }

@@ -1,0 +1,3 @@
+//! The pipeline: the only place where the service and the store meet.
+
+pub mod verdict;

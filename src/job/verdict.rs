@@ -1,0 +1,324 @@
+//! What an error of the service means for the run: one table, one function.
+//!
+//! Takes an operation, whether anything has succeeded before, and the error; gives a [`Verdict`]. How often and
+//! when to try again, and what the breaker counts, is left to others. Codes come first, then the status.
+
+use crate::cos;
+use crate::cos::error::{Error, ServiceError};
+
+/// Which request failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// GET Bucket.
+    List,
+    /// HEAD Object.
+    Head,
+    /// `detect-label`.
+    Label,
+}
+
+/// What is to be done about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Try again later; the call may have been paid.
+    Retry,
+    /// Try again, and more slowly for the whole job; no attempt is used.
+    Throttle,
+    /// Record the image as failed and go on.
+    GiveUp(GiveUp),
+    /// Stop the job: nothing else can succeed.
+    Stop(Stop),
+    /// Correct the clock and sign anew, see [`cos::Clock::correct`].
+    FixClock,
+    /// Renew the credentials and sign anew, see [`cos::Client::refresh_credentials`].
+    RefreshCredentials,
+    /// Nothing was sent: wait for the network; no attempt is used.
+    Unreachable,
+}
+
+/// Why an image is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GiveUp {
+    /// Its bytes cannot be labelled: only new bytes help, or asking for it.
+    Image,
+    /// The object is not there any more; another key of the content may be.
+    Gone,
+    /// It must be restored first.
+    Archived,
+    /// Access was denied to this object: temporary, and counted by the breaker.
+    Denied,
+    /// The service could not fetch it, as with a URL: worth one or two tries more.
+    Source,
+    /// None of the known reasons: counted by the breaker.
+    Unknown,
+}
+
+/// Why the job stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Bucket, region, endpoint or a setting is wrong.
+    Configuration,
+    /// The secret id or key is wrong, or has ended for good.
+    Credentials,
+    /// The account may not do this.
+    Permission,
+    /// Cloud Infinite is not switched on for the bucket.
+    NotActivated,
+    /// The account has not been paid for, or is blocked.
+    Arrears,
+    /// The service complains about the time, and the clock agrees with it.
+    Clock,
+    /// The answer is none that this program understands.
+    Protocol,
+}
+
+impl Verdict {
+    /// The word that is stored and shown.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Throttle => "throttle",
+            Self::GiveUp(reason) => reason.name(),
+            Self::Stop(reason) => reason.name(),
+            Self::FixClock => "fix clock",
+            Self::RefreshCredentials => "refresh credentials",
+            Self::Unreachable => "unreachable",
+        }
+    }
+
+    /// What is left when the repair that this verdict asks for is impossible: a reason to stop.
+    #[must_use]
+    pub const fn unrepaired(self) -> Self {
+        match self {
+            Self::FixClock => Self::Stop(Stop::Clock),
+            Self::RefreshCredentials => Self::Stop(Stop::Credentials),
+            verdict => verdict,
+        }
+    }
+}
+
+impl GiveUp {
+    /// Every reason.
+    pub const ALL: [Self; 6] =
+        [Self::Image, Self::Gone, Self::Archived, Self::Denied, Self::Source, Self::Unknown];
+
+    /// The word that is stored and shown.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Gone => "gone",
+            Self::Archived => "archived",
+            Self::Denied => "denied",
+            Self::Source => "source",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether the breaker counts it: it may be the account that fails, not the image.
+    pub const fn counts_for_breaker(self) -> bool {
+        matches!(self, Self::Denied | Self::Unknown)
+    }
+}
+
+impl Stop {
+    /// The word that is stored and shown.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::Credentials => "credentials",
+            Self::Permission => "permission",
+            Self::NotActivated => "not activated",
+            Self::Arrears => "arrears",
+            Self::Clock => "clock",
+            Self::Protocol => "protocol",
+        }
+    }
+}
+
+/// What `error` of `operation` means; `succeeded_before` is whether any call of the run has succeeded.
+pub fn verdict(operation: Operation, succeeded_before: bool, error: &cos::Error) -> Verdict {
+    match error {
+        Error::Service(error) => match of_service(operation, succeeded_before, error) {
+            // There is no image to give up: a listing that is refused stays refused.
+            Verdict::GiveUp(_) if operation == Operation::List => Verdict::Stop(Stop::Protocol),
+            verdict => verdict,
+        },
+        Error::Unusable { .. } | Error::Interrupted { .. } | Error::Timeout { .. } => {
+            Verdict::Retry
+        }
+        Error::Connect { .. } => Verdict::Unreachable,
+        Error::Certificate { .. } => Verdict::Stop(Stop::Configuration),
+        Error::Credentials(_) => Verdict::Stop(Stop::Credentials),
+        Error::StuckListing(_) | Error::Unproven(_) => Verdict::Stop(Stop::Protocol),
+        Error::UnaddressableKey { .. } => Verdict::GiveUp(GiveUp::Image),
+    }
+}
+
+/// The table ("Error Codes" of COS and of Cloud Infinite).
+fn of_service(operation: Operation, succeeded_before: bool, error: &ServiceError) -> Verdict {
+    use Verdict::{FixClock, RefreshCredentials, Retry, Throttle};
+
+    let list = operation == Operation::List;
+    let give_up = Verdict::GiveUp;
+    let stop = Verdict::Stop;
+    match error.code.as_str() {
+        "PermanentRedirect"
+        | "TemporaryRedirect"
+        | "InvalidBucketName"
+        | "BucketNameTooLong"
+        | "InvalidRegionName"
+        | "InvalidLocationConstraint"
+        | "UserCnameInvalid"
+        | "InvalidHost"
+        | "ActionAccelerateNotSupported"
+        | "BucketAccelerateNotEnabled"
+        | "NoSuchBucket"
+        | "InvalidBucketState" => stop(Stop::Configuration),
+        "InvalidArgument" | "BadRequest" | "BadRquest" | "InvalidRequest" | "MethodNotAllowed"
+        | "KeyTooLong" | "InvalidObjectName" | "InvalidURI"
+            if list =>
+        {
+            stop(Stop::Configuration)
+        }
+        "KeyTooLong"
+        | "InvalidObjectName"
+        | "InvalidURI"
+        | "InvalidImageFormat"
+        | "ImageTooLarge"
+        | "ImageResolutionExceed"
+        | "EntityTooLarge" => give_up(GiveUp::Image),
+        "InvalidImageSource" | "ResourceDownloadFailed" => give_up(GiveUp::Source),
+        "NoSuchKey" | "NoSuchVersion" | "ResourceNotFound" => give_up(GiveUp::Gone),
+        "InvalidObjectState" => give_up(GiveUp::Archived),
+        "ResourceAccessDenied" => give_up(GiveUp::Denied),
+        "CIRoleNotExist" | "NoProcessAuthority" => stop(Stop::NotActivated),
+        "ExpiredToken" => RefreshCredentials,
+        "InvalidAccessKeyId" if error.temporary => RefreshCredentials,
+        "InvalidAccessKeyId" => stop(Stop::Credentials),
+        // A wrong key fails from the first request on; later it is the one object whose name was encoded wrong.
+        "SignatureDoesNotMatch" if list || !succeeded_before => stop(Stop::Credentials),
+        "RequestTimeTooSkewed" | "RequestHasExpired" | "Request has expired" => FixClock,
+        "AccessForbidden" => stop(Stop::Permission),
+        "AccessDenied" => denied(list, &error.message),
+        "UnavailableForLegalReasons" | "DomainAuditFailed" if list => stop(Stop::Arrears),
+        "UnavailableForLegalReasons" | "DomainAuditFailed" => give_up(GiveUp::Denied),
+        "RequestTimeout" | "UserNetworkTooSlow" | "InternalError" => Retry,
+        "SlowDown" | "ServiceUnavailable" | "LimitExceeded" => Throttle,
+        "NotImplemented" => stop(Stop::Protocol),
+        "PaymentRequired" | "UserServiceUnavailable" => stop(Stop::Arrears),
+        // Known, and nothing that a status or a word of the message should overrule.
+        "SignatureDoesNotMatch"
+        | "PathConflict"
+        | "PreconditionFailed"
+        | "InvalidRange"
+        | "InvalidArgument"
+        | "BadRequest"
+        | "BadRquest"
+        | "InvalidRequest"
+        | "MethodNotAllowed" => give_up(GiveUp::Unknown),
+        code if code.starts_with("RequestLimitExceeded") => Throttle,
+        code if code.contains("Arrear") || code.contains("Balance") => stop(Stop::Arrears),
+        _ if speaks_of_rate(&error.message) => Throttle,
+        code => by_status(operation, error.status, code.is_empty()),
+    }
+}
+
+/// `AccessDenied` has several meanings, told by its message only ("403 Forbidden" guide).
+fn denied(list: bool, message: &str) -> Verdict {
+    let message = message.to_ascii_lowercase();
+    if message.contains("request has expired") {
+        Verdict::FixClock
+    } else if list || message.contains("referer") {
+        Verdict::Stop(Stop::Permission)
+    } else {
+        Verdict::GiveUp(GiveUp::Denied)
+    }
+}
+
+/// Whether a message names the rate as a word of its own ("generate" does not).
+fn speaks_of_rate(message: &str) -> bool {
+    message
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .any(|word| word.eq_ignore_ascii_case("qps") || word.eq_ignore_ascii_case("rate"))
+}
+
+/// What the status says when no known code does.
+fn by_status(operation: Operation, status: u16, no_code: bool) -> Verdict {
+    let list = operation == Operation::List;
+    match status {
+        // An error in the body of a success: unusable like any other such body.
+        200..=299 => Verdict::Retry,
+        300..=399 => Verdict::Stop(Stop::Configuration),
+        402 => Verdict::Stop(Stop::Arrears),
+        403 | 451 if no_code => match (list, status) {
+            (true, 403) => Verdict::Stop(Stop::Permission),
+            (true, _) => Verdict::Stop(Stop::Arrears),
+            (false, _) => Verdict::GiveUp(GiveUp::Denied),
+        },
+        404 if no_code && list => Verdict::Stop(Stop::Configuration),
+        // HEAD has no body that could hold a code.
+        404 if no_code && operation == Operation::Head => Verdict::GiveUp(GiveUp::Gone),
+        405 if list => Verdict::Stop(Stop::Configuration),
+        408 => Verdict::Retry,
+        429 | 503 => Verdict::Throttle,
+        501 => Verdict::Stop(Stop::Protocol),
+        500..=599 => Verdict::Retry,
+        _ => Verdict::GiveUp(GiveUp::Unknown),
+    }
+}
+
+/// What a person can do about `error`, if that is known.
+pub fn advice(operation: Operation, error: &cos::Error) -> Option<&'static str> {
+    let service = match error {
+        Error::Service(service) => service,
+        Error::Connect { .. } => {
+            return Some("check the network, the region's name and the proxy settings");
+        }
+        Error::Certificate { .. } => {
+            return Some("give the CA that signed it as a CA file, or correct the endpoint");
+        }
+        _ => return None,
+    };
+    let permission = match operation {
+        Operation::List => {
+            "allow the action cos:GetBucket on the bucket in CAM, or check the bucket's policy"
+        }
+        Operation::Head => "allow the action cos:HeadObject on the bucket's objects in CAM",
+        Operation::Label => {
+            "allow the actions ci:CreateDetectLabelJob and cos:GetObject on the bucket's objects in CAM"
+        }
+    };
+    Some(match (verdict(operation, false, error), service.code.as_str()) {
+        (_, "NoSuchBucket") => "check the bucket's name with APPID, and its region",
+        (_, "CIRoleNotExist") => {
+            "authorise Cloud Infinite once in its console: it creates the service role CI_QCSRole"
+        }
+        (_, "AccessForbidden") => "check the bucket's hotlink protection and CORS rules",
+        (_, "SignatureDoesNotMatch") => "check that the secret key belongs to the secret id",
+        (_, "InvalidAccessKeyId") => "check the secret id: it does not exist or is disabled",
+        (_, "ExpiredToken") => "fetch new temporary credentials, or give a source that renews them",
+        (_, "ActionAccelerateNotSupported" | "BucketAccelerateNotEnabled") => {
+            "use the bucket's regional endpoint instead of the acceleration one"
+        }
+        (_, "AccessDenied") if service.message.to_ascii_lowercase().contains("referer") => {
+            "check the bucket's hotlink protection"
+        }
+        (Verdict::Stop(Stop::NotActivated), _) => {
+            "bind the bucket to Cloud Infinite in its console, and enable AI content recognition"
+        }
+        (Verdict::Stop(Stop::Permission) | Verdict::GiveUp(GiveUp::Denied), _) => permission,
+        (Verdict::Stop(Stop::Arrears), _) => {
+            "check the account's balance and its status in the console"
+        }
+        (Verdict::FixClock, _) => "set this machine's clock",
+        (Verdict::GiveUp(GiveUp::Archived), _) => "restore the object first",
+        (Verdict::Stop(Stop::Configuration), _) if (300..400).contains(&service.status) => {
+            "the bucket answers elsewhere: check its region and the endpoint"
+        }
+        (Verdict::Stop(Stop::Configuration), _) => "check bucket, region and endpoint",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;
