@@ -48,8 +48,9 @@ pub(super) async fn run(command: &str, limit: Duration) -> Result<Credentials, E
 pub(super) fn parse(place: &str, json: &[u8]) -> Result<Credentials, Error> {
     let form = |reason| Error::Form { place: place.to_owned(), reason };
     let value: Value = serde_json::from_slice(json).map_err(|_| form("it is no JSON"))?;
-    // `GetFederationToken` wraps them so.
-    let value = value.get("Credentials").unwrap_or(&value);
+    // The answers of STS wrap them so, with the time of expiry outside.
+    let outer = &value;
+    let value = outer.get("Credentials").unwrap_or(outer);
     let get = |name: &str| value.get(name).and_then(Value::as_str);
     let either = |names: [&'static str; 2]| {
         names.into_iter().find_map(|name| get(name).map(|text| (name, text)))
@@ -58,7 +59,8 @@ pub(super) fn parse(place: &str, json: &[u8]) -> Result<Credentials, Error> {
         either(["TmpSecretId", "SecretId"]).ok_or_else(|| form("there is no SecretId"))?;
     let (key_name, key) =
         either(["TmpSecretKey", "SecretKey"]).ok_or_else(|| form("there is no SecretKey"))?;
-    let expires = match value.get("ExpiredTime").or_else(|| value.get("Expiration")) {
+    let told = |name: &str| value.get(name).or_else(|| outer.get(name));
+    let expires = match told("ExpiredTime").or_else(|| told("Expiration")) {
         None | Some(Value::Null) => None,
         Some(Value::Number(number)) => Some(number.as_i64()),
         Some(Value::String(text)) if text.is_empty() => None,

@@ -1,5 +1,6 @@
 //! Finds credentials once, hands them out, and renews them from where they came.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -41,7 +42,7 @@ pub struct Sources<'a> {
 }
 
 /// The one place that credentials come from.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Source {
     Environment(&'static str),
     File(PathBuf),
@@ -49,6 +50,13 @@ enum Source {
     Coscli(PathBuf),
     Coscmd(PathBuf),
     Role { base: String, role: Option<String> },
+}
+
+/// As it is described: a command may hold secrets.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.describe())
+    }
 }
 
 impl Source {
@@ -117,12 +125,17 @@ struct State {
 
 impl State {
     fn new(credentials: Credentials, now: i64) -> Self {
-        let renew_at = credentials.expires_at.map_or(i64::MAX, |end| {
-            let life = end.saturating_sub(now).max(0);
-            end.saturating_sub(RENEW_BEFORE.min(life / 2))
-        });
+        let renew_at = renew_at(&credentials, now);
         Self { credentials: Arc::new(credentials), renew_at }
     }
+}
+
+/// When credentials that are fetched now are to be renewed; `i64::MAX` if their end is not known.
+pub(super) fn renew_at(credentials: &Credentials, now: i64) -> i64 {
+    credentials.expires_at.map_or(i64::MAX, |end| {
+        let life = end.saturating_sub(now).max(0);
+        end.saturating_sub(RENEW_BEFORE.min(life / 2))
+    })
 }
 
 /// Hands out credentials, renewed in time. Shared by all requests.
