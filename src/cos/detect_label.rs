@@ -47,7 +47,8 @@ enum Name {
     Confidence,
     FirstCategory,
     SecondCategory,
-    LabelName,
+    /// `Name`, what was seen.
+    Said,
     Other,
 }
 
@@ -62,7 +63,7 @@ fn classify(name: &str) -> Name {
         "Confidence" => Name::Confidence,
         "FirstCategory" => Name::FirstCategory,
         "SecondCategory" => Name::SecondCategory,
-        "Name" => Name::LabelName,
+        "Name" => Name::Said,
         _ => Name::Other,
     }
 }

@@ -21,7 +21,7 @@ pub type Cause = Box<dyn StdError + Send + Sync>;
 pub const BODY_MAX: usize = 64 * 1024;
 
 /// The longest wait that a `Retry-After` can ask for.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
 
 /// Tokens that the 403 guide prints as the message of an `AccessDenied`, and the code table as codes.
 const TOKENS: [&str; 6] = [
@@ -317,7 +317,7 @@ pub(super) fn parse_xml(text: &str) -> Option<ServiceError> {
                 let value = document.text();
                 match field.as_str() {
                     "Code" => error.code = shorten(value.trim()),
-                    "Message" => error.message = value.trim().to_owned(),
+                    "Message" => value.trim().clone_into(&mut error.message),
                     "RequestId" => error.request_id = Some(shorten(value.trim())),
                     "TraceId" => error.trace_id = Some(shorten(value.trim())),
                     "ServerTime" => {
@@ -379,3 +379,6 @@ fn clean(message: &str) -> String {
     }
     line
 }
+
+#[cfg(test)]
+mod tests;

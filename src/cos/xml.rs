@@ -167,6 +167,8 @@ pub(super) fn shorten(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -176,10 +178,10 @@ mod tests {
         let mut out = String::new();
         loop {
             match document.next()? {
-                Step::Open(name) => out.push_str(&format!("<{name}")),
+                Step::Open(name) => write!(out, "<{name}").unwrap(),
                 Step::Close => {
                     // The text of the element that has just ended is gone with the next call.
-                    out.push_str(&format!("|{}>", document.text()));
+                    write!(out, "|{}>", document.text()).unwrap();
                 }
                 Step::End => return Ok(out),
             }

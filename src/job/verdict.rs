@@ -190,7 +190,6 @@ fn of_service(operation: Operation, succeeded_before: bool, error: &ServiceError
         "InvalidImageSource" | "ResourceDownloadFailed" => give_up(GiveUp::Source),
         "NoSuchKey" | "NoSuchVersion" | "ResourceNotFound" => give_up(GiveUp::Gone),
         "InvalidObjectState" => give_up(GiveUp::Archived),
-        "ResourceAccessDenied" => give_up(GiveUp::Denied),
         "CIRoleNotExist" | "NoProcessAuthority" => stop(Stop::NotActivated),
         "ExpiredToken" => RefreshCredentials,
         "InvalidAccessKeyId" if error.temporary => RefreshCredentials,
@@ -201,7 +200,9 @@ fn of_service(operation: Operation, succeeded_before: bool, error: &ServiceError
         "AccessForbidden" => stop(Stop::Permission),
         "AccessDenied" => denied(list, &error.message),
         "UnavailableForLegalReasons" | "DomainAuditFailed" if list => stop(Stop::Arrears),
-        "UnavailableForLegalReasons" | "DomainAuditFailed" => give_up(GiveUp::Denied),
+        "ResourceAccessDenied" | "UnavailableForLegalReasons" | "DomainAuditFailed" => {
+            give_up(GiveUp::Denied)
+        }
         "RequestTimeout" | "UserNetworkTooSlow" | "InternalError" => Retry,
         "SlowDown" | "ServiceUnavailable" | "LimitExceeded" => Throttle,
         "NotImplemented" => stop(Stop::Protocol),
@@ -246,8 +247,6 @@ fn speaks_of_rate(message: &str) -> bool {
 fn by_status(operation: Operation, status: u16, no_code: bool) -> Verdict {
     let list = operation == Operation::List;
     match status {
-        // An error in the body of a success: unusable like any other such body.
-        200..=299 => Verdict::Retry,
         300..=399 => Verdict::Stop(Stop::Configuration),
         402 => Verdict::Stop(Stop::Arrears),
         403 | 451 if no_code => match (list, status) {
@@ -259,10 +258,10 @@ fn by_status(operation: Operation, status: u16, no_code: bool) -> Verdict {
         // HEAD has no body that could hold a code.
         404 if no_code && operation == Operation::Head => Verdict::GiveUp(GiveUp::Gone),
         405 if list => Verdict::Stop(Stop::Configuration),
-        408 => Verdict::Retry,
         429 | 503 => Verdict::Throttle,
         501 => Verdict::Stop(Stop::Protocol),
-        500..=599 => Verdict::Retry,
+        // An error in the body of a success is unusable like any other such body.
+        200..=299 | 408 | 500..=599 => Verdict::Retry,
         _ => Verdict::GiveUp(GiveUp::Unknown),
     }
 }

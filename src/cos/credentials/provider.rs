@@ -315,7 +315,8 @@ impl Provider {
 fn warn(path: &Path) -> Vec<String> {
     use std::os::unix::fs::PermissionsExt;
     let Ok(metadata) = std::fs::metadata(path) else { return Vec::new() };
-    if metadata.permissions().mode() & 0o077 == 0 {
+    let others = metadata.permissions().mode() & 0o077;
+    if others == 0 {
         return Vec::new();
     }
     let path = path.display();

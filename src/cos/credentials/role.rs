@@ -25,14 +25,13 @@ pub(super) async fn fetch(
         .build()
         .map_err(failed)?;
     let base = base.trim_end_matches('/');
-    let role = match role {
-        Some(role) => role.to_owned(),
-        None => {
-            let list = get(&client, &format!("{base}/{PATH}")).await?;
-            let list = String::from_utf8_lossy(&list);
-            let role = list.lines().map(str::trim).find(|line| !line.is_empty());
-            role.ok_or_else(|| told("the machine has no role"))?.to_owned()
-        }
+    let role = if let Some(role) = role {
+        role.to_owned()
+    } else {
+        let list = get(&client, &format!("{base}/{PATH}")).await?;
+        let list = String::from_utf8_lossy(&list);
+        let role = list.lines().map(str::trim).find(|line| !line.is_empty());
+        role.ok_or_else(|| told("the machine has no role"))?.to_owned()
     };
     let body = get(&client, &format!("{base}/{PATH}/{}", encode(&role))).await?;
     let json: serde_json::Value =

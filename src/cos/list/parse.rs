@@ -77,7 +77,7 @@ pub fn parse(body: &[u8]) -> Result<ListPage, Error> {
     }
     .map_err(|stop| match stop {
         Stop::Unusable(reason) => unusable(&reason),
-        Stop::Service(error) => error.into(),
+        Stop::Service(error) => Error::Service(error),
         Stop::Encoded => unusable("EncodingType is told twice"),
     })
 }
@@ -88,7 +88,7 @@ fn unusable(reason: &str) -> Error {
 
 enum Stop {
     Unusable(String),
-    Service(ServiceError),
+    Service(Box<ServiceError>),
     Encoded,
 }
 
@@ -185,7 +185,7 @@ impl<'a> Parser<'a> {
             && let Some(mut error) = crate::cos::error::parse_xml(self.text)
         {
             error.status = 200;
-            return Stop::Service(error);
+            return Stop::Service(Box::new(error));
         }
         Stop::Unusable(format!("the root is {}, not ListBucketResult", self.document.root()))
     }

@@ -1,0 +1,116 @@
+use proptest::prelude::*;
+use reqwest::header::{HeaderName, HeaderValue};
+
+use super::*;
+
+fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    pairs
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
+        .collect()
+}
+
+fn read(status: u16, pairs: &[(&'static str, &str)], body: &str) -> ServiceError {
+    parse(status, &headers(pairs), body.as_bytes())
+}
+
+#[test]
+fn an_xml_body_tells_everything() {
+    let body = include_str!("../../../tests/data/samples/error-403-access-denied.xml");
+    let error = read(403, &[], body);
+    assert_eq!((error.code.as_str(), error.message.as_str()), ("AccessDenied", "Access Denied."));
+    assert_eq!(error.request_id.as_deref(), Some("NjZmNmEwMDBfZXhhbXBsZTAwMDFfMDAwMQ=="));
+    assert!(error.trace_id.as_deref().unwrap().starts_with("OGVm"));
+    assert_eq!(error.server_time, Some(1_773_476_130));
+    assert_eq!(
+        Error::from(error).to_string(),
+        "HTTP 403 AccessDenied: Access Denied. (request id NjZmNmEwMDBfZXhhbXBsZTAwMDFfMDAwMQ==)"
+    );
+}
+
+#[test]
+fn headers_win_over_the_body_and_fill_what_it_lacks() {
+    let pairs = [
+        ("x-cos-request-id", "COS"),
+        ("x-ci-request-id", "CI"),
+        ("x-ci-trace-id", "T"),
+        ("date", "Thu, 16 May 2019 06:45:51 GMT"),
+        ("x-cos-error-code", "VectorCode"),
+    ];
+    let error = read(400, &pairs, "free text\nof it");
+    assert_eq!((error.code.as_str(), error.message.as_str()), ("VectorCode", "free text of it"));
+    assert_eq!((error.request_id.as_deref(), error.trace_id.as_deref()), (Some("COS"), Some("T")));
+    assert_eq!(error.date, Some(1_557_989_151));
+    let error = read(400, &pairs[..1], "<Error><Code>C</Code><RequestId>B</RequestId></Error>");
+    assert_eq!((error.code.as_str(), error.request_id.as_deref()), ("C", Some("COS")));
+}
+
+#[test]
+fn json_html_and_nothing_are_understood() {
+    let error = read(400, &[], include_str!("../../../tests/data/samples/error-ci-json.json"));
+    assert_eq!((error.code.as_str(), error.message.as_str()), ("-10000", "example CI JSON error"));
+    assert_eq!(error.request_id.as_deref(), Some("NjZmNmEwMDBfZXhhbXBsZTAwMDFfMDAwMg=="));
+    let page = include_str!("../../../tests/data/samples/error-502-html-gateway.xml");
+    let error = read(502, &[], page);
+    assert_eq!(error.to_string(), "HTTP 502: an HTML page, not from COS: 502 Bad Gateway");
+    assert_eq!(read(504, &[], "").to_string(), "HTTP 504");
+    assert_eq!(read(403, &[("x-errno", "-113")], "").code, "-113");
+}
+
+#[test]
+fn a_cut_body_tells_what_came_before_the_cut() {
+    let error = read(403, &[], "<Error><Code>AccessDenied</Code><Message>Req");
+    assert_eq!((error.code.as_str(), error.message.as_str()), ("AccessDenied", ""));
+    let long = format!("<Error><Code>C</Code><Message>{}", "x".repeat(2 * BODY_MAX));
+    assert_eq!(read(400, &[], &long).code, "C");
+}
+
+#[test]
+fn what_was_signed_is_never_shown() {
+    let body = include_str!("../../../tests/data/samples/error-403-signature.xml");
+    let shown = format!("{:?}", read(403, &[], body));
+    assert!(!shown.contains("detect-label") && !shown.contains("0000000000000000"), "{shown}");
+    let body = "<Error><Message>bad: StringToSign sha1 q-signature=abc</Message></Error>";
+    assert_eq!(read(403, &[], body).message, "bad:…");
+    let location = ("location", "https://h/p?q-signature=abc");
+    assert_eq!(read(302, &[location], "").location.as_deref(), Some("https://h/p"));
+}
+
+#[test]
+fn a_wait_is_seconds_or_a_date_and_bounded() {
+    let after = |value: &str| {
+        let date = ("date", "Thu, 16 May 2019 06:45:51 GMT");
+        read(503, &[date, ("retry-after", value)], "").retry_after.map(|wait| wait.as_secs())
+    };
+    assert_eq!(after("7"), Some(7));
+    assert_eq!(after("Thu, 16 May 2019 06:46:01 GMT"), Some(10));
+    assert_eq!(after("99999999"), Some(300));
+    assert_eq!(after("Thu, 16 May 2019 06:45:00 GMT"), None);
+    assert_eq!(after("-1"), None);
+    assert_eq!(after("soon"), None);
+}
+
+#[test]
+fn a_message_is_one_bounded_line() {
+    let message = read(400, &[], &format!("a\u{1b}[31m\r\n\tb {}", "猫".repeat(400))).message;
+    assert!(message.starts_with("a[31m b 猫"), "{message}");
+    assert_eq!(message.chars().count(), 300);
+}
+
+#[test]
+fn causes_are_one_line_for_keeping() {
+    let cause = || "name not found".into();
+    let error = Error::Connect { host: "h".to_owned(), cause: cause() };
+    assert_eq!(error.to_string(), "cannot connect to h");
+    assert_eq!(error.message(), "cannot connect to h: name not found");
+}
+
+proptest! {
+    #[test]
+    fn reading_never_panics(status: u16, body: Vec<u8>, text: String) {
+        let _ = parse(status, &HeaderMap::new(), &body);
+        let _ = read(status, &[], &format!("<Error><Code>{text}"));
+        let _ = read(status, &[], &format!("<html><title>{text}"));
+        let _ = clean(&format!("{text}q-sign{text}"));
+    }
+}
