@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::error::{Error, ServiceError};
+use super::error::Error;
 
 /// A difference below this is no clock problem: correcting it would only try again what failed.
 const CORRECTABLE: i64 = 30;
@@ -62,7 +62,7 @@ impl Clock {
     /// Only `RequestTimeTooSkewed` and `Request has expired` are looked at, and only a difference of 30 s
     /// or more counts. It is also worth signing anew if another request has corrected the clock since.
     pub fn correct(&self, error: &Error) -> bool {
-        let Some(error) = error.service().filter(|error| is_clock(error)) else { return false };
+        let Some(error) = error.service().filter(|e| e.complains_of_time()) else { return false };
         let offset = self.offset();
         if error.signed.as_ref().is_some_and(|signed| signed.offset != offset) {
             return true;
@@ -77,18 +77,10 @@ impl Clock {
     }
 }
 
-/// Whether the service complains about the request's time ("403 Forbidden" guide).
-pub(super) fn is_clock(error: &ServiceError) -> bool {
-    match error.code.as_str() {
-        "RequestTimeTooSkewed" | "RequestHasExpired" | "Request has expired" => true,
-        "AccessDenied" => error.message.trim_end_matches('.').trim() == "Request has expired",
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cos::ServiceError;
 
     const LOCAL: i64 = 1_700_000_000;
 

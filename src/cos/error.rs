@@ -247,6 +247,19 @@ pub struct SignedWith {
     pub(super) credentials: Arc<Credentials>,
 }
 
+impl ServiceError {
+    /// Whether it is the request's time that the service refuses ("403 Forbidden" guide).
+    ///
+    /// The one place where a message counts: some answers have no code of their own for it.
+    pub fn complains_of_time(&self) -> bool {
+        match self.code.as_str() {
+            "RequestTimeTooSkewed" | "RequestHasExpired" | "Request has expired" => true,
+            "AccessDenied" => self.message.to_ascii_lowercase().contains("request has expired"),
+            _ => false,
+        }
+    }
+}
+
 fn sep<'a>(separator: &'a str, before: &str) -> &'a str {
     if before.is_empty() { "" } else { separator }
 }

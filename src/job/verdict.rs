@@ -158,6 +158,9 @@ pub fn verdict(operation: Operation, succeeded_before: bool, error: &cos::Error)
 fn of_service(operation: Operation, succeeded_before: bool, error: &ServiceError) -> Verdict {
     use Verdict::{FixClock, RefreshCredentials, Retry, Throttle};
 
+    if error.complains_of_time() {
+        return FixClock;
+    }
     let list = operation == Operation::List;
     let give_up = Verdict::GiveUp;
     let stop = Verdict::Stop;
@@ -196,7 +199,6 @@ fn of_service(operation: Operation, succeeded_before: bool, error: &ServiceError
         "InvalidAccessKeyId" => stop(Stop::Credentials),
         // A wrong key fails from the first request on; later it is the one object whose name was encoded wrong.
         "SignatureDoesNotMatch" if list || !succeeded_before => stop(Stop::Credentials),
-        "RequestTimeTooSkewed" | "RequestHasExpired" | "Request has expired" => FixClock,
         "AccessForbidden" => stop(Stop::Permission),
         "AccessDenied" => denied(list, &error.message),
         "UnavailableForLegalReasons" | "DomainAuditFailed" if list => stop(Stop::Arrears),
@@ -226,10 +228,7 @@ fn of_service(operation: Operation, succeeded_before: bool, error: &ServiceError
 
 /// `AccessDenied` has several meanings, told by its message only ("403 Forbidden" guide).
 fn denied(list: bool, message: &str) -> Verdict {
-    let message = message.to_ascii_lowercase();
-    if message.contains("request has expired") {
-        Verdict::FixClock
-    } else if list || message.contains("referer") {
+    if list || message.to_ascii_lowercase().contains("referer") {
         Verdict::Stop(Stop::Permission)
     } else {
         Verdict::GiveUp(GiveUp::Denied)
