@@ -2,5 +2,6 @@
 
 pub mod cos;
 pub mod job;
+pub mod config;
 pub mod scene;
 pub mod store;

@@ -1,0 +1,278 @@
+//! The layers: option over environment over file over default, by figment, which keeps where each value
+//! came from.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use figment::providers::{Format, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+
+use super::error::{Error, Origin};
+use super::keys::{KEYS, nearest, option, variable};
+use super::settings::{Budget, Connection, CredentialSources, Logging, Pace, Settings, Stored};
+use super::types::Filter;
+use super::value::{self, Checked, describe};
+
+/// The file that is read if it is there and no other is named.
+pub const DEFAULT_FILE: &str = "costag.toml";
+
+/// Which configuration file is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigFile {
+    /// None.
+    Without,
+    /// `costag.toml` in the working folder, if there is one.
+    Default,
+    /// This one, which must exist.
+    Named(PathBuf),
+}
+
+/// What was given as options: only what was, by key.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PartialOptions(BTreeMap<&'static str, Value>);
+
+impl PartialOptions {
+    /// Records the text of an option, if it was given.
+    pub fn text(&mut self, key: &'static str, given: Option<&str>) {
+        if let Some(text) = given {
+            self.0.insert(key, text.into());
+        }
+    }
+
+    /// Records the values of an option that may be repeated, if it was given.
+    pub fn list(&mut self, key: &'static str, given: Option<&[String]>) {
+        // As in a variable: an empty text empties the list, commas separate, so each form means the same.
+        if let Some(list) = given {
+            self.text(key, Some(&list.join(",")));
+        }
+    }
+
+    /// Records a pair of options, `--x` and `--no-x`, if one was given.
+    pub fn flag(&mut self, key: &'static str, yes: bool, no: bool) {
+        if yes || no {
+            self.0.insert(key, yes.into());
+        }
+    }
+
+    /// The keys that were given.
+    pub fn keys(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.0.keys().copied()
+    }
+}
+
+/// Where each setting came from, by key.
+pub type Provenance = BTreeMap<&'static str, Origin>;
+
+const DEFAULTS: &str = "default";
+const FILE: &str = "file";
+const ENVIRONMENT: &str = "environment";
+const OPTIONS: &str = "option";
+
+struct Layer(&'static str, Dict);
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.0)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Profile::Default.collect(self.1.clone()))
+    }
+}
+
+impl Settings {
+    /// Lays the layers over one another and checks every value.
+    ///
+    /// `env` answers with a variable's text; an empty one is taken as unset. Only the variables of
+    /// [`KEYS`] are asked for.
+    ///
+    /// # Errors
+    /// [`Error`]: the file cannot be read or is not TOML, a key is unknown, a value is of the wrong type or
+    /// out of bounds. The message names the key and where its value came from.
+    pub fn resolve(
+        options: &PartialOptions,
+        env: impl Fn(&str) -> Option<String>,
+        file: &ConfigFile,
+    ) -> Result<(Self, Provenance), Error> {
+        let (path, from_file) = read(file)?;
+        let from_env = KEYS
+            .into_iter()
+            .filter_map(|key| {
+                let text = env(&variable(key)).filter(|text| !text.is_empty())?;
+                Some((key.to_owned(), text.into()))
+            })
+            .collect();
+        let named = |(key, value): (&'static str, Value)| (key.to_owned(), value);
+        let defaults = Self::default().entries().into_iter().map(named).collect();
+        let given = options.0.clone().into_iter().map(named).collect();
+        let layers = Layers {
+            figment: Figment::from(Layer(DEFAULTS, defaults))
+                .merge(Layer(FILE, from_file))
+                .merge(Layer(ENVIRONMENT, from_env))
+                .merge(Layer(OPTIONS, given)),
+            path,
+        };
+        let settings = layers.check()?;
+        let origins = KEYS.into_iter().map(|key| (key, layers.origin(key, &layers.value(key))));
+        Ok((settings, origins.collect()))
+    }
+}
+
+/// The values of the file that is to be read, with its path.
+fn read(file: &ConfigFile) -> Result<(PathBuf, Dict), Error> {
+    let (path, required) = match file {
+        ConfigFile::Without => return Ok((PathBuf::new(), Dict::new())),
+        ConfigFile::Default => (Path::new(DEFAULT_FILE), false),
+        ConfigFile::Named(path) => (path.as_path(), true),
+    };
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound && !required => String::new(),
+        Err(source) => return Err(Error::Read { path: path.into(), source }),
+    };
+    // Some editors begin a UTF-8 file with a byte order mark, which TOML does not know.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let values: Dict = Toml::from_str(text).map_err(|error| {
+        let before = error.span().map_or(0, |span| span.start.min(text.len()));
+        let line = 1 + text.bytes().take(before).filter(|byte| *byte == b'\n').count();
+        Error::Syntax { path: path.into(), line, reason: error.message().replace('\n', ", ") }
+    })?;
+    match values.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        None => Ok((path.into(), values)),
+        Some(key) if looks_secret(key) => {
+            Err(Error::Secret { key: key.clone(), path: path.into() })
+        }
+        Some(key) => Err(Error::UnknownKey {
+            key: key.clone(),
+            path: path.into(),
+            near: nearest(key).map(str::to_owned),
+        }),
+    }
+}
+
+fn looks_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["secret", "token", "password"].iter().any(|word| key.contains(word))
+}
+
+struct Layers {
+    figment: Figment,
+    path: PathBuf,
+}
+
+impl Layers {
+    fn value(&self, key: &'static str) -> Value {
+        self.figment.find_value(key).unwrap_or_else(|_| Value::from(""))
+    }
+
+    fn origin(&self, key: &str, value: &Value) -> Origin {
+        match self.figment.get_metadata(value.tag()).map(|metadata| metadata.name.as_ref()) {
+            Some(FILE) => Origin::File(self.path.clone()),
+            Some(ENVIRONMENT) => Origin::Environment(variable(key)),
+            Some(OPTIONS) if matches!(value, Value::Bool(_, false)) => {
+                Origin::Option(option(&format!("no_{key}")))
+            }
+            Some(OPTIONS) => Origin::Option(option(key)),
+            _ => Origin::Default,
+        }
+    }
+
+    fn get<T>(&self, key: &'static str, parse: impl Fn(&Value) -> Checked<T>) -> Result<T, Error> {
+        let value = self.value(key);
+        parse(&value).map_err(|reason| Error::Invalid {
+            key,
+            value: describe(&value),
+            origin: self.origin(key, &value),
+            reason,
+        })
+    }
+
+    fn check(&self) -> Result<Settings, Error> {
+        let path = |value: &Value| Ok(value::optional_text(value)?.map(PathBuf::from));
+        let settings = Settings {
+            db: self.get("db", value::text)?.into(),
+            stored: self.stored()?,
+            pace: Pace {
+                qps: self.get("qps", |value| value::rate(value, true))?,
+                workers: self.get("workers", |value| value::workers(value, 4096))?,
+                list_qps: self.get("list_qps", |value| value::rate(value, false))?,
+                list_workers: self.get("list_workers", |value| value::workers(value, 256))?,
+            },
+            connection: Connection {
+                patience: self.get("patience", value::timeout)?,
+                connect_timeout: self.get("connect_timeout", value::timeout)?,
+                timeout: self.get("timeout", value::timeout)?,
+                ca_file: self.get("ca_file", path)?,
+            },
+            budget: self.budget()?,
+            credentials: CredentialSources {
+                file: self.get("credentials_file", path)?,
+                process: self.get("credential_process", value::optional_text)?,
+                cvm_role: self.get("cvm_role", value::optional_text)?,
+                metadata_endpoint: self.get("metadata_endpoint", value::address)?,
+            },
+            logging: Logging {
+                filter: self.get("log", value::log_filter)?,
+                format: self.get("log_format", value::log_format)?,
+            },
+        };
+        self.conflicts(&settings)?;
+        Ok(settings)
+    }
+
+    fn stored(&self) -> Result<Stored, Error> {
+        Ok(Stored {
+            region: self.get("region", value::region)?,
+            endpoint: self.get("endpoint", value::address)?,
+            scenes: self.get("scenes", value::scenes)?,
+            filter: Filter {
+                suffixes: self.get("suffixes", value::suffixes)?,
+                include: self.get("include", value::globs)?,
+                exclude: self.get("exclude", value::globs)?,
+                min_size: self.get("min_size", value::size)?,
+                max_size: self.get("max_size", value::optional_size)?,
+                archive: self.get("archive", value::flag)?,
+            },
+            dedupe: self.get("dedupe", value::flag)?,
+        })
+    }
+
+    fn budget(&self) -> Result<Budget, Error> {
+        Ok(Budget {
+            max_failures: self.get("max_failures", value::failure_limit)?,
+            max_calls: self.get("max_calls", value::limit)?,
+            max_cost: self.get("max_cost", value::optional_amount)?,
+            daily_calls: self.get("daily_calls", value::limit)?,
+            max_duration: self.get("max_duration", value::optional_duration)?,
+            until: self.get("until", value::until)?,
+            limit: self.get("limit", value::limit)?,
+            sample: self.get("sample", value::limit)?,
+            confirm_above: self.get("confirm_above", value::limit)?,
+            price_per_1000_calls: self.get("price_per_1000_calls", value::optional_amount)?,
+            currency: self.get("currency", value::text)?,
+        })
+    }
+
+    /// Settings that are right by themselves and wrong together.
+    fn conflicts(&self, settings: &Settings) -> Result<(), Error> {
+        let from = |key| self.origin(key, &self.value(key));
+        let filter = &settings.stored.filter;
+        if filter.max_size.is_some_and(|most| most < filter.min_size) {
+            let (min, max) = (from("min_size"), from("max_size"));
+            let reason =
+                format!("min_size ({min}) is above max_size ({max}): no object could be wanted");
+            return Err(Error::Conflict { reason });
+        }
+        if settings.budget.max_cost.is_some() && settings.budget.price_per_1000_calls.is_none() {
+            let reason = format!(
+                "max_cost ({}) needs a price: set price_per_1000_calls to what 1,000 calls cost you, or use max_calls",
+                from("max_cost")
+            );
+            return Err(Error::Conflict { reason });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,20 @@
+//! What the program needs to know, checked: options over environment over `costag.toml` over defaults.
+//!
+//! Takes what was given as options, a way to ask for environment variables and a file; gives [`Settings`]
+//! in which nothing is left to be checked, with the [`Provenance`] of each. Secrets are no settings: the
+//! credentials themselves never pass through here.
+
+mod error;
+mod keys;
+mod layers;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod types;
+mod value;
+
+pub use error::{Error, Origin};
+pub use keys::{KEYS, option, variable};
+pub use layers::{ConfigFile, DEFAULT_FILE, PartialOptions, Provenance};
+pub use settings::{Budget, Connection, CredentialSources, Logging, Pace, Settings, Stored};
+pub use types::{FailureLimit, Filter, LogFormat, Rate, Until};

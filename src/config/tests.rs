@@ -1,0 +1,227 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use rstest::rstest;
+
+use super::*;
+use crate::scene::Scene;
+
+const EXAMPLE: &str = include_str!("../../config/costag.toml");
+
+fn env(pairs: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+    let pairs: BTreeMap<String, String> =
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    move |name| pairs.get(name).cloned()
+}
+
+fn options(pairs: &[(&'static str, &str)]) -> PartialOptions {
+    let mut options = PartialOptions::default();
+    for (key, text) in pairs {
+        options.text(key, Some(text));
+    }
+    options
+}
+
+fn from_options(pairs: &[(&'static str, &str)]) -> Result<Settings, Error> {
+    Settings::resolve(&options(pairs), env(&[]), &ConfigFile::Without).map(|(settings, _)| settings)
+}
+
+fn from_file(text: &str) -> Result<Settings, Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.toml");
+    std::fs::write(&path, text).unwrap();
+    Settings::resolve(&PartialOptions::default(), env(&[]), &ConfigFile::Named(path))
+        .map(|(settings, _)| settings)
+}
+
+/// The example with its settings in force: a setting's line is `# key = value`.
+fn uncommented() -> String {
+    let setting = |line: &&str| {
+        line.strip_prefix("# ").and_then(|rest| rest.split_once(" = ")).is_some_and(|(key, _)| {
+            key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        })
+    };
+    EXAMPLE.lines().filter(setting).map(|line| format!("{}\n", &line[2..])).collect()
+}
+
+#[test]
+fn the_example_states_every_setting_and_its_default() {
+    let text = uncommented();
+    let keys: Vec<_> = text.lines().filter_map(|line| line.split(" = ").next()).collect();
+    assert_eq!(keys, KEYS, "every key, once, in order");
+    assert_eq!(from_file(&text).unwrap(), Settings::default());
+    assert_eq!(from_file(EXAMPLE).unwrap(), Settings::default(), "all of it is commented out");
+}
+
+#[test]
+fn entries_name_every_key_and_read_back() {
+    let keys: Vec<_> = Settings::default().entries().into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys, KEYS);
+    let given = [
+        ("qps", "0.5"),
+        ("list_qps", "0"),
+        ("scenes", "web,album"),
+        ("include", "a/{b,c}/*,[,]"),
+        ("max_size", "20MB"),
+        ("min_size", "1k"),
+        ("max_failures", "12.5%"),
+        ("max_duration", "1h30m"),
+        ("until", "06:30-03:30"),
+        ("max_cost", "1.25"),
+        ("price_per_1000_calls", "1.5"),
+        ("region", "ap-guangzhou"),
+        ("endpoint", "http://127.0.0.1:9000"),
+    ];
+    let settings = from_options(&given).unwrap();
+    let entries = settings.entries();
+    let defaults = Settings::default().entries();
+    for (key, _) in given {
+        let find = |list: &[(&str, figment::value::Value)]| {
+            list.iter().find(|(name, _)| *name == key).map(|(_, value)| value::describe(value))
+        };
+        assert_ne!(find(&entries), find(&defaults), "{key} has an effect");
+    }
+    let toml: String = entries
+        .iter()
+        .map(|(key, value)| format!("{key} = {}\n", serde_json::to_string(value).unwrap()))
+        .collect();
+    assert_eq!(from_file(&toml).unwrap(), settings);
+}
+
+#[test]
+fn an_option_wins_over_environment_over_file_over_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.toml");
+    std::fs::write(&path, "qps = 1\nworkers = 2\nlist_qps = 3\ndedupe = true\n").unwrap();
+    let mut options = options(&[("qps", "20")]);
+    options.flag("dedupe", false, true);
+    let env = env(&[("COSTAG_QPS", "7"), ("COSTAG_WORKERS", "8"), ("COSTAG_LIST_QPS", "")]);
+    let (settings, origins) =
+        Settings::resolve(&options, env, &ConfigFile::Named(path.clone())).unwrap();
+    assert_eq!(settings.pace.qps, Rate::PerSecond(20.0));
+    assert_eq!(settings.pace.workers.get(), 8);
+    assert_eq!(settings.pace.list_qps, Rate::PerSecond(3.0), "an empty variable is unset");
+    assert_eq!(settings.pace.list_workers.get(), 16);
+    assert!(!settings.stored.dedupe);
+    assert_eq!(origins["qps"], Origin::Option("--qps".to_owned()));
+    assert_eq!(origins["dedupe"], Origin::Option("--no-dedupe".to_owned()));
+    assert_eq!(origins["workers"], Origin::Environment("COSTAG_WORKERS".to_owned()));
+    assert_eq!(origins["list_qps"], Origin::File(path));
+    assert_eq!(origins["list_workers"], Origin::Default);
+    assert_eq!(origins.keys().copied().collect::<BTreeSet<_>>(), KEYS.into_iter().collect());
+}
+
+#[rstest]
+#[case("qps", "-1")]
+#[case("qps", "NaN")]
+#[case("qps", "inf")]
+#[case("qps", "1e-9")]
+#[case("qps", "fast")]
+#[case("list_qps", "auto")]
+#[case("workers", "0")]
+#[case("workers", "4097")]
+#[case("workers", "1.5")]
+#[case("list_workers", "257")]
+#[case("scenes", "web,cat")]
+#[case("scenes", "")]
+#[case("suffixes", "jpg,,png")]
+#[case("suffixes", "a/b")]
+#[case("include", "a[")]
+#[case("min_size", "20 apples")]
+#[case("max_size", "99999999999T")]
+#[case("patience", "15")]
+#[case("patience", "")]
+#[case("patience", "15m1h")]
+#[case("patience", "9999999d")]
+#[case("timeout", "0s")]
+#[case("max_failures", "0%")]
+#[case("max_failures", "101%")]
+#[case("max_failures", "-3")]
+#[case("max_calls", "18446744073709551615")]
+#[case("max_cost", "-0.5")]
+#[case("until", "6:30")]
+#[case("until", "24:00")]
+#[case("until", "06:30+8")]
+#[case("until", "06:30Zx")]
+#[case("until", "é6:30")]
+#[case("region", "ap guangzhou")]
+#[case("endpoint", "cos.example.com")]
+#[case("endpoint", "http://user:pass@cos.example.com")]
+#[case("endpoint", "ftp://cos.example.com")]
+#[case("log", "costag=loud")]
+#[case("log_format", "xml")]
+#[case("archive", "maybe")]
+#[case("db", "")]
+#[case("db", "a\u{1b}[2J")]
+fn a_wrong_value_is_refused_by_name(#[case] key: &'static str, #[case] text: &str) {
+    let error = from_options(&[(key, text)]).unwrap_err();
+    assert!(matches!(&error, Error::Invalid { key: named, .. } if *named == key), "{error:?}");
+    let shown = error.to_string();
+    assert!(shown.starts_with(key) && shown.contains(&option(key)), "{shown}");
+    assert!(!shown.contains('\u{1b}'), "control characters are escaped");
+}
+
+#[test]
+fn right_values_mean_what_they_say() {
+    let settings = from_options(&[
+        ("qps", "auto"),
+        ("suffixes", ".JPG,*.png, jpg"),
+        ("max_size", "20 MiB"),
+        ("max_failures", "3"),
+        ("patience", "1h 30m"),
+        ("confirm_above", "0"),
+        ("until", "22:30Z"),
+    ])
+    .unwrap();
+    assert_eq!(settings.pace.qps, Rate::Auto);
+    assert_eq!(settings.stored.filter.suffixes, ["jpg", "png"]);
+    assert_eq!(settings.stored.filter.max_size, Some(20 << 20));
+    assert_eq!(settings.budget.max_failures, FailureLimit::Count(NonZeroU64::new(3).unwrap()));
+    assert_eq!(settings.connection.patience, Duration::from_mins(90));
+    assert_eq!(settings.budget.confirm_above, None);
+    assert_eq!(settings.budget.until.unwrap().to_string(), "22:30+00:00");
+    assert_eq!(settings.stored.scenes, Scene::Camera.into());
+    let none = from_options(&[("max_failures", "0"), ("qps", "0"), ("suffixes", "")]).unwrap();
+    assert_eq!(none.budget.max_failures, FailureLimit::Unlimited);
+    assert_eq!(none.pace.qps, Rate::Unlimited);
+    assert!(none.stored.filter.suffixes.is_empty());
+}
+
+#[test]
+fn a_file_says_what_is_wrong_with_it() {
+    let said = |text: &str| from_file(text).unwrap_err().to_string();
+    assert!(
+        said("qsp = 3").contains("unknown setting \"qsp\"") && said("qsp = 3").contains("qps?")
+    );
+    assert!(said("[pace]\nqps = 3").contains("\"pace\""));
+    assert!(said("qps = 3\nworkers = = 4\n").contains("c.toml, line 2: "));
+    assert!(said("qps = [3]").contains("qps = [3]"));
+    assert!(said("patience = 15").contains("such as 90s"));
+    assert!(said("min_size = 2000\nmax_size = 1000").contains("max_size"));
+    assert!(said("max_cost = 5").contains("price_per_1000_calls"));
+    let missing = ConfigFile::Named("no/such/file.toml".into());
+    let error = Settings::resolve(&PartialOptions::default(), env(&[]), &missing).unwrap_err();
+    assert!(matches!(error, Error::Read { .. }));
+}
+
+#[test]
+fn a_secret_in_the_file_is_refused_and_not_repeated() {
+    for text in
+        ["secret_key = \"AKIDabc\"", "secret_key = \"AKIDabc", "qps = \"x\"\nsecretKey = AKIDabc"]
+    {
+        let shown = format!("{:?}", from_file(text).unwrap_err());
+        assert!(!shown.contains("AKIDabc"), "{shown}");
+    }
+    assert!(matches!(from_file("secret_id = \"a\""), Err(Error::Secret { .. })));
+}
+
+#[test]
+fn stored_settings_survive_the_database() {
+    let stored = from_options(&[("scenes", "web,news"), ("exclude", "tmp/*"), ("max_size", "5M")])
+        .unwrap()
+        .stored;
+    let json = serde_json::to_string(&stored).unwrap();
+    assert_eq!(serde_json::from_str::<Stored>(&json).unwrap(), stored);
+    assert_eq!(serde_json::from_str::<Stored>("{}").unwrap(), Stored::default());
+}
