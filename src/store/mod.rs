@@ -8,6 +8,7 @@ mod error;
 mod lock;
 mod migrate;
 pub mod model;
+pub mod read;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,0 +1,395 @@
+//! Objects with their labels, in batches: what an export is made of.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, named_params};
+
+use super::Snapshot;
+use crate::scene::{Scene, Scenes};
+use crate::store::{Error, Reader};
+
+/// Objects read at a time: few enough that a batch is small, many enough that a read's fixed cost is too.
+const BATCH: i64 = 2_000;
+
+/// Names kept in memory; the service knows a few thousand, so a database never fills this in practice.
+const TAGS: usize = 100_000;
+
+/// Which objects and labels an export holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportFilter {
+    /// Names of buckets; empty: all.
+    pub buckets: Vec<String>,
+    /// How a key must begin; "" is every key.
+    pub prefix: String,
+    /// Scenes whose labels are wanted.
+    pub scenes: Scenes,
+    /// 0 to 100; labels below are left out.
+    pub min_confidence: i64,
+    /// Names of labels, exact; empty: all.
+    pub names: Vec<String>,
+    /// Whether objects that are no longer in the bucket are wanted too.
+    pub include_gone: bool,
+}
+
+impl Default for ExportFilter {
+    fn default() -> Self {
+        Self {
+            buckets: Vec::new(),
+            prefix: String::new(),
+            scenes: Scene::ALL.into_iter().collect(),
+            min_confidence: 0,
+            names: Vec::new(),
+            include_gone: false,
+        }
+    }
+}
+
+/// An `ETag` as the service gave it, without quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Etag<'a> {
+    /// The MD5 of the bytes; written as 32 lowercase hex digits.
+    Md5([u8; 16]),
+    /// Anything else, such as that of a multipart upload.
+    Text(&'a str),
+}
+
+/// An object that has been tagged, with those of its labels that the filter lets through.
+#[derive(Debug, Clone, Copy)]
+pub struct Exported<'a> {
+    /// The bucket's name.
+    pub bucket: &'a str,
+    /// The key; of a list of URLs, the URL.
+    pub key: &'a str,
+    /// None: a URL, or the service gave none.
+    pub etag: Option<Etag<'a>>,
+    /// Bytes; none: a URL.
+    pub size: Option<i64>,
+    /// Milliseconds of the unix epoch; none: a URL.
+    pub last_modified: Option<i64>,
+    /// Seconds of the unix epoch.
+    pub tagged_at: Option<i64>,
+    /// The scenes whose labels are there, perhaps none of them, whatever the filter says.
+    pub scenes: Scenes,
+    labels: &'a [Label],
+    tags: &'a [Tag],
+}
+
+/// One label of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LabelRow<'a> {
+    /// The model that gave it.
+    pub scene: Scene,
+    /// From 1, in the order of the answer.
+    pub rank: i64,
+    /// What is in the picture.
+    pub name: &'a str,
+    /// The wider category.
+    pub first_category: &'a str,
+    /// The narrower category.
+    pub second_category: &'a str,
+    /// 0 to 100.
+    pub confidence: i64,
+}
+
+impl<'a> Exported<'a> {
+    /// The labels, by scene and rank.
+    pub fn labels(&self) -> impl ExactSizeIterator<Item = LabelRow<'a>> + use<'a> {
+        let (labels, tags) = (self.labels, self.tags);
+        labels.iter().map(move |label| {
+            let tag = &tags[label.tag];
+            LabelRow {
+                scene: label.scene,
+                rank: label.rank,
+                name: &tag.name,
+                first_category: &tag.first_category,
+                second_category: &tag.second_category,
+                confidence: label.confidence,
+            }
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Label {
+    scene: Scene,
+    rank: i64,
+    tag: usize,
+    confidence: i64,
+}
+
+#[derive(Debug)]
+struct Tag {
+    name: String,
+    first_category: String,
+    second_category: String,
+    wanted: bool,
+}
+
+#[derive(Debug)]
+enum RawEtag {
+    None,
+    Md5([u8; 16]),
+    Text(Range<usize>),
+}
+
+#[derive(Debug)]
+struct Object {
+    key: Range<usize>,
+    etag: RawEtag,
+    size: Option<i64>,
+    last_modified: Option<i64>,
+    tagged_at: Option<i64>,
+    scenes: Scenes,
+    labels: Range<usize>,
+}
+
+/// A batch of objects, in the order of their keys' bytes.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    bucket: &'a str,
+    text: &'a str,
+    objects: &'a [Object],
+    labels: &'a [Label],
+    tags: &'a [Tag],
+}
+
+impl Batch<'_> {
+    /// The objects.
+    pub fn objects(&self) -> impl Iterator<Item = Exported<'_>> {
+        self.objects.iter().map(|object| Exported {
+            bucket: self.bucket,
+            key: &self.text[object.key.clone()],
+            etag: match &object.etag {
+                RawEtag::None => None,
+                RawEtag::Md5(md5) => Some(Etag::Md5(*md5)),
+                RawEtag::Text(range) => Some(Etag::Text(&self.text[range.clone()])),
+            },
+            size: object.size,
+            last_modified: object.last_modified,
+            tagged_at: object.tagged_at,
+            scenes: object.scenes,
+            labels: &self.labels[object.labels.clone()],
+            tags: self.tags,
+        })
+    }
+}
+
+/// An export under way; its memory is that of one batch, reused for each.
+#[derive(Debug)]
+pub struct Export<'r> {
+    reader: &'r Reader,
+    filter: ExportFilter,
+    /// Still to come, the next one last.
+    buckets: Vec<(i64, String)>,
+    bucket: String,
+    after: Option<String>,
+    text: String,
+    objects: Vec<Object>,
+    labels: Vec<Label>,
+    tags: Vec<Tag>,
+    tag_index: HashMap<i64, usize>,
+}
+
+impl Reader {
+    /// Begins an export of tagged objects, by bucket, then by the bytes of the key.
+    ///
+    /// An object that changes while the export is under way appears as it is when its batch is read.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn export(&self, filter: ExportFilter) -> Result<Export<'_>, Error> {
+        let mut buckets = self.buckets().map_err(|source| self.error(source))?;
+        if !filter.buckets.is_empty() {
+            buckets.retain(|(_, name)| filter.buckets.contains(name));
+        }
+        buckets.reverse();
+        Ok(Export {
+            reader: self,
+            filter,
+            buckets,
+            bucket: String::new(),
+            after: None,
+            text: String::new(),
+            objects: Vec::new(),
+            labels: Vec::new(),
+            tags: Vec::new(),
+            tag_index: HashMap::new(),
+        })
+    }
+
+    /// Ids and names of buckets, in the order of an export.
+    fn buckets(&self) -> rusqlite::Result<Vec<(i64, String)>> {
+        self.connection
+            .prepare_cached("SELECT id, name FROM bucket ORDER BY name, kind")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect()
+    }
+}
+
+// `IS NOT` lets the first read, which has no last key yet, begin with the prefix itself.
+const OBJECTS: &str = "
+    SELECT object.key, object.last_modified, content.id, content.etag, content.size,
+           content.tagged_at, content.scenes_done
+    FROM (SELECT key, last_modified, content_id, gone_run FROM object
+          WHERE bucket_id = :bucket AND key >= :from AND key IS NOT :after
+          ORDER BY key LIMIT :batch) AS object
+    LEFT JOIN content ON content.id = object.content_id AND (object.gone_run IS NULL OR :gone)
+    ORDER BY object.key";
+
+const LABELS: &str = "
+    SELECT scene, rank, tag_id, confidence FROM label
+    WHERE content_id = ?1 AND confidence >= ?2 ORDER BY scene, rank";
+
+impl Export<'_> {
+    /// Reads the next batch; none when everything has been read. A batch may be empty.
+    ///
+    /// # Errors
+    /// As any read; [`Error::Unsound`] for a label that no run can have written.
+    pub fn next_batch(&mut self) -> Result<Option<Batch<'_>>, Error> {
+        let Some((id, name)) = self.buckets.last_mut() else { return Ok(None) };
+        let id = *id;
+        if self.after.is_none() {
+            self.bucket = std::mem::take(name);
+        }
+        self.text.clear();
+        self.objects.clear();
+        self.labels.clear();
+        if self.tags.len() > TAGS {
+            self.tags.clear();
+            self.tag_index.clear();
+        }
+        if !self.fill(id)? {
+            self.buckets.pop();
+            self.after = None;
+        }
+        Ok(Some(Batch {
+            bucket: &self.bucket,
+            text: &self.text,
+            objects: &self.objects,
+            labels: &self.labels,
+            tags: &self.tags,
+        }))
+    }
+
+    /// Reads up to [`BATCH`] objects of a bucket; whether there may be more.
+    fn fill(&mut self, bucket: i64) -> Result<bool, Error> {
+        let reader = self.reader;
+        let connection = &reader.connection;
+        let sqlite = |source| reader.error(source);
+        let _snapshot = Snapshot::begin(connection).map_err(sqlite)?;
+        let mut objects = connection.prepare_cached(OBJECTS).map_err(sqlite)?;
+        let mut labels = connection.prepare_cached(LABELS).map_err(sqlite)?;
+        let mut rows = objects
+            .query(named_params! {
+                ":bucket": bucket,
+                ":from": self.after.as_deref().unwrap_or(&self.filter.prefix),
+                ":after": self.after,
+                ":gone": self.filter.include_gone,
+                ":batch": BATCH,
+            })
+            .map_err(sqlite)?;
+        let mut seen = 0;
+        let mut last = String::new();
+        while let Some(row) = rows.next().map_err(sqlite)? {
+            seen += 1;
+            let key = text(row.get_ref(0).map_err(sqlite)?)?;
+            if !key.starts_with(&self.filter.prefix) {
+                return Ok(false); // keys are sorted: none of those to come has the prefix
+            }
+            last.clear();
+            last.push_str(key);
+            let done: Option<u8> = row.get(6).map_err(sqlite)?;
+            let scenes = Scenes::from_bits(done.unwrap_or(0));
+            let hidden = scenes.without(self.filter.scenes);
+            if scenes.without(hidden).is_empty() {
+                continue;
+            }
+            let from = self.labels.len();
+            let content: i64 = row.get(2).map_err(sqlite)?;
+            let mut found = labels.query((content, self.filter.min_confidence)).map_err(sqlite)?;
+            while let Some(label) = found.next().map_err(sqlite)? {
+                let number = |column| label.get::<_, i64>(column).map_err(sqlite);
+                let scene = u8::try_from(number(0)?).ok().and_then(Scene::from_id);
+                let scene = scene.ok_or_else(|| unsound("a label of no known scene"))?;
+                // Labels stay until a new answer settles; what is not done does not count.
+                if !scenes.contains(scene) || !self.filter.scenes.contains(scene) {
+                    continue;
+                }
+                let tag = number(2)?;
+                let tag = match self.tag_index.get(&tag) {
+                    Some(index) => *index,
+                    None => {
+                        let loaded = load_tag(connection, tag, &self.filter.names)
+                            .map_err(sqlite)?
+                            .ok_or_else(|| unsound("a label without its name"))?;
+                        self.tags.push(loaded);
+                        self.tag_index.insert(tag, self.tags.len() - 1);
+                        self.tags.len() - 1
+                    }
+                };
+                if self.tags[tag].wanted {
+                    self.labels.push(Label {
+                        scene,
+                        rank: number(1)?,
+                        tag,
+                        confidence: number(3)?,
+                    });
+                }
+            }
+            if !self.filter.names.is_empty() && self.labels.len() == from {
+                continue;
+            }
+            let etag = match row.get_ref(3).map_err(sqlite)? {
+                ValueRef::Null => RawEtag::None,
+                ValueRef::Blob(bytes) => {
+                    RawEtag::Md5(bytes.try_into().map_err(|_| unsound("an ETag that is no MD5"))?)
+                }
+                ValueRef::Text(_) if row.get_ref(3).is_ok_and(|v| v == ValueRef::Text(b"")) => {
+                    RawEtag::None
+                }
+                value @ ValueRef::Text(_) => RawEtag::Text(keep(&mut self.text, text(value)?)),
+                ValueRef::Integer(number) => {
+                    RawEtag::Text(keep(&mut self.text, &number.to_string()))
+                }
+                ValueRef::Real(number) => RawEtag::Text(keep(&mut self.text, &number.to_string())),
+            };
+            self.objects.push(Object {
+                key: keep(&mut self.text, &last),
+                etag,
+                size: row.get(4).map_err(sqlite)?,
+                last_modified: row.get(1).map_err(sqlite)?,
+                tagged_at: row.get(5).map_err(sqlite)?,
+                scenes,
+                labels: from..self.labels.len(),
+            });
+        }
+        self.after = Some(last);
+        Ok(seen == BATCH)
+    }
+}
+
+fn keep(buffer: &mut String, text: &str) -> Range<usize> {
+    let start = buffer.len();
+    buffer.push_str(text);
+    start..buffer.len()
+}
+
+fn text(value: ValueRef<'_>) -> Result<&str, Error> {
+    value.as_str().map_err(|_| unsound("text that is not UTF-8"))
+}
+
+fn unsound(what: &str) -> Error {
+    Error::Unsound { what: what.to_owned() }
+}
+
+fn load_tag(connection: &Connection, id: i64, names: &[String]) -> rusqlite::Result<Option<Tag>> {
+    let mut statement = connection
+        .prepare_cached("SELECT name, first_category, second_category FROM tag WHERE id = ?1")?;
+    let mut rows = statement.query([id])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let name: String = row.get(0)?;
+    let wanted = names.is_empty() || names.contains(&name);
+    Ok(Some(Tag { name, first_category: row.get(1)?, second_category: row.get(2)?, wanted }))
+}

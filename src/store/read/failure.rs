@@ -1,0 +1,111 @@
+//! What failed and why, one row an object.
+
+use rusqlite::Row;
+
+use super::Snapshot;
+use crate::store::{Error, Reader};
+
+/// Failed contents read at a time.
+const BATCH: i64 = 500;
+
+/// A present, wanted object whose content was given up, with the last error (the view `failure`).
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Failure {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The key, or the URL.
+    pub key: String,
+    /// The service's code, or the program's own.
+    pub code: Option<String>,
+    /// None: no answer came.
+    pub http_status: Option<i64>,
+    /// What the service said.
+    pub message: Option<String>,
+    /// To be quoted to the service's support.
+    pub request_id: Option<String>,
+    /// In the run that gave it up.
+    pub attempts: i64,
+    /// The run that gave it up.
+    pub run_id: Option<i64>,
+}
+
+// In the order of the index `content_failed`, so that each batch begins where the last one ended. A failed
+// content always has the run that settled it.
+const CONTENTS: &str = "
+    SELECT error_temporary, run_id, id FROM content
+    WHERE state = 3 AND (error_temporary, run_id, id) > (?1, ?2, ?3)
+    ORDER BY error_temporary, run_id, id LIMIT ?4";
+
+const OBJECTS: &str = "
+    SELECT bucket.name, object.key, content.error_code, content.error_status,
+           content.error_message, content.error_request_id, content.attempts, content.run_id
+    FROM content
+    JOIN object ON object.content_id = content.id
+    JOIN bucket ON bucket.id = object.bucket_id
+    WHERE content.id = ?1 AND object.gone_run IS NULL AND object.skip_reason IS NULL
+    ORDER BY bucket.name, object.key";
+
+impl Failure {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            bucket: row.get(0)?,
+            key: row.get(1)?,
+            code: row.get(2)?,
+            http_status: row.get(3)?,
+            message: row.get(4)?,
+            request_id: row.get(5)?,
+            attempts: row.get(6)?,
+            run_id: row.get(7)?,
+        })
+    }
+}
+
+type Position = (i64, i64, i64);
+
+impl Reader {
+    /// Hands every failure to `each`: final ones first, then temporary ones, by run.
+    ///
+    /// Memory is that of a batch; no read is open while `each` is at work. Stops at the first error.
+    ///
+    /// # Errors
+    /// As any read, and what `each` answers.
+    pub fn failures<E: From<Error>>(
+        &self,
+        mut each: impl FnMut(&Failure) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut position: Position = (-1, -1, -1);
+        let mut batch = Vec::new();
+        loop {
+            batch.clear();
+            let next =
+                self.failure_batch(position, &mut batch).map_err(|source| self.error(source))?;
+            for failure in &batch {
+                each(failure)?;
+            }
+            match next {
+                Some(next) => position = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn failure_batch(
+        &self,
+        after: Position,
+        batch: &mut Vec<Failure>,
+    ) -> rusqlite::Result<Option<Position>> {
+        let _snapshot = Snapshot::begin(&self.connection)?;
+        let mut contents = self.connection.prepare_cached(CONTENTS)?;
+        let mut objects = self.connection.prepare_cached(OBJECTS)?;
+        let mut rows = contents.query((after.0, after.1, after.2, BATCH))?;
+        let mut last = None;
+        while let Some(row) = rows.next()? {
+            let position: Position = (row.get(0)?, row.get(1)?, row.get(2)?);
+            last = Some(position);
+            for failure in objects.query_map([position.2], Failure::from_row)? {
+                batch.push(failure?);
+            }
+        }
+        Ok(last)
+    }
+}

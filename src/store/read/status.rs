@@ -1,0 +1,304 @@
+//! Runs and counts: what `status` shows.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Row, params};
+
+use crate::store::model::{ContentState, Counts, RunState, SkipReason};
+use crate::store::{Error, Reader};
+
+/// A run as it stands in the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Ascending from 1.
+    pub id: i64,
+    /// The bucket's name.
+    pub bucket: String,
+    /// `bucket`, `keys` or `urls`.
+    pub source: String,
+    /// The scope of a listing; "" is the whole bucket.
+    pub prefix: String,
+    /// How it stands; a run that was killed is still `running`, see [`Reader::is_running`].
+    pub state: RunState,
+    /// Why it stopped.
+    pub stop_reason: Option<String>,
+    /// JSON: [`crate::config::Stored`] and the source.
+    pub settings: String,
+    /// Whether it only lists and compares.
+    pub plan: bool,
+    /// The version that wrote it.
+    pub tool_version: String,
+    /// Seconds of the unix epoch.
+    pub started_at: i64,
+    /// Seconds; none until everything is listed.
+    pub listed_at: Option<i64>,
+    /// Seconds; none while it runs.
+    pub ended_at: Option<i64>,
+    /// What it counted so far.
+    pub counts: Counts,
+}
+
+const RUNS: &str = "
+    SELECT run.id, bucket.name, run.source, run.prefix, run.state, run.stop_reason, run.settings,
+           run.plan, run.tool_version, run.started_at, run.listed_at, run.ended_at, run.counts
+    FROM run JOIN bucket ON bucket.id = run.bucket_id
+    ORDER BY run.id DESC LIMIT ?1";
+
+/// How many contents are in each state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct ContentCounts {
+    /// Waiting for a call.
+    pub pending: u64,
+    /// Claimed and not settled.
+    pub in_flight: u64,
+    /// Labelled.
+    pub done: u64,
+    /// Given up.
+    pub failed: u64,
+}
+
+/// How often contents failed with one code.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct FailureCode {
+    /// The code; none: no answer came.
+    pub code: Option<String>,
+    /// The HTTP status; none: no answer came.
+    pub http_status: Option<i64>,
+    /// Whether the next run tries again by itself.
+    pub temporary: bool,
+    /// Contents.
+    pub contents: u64,
+}
+
+/// How many ranges a run lists, and how many of them are done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Ranges {
+    /// Listed to the end.
+    pub done: u64,
+    /// All of them.
+    pub total: u64,
+}
+
+/// How many contents carry a label.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct TagCount {
+    /// The label's name.
+    pub name: String,
+    /// The wider category.
+    pub first_category: String,
+    /// The narrower category.
+    pub second_category: String,
+    /// Labels of this name: of a content with two scenes, perhaps two.
+    pub labels: u64,
+}
+
+/// Bytes on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct DatabaseSize {
+    /// The database file.
+    pub database: u64,
+    /// Its write-ahead log.
+    pub wal: u64,
+}
+
+/// A stored count; a negative one cannot be.
+fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let number: i64 = row.get(column)?;
+    Ok(u64::try_from(number).unwrap_or(0))
+}
+
+impl Reader {
+    /// The last `limit` runs, the newest first.
+    ///
+    /// # Errors
+    /// As any read; [`Error::Unsound`] for a state or counts that no run can have written.
+    pub fn runs(&self, limit: u32) -> Result<Vec<Run>, Error> {
+        let sqlite = |source| self.error(source);
+        let mut statement = self.connection.prepare_cached(RUNS).map_err(sqlite)?;
+        let mut rows = statement.query([limit]).map_err(sqlite)?;
+        let mut runs = Vec::new();
+        while let Some(row) = rows.next().map_err(sqlite)? {
+            runs.push(self.run_from(row)?);
+        }
+        Ok(runs)
+    }
+
+    /// The newest run.
+    ///
+    /// # Errors
+    /// As [`Reader::runs`].
+    pub fn last_run(&self) -> Result<Option<Run>, Error> {
+        Ok(self.runs(1)?.pop())
+    }
+
+    fn run_from(&self, row: &Row<'_>) -> Result<Run, Error> {
+        let fields = || -> rusqlite::Result<(Run, String, String)> {
+            let run = Run {
+                id: row.get(0)?,
+                bucket: row.get(1)?,
+                source: row.get(2)?,
+                prefix: row.get(3)?,
+                state: RunState::Running,
+                stop_reason: row.get(5)?,
+                settings: row.get(6)?,
+                plan: row.get(7)?,
+                tool_version: row.get(8)?,
+                started_at: row.get(9)?,
+                listed_at: row.get(10)?,
+                ended_at: row.get(11)?,
+                counts: Counts::default(),
+            };
+            Ok((run, row.get(4)?, row.get(12)?))
+        };
+        let (mut run, state, counts) = fields().map_err(|source| self.error(source))?;
+        run.state = RunState::from_name(&state).ok_or_else(|| Error::Unsound {
+            what: format!("an unknown state {state:?} of run {}", run.id),
+        })?;
+        run.counts = serde_json::from_str(&counts)
+            .map_err(|_| Error::Unsound { what: format!("unreadable counts of run {}", run.id) })?;
+        Ok(run)
+    }
+
+    /// Whether a process holds the lock of this database now: else a run in state `running` was killed.
+    pub fn is_running(&self) -> bool {
+        // Shared, at once given back, and only opened for reading: a look leaves no trace.
+        let Ok(file) = File::open(beside(&self.path, ".lock")) else { return false };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+
+    /// How many ranges `run` lists.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn ranges(&self, run: i64) -> Result<Ranges, Error> {
+        self.connection
+            .prepare_cached("SELECT count(*), ifnull(sum(done), 0) FROM range WHERE run_id = ?1")
+            .and_then(|mut statement| {
+                statement.query_row([run], |row| {
+                    Ok(Ranges { total: unsigned(row, 0)?, done: unsigned(row, 1)? })
+                })
+            })
+            .map_err(|source| self.error(source))
+    }
+
+    /// How many contents are in each state.
+    ///
+    /// Reads the small indexes of what is not done; what is done is the rest. Waiting are only contents that
+    /// a run still wants: one that a superseded run left, and none adopted, counts too.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn content_counts(&self) -> Result<ContentCounts, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT (SELECT count(*) FROM content),
+                        (SELECT count(*) FROM content WHERE state = 0),
+                        (SELECT count(*) FROM content WHERE state = 1),
+                        (SELECT count(*) FROM content WHERE state = 3)",
+            )
+            .and_then(|mut statement| {
+                statement.query_row([], |row| {
+                    let [all, pending, in_flight, failed] = [
+                        unsigned(row, 0)?,
+                        unsigned(row, 1)?,
+                        unsigned(row, 2)?,
+                        unsigned(row, 3)?,
+                    ];
+                    let done = all.saturating_sub(pending + in_flight + failed);
+                    Ok(ContentCounts { pending, in_flight, done, failed })
+                })
+            })
+            .map_err(|source| self.error(source))
+    }
+
+    /// How many present objects are skipped, by reason; looks at every object.
+    ///
+    /// # Errors
+    /// As any read; [`Error::Unsound`] for a reason that no run can have written.
+    pub fn skip_reasons(&self) -> Result<Vec<(SkipReason, u64)>, Error> {
+        let sqlite = |source| self.error(source);
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "SELECT skip_reason, count(*) FROM object
+                 WHERE gone_run IS NULL AND skip_reason IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1",
+            )
+            .map_err(sqlite)?;
+        let rows = statement
+            .query_map([], |row| Ok((row.get::<_, String>(0)?, unsigned(row, 1)?)))
+            .map_err(sqlite)?;
+        rows.map(|row| {
+            let (name, count) = row.map_err(sqlite)?;
+            let reason = SkipReason::from_name(&name)
+                .ok_or_else(|| Error::Unsound { what: format!("a skip reason {name:?}") })?;
+            Ok((reason, count))
+        })
+        .collect()
+    }
+
+    /// The codes that most contents failed with.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn failure_codes(&self, limit: u32) -> Result<Vec<FailureCode>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT error_code, error_status, error_temporary, count(*) FROM content
+                 WHERE state = ?1 GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT ?2",
+            )
+            .and_then(|mut statement| {
+                statement
+                    .query_map(params![ContentState::Failed as i64, limit], |row| {
+                        Ok(FailureCode {
+                            code: row.get(0)?,
+                            http_status: row.get(1)?,
+                            temporary: row.get(2)?,
+                            contents: unsigned(row, 3)?,
+                        })
+                    })?
+                    .collect()
+            })
+            .map_err(|source| self.error(source))
+    }
+
+    /// The most frequent labels over all contents; looks at every label.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn top_tags(&self, limit: u32) -> Result<Vec<TagCount>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT tag.name, tag.first_category, tag.second_category, used.labels
+                 FROM (SELECT tag_id, count(*) AS labels FROM label GROUP BY tag_id) AS used
+                 JOIN tag ON tag.id = used.tag_id
+                 ORDER BY used.labels DESC, tag.name, tag.id LIMIT ?1",
+            )
+            .and_then(|mut statement| {
+                statement
+                    .query_map([limit], |row| {
+                        Ok(TagCount {
+                            name: row.get(0)?,
+                            first_category: row.get(1)?,
+                            second_category: row.get(2)?,
+                            labels: unsigned(row, 3)?,
+                        })
+                    })?
+                    .collect()
+            })
+            .map_err(|source| self.error(source))
+    }
+
+    /// What the database takes on disk; a file that is not there takes nothing.
+    pub fn size(&self) -> DatabaseSize {
+        let bytes = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+        DatabaseSize { database: bytes(&self.path), wal: bytes(&beside(&self.path, "-wal")) }
+    }
+}
+
+/// The file that is named like the database, with an ending more.
+fn beside(database: &Path, ending: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
