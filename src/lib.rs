@@ -3,5 +3,6 @@
 pub mod cos;
 pub mod job;
 pub mod config;
+pub mod export;
 pub mod scene;
 pub mod store;

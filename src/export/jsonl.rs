@@ -1,0 +1,130 @@
+//! JSON lines: one object a row, the names of the CSV's columns, `null` where CSV has an empty field.
+
+use serde::Serialize;
+
+use super::time::iso_seconds;
+use super::{Exported, Layout, Rows, csv};
+use crate::scene::Scene;
+use crate::store::read::{Etag, LabelRow};
+
+#[derive(Serialize)]
+struct LongRow<'a> {
+    bucket: &'a str,
+    key: &'a str,
+    scene: &'static str,
+    rank: i64,
+    name: &'a str,
+    first_category: &'a str,
+    second_category: &'a str,
+    confidence: i64,
+    #[serde(flatten)]
+    tail: &'a Tail,
+}
+
+#[derive(Serialize)]
+struct WideRow<'a> {
+    bucket: &'a str,
+    key: &'a str,
+    /// A scene that was not asked for is `null`, one without labels an empty list.
+    album: Option<Vec<WideLabel<'a>>>,
+    camera: Option<Vec<WideLabel<'a>>>,
+    news: Option<Vec<WideLabel<'a>>>,
+    web: Option<Vec<WideLabel<'a>>>,
+    #[serde(flatten)]
+    tail: &'a Tail,
+}
+
+#[derive(Serialize)]
+struct WideLabel<'a> {
+    name: &'a str,
+    first_category: &'a str,
+    second_category: &'a str,
+    confidence: i64,
+}
+
+impl<'a> From<LabelRow<'a>> for WideLabel<'a> {
+    fn from(label: LabelRow<'a>) -> Self {
+        let LabelRow { name, first_category, second_category, confidence, .. } = label;
+        Self { name, first_category, second_category, confidence }
+    }
+}
+
+#[derive(Serialize)]
+struct Tail {
+    etag: Option<String>,
+    size: Option<i64>,
+    last_modified: Option<String>,
+    tagged_at: Option<String>,
+}
+
+impl Tail {
+    fn of(object: &Exported<'_>) -> Self {
+        let ascii = |write: &dyn Fn(&mut Vec<u8>)| {
+            let mut text = Vec::new();
+            write(&mut text);
+            Some(String::from_utf8_lossy(&text).into_owned()).filter(|text| !text.is_empty())
+        };
+        let time = |seconds: i64| ascii(&|out| iso_seconds(seconds, out));
+        Self {
+            etag: match object.etag {
+                None => None,
+                Some(Etag::Md5(md5)) => ascii(&|out| csv::hex(md5, out)),
+                Some(Etag::Text(text)) => Some(text.to_owned()),
+            },
+            size: object.size,
+            last_modified: object.last_modified.and_then(|ms| time(ms.div_euclid(1_000))),
+            tagged_at: object.tagged_at.and_then(time),
+        }
+    }
+}
+
+/// Rows of either layout.
+pub(super) struct Lines(Layout);
+
+impl Lines {
+    pub(super) fn new(layout: Layout) -> Self {
+        Self(layout)
+    }
+}
+
+impl Rows for Lines {
+    fn header(&self, _out: &mut Vec<u8>) {}
+
+    fn object(&mut self, object: &Exported<'_>, out: &mut Vec<u8>) -> u64 {
+        let (bucket, key) = (object.bucket, object.key);
+        let tail = &Tail::of(object);
+        if self.0 == Layout::Wide {
+            let of = |scene: Scene| {
+                let labels = object.labels().filter(|label| label.scene == scene);
+                object.scenes.contains(scene).then(|| labels.map(WideLabel::from).collect())
+            };
+            let [album, camera, news, web] = Scene::ALL.map(of);
+            line(&WideRow { bucket, key, album, camera, news, web, tail }, out);
+            return 1;
+        }
+        for label in object.labels() {
+            let LabelRow { scene, rank, name, first_category, second_category, confidence } = label;
+            let scene = scene.name();
+            line(
+                &LongRow {
+                    bucket,
+                    key,
+                    scene,
+                    rank,
+                    name,
+                    first_category,
+                    second_category,
+                    confidence,
+                    tail,
+                },
+                out,
+            );
+        }
+        object.labels().len() as u64
+    }
+}
+
+fn line(row: &impl Serialize, out: &mut Vec<u8>) {
+    serde_json::to_writer(&mut *out, row).expect("texts and numbers, into memory");
+    out.push(b'\n');
+}

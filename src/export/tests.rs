@@ -1,0 +1,249 @@
+use std::path::Path;
+
+use proptest::prelude::*;
+use rusqlite::params;
+
+use super::*;
+use crate::scene::{Scene, Scenes};
+use crate::store::Store;
+use crate::store::read::ExportFilter;
+
+/// A database with one bucket, one run and what a test adds.
+fn database(folder: &Path) -> Store {
+    let store = Store::open(&folder.join("t.db")).unwrap();
+    store
+        .connection
+        .execute_batch(
+            "INSERT INTO bucket VALUES (1, 'photos-1250000000', 'keys'), (2, 'photos-1250000000', 'urls');
+             INSERT INTO run (id, bucket_id, source, eligibility, state, settings, journals,
+                              tool_version, started_at)
+             VALUES (1, 1, 'bucket', 0, 'complete', '{}', 0, '0.1.0', 1773476130);",
+        )
+        .unwrap();
+    store
+}
+
+/// Adds an object with a content of its own and its labels: scene, name, confidence.
+fn object(store: &Store, bucket: i64, key: &str, scenes: u8, labels: &[(Scene, &str, i64)]) -> i64 {
+    let db = &store.connection;
+    db.execute(
+        "INSERT INTO content (ident, etag, size, scenes_wanted, scenes_done, state, run_id, tagged_at)
+         VALUES ((SELECT count(*) FROM content), ?1, ?2, ?3, ?3, 2, 1, 1773476131)",
+        params![
+            (bucket == 1).then_some([0xab_u8; 16]),
+            (bucket == 1).then_some(1234),
+            scenes
+        ],
+    )
+    .unwrap();
+    let content = db.last_insert_rowid();
+    db.execute(
+        "INSERT INTO object (bucket_id, key, content_id, fingerprint, last_modified, first_run)
+         VALUES (?1, ?2, ?3, 0, ?4, 1)",
+        params![bucket, key, content, (bucket == 1).then_some(1_773_476_130_999_i64)],
+    )
+    .unwrap();
+    let mut ranks = [0; 4];
+    for (scene, name, confidence) in labels {
+        db.execute("INSERT OR IGNORE INTO tag VALUES (NULL, ?1, 'first, \"x\"', 'second')", [name])
+            .unwrap();
+        ranks[usize::from(scene.id())] += 1;
+        db.execute(
+            "INSERT INTO label SELECT ?1, ?2, ?3, id, ?4 FROM tag WHERE name = ?5",
+            params![content, scene.id(), ranks[usize::from(scene.id())], confidence, name],
+        )
+        .unwrap();
+    }
+    content
+}
+
+fn export(store: &Store, filter: ExportFilter, format: Format, layout: Layout) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("out");
+    let reader = store.reader().unwrap();
+    let mut output = Output::open(&target).unwrap();
+    let mut export = reader.export(filter).unwrap();
+    let rows = write(&mut export, format, layout, &mut output, || true).unwrap();
+    output.commit().unwrap();
+    let text = std::fs::read_to_string(target).unwrap();
+    if !text.contains('"') {
+        let header = u64::from(format == Format::Csv);
+        assert_eq!(text.lines().count() as u64, rows + header);
+    }
+    text
+}
+
+fn sample(store: &Store) {
+    use Scene::{Camera, Web};
+    object(
+        store,
+        1,
+        "b/2.jpg",
+        0b1010,
+        &[(Camera, "cat", 91), (Camera, "dog", 40), (Web, "cat", 70)],
+    );
+    object(store, 1, "a,\"1\"\n.jpg", 0b0010, &[(Camera, "猫;x", 88)]);
+    object(store, 1, "b/none.jpg", 0b0010, &[]);
+    // A label of a scene that is to be asked anew does not count until the answer is there.
+    object(store, 1, "b/stale.jpg", 0b0010, &[(Web, "cat", 99)]);
+    object(store, 2, "https://example.com/1.jpg", 0b0010, &[(Camera, "cat", 5)]);
+    store
+        .connection
+        .execute_batch(
+            "INSERT INTO object (bucket_id, key, fingerprint, skip_reason, first_run)
+             VALUES (1, 'b/x.txt', 0, 'suffix', 1);",
+        )
+        .unwrap();
+    let gone = object(store, 1, "z/gone.jpg", 0b0010, &[(Camera, "cat", 50)]);
+    store
+        .connection
+        .execute("UPDATE object SET gone_run = 1 WHERE content_id = ?1", [gone])
+        .unwrap();
+}
+
+#[test]
+fn csv_has_a_row_a_label() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = database(folder.path());
+    sample(&store);
+    insta::assert_snapshot!(export(&store, ExportFilter::default(), Format::Csv, Layout::Long));
+}
+
+#[test]
+fn wide_and_json_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = database(folder.path());
+    sample(&store);
+    let all = |format, layout| export(&store, ExportFilter::default(), format, layout);
+    insta::assert_snapshot!("csv_wide", all(Format::Csv, Layout::Wide));
+    insta::assert_snapshot!("jsonl_long", all(Format::Jsonl, Layout::Long));
+    insta::assert_snapshot!("jsonl_wide", all(Format::Jsonl, Layout::Wide));
+}
+
+#[test]
+fn filters_choose_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = database(folder.path());
+    sample(&store);
+    let rows = |filter| {
+        let text = export(&store, filter, Format::Csv, Layout::Long);
+        csv_rows(&text).into_iter().map(|row| format!("{} {}", row[1], row[4])).collect::<Vec<_>>()
+    };
+    let all = ExportFilter::default;
+    assert_eq!(
+        rows(ExportFilter { prefix: "b/".into(), min_confidence: 41, ..all() }),
+        ["b/2.jpg cat", "b/2.jpg cat"]
+    );
+    assert_eq!(rows(ExportFilter { names: vec!["dog".into()], ..all() }), ["b/2.jpg dog"]);
+    assert_eq!(rows(ExportFilter { scenes: Scene::Web.into(), ..all() }), ["b/2.jpg cat"]);
+    assert_eq!(rows(ExportFilter { scenes: Scenes::NONE, ..all() }), Vec::<String>::new());
+    assert_eq!(rows(ExportFilter { prefix: "z".into(), ..all() }), Vec::<String>::new());
+    assert_eq!(rows(ExportFilter { prefix: "z".into(), include_gone: true, ..all() }).len(), 1);
+    assert_eq!(rows(ExportFilter { buckets: vec!["other-1".into()], ..all() }).len(), 0);
+    assert_eq!(rows(ExportFilter { prefix: "b/2.jpg".into(), ..all() }).len(), 3);
+}
+
+#[test]
+fn the_csv_holds_what_the_view_holds_over_many_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = database(folder.path());
+    store.connection.execute_batch("BEGIN").unwrap();
+    // Two full batches and a bit, with spans of objects that give no row at their ends.
+    for n in 0..4_321 {
+        let labels = [(Scene::Camera, "cat", n % 101), (Scene::Web, "dog", 7)];
+        let some = if (1_900..2_100).contains(&n) { 0 } else { usize::try_from(n % 3).unwrap() };
+        object(&store, 1, &format!("k{:04}", n * 7919 % 10_000), 0b1010, &labels[..some]);
+    }
+    sample(&store);
+    store.connection.execute_batch("COMMIT").unwrap();
+    let text = export(&store, ExportFilter::default(), Format::Csv, Layout::Long);
+    let mut view = store
+        .connection
+        .prepare(
+            "SELECT labels.* FROM labels JOIN bucket ON bucket.name = labels.bucket
+             WHERE bucket.kind = 'keys' ORDER BY etag IS NULL, bucket, key, scene, rank",
+        )
+        .unwrap();
+    let expected: Vec<Vec<String>> = view
+        .query_map([], |row| {
+            (0..12)
+                .map(|column| {
+                    Ok(match row.get::<_, rusqlite::types::Value>(column)? {
+                        rusqlite::types::Value::Null => String::new(),
+                        rusqlite::types::Value::Integer(n) => n.to_string(),
+                        rusqlite::types::Value::Text(text) => text,
+                        other => panic!("{other:?}"),
+                    })
+                })
+                .collect()
+        })
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let rows = csv_rows(&text);
+    assert_eq!(rows.len(), expected.len());
+    assert!(rows == expected, "same rows in the same order");
+}
+
+/// No read may be open while rows are written: else a slow reader pins the write-ahead log.
+#[test]
+fn a_batch_that_waits_to_be_written_holds_no_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = database(folder.path());
+    sample(&store);
+    let reader = store.reader().unwrap();
+    let mut export = reader.export(ExportFilter::default()).unwrap();
+    let batch = export.next_batch().unwrap().unwrap();
+    object(&store, 1, "new.jpg", 0, &[]);
+    let busy: i64 = store
+        .connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(busy, 0, "a checkpoint completes");
+    assert_eq!(batch.objects().count(), 4);
+}
+
+fn csv_rows(text: &str) -> Vec<Vec<String>> {
+    ::csv::Reader::from_reader(text.as_bytes())
+        .into_records()
+        .map(|record| record.unwrap().iter().map(str::to_owned).collect())
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn any_text_survives_csv(fields in prop::collection::vec(".*|[,\"\r\n a]*", 2..5)) {
+        // A header first, as in an export: a reader takes a byte order mark off the very beginning.
+        let mut line = vec![b','; fields.len() - 1];
+        line.push(b'\n');
+        for (index, text) in fields.iter().enumerate() {
+            if index > 0 {
+                line.push(b',');
+            }
+            field(text, &mut line);
+        }
+        line.push(b'\n');
+        let mut reader = ::csv::Reader::from_reader(&line[..]);
+        let mut rows = reader.records();
+        let row = rows.next().unwrap().unwrap();
+        prop_assert_eq!(row.iter().collect::<Vec<_>>(), fields);
+        prop_assert!(rows.next().is_none());
+    }
+
+    #[test]
+    fn any_key_and_name_survive_an_export(
+        keys in prop::collection::btree_set("[^\0]{1,9}|[,\"\r\n]{1,5}", 1..5),
+        name in "[^\0]{1,9}",
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = database(folder.path());
+        for key in &keys {
+            object(&store, 1, key, 0b0010, &[(Scene::Camera, &name, 60)]);
+        }
+        let rows = csv_rows(&export(&store, ExportFilter::default(), Format::Csv, Layout::Long));
+        let exported: Vec<_> = rows.iter().map(|row| (row[1].clone(), row[4].clone())).collect();
+        // A set of strings is sorted by bytes, and so is an export.
+        let expected: Vec<_> = keys.into_iter().map(|key| (key, name.clone())).collect();
+        prop_assert_eq!(exported, expected);
+    }
+}
