@@ -1,8 +1,8 @@
 //! costag tags every image of a Tencent COS bucket.
 
-pub mod cos;
-pub mod job;
 pub mod config;
+pub mod cos;
 pub mod export;
+pub mod job;
 pub mod scene;
 pub mod store;

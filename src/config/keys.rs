@@ -1,7 +1,7 @@
 //! The names of the settings: in the file, in the environment, as options.
 
 /// Every setting, as it is written in the file, in the order of `config/costag.toml`.
-pub const KEYS: [&str; 36] = [
+pub const KEYS: [&str; 37] = [
     "db",
     "region",
     "endpoint",
@@ -18,6 +18,7 @@ pub const KEYS: [&str; 36] = [
     "list_qps",
     "list_workers",
     "patience",
+    "cooldown",
     "connect_timeout",
     "timeout",
     "ca_file",

@@ -203,6 +203,7 @@ impl Layers {
             },
             connection: Connection {
                 patience: self.get("patience", value::timeout)?,
+                cooldown: self.get("cooldown", value::timeout)?,
                 connect_timeout: self.get("connect_timeout", value::timeout)?,
                 timeout: self.get("timeout", value::timeout)?,
                 ca_file: self.get("ca_file", path)?,

@@ -66,6 +66,8 @@ pub struct Pace {
 pub struct Connection {
     /// How long a run goes on without any success before it gives up.
     pub patience: Duration,
+    /// How long images that failed for now wait before the second pass; before the third, four times that.
+    pub cooldown: Duration,
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
     /// How long a request may take, answer included.
@@ -149,6 +151,7 @@ impl Default for Settings {
             },
             connection: Connection {
                 patience: Duration::from_mins(15),
+                cooldown: Duration::from_secs(15),
                 connect_timeout: Duration::from_secs(5),
                 timeout: Duration::from_secs(30),
                 ca_file: None,
@@ -207,6 +210,7 @@ impl Settings {
             ("list_qps", rate(pace.list_qps)),
             ("list_workers", pace.list_workers.get().into()),
             ("patience", duration_text(connection.patience).into()),
+            ("cooldown", duration_text(connection.cooldown).into()),
             ("connect_timeout", duration_text(connection.connect_timeout).into()),
             ("timeout", duration_text(connection.timeout).into()),
             ("ca_file", path(&connection.ca_file)),

@@ -27,7 +27,7 @@ pub use detect_label::{Answer, Label};
 pub use encode::{decode, encode};
 pub use endpoint::{Bucket, Endpoint, addressable};
 pub use error::{Error, ServiceError};
-pub use list::{ListPage, ListRequest, ObjectEntry};
+pub use list::{ListPage, ListRequest, ObjectEntry, Restore};
 
 /// Makes ring the TLS provider of the process, unless one is already installed.
 ///

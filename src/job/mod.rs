@@ -1,3 +1,486 @@
-//! The pipeline: the only place where the service and the store meet.
+//! The pipeline: discovery and tagging, two loops that meet only in the store.
+//!
+//! ```text
+//! lister ── pages ─► compare ── differences ─► writer ─► store
+//!                                                ▲  │
+//!                            settlements, claims │  ▼ claimed contents
+//!                                  pool ── calls ─► detect-label
+//! ```
+//!
+//! This is the only module that spawns, and the only one where `cos` and `store` meet. It knows no option
+//! and no progress bar: it takes checked settings, and observers look at [`Stats`].
 
+mod breaker;
+mod budget;
+mod caller;
+mod compare;
+mod control;
+mod filter;
+mod lister;
+mod lookup;
+mod pace;
+mod patience;
+mod pool;
+mod service;
+mod source;
+mod stats;
 pub mod verdict;
+mod writer;
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use jiff::{Timestamp, Zoned};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+pub use control::{Control, StopReason};
+pub use filter::GlobError;
+pub use pace::Pace;
+pub use source::{Error as ListError, List, Source};
+pub use stats::{Snapshot, Stats};
+
+use crate::config::{Settings, Stored};
+use crate::cos::{Bucket, Client};
+use crate::store::model::{Counts, RunState};
+use crate::store::write::{NewRun, RangeRow, RunContext, Session, Span, UnfinishedRun};
+use crate::store::{self, Store, ident};
+use breaker::Breaker;
+use budget::Budget;
+use caller::Tagger;
+use compare::Comparison;
+use filter::Filter;
+use lister::Listing;
+use lookup::Lookup;
+use patience::Patience;
+use pool::Pool;
+use service::Service;
+use writer::Writer;
+
+/// How long calls in flight may go on once the run stops.
+const DRAIN: Duration = Duration::from_secs(10);
+/// An unfinished listing older than this is begun anew by `run`.
+const FRESH: i64 = 24 * 3600;
+
+/// An error that ends a run and is not the service's.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The list of keys or URLs.
+    #[error(transparent)]
+    List(#[from] source::Error),
+    /// A glob of the filter.
+    #[error(transparent)]
+    Glob(#[from] GlobError),
+    /// A run's stored settings that this program cannot read.
+    #[error("cannot read the settings of run {run}: begin a new run with `costag run`")]
+    Settings {
+        /// `run.id`.
+        run: i64,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The writer has ended; its own error is the one to look at.
+    #[error("the writer ended early")]
+    WriterGone,
+    /// A stage of the pipeline panicked.
+    #[error("a part of the program failed unexpectedly; everything committed is intact")]
+    Panicked,
+    /// The system gives no thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// What a run keeps of its settings, so that resuming it does the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSettings {
+    /// `BUCKET-APPID`.
+    pub bucket: String,
+    /// Where the work comes from.
+    pub source: Source,
+    /// Region, endpoint, scenes, filter and dedupe.
+    #[serde(flatten)]
+    pub stored: Stored,
+}
+
+impl RunSettings {
+    /// The settings that an unfinished run was begun with.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] if another version wrote them so that this one cannot read them.
+    pub fn of(run: &UnfinishedRun) -> Result<Self, Error> {
+        serde_json::from_str(&run.settings)
+            .map_err(|source| Error::Settings { run: run.id, source })
+    }
+
+    /// A number for all that decides which objects are wanted, and for what.
+    fn eligibility(&self) -> i64 {
+        let Stored { scenes, filter, dedupe, .. } = &self.stored;
+        let filter = serde_json::to_string(filter).unwrap_or_default();
+        let listing = matches!(self.source, Source::Bucket { .. });
+        ident::hash_text(&format!("{listing} {scenes} {dedupe} {filter}"))
+    }
+
+    /// Whether a complete run over this source meets all that one over `other` would.
+    fn covers(&self, other: &Self) -> bool {
+        self.bucket == other.bucket
+            && match (&self.source, &other.source) {
+                (Source::Bucket { prefix }, Source::Bucket { prefix: narrower }) => {
+                    narrower.starts_with(prefix.as_str())
+                }
+                (mine, theirs) => mine == theirs,
+            }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub enum End {
+    /// Everything listed, nothing pending.
+    Complete,
+    /// Before that.
+    Stopped(StopReason),
+}
+
+/// What a run came to.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// `run.id`.
+    pub run_id: i64,
+    /// How it ended.
+    pub end: End,
+    /// The numbers of the whole run.
+    pub snapshot: Snapshot,
+    /// What the run had counted before this invocation went on with it.
+    pub before: Counts,
+    /// Whether this invocation went on with an earlier one's run.
+    pub resumed: bool,
+}
+
+/// A run that is about to go.
+#[derive(Debug)]
+pub struct Job {
+    client: Client,
+    settings: Settings,
+    source: Source,
+    session: Session,
+    ranges: Vec<RangeRow>,
+    listed: bool,
+    reconsider: bool,
+    resumed: bool,
+    today: u64,
+    recogniser: Option<String>,
+    /// Nothing is called.
+    plan: bool,
+    stats: Arc<Stats>,
+    control: Control,
+}
+
+impl Job {
+    /// Begins a run over `source`, or goes on with an unfinished one: the same source, scenes and filters,
+    /// its listing unfinished and younger than a day. Unfinished runs that this one covers are closed as
+    /// superseded; what they left pending is adopted as the listing meets it.
+    ///
+    /// # Errors
+    /// The store's, and [`Error::Glob`].
+    pub fn begin(
+        mut store: Store,
+        client: Client,
+        bucket: &Bucket,
+        source: Source,
+        settings: Settings,
+        plan: bool,
+    ) -> Result<Self, Error> {
+        let now = Timestamp::now();
+        store.recover(now.as_millisecond())?;
+        let mine =
+            RunSettings { bucket: bucket.to_string(), source, stored: settings.stored.clone() };
+        let eligibility = mine.eligibility();
+        for unfinished in store.unfinished()? {
+            // Settings of another version are none to compare with.
+            let Ok(theirs) = RunSettings::of(&unfinished) else { continue };
+            let same = theirs.source == mine.source
+                && theirs.bucket == mine.bucket
+                && unfinished.eligibility == eligibility;
+            let fresh = now.as_second() - unfinished.started_at < FRESH;
+            if same && fresh && !unfinished.listed && !plan {
+                return Self::go_on(store, client, &unfinished, mine.source, settings);
+            }
+            if mine.covers(&theirs) && !plan {
+                store.supersede(unfinished.id)?;
+            }
+        }
+        let spans = match mine.source {
+            Source::Bucket { .. } => vec![Span::default()],
+            // Reading the list, and looking its lines up.
+            Source::Keys(_) | Source::Urls(_) => vec![Span::default(), Span::default()],
+        };
+        let new = NewRun {
+            bucket: mine.bucket.clone(),
+            source: mine.source.name(),
+            prefix: mine.source.prefix().to_owned(),
+            eligibility,
+            settings: serde_json::to_string(&mine).unwrap_or_default(),
+            plan,
+            started_at: now.as_second(),
+            spans,
+        };
+        let (id, bucket_id, journals) = store.begin_run(&new)?;
+        let context = RunContext {
+            id,
+            bucket_id,
+            bucket: mine.bucket,
+            prefix: new.prefix,
+            scenes: settings.stored.scenes,
+            dedupe: settings.stored.dedupe,
+            urls: matches!(mine.source, Source::Urls(_)),
+            journals,
+        };
+        Self::new(store, client, context, Counts::default(), mine.source, settings, eligibility)
+            .map(|job| Self { plan, ..job })
+    }
+
+    /// Goes on with an unfinished run, with its own source, scenes and filters; pace, workers and budgets
+    /// are those of `settings`.
+    ///
+    /// # Errors
+    /// The store's, and [`Error::Settings`].
+    pub fn resume(
+        mut store: Store,
+        client: Client,
+        unfinished: &UnfinishedRun,
+        settings: Settings,
+    ) -> Result<Self, Error> {
+        store.recover(Timestamp::now().as_millisecond())?;
+        let RunSettings { source, stored, .. } = RunSettings::of(unfinished)?;
+        Self::go_on(store, client, unfinished, source, Settings { stored, ..settings })
+    }
+
+    fn go_on(
+        mut store: Store,
+        client: Client,
+        unfinished: &UnfinishedRun,
+        source: Source,
+        settings: Settings,
+    ) -> Result<Self, Error> {
+        store.reopen_run(unfinished.id)?;
+        let context = RunContext {
+            id: unfinished.id,
+            bucket_id: unfinished.bucket_id,
+            bucket: unfinished.bucket.clone(),
+            prefix: unfinished.prefix.clone(),
+            scenes: settings.stored.scenes,
+            dedupe: settings.stored.dedupe,
+            urls: matches!(source, Source::Urls(_)),
+            journals: unfinished.journals,
+        };
+        let counts = store.counts(unfinished.id)?;
+        let eligibility = unfinished.eligibility;
+        Self::new(store, client, context, counts, source, settings, eligibility).map(|job| Self {
+            resumed: true,
+            listed: unfinished.listed,
+            ..job
+        })
+    }
+
+    fn new(
+        store: Store,
+        client: Client,
+        context: RunContext,
+        counts: Counts,
+        source: Source,
+        settings: Settings,
+        eligibility: i64,
+    ) -> Result<Self, Error> {
+        let ranges = store.ranges(context.id)?;
+        let recogniser = store.recogniser()?;
+        let reader = store.reader()?;
+        let reconsider =
+            reader.must_reconsider(context.id, context.bucket_id, &context.prefix, eligibility)?;
+        let midnight =
+            Zoned::now().start_of_day().map_or(0, |day| day.timestamp().as_millisecond());
+        let today = reader.calls_since(midnight)?;
+        Ok(Self {
+            client,
+            settings,
+            source,
+            session: Session::new(store, context, counts.clone()),
+            ranges,
+            listed: false,
+            reconsider,
+            resumed: false,
+            today,
+            recogniser,
+            plan: false,
+            stats: Arc::new(Stats::new(counts)),
+            control: Control::default(),
+        })
+    }
+
+    /// Live numbers, for observers.
+    pub fn stats(&self) -> Arc<Stats> {
+        Arc::clone(&self.stats)
+    }
+
+    /// What stops the run.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// `run.id`.
+    pub fn run_id(&self) -> i64 {
+        self.session.run().id
+    }
+
+    /// Runs to the end, or until it is stopped; every outcome is on disk when it returns.
+    ///
+    /// # Errors
+    /// What is not the service's: the store's errors first of all.
+    pub async fn run(self) -> Result<Report, Error> {
+        let Self { control, stats, .. } = &self;
+        let (control, stats) = (control.clone(), Arc::clone(stats));
+        let before = self.session.counts().clone();
+        let (run_id, resumed) = (self.run_id(), self.resumed);
+        let drain = {
+            let control = control.clone();
+            async move {
+                control.stopping().cancelled().await;
+                tokio::time::sleep(DRAIN).await;
+                control.abort();
+                std::future::pending::<()>().await;
+            }
+        };
+        let ended = tokio::select! {
+            ended = self.stages() => ended,
+            () = drain => unreachable!("it waits for ever"),
+        };
+        let (session, result) = ended?;
+        // An error of a stage stopped the run; so did a reason. Else it is complete.
+        let (state, reason) = match (&result, control.reason()) {
+            (Err(error), _) => (RunState::Stopped, Some(error.to_string())),
+            (Ok(()), Some(reason @ StopReason::Signal(_))) => {
+                (RunState::Interrupted, Some(reason.to_string()))
+            }
+            (Ok(()), Some(reason)) => (RunState::Stopped, Some(reason.to_string())),
+            (Ok(()), None) => (RunState::Complete, None),
+        };
+        stats.committed(session.counts());
+        session.finish(state, reason.as_deref(), Timestamp::now().as_second())?;
+        result?;
+        let end = control.reason().cloned().map_or(End::Complete, End::Stopped);
+        Ok(Report { run_id, end, snapshot: stats.snapshot(), before, resumed })
+    }
+
+    /// Wires the stages and waits for all of them. The outer error is the store's: then there is no
+    /// session any more; the inner one is that of another stage.
+    async fn stages(self) -> Result<(Session, Result<(), Error>), Error> {
+        let Self { client, settings, source, session, ranges, control, stats, .. } = self;
+        let reader = store::Reader::open(session.path())?;
+        let context = session.run().clone();
+        let workers = settings.pace.workers.get();
+        let work = Arc::new(Notify::new());
+        let (writer, thread) =
+            Writer::start(session, 4 * workers + 64, Arc::clone(&stats), Arc::clone(&work))
+                .map_err(Error::Thread)?;
+        let recogniser = OnceLock::new();
+        if let Some(name) = &self.recogniser {
+            let known = ["emulator", "detect-label"].into_iter().find(|known| known == name);
+            let _ = recogniser.set(known.unwrap_or("another recogniser"));
+        }
+        let service = Arc::new(Service {
+            client,
+            patience: Patience::new(settings.connection.patience),
+            control: control.clone(),
+            stats: Arc::clone(&stats),
+            recogniser,
+            legacy: AtomicBool::new(false),
+        });
+        let comparison = Comparison { run_id: context.id, scenes: context.scenes };
+        let is_listing = matches!(source, Source::Bucket { .. });
+        let filter = Filter::new(&settings.stored.filter, is_listing)?;
+        let list_pace = Pace::new(settings.pace.list_qps);
+        let discovery = {
+            let (service, writer) = (Arc::clone(&service), writer.clone());
+            let prefix = context.prefix.clone();
+            let (bucket_id, run_id, reconsider) = (context.bucket_id, context.id, self.reconsider);
+            async move {
+                if self.listed {
+                    service.stats.set_listed();
+                    Ok(())
+                } else if is_listing {
+                    let pace = list_pace;
+                    Listing {
+                        service,
+                        writer,
+                        pace,
+                        filter,
+                        comparison,
+                        bucket_id,
+                        prefix,
+                        reconsider,
+                    }
+                    .run(ranges, reader)
+                    .await
+                } else {
+                    let pace = list_pace;
+                    Lookup { service, writer, pace, filter, comparison, run_id, bucket_id, source }
+                        .run(&ranges, reader)
+                        .await
+                }
+            }
+        };
+        let pool = Pool {
+            tagger: Arc::new(Tagger {
+                service,
+                writer,
+                pace: Pace::new(settings.pace.qps),
+                budget: Budget::new(&settings.budget, self.today, &Zoned::now()),
+                breaker: Breaker::new(settings.budget.max_failures),
+                urls: context.urls,
+            }),
+            workers,
+            work,
+            cooldown: settings.connection.cooldown,
+        };
+        let window = pool.tagger.budget.window();
+        let tagging = async {
+            if self.plan {
+                drop(pool);
+                Ok(())
+            } else {
+                pool.run().await
+            }
+        };
+        // A stage that fails stops the other one.
+        let watched = |stage: Result<(), Error>| {
+            if stage.is_err() {
+                control.stop(StopReason::Internal);
+            }
+            stage
+        };
+        let both = async {
+            tokio::join!(async { watched(discovery.await) }, async { watched(tagging.await) })
+        };
+        let closing = async {
+            if let Some((end, reason)) = window {
+                tokio::time::sleep_until(end).await;
+                control.stop(reason);
+            }
+            std::future::pending::<()>().await;
+        };
+        let (discovered, tagged) = tokio::select! {
+            both = both => both,
+            () = closing => unreachable!("it waits for ever"),
+        };
+        let session = tokio::task::spawn_blocking(move || thread.join())
+            .await
+            .map_err(|_| Error::Panicked)?
+            .map_err(|_| Error::Panicked)??;
+        let result = discovered.and(tagged);
+        Ok((session, result))
+    }
+}

@@ -5,10 +5,13 @@
 //! store (compare, claim, settle) is phrased so that a server database could answer it as well.
 
 mod error;
+pub mod ident;
+pub mod keyspace;
 mod lock;
 mod migrate;
 pub mod model;
 pub mod read;
+pub mod write;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

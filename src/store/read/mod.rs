@@ -4,10 +4,12 @@
 //! goes on after the last key: nothing here holds a snapshot while somebody else is being waited for, so a
 //! slow reader of an export never keeps the write-ahead log from being recycled.
 
+mod compare;
 mod export;
 mod failure;
 mod status;
 
+pub use compare::{Known, Standing};
 pub use export::{Batch, Etag, Export, ExportFilter, Exported, LabelRow};
 pub use failure::Failure;
 pub use status::{ContentCounts, DatabaseSize, FailureCode, Ranges, Run, TagCount};

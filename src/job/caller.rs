@@ -1,0 +1,438 @@
+//! One claimed image: its calls, until it is settled or put back for a later pass.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::Error;
+use super::breaker::{Breaker, Tripped};
+use super::budget::Budget;
+use super::control::StopReason;
+use super::pace::Pace;
+use super::service::{Recognised, Service};
+use super::verdict::{GiveUp, Operation, Stop, Verdict, verdict};
+use super::writer::{Record, Writer};
+use crate::cos::{self, Answer, Target};
+use crate::store::model::CallOutcome;
+use crate::store::write::{CallRow, Claimed, ErrorRow, Key, LabelRow, Settled, Settlement};
+
+/// Short tries in one pass.
+pub(super) const TRIES: u32 = 3;
+/// Passes of a run.
+pub(super) const PASSES: u32 = 3;
+/// Throttle answers one image bears in a pass.
+const THROTTLES: u32 = 30;
+/// A worker does not sit on its slot for longer than this.
+const LONGEST_DELAY: Duration = Duration::from_secs(2);
+/// Keys of one content that are tried when they turn out to be gone.
+const KEYS: usize = 100;
+
+/// What calling one image needs; shared by all workers.
+#[derive(Debug)]
+pub(super) struct Tagger {
+    pub(super) service: Arc<Service>,
+    pub(super) writer: Writer,
+    pub(super) pace: Pace,
+    pub(super) budget: Budget,
+    pub(super) breaker: Breaker,
+    /// Whether keys are URLs.
+    pub(super) urls: bool,
+}
+
+/// The state of one image between its calls.
+struct Image {
+    content_id: i64,
+    scenes: crate::scene::Scenes,
+    key: Key,
+    pass: u32,
+    attempts: u32,
+    tries: u32,
+    throttles: u32,
+    calls: u32,
+    tried: Vec<i64>,
+    clock_fixed: bool,
+    refreshed: bool,
+    last_error: Option<ErrorRow>,
+}
+
+/// How a call that was sent ended.
+struct Ended {
+    begun: Instant,
+    row: CallRow,
+    result: Result<Answer, cos::Error>,
+}
+
+/// What to do after a call.
+enum Next {
+    Settle(Settled),
+    Again(Duration),
+}
+
+impl Tagger {
+    /// Calls for a claimed content until it is settled; every call's ledger row is on disk before the
+    /// next one is sent.
+    ///
+    /// # Errors
+    /// Only if the writer is gone.
+    pub(super) async fn tag(&self, claimed: Claimed) -> Result<Settlement, Error> {
+        let Claimed { content_id, key, scenes, attempts, pass } = claimed;
+        let mut image = Image {
+            content_id,
+            scenes,
+            key,
+            pass,
+            attempts,
+            tries: 0,
+            throttles: 0,
+            calls: attempts,
+            tried: Vec::new(),
+            clock_fixed: false,
+            refreshed: false,
+            last_error: None,
+        };
+        let mut delays = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(200))
+            .with_max_delay(LONGEST_DELAY)
+            .with_jitter()
+            .without_max_times()
+            .build();
+        loop {
+            let Some(ended) = self.call(&image).await else {
+                return Ok(image.settlement(None, image.untouched()));
+            };
+            image.calls += 1;
+            let Ended { begun, row, result } = ended;
+            let (row, next) = match result {
+                Ok(answer) => {
+                    let settled = self.answered(answer).await?;
+                    (row, Next::Settle(settled))
+                }
+                // Not sent: it costs nothing, and everybody waits.
+                Err(error) if !error.was_sent() => {
+                    image.calls -= 1;
+                    self.budget.give_back();
+                    match self.unsent(&mut image, error).await {
+                        Next::Settle(settled) => return Ok(image.settlement(None, settled)),
+                        Next::Again(_) => continue,
+                    }
+                }
+                Err(error) => {
+                    let next = self.failed(&mut image, error, begun, &mut delays).await?;
+                    (row, next)
+                }
+            };
+            match next {
+                Next::Settle(settled) => return Ok(image.settlement(Some(row), settled)),
+                Next::Again(delay) => {
+                    self.writer.ask(|committed| Record::Call { row, committed }).await?;
+                    if !self.service.sleep(delay).await {
+                        return Ok(image.settlement(None, image.untouched()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes one call, paced and within the budget. `None`: the run stops, and nothing was sent.
+    async fn call(&self, image: &Image) -> Option<Ended> {
+        let service = &self.service;
+        let stopping = service.control.stopping();
+        if !service.pause_ends().await {
+            return None;
+        }
+        if let Err(reason) = self.budget.take() {
+            service.control.stop(reason);
+            return None;
+        }
+        tokio::select! {
+            biased;
+            () = stopping.cancelled() => {
+                self.budget.give_back();
+                return None;
+            }
+            () = self.pace.permit() => {}
+        }
+        let Key { object_id, key } = &image.key;
+        let target = if self.urls { Target::Url(key) } else { Target::Key(key) };
+        let begun = Instant::now();
+        service.stats.call_begins();
+        let result = tokio::select! {
+            result = service.client.detect_label(target, image.scenes) => Some(result),
+            () = service.control.aborting().cancelled() => None,
+        };
+        service.stats.call_ends();
+        let offset = service.client.clock().measured().unwrap_or_default();
+        let mut row = CallRow {
+            content_id: image.content_id,
+            object_id: *object_id,
+            scenes: image.scenes,
+            ended_at: jiff::Timestamp::now().as_millisecond() + offset * 1000,
+            duration_ms: i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX),
+            outcome: CallOutcome::Unknown,
+            retry: image.calls > 0,
+            http_status: None,
+            code: None,
+            request_id: None,
+        };
+        let Some(result) = result else {
+            // Cut short: it may have been paid, and it is no attempt. The row goes with the release.
+            let _ = self.writer.ask(|committed| Record::Call { row, committed }).await;
+            return None;
+        };
+        match &result {
+            Ok(_) => row.outcome = CallOutcome::Answered,
+            Err(error) => {
+                let throttled = matches!(
+                    verdict(Operation::Label, service.patience.has_succeeded(), error),
+                    Verdict::Throttle
+                );
+                row.outcome = match error {
+                    _ if throttled => CallOutcome::Throttled,
+                    cos::Error::Service(_) => CallOutcome::Failed,
+                    _ => CallOutcome::ThrownAway,
+                };
+                row.http_status = error.status();
+                row.code = Some(code(error));
+                row.request_id = error.request_id().map(str::to_owned);
+            }
+        }
+        Some(Ended { begun, row, result })
+    }
+
+    async fn answered(&self, answer: Answer) -> Result<Settled, Error> {
+        let service = &self.service;
+        match service.recognise(answer.emulated) {
+            Recognised::Same => {}
+            Recognised::First(name) => self.writer.send(Record::Recogniser { name }).await?,
+            Recognised::Other => return Ok(Settled::Released),
+        }
+        if answer.legacy {
+            service.warn_of_legacy();
+        }
+        service.patience.succeeded();
+        self.breaker.succeeded();
+        self.note_pace(self.pace.answered());
+        Ok(Settled::Labels(answer.labels.into_iter().map(label_row).collect()))
+    }
+
+    fn note_pace(&self, change: Option<Option<f64>>) {
+        if let Some(rate) = change {
+            info!(rate, "pace");
+            self.service.stats.set_pace(rate);
+        }
+    }
+
+    /// Nothing was sent: no attempt is used, and nobody is to send while nothing can be reached.
+    async fn unsent(&self, image: &mut Image, error: cos::Error) -> Next {
+        let service = &self.service;
+        match verdict(Operation::Label, service.patience.has_succeeded(), &error) {
+            Verdict::GiveUp(_) => {
+                let error = error_row(&error, "image", false);
+                Next::Settle(Settled::GivenUp { attempts: image.attempts, error })
+            }
+            Verdict::Stop(stop) => {
+                service.refuse(stop, Operation::Label, error);
+                Next::Settle(image.untouched())
+            }
+            _ => {
+                debug!(error = %error.message(), key = %image.key.key, "not sent");
+                service.trouble(error);
+                service.patience.pause();
+                Next::Again(Duration::ZERO)
+            }
+        }
+    }
+
+    async fn failed(
+        &self,
+        image: &mut Image,
+        error: cos::Error,
+        begun: Instant,
+        delays: &mut impl Iterator<Item = Duration>,
+    ) -> Result<Next, Error> {
+        let service = &self.service;
+        let verdict = verdict(Operation::Label, service.patience.has_succeeded(), &error);
+        info!(key = %image.key.key.escape_debug(), code = code(&error), status = error.status(),
+            request_id = error.request_id(), ?verdict, attempt = image.attempts + 1, "call failed");
+        let after = error.retry_after().unwrap_or_default();
+        let delay = delays.next().unwrap_or_default().max(after);
+        if !matches!(verdict, Verdict::Throttle) {
+            image.attempts += 1;
+            self.note_pace(self.pace.answered());
+        }
+        Ok(match verdict {
+            Verdict::Throttle => {
+                self.note_pace(self.pace.throttled());
+                image.throttles += 1;
+                let row = error_row(&error, "throttle", true);
+                service.trouble(error);
+                if image.throttles >= THROTTLES {
+                    self.give_up(image, row, false, begun)
+                } else {
+                    image.last_error = Some(row);
+                    Next::Again(delay)
+                }
+            }
+            Verdict::Retry | Verdict::Unreachable => {
+                let row = error_row(&error, "retry", true);
+                service.trouble(error);
+                self.try_again(image, row, delay, begun)
+            }
+            Verdict::GiveUp(GiveUp::Source) if image.tries + 1 < TRIES => {
+                service.patience.answered();
+                image.tries += 1;
+                image.last_error = Some(error_row(&error, GiveUp::Source.name(), true));
+                Next::Again(delay)
+            }
+            Verdict::GiveUp(reason) => {
+                service.patience.answered();
+                let row = error_row(&error, reason.name(), is_temporary(reason));
+                let elsewhere = matches!(reason, GiveUp::Gone | GiveUp::Archived);
+                if elsewhere && self.another_key(image).await? {
+                    Next::Again(Duration::ZERO)
+                } else {
+                    let suspicious = reason.counts_for_breaker();
+                    self.give_up(image, row, suspicious, begun)
+                }
+            }
+            Verdict::Stop(stop) => {
+                service.refuse(stop, Operation::Label, error);
+                Next::Settle(image.untouched())
+            }
+            Verdict::FixClock => {
+                let corrected = service.client.clock().correct(&error);
+                if corrected && !std::mem::replace(&mut image.clock_fixed, true) {
+                    info!(offset_s = service.client.clock().offset(), "clock corrected");
+                    image.attempts -= 1;
+                    Next::Again(Duration::ZERO)
+                } else {
+                    service.refuse(Stop::Clock, Operation::Label, error);
+                    Next::Settle(image.untouched())
+                }
+            }
+            Verdict::RefreshCredentials => match service.client.refresh_credentials(&error).await {
+                Ok(()) if !std::mem::replace(&mut image.refreshed, true) => {
+                    info!("credentials renewed");
+                    image.attempts -= 1;
+                    Next::Again(Duration::ZERO)
+                }
+                Ok(()) => {
+                    service.refuse(Stop::Credentials, Operation::Label, error);
+                    Next::Settle(image.untouched())
+                }
+                Err(error) => {
+                    service.refuse(Stop::Credentials, Operation::Label, error);
+                    Next::Settle(image.untouched())
+                }
+            },
+        })
+    }
+
+    /// After a failure that may pass: a further try, a later pass, or the end.
+    fn try_again(&self, image: &mut Image, row: ErrorRow, delay: Duration, begun: Instant) -> Next {
+        image.tries += 1;
+        if image.attempts >= TRIES * PASSES || (image.tries >= TRIES && image.pass + 1 >= PASSES) {
+            return self.give_up(image, row, false, begun);
+        }
+        if image.tries >= TRIES || delay > 2 * LONGEST_DELAY {
+            let (attempts, pass) = (image.attempts, image.pass + 1);
+            return Next::Settle(Settled::PutBack { attempts, pass, error: row });
+        }
+        image.last_error = Some(row);
+        Next::Again(delay)
+    }
+
+    fn give_up(&self, image: &Image, row: ErrorRow, suspicious: bool, begun: Instant) -> Next {
+        match self.breaker.failed(&row.code, suspicious, begun) {
+            Tripped::No => {}
+            Tripped::Probe => {
+                warn!("too many failures: waiting a moment before a probe");
+                self.service.patience.pause();
+            }
+            Tripped::Stop(what, code) => {
+                let reason = match code.as_deref() {
+                    // The same refusal for every image is a missing permission.
+                    Some("AccessDenied") => StopReason::Denied(what),
+                    _ => StopReason::Breaker(what),
+                };
+                self.service.control.stop(reason);
+            }
+        }
+        Next::Settle(Settled::GivenUp { attempts: image.attempts, error: row })
+    }
+
+    /// Looks for another key of the content; whether there is one.
+    async fn another_key(&self, image: &mut Image) -> Result<bool, Error> {
+        image.tried.push(image.key.object_id);
+        if image.tried.len() >= KEYS {
+            return Ok(false);
+        }
+        let (content_id, tried) = (image.content_id, image.tried.clone());
+        let found = self.writer.ask(|reply| Record::Another { content_id, tried, reply }).await?;
+        let Some(key) = found else { return Ok(false) };
+        image.key = key;
+        Ok(true)
+    }
+}
+
+impl Image {
+    /// Back to the queue: as it was, or with the attempts that it has used by now.
+    fn untouched(&self) -> Settled {
+        match &self.last_error {
+            Some(error) => {
+                Settled::PutBack { attempts: self.attempts, pass: self.pass, error: error.clone() }
+            }
+            None => Settled::Released,
+        }
+    }
+
+    fn settlement(&self, call: Option<CallRow>, settled: Settled) -> Settlement {
+        Settlement { content_id: self.content_id, scenes: self.scenes, call, settled }
+    }
+}
+
+/// What is stored of an error.
+fn error_row(error: &cos::Error, verdict: &'static str, temporary: bool) -> ErrorRow {
+    ErrorRow {
+        verdict,
+        temporary,
+        code: code(error),
+        status: error.status(),
+        message: error.message(),
+        request_id: error.request_id().map(str::to_owned),
+    }
+}
+
+/// The service's code, or one of ours for what is no answer of the service.
+fn code(error: &cos::Error) -> String {
+    match error {
+        cos::Error::Unusable { .. } => "UnusableAnswer".to_owned(),
+        cos::Error::Timeout { .. } => "Timeout".to_owned(),
+        cos::Error::Interrupted { .. } => "ConnectionBroken".to_owned(),
+        cos::Error::UnaddressableKey { .. } => "UnaddressableKey".to_owned(),
+        _ => match (error.code(), error.status()) {
+            (Some(code), _) => code.to_owned(),
+            (None, Some(status)) => format!("HTTP{status}"),
+            (None, None) => "Unsent".to_owned(),
+        },
+    }
+}
+
+/// Whether a new run is to try once more what was given up for this reason.
+fn is_temporary(reason: GiveUp) -> bool {
+    matches!(reason, GiveUp::Denied | GiveUp::Gone | GiveUp::Source)
+}
+
+fn label_row(label: cos::Label) -> LabelRow {
+    LabelRow {
+        scene: label.scene.id(),
+        rank: label.rank,
+        name: label.name,
+        first_category: label.first_category,
+        second_category: label.second_category,
+        confidence: u8::try_from(label.confidence.clamp(0, 100)).unwrap_or(0),
+    }
+}

@@ -1,0 +1,129 @@
+//! A page against the store's rows of the same span: new, changed, unchanged, gone.
+//!
+//! Both sides come in the byte order of their keys, so comparing is one merge. What is unchanged yields
+//! nothing; a night without changes writes nothing but cursors.
+
+use std::collections::BTreeMap;
+
+use crate::scene::Scenes;
+use crate::store::model::{ContentState, SkipReason};
+use crate::store::read::{Known, Standing};
+use crate::store::write::{Candidate, Difference};
+
+/// Which run compares, and with what in mind.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Comparison {
+    /// The run's id.
+    pub(super) run_id: i64,
+    /// What each wanted content needs.
+    pub(super) scenes: Scenes,
+}
+
+/// What a page came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Compared {
+    pub(super) differences: Vec<Difference>,
+    pub(super) listed: u64,
+    pub(super) wanted: u64,
+    pub(super) skipped: BTreeMap<SkipReason, u64>,
+}
+
+/// The merge: candidates of the page in key order, against the store's rows fed one by one.
+#[derive(Debug)]
+pub(super) struct Merge<I: Iterator<Item = Candidate>> {
+    comparison: Comparison,
+    page: std::iter::Peekable<I>,
+    compared: Compared,
+}
+
+impl<I: Iterator<Item = Candidate>> Merge<I> {
+    pub(super) fn new(comparison: Comparison, page: I) -> Self {
+        Self { comparison, page: page.peekable(), compared: Compared::default() }
+    }
+
+    /// The next row of the store's span. `concludes`: whether its absence from the page means that it
+    /// is gone.
+    pub(super) fn known(&mut self, known: Known, concludes: bool) {
+        while let Some(new) = self.page.next_if(|candidate| candidate.key < known.key) {
+            self.new_key(new);
+        }
+        match self.page.next_if(|candidate| candidate.key == known.key) {
+            Some(candidate) => self.same_key(known, candidate),
+            None if known.gone || !concludes => {}
+            None => {
+                let Known { object_id, content_id, .. } = known;
+                self.compared.differences.push(Difference::Gone { object_id, content_id });
+            }
+        }
+    }
+
+    /// The span has ended: what is left of the page is new.
+    pub(super) fn finish(mut self) -> Compared {
+        while let Some(candidate) = self.page.next() {
+            self.new_key(candidate);
+        }
+        self.compared
+    }
+
+    fn new_key(&mut self, candidate: Candidate) {
+        self.count(&candidate);
+        self.compared.differences.push(Difference::New(candidate));
+    }
+
+    fn same_key(&mut self, known: Known, candidate: Candidate) {
+        self.count(&candidate);
+        let Known { object_id, content_id, .. } = known;
+        if known.gone || known.fingerprint != candidate.fingerprint {
+            let returned = known.gone;
+            self.compared.differences.push(Difference::Changed {
+                object_id,
+                content_id,
+                returned,
+                candidate,
+            });
+        } else if self.must_be_reconsidered(&known, &candidate) {
+            self.compared.differences.push(Difference::Reconsider {
+                object_id,
+                content_id,
+                candidate,
+            });
+        }
+    }
+
+    fn must_be_reconsidered(&self, known: &Known, candidate: &Candidate) -> bool {
+        // Without a standing nothing is different: the settings are those of the last listing.
+        let wanted = candidate.skip.is_none();
+        match known.standing {
+            Some(standing) => {
+                known.skip_reason.as_deref() != candidate.skip.map(SkipReason::name)
+                    || (wanted && self.comparison.needs(standing))
+            }
+            None if known.content_id.is_none() => {
+                wanted || known.skip_reason.as_deref() != candidate.skip.map(SkipReason::name)
+            }
+            None => false,
+        }
+    }
+
+    fn count(&mut self, candidate: &Candidate) {
+        self.compared.listed += 1;
+        match candidate.skip {
+            None => self.compared.wanted += 1,
+            Some(reason) => *self.compared.skipped.entry(reason).or_default() += 1,
+        }
+    }
+}
+
+impl Comparison {
+    /// Whether a content that an unchanged, wanted object has is to be looked at by the writer.
+    pub(super) fn needs(&self, standing: Standing) -> bool {
+        let Standing { done, redo, state, run_id, temporary } = standing;
+        let missing = !self.scenes.without(done).union(redo).is_empty();
+        let own = run_id == Some(self.run_id);
+        match state {
+            ContentState::Pending | ContentState::InFlight => !own,
+            ContentState::Done => missing,
+            ContentState::Failed => missing && temporary && !own,
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! From a listed object to wanted, or skipped and why. Decided from the listing, without a call.
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use crate::config;
+use crate::cos;
+use crate::store::ident::fingerprint;
+use crate::store::model::SkipReason;
+use crate::store::write::Candidate;
+
+/// Classes whose objects must be restored before they can be read (API page "Storage Class").
+const ARCHIVE: [&str; 3] = ["ARCHIVE", "DEEP_ARCHIVE", "MAZ_ARCHIVE"];
+
+/// A glob that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the glob {glob:?}")]
+pub struct GlobError {
+    glob: String,
+    #[source]
+    source: globset::Error,
+}
+
+/// The compiled filter of a run.
+#[derive(Debug, Clone)]
+pub(super) struct Filter {
+    suffixes: Vec<String>,
+    include: Option<GlobSet>,
+    exclude: GlobSet,
+    min_size: u64,
+    max_size: Option<u64>,
+    archive: bool,
+    /// Lists are taken as given: suffixes, globs and sizes are for listings.
+    listing: bool,
+}
+
+impl Filter {
+    /// Compiles the settings; `listing` is false for lists of keys or URLs.
+    ///
+    /// Globs match the whole key: `*` stays within a folder, `**` crosses folders, `{a,b}` is either.
+    ///
+    /// # Errors
+    /// A glob that cannot be read.
+    pub(super) fn new(settings: &config::Filter, listing: bool) -> Result<Self, GlobError> {
+        let include = match settings.include.as_slice() {
+            [] => None,
+            globs => Some(glob_set(globs)?),
+        };
+        Ok(Self {
+            suffixes: settings.suffixes.clone(),
+            include,
+            exclude: glob_set(&settings.exclude)?,
+            min_size: settings.min_size,
+            max_size: settings.max_size,
+            archive: settings.archive,
+            listing,
+        })
+    }
+
+    /// Why this object is not called, the most telling reason first; `None` if it is wanted.
+    pub(super) fn skip(&self, entry: &cos::ObjectEntry) -> Option<SkipReason> {
+        let key = entry.key.as_str();
+        let size = u64::try_from(entry.size).unwrap_or(0);
+        if key.ends_with('/') {
+            return Some(SkipReason::Folder);
+        }
+        if !cos::addressable(key) {
+            return Some(SkipReason::Unaddressable);
+        }
+        if self.listing {
+            if !self.has_suffix(key) {
+                return Some(SkipReason::Suffix);
+            }
+            if self.exclude.is_match(key) {
+                return Some(SkipReason::Excluded);
+            }
+            if self.include.as_ref().is_some_and(|globs| !globs.is_match(key)) {
+                return Some(SkipReason::NotIncluded);
+            }
+        }
+        if size == 0 {
+            return Some(SkipReason::Empty);
+        }
+        if self.listing && size < self.min_size {
+            return Some(SkipReason::TooSmall);
+        }
+        if self.listing && self.max_size.is_some_and(|max| size > max) {
+            return Some(SkipReason::TooLarge);
+        }
+        let restored = entry.restored == Some(cos::Restore::Done);
+        if !self.archive && !restored && ARCHIVE.contains(&entry.storage_class.as_str()) {
+            return Some(SkipReason::Archive);
+        }
+        None
+    }
+
+    /// The object as a candidate for the store.
+    pub(super) fn candidate(&self, entry: cos::ObjectEntry) -> Candidate {
+        let skip = self.skip(&entry);
+        let cos::ObjectEntry { key, etag, size, last_modified, mut storage_class, .. } = entry;
+        if storage_class.is_empty() {
+            "STANDARD".clone_into(&mut storage_class);
+        }
+        // A restored copy makes an archived object another one, until the copy is gone again.
+        let class = match entry.restored {
+            Some(cos::Restore::Done) => format!("{storage_class}+restored"),
+            _ => storage_class.clone(),
+        };
+        let fingerprint = fingerprint(&etag, size, &class, last_modified);
+        Candidate { key, etag, size, last_modified, storage_class, skip, fingerprint }
+    }
+
+    fn has_suffix(&self, key: &str) -> bool {
+        if self.suffixes.is_empty() {
+            return true;
+        }
+        let name = key.rsplit('/').next().unwrap_or(key);
+        let Some((_, suffix)) = name.rsplit_once('.') else { return false };
+        self.suffixes.iter().any(|wanted| wanted.eq_ignore_ascii_case(suffix))
+    }
+}
+
+fn glob_set(globs: &[String]) -> Result<GlobSet, GlobError> {
+    let mut set = GlobSetBuilder::new();
+    for glob in globs {
+        let compiled = GlobBuilder::new(glob)
+            .literal_separator(true)
+            .build()
+            .map_err(|source| GlobError { glob: glob.clone(), source })?;
+        set.add(compiled);
+    }
+    set.build().map_err(|source| GlobError { glob: globs.join(" "), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn entry(key: &str, size: i64, class: &str) -> cos::ObjectEntry {
+        cos::ObjectEntry {
+            key: key.to_owned(),
+            etag: "e".to_owned(),
+            size,
+            storage_class: class.to_owned(),
+            ..cos::ObjectEntry::default()
+        }
+    }
+
+    #[rstest]
+    #[case("a/b.JPG", 1, "STANDARD", None)]
+    #[case("a/b.heic", 1, "SOME_FUTURE_CLASS", None)]
+    #[case("a/", 0, "STANDARD", Some(SkipReason::Folder))]
+    #[case("a/b.jpg", 0, "STANDARD", Some(SkipReason::Empty))]
+    #[case("a/b.txt", 1, "STANDARD", Some(SkipReason::Suffix))]
+    #[case("jpg", 1, "STANDARD", Some(SkipReason::Suffix))]
+    #[case("a.jpg/b", 1, "STANDARD", Some(SkipReason::Suffix))]
+    #[case("a/b.jpg", 1, "MAZ_ARCHIVE", Some(SkipReason::Archive))]
+    #[case("a/..", 1, "STANDARD", Some(SkipReason::Unaddressable))]
+    #[case("thumbs/b.jpg", 1, "STANDARD", Some(SkipReason::Excluded))]
+    #[case("thumbs/c/b.jpg", 1, "STANDARD", None)]
+    fn reasons(
+        #[case] key: &str,
+        #[case] size: i64,
+        #[case] class: &str,
+        #[case] reason: Option<SkipReason>,
+    ) {
+        let settings =
+            config::Filter { exclude: vec!["thumbs/*".to_owned()], ..config::Filter::default() };
+        let filter = Filter::new(&settings, true).unwrap();
+        assert_eq!(filter.skip(&entry(key, size, class)), reason);
+    }
+
+    #[test]
+    fn lists_are_taken_as_given_but_not_what_cannot_be_labelled() {
+        let filter = Filter::new(&config::Filter::default(), false).unwrap();
+        assert_eq!(filter.skip(&entry("note.txt", 1, "STANDARD")), None);
+        assert_eq!(filter.skip(&entry("a.jpg", 0, "STANDARD")), Some(SkipReason::Empty));
+    }
+
+    #[test]
+    fn a_restored_archive_is_wanted_and_changed() {
+        let filter = Filter::new(&config::Filter::default(), true).unwrap();
+        let archived = entry("a.jpg", 1, "ARCHIVE");
+        let restored = cos::ObjectEntry { restored: Some(cos::Restore::Done), ..archived.clone() };
+        assert_eq!(filter.skip(&archived), Some(SkipReason::Archive));
+        assert_eq!(filter.skip(&restored), None);
+        assert_ne!(filter.candidate(archived).fingerprint, filter.candidate(restored).fingerprint);
+    }
+
+    #[test]
+    fn a_glob_that_cannot_be_read_is_named() {
+        let settings =
+            config::Filter { include: vec!["[".to_owned()], ..config::Filter::default() };
+        let error = Filter::new(&settings, true).unwrap_err();
+        assert!(error.to_string().contains("\"[\""));
+    }
+}

@@ -1,0 +1,291 @@
+//! One pace for the job: permits a second, lowered when the service throttles, raised again.
+//!
+//! `governor` grants the permits; a new quota means a new limiter, whose burst is spent at once, so that
+//! in any sliding second at most rate + burst permits are granted, whatever the rate was before.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use governor::clock::{Clock, DefaultClock, Reference};
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+
+use crate::config::Rate;
+
+/// What throttling leaves of the rate.
+const LOWERED: f64 = 0.7;
+/// What a second without lowering makes of the rate.
+const RAISED: f64 = 1.1;
+/// Lowering needs more than this share of throttle answers among the last second's.
+const TOLERATED: f64 = 0.1;
+/// No throttling takes the rate below this, in calls a second.
+const FLOOR: f64 = 1.0;
+/// Where `auto` begins, in calls a second.
+const AUTO_START: f64 = 10.0;
+
+type Limiter<C> = RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<<C as Clock>::Instant>>;
+
+/// The job's pace. Each call takes one permit, retries and throttled calls too.
+#[derive(Debug)]
+pub struct Pace<C: Clock = DefaultClock> {
+    clock: C,
+    state: Mutex<State<C>>,
+    /// Waiters queue here, so that one of them at a time watches the limiter.
+    queue: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct State<C: Clock> {
+    /// `None`: no limit for the time being.
+    limiter: Option<Limiter<C>>,
+    rate: Option<f64>,
+    /// The rate never rises above it; `None`: no cap.
+    cap: Option<f64>,
+    second: C::Instant,
+    answers: u32,
+    throttled: u32,
+    /// Rates held in the seconds of the last minute, latest last.
+    held: VecDeque<f64>,
+}
+
+impl Pace<DefaultClock> {
+    /// A pace by the monotonic clock.
+    pub fn new(rate: Rate) -> Self {
+        Self::with_clock(rate, DefaultClock::default())
+    }
+
+    /// Waits for a permit; waiters are served in the order in which they came.
+    pub async fn permit(&self) {
+        let _turn = self.queue.lock().await;
+        while let Err(wait) = self.try_permit() {
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+impl<C: Clock + Clone> Pace<C> {
+    /// A pace by another clock.
+    pub fn with_clock(rate: Rate, clock: C) -> Self {
+        let (rate, cap) = match rate {
+            Rate::Unlimited => (None, None),
+            Rate::PerSecond(rate) => (Some(rate), Some(rate)),
+            Rate::Auto => (Some(AUTO_START), None),
+        };
+        let limiter = rate.map(|rate| limiter(rate, clock.clone()));
+        let state = State {
+            limiter,
+            rate,
+            cap,
+            second: clock.now(),
+            answers: 0,
+            throttled: 0,
+            held: VecDeque::with_capacity(60),
+        };
+        Self { clock, state: Mutex::new(state), queue: tokio::sync::Mutex::default() }
+    }
+
+    /// Takes a permit, or says how long to wait for one.
+    ///
+    /// # Errors
+    /// The time to wait.
+    pub fn try_permit(&self) -> Result<(), Duration> {
+        let state = self.lock();
+        let Some(limiter) = &state.limiter else { return Ok(()) };
+        limiter.check().map_err(|not_until| not_until.wait_time_from(self.clock.now()))
+    }
+
+    /// An answer came that was no throttling. Returns the rate if it has changed.
+    pub fn answered(&self) -> Option<Option<f64>> {
+        self.count(0)
+    }
+
+    /// The service asked for a lower rate. Returns the rate if it has changed.
+    pub fn throttled(&self) -> Option<Option<f64>> {
+        self.count(1)
+    }
+
+    /// Permits a second at the moment; `None`: no limit.
+    pub fn rate(&self) -> Option<f64> {
+        self.lock().rate
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State<C>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, throttled: u32) -> Option<Option<f64>> {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        state.answers += 1;
+        state.throttled += throttled;
+        let elapsed = Duration::from(now.duration_since(state.second));
+        if elapsed < Duration::from_secs(1) {
+            return None;
+        }
+        let before = state.rate;
+        state.second_ends(elapsed);
+        state.second = now;
+        (state.answers, state.throttled) = (0, 0);
+        if state.rate == before {
+            return None;
+        }
+        state.limiter = state.rate.map(|rate| limiter(rate, self.clock.clone()));
+        Some(state.rate)
+    }
+}
+
+impl<C: Clock> State<C> {
+    /// Judges the second that has just ended.
+    fn second_ends(&mut self, elapsed: Duration) {
+        let answers = f64::from(self.answers);
+        let throttled = f64::from(self.throttled);
+        let good = (answers - throttled) / elapsed.as_secs_f64();
+        if self.held.len() == 60 {
+            self.held.pop_front();
+        }
+        self.held.push_back(good);
+        let best = self.held.iter().copied().fold(0.0, f64::max);
+        if throttled > answers * TOLERATED {
+            // Without a cap, what the service has let through is the rate to go on from.
+            let floor = FLOOR.max(best / 10.0);
+            let lowered = self.rate.map_or(good, |rate| rate * LOWERED).max(floor);
+            self.rate = Some(self.cap.map_or(lowered, |cap| lowered.min(cap)));
+        } else if let Some(rate) = self.rate {
+            let raised = rate * RAISED;
+            self.rate = Some(self.cap.map_or(raised, |cap| raised.min(cap)));
+        }
+    }
+}
+
+/// `rate` permits a second, in bursts of at most 10 ms' worth and at least 2: timers tick in
+/// milliseconds, and a burst of 1 would lose what a late timer has missed.
+fn limiter<C: Clock>(rate: f64, clock: C) -> Limiter<C> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a float saturates, and the rate is positive"
+    )]
+    let burst = NonZeroU32::new((rate / 100.0) as u32).unwrap_or(NonZeroU32::MIN).max(TWO);
+    // A rate so low that a period overflows waits for a year between permits.
+    let period = Duration::try_from_secs_f64(1.0 / rate).unwrap_or(Duration::from_hours(365 * 24));
+    let period = period.clamp(Duration::from_nanos(1), Duration::from_hours(365 * 24));
+    let quota = Quota::with_period(period).expect("the period is not zero").allow_burst(burst);
+    let limiter = RateLimiter::direct_with_clock(quota, clock);
+    let spent = limiter.check_n(burst);
+    debug_assert!(matches!(spent, Ok(Ok(()))), "a new limiter has its burst");
+    limiter
+}
+
+const TWO: NonZeroU32 = NonZeroU32::new(2).expect("two is not zero");
+
+#[cfg(test)]
+mod tests {
+    use governor::clock::FakeRelativeClock;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Takes permits for `seconds` in steps; returns the moments in microseconds.
+    fn take(pace: &Pace<FakeRelativeClock>, clock: &FakeRelativeClock, seconds: u64) -> Vec<u64> {
+        let mut taken = Vec::new();
+        for moment in (0..seconds * 1_000_000).step_by(500) {
+            while pace.try_permit().is_ok() {
+                taken.push(moment);
+            }
+            clock.advance(Duration::from_micros(500));
+        }
+        taken
+    }
+
+    fn most_in_a_second(taken: &[u64]) -> usize {
+        let mut start = 0;
+        let mut most = 0;
+        for (end, moment) in taken.iter().enumerate() {
+            while moment - taken[start] >= 1_000_000 {
+                start += 1;
+            }
+            most = most.max(end + 1 - start);
+        }
+        most
+    }
+
+    #[test]
+    fn no_sliding_second_has_more_than_rate_and_burst() {
+        for rate in [0.5, 1.0, 20.0, 200.0, 1500.0, 5000.0] {
+            let clock = FakeRelativeClock::default();
+            let pace = Pace::with_clock(Rate::PerSecond(rate), clock.clone());
+            let taken = take(&pace, &clock, 10);
+            let burst = (rate / 100.0).max(2.0);
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+            let (most, all) = (most_in_a_second(&taken) as f64, taken.len() as f64);
+            assert!(most <= rate + burst, "{rate}/s: {most} in a second");
+            assert!((all - 10.0 * rate).abs() <= burst + 1.0, "{rate}/s: {all} in ten seconds");
+        }
+    }
+
+    #[test]
+    fn throttling_lowers_once_a_second_and_the_rate_rises_again() {
+        let clock = FakeRelativeClock::default();
+        let pace = Pace::with_clock(Rate::PerSecond(100.0), clock.clone());
+        for _ in 0..50 {
+            assert_eq!(pace.throttled(), None);
+        }
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(pace.throttled(), Some(Some(70.0)));
+        assert_eq!(pace.throttled(), None, "at most once a second");
+        clock.advance(Duration::from_secs(1));
+        assert!(pace.throttled().is_some());
+        for _ in 0..20 {
+            clock.advance(Duration::from_secs(1));
+            pace.answered();
+        }
+        assert_eq!(pace.rate(), Some(100.0), "up to the cap and not above");
+    }
+
+    #[test]
+    fn a_few_throttles_among_many_answers_are_borne() {
+        let clock = FakeRelativeClock::default();
+        let pace = Pace::with_clock(Rate::PerSecond(100.0), clock.clone());
+        for _ in 0..95 {
+            pace.answered();
+        }
+        pace.throttled();
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(pace.answered(), None);
+    }
+
+    #[test]
+    fn without_a_cap_the_measured_rate_becomes_one() {
+        let clock = FakeRelativeClock::default();
+        let pace = Pace::with_clock(Rate::Unlimited, clock.clone());
+        for _ in 0..300 {
+            pace.answered();
+        }
+        for _ in 0..100 {
+            pace.throttled();
+        }
+        clock.advance(Duration::from_secs(1));
+        pace.throttled();
+        assert_eq!(pace.rate(), Some(300.0));
+    }
+
+    proptest! {
+        #[test]
+        fn the_rate_stays_between_floor_and_cap(
+            answers in proptest::collection::vec((0_u32..50, 0_u32..50), 1..120)
+        ) {
+            let clock = FakeRelativeClock::default();
+            let pace = Pace::with_clock(Rate::PerSecond(40.0), clock.clone());
+            for (good, bad) in answers {
+                for _ in 0..good { pace.answered(); }
+                for _ in 0..bad { pace.throttled(); }
+                clock.advance(Duration::from_secs(1));
+                let rate = pace.rate().unwrap();
+                prop_assert!((1.0..=40.0).contains(&rate), "{rate}");
+            }
+        }
+    }
+}

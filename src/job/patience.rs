@@ -1,0 +1,137 @@
+//! How long trouble is borne: without any answer for longer than patience lasts, the run ends.
+//!
+//! Also the one wait that all workers share while nothing can be reached, so that a dead network costs
+//! time and not the attempts of a million images.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Before the first success a run is not worth more waiting: something is set up wrongly.
+const FIRST: Duration = Duration::from_mins(1);
+/// The first shared wait; each further one is twice as long.
+const PAUSE: Duration = Duration::from_millis(500);
+/// The longest shared wait.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Shared by everything in a run that talks to the service.
+#[derive(Debug)]
+pub(super) struct Patience {
+    limit: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    succeeded: bool,
+    failing_since: Option<Instant>,
+    pauses: u32,
+    paused_until: Option<Instant>,
+}
+
+impl Patience {
+    /// Patience of `limit`, and of at most a minute before the first success.
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { limit, state: Mutex::default() }
+    }
+
+    /// The service answered something sensible.
+    pub(super) fn answered(&self) {
+        let mut state = self.lock();
+        state.failing_since = None;
+        state.pauses = 0;
+        state.paused_until = None;
+    }
+
+    /// As [`Patience::answered`], and it was a success.
+    pub(super) fn succeeded(&self) {
+        self.answered();
+        self.lock().succeeded = true;
+    }
+
+    /// Whether the run had a success yet.
+    pub(super) fn has_succeeded(&self) -> bool {
+        self.lock().succeeded
+    }
+
+    /// Trouble: no answer, or one that only trying again helps. Returns whether patience is over.
+    pub(super) fn failed(&self) -> bool {
+        self.failed_at(Instant::now())
+    }
+
+    fn failed_at(&self, now: Instant) -> bool {
+        let mut state = self.lock();
+        let since = *state.failing_since.get_or_insert(now);
+        let limit = if state.succeeded { self.limit } else { self.limit.min(FIRST) };
+        now - since >= limit
+    }
+
+    /// Nothing can be reached: everybody waits, longer each time in a row.
+    pub(super) fn pause(&self) {
+        self.pause_at(Instant::now());
+    }
+
+    fn pause_at(&self, now: Instant) {
+        let mut state = self.lock();
+        if state.paused_until.is_none_or(|until| until <= now) {
+            let pause = PAUSE.saturating_mul(1 << state.pauses.min(6)).min(LONGEST_PAUSE);
+            state.pauses += 1;
+            // Never past the moment at which patience ends: the last try is made then.
+            let limit = if state.succeeded { self.limit } else { self.limit.min(FIRST) };
+            let end = state.failing_since.map_or(now + pause, |since| since + limit);
+            state.paused_until = Some((now + pause).min(end.max(now)));
+        }
+    }
+
+    /// Until when everybody waits, if they do.
+    pub(super) fn paused_until(&self) -> Option<Instant> {
+        self.lock().paused_until.filter(|until| *until > Instant::now())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_ends_sooner_before_the_first_success() {
+        let patience = Patience::new(Duration::from_mins(15));
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert!(!patience.failed_at(start));
+        assert!(!patience.failed_at(after(59)));
+        assert!(patience.failed_at(after(60)));
+        patience.succeeded();
+        assert!(!patience.failed_at(after(60)));
+        assert!(!patience.failed_at(after(60 + 899)));
+        assert!(patience.failed_at(after(60 + 900)));
+        patience.answered();
+        assert!(!patience.failed_at(after(9999)), "time without calls is no time of trouble");
+    }
+
+    #[test]
+    fn pauses_grow_and_are_shared() {
+        let patience = Patience::new(Duration::from_mins(15));
+        patience.succeeded();
+        let mut now = Instant::now();
+        let mut last = Duration::ZERO;
+        for _ in 0..8 {
+            patience.failed_at(now);
+            patience.pause_at(now);
+            let until = patience.lock().paused_until.unwrap();
+            patience.pause_at(now);
+            assert_eq!(patience.lock().paused_until, Some(until), "one pause at a time");
+            let pause = until - now;
+            assert!(pause >= last && pause <= LONGEST_PAUSE);
+            (last, now) = (pause, until);
+        }
+        assert_eq!(last, LONGEST_PAUSE);
+        patience.answered();
+        assert_eq!(patience.paused_until(), None);
+    }
+}

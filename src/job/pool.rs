@@ -1,0 +1,157 @@
+//! Claimed contents become concurrent calls, one settlement each.
+//!
+//! At most `workers` calls are on the wire, and at most twice as many contents are claimed and not
+//! settled: after a crash these are exactly what may have been paid and lost.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::Error;
+use super::caller::{PASSES, Tagger};
+use super::writer::{Record, Writer};
+use crate::store::write::Claimed;
+
+/// What the pool needs besides the tagger.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) tagger: Arc<Tagger>,
+    pub(super) workers: usize,
+    /// Notified when the queue may have grown or a content was settled.
+    pub(super) work: Arc<Notify>,
+    /// Before the second pass; before the third it is four times as long.
+    pub(super) cooldown: Duration,
+}
+
+type Slotted = (Claimed, OwnedSemaphorePermit);
+
+impl Pool {
+    /// Claims and calls until the listing is complete and nothing is left to claim, or the run stops.
+    ///
+    /// # Errors
+    /// Only if the writer is gone.
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let slots = Arc::new(Semaphore::new(2 * self.workers));
+        let (sender, mut claimed) = mpsc::channel::<Slotted>(2 * self.workers);
+        let tagger = Arc::clone(&self.tagger);
+        let workers = self.workers;
+        let calls = async move {
+            // The futures run within this task: the job lives on a runtime of one thread, where a task an
+            // image would cost more than it gives.
+            let settled = stream::poll_fn(move |cx| claimed.poll_recv(cx))
+                .map(|(claimed, slot)| {
+                    let tagger = &tagger;
+                    async move {
+                        let settlement = tagger.tag(claimed).await?;
+                        tagger.writer.send(Record::Settle { settlement, slot }).await
+                    }
+                })
+                .buffer_unordered(workers);
+            let mut settled = pin!(settled);
+            while let Some(result) = settled.next().await {
+                result?;
+            }
+            Ok(())
+        };
+        let (claiming, calling) = tokio::join!(self.claim(&slots, sender), calls);
+        calling.and(claiming)
+    }
+
+    async fn claim(
+        &self,
+        slots: &Arc<Semaphore>,
+        sender: mpsc::Sender<Slotted>,
+    ) -> Result<(), Error> {
+        let Self { tagger, work, .. } = self;
+        let service = &tagger.service;
+        let stopping = service.control.stopping();
+        let all = 2 * self.workers;
+        let mut pass = 0;
+        loop {
+            let Some(mut free) = self.free_slots(slots).await else { return Ok(()) };
+            let limit = match tagger.budget.images(free.num_permits()) {
+                Ok(limit) => limit,
+                Err(reason) => {
+                    drop(free);
+                    // Used up; a limit only stops what would go on.
+                    if self.waits(&tagger.writer).await? {
+                        service.control.stop(reason);
+                        return Ok(());
+                    }
+                    if service.stats.is_listed() && slots.available_permits() == all {
+                        return Ok(());
+                    }
+                    self.wait_for_work().await;
+                    continue;
+                }
+            };
+            // Looked at before the claim: what comes between is seen by the next round.
+            let idle =
+                service.stats.is_listed() && free.num_permits() + slots.available_permits() == all;
+            let claims = tagger.writer.ask(|reply| Record::Claim { limit, pass, reply }).await?;
+            let fresh = claims.claimed.iter().filter(|claimed| claimed.attempts == 0).count();
+            tagger.budget.claimed(fresh as u64);
+            let exhausted = claims.claimed.is_empty();
+            for claimed in claims.claimed {
+                let slot = free.split(1).expect("no more is claimed than there are slots");
+                if sender.send((claimed, slot)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            drop(free);
+            if !exhausted {
+                continue;
+            }
+            match (idle, claims.later) {
+                (true, false) => return Ok(()),
+                (true, true) if pass + 1 < PASSES => {
+                    let wait = self.cooldown * if pass == 0 { 1 } else { 4 };
+                    service
+                        .stats
+                        .set_waits(Some("a pause before failed images are tried again".into()));
+                    let goes_on = service.sleep(wait).await;
+                    service.stats.set_waits(None);
+                    if !goes_on {
+                        return Ok(());
+                    }
+                    pass += 1;
+                }
+                _ => {
+                    tokio::select! {
+                        () = work.notified() => {}
+                        () = stopping.cancelled() => return Ok(()),
+                    }
+                }
+            }
+        }
+    }
+
+    /// All slots that are free, at least one; `None` if the run stops.
+    async fn free_slots(&self, slots: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        let stopping = self.tagger.service.control.stopping();
+        let mut free = tokio::select! {
+            biased;
+            () = stopping.cancelled() => return None,
+            free = Arc::clone(slots).acquire_owned() => free.ok()?,
+        };
+        let more = u32::try_from(slots.available_permits()).unwrap_or(u32::MAX);
+        if let Ok(more) = Arc::clone(slots).try_acquire_many_owned(more) {
+            free.merge(more);
+        }
+        Some(free)
+    }
+
+    async fn waits(&self, writer: &Writer) -> Result<bool, Error> {
+        writer.ask(|reply| Record::Waits { reply }).await
+    }
+
+    async fn wait_for_work(&self) {
+        tokio::select! {
+            () = self.work.notified() => {}
+            () = self.tagger.service.control.stopping().cancelled() => {}
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What every stage that talks to the service shares: client, patience, control, and who answers.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tracing::{info, warn};
+
+use super::control::{Control, StopReason};
+use super::pace::Pace;
+use super::patience::Patience;
+use super::stats::Stats;
+use super::verdict::{Operation, Stop, Verdict, verdict};
+use crate::cos::{self, Client};
+
+/// The service, as one run uses it.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) client: Client,
+    pub(super) patience: Patience,
+    pub(super) control: Control,
+    pub(super) stats: Arc<Stats>,
+    /// Who answered this database's calls so far.
+    pub(super) recogniser: OnceLock<&'static str>,
+    /// Whether it was said that answers come without scenes.
+    pub(super) legacy: AtomicBool,
+}
+
+/// Delays between the tries of a listing or a look-up, jittered; they end only with patience.
+fn delays() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(250))
+        .with_max_delay(Duration::from_secs(15))
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+impl Service {
+    /// Says once that answers come without scenes.
+    pub(super) fn warn_of_legacy(&self) {
+        if !self.legacy.swap(true, Ordering::Relaxed) {
+            warn!(
+                "the service answers without scenes: all labels of an answer are kept under one scene"
+            );
+        }
+    }
+
+    /// Checks who answers against who answered before; tells a new name through `first`.
+    ///
+    /// Returns false, and stops the run, if the database holds the other one's labels: a rehearsal must
+    /// not poison real results.
+    pub(super) fn recognise(&self, emulated: bool) -> Recognised {
+        let now = if emulated { "emulator" } else { "detect-label" };
+        match self.recogniser.get() {
+            Some(stored) if *stored == now => Recognised::Same,
+            Some(stored) => {
+                let stored = (*stored).to_owned();
+                self.control.stop(StopReason::Recogniser { stored, now });
+                Recognised::Other
+            }
+            None => {
+                let _ = self.recogniser.set(now);
+                Recognised::First(now)
+            }
+        }
+    }
+
+    /// Waits as long as everybody waits; false if the run stops meanwhile.
+    pub(super) async fn pause_ends(&self) -> bool {
+        while let Some(until) = self.patience.paused_until() {
+            self.stats.set_waits(Some("the service cannot be reached".to_owned()));
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => {}
+                () = self.control.stopping().cancelled() => return false,
+            }
+            self.stats.set_waits(None);
+        }
+        !self.control.is_stopping()
+    }
+
+    /// Sleeps; false if the run stops meanwhile.
+    pub(super) async fn sleep(&self, duration: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(duration) => !self.control.is_stopping(),
+            () = self.control.stopping().cancelled() => false,
+        }
+    }
+
+    /// Notes trouble; stops the run if patience is over.
+    pub(super) fn trouble(&self, error: cos::Error) {
+        if self.patience.failed() {
+            self.control.stop(StopReason::Unavailable(Arc::new(error)));
+        }
+    }
+
+    /// Stops the run for an error that no other image would change.
+    pub(super) fn refuse(&self, stop: Stop, operation: Operation, error: cos::Error) {
+        self.control.stop(StopReason::Refused(stop, operation, Arc::new(error)));
+    }
+
+    /// Sends a request that is free, a listing or a look-up, until it is answered or patience ends.
+    ///
+    /// Returns `None` if the run stops; an error only if it is about this key.
+    pub(super) async fn ask<T>(
+        &self,
+        operation: Operation,
+        pace: &Pace,
+        request: impl AsyncFn() -> Result<T, cos::Error>,
+    ) -> Option<Result<T, cos::Error>> {
+        let mut delays = delays();
+        let mut refreshed = false;
+        loop {
+            tokio::select! {
+                () = pace.permit() => {}
+                () = self.control.stopping().cancelled() => return None,
+            }
+            let answer = tokio::select! {
+                answer = request() => answer,
+                () = self.control.stopping().cancelled() => return None,
+            };
+            let error = match answer {
+                Ok(answer) => {
+                    self.patience.answered();
+                    pace.answered();
+                    return Some(Ok(answer));
+                }
+                Err(error) => error,
+            };
+            let verdict = verdict(operation, self.patience.has_succeeded(), &error);
+            warn!(?operation, ?verdict, error = %error.message(), code = error.code(),
+                request_id = error.request_id(), "request failed");
+            match verdict {
+                Verdict::GiveUp(_) => {
+                    self.patience.answered();
+                    return Some(Err(error));
+                }
+                Verdict::Stop(stop) => {
+                    self.refuse(stop, operation, error);
+                    return None;
+                }
+                Verdict::FixClock => {
+                    if self.client.clock().correct(&error) {
+                        info!(offset_s = self.client.clock().offset(), "clock corrected");
+                        continue;
+                    }
+                    self.refuse(Stop::Clock, operation, error);
+                    return None;
+                }
+                Verdict::RefreshCredentials => {
+                    match self.client.refresh_credentials(&error).await {
+                        Ok(()) if !refreshed => refreshed = true,
+                        Ok(()) => self.refuse(Stop::Credentials, operation, error),
+                        Err(error) => self.refuse(Stop::Credentials, operation, error),
+                    }
+                    continue;
+                }
+                Verdict::Throttle => {
+                    pace.throttled();
+                }
+                Verdict::Retry | Verdict::Unreachable => {}
+            }
+            let after = error.retry_after().unwrap_or_default();
+            self.trouble(error);
+            let delay = delays.next().unwrap_or_default().max(after);
+            if !self.sleep(delay).await {
+                return None;
+            }
+        }
+    }
+}
+
+/// What [`Service::recognise`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Recognised {
+    /// As before.
+    Same,
+    /// The first answer this database gets; the name is to be stored.
+    First(&'static str),
+    /// Another one: the run stops, and the answer is not to be kept.
+    Other,
+}

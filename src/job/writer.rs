@@ -1,0 +1,203 @@
+//! The single writer: one thread, one connection, one transaction a turn.
+//!
+//! Whatever has come since the last turn is committed together: under load the turns grow, when idle each
+//! record commits at once. Replies are sent after the commit, so that what they tell is on disk.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
+
+use super::Error;
+use super::stats::Stats;
+use crate::store;
+use crate::store::write::{CallRow, Claimed, Key, Page, Reach, Session, Settlement};
+
+/// Records taken into one turn at most.
+const TURN: usize = 4096;
+
+/// What a claim came to.
+#[derive(Debug)]
+pub(super) struct Claims {
+    /// In flight now, and to be called.
+    pub(super) claimed: Vec<Claimed>,
+    /// Nothing was claimed, and contents wait for a later pass.
+    pub(super) later: bool,
+}
+
+/// What the stages ask of the writer.
+#[derive(Debug)]
+pub(super) enum Record {
+    /// Rows and cursor of a compared page.
+    Page { page: Page, committed: Option<oneshot::Sender<()>> },
+    /// Lines of a list, and how far it was read.
+    List { items: Vec<String>, reach: Reach, committed: oneshot::Sender<()> },
+    /// Every range is done.
+    Listed { now: i64 },
+    /// A ledger row whose content is not settled yet.
+    Call { row: CallRow, committed: oneshot::Sender<()> },
+    /// A content's settlement; the slot is free again once it is committed.
+    Settle { settlement: Settlement, slot: OwnedSemaphorePermit },
+    /// Contents to call.
+    Claim { limit: usize, pass: u32, reply: oneshot::Sender<Claims> },
+    /// Another key of a content whose key is gone.
+    Another { content_id: i64, tried: Vec<i64>, reply: oneshot::Sender<Option<Key>> },
+    /// Whether anything of the run waits in its queue.
+    Waits { reply: oneshot::Sender<bool> },
+    /// Who answers.
+    Recogniser { name: &'static str },
+}
+
+/// The stages' end of the channel.
+#[derive(Debug, Clone)]
+pub(super) struct Writer {
+    sender: mpsc::Sender<Record>,
+}
+
+/// The writer's thread; ends once every [`Writer`] is dropped, or at the first error.
+pub(super) type Thread = JoinHandle<Result<Session, store::Error>>;
+
+impl Writer {
+    /// Starts the thread. `work` is notified whenever the queue may have grown or a content settled.
+    pub(super) fn start(
+        session: Session,
+        capacity: usize,
+        stats: Arc<Stats>,
+        work: Arc<Notify>,
+    ) -> std::io::Result<(Self, Thread)> {
+        let (sender, receiver) = mpsc::channel(capacity);
+        let thread = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || write(session, receiver, &stats, &work))?;
+        Ok((Self { sender }, thread))
+    }
+
+    /// Hands over a record; waits while the channel is full.
+    ///
+    /// # Errors
+    /// [`Error::WriterGone`] if the writer has ended; its thread says why.
+    pub(super) async fn send(&self, record: Record) -> Result<(), Error> {
+        self.sender.send(record).await.map_err(|_| Error::WriterGone)
+    }
+
+    /// As [`Writer::send`], from a thread that may block.
+    pub(super) fn blocking_send(&self, record: Record) -> Result<(), Error> {
+        self.sender.blocking_send(record).map_err(|_| Error::WriterGone)
+    }
+
+    /// Hands over a record that is answered once it is committed.
+    pub(super) async fn ask<T>(
+        &self,
+        record: impl FnOnce(oneshot::Sender<T>) -> Record,
+    ) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(record(reply)).await?;
+        answer.await.map_err(|_| Error::WriterGone)
+    }
+}
+
+/// What is told once a turn is committed; whoever no longer listens need not be told.
+#[derive(Default)]
+struct Replies {
+    committed: Vec<oneshot::Sender<()>>,
+    claims: Vec<(oneshot::Sender<Claims>, Claims)>,
+    keys: Vec<(oneshot::Sender<Option<Key>>, Option<Key>)>,
+    waits: Vec<(oneshot::Sender<bool>, bool)>,
+    slots: Vec<OwnedSemaphorePermit>,
+    work: bool,
+    listed: bool,
+}
+
+impl Replies {
+    fn send(&mut self, stats: &Stats, work: &Notify) {
+        for reply in self.committed.drain(..) {
+            let _ = reply.send(());
+        }
+        for (reply, claims) in self.claims.drain(..) {
+            let _ = reply.send(claims);
+        }
+        for (reply, key) in self.keys.drain(..) {
+            let _ = reply.send(key);
+        }
+        for (reply, waits) in self.waits.drain(..) {
+            let _ = reply.send(waits);
+        }
+        self.slots.clear();
+        if std::mem::take(&mut self.listed) {
+            stats.set_listed();
+        }
+        if std::mem::take(&mut self.work) {
+            work.notify_one();
+        }
+    }
+}
+
+fn write(
+    mut session: Session,
+    mut receiver: mpsc::Receiver<Record>,
+    stats: &Stats,
+    work: &Notify,
+) -> Result<Session, store::Error> {
+    let mut batch = Vec::with_capacity(TURN);
+    let mut claims = Vec::new();
+    let mut replies = Replies::default();
+    while receiver.blocking_recv_many(&mut batch, TURN) > 0 {
+        session.begin()?;
+        for record in batch.drain(..) {
+            apply(&mut session, record, &mut claims, &mut replies)?;
+        }
+        // Claims last: they take what this very turn has queued.
+        for (limit, pass, reply) in claims.drain(..) {
+            let claimed = session.claim(limit, pass)?;
+            let later = claimed.is_empty() && session.waits_after(pass)?;
+            replies.claims.push((reply, Claims { claimed, later }));
+        }
+        session.commit()?;
+        stats.committed(session.counts());
+        replies.send(stats, work);
+    }
+    Ok(session)
+}
+
+fn apply(
+    session: &mut Session,
+    record: Record,
+    claims: &mut Vec<(usize, u32, oneshot::Sender<Claims>)>,
+    replies: &mut Replies,
+) -> Result<(), store::Error> {
+    match record {
+        Record::Page { page, committed } => {
+            replies.work |= session.page(page)?;
+            replies.committed.extend(committed);
+        }
+        Record::List { items, reach, committed } => {
+            session.keep_list(&items, &reach)?;
+            replies.committed.push(committed);
+        }
+        Record::Listed { now } => {
+            session.complete_listing(now)?;
+            replies.listed = true;
+            replies.work = true;
+        }
+        Record::Call { row, committed } => {
+            session.call(&row)?;
+            replies.committed.push(committed);
+        }
+        Record::Settle { settlement, slot } => {
+            session.settle(&settlement)?;
+            replies.slots.push(slot);
+            replies.work = true;
+        }
+        Record::Claim { limit, pass, reply } => claims.push((limit, pass, reply)),
+        Record::Another { content_id, tried, reply } => {
+            let key = session.key_of(content_id, &tried)?;
+            replies.keys.push((reply, key));
+        }
+        Record::Waits { reply } => {
+            let waits = session.waits()?;
+            replies.waits.push((reply, waits));
+        }
+        Record::Recogniser { name } => session.set_recogniser(name)?,
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! Bounds in the key space: keys sort by their UTF-8 bytes, which is the order of their code points.
+
+/// The smallest text greater than every text that starts with `prefix`; `None` if there is none.
+///
+/// The end of a prefix's span: `prefix <= key < prefix_end(prefix)` says that a key starts with it.
+pub fn prefix_end(prefix: &str) -> Option<String> {
+    let mut end = prefix.to_owned();
+    while let Some(last) = end.pop() {
+        // The next code point; surrogates are none.
+        let next = match last {
+            '\u{d7ff}' => Some('\u{e000}'),
+            _ => char::from_u32(u32::from(last) + 1),
+        };
+        if let Some(next) = next {
+            end.push(next);
+            return Some(end);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ends() {
+        assert_eq!(prefix_end("a/").as_deref(), Some("a0"));
+        assert_eq!(prefix_end("\u{d7ff}").as_deref(), Some("\u{e000}"));
+        assert_eq!(prefix_end("a\u{10ffff}").as_deref(), Some("b"));
+        assert_eq!(prefix_end("\u{10ffff}"), None);
+        assert_eq!(prefix_end(""), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_is_within_the_span_exactly_if_it_starts_with_the_prefix(
+            prefix in ".{1,3}", key in ".{0,5}", tail in ".{0,3}"
+        ) {
+            for key in [key, format!("{prefix}{tail}")] {
+                let within = key >= prefix && prefix_end(&prefix).is_none_or(|end| key < end);
+                prop_assert_eq!(within, key.starts_with(&prefix));
+            }
+        }
+    }
+}

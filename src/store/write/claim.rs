@@ -1,0 +1,148 @@
+//! Claims: contents of this run's queue become in flight, each with a key to call.
+
+use rusqlite::{OptionalExtension, Row};
+
+use super::Session;
+use crate::scene::Scenes;
+use crate::store::Error;
+use crate::store::keyspace::prefix_end;
+
+/// A key (or URL) that stands for a content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// `object.id`.
+    pub object_id: i64,
+    /// The key, or the URL.
+    pub key: String,
+}
+
+/// A content in flight for this run, and what to call for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// `content.id`.
+    pub content_id: i64,
+    /// The key to call.
+    pub key: Key,
+    /// What to ask for.
+    pub scenes: Scenes,
+    /// Attempts used in this run so far.
+    pub attempts: u32,
+    /// The pass it waited in.
+    pub pass: u32,
+}
+
+struct Queued {
+    content_id: i64,
+    scenes: Scenes,
+    attempts: u32,
+    pass: u32,
+}
+
+impl Queued {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let wanted = Scenes::from_bits(row.get(1)?);
+        let done = Scenes::from_bits(row.get(2)?);
+        let redo = Scenes::from_bits(row.get(3)?);
+        Ok(Self {
+            content_id: row.get(0)?,
+            scenes: wanted.without(done).union(redo),
+            attempts: row.get(4)?,
+            pass: row.get(5)?,
+        })
+    }
+}
+
+impl Session {
+    /// Marks up to `limit` pending contents in flight, earlier passes and older contents first, up to
+    /// and including `pass`. They may be called once the turn is committed.
+    ///
+    /// A queued content that no present object of the scope wants any longer leaves the queue instead.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn claim(&mut self, limit: usize, pass: u32) -> Result<Vec<Claimed>, Error> {
+        let mut claimed = Vec::with_capacity(limit);
+        while claimed.len() < limit {
+            let wanted = limit - claimed.len();
+            let queued = self.queued(wanted, pass)?;
+            let exhausted = queued.len() < wanted;
+            for entry in queued {
+                let key = self.key_of(entry.content_id, &[])?;
+                let Some(key) = key.filter(|_| !entry.scenes.is_empty()) else {
+                    self.settle_as_done(entry.content_id)?;
+                    continue;
+                };
+                self.execute("UPDATE content SET state = 1 WHERE id = ?1", [entry.content_id])?;
+                let Queued { content_id, scenes, attempts, pass } = entry;
+                claimed.push(Claimed { content_id, key, scenes, attempts, pass });
+            }
+            if exhausted {
+                break;
+            }
+        }
+        Ok(claimed)
+    }
+
+    fn queued(&self, limit: usize, pass: u32) -> Result<Vec<Queued>, Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.prepare(
+            "SELECT id, scenes_wanted, scenes_done, scenes_redo, attempts, pass FROM content
+             WHERE run_id = ?1 AND state = 0 AND pass <= ?2
+             ORDER BY pass, id LIMIT ?3",
+        )?
+        .query_map((self.run.id, pass, limit), Queued::read)
+        .and_then(Iterator::collect)
+        .map_err(|source| self.error(source))
+    }
+
+    /// Whether this run has contents waiting in a pass after `pass`.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub fn waits_after(&self, pass: u32) -> Result<bool, Error> {
+        self.prepare("SELECT 1 FROM content WHERE run_id = ?1 AND state = 0 AND pass > ?2")?
+            .exists((self.run.id, pass))
+            .map_err(|source| self.error(source))
+    }
+
+    /// Whether anything waits in this run's queue.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub fn waits(&self) -> Result<bool, Error> {
+        self.prepare("SELECT 1 FROM content WHERE run_id = ?1 AND state = 0")?
+            .exists([self.run.id])
+            .map_err(|source| self.error(source))
+    }
+
+    /// A present, wanted key of the content in this run's bucket and scope, none of `tried`.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub fn key_of(&self, content_id: i64, tried: &[i64]) -> Result<Option<Key>, Error> {
+        // An empty prefix has no end, and a prefix without end is one of the highest code points only.
+        let end = prefix_end(&self.run.prefix);
+        let mut statement = self.prepare(
+            "SELECT id, key FROM object
+             WHERE content_id = ?1 AND bucket_id = ?2 AND gone_run IS NULL AND skip_reason IS NULL
+               AND key >= ?3 AND (?4 IS NULL OR key < ?4)
+             LIMIT 1 OFFSET ?5",
+        )?;
+        // `tried` is short: each of them cost a call.
+        for offset in 0..=tried.len() {
+            let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+            let found = statement
+                .query_row(
+                    (content_id, self.run.bucket_id, &self.run.prefix, &end, offset),
+                    |row| Ok(Key { object_id: row.get(0)?, key: row.get(1)? }),
+                )
+                .optional()
+                .map_err(|source| self.error(source))?;
+            match found {
+                Some(key) if tried.contains(&key.object_id) => {}
+                other => return Ok(other),
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,196 @@
+//! Contents: found or made by identity, wanted by a run, let go when nobody wants them.
+
+use rusqlite::{OptionalExtension, Row};
+
+use super::Session;
+use crate::scene::Scenes;
+use crate::store::Error;
+use crate::store::ident::{Identity, StoredEtag};
+use crate::store::model::ContentState;
+
+/// What deciding about a content needs of its row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ContentRow {
+    pub(super) id: i64,
+    pub(super) done: Scenes,
+    pub(super) redo: Scenes,
+    pub(super) state: ContentState,
+    pub(super) run_id: Option<i64>,
+    pub(super) temporary: bool,
+}
+
+const COLUMNS: &str = "id, scenes_done, scenes_redo, state, run_id, error_temporary";
+
+impl ContentRow {
+    fn read(row: &Row<'_>) -> rusqlite::Result<(Self, i64)> {
+        let state: i64 = row.get(3)?;
+        let content = Self {
+            id: row.get(0)?,
+            done: Scenes::from_bits(row.get(1)?),
+            redo: Scenes::from_bits(row.get(2)?),
+            state: ContentState::from_id(state).unwrap_or(ContentState::Failed),
+            run_id: row.get(4)?,
+            temporary: row.get(5)?,
+        };
+        Ok((content, state))
+    }
+}
+
+/// What wanting a content came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// It is in this run's queue now.
+    Queued,
+    /// It needs no call of its own: labelled, or in the queue already.
+    Reused,
+    /// It was given up, for a reason that a new run does not change.
+    GivenUp,
+}
+
+impl Session {
+    /// The content of this identity; made, pending for nobody yet, if there was none.
+    pub(super) fn content(&mut self, identity: Identity<'_>) -> Result<ContentRow, Error> {
+        let (etag, size) = identity.columns();
+        let mut ident = identity.hash();
+        loop {
+            let sql =
+                format!("SELECT {COLUMNS}, identity, etag, size FROM content WHERE ident = ?1");
+            let found = self
+                .prepare(&sql)?
+                .query_row([ident], |row| {
+                    let same = row.get::<_, Option<String>>(6)? == identity.text()
+                        && row.get::<_, StoredEtag>(7)?.0 == etag.map_or("", |etag| etag.0)
+                        && row.get::<_, Option<i64>>(8)? == size;
+                    Ok((ContentRow::read(row)?, same))
+                })
+                .optional()
+                .map_err(|source| self.error(source))?;
+            match found {
+                Some(((content, _), true)) => return Ok(content),
+                // Two identities with one hash: the later one takes the next free number.
+                Some((_, false)) => ident = ident.wrapping_add(1),
+                None => break,
+            }
+        }
+        let id = self.insert(
+            "INSERT INTO content (ident, identity, etag, size, scenes_wanted, state, run_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)",
+            (ident, identity.text(), etag, size, self.run.scenes.bits(), self.run.id),
+        )?;
+        self.counts.queued += 1;
+        // As this run's pending row, so that wanting it writes nothing more.
+        Ok(ContentRow {
+            id,
+            done: Scenes::NONE,
+            redo: Scenes::NONE,
+            state: ContentState::Pending,
+            run_id: Some(self.run.id),
+            temporary: false,
+        })
+    }
+
+    /// The row of a content that an object refers to.
+    pub(super) fn content_by_id(&self, id: i64) -> Result<ContentRow, Error> {
+        let (content, state) = self
+            .prepare(&format!("SELECT {COLUMNS} FROM content WHERE id = ?1"))?
+            .query_row([id], ContentRow::read)
+            .map_err(|source| self.error(source))?;
+        if ContentState::from_id(state).is_none() {
+            return Err(Error::Unsound { what: format!("content {id} in state {state}") });
+        }
+        Ok(content)
+    }
+
+    /// This run wants the content, with its own scenes: queues it if anything is missing.
+    ///
+    /// `renewed`: its object changed in storage class or time, so that what was given up for good is
+    /// worth another try.
+    pub(super) fn want(&mut self, content: ContentRow, renewed: bool) -> Result<Wanted, Error> {
+        let run = &self.run;
+        let missing = run.scenes.without(content.done).union(content.redo);
+        let own = content.run_id == Some(run.id);
+        let open = matches!(content.state, ContentState::Pending | ContentState::InFlight);
+        if missing.is_empty() {
+            if open && !own {
+                // Another run wanted more of it and was given up; this one wants what is there.
+                self.settle_as_done(content.id)?;
+            }
+            return Ok(Wanted::Reused);
+        }
+        let again = match content.state {
+            ContentState::Pending | ContentState::InFlight => !own,
+            ContentState::Done => true,
+            ContentState::Failed => !own && (content.temporary || renewed),
+        };
+        if !again {
+            return Ok(if content.state == ContentState::Failed {
+                Wanted::GivenUp
+            } else {
+                Wanted::Reused
+            });
+        }
+        self.execute(
+            "UPDATE content SET state = 0, run_id = ?2, scenes_wanted = scenes_done | ?3,
+                    pass = 0, attempts = 0
+             WHERE id = ?1",
+            (content.id, self.run.id, self.run.scenes.bits()),
+        )?;
+        self.counts.queued += 1;
+        Ok(Wanted::Queued)
+    }
+
+    /// Takes a pending content out of the queue if no present object wants it any longer.
+    pub(super) fn release_if_unwanted(&mut self, content_id: i64) -> Result<(), Error> {
+        let content = self.content_by_id(content_id)?;
+        if content.state == ContentState::Pending && !self.is_wanted(content_id)? {
+            self.settle_as_done(content_id)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a present object wants the content.
+    pub(super) fn is_wanted(&self, content_id: i64) -> Result<bool, Error> {
+        self.prepare(
+            "SELECT 1 FROM object
+             WHERE content_id = ?1 AND gone_run IS NULL AND skip_reason IS NULL",
+        )?
+        .exists([content_id])
+        .map_err(|source| self.error(source))
+    }
+
+    /// Nothing more is wanted than what is there, which may be nothing.
+    pub(super) fn settle_as_done(&mut self, content_id: i64) -> Result<(), Error> {
+        self.execute(
+            "UPDATE content SET state = 2, scenes_wanted = scenes_done, scenes_redo = 0, run_id = NULL
+             WHERE id = ?1",
+            [content_id],
+        )
+        .map(drop)
+    }
+
+    /// Drops labels that turned out to be of other bytes; pending again if a present object wants it.
+    pub(super) fn drop_labels(&mut self, content_id: i64) -> Result<(), Error> {
+        self.execute("DELETE FROM label WHERE content_id = ?1", [content_id])?;
+        self.execute(
+            "UPDATE content SET scenes_done = 0, scenes_redo = 0, tagged_at = NULL WHERE id = ?1",
+            [content_id],
+        )?;
+        if self.is_wanted(content_id)? {
+            self.execute(
+                "UPDATE content SET state = 0, pass = 0, attempts = 0, run_id = ?2,
+                        scenes_wanted = scenes_wanted | ?3
+                 WHERE id = ?1 AND state <> 1",
+                (content_id, self.run.id, self.run.scenes.bits()),
+            )?;
+            self.counts.queued += 1;
+            Ok(())
+        } else {
+            self.execute(
+                "UPDATE content SET state = 2, scenes_wanted = 0, run_id = NULL
+                 WHERE id = ?1 AND state <> 1",
+                [content_id],
+            )
+            .map(drop)
+        }
+    }
+}

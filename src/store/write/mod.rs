@@ -1,0 +1,146 @@
+//! The one writer's side: a [`Session`] applies what has come, in one transaction a turn.
+//!
+//! A turn is `begin`, any number of pages, settlements, ledger rows and claims, `commit`. What it returned
+//! (claimed contents) may be used only after the commit. If anything fails the transaction is rolled back
+//! when the session is dropped, and the store stays as the last commit left it.
+
+mod claim;
+mod content;
+mod list;
+mod page;
+mod run;
+mod settle;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::{CachedStatement, Params};
+
+use super::model::{Counts, RunState};
+use super::{Error, Store};
+use crate::scene::Scenes;
+
+pub use claim::{Claimed, Key};
+pub use page::{Candidate, Difference, Page, Reach};
+pub use run::{NewRun, RangeRow, Span, UnfinishedRun};
+pub use settle::{CallRow, ErrorRow, LabelRow, Settled, Settlement};
+
+/// What of a run the writer's statements need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunContext {
+    /// `run.id`.
+    pub id: i64,
+    /// `run.bucket_id`.
+    pub bucket_id: i64,
+    /// The bucket's name, part of identities without an `ETag`.
+    pub bucket: String,
+    /// The scope: keys that start with it; all of them if empty.
+    pub prefix: String,
+    /// What each wanted content needs.
+    pub scenes: Scenes,
+    /// Whether equal ETag and size are one content.
+    pub dedupe: bool,
+    /// Whether the objects are URLs.
+    pub urls: bool,
+    /// Whether differences go into the journal.
+    pub journals: bool,
+}
+
+/// One run's write handle: [`Store`], what the run is, and what it has counted so far.
+#[derive(Debug)]
+pub struct Session {
+    store: Store,
+    run: Arc<RunContext>,
+    counts: Counts,
+    written: Counts,
+    /// `tag` rows by (name, first, second category); bounded, since a service could invent names.
+    tags: HashMap<(String, String, String), i64>,
+}
+
+/// Tags remembered at most; the service has some thousands of names.
+const TAGS: usize = 50_000;
+
+impl Session {
+    /// Takes the store for a run; `counts` go on from what the run had.
+    pub fn new(store: Store, run: RunContext, counts: Counts) -> Self {
+        let written = counts.clone();
+        Self { store, run: Arc::new(run), counts, written, tags: HashMap::new() }
+    }
+
+    /// The run's settings as the statements use them.
+    pub fn run(&self) -> &RunContext {
+        &self.run
+    }
+
+    /// The database's file.
+    pub fn path(&self) -> &std::path::Path {
+        self.store.path()
+    }
+
+    /// What the run has counted, commits under way included.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Starts a turn.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if somebody else keeps a write transaction open.
+    pub fn begin(&mut self) -> Result<(), Error> {
+        self.execute("BEGIN IMMEDIATE", []).map(drop)
+    }
+
+    /// Ends a turn: rows, cursor, ledger and counts are on disk when it returns.
+    ///
+    /// # Errors
+    /// [`Error::Disk`] if the disk is full; nothing of the turn is kept then.
+    pub fn commit(&mut self) -> Result<(), Error> {
+        if self.counts != self.written {
+            let json = counts_json(&self.counts);
+            self.execute("UPDATE run SET counts = ?2 WHERE id = ?1", (self.run.id, json))?;
+            self.written = self.counts.clone();
+        }
+        self.execute("COMMIT", []).map(drop)
+    }
+
+    /// Ends the run, in a transaction of its own, and gives the store back.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn finish(
+        mut self,
+        state: RunState,
+        reason: Option<&str>,
+        ended_at: i64,
+    ) -> Result<Store, Error> {
+        self.begin()?;
+        self.execute(
+            "UPDATE run SET state = ?2, stop_reason = ?3, ended_at = ?4 WHERE id = ?1",
+            (self.run.id, state.name(), reason, ended_at),
+        )?;
+        self.commit()?;
+        Ok(self.store)
+    }
+
+    fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, Error> {
+        self.store.connection.prepare_cached(sql).map_err(|source| self.error(source))
+    }
+
+    fn execute(&self, sql: &str, params: impl Params) -> Result<usize, Error> {
+        self.prepare(sql)?.execute(params).map_err(|source| self.error(source))
+    }
+
+    /// Executes an INSERT and returns the row's id.
+    fn insert(&self, sql: &str, params: impl Params) -> Result<i64, Error> {
+        self.prepare(sql)?.insert(params).map_err(|source| self.error(source))
+    }
+
+    fn error(&self, source: rusqlite::Error) -> Error {
+        Error::sqlite(&self.store.path, source)
+    }
+}
+
+/// `run.counts` as stored.
+fn counts_json(counts: &Counts) -> String {
+    serde_json::to_string(counts).expect("numbers and short names")
+}

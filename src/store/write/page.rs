@@ -1,0 +1,321 @@
+//! A page of candidates, compared, becomes rows: objects, their contents, the journal and the cursor.
+
+use std::sync::Arc;
+
+use rusqlite::OptionalExtension;
+
+use super::content::Wanted;
+use super::{RunContext, Session};
+use crate::store::Error;
+use crate::store::ident::Identity;
+use crate::store::model::SkipReason;
+
+/// One listed key, with what the run's filter says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The key, or the URL.
+    pub key: String,
+    /// Without quotes; empty if there is none.
+    pub etag: String,
+    /// In bytes.
+    pub size: i64,
+    /// Unix milliseconds.
+    pub last_modified: Option<i64>,
+    /// As listed; `STANDARD` is stored as NULL.
+    pub storage_class: String,
+    /// `None`: wanted.
+    pub skip: Option<SkipReason>,
+    /// See [`crate::store::ident::fingerprint`].
+    pub fingerprint: i64,
+}
+
+/// What comparing a page with the store found for one key; keys found unchanged are not among them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Difference {
+    /// A key the store has never seen.
+    New(Candidate),
+    /// A known key with another fingerprint, or one that had been gone.
+    Changed {
+        /// `object.id`.
+        object_id: i64,
+        /// The content it had.
+        content_id: Option<i64>,
+        /// Whether it had been gone.
+        returned: bool,
+        /// As listed now.
+        candidate: Candidate,
+    },
+    /// An unchanged object to be judged anew: settings differ, or its content waits for a run.
+    Reconsider {
+        /// `object.id`.
+        object_id: i64,
+        /// The content it has.
+        content_id: Option<i64>,
+        /// As listed now, with what the filter says now.
+        candidate: Candidate,
+    },
+    /// A key of a list that the store knows as it is; wanted now, whatever a listing skipped it for.
+    Listed {
+        /// `object.id`.
+        object_id: i64,
+        /// The content it has.
+        content_id: i64,
+    },
+    /// A key of a list that the bucket does not have.
+    Missing {
+        /// The key.
+        key: String,
+    },
+    /// A known key that the page would have shown.
+    Gone {
+        /// `object.id`.
+        object_id: i64,
+        /// The content it had.
+        content_id: Option<i64>,
+    },
+}
+
+/// How far a page takes its range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// `range.seq`.
+    pub seq: i64,
+    /// Everything up to and including this key is in the store once the page is.
+    pub cursor: String,
+    /// Whether the range ends with this page.
+    pub done: bool,
+}
+
+/// A compared page on its way into the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The range's progress, committed with the rows.
+    pub reach: Reach,
+    /// What is not as it was.
+    pub differences: Vec<Difference>,
+    /// Keys on the page.
+    pub listed: u64,
+    /// Keys on the page that are wanted.
+    pub wanted: u64,
+    /// Keys on the page that are skipped, by reason.
+    pub skipped: Vec<(SkipReason, u64)>,
+    /// Keys on the page that no request can carry.
+    pub rejected: u64,
+    /// Of a list: the lines up to and including this number are objects now.
+    pub list_read: Option<i64>,
+}
+
+impl Session {
+    /// Applies a page: its rows and its range's cursor. Returns whether contents were queued.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn page(&mut self, page: Page) -> Result<bool, Error> {
+        let queued = self.counts.queued;
+        self.counts.listed += page.listed;
+        self.counts.wanted += page.wanted;
+        self.counts.rejected += page.rejected;
+        for (reason, count) in page.skipped {
+            *self.counts.skipped.entry(reason.name().to_owned()).or_default() += count;
+        }
+        for difference in page.differences {
+            self.difference(difference)?;
+        }
+        if let Some(seq) = page.list_read {
+            self.forget_list(seq)?;
+        }
+        self.reach(&page.reach)?;
+        Ok(self.counts.queued > queued)
+    }
+
+    /// Moves a range's cursor.
+    pub(super) fn reach(&self, reach: &Reach) -> Result<(), Error> {
+        let Reach { seq, cursor, done } = reach;
+        self.execute(
+            "UPDATE range SET cursor = ?3, done = ?4 WHERE run_id = ?1 AND seq = ?2",
+            (self.run.id, seq, cursor, done),
+        )
+        .map(drop)
+    }
+
+    fn difference(&mut self, difference: Difference) -> Result<(), Error> {
+        match difference {
+            Difference::New(candidate) => {
+                let content_id = self.wanted_content(&candidate, None, false)?;
+                let object_id = self.insert(
+                    "INSERT INTO object (bucket_id, key, content_id, fingerprint, last_modified,
+                            storage_class, skip_reason, first_run)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                    (
+                        self.run.bucket_id,
+                        &candidate.key,
+                        content_id,
+                        candidate.fingerprint,
+                        candidate.last_modified,
+                        stored_class(&candidate.storage_class),
+                        candidate.skip.map(SkipReason::name),
+                        self.run.id,
+                    ),
+                )?;
+                self.counts.added += 1;
+                self.journal("added", object_id, content_id)
+            }
+            Difference::Changed { object_id, content_id, returned, candidate } => {
+                self.rewrite(object_id, content_id, &candidate, true)?;
+                if returned {
+                    self.counts.added += 1;
+                    self.journal("added", object_id, content_id)
+                } else {
+                    self.counts.changed += 1;
+                    self.journal("changed", object_id, content_id)
+                }
+            }
+            Difference::Reconsider { object_id, content_id, candidate } => {
+                self.rewrite(object_id, content_id, &candidate, false)
+            }
+            Difference::Listed { object_id, content_id } => {
+                self.execute("UPDATE object SET skip_reason = NULL WHERE id = ?1", [object_id])?;
+                let content = self.content_by_id(content_id)?;
+                if self.want(content, false)? == Wanted::Reused {
+                    self.counts.reused += 1;
+                }
+                Ok(())
+            }
+            Difference::Missing { key } => {
+                let object_id = self.insert(
+                    "INSERT INTO object (bucket_id, key, fingerprint, first_run, gone_run)
+                     VALUES (?1, ?2, 0, ?3, ?3)",
+                    (self.run.bucket_id, key, self.run.id),
+                )?;
+                self.counts.gone += 1;
+                self.journal("gone", object_id, None)
+            }
+            Difference::Gone { object_id, content_id } => {
+                self.execute(
+                    "UPDATE object SET gone_run = ?2 WHERE id = ?1",
+                    (object_id, self.run.id),
+                )?;
+                self.counts.gone += 1;
+                if let Some(content_id) = content_id {
+                    self.release_if_unwanted(content_id)?;
+                }
+                self.journal("gone", object_id, content_id)
+            }
+        }
+    }
+
+    /// Brings a known object up to what was listed, and its old and new content with it.
+    fn rewrite(
+        &mut self,
+        object_id: i64,
+        old: Option<i64>,
+        candidate: &Candidate,
+        renewed: bool,
+    ) -> Result<(), Error> {
+        let new = self.wanted_content(candidate, old, renewed)?;
+        self.execute(
+            "UPDATE object SET content_id = ?2, fingerprint = ?3, last_modified = ?4,
+                    storage_class = ?5, skip_reason = ?6, gone_run = NULL
+             WHERE id = ?1",
+            (
+                object_id,
+                new,
+                candidate.fingerprint,
+                candidate.last_modified,
+                stored_class(&candidate.storage_class),
+                candidate.skip.map(SkipReason::name),
+            ),
+        )?;
+        let Some(old) = old else { return Ok(()) };
+        if renewed
+            && new != Some(old)
+            && self.was_overwritten_before_call(old, object_id, candidate)?
+        {
+            self.drop_labels(old)?;
+        }
+        self.release_if_unwanted(old)
+    }
+
+    /// The content of a candidate, queued if it needs a call. A skipped object keeps the content it has
+    /// as long as it is that content still: its labels stay.
+    fn wanted_content(
+        &mut self,
+        candidate: &Candidate,
+        old: Option<i64>,
+        renewed: bool,
+    ) -> Result<Option<i64>, Error> {
+        let run = Arc::clone(&self.run);
+        let identity = identity(&run, candidate);
+        if candidate.skip.is_some() {
+            let Some(old) = old else { return Ok(None) };
+            let same = !renewed || self.has_identity(old, identity)?;
+            return Ok(same.then_some(old));
+        }
+        let before = self.counts.queued;
+        let content = self.content(identity)?;
+        let made = self.counts.queued > before;
+        if !made && self.want(content, renewed)? == Wanted::Reused {
+            self.counts.reused += 1;
+        }
+        Ok(Some(content.id))
+    }
+
+    fn has_identity(&self, content_id: i64, identity: Identity<'_>) -> Result<bool, Error> {
+        let (etag, size) = identity.columns();
+        self.prepare(
+            "SELECT 1 FROM content
+             WHERE id = ?1 AND identity IS ?2 AND etag IS ?3 AND size IS ?4",
+        )?
+        .exists((content_id, identity.text(), etag, size))
+        .map_err(|source| self.error(source))
+    }
+
+    /// Whether the labels of `content_id` came from a call of this key that ended after its bytes had
+    /// become the candidate's: then they are labels of the candidate's bytes.
+    fn was_overwritten_before_call(
+        &self,
+        content_id: i64,
+        object_id: i64,
+        candidate: &Candidate,
+    ) -> Result<bool, Error> {
+        let Some(overwritten) = candidate.last_modified else { return Ok(false) };
+        let last_call: Option<i64> = self
+            .prepare(
+                "SELECT max(ended_at) FROM call
+                 WHERE content_id = ?1 AND object_id = ?2 AND outcome = 0",
+            )?
+            .query_row((content_id, object_id), |row| row.get(0))
+            .optional()
+            .map_err(|source| self.error(source))?
+            .flatten();
+        Ok(last_call.is_some_and(|ended| ended >= overwritten))
+    }
+
+    fn journal(&self, kind: &str, object_id: i64, content_id: Option<i64>) -> Result<(), Error> {
+        if !self.run.journals {
+            return Ok(());
+        }
+        self.execute(
+            "INSERT INTO change (run_id, kind, object_id, content_id) VALUES (?1, ?2, ?3, ?4)",
+            (self.run.id, kind, object_id, content_id),
+        )
+        .map(drop)
+    }
+}
+
+/// What makes this candidate's content the same as another's in this run.
+fn identity<'a>(run: &'a RunContext, candidate: &'a Candidate) -> Identity<'a> {
+    let Candidate { key, etag, size, .. } = candidate;
+    if run.urls {
+        Identity::Url(key)
+    } else if run.dedupe && !etag.is_empty() {
+        Identity::Bytes { etag, size: *size }
+    } else {
+        Identity::Key { bucket: &run.bucket, key, etag, size: *size }
+    }
+}
+
+/// The class as stored: most objects are `STANDARD`, which takes no byte.
+fn stored_class(class: &str) -> Option<&str> {
+    (!class.is_empty() && class != "STANDARD").then_some(class)
+}

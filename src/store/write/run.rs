@@ -1,0 +1,359 @@
+//! Runs: begun, gone on with, superseded, recovered after a crash; their ranges.
+
+use rusqlite::{OptionalExtension, Row};
+
+use super::{Session, counts_json};
+use crate::store::model::{CallOutcome, Counts};
+use crate::store::{Error, Store};
+
+/// A slice of the key space to list: (`start_after`, `stop_at`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Span {
+    /// Exclusive; empty is before every key.
+    pub start_after: String,
+    /// Inclusive; `None` is the end of the scope.
+    pub stop_at: Option<String>,
+}
+
+/// A run about to begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRun {
+    /// The bucket's name.
+    pub bucket: String,
+    /// `bucket`, `keys` or `urls`.
+    pub source: &'static str,
+    /// The scope of a listing; empty for lists.
+    pub prefix: String,
+    /// Hash of the settings that decide what is wanted.
+    pub eligibility: i64,
+    /// JSON, kept as it is.
+    pub settings: String,
+    /// Whether nothing is to be called.
+    pub plan: bool,
+    /// Unix seconds.
+    pub started_at: i64,
+    /// They tile the scope.
+    pub spans: Vec<Span>,
+}
+
+/// A range with its progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RangeRow {
+    /// `range.seq`.
+    pub seq: i64,
+    /// What it covers.
+    pub span: Span,
+    /// Everything up to and including this key is in the store.
+    pub cursor: String,
+    /// Whether it was listed to its end.
+    pub done: bool,
+}
+
+/// A run that was interrupted, stopped or killed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnfinishedRun {
+    /// `run.id`.
+    pub id: i64,
+    /// `run.bucket_id`.
+    pub bucket_id: i64,
+    /// The bucket's name.
+    pub bucket: String,
+    /// `bucket`, `keys` or `urls`.
+    pub source: String,
+    /// The scope of a listing.
+    pub prefix: String,
+    /// Hash of the settings that decide what is wanted.
+    pub eligibility: i64,
+    /// JSON, as it was given.
+    pub settings: String,
+    /// Whether every range is done.
+    pub listed: bool,
+    /// Whether differences go into the journal.
+    pub journals: bool,
+    /// Unix seconds.
+    pub started_at: i64,
+}
+
+impl UnfinishedRun {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            bucket_id: row.get(1)?,
+            bucket: row.get(2)?,
+            source: row.get(3)?,
+            prefix: row.get(4)?,
+            eligibility: row.get(5)?,
+            settings: row.get(6)?,
+            listed: row.get(7)?,
+            journals: row.get(8)?,
+            started_at: row.get(9)?,
+        })
+    }
+}
+
+impl Store {
+    /// Begins a run: its row and its ranges. Returns its id, its bucket's, and whether it journals.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn begin_run(&mut self, new: &NewRun) -> Result<(i64, i64, bool), Error> {
+        let path = self.path.clone();
+        let kind = if new.source == "urls" { "urls" } else { "keys" };
+        let begin = |tx: &rusqlite::Transaction<'_>| {
+            tx.execute(
+                "INSERT INTO bucket (name, kind) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                (&new.bucket, kind),
+            )?;
+            let bucket_id: i64 = tx.query_row(
+                "SELECT id FROM bucket WHERE name = ?1 AND kind = ?2",
+                (&new.bucket, kind),
+                |row| row.get(0),
+            )?;
+            // There is something to compare with once the scope, or more, was listed to its end.
+            let journals: bool = new.source == "bucket"
+                && tx
+                    .prepare(
+                        "SELECT 1 FROM run WHERE bucket_id = ?1 AND source = 'bucket'
+                             AND listed_at IS NOT NULL
+                             AND substr(?2, 1, length(prefix)) = prefix",
+                    )?
+                    .exists((bucket_id, &new.prefix))?;
+            tx.execute(
+                "INSERT INTO run (bucket_id, source, prefix, eligibility, state, settings, journals,
+                        plan, tool_version, started_at)
+                 VALUES (?1, ?2, ?3, ?4, 'running', ?5, ?6, ?7, ?8, ?9)",
+                (
+                    bucket_id,
+                    new.source,
+                    &new.prefix,
+                    new.eligibility,
+                    &new.settings,
+                    journals,
+                    new.plan,
+                    env!("CARGO_PKG_VERSION"),
+                    new.started_at,
+                ),
+            )?;
+            let id = tx.last_insert_rowid();
+            for (seq, span) in (0_i64..).zip(&new.spans) {
+                tx.execute(
+                    "INSERT INTO range (run_id, seq, start_after, stop_at, cursor)
+                     VALUES (?1, ?2, ?3, ?4, ?3)",
+                    (id, seq, &span.start_after, &span.stop_at),
+                )?;
+            }
+            Ok((id, bucket_id, journals))
+        };
+        self.transaction(begin).map_err(|source| Error::sqlite(path, source))
+    }
+
+    /// The runs that were interrupted, stopped or killed, the last one first; plans are none to go on with.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub fn unfinished(&self) -> Result<Vec<UnfinishedRun>, Error> {
+        let read = || {
+            self.connection
+                .prepare(
+                    "SELECT run.id, bucket_id, bucket.name, source, prefix, eligibility, settings,
+                        listed_at IS NOT NULL, journals, started_at
+                 FROM run JOIN bucket ON bucket.id = run.bucket_id
+                 WHERE state IN ('running', 'interrupted', 'stopped') AND NOT plan
+                 ORDER BY run.id DESC",
+                )?
+                .query_map([], UnfinishedRun::read)?
+                .collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(|source| Error::sqlite(&self.path, source))
+    }
+
+    /// What a run has counted.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub fn counts(&self, run_id: i64) -> Result<Counts, Error> {
+        let json: String = self
+            .connection
+            .query_row("SELECT counts FROM run WHERE id = ?1", [run_id], |row| row.get(0))
+            .map_err(|source| Error::sqlite(&self.path, source))?;
+        Ok(serde_json::from_str(&json).unwrap_or_default())
+    }
+
+    /// Marks a run as under way again.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn reopen_run(&mut self, id: i64) -> Result<(), Error> {
+        self.change_run(
+            "UPDATE run SET state = 'running', stop_reason = NULL, ended_at = NULL WHERE id = ?1",
+            id,
+        )
+    }
+
+    /// Closes unfinished runs over a bucket's source for a new one; what they left pending is adopted as
+    /// the new one meets it.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn supersede(&mut self, id: i64) -> Result<(), Error> {
+        self.change_run("UPDATE run SET state = 'superseded' WHERE id = ?1", id)
+    }
+
+    fn change_run(&mut self, sql: &str, id: i64) -> Result<(), Error> {
+        self.connection
+            .execute(sql, [id])
+            .map(drop)
+            .map_err(|source| Error::sqlite(&self.path, source))
+    }
+
+    /// Puts back what was in flight when a process was killed: one ledger row `unknown` each, since the
+    /// call may have been sent. Runs that were under way are interrupted now. Returns how many.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn recover(&mut self, now_ms: i64) -> Result<u64, Error> {
+        let path = self.path.clone();
+        let recover = |tx: &rusqlite::Transaction<'_>| {
+            let mut lost: Vec<(i64, u64)> = Vec::new();
+            {
+                let mut statement = tx.prepare(
+                    "SELECT coalesce(run_id, 0), count(*) FROM content WHERE state = 1 GROUP BY 1",
+                )?;
+                let rows = statement.query_map([], |row| {
+                    Ok((row.get(0)?, u64::try_from(row.get::<_, i64>(1)?).unwrap_or_default()))
+                })?;
+                for row in rows {
+                    lost.push(row?);
+                }
+            }
+            tx.execute(
+                "INSERT INTO call (run_id, content_id, scenes, ended_at, outcome)
+                 SELECT run_id, id, (scenes_wanted & ~scenes_done) | scenes_redo, ?1, ?2
+                 FROM content WHERE state = 1",
+                (now_ms, CallOutcome::Unknown as i64),
+            )?;
+            tx.execute("UPDATE content SET state = 0 WHERE state = 1", [])?;
+            for (run_id, count) in &lost {
+                let json: String =
+                    tx.query_row("SELECT counts FROM run WHERE id = ?1", [run_id], |row| {
+                        row.get(0)
+                    })?;
+                let mut counts: Counts = serde_json::from_str(&json).unwrap_or_default();
+                counts.calls += count;
+                counts.unknown += count;
+                tx.execute(
+                    "UPDATE run SET counts = ?2 WHERE id = ?1",
+                    (run_id, counts_json(&counts)),
+                )?;
+            }
+            tx.execute(
+                "UPDATE run SET state = 'interrupted', stop_reason = 'killed', ended_at = ?1
+                 WHERE state = 'running'",
+                [now_ms / 1000],
+            )?;
+            Ok(lost.iter().map(|(_, count)| count).sum())
+        };
+        self.transaction(recover).map_err(|source| Error::sqlite(path, source))
+    }
+
+    /// The ranges of a run, in their order.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub fn ranges(&self, run_id: i64) -> Result<Vec<RangeRow>, Error> {
+        let read = || {
+            self.connection
+                .prepare(
+                    "SELECT seq, start_after, stop_at, cursor, done FROM range
+                     WHERE run_id = ?1 ORDER BY seq",
+                )?
+                .query_map([run_id], |row| {
+                    Ok(RangeRow {
+                        seq: row.get(0)?,
+                        span: Span { start_after: row.get(1)?, stop_at: row.get(2)? },
+                        cursor: row.get(3)?,
+                        done: row.get(4)?,
+                    })
+                })?
+                .collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(|source| Error::sqlite(&self.path, source))
+    }
+
+    /// Who answered this database's calls so far: `detect-label`, `emulator`, or nobody yet.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub fn recogniser(&self) -> Result<Option<String>, Error> {
+        self.connection
+            .query_row("SELECT value FROM meta WHERE name = 'recogniser'", [], |row| row.get(0))
+            .optional()
+            .map_err(|source| Error::sqlite(&self.path, source))
+    }
+
+    fn transaction<T>(
+        &mut self,
+        body: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let tx =
+            self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let result = body(&tx)?;
+        tx.commit()?;
+        Ok(result)
+    }
+}
+
+impl Session {
+    /// Records who answers, in the turn under way.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn set_recogniser(&mut self, name: &str) -> Result<(), Error> {
+        self.execute(
+            "INSERT INTO meta (name, value) VALUES ('recogniser', ?1) ON CONFLICT DO NOTHING",
+            [name],
+        )
+        .map(drop)
+    }
+
+    /// Marks the listing as complete once every range is done: pairs gone and added keys of one content
+    /// as moved, and sets `listed_at`.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn complete_listing(&mut self, now: i64) -> Result<(), Error> {
+        if self.run.journals {
+            self.pair_moves()?;
+        }
+        self.execute("UPDATE run SET listed_at = ?2 WHERE id = ?1", (self.run.id, now)).map(drop)
+    }
+
+    /// One gone and one added key with the same content are one moved object; with several of either,
+    /// they are paired in the order of the journal.
+    fn pair_moves(&mut self) -> Result<(), Error> {
+        let run_id = self.run.id;
+        self.execute(
+            "WITH numbered AS (
+                 SELECT id, kind, object_id, content_id,
+                        row_number() OVER (PARTITION BY kind, content_id ORDER BY id) AS place
+                 FROM change
+                 WHERE run_id = ?1 AND kind IN ('added', 'gone') AND content_id IS NOT NULL)
+             UPDATE change SET kind = 'moved', from_object_id = pair.from_object_id
+             FROM (SELECT added.id, gone.object_id AS from_object_id
+                   FROM numbered AS added JOIN numbered AS gone
+                     ON gone.kind = 'gone' AND added.kind = 'added'
+                        AND gone.content_id = added.content_id AND gone.place = added.place
+                        AND gone.object_id <> added.object_id) AS pair
+             WHERE change.id = pair.id",
+            [run_id],
+        )?;
+        self.execute(
+            "DELETE FROM change
+             WHERE run_id = ?1 AND kind = 'gone'
+               AND object_id IN (SELECT from_object_id FROM change
+                                 WHERE run_id = ?1 AND kind = 'moved')",
+            [run_id],
+        )
+        .map(drop)
+    }
+}

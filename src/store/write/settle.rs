@@ -1,0 +1,294 @@
+//! Settling: labels, the content's new state and the ledger, in one transaction.
+
+use rusqlite::OptionalExtension;
+
+use super::Session;
+use crate::scene::Scenes;
+use crate::store::Error;
+use crate::store::model::CallOutcome;
+
+/// A row of the ledger: one call that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallRow {
+    /// `content.id`.
+    pub content_id: i64,
+    /// The key that was called, by `object.id`.
+    pub object_id: i64,
+    /// What was asked.
+    pub scenes: Scenes,
+    /// Unix milliseconds, by the service's clock as far as it is known.
+    pub ended_at: i64,
+    /// Milliseconds from sending to the end of the answer.
+    pub duration_ms: i64,
+    /// What came of it.
+    pub outcome: CallOutcome,
+    /// Whether an earlier call for the same image had failed.
+    pub retry: bool,
+    /// Kept unless it is 200.
+    pub http_status: Option<u16>,
+    /// The service's code, or ours for an answer that is none.
+    pub code: Option<String>,
+    /// Kept of what failed.
+    pub request_id: Option<String>,
+}
+
+/// A label on its way into the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelRow {
+    /// `scene` as stored.
+    pub scene: u8,
+    /// From 1 in the order of the answer.
+    pub rank: u32,
+    /// As the service gave it.
+    pub name: String,
+    /// As the service gave it; may be empty.
+    pub first_category: String,
+    /// As the service gave it; may be empty.
+    pub second_category: String,
+    /// 0 to 100.
+    pub confidence: u8,
+}
+
+/// The last error of a content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorRow {
+    /// The verdict's name.
+    pub verdict: &'static str,
+    /// Whether the next run puts the content back, once.
+    pub temporary: bool,
+    /// The service's code, or ours for what is no answer.
+    pub code: String,
+    /// HTTP, if an answer came.
+    pub status: Option<u16>,
+    /// What the service said.
+    pub message: String,
+    /// Of the answer.
+    pub request_id: Option<String>,
+}
+
+/// What a claimed content came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// It was answered, perhaps with no label.
+    Labels(Vec<LabelRow>),
+    /// Given up, until a new run, new bytes or `costag retry`.
+    GivenUp {
+        /// Attempts used in this run.
+        attempts: u32,
+        /// Why.
+        error: ErrorRow,
+    },
+    /// Failed for now: a later pass of this run tries again.
+    PutBack {
+        /// Attempts used in this run.
+        attempts: u32,
+        /// The pass it waits for.
+        pass: u32,
+        /// Why.
+        error: ErrorRow,
+    },
+    /// Not called, or the call was cut short: back to the queue as it was.
+    Released,
+}
+
+/// A content's settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// `content.id`.
+    pub content_id: i64,
+    /// What was asked.
+    pub scenes: Scenes,
+    /// The ledger's row of the last call, if one was made whose row is not written yet.
+    pub call: Option<CallRow>,
+    /// What came of it.
+    pub settled: Settled,
+}
+
+impl Session {
+    /// Writes a ledger row before its content is settled: the next call for it waits for the commit, so
+    /// that after a crash the ledger lacks at most one call a content.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn call(&mut self, call: &CallRow) -> Result<(), Error> {
+        self.counts.calls += 1;
+        self.counts.retries += u64::from(call.retry);
+        match call.outcome {
+            CallOutcome::Answered => self.counts.answered += 1,
+            CallOutcome::Failed => self.counts.failed_calls += 1,
+            CallOutcome::Throttled => self.counts.throttled += 1,
+            CallOutcome::ThrownAway => self.counts.thrown_away += 1,
+            CallOutcome::Unknown => self.counts.unknown += 1,
+        }
+        self.execute(
+            "INSERT INTO call (run_id, content_id, object_id, scenes, ended_at, duration_ms, outcome,
+                    http_status, code, request_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            (
+                self.run.id,
+                call.content_id,
+                call.object_id,
+                call.scenes.bits(),
+                call.ended_at,
+                call.duration_ms,
+                call.outcome as i64,
+                call.http_status.filter(|status| *status != 200),
+                &call.code,
+                &call.request_id,
+            ),
+        )
+        .map(drop)
+    }
+
+    /// Settles a content in flight. Returns whether it is back in the queue.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn settle(&mut self, settlement: &Settlement) -> Result<bool, Error> {
+        let Settlement { content_id, scenes, call, settled } = settlement;
+        if let Some(call) = call {
+            self.call(call)?;
+        }
+        match settled {
+            Settled::Labels(labels) => {
+                let stale = match call {
+                    Some(call) => self.is_of_other_bytes(call)?,
+                    None => false,
+                };
+                if stale {
+                    self.discard(*content_id)
+                } else {
+                    self.labels(*content_id, *scenes, labels)
+                }
+            }
+            Settled::GivenUp { attempts, error } => {
+                self.counts.failed += 1;
+                self.failed(*content_id, 3, *attempts, None, error).map(|()| false)
+            }
+            Settled::PutBack { attempts, pass, error } => {
+                self.failed(*content_id, 0, *attempts, Some(*pass), error).map(|()| true)
+            }
+            Settled::Released => {
+                self.execute("UPDATE content SET state = 0 WHERE id = ?1", [content_id])?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Whether the key that was called had got other bytes before the call ended.
+    fn is_of_other_bytes(&self, call: &CallRow) -> Result<bool, Error> {
+        let found: Option<(Option<i64>, Option<i64>)> = self
+            .prepare("SELECT content_id, last_modified FROM object WHERE id = ?1")?
+            .query_row([call.object_id], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()
+            .map_err(|source| self.error(source))?;
+        Ok(found.is_some_and(|(content_id, modified)| {
+            content_id != Some(call.content_id) && modified.is_some_and(|at| at <= call.ended_at)
+        }))
+    }
+
+    /// An answer that belongs to other bytes is not kept; the content waits again if it is still wanted.
+    fn discard(&mut self, content_id: i64) -> Result<bool, Error> {
+        self.execute("UPDATE content SET state = 0 WHERE id = ?1", [content_id])?;
+        self.release_if_unwanted(content_id)?;
+        Ok(true)
+    }
+
+    fn labels(
+        &mut self,
+        content_id: i64,
+        scenes: Scenes,
+        labels: &[LabelRow],
+    ) -> Result<bool, Error> {
+        for scene in scenes.iter() {
+            // Labels of an earlier answer make room for the new ones, and not a moment before.
+            self.execute(
+                "DELETE FROM label WHERE content_id = ?1 AND scene = ?2",
+                (content_id, scene.id()),
+            )?;
+        }
+        for label in labels {
+            let tag_id = self.tag(label)?;
+            self.execute(
+                "INSERT INTO label (content_id, scene, rank, tag_id, confidence)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                (content_id, label.scene, label.rank, tag_id, label.confidence),
+            )?;
+        }
+        self.counts.labels += labels.len() as u64;
+        self.counts.done += 1;
+        let now = jiff::Timestamp::now().as_second();
+        // Scenes asked for while the call was in flight keep the content in the queue.
+        let pending = self
+            .prepare(
+                "UPDATE content SET scenes_done = scenes_done | ?2, scenes_redo = scenes_redo & ~?2,
+                        state = CASE WHEN (scenes_wanted & ~(scenes_done | ?2))
+                                        | (scenes_redo & ~?2) THEN 0 ELSE 2 END,
+                        run_id = ?3, tagged_at = ?4, error_verdict = NULL, error_temporary = 0,
+                        error_code = NULL, error_status = NULL, error_message = NULL,
+                        error_request_id = NULL
+                 WHERE id = ?1 RETURNING state = 0",
+            )?
+            .query_row((content_id, scenes.bits(), self.run.id, now), |row| row.get(0))
+            .map_err(|source| self.error(source))?;
+        Ok(pending)
+    }
+
+    fn failed(
+        &self,
+        content_id: i64,
+        state: i64,
+        attempts: u32,
+        pass: Option<u32>,
+        error: &ErrorRow,
+    ) -> Result<(), Error> {
+        self.execute(
+            "UPDATE content SET state = ?2, attempts = ?3, pass = coalesce(?4, pass),
+                    error_verdict = ?5, error_temporary = ?6, error_code = ?7, error_status = ?8,
+                    error_message = ?9, error_request_id = ?10
+             WHERE id = ?1",
+            (
+                content_id,
+                state,
+                attempts,
+                pass,
+                error.verdict,
+                error.temporary,
+                &error.code,
+                error.status,
+                &error.message,
+                &error.request_id,
+            ),
+        )
+        .map(drop)
+    }
+
+    /// The dictionary's number of a name and its categories.
+    fn tag(&mut self, label: &LabelRow) -> Result<i64, Error> {
+        let LabelRow { name, first_category, second_category, .. } = label;
+        let key = (name.clone(), first_category.clone(), second_category.clone());
+        if let Some(id) = self.tags.get(&key) {
+            return Ok(*id);
+        }
+        let found = self
+            .prepare(
+                "SELECT id FROM tag
+                 WHERE name = ?1 AND first_category = ?2 AND second_category = ?3",
+            )?
+            .query_row((name, first_category, second_category), |row| row.get(0))
+            .optional()
+            .map_err(|source| self.error(source))?;
+        let id = match found {
+            Some(id) => id,
+            None => self.insert(
+                "INSERT INTO tag (name, first_category, second_category) VALUES (?1, ?2, ?3)",
+                (name, first_category, second_category),
+            )?,
+        };
+        if self.tags.len() >= super::TAGS {
+            self.tags.clear();
+        }
+        self.tags.insert(key, id);
+        Ok(id)
+    }
+}
