@@ -391,6 +391,30 @@ async fn a_failed_renewal_keeps_the_old_ones_until_they_end() {
     assert_eq!(provider.current().await.unwrap().secret_id, "two");
 }
 
+#[tokio::test]
+async fn one_request_renews_for_all_and_nobody_gets_ended_ones() {
+    let (now, clock) = clock!();
+    let mut world = World::new(&[]);
+    let (path, count) = (world.home.path().join("json"), world.home.path().join("count"));
+    world.process = Some(format!("echo run >> '{}'; cat '{}'", count.display(), path.display()));
+    process_file(&path, "one", 4_000_000_000);
+    let provider = world.discover().await.unwrap().with_clock(clock);
+    let both = async || {
+        let (first, second) = tokio::join!(provider.current(), provider.current());
+        (first.unwrap().secret_id.clone(), second.unwrap().secret_id.clone())
+    };
+    let pair = |first: &str, second: &str| (first.to_owned(), second.to_owned());
+
+    process_file(&path, "two", 4_000_003_600);
+    now.store(4_000_000_000 - 10, Ordering::Relaxed);
+    assert_eq!(both().await, pair("two", "one"), "the old ones hold while the first renews");
+    process_file(&path, "three", 4_000_007_200);
+    now.store(4_000_003_600, Ordering::Relaxed);
+    assert_eq!(both().await, pair("three", "three"), "ended ones are waited for");
+    let runs = std::fs::read_to_string(count).unwrap().lines().count();
+    assert_eq!(runs, 3, "found once, renewed twice");
+}
+
 #[test]
 fn a_short_life_is_renewed_at_its_half() {
     let credentials = Credentials::checked(["a", "b", "c"], "i", "k", None, Some(1100)).unwrap();
