@@ -41,7 +41,7 @@ pub(super) enum Error {
 pub(super) enum Step<N> {
     /// An element begins; what the caller makes of its local name.
     Open(N),
-    /// The innermost element ends; [`Document::text`] is what it held since its last child.
+    /// The innermost element ends; [`Document::text`] is what it held.
     Close,
     /// The root has ended and nothing follows.
     End,
@@ -54,6 +54,8 @@ pub(super) struct Document<'a, N> {
     depth: usize,
     root: Option<String>,
     close_next: bool,
+    /// Whether the innermost element has had no child so far: only then is its text of use.
+    leaf: bool,
     text: String,
 }
 
@@ -64,7 +66,7 @@ impl<'a, N> Document<'a, N> {
         // An `&` without its `;` is an error of its own kind, never text.
         reader.config_mut().allow_dangling_amp = false;
         let text = String::with_capacity(128);
-        Self { reader, classify, depth: 0, root: None, close_next: false, text }
+        Self { reader, classify, depth: 0, root: None, close_next: false, leaf: false, text }
     }
 
     /// How many elements are open: 1 in the root.
@@ -72,7 +74,7 @@ impl<'a, N> Document<'a, N> {
         self.depth
     }
 
-    /// The text, unescaped and untrimmed, since the last element began or ended.
+    /// The text, unescaped and untrimmed, of the element that has just ended, if it had no child.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
@@ -99,6 +101,8 @@ impl<'a, N> Document<'a, N> {
                     return self.open(&start);
                 }
                 Ok(Event::End(_)) => return Ok(self.close()),
+                // The blanks between elements are over half of all texts, and nobody asks for them.
+                Ok(Event::Text(_)) if self.depth > 0 && !self.leaf => {}
                 Ok(Event::Text(text)) => self.push(&text.xml10_content())?,
                 Ok(Event::CData(text)) => self.push(&text.xml10_content())?,
                 Ok(Event::GeneralRef(reference)) => self.resolve(&reference)?,
@@ -126,11 +130,13 @@ impl<'a, N> Document<'a, N> {
             return Err(Error::Depth);
         }
         self.depth += 1;
+        self.leaf = true;
         Ok(Step::Open((self.classify)(name)))
     }
 
     fn close(&mut self) -> Step<N> {
         self.close_next = false;
+        self.leaf = false;
         // The reader refuses an end tag that nothing has opened.
         self.depth = self.depth.saturating_sub(1);
         Step::Close
