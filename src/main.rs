@@ -1,2 +1,7 @@
 //! The `costag` binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    costag::cli::main(std::env::args_os())
+}

@@ -1,0 +1,126 @@
+//! `costag config`: what holds, where it came from, and whether a file is right.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use figment::value::Value;
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::global::{GlobalOptions, resolve};
+use super::settings::RunOptions;
+use super::table::visible;
+use crate::config::{self, ConfigFile, PartialOptions, Provenance, Settings};
+use crate::export::Output;
+
+/// Show settings and where they came from, or check a file
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Every setting, its value and where it came from, in the form of the file
+    Show(Box<Show>),
+    /// Read a configuration file and do nothing else; exit code 2 if it is wrong
+    Check {
+        /// The file [default: the one that a run would read]
+        file: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Show {
+    /// As one JSON object: key to value and origin
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    options: RunOptions,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    value: &'a Value,
+    from: String,
+}
+
+impl Args {
+    /// Shows or checks.
+    ///
+    /// # Errors
+    /// Settings that cannot be used, with exit code 2.
+    pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        let mut options = PartialOptions::default();
+        let text = match self.command {
+            Command::Show(show) => {
+                global.give(&mut options);
+                show.options.give(&mut options);
+                let (settings, origins) = resolve(&options, &global.config_file())?;
+                if show.json { json(&settings, &origins)? } else { toml(&settings, &origins)? }
+            }
+            Command::Check { file } => {
+                let file = file.map_or_else(|| global.config_file(), ConfigFile::Named);
+                resolve(&options, &file)?;
+                match &file {
+                    ConfigFile::Named(path) => {
+                        format!("{}: ok\n", visible(&path.to_string_lossy()))
+                    }
+                    ConfigFile::Default if Path::new(config::DEFAULT_FILE).exists() => {
+                        format!("{}: ok\n", config::DEFAULT_FILE)
+                    }
+                    _ => "no configuration file; defaults and environment: ok\n".to_owned(),
+                }
+            }
+        };
+        let mut output = Output::open(Path::new("-"))?;
+        output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;
+        output.commit()?;
+        Ok(Exit::Complete)
+    }
+}
+
+/// The values by key; a command's arguments are left out, since people put secrets there all the same.
+fn entries(settings: &Settings) -> Vec<(&'static str, Value)> {
+    let mut entries = settings.entries();
+    for (key, value) in &mut entries {
+        if let (&mut "credential_process", Some(command)) = (&mut *key, value.as_str())
+            && let Some((program, _)) = command.split_once(char::is_whitespace)
+        {
+            *value = format!("{program} …").into();
+        }
+    }
+    entries
+}
+
+fn from(key: &str, origins: &Provenance) -> String {
+    origins.get(key).map(ToString::to_string).unwrap_or_default()
+}
+
+fn toml(settings: &Settings, origins: &Provenance) -> anyhow::Result<String> {
+    let entries = entries(settings);
+    let lines: Vec<(String, String)> = entries
+        .iter()
+        // A text, number, flag or list of texts reads the same in JSON and TOML.
+        .map(|(key, value)| {
+            let value = serde_json::to_string(value)?.replace("\",\"", "\", \"");
+            Ok((format!("{key} = {value}"), from(key, origins)))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    let width = lines.iter().map(|(line, _)| line.chars().count()).filter(|n| *n < 48).max();
+    let width = width.unwrap_or(0);
+    Ok(lines.iter().map(|(line, from)| format!("{line:width$}  # {}\n", visible(from))).collect())
+}
+
+fn json(settings: &Settings, origins: &Provenance) -> anyhow::Result<String> {
+    let entries = entries(settings);
+    let object: serde_json::Map<String, serde_json::Value> = entries
+        .iter()
+        .map(|(key, value)| {
+            let entry = Entry { value, from: from(key, origins) };
+            Ok(((*key).to_owned(), serde_json::to_value(entry)?))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    Ok(serde_json::to_string_pretty(&object)? + "\n")
+}

@@ -1,0 +1,177 @@
+//! The exit codes: documented here, once; the help and the manual print this table.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use crate::{config, export, store};
+
+/// How the program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Everything is done.
+    Complete = 0,
+    /// What should not occur.
+    Unexpected = 1,
+    /// The command or its settings have to be changed.
+    Usage = 2,
+    /// Done, but images failed in this run.
+    ImagesFailed = 3,
+    /// Disk or output of this machine.
+    Local = 4,
+    /// Network or service, for a while.
+    Temporary = 5,
+    /// The service does not let this account do it.
+    Credentials = 6,
+    /// The database cannot be used.
+    State = 7,
+    /// A budget is used up.
+    Budget = 8,
+    /// Too much failed.
+    Failures = 9,
+    /// The time is over.
+    Window = 10,
+    /// Another run is at work.
+    Locked = 11,
+    /// Ctrl-C.
+    Interrupted = 130,
+    /// A polite kill.
+    Terminated = 143,
+}
+
+impl Exit {
+    /// Every exit code, ascending.
+    pub const ALL: [Self; 14] = [
+        Self::Complete,
+        Self::Unexpected,
+        Self::Usage,
+        Self::ImagesFailed,
+        Self::Local,
+        Self::Temporary,
+        Self::Credentials,
+        Self::State,
+        Self::Budget,
+        Self::Failures,
+        Self::Window,
+        Self::Locked,
+        Self::Interrupted,
+        Self::Terminated,
+    ];
+
+    /// The number.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// What it means and what to do, as the manual says it.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Unexpected => "unexpected error",
+            Self::Usage => "usage, configuration, wrong bucket, region or endpoint",
+            Self::ImagesFailed => {
+                "complete, but images failed in this run (costag status --failures)"
+            }
+            Self::Local => "local disk or output",
+            Self::Temporary => "temporary fault of network or service: run again",
+            Self::Credentials => "credentials, permission, service not activated, arrears",
+            Self::State => "database unreadable, foreign or newer than the program",
+            Self::Budget => "budget reached, work remains",
+            Self::Failures => "breaker or failure limit",
+            Self::Window => "time window ended, work remains",
+            Self::Locked => "another run holds the database's lock",
+            Self::Interrupted => "interrupted (SIGINT), state saved: costag resume",
+            Self::Terminated => "terminated (SIGTERM), state saved: costag resume",
+        }
+    }
+
+    /// The table, for the help.
+    pub fn table() -> String {
+        let mut text = "Exit codes:\n".to_owned();
+        for exit in Self::ALL {
+            let _ = writeln!(text, "  {:>3}  {}", exit.code(), exit.meaning());
+        }
+        text
+    }
+
+    /// The exit code of an error: that of the first cause that has one.
+    pub fn of(error: &anyhow::Error) -> Self {
+        // A module that brings an error type of its own adds its line here.
+        error
+            .chain()
+            .find_map(|cause| {
+                None.or_else(|| cause.downcast_ref::<store::Error>().map(Self::from))
+                    .or_else(|| cause.downcast_ref::<export::Error>().map(Self::from))
+                    .or_else(|| cause.downcast_ref::<config::Error>().map(Self::from))
+            })
+            .unwrap_or(Self::Unexpected)
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+impl From<&config::Error> for Exit {
+    fn from(_: &config::Error) -> Self {
+        Self::Usage
+    }
+}
+
+impl From<&store::Error> for Exit {
+    fn from(error: &store::Error) -> Self {
+        use store::Error;
+        match error {
+            Error::Missing { .. } => Self::Usage,
+            Error::Locked { .. } => Self::Locked,
+            Error::Foreign { .. }
+            | Error::Newer { .. }
+            | Error::Older { .. }
+            | Error::Corrupt { .. }
+            | Error::Unsound { .. }
+            | Error::Migration { .. } => Self::State,
+            Error::Open { .. }
+            | Error::Disk { .. }
+            | Error::Busy { .. }
+            | Error::ReadOnly { .. } => Self::Local,
+            Error::Statement { .. } => Self::Unexpected,
+        }
+    }
+}
+
+impl From<&export::Error> for Exit {
+    fn from(error: &export::Error) -> Self {
+        use export::Error;
+        match error {
+            Error::Store(error) => Self::from(error),
+            Error::Open { .. } | Error::Write { .. } => Self::Local,
+            // `costag export | head` has done what was asked for.
+            Error::Closed { .. } => Self::Complete,
+            Error::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn the_codes_are_those_of_the_manual() {
+        insta::assert_snapshot!(Exit::table());
+    }
+
+    #[test]
+    fn an_error_has_its_code_however_deep_it_is() {
+        let missing = || store::Error::Missing { path: "a.db".into() };
+        let deep = Err::<(), _>(export::Error::Store(missing())).context("exporting").unwrap_err();
+        assert_eq!(Exit::of(&deep), Exit::Usage);
+        assert_eq!(Exit::of(&anyhow::anyhow!("what?")), Exit::Unexpected);
+        let locked = anyhow::Error::from(store::Error::Locked { path: "a.db".into() });
+        assert_eq!(Exit::of(&locked.context("opening")), Exit::Locked);
+    }
+}

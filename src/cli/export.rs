@@ -1,0 +1,105 @@
+//! `costag export`: labels as CSV or JSON lines.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+
+use super::exit::Exit;
+use super::global::GlobalOptions;
+use super::interrupt::Interrupt;
+use crate::export::{self, Format, Layout, Output};
+use crate::scene::{Scene, Scenes};
+use crate::store::Reader;
+use crate::store::read::ExportFilter;
+
+/// Write labels as CSV or JSON lines, by bucket and key
+///
+/// CSV: RFC 4180 with LF line ends, UTF-8; times are ISO 8601 in UTC; rows of a list of URLs have no etag, size
+/// and last_modified. The wide layout has a row for every tagged object, its labels joined in a column a scene as
+/// name:confidence;name:confidence (a : ; or \ in a name has a \ before it). A file takes its name when it is whole.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::doc_markdown, reason = "it is the help's text")]
+pub struct Args {
+    /// Where to write; - is stdout
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = Format::Csv)]
+    format: Format,
+    /// What a row is
+    #[arg(long, value_enum, default_value_t = Layout::Long)]
+    layout: Layout,
+    /// Only labels of these scenes, with commas between; may be repeated [default: all]
+    #[arg(long, value_name = "SCENE,…", value_delimiter = ',')]
+    scene: Vec<Scene>,
+    /// Only labels of at least this confidence, 0 to 100
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=100))]
+    min_confidence: i64,
+    /// Only labels of exactly this name; may be repeated
+    #[arg(long, value_name = "NAME")]
+    label: Vec<String>,
+    /// Only keys that begin with this
+    #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
+    prefix: String,
+    /// Only this bucket, NAME-APPID; may be repeated
+    #[arg(long, value_name = "BUCKET")]
+    bucket: Vec<String>,
+    /// Objects that are no longer in the bucket, too
+    #[arg(long)]
+    include_gone: bool,
+}
+
+impl Args {
+    /// Writes the rows, and on stderr how many there were.
+    ///
+    /// # Errors
+    /// An unusable database or output.
+    pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        let settings = global.settings(|_| ())?;
+        let reader = Reader::open(&settings.db)?;
+        if is_database(&self.output, &settings.db) {
+            bail!(export::Error::Open {
+                target: self.output.display().to_string(),
+                source: std::io::Error::other("it is the job database"),
+            });
+        }
+        let scenes: Scenes = self.scene.into_iter().collect();
+        let mut rows = reader.export(ExportFilter {
+            buckets: self.bucket,
+            prefix: self.prefix,
+            scenes: if scenes.is_empty() { ExportFilter::default().scenes } else { scenes },
+            min_confidence: self.min_confidence,
+            names: self.label,
+            include_gone: self.include_gone,
+        })?;
+        // A stream leaves nothing to be cleaned up: there a signal may end the program as usual.
+        let interrupt =
+            if self.output.as_os_str() == "-" { None } else { Some(Interrupt::watch()?) };
+        let going_on = || interrupt.as_ref().is_none_or(|interrupt| interrupt.exit().is_none());
+        let mut output = Output::open(&self.output)?;
+        let written = export::write(&mut rows, self.format, self.layout, &mut output, going_on);
+        if let (Err(export::Error::Interrupted), Some(exit)) =
+            (&written, interrupt.as_ref().and_then(Interrupt::exit))
+        {
+            eprintln!("interrupted: no file was written");
+            return Ok(exit);
+        }
+        let (count, target) = (written?, output.target().to_owned());
+        output.commit()?;
+        eprintln!("{count} rows written to {}", super::table::visible(&target));
+        Ok(Exit::Complete)
+    }
+}
+
+/// Whether `target` is the database or one of the files that belong to it.
+fn is_database(target: &Path, database: &Path) -> bool {
+    let (Ok(target), Ok(database)) = (fs::canonicalize(target), fs::canonicalize(database)) else {
+        return false;
+    };
+    ["", "-wal", "-shm", ".lock"].into_iter().any(|ending| {
+        let mut name = database.as_os_str().to_owned();
+        name.push(ending);
+        target.as_os_str() == name
+    })
+}

@@ -1,0 +1,119 @@
+//! What the person typed, and what they see: one command a file, each with its `Args` and `execute`.
+//!
+//! Data goes to stdout, everything else to stderr. A command answers with its [`Exit`]; an error has one too,
+//! by [`Exit::of`].
+
+pub mod config;
+pub mod exit;
+pub mod export;
+pub mod global;
+mod interrupt;
+pub mod settings;
+pub mod status;
+pub mod table;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::export::Output;
+use exit::Exit;
+use global::GlobalOptions;
+
+/// Tag every image of a Tencent COS bucket with Cloud Infinite detect-label
+#[derive(Debug, Parser)]
+#[command(name = "costag", version, arg_required_else_help = true, after_long_help = Exit::table())]
+#[command(after_help = "`--help` tells more; `costag help COMMAND` tells about a command")]
+pub struct Cli {
+    #[command(flatten)]
+    global: GlobalOptions,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Export(export::Args),
+    Status(status::Args),
+    Config(config::Args),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, in roff
+    Man,
+}
+
+impl Cli {
+    fn execute(self) -> anyhow::Result<Exit> {
+        let global = &self.global;
+        match self.command {
+            Command::Export(args) => args.execute(global),
+            Command::Status(args) => args.execute(global),
+            Command::Config(args) => args.execute(global),
+            Command::Completions { shell } => {
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Self::command(), "costag", &mut script);
+                print(&script)
+            }
+            Command::Man => {
+                let mut page = Vec::new();
+                clap_mangen::Man::new(Self::command()).render(&mut page)?;
+                print(&page)
+            }
+        }
+    }
+}
+
+/// Writes data to stdout.
+fn print(bytes: &[u8]) -> anyhow::Result<Exit> {
+    let mut output = Output::open(Path::new("-"))?;
+    output.write_all(bytes).map_err(|source| output.error(source))?;
+    output.commit()?;
+    Ok(Exit::Complete)
+}
+
+/// Does what the arguments (the program's name first) ask for, and tells on stderr what went wrong.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout with code 0; a pipe that is closed is no fault.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Complete }.into();
+        }
+    };
+    match cli.execute() {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            let exit = Exit::of(&error);
+            if exit != Exit::Complete {
+                eprintln!("error: {}", chain(&error));
+            }
+            exit.into()
+        }
+    }
+}
+
+/// An error and its causes on one line; what came from others is made visible, a cause that its parent
+/// already tells is left out.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.ends_with(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    table::visible(&text).into_owned()
+}

@@ -1,0 +1,288 @@
+//! `costag status`: runs, what is done, what failed and why, what to do next.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::global::GlobalOptions;
+use super::table::{Table, visible};
+use crate::export::{self, Output, field, iso_seconds};
+use crate::store::model::{Counts, RunState};
+use crate::store::read::{ContentCounts, DatabaseSize, Failure, FailureCode, Run};
+use crate::store::{self, Reader};
+
+/// How many error codes are shown.
+const CODES: u32 = 10;
+
+/// Show runs, progress, what failed and why
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// List every failed object, with its last error
+    #[arg(long)]
+    failures: bool,
+    /// As JSON; failures as one object a line
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// Failures as CSV
+    #[arg(long, requires = "failures")]
+    csv: bool,
+    /// How many runs are shown, the newest first
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    runs: u32,
+}
+
+/// What `--json` prints: its names are a contract.
+#[derive(Debug, Serialize)]
+struct Status {
+    database: String,
+    size: DatabaseSize,
+    contents: ContentCounts,
+    failure_codes: Vec<FailureCode>,
+    runs: Vec<RunStatus>,
+    next: String,
+}
+
+#[derive(Debug, Serialize)]
+struct RunStatus {
+    id: i64,
+    source: String,
+    /// A run that nobody works on and that has not ended was `killed`.
+    state: &'static str,
+    stop_reason: Option<String>,
+    plan: bool,
+    tool_version: String,
+    started_at: String,
+    ended_at: Option<String>,
+    seconds: Option<i64>,
+    listed_to_the_end: bool,
+    ranges_done: u64,
+    ranges: u64,
+    counts: Counts,
+}
+
+impl Args {
+    /// Prints the state of the database.
+    ///
+    /// # Errors
+    /// An unusable database or output.
+    pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        let settings = global.settings(|_| ())?;
+        let reader = Reader::open(&settings.db)?;
+        let mut output = Output::open(Path::new("-"))?;
+        if self.failures {
+            self.failures(&reader, &mut output)?;
+        } else {
+            let status = Status::read(&reader, self.runs.max(1))?;
+            let text = if self.json {
+                serde_json::to_string_pretty(&status)? + "\n"
+            } else {
+                status.text()
+            };
+            output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;
+        }
+        output.commit()?;
+        Ok(Exit::Complete)
+    }
+
+    fn failures(&self, reader: &Reader, output: &mut Output) -> Result<(), export::Error> {
+        const COLUMNS: [&str; 8] =
+            ["bucket", "key", "code", "http_status", "message", "request_id", "attempts", "run_id"];
+        // A table has to see all rows before it knows its columns' widths: it holds the first ones only.
+        const SHOWN: usize = 1_000;
+        let mut table = Table::new(&COLUMNS);
+        let mut rows = 0_usize;
+        let mut line = Vec::new();
+        if self.csv {
+            line.extend_from_slice(COLUMNS.join(",").as_bytes());
+            line.push(b'\n');
+        }
+        reader.failures(|failure| {
+            rows += 1;
+            if self.json {
+                line.extend(serde_json::to_vec(failure).expect("texts and numbers, into memory"));
+                line.push(b'\n');
+            } else if self.csv {
+                for (index, cell) in cells(failure).iter().enumerate() {
+                    if index > 0 {
+                        line.push(b',');
+                    }
+                    field(cell, &mut line);
+                }
+                line.push(b'\n');
+            } else if rows <= SHOWN {
+                table.row(cells(failure));
+            }
+            let written = output.write_all(&line).map_err(|source| output.error(source));
+            line.clear();
+            written
+        })?;
+        if !self.json && !self.csv {
+            table.numbers(&[3, 6, 7]);
+            let _ = match rows {
+                0 => writeln!(line, "nothing failed"),
+                _ => write!(line, "{table}"),
+            };
+            if rows > SHOWN {
+                let _ = writeln!(line, "and {} more: --csv or --json list them all", rows - SHOWN);
+            }
+        }
+        output.write_all(&line).map_err(|source| output.error(source))
+    }
+}
+
+fn cells(failure: &Failure) -> [String; 8] {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let number = |number: Option<i64>| number.map(|n| n.to_string()).unwrap_or_default();
+    [
+        failure.bucket.clone(),
+        failure.key.clone(),
+        text(&failure.code),
+        number(failure.http_status),
+        text(&failure.message),
+        text(&failure.request_id),
+        failure.attempts.to_string(),
+        number(failure.run_id),
+    ]
+}
+
+impl Status {
+    fn read(reader: &Reader, runs: u32) -> Result<Self, store::Error> {
+        // Before the runs are read: one that starts in between is then no killed one.
+        let running = reader.is_running();
+        let runs = reader
+            .runs(runs)?
+            .into_iter()
+            .enumerate()
+            .map(|(index, run)| RunStatus::of(reader, run, running && index == 0))
+            .collect::<Result<Vec<_>, _>>()?;
+        let contents = reader.content_counts()?;
+        Ok(Self {
+            database: reader.path().display().to_string(),
+            size: reader.size(),
+            contents,
+            failure_codes: reader.failure_codes(CODES)?,
+            next: next(runs.first(), contents).to_owned(),
+            runs,
+        })
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        let mut table = Table::new(&[
+            "run", "source", "state", "started", "took", "listed", "called", "done", "failed",
+            "reason",
+        ]);
+        for run in &self.runs {
+            let counts = &run.counts;
+            let plan = if run.plan { " (plan)" } else { "" };
+            table.row([
+                run.id.to_string(),
+                run.source.clone(),
+                format!("{}{plan}", run.state),
+                run.started_at.clone(),
+                run.seconds.map(took).unwrap_or_default(),
+                counts.listed.to_string(),
+                counts.calls.to_string(),
+                counts.done.to_string(),
+                counts.failed.to_string(),
+                run.stop_reason.clone().unwrap_or_default(),
+            ]);
+        }
+        table.numbers(&[0, 4, 5, 6, 7, 8]);
+        if !self.runs.is_empty() {
+            let _ = writeln!(text, "{table}");
+        }
+        let ContentCounts { pending, in_flight, done, failed } = self.contents;
+        let _ = writeln!(
+            text,
+            "contents  {done} done, {pending} pending, {in_flight} in flight, {failed} failed"
+        );
+        if let Some(run) = self.runs.first() {
+            let skipped: Vec<_> =
+                run.counts.skipped.iter().map(|(reason, n)| format!("{n} {reason}")).collect();
+            if !skipped.is_empty() {
+                let _ = writeln!(text, "skipped   {}", visible(&skipped.join(", ")));
+            }
+        }
+        let mebibytes =
+            |bytes: u64| format!("{}.{} MiB", bytes >> 20, (bytes & 0xf_ffff) * 10 >> 20);
+        let _ = writeln!(
+            text,
+            "database  {} ({}, log {})",
+            visible(&self.database),
+            mebibytes(self.size.database),
+            mebibytes(self.size.wal)
+        );
+        if !self.failure_codes.is_empty() {
+            let mut table =
+                Table::new(&["failed", "code", "status", "tried again by the next run"]);
+            for code in &self.failure_codes {
+                table.row([
+                    code.contents.to_string(),
+                    code.code.clone().unwrap_or_else(|| "(no answer)".to_owned()),
+                    code.http_status.map(|status| status.to_string()).unwrap_or_default(),
+                    if code.temporary { "yes" } else { "no" }.to_owned(),
+                ]);
+            }
+            table.numbers(&[0, 2]);
+            let _ = write!(text, "\n{table}");
+        }
+        let _ = writeln!(text, "\nnext: {}", self.next);
+        text
+    }
+}
+
+impl RunStatus {
+    fn of(reader: &Reader, run: Run, at_work: bool) -> Result<Self, store::Error> {
+        let ranges = reader.ranges(run.id)?;
+        let killed = run.state == RunState::Running && !at_work;
+        let end = if at_work { Some(Timestamp::now().as_second()) } else { run.ended_at };
+        let list =
+            if run.source == "bucket" { String::new() } else { format!(" ({})", run.source) };
+        Ok(Self {
+            id: run.id,
+            source: format!("cos://{}/{}{list}", run.bucket, run.prefix),
+            state: if killed { "killed" } else { run.state.name() },
+            stop_reason: run.stop_reason,
+            plan: run.plan,
+            tool_version: run.tool_version,
+            started_at: time(run.started_at),
+            ended_at: run.ended_at.map(time),
+            seconds: run.ended_at.or(end).map(|end| end.saturating_sub(run.started_at).max(0)),
+            listed_to_the_end: run.listed_at.is_some(),
+            ranges_done: ranges.done,
+            ranges: ranges.total,
+            counts: run.counts,
+        })
+    }
+}
+
+/// What to do now.
+fn next(last: Option<&RunStatus>, contents: ContentCounts) -> &'static str {
+    match last.map(|run| run.state) {
+        None => "`costag run cos://BUCKET-APPID -r REGION` begins",
+        Some("running") => "a run is at work",
+        Some("killed" | "interrupted" | "stopped") => "`costag resume` goes on with the last run",
+        Some(_) if contents.failed > 0 => "`costag status --failures` tells what failed and why",
+        Some(_) => "`costag export -o tags.csv` writes the labels",
+    }
+}
+
+fn time(seconds: i64) -> String {
+    let mut text = Vec::new();
+    iso_seconds(seconds, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn took(seconds: i64) -> String {
+    let (hours, minutes, rest) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{rest}s"),
+        (0, _) => format!("{minutes}m{rest:02}s"),
+        _ => format!("{hours}h{minutes:02}m{rest:02}s"),
+    }
+}

@@ -1,0 +1,76 @@
+use std::collections::BTreeSet;
+
+use clap::{Args as _, Command, FromArgMatches as _};
+
+use super::settings::RunOptions;
+use super::*;
+use crate::config::{KEYS, PartialOptions, option, variable};
+
+/// A command with every group of options.
+fn command() -> Command {
+    RunOptions::augment_args(GlobalOptions::augment_args(Command::new("run")))
+}
+
+/// Options that are no settings: they say where settings are read from.
+const FILES: [&str; 2] = ["config", "no-config"];
+
+#[test]
+fn every_setting_has_an_option_whose_help_names_its_variable() {
+    let command = command();
+    for key in KEYS {
+        let name = option(key);
+        let arg = command
+            .get_arguments()
+            .find(|arg| arg.get_long().is_some_and(|long| format!("--{long}") == name))
+            .unwrap_or_else(|| panic!("no option {name}"));
+        let help = arg.get_help().unwrap().to_string().replace('\n', " ");
+        assert!(help.contains(&format!("[env: {}]", variable(key))), "{name}: {help}");
+        let defaults = ["[default", "region", "endpoint", "archive"];
+        assert!(defaults.iter().any(|word| help.contains(word) || key == *word), "{name}: {help}");
+    }
+}
+
+#[test]
+fn every_option_sets_a_setting_of_its_name() {
+    let command = command();
+    let mut line = vec!["run".to_owned()];
+    let mut seen = BTreeSet::new();
+    for arg in command.get_arguments() {
+        let long = arg.get_long().unwrap().to_owned();
+        if FILES.contains(&long.as_str()) || long == "no-dedupe" || long == "no-archive" {
+            continue;
+        }
+        line.push(format!("--{long}"));
+        if arg.get_action().takes_values() {
+            line.push("x".to_owned());
+        }
+        seen.insert(long.replace('-', "_"));
+    }
+    assert_eq!(seen, KEYS.into_iter().map(str::to_owned).collect());
+    let matches = command.try_get_matches_from(line).unwrap();
+    let mut options = PartialOptions::default();
+    GlobalOptions::from_arg_matches(&matches).unwrap().give(&mut options);
+    RunOptions::from_arg_matches(&matches).unwrap().give(&mut options);
+    assert_eq!(options.keys().collect::<BTreeSet<_>>(), KEYS.into_iter().collect());
+}
+
+#[test]
+fn the_help_is_as_it_was_agreed() {
+    Cli::command().debug_assert();
+    let help = |mut command: Command| command.render_long_help().to_string();
+    let cli = || Cli::command().term_width(100).color(clap::ColorChoice::Never);
+    insta::assert_snapshot!("help", help(cli()));
+    for name in ["export", "status", "config"] {
+        let mut cli = cli();
+        cli.build();
+        let command = cli.find_subcommand(name).unwrap().clone();
+        insta::assert_snapshot!(format!("help_{name}"), help(command));
+    }
+    insta::assert_snapshot!("options", help(command().term_width(100)));
+}
+
+#[test]
+fn a_chain_of_causes_is_one_line_without_control_characters() {
+    let error = anyhow::anyhow!("no such key \u{1b}[2J").context("calling\nfor a.jpg");
+    assert_eq!(chain(&error), "calling\\nfor a.jpg: no such key \\x1b[2J");
+}

@@ -1,0 +1,31 @@
+//! Log lines on stderr, as text or JSON.
+
+use std::io::{self, IsTerminal as _};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::config::{LogFormat, Logging};
+
+/// Starts logging to stderr; the first call counts, later ones change nothing.
+///
+/// Colours only on a terminal, and not if `NO_COLOR` is set to anything.
+pub fn init(logging: &Logging) {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    init_to(logging, io::stderr, io::stderr().is_terminal() && !plain);
+}
+
+/// As [`init`], to any writer: progress bars put theirs in between.
+pub fn init_to<W>(logging: &Logging, writer: W, colours: bool)
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    // The filter has been checked with the settings.
+    let filter = EnvFilter::try_new(&logging.filter).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colours);
+    let _ = match logging.format {
+        LogFormat::Text => lines.with_target(false).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+}
