@@ -1,5 +1,6 @@
 //! `costag config`: what holds, where it came from, and whether a file is right.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -110,7 +111,11 @@ fn toml(settings: &Settings, origins: &Provenance) -> anyhow::Result<String> {
         .collect::<anyhow::Result<_>>()?;
     let width = lines.iter().map(|(line, _)| line.chars().count()).filter(|n| *n < 48).max();
     let width = width.unwrap_or(0);
-    Ok(lines.iter().map(|(line, from)| format!("{line:width$}  # {}\n", visible(from))).collect())
+    let mut text = String::new();
+    for (line, from) in &lines {
+        writeln!(text, "{line:width$}  # {}", visible(from))?;
+    }
+    Ok(text)
 }
 
 fn json(settings: &Settings, origins: &Provenance) -> anyhow::Result<String> {

@@ -1,5 +1,7 @@
 //! The options every command has, and the way from options to checked settings.
 
+#![expect(clippy::doc_markdown, reason = "the comments of fields are help texts")]
+
 use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;

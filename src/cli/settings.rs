@@ -4,6 +4,8 @@
 //! [`crate::config`], for options as for variables and the file. Each option's help states its default, its
 //! unit and its variable; a test holds options, variables and keys together.
 
+#![expect(clippy::doc_markdown, reason = "the comments of fields are help texts")]
+
 use clap::Args;
 
 use crate::config::PartialOptions;
@@ -44,8 +46,8 @@ impl SourceOptions {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Filter (of listings)")]
 pub struct FilterOptions {
-    /// Suffixes of images, with commas between; '' takes every key [default: jpg,jpeg,png,bmp,webp,gif,heic,
-    /// heif,avif,tif,tiff] [env: COSTAG_SUFFIXES]
+    /// Suffixes of images, with commas between; '' takes every key
+    /// [default: jpg,jpeg,png,bmp,webp,gif,heic,heif,avif,tif,tiff] [env: COSTAG_SUFFIXES]
     #[arg(long, value_name = "SUFFIX,…")]
     suffixes: Option<Vec<String>>,
     /// Glob over the key of which one must match; may be repeated [default: none] [env: COSTAG_INCLUDE]

@@ -209,7 +209,7 @@ impl Status {
             }
         }
         let mebibytes =
-            |bytes: u64| format!("{}.{} MiB", bytes >> 20, (bytes & 0xf_ffff) * 10 >> 20);
+            |bytes: u64| format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20);
         let _ = writeln!(
             text,
             "database  {} ({}, log {})",
@@ -284,5 +284,41 @@ fn took(seconds: i64) -> String {
         (0, 0) => format!("{rest}s"),
         (0, _) => format!("{minutes}m{rest:02}s"),
         _ => format!("{hours}h{minutes:02}m{rest:02}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[test]
+    fn a_killed_run_is_called_so_and_what_to_do_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        let store = Store::open(&path).unwrap();
+        let reader = store.reader().unwrap();
+        assert!(Status::read(&reader, 5).unwrap().next.contains("costag run"));
+        store
+            .connection
+            .execute_batch(
+                "INSERT INTO bucket VALUES (1, 'photos-1250000000', 'keys');
+                 INSERT INTO run (id, bucket_id, source, prefix, eligibility, state, stop_reason,
+                                  settings, journals, tool_version, started_at, ended_at, counts)
+                 VALUES (1, 1, 'bucket', '', 0, 'stopped', 'max_calls', '{}', 0, '0.1.0',
+                         1773476130, 1773480000, '{\"listed\": 7, \"skipped\": {\"suffix\": 2}}'),
+                        (2, 1, 'keys', '', 0, 'running', NULL, '{}', 0, '0.1.0', 1773490000,
+                         NULL, '{\"calls\": 3, \"done\": 2}');
+                 INSERT INTO content (ident, scenes_wanted, state, run_id, error_code, error_status)
+                 VALUES (1, 2, 3, 2, 'NoSuchKey', 404), (2, 2, 2, 2, NULL, NULL);",
+            )
+            .unwrap();
+        assert_eq!(Status::read(&reader, 5).unwrap().runs[0].state, "running");
+        drop(store);
+        let status = Status::read(&reader, 5).unwrap();
+        assert_eq!((status.runs[0].state, status.runs[0].seconds), ("killed", None));
+        insta::with_settings!({filters => vec![(r"database .*", "database [FILE]")]}, {
+            insta::assert_snapshot!(status.text());
+        });
     }
 }

@@ -42,7 +42,8 @@ fn uncommented() -> String {
             key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
         })
     };
-    EXAMPLE.lines().filter(setting).map(|line| format!("{}\n", &line[2..])).collect()
+    let lines: Vec<_> = EXAMPLE.lines().filter(setting).map(|line| &line[2..]).collect();
+    lines.join("\n")
 }
 
 #[test]
@@ -82,11 +83,11 @@ fn entries_name_every_key_and_read_back() {
         };
         assert_ne!(find(&entries), find(&defaults), "{key} has an effect");
     }
-    let toml: String = entries
+    let toml: Vec<_> = entries
         .iter()
-        .map(|(key, value)| format!("{key} = {}\n", serde_json::to_string(value).unwrap()))
+        .map(|(key, value)| format!("{key} = {}", serde_json::to_string(value).unwrap()))
         .collect();
-    assert_eq!(from_file(&toml).unwrap(), settings);
+    assert_eq!(from_file(&toml.join("\n")).unwrap(), settings);
 }
 
 #[test]

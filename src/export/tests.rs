@@ -230,6 +230,12 @@ proptest! {
         prop_assert!(rows.next().is_none());
     }
 
+}
+
+proptest! {
+    // Each case makes a database, which syncs.
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
     #[test]
     fn any_key_and_name_survive_an_export(
         keys in prop::collection::btree_set("[^\0]{1,9}|[,\"\r\n]{1,5}", 1..5),

@@ -318,16 +318,15 @@ impl Export<'_> {
                     continue;
                 }
                 let tag = number(2)?;
-                let tag = match self.tag_index.get(&tag) {
-                    Some(index) => *index,
-                    None => {
-                        let loaded = load_tag(connection, tag, &self.filter.names)
-                            .map_err(sqlite)?
-                            .ok_or_else(|| unsound("a label without its name"))?;
-                        self.tags.push(loaded);
-                        self.tag_index.insert(tag, self.tags.len() - 1);
-                        self.tags.len() - 1
-                    }
+                let tag = if let Some(index) = self.tag_index.get(&tag) {
+                    *index
+                } else {
+                    let loaded = load_tag(connection, tag, &self.filter.names)
+                        .map_err(sqlite)?
+                        .ok_or_else(|| unsound("a label without its name"))?;
+                    self.tags.push(loaded);
+                    self.tag_index.insert(tag, self.tags.len() - 1);
+                    self.tags.len() - 1
                 };
                 if self.tags[tag].wanted {
                     self.labels.push(Label {

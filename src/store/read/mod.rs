@@ -8,6 +8,8 @@ mod compare;
 mod export;
 mod failure;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use compare::{Known, Standing};
 pub use export::{Batch, Etag, Export, ExportFilter, Exported, LabelRow};
