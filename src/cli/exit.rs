@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use crate::{config, export, store};
+use super::drive::Usage;
+use crate::{config, cos, export, job, store};
 
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,8 +104,32 @@ impl Exit {
                 None.or_else(|| cause.downcast_ref::<store::Error>().map(Self::from))
                     .or_else(|| cause.downcast_ref::<export::Error>().map(Self::from))
                     .or_else(|| cause.downcast_ref::<config::Error>().map(Self::from))
+                    .or_else(|| cause.downcast_ref::<cos::credentials::Error>().map(Self::from))
+                    .or_else(|| cause.downcast_ref::<job::Error>().and_then(Self::of_job))
+                    .or_else(|| cause.is::<Usage>().then_some(Self::Usage))
+                    .or_else(|| cause.is::<job::ListError>().then_some(Self::Usage))
+                    .or_else(|| cause.is::<cos::endpoint::Error>().then_some(Self::Usage))
+                    .or_else(|| cause.is::<cos::client::BuildError>().then_some(Self::Usage))
             })
             .unwrap_or(Self::Unexpected)
+    }
+}
+
+impl Exit {
+    /// The exit code of a job's own errors; those that it passes on have theirs.
+    fn of_job(error: &job::Error) -> Option<Self> {
+        match error {
+            job::Error::Store(error) => Some(Self::from(error)),
+            job::Error::List(_) | job::Error::Glob(_) => Some(Self::Usage),
+            job::Error::Settings { .. } => Some(Self::State),
+            job::Error::WriterGone | job::Error::Panicked | job::Error::Thread(_) => None,
+        }
+    }
+}
+
+impl From<&cos::credentials::Error> for Exit {
+    fn from(_: &cos::credentials::Error) -> Self {
+        Self::Credentials
     }
 }
 

@@ -4,12 +4,17 @@
 //! by [`Exit::of`].
 
 pub mod config;
+mod drive;
 pub mod exit;
 pub mod export;
 pub mod global;
 mod interrupt;
+mod progress;
+pub mod resume;
+pub mod run;
 pub mod settings;
 pub mod status;
+mod summary;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -39,6 +44,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(Box<run::Args>),
+    Resume(Box<resume::Args>),
     Export(export::Args),
     Status(status::Args),
     Config(config::Args),
@@ -55,6 +62,8 @@ impl Cli {
     fn execute(self) -> anyhow::Result<Exit> {
         let global = &self.global;
         match self.command {
+            Command::Run(args) => args.execute(global),
+            Command::Resume(args) => args.execute(global),
             Command::Export(args) => args.execute(global),
             Command::Status(args) => args.execute(global),
             Command::Config(args) => args.execute(global),

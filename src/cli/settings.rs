@@ -176,6 +176,10 @@ pub struct ConnectionOptions {
     /// Give up after so long without any success [default: 15m] [env: COSTAG_PATIENCE]
     #[arg(long, value_name = "DURATION")]
     patience: Option<String>,
+    /// Pause before images that failed for now are tried again; four times that before the third pass
+    /// [default: 15s] [env: COSTAG_COOLDOWN]
+    #[arg(long, value_name = "DURATION")]
+    cooldown: Option<String>,
     /// Time for a connection to be made [default: 5s] [env: COSTAG_CONNECT_TIMEOUT]
     #[arg(long, value_name = "DURATION")]
     connect_timeout: Option<String>,
@@ -191,6 +195,7 @@ impl ConnectionOptions {
     /// Adds what was given.
     pub fn give(&self, options: &mut PartialOptions) {
         options.text("patience", self.patience.as_deref());
+        options.text("cooldown", self.cooldown.as_deref());
         options.text("connect_timeout", self.connect_timeout.as_deref());
         options.text("timeout", self.timeout.as_deref());
         options.text("ca_file", self.ca_file.as_deref());

@@ -50,6 +50,31 @@ impl Source {
     }
 }
 
+impl Source {
+    /// What to call it in messages.
+    pub fn describe(&self, bucket: &str) -> String {
+        match self {
+            Self::Bucket { prefix } => format!("cos://{bucket}/{}", prefix.escape_debug()),
+            Self::Keys(list) => format!("the keys of {} in cos://{bucket}", list.name()),
+            Self::Urls(list) => format!("the URLs of {} through cos://{bucket}", list.name()),
+        }
+    }
+
+    /// Finds out before any traffic whether a list's file can be read.
+    ///
+    /// # Errors
+    /// [`Error::Read`].
+    pub fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::Keys(list) | Self::Urls(list) => match &list.file {
+                Some(file) => open(file, list.name()).map(drop),
+                None => Ok(()),
+            },
+            Self::Bucket { .. } => Ok(()),
+        }
+    }
+}
+
 /// A list that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

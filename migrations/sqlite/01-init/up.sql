@@ -63,7 +63,7 @@ CREATE TABLE content (
     id               INTEGER PRIMARY KEY,
     ident            INTEGER NOT NULL,     -- 64-bit hash of the identity, verified against the columns below
     identity         TEXT,                 -- NULL: (etag, size); else the key or URL that the identity includes
-    etag             ANY,                  -- 16 bytes if it is an MD5, else text without quotes; NULL: none
+    etag             BLOB,                 -- 16 bytes if it is an MD5, else text without quotes; NULL: none
     size             INTEGER,              -- bytes; NULL: unknown
     scenes_wanted    INTEGER NOT NULL,     -- bits: album 1, camera 2, news 4, web 8
     scenes_done      INTEGER NOT NULL DEFAULT 0,

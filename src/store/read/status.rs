@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Row, params};
 
-use crate::store::model::{ContentState, Counts, RunState, SkipReason};
+use crate::store::model::{Counts, RunState, SkipReason};
 use crate::store::{Error, Reader};
 
 /// A run as it stands in the database.
@@ -242,14 +242,31 @@ impl Reader {
     /// # Errors
     /// As any read.
     pub fn failure_codes(&self, limit: u32) -> Result<Vec<FailureCode>, Error> {
+        self.failure_codes_where(None, limit)
+    }
+
+    /// The codes that most contents of a run failed with.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn failure_codes_of(&self, run_id: i64, limit: u32) -> Result<Vec<FailureCode>, Error> {
+        self.failure_codes_where(Some(run_id), limit)
+    }
+
+    fn failure_codes_where(
+        &self,
+        run_id: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<FailureCode>, Error> {
         self.connection
             .prepare_cached(
                 "SELECT error_code, error_status, error_temporary, count(*) FROM content
-                 WHERE state = ?1 GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT ?2",
+                 WHERE state = 3 AND (?1 IS NULL OR run_id = ?1)
+                 GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT ?2",
             )
             .and_then(|mut statement| {
                 statement
-                    .query_map(params![ContentState::Failed as i64, limit], |row| {
+                    .query_map(params![run_id, limit], |row| {
                         Ok(FailureCode {
                             code: row.get(0)?,
                             http_status: row.get(1)?,

@@ -1,0 +1,211 @@
+//! From checked settings to a finished run: client, job, signals, progress, summary, exit code.
+
+use std::env;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::exit::Exit;
+use super::progress::Progress;
+use super::{summary, table};
+use crate::config::{Connection, CredentialSources, Pace, Settings};
+use crate::cos::{Bucket, Client, Endpoint, Options, Provider, Sources};
+use crate::job::verdict::{Stop, advice};
+use crate::job::{Control, End, Job, Report, StopReason};
+use crate::store::Reader;
+
+/// The runtime of a job: one thread, see [`crate::job`].
+///
+/// # Errors
+/// If the system gives no timer or socket.
+pub(super) fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+}
+
+/// A client for the bucket, by the settings.
+///
+/// # Errors
+/// A wrong endpoint or region, and credentials that are missing or cannot be used.
+pub(super) async fn client(
+    bucket: &Bucket,
+    region: Option<&str>,
+    endpoint: Option<&str>,
+    settings: &Settings,
+) -> anyhow::Result<Client> {
+    let endpoint = match (endpoint, region) {
+        (Some(endpoint), _) => Endpoint::custom(endpoint)?,
+        (None, Some(region)) => Endpoint::for_region(bucket, region)?,
+        (None, None) => anyhow::bail!(Usage(
+            "where is the bucket? give --region, such as ap-guangzhou, or --endpoint".to_owned()
+        )),
+    };
+    let provider = provider(&settings.credentials).await?;
+    Ok(Client::new(endpoint, provider, &options(&settings.connection, &settings.pace))?)
+}
+
+/// The credentials' one source, by settings, environment and home directory.
+///
+/// # Errors
+/// None found, or found and of no use.
+pub(super) async fn provider(settings: &CredentialSources) -> anyhow::Result<Arc<Provider>> {
+    let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    let sources = Sources {
+        environment: &variable,
+        home: env::home_dir(),
+        credentials_file: settings.file.clone(),
+        credential_process: settings.process.clone(),
+        cvm_role: settings.cvm_role.clone(),
+        metadata_base: settings.metadata_endpoint.clone(),
+    };
+    let provider = Provider::discover(&sources).await?;
+    for warning in provider.warnings() {
+        eprintln!("warning: {}", table::visible(warning));
+    }
+    Ok(Arc::new(provider))
+}
+
+fn options(connection: &Connection, pace: &Pace) -> Options {
+    Options {
+        connect_timeout: connection.connect_timeout,
+        timeout: connection.timeout,
+        pool_size: pace.workers.get() + pace.list_workers.get(),
+        ca_file: connection.ca_file.as_ref().map(PathBuf::from),
+        ..Options::default()
+    }
+}
+
+/// A wrong command, found out after parsing it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Usage(pub(super) String);
+
+/// Runs the job with signals and progress, prints its summary, and answers with its exit code.
+///
+/// # Errors
+/// Those of the job that are not the service's.
+pub(super) async fn drive(job: Job, database: &std::path::Path) -> anyhow::Result<(Exit, Report)> {
+    let control = job.control();
+    let progress = Progress::start(job.stats());
+    let signals = watch_signals(control)?;
+    let report = tokio::select! {
+        report = job.run() => report,
+        never = signals => match never {},
+        never = progress.watch() => match never {},
+    };
+    progress.end();
+    let report = report?;
+    let codes = Reader::open(database)?.failure_codes_of(report.run_id, 8)?;
+    eprint!("{}", summary::text(&report, &codes));
+    Ok((exit(&report), report))
+}
+
+/// Stops the run at the first SIGINT or SIGTERM; a second one ends the program at once.
+fn watch_signals(
+    control: Control,
+) -> anyhow::Result<impl Future<Output = std::convert::Infallible>> {
+    let mut interrupts = signal(SignalKind::interrupt()).context("cannot watch SIGINT")?;
+    let mut terminations = signal(SignalKind::terminate()).context("cannot watch SIGTERM")?;
+    Ok(async move {
+        let mut second = false;
+        loop {
+            let (number, exit) = tokio::select! {
+                _ = interrupts.recv() => (2, Exit::Interrupted),
+                _ = terminations.recv() => (15, Exit::Terminated),
+            };
+            if second {
+                std::process::exit(exit.code().into());
+            }
+            second = true;
+            eprintln!(
+                "stopping once the calls in flight have ended, at most 10 s; again to quit at once"
+            );
+            control.stop(StopReason::Signal(number));
+        }
+    })
+}
+
+/// What the end of a run means for the exit code; says on stderr what to do about it.
+fn exit(report: &Report) -> Exit {
+    let reason = match &report.end {
+        End::Complete if report.snapshot.counts.failed > 0 => {
+            eprintln!("some images failed: `costag status --failures` lists them");
+            return Exit::ImagesFailed;
+        }
+        End::Complete => return Exit::Complete,
+        End::Stopped(reason) => reason,
+    };
+    let (exit, hint) = of_reason(reason);
+    match reason {
+        StopReason::Signal(_) => {}
+        StopReason::Refused(_, operation, error) => {
+            let message = chain(&**error);
+            eprintln!("error: {message}");
+            if let Some(advice) = advice(*operation, error) {
+                eprintln!("{advice}");
+            }
+        }
+        StopReason::Unavailable(error) => {
+            eprintln!("error: the service gave no usable answer for too long: {}", chain(&**error));
+        }
+        _ => eprintln!("stopped: {}", table::visible(&reason.to_string())),
+    }
+    if !hint.is_empty() {
+        eprintln!("{hint}");
+    }
+    exit
+}
+
+const RESUME: &str = "everything so far is saved; `costag resume` goes on";
+
+fn of_reason(reason: &StopReason) -> (Exit, &'static str) {
+    match reason {
+        StopReason::Signal(15) => (Exit::Terminated, RESUME),
+        StopReason::Signal(_) => (Exit::Interrupted, RESUME),
+        StopReason::Budget(_) => (Exit::Budget, RESUME),
+        StopReason::Window(_) => (Exit::Window, RESUME),
+        StopReason::Breaker(_) => (
+            Exit::Failures,
+            "see `costag status --failures`; once the cause is gone, `costag resume` goes on",
+        ),
+        StopReason::Denied(_) => (
+            Exit::Credentials,
+            "the policy of these credentials must allow ci:CreateDetectLabelJob and cos:GetObject on the \
+             bucket; then `costag resume`",
+        ),
+        StopReason::Refused(stop, _, _) => match stop {
+            Stop::Configuration => (Exit::Usage, ""),
+            Stop::Protocol => (Exit::Temporary, RESUME),
+            Stop::Credentials
+            | Stop::Permission
+            | Stop::NotActivated
+            | Stop::Arrears
+            | Stop::Clock => (Exit::Credentials, RESUME),
+        },
+        StopReason::Unavailable(_) => (Exit::Temporary, RESUME),
+        StopReason::Recogniser { .. } => {
+            (Exit::Usage, "use another --db: a rehearsal must not mix with real results")
+        }
+        StopReason::Internal => (Exit::Unexpected, ""),
+    }
+}
+
+/// An error and its causes on one line, safe to show.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let told = error.to_string();
+        if !text.ends_with(&told) {
+            text.push_str(": ");
+            text.push_str(&told);
+        }
+        cause = error.source();
+    }
+    table::visible(&text).into_owned()
+}

@@ -1,0 +1,198 @@
+//! Listing and tagging side by side while a run goes on: bars on a terminal, plain lines elsewhere.
+
+use std::convert::Infallible;
+use std::io::{IsTerminal as _, stderr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::table;
+use crate::job::{Snapshot, Stats};
+
+/// How often bars are drawn.
+const FRAME: Duration = Duration::from_millis(200);
+/// How often a plain line is written.
+const LINE: Duration = Duration::from_secs(10);
+/// What the rate and the time left are taken over.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// Looks at a run's numbers and shows them on stderr.
+pub(super) struct Progress {
+    stats: Arc<Stats>,
+    bars: Option<Bars>,
+}
+
+struct Bars {
+    all: MultiProgress,
+    listing: ProgressBar,
+    tagging: ProgressBar,
+}
+
+impl Progress {
+    /// Bars if stderr is a terminal, else lines.
+    pub(super) fn start(stats: Arc<Stats>) -> Self {
+        let bars = stderr().is_terminal().then(|| {
+            let all = MultiProgress::new();
+            let style = |template: &str| {
+                ProgressStyle::with_template(template)
+                    .unwrap_or_else(|_| ProgressStyle::default_bar())
+                    .progress_chars("━╸─")
+            };
+            let listing = all.add(ProgressBar::new_spinner());
+            listing.set_style(style("{spinner} listing  {msg}"));
+            let tagging = all.add(ProgressBar::new(0));
+            tagging.set_style(style("  tagging  {bar:30} {pos}/{len}  {msg}"));
+            Bars { all, listing, tagging }
+        });
+        Self { stats, bars }
+    }
+
+    /// Shows the numbers until it is dropped.
+    pub(super) async fn watch(&self) -> Infallible {
+        let mut rate = Recent::default();
+        let mut ticks = tokio::time::interval(if self.bars.is_some() { FRAME } else { LINE });
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        ticks.tick().await;
+        loop {
+            ticks.tick().await;
+            let now = self.stats.snapshot();
+            let per_second = rate.add(&now);
+            match &self.bars {
+                Some(bars) => bars.show(&now, per_second),
+                None => eprintln!("{}", line(&now, per_second)),
+            }
+        }
+    }
+
+    /// Takes the bars away; the summary follows.
+    pub(super) fn end(self) {
+        if let Some(bars) = self.bars {
+            let _ = bars.all.clear();
+        }
+    }
+}
+
+impl Bars {
+    fn show(&self, now: &Snapshot, per_second: f64) {
+        let counts = &now.counts;
+        let settled = counts.done + counts.failed;
+        let skipped: u64 = counts.skipped.values().sum();
+        let state = if now.listed { ", complete" } else { "" };
+        self.listing.set_message(format!(
+            "{} objects, {} wanted, {skipped} skipped{state}",
+            counts.listed, counts.wanted
+        ));
+        if now.listed {
+            self.listing.finish();
+        } else {
+            self.listing.tick();
+        }
+        self.tagging.set_length(settled + now.pending());
+        self.tagging.set_position(settled);
+        self.tagging.set_message(tagging(now, per_second));
+    }
+}
+
+/// What the tagging bar says, and the end of a plain line.
+fn tagging(now: &Snapshot, per_second: f64) -> String {
+    use std::fmt::Write as _;
+    let counts = &now.counts;
+    let mut text = format!("{per_second:.1}/s");
+    if let Some(pace) = now.pace {
+        let _ = write!(text, " (pace lowered to {pace:.1}/s)");
+    }
+    for (count, what) in
+        [(counts.throttled, "throttled"), (counts.retries, "retries"), (counts.failed, "failed")]
+    {
+        if count > 0 {
+            let _ = write!(text, ", {count} {what}");
+        }
+    }
+    if let Some(waits) = &now.waits {
+        let _ = write!(text, ", waiting: {}", table::visible(waits));
+    } else if per_second > 0.0 && now.pending() > 0 {
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let seconds = now.pending() as f64 / per_second;
+        let more = if now.listed { "" } else { " of what is listed" };
+        let _ = write!(text, ", {} left{more}", duration(seconds));
+    }
+    text
+}
+
+fn line(now: &Snapshot, per_second: f64) -> String {
+    let counts = &now.counts;
+    let listed = if now.listed { "all listed" } else { "listing" };
+    format!(
+        "{listed}: {} objects, {} wanted; tagged {} of {}, {} in flight, {}",
+        counts.listed,
+        counts.wanted,
+        counts.done,
+        counts.done + counts.failed + now.pending(),
+        now.in_flight,
+        tagging(now, per_second)
+    )
+}
+
+/// Seconds as people say them: `42 s`, `3 min 5 s`, `2 h 7 min`.
+pub(super) fn duration(seconds: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// Calls a second over the last moments.
+#[derive(Default)]
+struct Recent {
+    points: std::collections::VecDeque<(Duration, u64)>,
+}
+
+impl Recent {
+    fn add(&mut self, now: &Snapshot) -> f64 {
+        self.points.push_back((now.elapsed, now.counts.calls));
+        while self.points.len() > 2 && now.elapsed - self.points[1].0 >= WINDOW {
+            self.points.pop_front();
+        }
+        let (since, calls) = self.points[0];
+        let elapsed = (now.elapsed - since).as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a rate to show")]
+        let made = now.counts.calls.saturating_sub(calls) as f64;
+        if elapsed > 0.0 { made / elapsed } else { 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::model::Counts;
+
+    #[test]
+    fn a_line_tells_all_that_matters() {
+        let counts = Counts {
+            listed: 30,
+            wanted: 20,
+            queued: 18,
+            done: 7,
+            failed: 1,
+            throttled: 3,
+            ..Counts::default()
+        };
+        let now = Snapshot { counts, in_flight: 4, ..Snapshot::default() };
+        assert_eq!(
+            line(&now, 2.0),
+            "listing: 30 objects, 20 wanted; tagged 7 of 18, 4 in flight, 2.0/s, 3 throttled, 1 failed, \
+             5 s left of what is listed"
+        );
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration(0.4), "0 s");
+        assert_eq!(duration(185.0), "3 min 5 s");
+        assert_eq!(duration(7620.0), "2 h 7 min");
+    }
+}

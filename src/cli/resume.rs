@@ -1,0 +1,46 @@
+//! `costag resume`: go on with the last run that was interrupted, stopped or killed.
+
+use super::drive;
+use super::exit::Exit;
+use super::global::GlobalOptions;
+use super::settings::ResumeOptions;
+use crate::cos::Bucket;
+use crate::job::{Job, RunSettings};
+use crate::store::{Reader, Store};
+
+/// Go on with the last run that was interrupted, stopped or killed
+///
+/// Source, region, endpoint, scenes and filters are the run's own; pace, workers, budgets and connection are those of
+/// this command.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    options: ResumeOptions,
+}
+
+impl Args {
+    /// Goes on to the end, or until it is stopped again; with nothing unfinished it says so.
+    ///
+    /// # Errors
+    /// Wrong settings, an unusable database, missing credentials.
+    pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        let settings = global.settings(|options| self.options.give(options))?;
+        let database = settings.db.clone();
+        // A missing database is none to resume; opening it for writing would make one.
+        drop(Reader::open(&database)?);
+        let store = Store::open(&database)?;
+        let Some(unfinished) = store.unfinished()?.into_iter().next() else {
+            eprintln!("nothing to resume: no run in {} is unfinished", database.display());
+            return Ok(Exit::Complete);
+        };
+        let RunSettings { bucket, source, stored } = RunSettings::of(&unfinished)?;
+        eprintln!("going on with run {} over {}", unfinished.id, source.describe(&bucket));
+        drive::runtime()?.block_on(async {
+            let bucket = Bucket::parse(&bucket)?;
+            let (region, endpoint) = (stored.region.as_deref(), stored.endpoint.as_deref());
+            let client = drive::client(&bucket, region, endpoint, &settings).await?;
+            let job = Job::resume(store, client, &unfinished, settings)?;
+            Ok(drive::drive(job, &database).await?.0)
+        })
+    }
+}

@@ -1,0 +1,104 @@
+//! `costag run`: tag a bucket, a prefix, or a list of keys or URLs.
+
+use std::path::PathBuf;
+
+use super::drive::{self, Usage};
+use super::exit::Exit;
+use super::global::GlobalOptions;
+use super::settings::RunOptions;
+use crate::cos::Bucket;
+use crate::job::{Job, List, Source};
+use crate::store::Store;
+
+/// Tag every image of a bucket, a prefix, or a list of keys or URLs
+///
+/// Lists the bucket, compares with what the database knows, and calls detect-label once for each content that lacks
+/// a wanted scene. What was interrupted goes on; what is labelled is never paid twice.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// cos://BUCKET-APPID or cos://BUCKET-APPID/PREFIX; the prefix is taken literally
+    #[arg(value_name = "ADDRESS")]
+    address: String,
+    /// Keys to tag instead of listing, one a line; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "urls")]
+    keys: Option<PathBuf>,
+    /// Public image URLs to tag through the bucket, one a line, or the column `url` of a CSV; - is standard input
+    #[arg(long, value_name = "FILE")]
+    urls: Option<PathBuf>,
+    /// Keys or URLs are separated by NUL, not by newlines
+    #[arg(short = '0', long)]
+    null: bool,
+    #[command(flatten)]
+    options: RunOptions,
+}
+
+/// Reads `cos://BUCKET-APPID[/PREFIX]`: the bucket, and the text after it as it is.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn parse_address(address: &str) -> anyhow::Result<(Bucket, String)> {
+    let Some(rest) = address.strip_prefix("cos://") else {
+        anyhow::bail!(Usage(format!(
+            "{address:?} is no address of a bucket: it has the form cos://BUCKET-APPID or \
+             cos://BUCKET-APPID/PREFIX"
+        )));
+    };
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    Ok((Bucket::parse(bucket)?, prefix.to_owned()))
+}
+
+impl Args {
+    /// Runs to the end, or until it is stopped.
+    ///
+    /// # Errors
+    /// Wrong settings, an unusable database, missing credentials.
+    pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        let settings = global.settings(|options| self.options.give(options))?;
+        let (bucket, prefix) = parse_address(&self.address)?;
+        let list = |file: PathBuf| List {
+            file: (file.as_os_str() != "-").then(|| std::path::absolute(&file).unwrap_or(file)),
+            nul: self.null,
+        };
+        let source = match (self.keys, self.urls) {
+            (None, None) if self.null => {
+                anyhow::bail!(Usage("-0 goes with --keys or --urls".into()))
+            }
+            (None, None) => Source::Bucket { prefix },
+            _ if !prefix.is_empty() => anyhow::bail!(Usage(
+                "a prefix goes with a listing: leave it out with --keys or --urls".to_owned()
+            )),
+            (Some(keys), _) => Source::Keys(list(keys)),
+            (None, Some(urls)) => Source::Urls(list(urls)),
+        };
+        source.check()?;
+        drive::runtime()?.block_on(async {
+            let region = settings.stored.region.as_deref();
+            let endpoint = settings.stored.endpoint.as_deref();
+            let client = drive::client(&bucket, region, endpoint, &settings).await?;
+            let database = settings.db.clone();
+            let store = Store::open(&database)?;
+            let job = Job::begin(store, client, &bucket, source, settings, false)?;
+            Ok(drive::drive(job, &database).await?.0)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_after_the_bucket_is_the_prefix_as_it_is() {
+        let prefix = |address: &str| parse_address(address).unwrap().1;
+        assert_eq!(prefix("cos://a-1250000000"), "");
+        assert_eq!(prefix("cos://a-1250000000/"), "");
+        assert_eq!(prefix("cos://a-1250000000//x%20 y/../"), "/x%20 y/../");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for address in ["a-1250000000", "cos:a", "cos://", "cos://A-1", "cos://a", "s3://a-1"] {
+            assert!(parse_address(address).is_err(), "{address}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What a run came to, in a few lines.
+
+use std::fmt::Write as _;
+
+use super::table::visible;
+use crate::job::{End, Report};
+use crate::store::model::Counts;
+use crate::store::read::FailureCode;
+
+/// The summary on stderr; `codes` are those that contents of this run failed with.
+pub(super) fn text(report: &Report, codes: &[FailureCode]) -> String {
+    let Report { run_id, end, snapshot, before, resumed } = report;
+    let counts = &snapshot.counts;
+    let mut text = String::new();
+    let state = match end {
+        End::Complete => "complete".to_owned(),
+        End::Stopped(reason) => visible(&reason.to_string()).into_owned(),
+    };
+    let whole = if *resumed { " (all figures: since the run began)" } else { "" };
+    let seconds = snapshot.elapsed.as_secs_f64();
+    let _ = writeln!(text, "run {run_id}: {state}, {seconds:.1} s{whole}");
+    let mut row = |name: &str, value: String| {
+        let _ = writeln!(text, "  {name:<9} {value}");
+    };
+    row("listed", listed(counts));
+    row(
+        "changes",
+        format!("{} added, {} changed, {} gone", counts.added, counts.changed, counts.gone),
+    );
+    row("reused", format!("{} wanted objects needed no call of their own", counts.reused));
+    row("calls", calls(counts));
+    row(
+        "images",
+        format!("{} done, {} failed, {} pending", counts.done, counts.failed, snapshot.pending()),
+    );
+    row("labels", counts.labels.to_string());
+    let made = counts.calls.saturating_sub(before.calls);
+    if made > 0 && !snapshot.calling.is_zero() {
+        #[expect(clippy::cast_precision_loss, reason = "a rate to show")]
+        let rate = made as f64 / snapshot.calling.as_secs_f64();
+        row("rate", format!("{rate:.1} calls a second"));
+    }
+    for FailureCode { code, http_status, temporary, contents } in codes {
+        let code = code.as_deref().unwrap_or("no answer");
+        let status = http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
+        let again = if *temporary { ", the next run tries again" } else { "" };
+        row("failed", format!("{contents} with {}{status}{again}", visible(code)));
+    }
+    text
+}
+
+fn listed(counts: &Counts) -> String {
+    let skipped: u64 = counts.skipped.values().sum();
+    let mut text =
+        format!("{} objects: {} wanted, {skipped} skipped", counts.listed, counts.wanted);
+    if skipped > 0 {
+        let reasons: Vec<String> =
+            counts.skipped.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        let _ = write!(text, " ({})", reasons.join(", "));
+    }
+    if counts.rejected > 0 {
+        let _ = write!(text, ", {} that no request can carry", counts.rejected);
+    }
+    text
+}
+
+fn calls(counts: &Counts) -> String {
+    let mut text = format!("{}: {} answered", counts.calls, counts.answered);
+    for (count, what) in [
+        (counts.failed_calls, "failed"),
+        (counts.throttled, "throttled"),
+        (counts.thrown_away, "without a usable answer"),
+        (counts.unknown, "unknown"),
+    ] {
+        if count > 0 {
+            let _ = write!(text, ", {count} {what}");
+        }
+    }
+    if counts.retries > 0 {
+        let _ = write!(text, "; {} of them retries", counts.retries);
+    }
+    text
+}
