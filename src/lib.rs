@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod config;
 pub mod cos;
+pub mod emulator;
 pub mod export;
 pub mod job;
 pub mod scene;

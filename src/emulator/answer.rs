@@ -1,0 +1,196 @@
+//! Bodies, errors and headers of every answer.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use base64::Engine as _;
+use bytes::Bytes;
+use futures::{Stream, stream};
+use hyper::body::{Frame, SizeHint};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{HeaderMap, Response, StatusCode};
+
+use super::{clock, xml};
+
+/// The connection is cut in the middle of a body.
+#[derive(Debug, thiserror::Error)]
+#[error("the emulator cuts this answer")]
+pub(super) struct Cut;
+
+type Parts = Pin<Box<dyn Stream<Item = Result<Bytes, Cut>> + Send>>;
+
+/// A body that is there at once, or comes in parts.
+pub(super) enum Body {
+    Whole(Bytes),
+    Parts(Parts),
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Parts(parts) => {
+                parts.as_mut().poll_next(cx).map(|part| part.map(|part| part.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(bytes) if bytes.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Parts(_) => SizeHint::default(),
+        }
+    }
+}
+
+pub(super) type Answer = Response<Body>;
+
+/// An answer with this type and body.
+pub(super) fn answer(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Body::Whole(body.into()));
+    *answer.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+pub(super) fn xml(status: u16, body: String) -> Answer {
+    answer(status, "application/xml", body)
+}
+
+pub(super) fn json(status: u16, body: String) -> Answer {
+    answer(status, "application/json", body + "\n")
+}
+
+/// Parts until the stream ends.
+pub(super) fn streamed(
+    content_type: &'static str,
+    parts: impl Stream<Item = Result<Bytes, Cut>> + Send + 'static,
+) -> Answer {
+    let mut answer = answer(200, content_type, "");
+    *answer.body_mut() = Body::Parts(Box::pin(parts));
+    answer
+}
+
+/// The first half of `body`, announced as the whole of it; then the connection closes.
+pub(super) fn cut_short(body: &str) -> Answer {
+    let bytes = Bytes::copy_from_slice(body.as_bytes());
+    let length = bytes.len();
+    let parts = stream::unfold(Some(bytes.slice(..length / 2)), |left| async move {
+        match left {
+            Some(half) if !half.is_empty() => Some((Ok(half), Some(Bytes::new()))),
+            Some(_) => {
+                // Let the first half reach the client before the cut.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Some((Err(Cut), None))
+            }
+            None => None,
+        }
+    });
+    with_length(streamed("application/xml", parts), length)
+}
+
+/// `body` in parts of `part` bytes, `pause` apart.
+pub(super) fn dripped(body: String, part: usize, pause: Duration) -> Answer {
+    let length = body.len();
+    let parts = stream::unfold(Bytes::from(body), move |mut left| async move {
+        if left.is_empty() {
+            return None;
+        }
+        tokio::time::sleep(pause).await;
+        let size = part.min(left.len());
+        let now = left.split_to(size);
+        Some((Ok(now), left))
+    });
+    with_length(streamed("application/xml", parts), length)
+}
+
+/// `start`, then `again` over and over up to 64 MiB, never the end.
+pub(super) fn endless(start: &'static str, again: &str) -> Answer {
+    const LIMIT: usize = 64 << 20;
+    let block = Bytes::from(again.repeat((65_536 / again.len().max(1)).max(1)));
+    let parts = stream::unfold((0_usize, block), move |(sent, block)| async move {
+        let part = if sent == 0 { Bytes::from_static(start.as_bytes()) } else { block.clone() };
+        (sent < LIMIT).then(|| (Ok(part.clone()), (sent + part.len(), block)))
+    });
+    streamed("application/xml", parts)
+}
+
+fn with_length(mut answer: Answer, length: usize) -> Answer {
+    answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    answer
+}
+
+/// What every answer to one request carries.
+pub(super) struct Stamp {
+    pub(super) request_id: String,
+    /// The emulator's clock, unix seconds.
+    pub(super) now: i64,
+    /// `host/path`, as errors name it.
+    pub(super) resource: String,
+}
+
+impl Stamp {
+    /// The `count`-th request of the emulator that was started at `started` unix seconds.
+    pub(super) fn new(started: i64, count: u64, now: i64) -> Self {
+        // The service's ids are Base64 of a time, an address and a counter.
+        let text = format!("{started:08x}_{:08x}_{count:09x}", std::process::id());
+        let request_id = base64::engine::general_purpose::STANDARD.encode(text);
+        Self { request_id, now, resource: String::new() }
+    }
+
+    pub(super) fn headers(&self, headers: &mut HeaderMap) {
+        const REQUEST_ID: HeaderName = HeaderName::from_static("x-cos-request-id");
+        const EMULATOR: HeaderName = HeaderName::from_static("x-costag-emulator");
+        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        if let Ok(date) = HeaderValue::from_str(&clock::http_date(self.now)) {
+            headers.insert(hyper::header::DATE, date);
+        }
+        headers.insert(hyper::header::SERVER, HeaderValue::from_static("tencent-cos"));
+        headers.insert(EMULATOR, HeaderValue::from_static("1"));
+    }
+
+    /// The body of an error; `extra` elements follow the message.
+    pub(super) fn error_body(&self, code: &str, message: &str, extra: &[(&str, &str)]) -> String {
+        let mut out = String::from("<?xml version='1.0' encoding='utf-8' ?>\n<Error>\n");
+        let trace =
+            base64::engine::general_purpose::STANDARD.encode(format!("trace-{}", self.request_id));
+        let ends = [
+            ("Resource", self.resource.as_str()),
+            ("RequestId", &self.request_id),
+            ("TraceId", &trace),
+        ];
+        let starts = [("Code", code), ("Message", message)];
+        for (name, text) in starts.iter().chain(extra).chain(&ends) {
+            out.push_str(&format!("\t<{name}>"));
+            xml::escape_into(&mut out, text.as_bytes());
+            out.push_str(&format!("</{name}>\n"));
+        }
+        out.push_str("</Error>\n");
+        out
+    }
+
+    pub(super) fn error(&self, status: u16, code: &str, message: &str) -> Answer {
+        xml(status, self.error_body(code, message, &[]))
+    }
+
+    /// An error that tells the time, as those of permission and clock do.
+    pub(super) fn timed_error(&self, code: &str, message: &str) -> Answer {
+        let time = clock::iso(self.now) + "Z";
+        xml(403, self.error_body(code, message, &[("ServerTime", &time)]))
+    }
+}

@@ -1,0 +1,177 @@
+//! What is in the bucket: computed or in a folder, with the changes that tests make, walked in key order.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::folder::Folder;
+use super::synthetic::{EMPTY_MD5, Synthetic};
+
+/// One object as a listing shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Object {
+    /// UTF-8.
+    pub(super) key: Vec<u8>,
+    /// Hex, without quotes.
+    pub(super) etag: String,
+    pub(super) size: u64,
+    /// Unix seconds.
+    pub(super) last_modified: i64,
+    pub(super) storage_class: Cow<'static, str>,
+    /// Whether the bytes could be a picture; only the bytes themselves tell, in a folder.
+    pub(super) is_image: bool,
+}
+
+impl Object {
+    /// Whether the content must be restored before it can be read.
+    pub(super) fn is_archived(&self) -> bool {
+        matches!(self.storage_class.as_ref(), "ARCHIVE" | "DEEP_ARCHIVE" | "MAZ_ARCHIVE")
+    }
+}
+
+/// Objects by key; `None` hides a computed one.
+type Overlay = BTreeMap<Vec<u8>, Option<Object>>;
+
+pub(super) enum Catalogue {
+    Folder(Folder),
+    Synthetic { bucket: Synthetic, overlay: RwLock<Arc<Overlay>> },
+}
+
+impl Catalogue {
+    pub(super) fn synthetic(bucket: Synthetic) -> Self {
+        Self::Synthetic { bucket, overlay: RwLock::default() }
+    }
+
+    /// A view of the bucket as it is now; in a folder this looks at the disk.
+    pub(super) fn view(&self) -> View<'_> {
+        match self {
+            Self::Folder(folder) => View { bucket: None, stored: folder.rescan() },
+            Self::Synthetic { bucket, overlay } => {
+                let stored = Arc::clone(&overlay.read().unwrap_or_else(PoisonError::into_inner));
+                View { bucket: Some(bucket), stored }
+            }
+        }
+    }
+
+    /// The object with this key.
+    pub(super) fn get(&self, key: &[u8]) -> Option<Object> {
+        match self {
+            Self::Folder(folder) => folder.get(key),
+            Self::Synthetic { bucket, overlay } => {
+                let overlay = overlay.read().unwrap_or_else(PoisonError::into_inner);
+                match overlay.get(key) {
+                    Some(stored) => stored.clone(),
+                    None => bucket.index_of(key).map(|index| bucket.object(index)),
+                }
+            }
+        }
+    }
+
+    /// Adds, replaces and removes objects of a synthetic bucket; `false` for a folder, where files are changed instead.
+    pub(super) fn change(&self, put: Vec<Object>, delete: Vec<Vec<u8>>) -> bool {
+        let Self::Synthetic { overlay, .. } = self else { return false };
+        let mut overlay = overlay.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = Arc::make_mut(&mut overlay);
+        changed.extend(delete.into_iter().map(|key| (key, None)));
+        changed.extend(put.into_iter().map(|object| (object.key.clone(), Some(object))));
+        true
+    }
+}
+
+/// The object that a test puts.
+pub(super) fn put_object(
+    key: String,
+    content: &str,
+    size: Option<u64>,
+    last_modified: i64,
+    storage_class: Option<String>,
+) -> Object {
+    let etag = if content.is_empty() {
+        EMPTY_MD5.to_owned()
+    } else {
+        super::folder::md5_hex(content.as_bytes())
+    };
+    let size = size.unwrap_or(content.len() as u64);
+    let name = key.to_ascii_lowercase();
+    let is_image = size > 0
+        && [".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif"]
+            .iter()
+            .any(|suffix| name.ends_with(suffix));
+    let storage_class = storage_class.map_or(Cow::Borrowed("STANDARD"), Cow::Owned);
+    Object { key: key.into_bytes(), etag, size, last_modified, storage_class, is_image }
+}
+
+/// The bucket at one moment.
+pub(super) struct View<'a> {
+    bucket: Option<&'a Synthetic>,
+    stored: Arc<Overlay>,
+}
+
+impl View<'_> {
+    /// Objects in key order from `bound` on, without it if `exclusive`.
+    pub(super) fn walk(&self, bound: &[u8], exclusive: bool) -> Walk<'_> {
+        let start = if exclusive { Bound::Excluded(bound) } else { Bound::Included(bound) };
+        let stored = self.stored.range::<[u8], _>((start, Bound::Unbounded)).peekable();
+        let next_index = self.bucket.map_or(0, |bucket| bucket.seek(bound, exclusive));
+        Walk { bucket: self.bucket, stored, next_index, computed: None }
+    }
+}
+
+/// Merges computed and stored objects; a stored one hides the computed one of the same key.
+pub(super) struct Walk<'a> {
+    bucket: Option<&'a Synthetic>,
+    stored: std::iter::Peekable<std::collections::btree_map::Range<'a, Vec<u8>, Option<Object>>>,
+    next_index: u64,
+    computed: Option<Object>,
+}
+
+impl Iterator for Walk<'_> {
+    type Item = Object;
+
+    fn next(&mut self) -> Option<Object> {
+        loop {
+            if self.computed.is_none()
+                && let Some(bucket) = self.bucket.filter(|bucket| self.next_index < bucket.objects)
+            {
+                self.computed = Some(bucket.object(self.next_index));
+                self.next_index += 1;
+            }
+            let Some((key, _)) = self.stored.peek() else { return self.computed.take() };
+            match &self.computed {
+                Some(object) if object.key < **key => return self.computed.take(),
+                Some(object) if object.key == **key => self.computed = None,
+                _ => {}
+            }
+            if let Some((_, Some(object))) = self.stored.next() {
+                return Some(object.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_hide_replace_and_add_in_order() {
+        let catalogue = Catalogue::synthetic(Synthetic { objects: 20, ..Synthetic::default() });
+        let before: Vec<Object> = catalogue.view().walk(b"", false).collect();
+        assert_eq!(before.len(), 20);
+        let (gone, replaced) = (before[3].key.clone(), before[7].key.clone());
+        let replacement =
+            put_object(String::from_utf8(replaced.clone()).unwrap(), "new", Some(9), 5, None);
+        let added = put_object("zz.jpg".into(), "added", None, 5, None);
+        assert!(catalogue.change(vec![replacement.clone(), added.clone()], vec![gone.clone()]));
+        let after: Vec<Object> = catalogue.view().walk(b"", false).collect();
+        assert_eq!(after.len(), 20);
+        assert!(after.is_sorted_by(|a, b| a.key < b.key));
+        assert!(!after.iter().any(|object| object.key == gone));
+        assert_eq!(catalogue.get(&gone), None);
+        assert_eq!(catalogue.get(&replaced), Some(replacement));
+        assert_eq!(after.last(), Some(&added));
+        let rest: Vec<Object> = catalogue.view().walk(&replaced, true).collect();
+        assert_eq!(rest[0], before[8]);
+    }
+}

@@ -1,0 +1,81 @@
+//! The emulator's wall clock, which may be set wrong on purpose, and the date forms of the API.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Unix seconds now, plus `offset`.
+pub(super) fn now(offset: i64) -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |passed| i64::try_from(passed.as_secs()).unwrap_or(i64::MAX))
+        .saturating_add(offset)
+}
+
+struct Civil {
+    year: i64,
+    month: usize,
+    day: i64,
+    weekday: usize,
+    hour: i64,
+    minute: i64,
+    second: i64,
+}
+
+/// Days to the proleptic Gregorian calendar, by eras of 400 years (146,097 days) that begin on 1 March.
+fn civil(unix: i64) -> Civil {
+    let days = unix.div_euclid(86_400);
+    let second_of_day = unix.rem_euclid(86_400);
+    let (year, month, day) = date(days);
+    Civil {
+        year,
+        month,
+        day,
+        weekday: usize::try_from((days + 4).rem_euclid(7)).unwrap_or(0),
+        hour: second_of_day / 3600,
+        minute: second_of_day / 60 % 60,
+        second: second_of_day % 60,
+    }
+}
+
+/// Year, month (1 to 12) and day of a day counted from 1970-01-01.
+pub(super) fn date(days: i64) -> (i64, usize, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, usize::try_from(month).unwrap_or(1), day)
+}
+
+/// `Thu, 16 May 2019 06:45:51 GMT`: the form of `Date` and `Last-Modified` (RFC 9110 section 5.6.7).
+pub(super) fn http_date(unix: i64) -> String {
+    const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let Civil { year, month, day, weekday, hour, minute, second } = civil(unix);
+    let (weekday, month) = (WEEKDAYS[weekday], MONTHS[month - 1]);
+    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+}
+
+/// `2026-03-14T08:15:30` without a zone: the caller adds `.000Z` for lists, `Z` for errors.
+pub(super) fn iso(unix: i64) -> String {
+    let Civil { year, month, day, hour, minute, second, .. } = civil(unix);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_match_the_documented_examples() {
+        assert_eq!(http_date(1_557_989_151), "Thu, 16 May 2019 06:45:51 GMT");
+        assert_eq!(iso(1_773_476_130), "2026-03-14T08:15:30");
+        assert_eq!(iso(951_782_400), "2000-02-29T00:00:00");
+        assert_eq!(http_date(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+    }
+}

@@ -1,0 +1,356 @@
+//! Misbehaviour: what can go wrong, how likely, and for which request. Reproducible, because a fault is drawn from a
+//! hash of the seed, the key and the number of the attempt at that key.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+
+use serde::{Deserialize, Serialize};
+
+use super::hash;
+
+/// One way to misbehave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// 500 `InternalError`.
+    InternalError,
+    /// 502 with HTML.
+    BadGateway,
+    /// 503 `SlowDown`, not counted as throttled by a limit.
+    SlowDown,
+    /// 429.
+    TooMany,
+    /// The connection is reset without an answer.
+    Reset,
+    /// No answer until the client leaves, 120 s at most.
+    Stall,
+    /// Less than `Content-Length` says, then the connection is closed.
+    Truncated,
+    /// 200 with a body that is no XML.
+    Garbage,
+    /// 200 without a body.
+    Empty200,
+    /// 200 that never ends, up to 64 MiB.
+    Endless,
+    /// The right answer, a byte every 50 ms (a listing: in twenty parts over five seconds).
+    SlowDrip,
+    /// The right labels in the old flat form.
+    Legacy,
+    /// 404 `NoSuchKey`.
+    NotFound,
+    /// 403 `InvalidObjectState`.
+    InvalidState,
+    /// 403 `AccessDenied`.
+    AccessDenied,
+    /// 200 with an `Error` in it.
+    Error200,
+    /// `NextMarker` is the marker that was sent.
+    Stuck,
+    /// Keys in falling order.
+    OutOfOrder,
+    /// Another prefix is echoed.
+    WrongPrefix,
+    /// Another marker is echoed.
+    WrongMarker,
+    /// Never the last page.
+    NeverEnds,
+}
+
+/// Faults of detect-label by name.
+const DETECT: [(&str, Fault); 16] = [
+    ("internal_error", Fault::InternalError),
+    ("bad_gateway", Fault::BadGateway),
+    ("slow_down", Fault::SlowDown),
+    ("too_many", Fault::TooMany),
+    ("reset", Fault::Reset),
+    ("stall", Fault::Stall),
+    ("truncated", Fault::Truncated),
+    ("garbage", Fault::Garbage),
+    ("empty_200", Fault::Empty200),
+    ("endless", Fault::Endless),
+    ("slow_drip", Fault::SlowDrip),
+    ("legacy", Fault::Legacy),
+    ("not_found", Fault::NotFound),
+    ("invalid_state", Fault::InvalidState),
+    ("access_denied", Fault::AccessDenied),
+    ("error_200", Fault::Error200),
+];
+
+/// Faults of listings by name.
+const LIST: [(&str, Fault); 16] = [
+    ("list_internal_error", Fault::InternalError),
+    ("list_bad_gateway", Fault::BadGateway),
+    ("list_slow_down", Fault::SlowDown),
+    ("list_reset", Fault::Reset),
+    ("list_stall", Fault::Stall),
+    ("list_slow", Fault::SlowDrip),
+    ("list_empty_200", Fault::Empty200),
+    ("list_garbage", Fault::Garbage),
+    ("list_truncated", Fault::Truncated),
+    ("list_access_denied", Fault::AccessDenied),
+    ("list_stuck", Fault::Stuck),
+    ("list_out_of_order", Fault::OutOfOrder),
+    ("list_wrong_prefix", Fault::WrongPrefix),
+    ("list_wrong_marker", Fault::WrongMarker),
+    ("list_never_ends", Fault::NeverEnds),
+    ("list_huge_page", Fault::Endless),
+];
+
+/// Every name that [`Settings::set_fault`] takes, those of listings last.
+pub fn fault_names() -> impl Iterator<Item = &'static str> {
+    DETECT.iter().chain(&LIST).map(|(name, _)| *name)
+}
+
+/// An answer given to every detect request, whatever was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailCode {
+    /// HTTP status, 400 to 599.
+    pub status: u16,
+    /// The `Code` of the body.
+    pub code: String,
+    /// The `Message` of the body; empty for a plain one.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// What can be changed while the emulator runs: delays, limits, faults, clock and token.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Settings {
+    /// Probability by name. Of several, one draw decides: their probabilities add up, and what goes over 1 never comes.
+    pub faults: BTreeMap<String, f64>,
+    /// Only the first so many attempts at a key (listings: at a marker) can go wrong; 0 is no limit.
+    pub fault_attempts: u32,
+    /// Only keys holding this text can go wrong; empty is every key.
+    pub fault_keys: String,
+    /// Milliseconds before a detect answer.
+    pub latency_ms: u64,
+    /// Up to so many milliseconds more.
+    pub jitter_ms: u64,
+    /// Milliseconds before a page.
+    pub list_latency_ms: u64,
+    /// Up to so many milliseconds more.
+    pub list_jitter_ms: u64,
+    /// Detect requests let through in any sliding second; others get `SlowDown`.
+    pub qps_limit: Option<u32>,
+    /// Listings let through in any sliding second.
+    pub list_qps_limit: Option<u32>,
+    /// What every detect request is answered with.
+    pub fail_code: Option<FailCode>,
+    /// How wrong the emulator's clock is.
+    pub clock_offset_seconds: i64,
+    /// The token that requests must bring, if any.
+    #[serde(skip)]
+    pub token: Option<String>,
+    /// A token that is answered with `ExpiredToken`.
+    #[serde(skip)]
+    pub expired_token: Option<String>,
+}
+
+/// The body of `POST /.costag/faults`: what is given changes, what is absent stays; `null` takes a limit, a code or a
+/// token away.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Change {
+    /// Everything to its default first.
+    clear: bool,
+    faults: BTreeMap<String, f64>,
+    fault_attempts: Option<u32>,
+    fault_keys: Option<String>,
+    latency_ms: Option<u64>,
+    jitter_ms: Option<u64>,
+    list_latency_ms: Option<u64>,
+    list_jitter_ms: Option<u64>,
+    #[serde(deserialize_with = "given")]
+    qps_limit: Option<Option<u32>>,
+    #[serde(deserialize_with = "given")]
+    list_qps_limit: Option<Option<u32>>,
+    #[serde(deserialize_with = "given")]
+    fail_code: Option<Option<FailCode>>,
+    clock_offset_seconds: Option<i64>,
+    #[serde(deserialize_with = "given")]
+    token: Option<Option<String>>,
+    #[serde(deserialize_with = "given")]
+    expired_token: Option<Option<String>>,
+}
+
+/// Tells `null` from absent.
+#[expect(clippy::option_option, reason = "absent, null and a value are three things in JSON")]
+fn given<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// A setting that makes no sense.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum SettingsError {
+    /// A fault that does not exist.
+    #[error("unknown fault {0:?}: there are {names}", names = fault_names().collect::<Vec<_>>().join(", "))]
+    UnknownFault(String),
+    /// A probability out of 0..=1.
+    #[error("the probability of {0} is a number from 0 to 1")]
+    Probability(String),
+    /// A status that is no failure.
+    #[error("the status of a failure is 400 to 599")]
+    Status,
+}
+
+impl Settings {
+    /// Sets the probability of one fault, 0 to take it away.
+    ///
+    /// # Errors
+    ///
+    /// If no fault has this name or the probability is out of 0..=1.
+    pub fn set_fault(&mut self, name: &str, probability: f64) -> Result<(), SettingsError> {
+        if !fault_names().any(|known| known == name) {
+            return Err(SettingsError::UnknownFault(name.to_owned()));
+        }
+        if !(0.0..=1.0).contains(&probability) {
+            return Err(SettingsError::Probability(name.to_owned()));
+        }
+        if probability > 0.0 {
+            self.faults.insert(name.to_owned(), probability);
+        } else {
+            self.faults.remove(name);
+        }
+        Ok(())
+    }
+
+    /// Checks what was filled in by hand and prepares the draws.
+    pub(super) fn prepared(mut self) -> Result<Prepared, SettingsError> {
+        for (name, probability) in self.faults.clone() {
+            self.set_fault(&name, probability)?;
+        }
+        if self.fail_code.as_ref().is_some_and(|fail| !(400..600).contains(&fail.status)) {
+            return Err(SettingsError::Status);
+        }
+        let table = |known: &[(&str, Fault)]| -> Vec<(Fault, f64)> {
+            let set = |(name, fault): &(&str, Fault)| Some((*fault, *self.faults.get(*name)?));
+            known.iter().filter_map(set).collect()
+        };
+        let (detect, list) = (table(&DETECT), table(&LIST));
+        Ok(Prepared { settings: self, detect, list })
+    }
+
+    pub(super) fn changed(&self, change: Change) -> Result<Prepared, SettingsError> {
+        let mut new = if change.clear { Self::default() } else { self.clone() };
+        for (name, probability) in &change.faults {
+            new.set_fault(name, *probability)?;
+        }
+        macro_rules! take {
+            ($($field:ident),*) => { $(if let Some(value) = change.$field { new.$field = value; })* };
+        }
+        take!(fault_attempts, fault_keys, latency_ms, jitter_ms, list_latency_ms, list_jitter_ms);
+        take!(qps_limit, list_qps_limit, fail_code, clock_offset_seconds, token, expired_token);
+        new.prepared()
+    }
+}
+
+/// Settings with the faults in the form in which they are drawn.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    settings: Settings,
+    detect: Vec<(Fault, f64)>,
+    list: Vec<(Fault, f64)>,
+}
+
+impl Deref for Prepared {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+impl Prepared {
+    /// Whether detect requests, or listings, can go wrong at all.
+    pub(super) fn has_faults(&self, listing: bool) -> bool {
+        !if listing { &self.list } else { &self.detect }.is_empty()
+    }
+
+    /// The fault of this attempt (from 1) at this key, or marker.
+    pub(super) fn draw(&self, seed: u64, key: &[u8], attempt: u32, listing: bool) -> Option<Fault> {
+        let excused = self.fault_attempts > 0 && attempt > self.fault_attempts;
+        if excused || !holds(key, self.fault_keys.as_bytes()) {
+            return None;
+        }
+        let purpose = if listing { 21 } else { 20 };
+        let hash = hash::of_bytes(hash::mix(seed, purpose), key);
+        let mut left = hash::unit(hash::mix(hash, u64::from(attempt)));
+        for (fault, probability) in if listing { &self.list } else { &self.detect } {
+            if left < *probability {
+                return Some(*fault);
+            }
+            left -= probability;
+        }
+        None
+    }
+
+    /// Milliseconds to wait before this answer.
+    pub(super) fn delay_ms(&self, hash: u64, listing: bool) -> u64 {
+        let (base, jitter) = match listing {
+            true => (self.list_latency_ms, self.list_jitter_ms),
+            false => (self.latency_ms, self.jitter_ms),
+        };
+        base + if jitter > 0 { hash % (jitter + 1) } else { 0 }
+    }
+}
+
+fn holds(key: &[u8], part: &[u8]) -> bool {
+    part.is_empty() || key.windows(part.len()).any(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(faults: &[(&str, f64)]) -> Prepared {
+        let mut settings = Settings::default();
+        for (name, probability) in faults {
+            settings.set_fault(name, *probability).unwrap();
+        }
+        settings.prepared().unwrap()
+    }
+
+    #[test]
+    fn draws_repeat_and_come_as_often_as_asked() {
+        let settings = with(&[("reset", 0.1), ("garbage", 0.2), ("list_stuck", 1.0)]);
+        let draw = |key: u32, attempt| settings.draw(5, &key.to_le_bytes(), attempt, false);
+        let count = |fault| (0..20_000).filter(|key| draw(*key, 1) == Some(fault)).count();
+        assert!((1800..2200).contains(&count(Fault::Reset)), "{}", count(Fault::Reset));
+        assert!((3700..4300).contains(&count(Fault::Garbage)));
+        assert_eq!(count(Fault::Stuck), 0);
+        assert_eq!(settings.draw(5, b"m", 1, true), Some(Fault::Stuck));
+        assert!((0..50).any(|key| draw(key, 1) != draw(key, 2)), "another attempt is another draw");
+    }
+
+    #[test]
+    fn faults_can_be_kept_to_first_attempts_and_some_keys() {
+        let mut settings = with(&[("reset", 1.0)]);
+        settings.settings.fault_attempts = 2;
+        settings.settings.fault_keys = "bad".into();
+        assert_eq!(settings.draw(1, b"a/bad.jpg", 2, false), Some(Fault::Reset));
+        assert_eq!(settings.draw(1, b"a/bad.jpg", 3, false), None);
+        assert_eq!(settings.draw(1, b"a/good.jpg", 1, false), None);
+    }
+
+    #[test]
+    fn changes_merge_and_nonsense_is_refused() {
+        let change = |text: &str| serde_json::from_str::<Change>(text).unwrap();
+        let settings = with(&[("reset", 0.5)]);
+        let new = settings
+            .changed(change(r#"{"faults":{"stall":1},"qps_limit":9,"fail_code":{"status":402,"code":"PaymentRequired"}}"#))
+            .unwrap();
+        assert_eq!((new.faults["reset"], new.faults["stall"], new.qps_limit), (0.5, 1.0, Some(9)));
+        let new = new.changed(change(r#"{"qps_limit":null,"faults":{"reset":0}}"#)).unwrap();
+        assert_eq!((new.qps_limit, new.faults.len()), (None, 1));
+        assert!(new.fail_code.is_some());
+        assert_eq!(new.changed(change(r#"{"clear":true}"#)).unwrap().settings, Settings::default());
+        assert!(settings.changed(change(r#"{"faults":{"nonsense":1}}"#)).is_err());
+        assert!(settings.changed(change(r#"{"faults":{"reset":2}}"#)).is_err());
+        assert!(settings.changed(change(r#"{"fail_code":{"status":200,"code":"x"}}"#)).is_err());
+        assert!(serde_json::from_str::<Change>(r#"{"typo":1}"#).is_err());
+    }
+}

@@ -1,0 +1,171 @@
+//! A folder of files as a bucket: every regular file is an object, read again only when size or time changed.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use md5::{Digest, Md5};
+
+use super::catalogue::Object;
+use super::pixels::{self, Traits};
+
+type Objects = BTreeMap<Vec<u8>, Option<Object>>;
+
+/// What a file was when it was hashed.
+type Stamp = (u64, Option<SystemTime>);
+
+pub(super) struct Folder {
+    root: PathBuf,
+    known: Mutex<HashMap<Vec<u8>, (Stamp, String)>>,
+    /// By ETag: what the pixels show, `None` if they cannot be read.
+    traits: Mutex<HashMap<String, Option<Arc<Traits>>>>,
+}
+
+impl Folder {
+    /// # Errors
+    ///
+    /// If `root` is no folder that can be read.
+    pub(super) fn open(root: PathBuf) -> io::Result<Self> {
+        fs::read_dir(&root)?;
+        Ok(Self { root, known: Mutex::default(), traits: Mutex::default() })
+    }
+
+    /// Every file that is there now. A folder or file that cannot be read is left out with a warning.
+    pub(super) fn rescan(&self) -> Arc<Objects> {
+        let mut objects = Objects::new();
+        let mut folders = vec![(self.root.clone(), String::new())];
+        while let Some((folder, prefix)) = folders.pop() {
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    tracing::warn!(%error, folder = %folder.display(), "a folder is left out");
+                    continue;
+                }
+            };
+            for entry in entries.flatten() {
+                let name = entry.file_name();
+                let Some(name) = name.to_str() else {
+                    tracing::warn!(path = %entry.path().display(), "a file name that is no UTF-8 is left out");
+                    continue;
+                };
+                let key = format!("{prefix}{name}");
+                match entry.metadata() {
+                    Ok(metadata) if metadata.is_dir() => folders.push((entry.path(), key + "/")),
+                    Ok(metadata) if metadata.is_file() => {
+                        if let Some(object) =
+                            self.object(key.into_bytes(), &entry.path(), &metadata)
+                        {
+                            objects.insert(object.key.clone(), Some(object));
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.forget_all_but(&objects);
+        Arc::new(objects)
+    }
+
+    fn forget_all_but(&self, objects: &Objects) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|key, _| objects.contains_key(key));
+    }
+
+    /// The file with this key as it is now.
+    pub(super) fn get(&self, key: &[u8]) -> Option<Object> {
+        let path = self.path(key)?;
+        let metadata = fs::symlink_metadata(&path).ok().filter(Metadata::is_file)?;
+        self.object(key.to_vec(), &path, &metadata)
+    }
+
+    /// The path of a key; `None` for a key that no scan would give, such as one with `..` in it.
+    fn path(&self, key: &[u8]) -> Option<PathBuf> {
+        let key = std::str::from_utf8(key).ok()?;
+        let plain = |part: &str| {
+            !(part.is_empty() || part == "." || part == ".." || part.contains(['\\', '\0']))
+        };
+        key.split('/').all(plain).then(|| self.root.join(key))
+    }
+
+    fn object(&self, key: Vec<u8>, path: &Path, metadata: &Metadata) -> Option<Object> {
+        let stamp = (metadata.len(), metadata.modified().ok());
+        let etag = match self.known_etag(&key, &stamp) {
+            Some(etag) => etag,
+            None => {
+                let bytes = fs::read(path).ok()?;
+                let etag = md5_hex(&bytes);
+                let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+                known.insert(key.clone(), (stamp, etag.clone()));
+                etag
+            }
+        };
+        let since_epoch = stamp.1.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let last_modified =
+            since_epoch.map_or(0, |passed| i64::try_from(passed.as_secs()).unwrap_or(i64::MAX));
+        let storage_class = Cow::Borrowed("STANDARD");
+        Some(Object { key, etag, size: stamp.0, last_modified, storage_class, is_image: true })
+    }
+
+    fn known_etag(&self, key: &[u8], stamp: &Stamp) -> Option<String> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(key).filter(|(seen, _)| seen == stamp).map(|(_, etag)| etag.clone())
+    }
+
+    /// What the picture shows; `None` if the bytes are no picture or are gone.
+    pub(super) fn traits(&self, object: &Object) -> Option<Arc<Traits>> {
+        let lock = || self.traits.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(&object.etag) {
+            return known.clone();
+        }
+        let bytes = fs::read(self.path(&object.key)?).ok()?;
+        let traits = pixels::read(&bytes).map(Arc::new);
+        // Kept under what was read: the file may have changed since it was listed.
+        lock().insert(md5_hex(&bytes), traits.clone());
+        traits
+    }
+}
+
+/// The ETag of these bytes.
+pub(super) fn md5_hex(bytes: &[u8]) -> String {
+    let digest: [u8; 16] = Md5::digest(bytes).into();
+    hex::encode(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_seen_as_they_come_change_and_go() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("b")).unwrap();
+        fs::write(root.path().join("b/x y.jpg"), "one").unwrap();
+        fs::write(root.path().join("a.txt"), "").unwrap();
+        let folder = Folder::open(root.path().to_owned()).unwrap();
+        let keys = |objects: &Objects| objects.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(&folder.rescan()), [b"a.txt".to_vec(), b"b/x y.jpg".to_vec()]);
+        assert_eq!(folder.get(b"b/x y.jpg").unwrap().etag, "f97c5d29941bfb1b2fdab0874906ab82");
+        fs::write(root.path().join("b/x y.jpg"), "three").unwrap();
+        assert_eq!(folder.get(b"b/x y.jpg").unwrap().etag, "35d6d33467aae9a2e3dccb4b6b027878");
+        fs::remove_file(root.path().join("a.txt")).unwrap();
+        assert_eq!(keys(&folder.rescan()), [b"b/x y.jpg".to_vec()]);
+        assert_eq!(folder.get(b"a.txt"), None);
+        assert_eq!(folder.get(b"b/../b/x y.jpg"), None);
+        assert_eq!(folder.get(b"b"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_name_that_is_no_utf8_is_left_out() {
+        use std::os::unix::ffi::OsStrExt;
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join(std::ffi::OsStr::from_bytes(b"\xff.jpg")), "x").unwrap();
+        fs::write(root.path().join("good.jpg"), "x").unwrap();
+        let folder = Folder::open(root.path().to_owned()).unwrap();
+        assert_eq!(folder.rescan().len(), 1);
+    }
+}

@@ -1,0 +1,102 @@
+//! Percent encoding as COS reads and writes it (RFC 3986 section 2), of the emulator's own.
+
+/// A query parameter, decoded: name and value.
+pub(super) type Parameter = (Vec<u8>, Vec<u8>);
+
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
+}
+
+/// Appends `bytes` to `out`: unreserved bytes as they are, every other one as `%XX` in upper case.
+pub(super) fn encode_into(out: &mut String, bytes: &[u8]) {
+    encode_but(out, bytes, |_| false);
+}
+
+/// Like [`encode_into`] with the slash left alone: the form of `encoding-type=url` and of paths.
+pub(super) fn encode_path_into(out: &mut String, bytes: &[u8]) {
+    encode_but(out, bytes, |byte| byte == b'/');
+}
+
+fn encode_but(out: &mut String, bytes: &[u8], stays: impl Fn(u8) -> bool) {
+    const HEX: [u8; 16] = *b"0123456789ABCDEF";
+    for &byte in bytes {
+        if is_unreserved(byte) || stays(byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.push(char::from(HEX[usize::from(byte >> 4)]));
+            out.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+}
+
+/// Reads `%XX` back into bytes; what is no such triple stays as it is. `plus_is_space` is the form rule of queries.
+pub(super) fn decode(text: &[u8], plus_is_space: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        match (byte, tail) {
+            (b'%', [high, low, after @ ..]) => match (hex_digit(*high), hex_digit(*low)) {
+                (Some(high), Some(low)) => {
+                    out.push(high << 4 | low);
+                    rest = after;
+                }
+                _ => out.push(b'%'),
+            },
+            (b'+', _) if plus_is_space => out.push(b' '),
+            _ => out.push(byte),
+        }
+    }
+    out
+}
+
+const fn hex_digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// The parameters of a query string in the order sent; one without `=` has an empty value.
+pub(super) fn parse_query(query: &str) -> Vec<Parameter> {
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name.as_bytes(), true), decode(value.as_bytes(), true))
+        })
+        .collect()
+}
+
+/// The value of the first parameter with this name.
+pub(super) fn find<'a>(parameters: &'a [Parameter], name: &str) -> Option<&'a [u8]> {
+    parameters.iter().find(|(key, _)| key == name.as_bytes()).map(|(_, value)| value.as_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoding_and_decoding_are_inverse_for_every_byte() {
+        let all: Vec<u8> = (0..=255).collect();
+        let mut text = String::new();
+        encode_into(&mut text, &all);
+        assert!(text.contains("%2F") && text.contains("%20") && text.contains("-.%2F0123456789"));
+        assert_eq!(decode(text.as_bytes(), true), all);
+        assert_eq!(decode(b"%4", false), b"%4");
+        assert_eq!(decode(b"%zz+", false), b"%zz+");
+    }
+
+    #[test]
+    fn query_reads_flags_and_plus() {
+        let parameters = parse_query("versions&prefix=a+b%2Bc&&x=");
+        assert_eq!(find(&parameters, "versions"), Some(&b""[..]));
+        assert_eq!(find(&parameters, "prefix"), Some(&b"a b+c"[..]));
+        assert_eq!(parameters.len(), 3);
+    }
+}

@@ -1,0 +1,135 @@
+//! The four scenes and what they answer.
+
+use super::xml;
+
+/// Names and containers, in the order of the answer.
+pub(super) const SCENES: [(&str, &str); 4] = [
+    ("album", "AlbumLabels"),
+    ("camera", "CameraLabels"),
+    ("news", "NewsLabels"),
+    ("web", "WebLabels"),
+];
+
+/// A set of scenes: bit `1 << index` into [`SCENES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SceneSet(u8);
+
+impl SceneSet {
+    /// Reads `web,camera`; `None` if a name is unknown or missing.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut bits = 0;
+        for name in text.split(',') {
+            let index = SCENES.iter().position(|(scene, _)| *scene == name)?;
+            bits |= 1 << index;
+        }
+        Some(Self(bits))
+    }
+
+    /// What the service takes when nothing is asked: camera.
+    pub(super) const fn default_scene() -> Self {
+        Self(0b0010)
+    }
+
+    pub(super) fn indexes(self) -> impl Iterator<Item = usize> {
+        (0..SCENES.len()).filter(move |index| self.0 & (1 << index) != 0)
+    }
+
+    pub(super) const fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+}
+
+/// One label of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Label {
+    pub(super) name: String,
+    pub(super) first_category: String,
+    pub(super) second_category: String,
+    /// 1 to 100.
+    pub(super) confidence: u8,
+}
+
+impl Label {
+    /// Appends `<Labels>…</Labels>` in the order of the documented example.
+    pub(super) fn render(&self, out: &mut String) {
+        out.push_str("\t\t<Labels>\n\t\t\t<Confidence>");
+        xml::push_number(out, u64::from(self.confidence));
+        out.push_str("</Confidence>\n\t\t\t<FirstCategory>");
+        xml::escape_into(out, self.first_category.as_bytes());
+        out.push_str("</FirstCategory>\n\t\t\t<Name>");
+        xml::escape_into(out, self.name.as_bytes());
+        out.push_str("</Name>\n\t\t\t<SecondCategory>");
+        xml::escape_into(out, self.second_category.as_bytes());
+        out.push_str("</SecondCategory>\n\t\t</Labels>\n");
+    }
+}
+
+/// The labels of each asked scene, with the scene's index, in the order of the answer.
+pub(super) type Answer = Vec<(usize, Vec<Label>)>;
+
+/// The body of a 200, without a declaration as in the documented example.
+pub(super) fn render(answer: &Answer) -> String {
+    let labels: usize = answer.iter().map(|(_, labels)| labels.len()).sum();
+    let mut out = String::with_capacity(100 + labels * 220);
+    out.push_str("<RecognitionResult>\n");
+    for (index, labels) in answer {
+        let (_, container) = SCENES[*index];
+        if labels.is_empty() {
+            out.push_str(&format!("\t<{container}/>\n"));
+            continue;
+        }
+        out.push_str("\t<");
+        out.push_str(container);
+        out.push_str(">\n");
+        for label in labels {
+            label.render(&mut out);
+        }
+        out.push_str("\t</");
+        out.push_str(container);
+        out.push_str(">\n");
+    }
+    out.push_str("</RecognitionResult>\n");
+    out
+}
+
+/// The old flat form: the first asked scene's labels, name and confidence only.
+pub(super) fn render_legacy(answer: &Answer) -> String {
+    let mut out = String::from("<RecognitionResult>\n");
+    for label in answer.iter().take(1).flat_map(|(_, labels)| labels) {
+        out.push_str(&format!(
+            "\t<Labels>\n\t\t<Confidence>{}</Confidence>\n\t\t<Name>",
+            label.confidence
+        ));
+        xml::escape_into(&mut out, label.name.as_bytes());
+        out.push_str("</Name>\n\t</Labels>\n");
+    }
+    out.push_str("</RecognitionResult>\n");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scenes_are_read_strictly_and_answered_in_alphabetical_order() {
+        let set = SceneSet::parse("web,camera").unwrap();
+        assert_eq!(
+            set.indexes().map(|index| SCENES[index].1).collect::<Vec<_>>(),
+            ["CameraLabels", "WebLabels"]
+        );
+        assert_eq!(SceneSet::parse(""), None);
+        assert_eq!(SceneSet::parse("web,"), None);
+        assert_eq!(SceneSet::parse("Web"), None);
+        let label = Label {
+            name: "a & b".into(),
+            first_category: "c".into(),
+            second_category: "d".into(),
+            confidence: 7,
+        };
+        let text = render(&vec![(1, vec![label.clone()]), (3, vec![])]);
+        assert!(text.starts_with("<RecognitionResult>\n\t<CameraLabels>"));
+        assert!(text.contains("<Name>a &amp; b</Name>") && text.contains("<WebLabels/>"));
+        assert!(!render_legacy(&vec![(1, vec![label])]).contains("Camera"));
+    }
+}

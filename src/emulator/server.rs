@@ -1,0 +1,273 @@
+//! The server: connections, and which operation a request is.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
+
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_LENGTH, ETAG, HOST, HeaderValue, LAST_MODIFIED};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Method, Request};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::answer::{Answer, Stamp, answer};
+use super::catalogue::Catalogue;
+use super::faults::Prepared;
+use super::percent::{self, Parameter};
+use super::stats::{Counted, Gate, Stats};
+use super::verify::{self, Conditions, Refusal, Verifier};
+use super::vocabulary::Vocabulary;
+use super::{clock, control, detect, list};
+
+/// The connection is dropped without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the emulator drops this connection")]
+pub(super) struct Dropped;
+
+/// Everything that requests share.
+pub(super) struct State {
+    pub(super) bucket: String,
+    pub(super) region: String,
+    pub(super) seed: u64,
+    pub(super) verifier: Verifier,
+    pub(super) settings: RwLock<Arc<Prepared>>,
+    pub(super) catalogue: Catalogue,
+    pub(super) vocabulary: Vocabulary,
+    pub(super) stats: Stats,
+    pub(super) gate: Gate,
+    pub(super) list_gate: Gate,
+    pub(super) started: Instant,
+    pub(super) started_at: i64,
+    pub(super) requests: AtomicU64,
+}
+
+impl State {
+    pub(super) fn settings(&self) -> Arc<Prepared> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How a key is counted.
+    pub(super) fn counted<'a>(&self, key: &'a [u8]) -> Counted<'a> {
+        match &self.catalogue {
+            Catalogue::Synthetic { bucket, .. } => {
+                bucket.index_of(key).map_or(Counted::Other(key), Counted::Index)
+            }
+            Catalogue::Folder(_) => Counted::Other(key),
+        }
+    }
+}
+
+/// Accepts connections until `stop` changes or its sender is gone.
+pub(super) async fn serve(listener: TcpListener, state: Arc<State>, mut stop: watch::Receiver<()>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.changed() => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                tokio::spawn(connection(stream, Arc::clone(&state)));
+            }
+            // Out of descriptors, most likely: wait until some connection has ended.
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, state: Arc<State>) {
+    if let Err(error) = speak(stream, state).await {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+async fn speak(stream: TcpStream, state: Arc<State>) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let reset = Arc::new(AtomicBool::new(false));
+    let service = service_fn(|request| {
+        let (state, reset) = (Arc::clone(&state), Arc::clone(&reset));
+        // Boxed, because the connection can be taken apart afterwards only if its future is `Unpin`.
+        Box::pin(async move {
+            let answered = respond(&state, request).await;
+            reset.store(answered.is_err(), Relaxed);
+            answered
+        })
+    });
+    let mut connection = http1::Builder::new()
+        .auto_date_header(false)
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(stream), service);
+    let ended = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
+    let stream = connection.into_parts().io.into_inner();
+    if reset.load(Relaxed) {
+        // Closing with no linger time sends RST, as a machine does that has lost the connection.
+        return stream.set_zero_linger();
+    }
+    ended.map_err(io::Error::other)
+}
+
+/// A request as the operations see it.
+pub(super) struct Asked {
+    pub(super) stamp: Stamp,
+    /// The object's key: the decoded path without its first slash.
+    pub(super) key: Vec<u8>,
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) settings: Arc<Prepared>,
+}
+
+async fn respond(state: &Arc<State>, request: Request<Incoming>) -> Result<Answer, Dropped> {
+    let settings = state.settings();
+    let now = clock::now(settings.clock_offset_seconds);
+    let count = state.requests.fetch_add(1, Relaxed);
+    let mut stamp = Stamp::new(state.started_at, count, now);
+    // Neither hyper nor we tidy the path up: `//`, `..` and escapes are parts of keys.
+    let raw_path = request.uri().path();
+    if let Some(rest) = raw_path.strip_prefix("/.costag/") {
+        let rest = rest.to_owned();
+        let mut answer = control::respond(state, &rest, request).await;
+        stamp.headers(answer.headers_mut());
+        return Ok(answer);
+    }
+    let path = percent::decode(raw_path.as_bytes(), false);
+    let parameters = percent::parse_query(request.uri().query().unwrap_or_default());
+    let (method, headers) = (request.method(), request.headers());
+    let host = headers.get(HOST).map_or(&b""[..], HeaderValue::as_bytes);
+    stamp.resource = String::from_utf8_lossy(&[host, &path].concat()).into_owned();
+    let key = path.get(1..).unwrap_or_default().to_vec();
+    let asked = Asked { stamp, key, parameters, settings };
+    let refused = || refusal(state, &asked, method, &path, headers);
+    let is_detect = percent::find(&asked.parameters, "ci-process") == Some(b"detect-label");
+    let mut answer = if is_detect && method == Method::GET {
+        detect::respond(state, &asked, refused).await?
+    } else if let Some(refused) = refused() {
+        refused
+    } else {
+        operate(state, &asked, method).await?
+    };
+    asked.stamp.headers(answer.headers_mut());
+    Ok(answer)
+}
+
+async fn operate(state: &Arc<State>, asked: &Asked, method: &Method) -> Result<Answer, Dropped> {
+    const SUBRESOURCES: [&str; 9] = [
+        "ci-process",
+        "versions",
+        "acl",
+        "cors",
+        "lifecycle",
+        "policy",
+        "uploads",
+        "tagging",
+        "versioning",
+    ];
+    let sub = SUBRESOURCES.iter().any(|name| percent::find(&asked.parameters, name).is_some());
+    let not_implemented =
+        || asked.stamp.error(501, "NotImplemented", "The emulator does not know this operation.");
+    Ok(match *method {
+        _ if sub => not_implemented(),
+        Method::GET if asked.key.is_empty() => list::respond(state, asked).await?,
+        Method::HEAD if asked.key.is_empty() => answer(200, "application/xml", ""),
+        Method::HEAD => head(state, asked).await,
+        Method::GET => not_implemented(),
+        _ => asked.stamp.error(
+            405,
+            "MethodNotAllowed",
+            "The specified method is not allowed against this resource.",
+        ),
+    })
+}
+
+async fn head(state: &Arc<State>, asked: &Asked) -> Answer {
+    state.stats.headed();
+    let Some(object) = detect::object(state, &asked.key).await else {
+        return answer(404, "application/xml", "");
+    };
+    let mut answer = answer(200, "application/octet-stream", "");
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(object.size));
+    let texts = [
+        (ETAG, format!("\"{}\"", object.etag)),
+        (LAST_MODIFIED, clock::http_date(object.last_modified)),
+    ];
+    for (name, text) in texts {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(name, value);
+        }
+    }
+    if let Ok(class) = HeaderValue::from_str(&object.storage_class) {
+        headers.insert("x-cos-storage-class", class);
+    }
+    answer
+}
+
+/// Why the request may not go on, if so: another bucket, or the signature.
+fn refusal(
+    state: &State,
+    asked: &Asked,
+    method: &Method,
+    path: &[u8],
+    headers: &HeaderMap,
+) -> Option<Answer> {
+    let stamp = &asked.stamp;
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if bucket_of(host).is_some_and(|bucket| bucket != state.bucket) {
+        return Some(stamp.error(404, "NoSuchBucket", "The specified bucket does not exist."));
+    }
+    let request =
+        verify::Request { method: method.as_str(), path, parameters: &asked.parameters, headers };
+    let at = Conditions {
+        token: asked.settings.token.as_deref(),
+        expired_token: asked.settings.expired_token.as_deref(),
+        now: stamp.now,
+    };
+    let refusal = state.verifier.check(&request, &at).err()?;
+    state.stats.refused();
+    Some(match refusal {
+        Refusal::Unsigned => stamp.timed_error("AccessDenied", "Access Denied."),
+        Refusal::UnknownKey => stamp.timed_error(
+            "InvalidAccessKeyId",
+            "The Access Key Id you provided does not exist in our records",
+        ),
+        Refusal::ExpiredToken => {
+            stamp.error(400, "ExpiredToken", "The provided token has expired.")
+        }
+        Refusal::Expired => stamp.timed_error("AccessDenied", "Request has expired"),
+        Refusal::Skewed => stamp.timed_error(
+            "RequestTimeTooSkewed",
+            "The difference between the request time and the server time is too large.",
+        ),
+        Refusal::Mismatch { string_to_sign, http_string } => {
+            let extra = [
+                ("StringToSign", &*string_to_sign.replace('\n', "\\n")),
+                ("FormatString", &*http_string.replace('\n', "\\n")),
+            ];
+            let message = "The Signature you specified is invalid.";
+            super::answer::xml(403, stamp.error_body("SignatureDoesNotMatch", message, &extra))
+        }
+    })
+}
+
+/// The bucket that a virtual host names: `X.cos.REGION.…` or `X.localhost`.
+fn bucket_of(host: &str) -> Option<&str> {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    name.split_once(".cos.").map(|(bucket, _)| bucket).or_else(|| name.strip_suffix(".localhost"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_virtual_host_names_its_bucket_and_a_plain_one_none() {
+        assert_eq!(bucket_of("pics-1.cos.ap-guangzhou.myqcloud.com"), Some("pics-1"));
+        assert_eq!(bucket_of("pics-1.localhost:9000"), Some("pics-1"));
+        assert_eq!(bucket_of("localhost:9000"), None);
+        assert_eq!(bucket_of("127.0.0.1:9000"), None);
+    }
+}

@@ -1,0 +1,328 @@
+//! A bucket of computed objects: nothing is stored, so ten million of them cost no memory.
+//!
+//! The key of index `i` begins with a folder that rises with `i` and the zero-padded index, so keys ascend in UTF-8
+//! byte order whatever follows; and since every key carries its index, a key leads back to it at once.
+
+use std::fmt::Write as _;
+
+use super::catalogue::Object;
+use super::{clock, hash};
+
+/// What a synthetic bucket holds. Shares are 0.0 to 1.0 of all objects, decided by a hash of seed and index.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Synthetic {
+    /// How many objects.
+    pub objects: u64,
+    /// The same seed gives the same bucket.
+    pub seed: u64,
+    /// Labels of an answer, over all asked scenes together; default 10.
+    pub labels_per_image: usize,
+    /// Keys with spaces, `%41`, `+`, `?`, `#`, quotes, `..`, `//`, a leading `/`, emoji, CJK, control characters.
+    pub awkward: f64,
+    /// Keys ending in `.txt` or `.mp4`.
+    pub non_images: f64,
+    /// Folder placeholders: a trailing `/`, size zero.
+    pub folders: f64,
+    /// Pictures by name with no bytes.
+    pub zero_bytes: f64,
+    /// Objects of class `ARCHIVE`, `DEEP_ARCHIVE` or `MAZ_ARCHIVE`.
+    pub archived: f64,
+    /// Objects with the content (ETag and size) of an earlier one.
+    pub duplicates: f64,
+    /// Contents whose answer holds no label.
+    pub empty_labels: f64,
+}
+
+impl Default for Synthetic {
+    fn default() -> Self {
+        Self {
+            objects: 1000,
+            seed: 1,
+            labels_per_image: 10,
+            awkward: 0.0,
+            non_images: 0.0,
+            folders: 0.0,
+            zero_bytes: 0.0,
+            archived: 0.0,
+            duplicates: 0.0,
+            empty_labels: 0.0,
+        }
+    }
+}
+
+/// Folders at the top, ascending; the first and the last are for awkward keys.
+const TOPS: [&str; 6] = ["/lead", "albums", "camera", "photos", "uploads", "相册"];
+/// Days that the folders span, and the first one (2024-01-01).
+const DAYS: u64 = 900;
+const FIRST_DAY: i64 = 19_723;
+
+const AWKWARD: [&str; 16] = [
+    " two words",
+    "%41",
+    "a+b",
+    "?x=1",
+    "#1",
+    "'\"",
+    "/../up",
+    "//double",
+    "\u{1F431}",
+    "照片",
+    "\u{1}\t",
+    "\n",
+    "&<>",
+    ";=,@:",
+    "/./dot",
+    "~!()*[]",
+];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Image,
+    Other,
+    Folder,
+    Zero,
+}
+
+impl Synthetic {
+    fn draw(&self, index: u64, purpose: u64) -> u64 {
+        hash::mix(hash::mix(self.seed, purpose), index)
+    }
+
+    fn width(&self) -> usize {
+        let digits = self.objects.checked_ilog10().unwrap_or(0) as usize + 1;
+        digits.max(8)
+    }
+
+    fn kind(&self, index: u64) -> Kind {
+        let mut left = hash::unit(self.draw(index, 1));
+        for (share, kind) in [
+            (self.non_images, Kind::Other),
+            (self.folders, Kind::Folder),
+            (self.zero_bytes, Kind::Zero),
+        ] {
+            if left < share {
+                return kind;
+            }
+            left -= share;
+        }
+        Kind::Image
+    }
+
+    /// The folder of an index: which top, and how far in it (0.0 to 1.0 as a fraction of its length).
+    fn folder(&self, index: u64) -> (&'static str, u64, u64) {
+        let (tops, ends) =
+            if self.awkward > 0.0 { (&TOPS[..], self.edge()) } else { (&TOPS[1..5], 0) };
+        if ends > 0 && index < ends {
+            return (tops[0], index, ends);
+        }
+        if ends > 0 && index >= self.objects - ends {
+            return (tops[5], index - (self.objects - ends), ends);
+        }
+        let inner = if ends > 0 { &tops[1..5] } else { tops };
+        let (at, length) = (index - ends, (self.objects - 2 * ends).max(1));
+        let quarter = length.div_ceil(4);
+        let place = at / quarter;
+        (inner[usize::try_from(place).unwrap_or(0).min(3)], at % quarter, quarter)
+    }
+
+    /// Objects in each of the two outer folders: a sixteenth of the awkward ones.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a share of a count need not be exact"
+    )]
+    fn edge(&self) -> u64 {
+        ((self.objects as f64 * self.awkward.min(1.0) / 16.0) as u64).min(self.objects / 4)
+    }
+
+    /// The key of `index`, which must be below `objects`.
+    pub(super) fn key(&self, index: u64) -> String {
+        let mut key = String::with_capacity(64);
+        self.key_into(index, &mut key);
+        key
+    }
+
+    fn key_into(&self, index: u64, key: &mut String) {
+        let (top, at, length) = self.folder(index);
+        // 128 bits: an index times 900 days may pass 64.
+        let day = u64::try_from(u128::from(at) * u128::from(DAYS) / u128::from(length.max(1)))
+            .unwrap_or(0);
+        let (year, month, day) = clock::date(FIRST_DAY + day.cast_signed());
+        key.push_str(top);
+        push_padded(key, b'/', year.unsigned_abs(), 4);
+        push_padded(key, b'/', month as u64, 2);
+        push_padded(key, b'/', day.unsigned_abs(), 2);
+        key.push_str("/IMG");
+        push_padded(key, b'_', index, self.width());
+        let tail = self.draw(index, 2);
+        let _ = write!(key, "_{:06x}", tail & 0xFF_FFFF);
+        if hash::chance(self.draw(index, 3), self.awkward) {
+            key.push_str(AWKWARD[usize::try_from(tail >> 24).unwrap_or(0) % AWKWARD.len()]);
+        }
+        key.push_str(match self.kind(index) {
+            Kind::Image | Kind::Zero if tail >> 62 == 0 => ".png",
+            Kind::Image | Kind::Zero => ".jpg",
+            Kind::Other if tail >> 63 == 0 => ".txt",
+            Kind::Other => ".mp4",
+            Kind::Folder => "/",
+        });
+    }
+
+    /// The index that has this key.
+    pub(super) fn index_of(&self, key: &[u8]) -> Option<u64> {
+        let at = key.windows(4).position(|part| part == b"IMG_")? + 4;
+        let digits = key.get(at..at + self.width())?;
+        let index = std::str::from_utf8(digits).ok()?.parse().ok()?;
+        (index < self.objects && self.key(index).as_bytes() == key).then_some(index)
+    }
+
+    /// The first index whose key is not before `bound`, or is after it if `exclusive`; `objects` if there is none.
+    pub(super) fn seek(&self, bound: &[u8], exclusive: bool) -> u64 {
+        let (mut low, mut high) = (0, self.objects);
+        let mut key = String::with_capacity(64);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            key.clear();
+            self.key_into(middle, &mut key);
+            let before = key.as_bytes() < bound || exclusive && key.as_bytes() == bound;
+            if before { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
+    /// The index whose content this image shows: its own, or an earlier image's.
+    fn content_index(&self, index: u64) -> u64 {
+        let mut at = index;
+        // A chain of copies ends soon; the bound is for a bucket of nothing but copies.
+        for _ in 0..16 {
+            let draw = self.draw(at, 4);
+            if at == 0 || !hash::chance(draw, self.duplicates) {
+                break;
+            }
+            let earlier = self.draw(at, 5) % at;
+            if self.kind(earlier) != Kind::Image {
+                break;
+            }
+            at = earlier;
+        }
+        at
+    }
+
+    pub(super) fn object(&self, index: u64) -> Object {
+        let kind = self.kind(index);
+        let content = if kind == Kind::Image { self.content_index(index) } else { index };
+        let (high, low) = (self.draw(content, 6), self.draw(content, 7));
+        let (etag, size) = match kind {
+            Kind::Folder | Kind::Zero => (EMPTY_MD5.to_owned(), 0),
+            Kind::Image | Kind::Other => {
+                (format!("{high:016x}{low:016x}"), 20_000 + self.draw(content, 8) % 4_000_000)
+            }
+        };
+        let class = self.draw(index, 9);
+        let storage_class = match hash::chance(class, self.archived) {
+            true => {
+                ["ARCHIVE", "DEEP_ARCHIVE", "MAZ_ARCHIVE"][usize::try_from(class % 3).unwrap_or(0)]
+            }
+            false => "STANDARD",
+        };
+        Object {
+            key: self.key(index).into_bytes(),
+            etag,
+            size,
+            last_modified: FIRST_DAY * 86_400
+                + (self.draw(index, 10) % (DAYS * 86_400)).cast_signed(),
+            storage_class: storage_class.into(),
+            is_image: kind == Kind::Image,
+        }
+    }
+
+    /// Whether the content with this ETag is answered without a label.
+    pub(super) fn is_empty_answer(&self, etag: &str) -> bool {
+        hash::chance(hash::of_bytes(hash::mix(self.seed, 12), etag.as_bytes()), self.empty_labels)
+    }
+}
+
+/// MD5 of nothing.
+pub(super) const EMPTY_MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
+
+fn push_padded(out: &mut String, before: u8, mut number: u64, width: usize) {
+    let mut digits = [b'0'; 20];
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
+    }
+    out.push(char::from(before));
+    out.push_str(std::str::from_utf8(&digits[20 - width.min(20)..]).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn odd(objects: u64) -> Synthetic {
+        Synthetic {
+            objects,
+            awkward: 0.3,
+            non_images: 0.1,
+            folders: 0.1,
+            zero_bytes: 0.1,
+            archived: 0.1,
+            duplicates: 0.3,
+            ..Synthetic::default()
+        }
+    }
+
+    #[test]
+    fn keys_ascend_and_lead_back_to_their_index() {
+        for bucket in
+            [odd(5000), Synthetic { objects: 5000, ..Synthetic::default() }, odd(3), odd(16)]
+        {
+            let keys: Vec<String> = (0..bucket.objects).map(|index| bucket.key(index)).collect();
+            assert!(keys.is_sorted_by(|a, b| a.as_bytes() < b.as_bytes()));
+            for (index, key) in (0..).zip(&keys) {
+                assert_eq!(bucket.index_of(key.as_bytes()), Some(index));
+                assert_eq!(bucket.seek(key.as_bytes(), false), index);
+                assert_eq!(bucket.seek(key.as_bytes(), true), index + 1);
+                assert_eq!(bucket.index_of(format!("{key}x").as_bytes()), None);
+            }
+            assert_eq!(bucket.seek(b"\xff", true), bucket.objects);
+        }
+    }
+
+    #[test]
+    fn every_kind_of_awkward_key_is_there() {
+        let bucket = odd(5000);
+        let keys: Vec<String> = (0..5000).map(|index| bucket.key(index)).collect();
+        for part in AWKWARD.into_iter().chain(["相册/", "/lead/", ".txt", ".mp4"]) {
+            assert!(keys.iter().any(|key| key.contains(part)), "{part:?}");
+        }
+        assert!(keys.iter().any(|key| key.starts_with('/')));
+    }
+
+    #[test]
+    fn duplicates_share_etag_and_size_with_an_earlier_image() {
+        let bucket = odd(2000);
+        let mut contents = BTreeSet::new();
+        let mut copies = 0;
+        for index in 0..2000 {
+            let object = bucket.object(index);
+            if object.is_image && !contents.insert((object.etag, object.size)) {
+                copies += 1;
+            }
+        }
+        assert!((150..700).contains(&copies), "{copies}");
+        let etags: BTreeSet<&String> = contents.iter().map(|(etag, _)| etag).collect();
+        assert_eq!(etags.len(), contents.len(), "an ETag has one size");
+    }
+
+    #[test]
+    fn ten_million_keys_need_no_table_and_fit_the_documented_form() {
+        let bucket = Synthetic { objects: 10_000_000, ..Synthetic::default() };
+        let key = bucket.key(9_999_999);
+        assert!(key.starts_with("uploads/2026/06/") && key.contains("/IMG_09999999_"), "{key}");
+        assert_eq!(bucket.seek(key.as_bytes(), false), 9_999_999);
+    }
+}

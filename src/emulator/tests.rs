@@ -1,0 +1,390 @@
+//! The emulator over HTTP, with a client of a few lines: raw bytes out, raw bytes in.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+
+/// Status, head and body of an answer; what was cut stays cut.
+struct Got {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Got {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
+    }
+}
+
+fn send(emulator: &Emulator, request: &str) -> io::Result<Got> {
+    let mut stream = TcpStream::connect(emulator.address())?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.write_all(request.as_bytes())?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    let end = bytes.windows(4).position(|part| part == b"\r\n\r\n");
+    let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let status = head[9..12].parse().map_err(io::Error::other)?;
+    Ok(Got { status, head, body: bytes[end + 4..].to_vec() })
+}
+
+fn request(emulator: &Emulator, method: &str, target: &str, body: &str) -> io::Result<Got> {
+    let (host, length) = (emulator.address(), body.len());
+    let head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+    send(emulator, &format!("{head}Content-Length: {length}\r\n\r\n{body}"))
+}
+
+/// A presigned target for a decoded query.
+fn signed(emulator: &Emulator, method: &str, key: &str, query: &str) -> String {
+    assert_eq!(method, "GET");
+    let parameters = percent::parse_query(query);
+    let now = clock::now(0);
+    let (host, path) = (emulator.address().to_string(), format!("/{key}"));
+    let query =
+        emulator.state.verifier.presign(&host, path.as_bytes(), &parameters, (now - 60, now + 600));
+    let mut target = String::from("/");
+    percent::encode_into(&mut target, key.as_bytes());
+    target + "?" + &query
+}
+
+fn get(emulator: &Emulator, key: &str, query: &str) -> io::Result<Got> {
+    request(emulator, "GET", &signed(emulator, "GET", key, query), "")
+}
+
+fn detect(emulator: &Emulator, key: &str) -> io::Result<Got> {
+    get(emulator, key, "ci-process=detect-label&scenes=web%2Ccamera")
+}
+
+fn control(emulator: &Emulator, path: &str, body: &str) -> Got {
+    let method = if body.is_empty() { "GET" } else { "POST" };
+    request(emulator, method, &format!("/.costag/{path}"), body).unwrap()
+}
+
+fn synthetic(synthetic: Synthetic) -> Emulator {
+    let threads = NonZeroUsize::new(1);
+    let holdings = Holdings::Objects(synthetic);
+    Emulator::start(Options { threads, holdings, ..Options::default() }).unwrap()
+}
+
+fn keys_of(text: &str) -> Vec<String> {
+    text.split("<Key>")
+        .skip(1)
+        .map(|part| part.split("</Key>").next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn nothing_of_the_crate_is_imported() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/emulator");
+    // Put together here, or this file would find itself.
+    let (own, outside) =
+        (concat!("crate", "::emulator"), [concat!("crate", "::"), concat!("costag", "::")]);
+    let mut files = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        files += 1;
+        for (number, line) in text.lines().enumerate() {
+            let foreign = outside
+                .iter()
+                .any(|path| line.match_indices(path).any(|(at, _)| !line[at..].starts_with(own)));
+            assert!(!foreign, "{}:{}", path.display(), number + 1);
+        }
+    }
+    assert!(files > 15);
+}
+
+#[test]
+fn a_signed_request_is_answered_and_an_unsigned_one_is_not() {
+    let emulator = synthetic(Synthetic::default());
+    let key = emulator.some_key().unwrap();
+    let got = detect(&emulator, &key).unwrap();
+    assert_eq!(got.status, 200, "{}", got.text());
+    assert_eq!(got.text().matches("<Labels>").count(), 10);
+    assert!(got.text().find("<CameraLabels>").unwrap() < got.text().find("<WebLabels>").unwrap());
+    assert_eq!(got.header("server"), Some("tencent-cos"));
+    assert_eq!(got.header("x-costag-emulator"), Some("1"));
+    assert_eq!(got.header("content-type"), Some("application/xml"));
+    assert!(got.header("date").unwrap().ends_with(" GMT"));
+    let again = detect(&emulator, &key).unwrap();
+    assert_eq!(again.body, got.body);
+    assert_ne!(again.header("x-cos-request-id"), got.header("x-cos-request-id"));
+    let url = emulator.presigned_url(&key, "web");
+    let target = url.strip_prefix(&emulator.endpoint()).unwrap();
+    assert_eq!(request(&emulator, "GET", target, "").unwrap().status, 200);
+    let refused = request(&emulator, "GET", "/?max-keys=1", "").unwrap();
+    assert_eq!(refused.status, 403);
+    assert!(refused.text().contains("<Code>AccessDenied</Code>"));
+    let forged = signed(&emulator, "GET", "", "max-keys=1").replace("max-keys=1", "max-keys=2");
+    let refused = request(&emulator, "GET", &forged, "").unwrap();
+    assert!(refused.text().contains("<Code>SignatureDoesNotMatch</Code>"), "{}", refused.text());
+    let stats = emulator.statistics();
+    assert_eq!((stats.calls, stats.answered_ok, stats.distinct_keys), (3, 3, 1));
+    assert_eq!((stats.bad_signatures, stats.most_calls_for_one_key), (2, 3));
+    emulator.stop();
+}
+
+#[test]
+fn every_awkward_key_is_listed_and_reached() {
+    let emulator = synthetic(Synthetic { objects: 150, awkward: 1.0, ..Synthetic::default() });
+    let page = get(&emulator, "", "encoding-type=url&max-keys=1000").unwrap().text();
+    let keys = keys_of(&page);
+    assert_eq!(keys.len(), 150);
+    for key in keys {
+        let key = String::from_utf8(percent::decode(key.as_bytes(), false)).unwrap();
+        assert_eq!(detect(&emulator, &key).unwrap().status, 200, "{key:?}");
+    }
+    // A key whose slashes are not escaped is the same key, and nothing tidies it up.
+    let target = signed(&emulator, "GET", "a//../b", "ci-process=detect-label");
+    let raw = target.replace("%2F", "/");
+    let got = request(&emulator, "GET", &raw, "").unwrap();
+    assert!(got.text().contains("<Code>NoSuchKey</Code>"), "{}", got.text());
+    assert!(got.text().contains("/a//../b</Resource>"));
+}
+
+#[test]
+fn hosts_name_buckets() {
+    let emulator = synthetic(Synthetic::default());
+    let host = "GET / HTTP/1.1\r\nConnection: close\r\nHost: other-1.cos.ap-guangzhou.myqcloud.com\r\n\r\n";
+    let got = send(&emulator, host).unwrap();
+    assert_eq!(got.status, 404);
+    assert!(got.text().contains("<Code>NoSuchBucket</Code>"));
+    let host = host.replace("other-1", "demo-1250000000");
+    assert!(send(&emulator, &host).unwrap().text().contains("<Code>AccessDenied</Code>"));
+}
+
+#[test]
+fn operations_that_do_not_exist_are_refused() {
+    let emulator = synthetic(Synthetic::default());
+    let key = emulator.some_key().unwrap();
+    let code = |query: &str, key: &str| {
+        let text = get(&emulator, key, query).unwrap().text();
+        text.split("<Code>").nth(1).map(|rest| rest.split('<').next().unwrap().to_owned())
+    };
+    assert_eq!(code("versions", "").as_deref(), Some("NotImplemented"));
+    assert_eq!(code("", &key).as_deref(), Some("NotImplemented"));
+    assert_eq!(code("max-keys=1001", "").as_deref(), Some("InvalidArgument"));
+    assert_eq!(
+        code("ci-process=detect-label&scenes=zoo", &key).as_deref(),
+        Some("InvalidArgument")
+    );
+    assert_eq!(code("ci-process=detect-label", "nothing.jpg").as_deref(), Some("NoSuchKey"));
+    let url = "ci-process=detect-label&scenes=web&detect-url=http%3A%2F%2Fe.com%2F";
+    assert_eq!(code(&format!("{url}missing.jpg"), "").as_deref(), Some("ResourceDownloadFailed"));
+    assert_eq!(code(&format!("{url}there.jpg"), ""), None);
+    let put = request(&emulator, "PUT", &signed(&emulator, "GET", "x", ""), "").unwrap();
+    assert_eq!(put.status, 403, "signed for GET");
+}
+
+#[test]
+fn faults_do_what_they_say() {
+    let emulator = synthetic(Synthetic::default());
+    let key = emulator.some_key().unwrap();
+    let right = detect(&emulator, &key).unwrap();
+    let with = |fault: &str| {
+        let body = format!(r#"{{"clear":true,"faults":{{"{fault}":1}}}}"#);
+        assert_eq!(control(&emulator, "faults", &body).status, 200);
+        detect(&emulator, &key)
+    };
+    for (fault, status, part) in [
+        ("internal_error", 500, "<Code>InternalError</Code>"),
+        ("bad_gateway", 502, "<html>"),
+        ("slow_down", 503, "<Code>SlowDown</Code>"),
+        ("too_many", 429, "<Code>"),
+        ("garbage", 200, "<<<"),
+        ("not_found", 404, "<Code>NoSuchKey</Code>"),
+        ("invalid_state", 403, "<Code>InvalidObjectState</Code>"),
+        ("access_denied", 403, "<ServerTime>"),
+        ("error_200", 200, "<Error>"),
+        ("legacy", 200, "<RecognitionResult>\n\t<Labels>"),
+    ] {
+        let got = with(fault).unwrap();
+        assert_eq!(got.status, status, "{fault}");
+        assert!(got.text().contains(part), "{fault}: {}", got.text());
+    }
+    assert!(with("empty_200").unwrap().body.is_empty());
+    let cut = with("truncated").unwrap();
+    assert_eq!(cut.header("content-length"), Some(&*right.body.len().to_string()));
+    assert_eq!(cut.body.len(), right.body.len() / 2);
+    assert!(with("reset").is_err(), "no answer at all");
+    let fail = r#"{"clear":true,"fail_code":{"status":402,"code":"PaymentRequired"}}"#;
+    control(&emulator, "faults", fail);
+    let got = detect(&emulator, &key).unwrap();
+    assert_eq!((got.status, got.text().contains("<Code>PaymentRequired</Code>")), (402, true));
+    control(&emulator, "faults", r#"{"clear":true}"#);
+    assert_eq!(detect(&emulator, &key).unwrap().body, right.body);
+    assert_eq!(emulator.statistics().calls_by_status["dropped"], 1);
+    assert_eq!(control(&emulator, "faults", r#"{"faults":{"typo":1}}"#).status, 400);
+}
+
+#[test]
+fn an_endless_answer_ends_at_its_bound_and_a_stalled_one_when_the_client_leaves() {
+    let emulator = synthetic(Synthetic::default());
+    let key = emulator.some_key().unwrap();
+    control(&emulator, "faults", r#"{"faults":{"endless":1}}"#);
+    let got = detect(&emulator, &key).unwrap();
+    assert!(got.body.len() > 60 << 20, "{}", got.body.len());
+    assert_eq!(got.header("content-length"), None);
+    control(&emulator, "faults", r#"{"clear":true,"faults":{"stall":1}}"#);
+    let target = signed(&emulator, "GET", &key, "ci-process=detect-label");
+    let mut stream = TcpStream::connect(emulator.address()).unwrap();
+    let head = format!("GET {target} HTTP/1.1\r\nHost: {}\r\n\r\n", emulator.address());
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    assert!(stream.read(&mut [0; 10]).is_err(), "nothing comes");
+    assert_eq!(emulator.statistics().calls, 2);
+}
+
+#[test]
+fn listing_faults_break_what_they_name() {
+    let emulator = synthetic(Synthetic { objects: 30, ..Synthetic::default() });
+    let first = get(&emulator, "", "max-keys=10").unwrap().text();
+    let marker = keys_of(&first)[9].clone();
+    let query = format!("max-keys=10&marker={marker}");
+    let with = |fault: &str| {
+        let body = format!(r#"{{"clear":true,"faults":{{"{fault}":1}}}}"#);
+        assert_eq!(control(&emulator, "faults", &body).status, 200);
+        get(&emulator, "", &query).unwrap()
+    };
+    assert!(with("list_stuck").text().contains(&format!("<NextMarker>{marker}</NextMarker>")));
+    assert!(with("list_wrong_prefix").text().contains("<Prefix>wrong/</Prefix>"));
+    assert!(with("list_wrong_marker").text().contains(&format!("<Marker>{marker}wrong<")));
+    assert!(keys_of(&with("list_out_of_order").text()).is_sorted_by(|a, b| a > b));
+    assert!(with("list_empty_200").body.is_empty());
+    assert_eq!(with("list_internal_error").status, 500);
+    assert_eq!(with("list_garbage").status, 200);
+    let query = "max-keys=1000";
+    control(&emulator, "faults", r#"{"clear":true,"faults":{"list_never_ends":1}}"#);
+    assert!(get(&emulator, "", query).unwrap().text().contains("<IsTruncated>true<"));
+    control(&emulator, "faults", r#"{"clear":true}"#);
+    assert!(get(&emulator, "", query).unwrap().text().contains("<IsTruncated>false<"));
+    assert!(emulator.statistics().list_calls > 8);
+}
+
+#[test]
+fn the_limit_throttles_and_says_so() {
+    let settings = Settings { qps_limit: Some(3), ..Settings::default() };
+    let emulator = Emulator::start(Options { settings, ..Options::default() }).unwrap();
+    let key = emulator.some_key().unwrap();
+    let statuses: Vec<u16> = (0..5).map(|_| detect(&emulator, &key).unwrap().status).collect();
+    // Five requests within one second, unless this machine stood still meanwhile.
+    if emulator.statistics().peak_per_second == 5 {
+        assert_eq!(statuses, [200, 200, 200, 503, 503]);
+        assert_eq!(emulator.statistics().throttled, 2);
+    }
+    assert_eq!(statuses[..3], [200; 3]);
+}
+
+#[test]
+fn objects_come_and_go_and_what_is_expected_follows() {
+    let emulator = synthetic(Synthetic { objects: 3, ..Synthetic::default() });
+    let before = control(&emulator, "expected?scenes=web,camera", "").text_unchunked();
+    assert!(before.starts_with("key,scene,rank,name,"));
+    assert_eq!(before.lines().count(), 31);
+    let gone = emulator.some_key().unwrap();
+    let body = serde_json::json!({
+        "put": [{ "key": "zz,\"1\".jpg", "content": "x", "size": 5, "last_modified": 7 },
+                { "key": "cold.jpg", "content": "y", "storage_class": "ARCHIVE" }],
+        "delete": [gone],
+    });
+    assert_eq!(control(&emulator, "objects", &body.to_string()).status, 200);
+    assert_eq!(detect(&emulator, &gone).unwrap().status, 404);
+    assert_eq!(detect(&emulator, "cold.jpg").unwrap().status, 403);
+    assert_eq!(detect(&emulator, "zz,\"1\".jpg").unwrap().status, 200);
+    let after = control(&emulator, "expected?scenes=web,camera", "").text_unchunked();
+    assert_eq!(after.lines().count(), 31);
+    assert!(after.lines().last().unwrap().starts_with("\"zz,\"\"1\"\".jpg\",web,5,"));
+    assert!(after.ends_with(",9dd4e461268c8034f5c8564e155c67a6,5,7\n"));
+    assert!(!after.contains("cold.jpg"));
+    let keys = control(&emulator, "keys", "").text_unchunked();
+    assert!(keys.contains("{\"key\":\"zz,\\\"1\\\".jpg\",\"calls\":1}"), "{keys}");
+    assert_eq!(control(&emulator, "reset", "{}").status, 200);
+    assert_eq!(emulator.statistics().calls, 0);
+}
+
+#[test]
+fn a_folder_is_served_as_it_is_now() {
+    let root = tempfile::tempdir().unwrap();
+    let files = pictures::draw_samples(root.path()).unwrap();
+    let holdings = Holdings::Images(root.path().to_owned());
+    let emulator = Emulator::start(Options { holdings, ..Options::default() }).unwrap();
+    let page = get(&emulator, "", "encoding-type=url").unwrap().text();
+    assert_eq!(keys_of(&page).len(), files);
+    let got = detect(&emulator, "city/fog-1.jpg").unwrap();
+    assert!(got.text().contains("<Name>灰色</Name>"), "{}", got.text());
+    fs::copy(root.path().join("2026/summer/sea-2.jpg"), root.path().join("city/fog-1.jpg"))
+        .unwrap();
+    assert!(detect(&emulator, "city/fog-1.jpg").unwrap().text().contains("<Name>蓝色</Name>"));
+    fs::remove_file(root.path().join("city/fog-1.jpg")).unwrap();
+    assert_eq!(detect(&emulator, "city/fog-1.jpg").unwrap().status, 404);
+    for file in ["damaged.jpg", "empty.jpg", "notes.txt"] {
+        assert!(detect(&emulator, file).unwrap().text().contains("InvalidImageFormat"), "{file}");
+    }
+    assert_eq!(control(&emulator, "objects", r#"{"delete":["x"]}"#).status, 400);
+    let expected = control(&emulator, "expected?scenes=web", "").text_unchunked();
+    assert!(expected.contains("2026/summer/海边 风景.jpg,web,1,"));
+    assert!(!expected.contains("damaged.jpg"));
+}
+
+#[test]
+fn the_clock_can_be_wrong_and_tokens_run_out() {
+    let emulator = synthetic(Synthetic::default());
+    let key = emulator.some_key().unwrap();
+    control(&emulator, "faults", r#"{"clock_offset_seconds":-7200}"#);
+    let got = detect(&emulator, &key).unwrap();
+    assert!(got.text().contains("<Message>Request has expired</Message>"), "{}", got.text());
+    let shown = clock::http_date(clock::now(-7200));
+    assert_eq!(got.header("date").unwrap()[..19], shown[..19]);
+    control(&emulator, "faults", r#"{"clear":true,"token":"t2","expired_token":"t1"}"#);
+    let with = |token: &str| {
+        let query = format!("ci-process=detect-label&x-cos-security-token={token}");
+        get(&emulator, &key, &query).unwrap()
+    };
+    assert_eq!(with("t2").status, 200);
+    assert!(with("t1").text().contains("<Code>ExpiredToken</Code>"));
+    assert!(with("t3").text().contains("<Code>InvalidAccessKeyId</Code>"));
+}
+
+#[test]
+fn what_cannot_start_says_why() {
+    let bucket = Options { bucket: "noappid".into(), ..Options::default() };
+    assert!(matches!(Emulator::start(bucket), Err(Error::Bucket(_))));
+    let folder = Holdings::Images("/nonexistent/folder".into());
+    let folder = Options { holdings: folder, ..Options::default() };
+    assert!(matches!(Emulator::start(folder), Err(Error::Folder { .. })));
+    let first = Emulator::start(Options::default()).unwrap();
+    let port = first.address().port();
+    let second = Options { port, ..Options::default() };
+    assert!(matches!(Emulator::start(second), Err(Error::Listen { .. })));
+}
+
+impl Got {
+    /// The body of a chunked answer, put together.
+    fn text_unchunked(&self) -> String {
+        assert_eq!(self.header("transfer-encoding"), Some("chunked"));
+        let (mut rest, mut out) = (&self.body[..], Vec::new());
+        while let Some(at) = rest.windows(2).position(|part| part == b"\r\n") {
+            let size = std::str::from_utf8(&rest[..at]).unwrap();
+            let size = usize::from_str_radix(size, 16).unwrap();
+            out.extend_from_slice(&rest[at + 2..at + 2 + size]);
+            rest = &rest[at + 4 + size..];
+            if size == 0 {
+                break;
+            }
+        }
+        String::from_utf8(out).unwrap()
+    }
+}

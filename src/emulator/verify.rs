@@ -1,0 +1,329 @@
+//! The request signature, checked strictly (API page "Request Signature"): everything that was sent and should be
+//! signed must be signed, in sorted lists, over the `Host` header as it came.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, RwLock};
+
+use hmac::{Hmac, KeyInit, Mac};
+use hyper::HeaderMap;
+use sha1::{Digest, Sha1};
+
+use super::percent::{self, Parameter};
+
+type Key = Hmac<Sha1>;
+
+/// How far the start of a signature may be from the emulator's clock, in seconds.
+const SKEW_SECONDS: i64 = 900;
+/// Sign keys kept: a client signs with a new key time once a second.
+const KEPT_KEYS: usize = 64;
+
+/// Why a request is refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// No signature, or one that cannot be read.
+    Unsigned,
+    /// Another secret id, or the security token that belongs to it is missing or another one.
+    UnknownKey,
+    /// The token has run out.
+    ExpiredToken,
+    /// Now is outside `q-sign-time`.
+    Expired,
+    /// The start is more than 15 minutes away.
+    Skewed,
+    /// The signature, or what it covers, is wrong.
+    Mismatch { string_to_sign: String, http_string: String },
+}
+
+/// What is signed, as it came over the wire; names and values decoded.
+pub(super) struct Request<'a> {
+    pub(super) method: &'a str,
+    /// The decoded path, `/` and the key.
+    pub(super) path: &'a [u8],
+    pub(super) parameters: &'a [Parameter],
+    pub(super) headers: &'a HeaderMap,
+}
+
+/// Which token is wanted, and the clock.
+pub(super) struct Conditions<'a> {
+    pub(super) token: Option<&'a str>,
+    pub(super) expired_token: Option<&'a str>,
+    pub(super) now: i64,
+}
+
+/// The seven fields of a signature.
+#[derive(Default)]
+struct Fields {
+    algorithm: String,
+    id: String,
+    sign_time: String,
+    key_time: String,
+    headers: String,
+    parameters: String,
+    signature: String,
+}
+
+impl Fields {
+    fn set(&mut self, name: &str, value: String) {
+        match name {
+            "q-sign-algorithm" => self.algorithm = value,
+            "q-ak" => self.id = value,
+            "q-sign-time" => self.sign_time = value,
+            "q-key-time" => self.key_time = value,
+            "q-header-list" => self.headers = value,
+            "q-url-param-list" => self.parameters = value,
+            "q-signature" => self.signature = value,
+            _ => {}
+        }
+    }
+
+    fn parse(authorization: &str) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in authorization.trim().split('&').filter_map(|pair| pair.split_once('='))
+        {
+            fields.set(name, value.to_owned());
+        }
+        fields
+    }
+}
+
+/// Checks signatures for one pair of keys.
+pub(super) struct Verifier {
+    secret_id: String,
+    secret_key: String,
+    keys: RwLock<VecDeque<(String, Arc<Key>)>>,
+}
+
+impl Verifier {
+    pub(super) fn new(secret_id: String, secret_key: String) -> Self {
+        Self { secret_id, secret_key, keys: RwLock::default() }
+    }
+
+    /// Accepts a request signed by the `Authorization` header, by `q-…` parameters, or by one parameter `sign`.
+    pub(super) fn check(&self, request: &Request<'_>, at: &Conditions<'_>) -> Result<(), Refusal> {
+        let presigned = request.parameters.iter().any(|(name, _)| is_signature_field(name));
+        let fields = match request.headers.get("authorization") {
+            Some(value) => Fields::parse(value.to_str().map_err(|_| Refusal::Unsigned)?),
+            None if presigned => presigned_fields(request.parameters),
+            None => return Err(Refusal::Unsigned),
+        };
+        if fields.algorithm != "sha1" || fields.signature.is_empty() {
+            return Err(Refusal::Unsigned);
+        }
+        if fields.id != self.secret_id {
+            return Err(Refusal::UnknownKey);
+        }
+        check_token(request, at)?;
+        check_time(&fields, at.now, presigned)?;
+        self.check_signature(request, &fields)
+    }
+
+    fn check_signature(&self, request: &Request<'_>, fields: &Fields) -> Result<(), Refusal> {
+        let (names, pairs) = canonical_parameters(request.parameters);
+        let (complete, headers) = canonical_headers(request.headers, &fields.headers);
+        let http_string = http_string(request.method, request.path, &pairs, &headers);
+        let string_to_sign = string_to_sign(&fields.sign_time, &http_string);
+        let key = self.sign_key(&fields.key_time);
+        let expected = hex_mac(&key, string_to_sign.as_bytes());
+        if complete && names == fields.parameters && expected == fields.signature {
+            return Ok(());
+        }
+        let http_string = String::from_utf8_lossy(&http_string).into_owned();
+        Err(Refusal::Mismatch { string_to_sign, http_string })
+    }
+
+    fn sign_key(&self, key_time: &str) -> Arc<Key> {
+        if let Ok(keys) = self.keys.read()
+            && let Some((_, key)) = keys.iter().rev().find(|(time, _)| time == key_time)
+        {
+            return Arc::clone(key);
+        }
+        let key = Arc::new(mac(sign_key_text(&self.secret_key, key_time).as_bytes()));
+        if let Ok(mut keys) = self.keys.write() {
+            if keys.len() >= KEPT_KEYS {
+                keys.pop_front();
+            }
+            keys.push_back((key_time.to_owned(), Arc::clone(&key)));
+        }
+        key
+    }
+
+    /// The query of a presigned GET for `path` (decoded) at `host`, valid from `start` to `end`.
+    pub(super) fn presign(
+        &self,
+        host: &str,
+        path: &[u8],
+        parameters: &[Parameter],
+        (start, end): (i64, i64),
+    ) -> String {
+        let (names, pairs) = canonical_parameters(parameters);
+        let mut host_value = String::from("host=");
+        percent::encode_into(&mut host_value, host.as_bytes());
+        let key_time = format!("{start};{end}");
+        let to_sign = string_to_sign(&key_time, &http_string("get", path, &pairs, &host_value));
+        let signature = hex_mac(&self.sign_key(&key_time), to_sign.as_bytes());
+        let mut query = String::from("q-sign-algorithm=sha1&q-ak=");
+        percent::encode_into(&mut query, self.secret_id.as_bytes());
+        for (name, value) in
+            [("q-sign-time", &key_time), ("q-key-time", &key_time), ("q-url-param-list", &names)]
+        {
+            query.push_str(&format!("&{name}="));
+            percent::encode_into(&mut query, value.as_bytes());
+        }
+        query.push_str(&format!("&q-header-list=host&q-signature={signature}"));
+        if !pairs.is_empty() {
+            query.push('&');
+            query.push_str(&pairs);
+        }
+        query
+    }
+}
+
+fn is_signature_field(name: &[u8]) -> bool {
+    name == b"sign"
+        || matches!(
+            name,
+            b"q-sign-algorithm"
+                | b"q-ak"
+                | b"q-sign-time"
+                | b"q-key-time"
+                | b"q-header-list"
+                | b"q-url-param-list"
+                | b"q-signature"
+        )
+}
+
+fn presigned_fields(parameters: &[Parameter]) -> Fields {
+    if let Some(merged) = percent::find(parameters, "sign") {
+        return Fields::parse(&String::from_utf8_lossy(merged));
+    }
+    let mut fields = Fields::default();
+    for (name, value) in parameters {
+        fields.set(&String::from_utf8_lossy(name), String::from_utf8_lossy(value).into_owned());
+    }
+    fields
+}
+
+fn check_token(request: &Request<'_>, at: &Conditions<'_>) -> Result<(), Refusal> {
+    let sent = match request.headers.get("x-cos-security-token") {
+        Some(value) => Some(value.as_bytes()),
+        None => percent::find(request.parameters, "x-cos-security-token"),
+    };
+    if sent.is_some() && sent == at.expired_token.map(str::as_bytes) {
+        return Err(Refusal::ExpiredToken);
+    }
+    match at.token {
+        Some(wanted) if sent != Some(wanted.as_bytes()) => Err(Refusal::UnknownKey),
+        _ => Ok(()),
+    }
+}
+
+/// A presigned URL may be old, so the skew rule is for signatures in the header.
+fn check_time(fields: &Fields, now: i64, presigned: bool) -> Result<(), Refusal> {
+    let window = |text: &str| -> Option<(i64, i64)> {
+        let (start, end) = text.split_once(';')?;
+        Some((start.parse().ok()?, end.parse().ok()?))
+    };
+    let (start, end) = window(&fields.sign_time).ok_or(Refusal::Unsigned)?;
+    let (key_start, key_end) = window(&fields.key_time).ok_or(Refusal::Unsigned)?;
+    if now > end || now > key_end {
+        return Err(Refusal::Expired);
+    }
+    if !presigned && start.abs_diff(now) > SKEW_SECONDS.unsigned_abs() {
+        return Err(Refusal::Skewed);
+    }
+    if now < start || now < key_start { Err(Refusal::Expired) } else { Ok(()) }
+}
+
+/// `UrlParamList` and `HttpParameters` of everything sent but the signature's own fields.
+fn canonical_parameters(parameters: &[Parameter]) -> (String, String) {
+    let mut pairs: Vec<(String, String)> = parameters
+        .iter()
+        .filter(|(name, _)| !is_signature_field(name))
+        .map(|(name, value)| canonical_pair(name, value))
+        .collect();
+    pairs.sort_unstable();
+    join(&pairs)
+}
+
+fn canonical_pair(name: &[u8], value: &[u8]) -> (String, String) {
+    let (mut key, mut text) =
+        (String::with_capacity(name.len()), String::with_capacity(value.len()));
+    percent::encode_into(&mut key, name);
+    key.make_ascii_lowercase();
+    percent::encode_into(&mut text, value);
+    (key, text)
+}
+
+fn join(pairs: &[(String, String)]) -> (String, String) {
+    let (mut names, mut joined) = (String::new(), String::new());
+    for (index, (name, value)) in pairs.iter().enumerate() {
+        if index > 0 {
+            names.push(';');
+            joined.push('&');
+        }
+        names.push_str(name);
+        joined.push_str(name);
+        joined.push('=');
+        joined.push_str(value);
+    }
+    (names, joined)
+}
+
+/// `HttpHeaders` of the listed ones, and whether the list is sorted, present, and holds what must be signed.
+fn canonical_headers(headers: &HeaderMap, list: &str) -> (bool, String) {
+    let mut pairs = Vec::new();
+    let mut complete = true;
+    for name in list.split(';').filter(|name| !name.is_empty()) {
+        match headers.get(name) {
+            Some(value) => pairs.push(canonical_pair(name.as_bytes(), value.as_bytes())),
+            None => complete = false,
+        }
+    }
+    complete &= pairs.is_sorted();
+    let (names, joined) = join(&pairs);
+    let signed = |wanted: &str| list.split(';').any(|name| name == wanted);
+    complete &= names == list && signed("host");
+    complete &= headers.keys().all(|name| {
+        let name = name.as_str();
+        !(name.starts_with("x-cos-") || name.starts_with("x-ci-")) || signed(name)
+    });
+    (complete, joined)
+}
+
+fn http_string(method: &str, path: &[u8], parameters: &str, headers: &str) -> Vec<u8> {
+    let mut text = Vec::with_capacity(path.len() + parameters.len() + headers.len() + 10);
+    text.extend(method.bytes().map(|byte| byte.to_ascii_lowercase()));
+    for part in [path, parameters.as_bytes(), headers.as_bytes()] {
+        text.push(b'\n');
+        text.extend_from_slice(part);
+    }
+    text.push(b'\n');
+    text
+}
+
+fn string_to_sign(sign_time: &str, http_string: &[u8]) -> String {
+    let digest: [u8; 20] = Sha1::digest(http_string).into();
+    let mut text = String::with_capacity(80);
+    for part in ["sha1\n", sign_time, "\n", &hex::encode(digest), "\n"] {
+        text.push_str(part);
+    }
+    text
+}
+
+fn mac(key: &[u8]) -> Key {
+    Key::new_from_slice(key).expect("HMAC takes a key of any length")
+}
+
+fn hex_mac(key: &Key, message: &[u8]) -> String {
+    let mut mac = key.clone();
+    mac.update(message);
+    hex::encode(mac.finalize().into_bytes())
+}
+
+fn sign_key_text(secret_key: &str, key_time: &str) -> String {
+    hex_mac(&mac(secret_key.as_bytes()), key_time.as_bytes())
+}
+
+#[cfg(test)]
+#[path = "verify_tests.rs"]
+mod tests;

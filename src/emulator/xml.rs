@@ -1,0 +1,53 @@
+//! XML text as COS writes it.
+
+use super::percent;
+
+/// Appends a number without the formatting machinery: a list page holds thousands.
+pub(super) fn push_number(out: &mut String, mut number: u64) {
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend(digits[at..].iter().copied().map(char::from));
+}
+
+/// Appends text with XML's special characters escaped. Control characters become character references, which XML 1.0
+/// forbids for most of them: without `encoding-type=url` such a key cannot be listed readably, as at the service.
+pub(super) fn escape_into(out: &mut String, text: &[u8]) {
+    let text = String::from_utf8_lossy(text);
+    let mut plain = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let replacement = match byte {
+            b'&' => "&amp;",
+            b'<' => "&lt;",
+            b'>' => "&gt;",
+            b'"' => "&quot;",
+            b'\'' => "&apos;",
+            0..=31 | 127 => "",
+            _ => continue,
+        };
+        out.push_str(&text[plain..at]);
+        plain = at + 1;
+        if replacement.is_empty() {
+            out.push_str(&format!("&#x{byte:X};"));
+        } else {
+            out.push_str(replacement);
+        }
+    }
+    out.push_str(&text[plain..]);
+}
+
+/// Appends a key in the asked form.
+pub(super) fn key_into(out: &mut String, key: &[u8], url_encoded: bool) {
+    if url_encoded {
+        percent::encode_path_into(out, key);
+    } else {
+        escape_into(out, key);
+    }
+}
