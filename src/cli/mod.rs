@@ -4,7 +4,9 @@
 //! by [`Exit::of`].
 
 pub mod config;
+pub mod demo;
 mod drive;
+pub mod emulator;
 pub mod exit;
 pub mod export;
 pub mod global;
@@ -46,6 +48,8 @@ pub struct Cli {
 enum Command {
     Run(Box<run::Args>),
     Resume(Box<resume::Args>),
+    Demo(demo::Args),
+    Emulator(Box<emulator::Args>),
     Export(export::Args),
     Status(status::Args),
     Config(config::Args),
@@ -64,6 +68,8 @@ impl Cli {
         match self.command {
             Command::Run(args) => args.execute(global),
             Command::Resume(args) => args.execute(global),
+            Command::Demo(args) => args.execute(global),
+            Command::Emulator(args) => emulator::execute(*args).map(|()| Exit::Complete),
             Command::Export(args) => args.execute(global),
             Command::Status(args) => args.execute(global),
             Command::Config(args) => args.execute(global),

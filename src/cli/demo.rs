@@ -1,0 +1,167 @@
+//! `costag demo`: the whole job on the built-in emulator, with pictures of its own or a person's.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::drive;
+use super::exit::Exit;
+use super::global::GlobalOptions;
+use super::table::{Table, visible};
+use crate::config::{Rate, Settings};
+use crate::cos::{Bucket, Client, Credentials, Endpoint, Options, Provider};
+use crate::emulator::{self, Emulator, Holdings, pictures};
+use crate::export::{self, Format, Layout, Output};
+use crate::job::{Job, Source};
+use crate::scene::Scene;
+use crate::store::read::ExportFilter;
+use crate::store::{Reader, Store};
+
+/// Tag a folder of pictures on the built-in emulator: the real job, no account, no network
+///
+/// Draws a few dozen pictures, serves them as a bucket on loopback, and runs the whole job against it: list, call,
+/// store, export. A second demo in the same folder shows a second night: nothing is called again.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Your own pictures (PNG, JPEG) instead of drawn ones
+    #[arg(long, value_name = "DIR")]
+    images: Option<PathBuf>,
+    /// Folder for the pictures, the database and the CSV
+    #[arg(long, value_name = "DIR", default_value = "costag-demo")]
+    out: PathBuf,
+}
+
+/// Labels in the table of the most frequent ones.
+const LABELS: u32 = 8;
+/// Rows of the CSV that are shown, its header included.
+const ROWS: usize = 6;
+/// Slow enough to be watched, fast enough to be waited for.
+const RATE: f64 = 12.0;
+
+impl Args {
+    /// Runs the demo and tells where everything is.
+    ///
+    /// # Errors
+    /// A folder that cannot be written, and whatever a run may meet.
+    pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        let given = global.settings(|_| ())?;
+        let images = self.pictures()?;
+        let database = self.out.join("costag.db");
+        let csv = self.out.join("tags.csv");
+        let options = emulator::Options {
+            holdings: Holdings::Images(images.clone()),
+            settings: emulator::Settings { latency_ms: 60, jitter_ms: 40, ..Default::default() },
+            ..emulator::Options::default()
+        };
+        let bucket = Bucket::parse(&options.bucket)?;
+        let (secret_id, secret_key) = (options.secret_id.clone(), options.secret_key.clone());
+        let emulator = Emulator::start(options).context("the emulator does not start")?;
+        eprintln!(
+            "the emulator serves {} as the bucket {bucket} on {}",
+            visible(&images.display().to_string()),
+            emulator.endpoint()
+        );
+        let mut settings = Settings { logging: given.logging, ..Settings::default() };
+        settings.stored.scenes = [Scene::Web, Scene::Camera].into_iter().collect();
+        settings.pace.qps = Rate::PerSecond(RATE);
+        settings.connection.patience = Duration::from_secs(20);
+        let exit = drive::runtime()?.block_on(async {
+            let credentials = Credentials {
+                secret_id,
+                secret_key: secret_key.into(),
+                token: None,
+                expires_at: None,
+            };
+            let provider = Arc::new(Provider::fixed(credentials));
+            let endpoint = Endpoint::custom(&emulator.endpoint())?;
+            let client = Client::new(endpoint, provider, &Options::default())?;
+            let store = Store::open(&database)?;
+            let source = Source::Bucket { prefix: String::new() };
+            let job = Job::begin(store, client, &bucket, source, settings, false)?;
+            let (exit, report) = drive::drive(job, &database).await?;
+            if report.snapshot.counts.calls == 0 {
+                eprintln!(
+                    "nothing was called: all of it was labelled by an earlier demo; remove {} to see it \
+                     again",
+                    visible(&self.out.display().to_string())
+                );
+            }
+            anyhow::Ok(exit)
+        })?;
+        emulator.stop();
+        // One picture is damaged on purpose, as in every real bucket.
+        let exit = if exit == Exit::ImagesFailed { Exit::Complete } else { exit };
+        if exit != Exit::Complete {
+            return Ok(exit);
+        }
+        let rows = export_csv(&database, &csv)?;
+        show(&database, &csv, rows)?;
+        Ok(exit)
+    }
+
+    /// The folder of pictures, drawn if the person gave none.
+    fn pictures(&self) -> anyhow::Result<PathBuf> {
+        fs::create_dir_all(&self.out)
+            .with_context(|| format!("cannot make the folder {}", self.out.display()))
+            .context(LocalFault)?;
+        if let Some(images) = &self.images {
+            anyhow::ensure!(
+                images.is_dir(),
+                drive::Usage(format!("{} is no folder", images.display()))
+            );
+            return Ok(images.clone());
+        }
+        let images = self.out.join("images");
+        if !images.exists() {
+            let drawn = pictures::draw_samples(&images)
+                .with_context(|| format!("cannot draw pictures in {}", images.display()))
+                .context(LocalFault)?;
+            eprintln!("drew {drawn} files into {}", visible(&images.display().to_string()));
+        }
+        Ok(images)
+    }
+}
+
+/// Marks an error of this machine's disk.
+#[derive(Debug, thiserror::Error)]
+#[error("the demo needs a folder it can write; give another one with --out")]
+pub(super) struct LocalFault;
+
+fn export_csv(database: &Path, csv: &Path) -> anyhow::Result<u64> {
+    let reader = Reader::open(database)?;
+    let mut labels = reader.export(ExportFilter::default())?;
+    let mut output = Output::open(csv)?;
+    let rows = export::write(&mut labels, Format::Csv, Layout::Long, &mut output, || true)?;
+    output.commit()?;
+    Ok(rows)
+}
+
+fn show(database: &Path, csv: &Path, rows: u64) -> anyhow::Result<()> {
+    let mut labels = Table::new(&["label", "first category", "second category", "images"]);
+    for tag in Reader::open(database)?.top_tags(LABELS)? {
+        labels.row([tag.name, tag.first_category, tag.second_category, tag.labels.to_string()]);
+    }
+    let mut out = Output::open(Path::new("-"))?;
+    let first = BufReader::new(fs::File::open(csv)?).lines().take(ROWS);
+    let mut text = format!("\nmost frequent labels\n{labels}\n\nfirst rows of the CSV\n");
+    for line in first {
+        text.push_str(&visible(&line?));
+        text.push('\n');
+    }
+    text.push_str(&format!(
+        "\ndatabase  {}\nCSV       {}  ({rows} rows)\n\n\
+         the same with a real bucket:\n  \
+         export COSTAG_SECRET_ID=… COSTAG_SECRET_KEY=…\n  \
+         costag run cos://BUCKET-APPID --region ap-guangzhou --scenes web,camera --qps 10\n  \
+         costag export -o tags.csv\n",
+        visible(&database.display().to_string()),
+        visible(&csv.display().to_string()),
+    ));
+    out.write_all(text.as_bytes()).map_err(|source| out.error(source))?;
+    out.commit()?;
+    Ok(())
+}
