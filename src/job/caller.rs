@@ -239,7 +239,7 @@ impl Tagger {
             }
             _ => {
                 debug!(error = %error.message(), key = %image.key.key, "not sent");
-                service.trouble(error);
+                service.trouble(&service.patience, error);
                 service.patience.pause();
                 Next::Again(Duration::ZERO)
             }
@@ -268,7 +268,7 @@ impl Tagger {
                 self.note_pace(self.pace.throttled());
                 image.throttles += 1;
                 let row = error_row(&error, "throttle", true);
-                service.trouble(error);
+                service.trouble(&service.patience, error);
                 if image.throttles >= THROTTLES {
                     self.give_up(image, row, false, begun)
                 } else {
@@ -278,7 +278,7 @@ impl Tagger {
             }
             Verdict::Retry | Verdict::Unreachable => {
                 let row = error_row(&error, "retry", true);
-                service.trouble(error);
+                service.trouble(&service.patience, error);
                 self.try_again(image, row, delay, begun)
             }
             Verdict::GiveUp(GiveUp::Source) if image.tries + 1 < TRIES => {

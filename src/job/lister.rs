@@ -82,7 +82,9 @@ impl Listing {
             let answer = self.service.ask(Operation::List, &self.pace, async || {
                 let page = self.service.client.list(&request).await?;
                 page.prove(&request)?;
-                let next = page.next(&request.marker)?;
+                // A marker before the page's last key would list that key twice.
+                let last = page.entries.last().map(|entry| entry.key.clone());
+                let next = page.next(&request.marker)?.max(last.filter(|_| page.is_truncated));
                 Ok((page, next))
             });
             let (mut page, next) = match answer.await {

@@ -43,6 +43,8 @@ pub(super) struct Lookup {
     pub(super) run_id: i64,
     pub(super) bucket_id: i64,
     pub(super) source: Source,
+    /// Whether this goes on with a run.
+    pub(super) resumed: bool,
 }
 
 impl Lookup {
@@ -53,8 +55,20 @@ impl Lookup {
     pub(super) async fn run(self, ranges: &[RangeRow], reader: Reader) -> Result<(), Error> {
         let range = |seq| ranges.iter().find(|range| range.seq == seq);
         if let Some(reading) = range(READING).filter(|range| !range.done) {
-            let read = reading.cursor.parse().unwrap_or(0);
-            if !self.read(read).await? {
+            let read: u64 = reading.cursor.parse().unwrap_or(0);
+            let from_stdin = matches!(&self.source, Source::Keys(list) | Source::Urls(list)
+                if list.file.is_none());
+            if self.resumed && from_stdin {
+                // What was piped in is gone; what was read of it goes on.
+                warn!(
+                    read,
+                    "the list came from standard input and was not read to its end: \
+                    give it again with `costag run` for the rest"
+                );
+                let reach = Reach { seq: READING, cursor: read.to_string(), done: true };
+                let items = Vec::new();
+                self.writer.ask(|committed| Record::List { items, reach, committed }).await?;
+            } else if !self.read(read).await? {
                 return Ok(());
             }
         }

@@ -207,7 +207,9 @@ impl Job {
                 && theirs.bucket == mine.bucket
                 && unfinished.eligibility == eligibility;
             let fresh = now.as_second() - unfinished.started_at < FRESH;
-            if same && fresh && !unfinished.listed && !plan {
+            // The list at hand may be another one of the same name.
+            let listing = matches!(mine.source, Source::Bucket { .. });
+            if same && fresh && listing && !unfinished.listed && !plan {
                 return Self::go_on(store, client, &unfinished, mine.source, settings);
             }
             if mine.covers(&theirs) && !plan {
@@ -239,6 +241,7 @@ impl Job {
             dedupe: settings.stored.dedupe,
             urls: matches!(mine.source, Source::Urls(_)),
             journals,
+            plan,
         };
         Self::new(store, client, context, Counts::default(), mine.source, settings, eligibility)
             .map(|job| Self { plan, ..job })
@@ -277,6 +280,7 @@ impl Job {
             dedupe: settings.stored.dedupe,
             urls: matches!(source, Source::Urls(_)),
             journals: unfinished.journals,
+            plan: false,
         };
         let counts = store.counts(unfinished.id)?;
         let eligibility = unfinished.eligibility;
@@ -394,6 +398,7 @@ impl Job {
         let service = Arc::new(Service {
             client,
             patience: Patience::new(settings.connection.patience),
+            list_patience: Patience::new(settings.connection.patience),
             control: control.clone(),
             stats: Arc::clone(&stats),
             recogniser,
@@ -406,7 +411,8 @@ impl Job {
         let discovery = {
             let (service, writer) = (Arc::clone(&service), writer.clone());
             let prefix = context.prefix.clone();
-            let (bucket_id, run_id, reconsider) = (context.bucket_id, context.id, self.reconsider);
+            let (bucket_id, run_id) = (context.bucket_id, context.id);
+            let (reconsider, resumed) = (self.reconsider, self.resumed);
             async move {
                 if self.listed {
                     service.stats.set_listed();
@@ -427,9 +433,19 @@ impl Job {
                     .await
                 } else {
                     let pace = list_pace;
-                    Lookup { service, writer, pace, filter, comparison, run_id, bucket_id, source }
-                        .run(&ranges, reader)
-                        .await
+                    Lookup {
+                        service,
+                        writer,
+                        pace,
+                        filter,
+                        comparison,
+                        run_id,
+                        bucket_id,
+                        source,
+                        resumed,
+                    }
+                    .run(&ranges, reader)
+                    .await
                 }
             }
         };

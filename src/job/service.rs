@@ -18,7 +18,10 @@ use crate::cos::{self, Client};
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) client: Client,
+    /// Of the calls.
     pub(super) patience: Patience,
+    /// Of listing and look-ups: pages that come must not hide calls that fail.
+    pub(super) list_patience: Patience,
     pub(super) control: Control,
     pub(super) stats: Arc<Stats>,
     /// Who answered this database's calls so far.
@@ -89,8 +92,8 @@ impl Service {
     }
 
     /// Notes trouble; stops the run if patience is over.
-    pub(super) fn trouble(&self, error: cos::Error) {
-        if self.patience.failed() {
+    pub(super) fn trouble(&self, patience: &Patience, error: cos::Error) {
+        if patience.failed() {
             self.control.stop(StopReason::Unavailable(Arc::new(error)));
         }
     }
@@ -109,6 +112,7 @@ impl Service {
         pace: &Pace,
         request: impl AsyncFn() -> Result<T, cos::Error>,
     ) -> Option<Result<T, cos::Error>> {
+        let patience = &self.list_patience;
         let mut delays = delays();
         let mut refreshed = false;
         loop {
@@ -122,18 +126,18 @@ impl Service {
             };
             let error = match answer {
                 Ok(answer) => {
-                    self.patience.answered();
+                    patience.succeeded();
                     pace.answered();
                     return Some(Ok(answer));
                 }
                 Err(error) => error,
             };
-            let verdict = verdict(operation, self.patience.has_succeeded(), &error);
+            let verdict = verdict(operation, patience.has_succeeded(), &error);
             warn!(?operation, ?verdict, error = %error.message(), code = error.code(),
                 request_id = error.request_id(), "request failed");
             match verdict {
                 Verdict::GiveUp(_) => {
-                    self.patience.answered();
+                    patience.answered();
                     return Some(Err(error));
                 }
                 Verdict::Stop(stop) => {
@@ -162,7 +166,7 @@ impl Service {
                 Verdict::Retry | Verdict::Unreachable => {}
             }
             let after = error.retry_after().unwrap_or_default();
-            self.trouble(error);
+            self.trouble(patience, error);
             let delay = delays.next().unwrap_or_default().max(after);
             if !self.sleep(delay).await {
                 return None;

@@ -169,7 +169,7 @@ impl Reader {
                 .connection
                 .query_row(
                     "SELECT id FROM run
-                     WHERE bucket_id = ?1 AND id <> ?2 AND source = 'bucket'
+                     WHERE bucket_id = ?1 AND id <> ?2 AND source = 'bucket' AND NOT plan
                        AND listed_at IS NOT NULL AND substr(?3, 1, length(prefix)) = prefix
                      ORDER BY id DESC LIMIT 1",
                     (bucket_id, run_id, prefix),

@@ -111,7 +111,7 @@ impl Session {
         let own = content.run_id == Some(run.id);
         let open = matches!(content.state, ContentState::Pending | ContentState::InFlight);
         if missing.is_empty() {
-            if open && !own {
+            if open && !own && !self.run.plan {
                 // Another run wanted more of it and was given up; this one wants what is there.
                 self.settle_as_done(content.id)?;
             }
@@ -129,13 +129,16 @@ impl Session {
                 Wanted::Reused
             });
         }
+        self.counts.queued += 1;
+        if self.run.plan {
+            return Ok(Wanted::Queued);
+        }
         self.execute(
             "UPDATE content SET state = 0, run_id = ?2, scenes_wanted = scenes_done | ?3,
                     pass = 0, attempts = 0
              WHERE id = ?1",
             (content.id, self.run.id, self.run.scenes.bits()),
         )?;
-        self.counts.queued += 1;
         Ok(Wanted::Queued)
     }
 

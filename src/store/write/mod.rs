@@ -44,6 +44,8 @@ pub struct RunContext {
     pub urls: bool,
     /// Whether differences go into the journal.
     pub journals: bool,
+    /// Whether nothing is to be called: contents that are known stay whose they are.
+    pub plan: bool,
 }
 
 /// One run's write handle: [`Store`], what the run is, and what it has counted so far.
