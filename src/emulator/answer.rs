@@ -1,5 +1,6 @@
 //! Bodies, errors and headers of every answer.
 
+use std::fmt::Write as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -176,9 +177,9 @@ impl Stamp {
         ];
         let starts = [("Code", code), ("Message", message)];
         for (name, text) in starts.iter().chain(extra).chain(&ends) {
-            out.push_str(&format!("\t<{name}>"));
+            let _ = write!(out, "\t<{name}>");
             xml::escape_into(&mut out, text.as_bytes());
-            out.push_str(&format!("</{name}>\n"));
+            let _ = writeln!(out, "</{name}>");
         }
         out.push_str("</Error>\n");
         out

@@ -54,14 +54,14 @@ pub(super) async fn respond(state: &Arc<State>, path: &str, request: Request<Inc
     match (request.method().clone(), path) {
         (Method::GET, "stats") => match serde_json::to_string(&state.stats.read()) {
             Ok(text) => json(200, text),
-            Err(error) => wrong(error),
+            Err(error) => wrong(&error),
         },
         (Method::GET, "keys") => keys(Arc::clone(state)),
         (Method::GET, "expected") => {
             let text = percent::find(&query, "scenes").unwrap_or(b"camera");
             match SceneSet::parse(&String::from_utf8_lossy(text)) {
                 Some(scenes) => expected(Arc::clone(state), scenes),
-                None => wrong("unknown scenes"),
+                None => wrong(&"unknown scenes"),
             }
         }
         (Method::GET, "faults") => settings(state),
@@ -75,14 +75,14 @@ pub(super) async fn respond(state: &Arc<State>, path: &str, request: Request<Inc
     }
 }
 
-fn wrong(error: impl ToString) -> Answer {
+fn wrong(error: &dyn std::fmt::Display) -> Answer {
     json(400, serde_json::json!({ "error": error.to_string() }).to_string())
 }
 
 fn settings(state: &State) -> Answer {
     match serde_json::to_string(&**state.settings()) {
         Ok(text) => json(200, text),
-        Err(error) => wrong(error),
+        Err(error) => wrong(&error),
     }
 }
 
@@ -95,13 +95,13 @@ async fn read<T: for<'de> Deserialize<'de>>(request: Request<Incoming>) -> Resul
 async fn change_faults(state: &State, request: Request<Incoming>) -> Answer {
     let change: Change = match read(request).await {
         Ok(change) => change,
-        Err(error) => return wrong(error),
+        Err(error) => return wrong(&error),
     };
     {
         let mut settings = state.settings.write().unwrap_or_else(PoisonError::into_inner);
         match settings.changed(change) {
             Ok(new) => *settings = Arc::new(new),
-            Err(error) => return wrong(error),
+            Err(error) => return wrong(&error),
         }
     }
     settings(state)
@@ -110,7 +110,7 @@ async fn change_faults(state: &State, request: Request<Incoming>) -> Answer {
 async fn change_objects(state: &State, request: Request<Incoming>) -> Answer {
     let Objects { put, delete } = match read(request).await {
         Ok(objects) => objects,
-        Err(error) => return wrong(error),
+        Err(error) => return wrong(&error),
     };
     let now = clock::now(state.settings().clock_offset_seconds);
     let put = put
@@ -121,9 +121,10 @@ async fn change_objects(state: &State, request: Request<Incoming>) -> Answer {
         })
         .collect();
     let delete = delete.into_iter().map(String::into_bytes).collect();
-    match state.catalogue.change(put, delete) {
-        true => json(200, "{}".to_owned()),
-        false => wrong("the bucket is a folder: change its files instead"),
+    if state.catalogue.change(put, delete) {
+        json(200, "{}".to_owned())
+    } else {
+        wrong(&"the bucket is a folder: change its files instead")
     }
 }
 

@@ -11,7 +11,7 @@ use super::server::{Asked, Dropped, State};
 use super::{hash, percent};
 
 /// A stalled request is given up after this long.
-const LONGEST_STALL: Duration = Duration::from_secs(120);
+const LONGEST_STALL: Duration = Duration::from_mins(2);
 
 /// Counts the request, whatever comes of it, and answers it.
 pub(super) async fn respond(
@@ -81,7 +81,7 @@ async fn work(
     }
     let labels = match labels(state, asked, url).await {
         Ok(labels) => labels,
-        Err(refused) => return Ok((refused, false)),
+        Err(refused) => return Ok((*refused, false)),
     };
     Ok(match fault {
         None => (xml(200, scenes::render(&labels)), true),
@@ -151,9 +151,9 @@ async fn labels(
     state: &Arc<State>,
     asked: &Asked,
     url: Option<&[u8]>,
-) -> Result<scenes::Answer, Answer> {
+) -> Result<scenes::Answer, Box<Answer>> {
     let stamp = &asked.stamp;
-    let invalid = |message| stamp.error(400, "InvalidArgument", message);
+    let invalid = |message| Box::new(stamp.error(400, "InvalidArgument", message));
     let scenes = match percent::find(&asked.parameters, "scenes") {
         None => SceneSet::default_scene(),
         Some(text) => std::str::from_utf8(text)
@@ -167,16 +167,16 @@ async fn labels(
     if asked.key.is_empty() {
         return Err(invalid("neither a key nor detect-url is given"));
     }
-    let object = object(state, &asked.key).await.ok_or_else(|| no_such_key(stamp))?;
+    let object = object(state, &asked.key).await.ok_or_else(|| Box::new(no_such_key(stamp)))?;
     if object.is_archived() {
-        return Err(archived(stamp));
+        return Err(Box::new(archived(stamp)));
     }
     if matches!(state.catalogue, Catalogue::Synthetic { .. }) {
-        return of_object(state, &object, scenes).ok_or_else(|| not_an_image(stamp));
+        return of_object(state, &object, scenes).ok_or_else(|| Box::new(not_an_image(stamp)));
     }
     let shared = Arc::clone(state);
     let read = tokio::task::spawn_blocking(move || of_object(&shared, &object, scenes)).await;
-    read.ok().flatten().ok_or_else(|| not_an_image(stamp))
+    read.ok().flatten().ok_or_else(|| Box::new(not_an_image(stamp)))
 }
 
 /// The labels of an object that can be read; `None` if it is no picture.
@@ -201,19 +201,19 @@ fn of_url(
     stamp: &Stamp,
     url: &[u8],
     scenes: SceneSet,
-) -> Result<scenes::Answer, Answer> {
+) -> Result<scenes::Answer, Box<Answer>> {
     let text = String::from_utf8_lossy(url);
     let (_, after) = text.split_once("://").unwrap_or_default();
     let (host, path) = after.split_once('/').unwrap_or((after, ""));
     if host.is_empty() {
-        return Err(stamp.error(400, "InvalidArgument", "detect-url is no URL"));
+        return Err(Box::new(stamp.error(400, "InvalidArgument", "detect-url is no URL")));
     }
     if path.split(['?', '#']).next().is_some_and(|path| path.contains("missing")) {
-        return Err(stamp.error(
+        return Err(Box::new(stamp.error(
             400,
             "ResourceDownloadFailed",
             "The resource could not be downloaded.",
-        ));
+        )));
     }
     let total = match &state.catalogue {
         Catalogue::Synthetic { bucket, .. } => bucket.labels_per_image,

@@ -150,6 +150,7 @@ pub struct Settings {
 /// token away.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::option_option, reason = "absent, null and a value are three things in JSON")]
 pub(super) struct Change {
     /// Everything to its default first.
     clear: bool,
@@ -290,9 +291,10 @@ impl Prepared {
 
     /// Milliseconds to wait before this answer.
     pub(super) fn delay_ms(&self, hash: u64, listing: bool) -> u64 {
-        let (base, jitter) = match listing {
-            true => (self.list_latency_ms, self.list_jitter_ms),
-            false => (self.latency_ms, self.jitter_ms),
+        let (base, jitter) = if listing {
+            (self.list_latency_ms, self.list_jitter_ms)
+        } else {
+            (self.latency_ms, self.jitter_ms)
         };
         base + if jitter > 0 { hash % (jitter + 1) } else { 0 }
     }

@@ -21,7 +21,7 @@ type Stamp = (u64, Option<SystemTime>);
 pub(super) struct Folder {
     root: PathBuf,
     known: Mutex<HashMap<Vec<u8>, (Stamp, String)>>,
-    /// By ETag: what the pixels show, `None` if they cannot be read.
+    /// By `ETag`: what the pixels show, `None` if they cannot be read.
     traits: Mutex<HashMap<String, Option<Arc<Traits>>>>,
 }
 
@@ -93,15 +93,14 @@ impl Folder {
 
     fn object(&self, key: Vec<u8>, path: &Path, metadata: &Metadata) -> Option<Object> {
         let stamp = (metadata.len(), metadata.modified().ok());
-        let etag = match self.known_etag(&key, &stamp) {
-            Some(etag) => etag,
-            None => {
-                let bytes = fs::read(path).ok()?;
-                let etag = md5_hex(&bytes);
-                let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-                known.insert(key.clone(), (stamp, etag.clone()));
-                etag
-            }
+        let etag = if let Some(etag) = self.known_etag(&key, &stamp) {
+            etag
+        } else {
+            let bytes = fs::read(path).ok()?;
+            let etag = md5_hex(&bytes);
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(key.clone(), (stamp, etag.clone()));
+            etag
         };
         let since_epoch = stamp.1.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let last_modified =
@@ -129,7 +128,7 @@ impl Folder {
     }
 }
 
-/// The ETag of these bytes.
+/// The `ETag` of these bytes.
 pub(super) fn md5_hex(bytes: &[u8]) -> String {
     let digest: [u8; 16] = Md5::digest(bytes).into();
     hex::encode(digest)

@@ -3,6 +3,7 @@
 use super::catalogue::{Object, View};
 use super::percent::{self, Parameter};
 use super::{clock, xml};
+use std::fmt::Write as _;
 
 /// What was asked; decoded.
 #[derive(Debug, Clone, Default)]
@@ -110,13 +111,13 @@ pub(super) fn render(page: &Page, query: &Query, bucket: &str) -> String {
     let appid = bucket.rsplit('-').next().unwrap_or_default();
     let mut out = String::with_capacity(600 + page.contents.len() * 420);
     let element = |out: &mut String, name: &str, key: &[u8]| {
-        out.push_str(&format!("\t<{name}"));
+        let _ = write!(out, "\t<{name}");
         if key.is_empty() {
             out.push_str("/>\n");
         } else {
             out.push('>');
             xml::key_into(out, key, query.url_encoded);
-            out.push_str(&format!("</{name}>\n"));
+            let _ = writeln!(out, "</{name}>");
         }
     };
     out.push_str("<?xml version='1.0' encoding='utf-8' ?>\n<ListBucketResult>\n\t<Name>");
@@ -127,13 +128,13 @@ pub(super) fn render(page: &Page, query: &Query, bucket: &str) -> String {
     }
     element(&mut out, "Prefix", &query.prefix);
     element(&mut out, "Marker", &query.marker);
-    out.push_str(&format!("\t<MaxKeys>{}</MaxKeys>\n", query.max_keys));
+    let _ = writeln!(out, "\t<MaxKeys>{}</MaxKeys>", query.max_keys);
     if !query.delimiter.is_empty() {
         out.push_str("\t<Delimiter>");
         xml::escape_into(&mut out, &query.delimiter);
         out.push_str("</Delimiter>\n");
     }
-    out.push_str(&format!("\t<IsTruncated>{}</IsTruncated>\n", page.next_marker.is_some()));
+    let _ = writeln!(out, "\t<IsTruncated>{}</IsTruncated>", page.next_marker.is_some());
     if let Some(next) = &page.next_marker {
         element(&mut out, "NextMarker", next);
     }

@@ -250,12 +250,16 @@ impl Drop for Emulator {
     }
 }
 
-fn state(options: Options) -> Result<State, Error> {
-    let appid = options.bucket.rsplit_once('-').filter(|(name, _)| !name.is_empty());
+/// Lower-case letters, digits and `-`, ending in `-` and the digits of the APPID.
+fn is_bucket_name(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if !appid.is_some_and(|(_, appid)| appid.parse::<u64>().is_ok())
-        || !options.bucket.bytes().all(plain)
-    {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.bytes().all(plain)
+        && text.rsplit_once('-').is_some_and(|(name, appid)| !name.is_empty() && digits(appid))
+}
+
+fn state(options: Options) -> Result<State, Error> {
+    if !is_bucket_name(&options.bucket) {
         return Err(Error::Bucket(options.bucket));
     }
     let (catalogue, objects) = match options.holdings {

@@ -1,6 +1,7 @@
 //! The four scenes and what they answer.
 
 use super::xml;
+use std::fmt::Write as _;
 
 /// Names and containers, in the order of the answer.
 pub(super) const SCENES: [(&str, &str); 4] = [
@@ -75,7 +76,7 @@ pub(super) fn render(answer: &Answer) -> String {
     for (index, labels) in answer {
         let (_, container) = SCENES[*index];
         if labels.is_empty() {
-            out.push_str(&format!("\t<{container}/>\n"));
+            let _ = writeln!(out, "\t<{container}/>");
             continue;
         }
         out.push_str("\t<");
@@ -96,10 +97,11 @@ pub(super) fn render(answer: &Answer) -> String {
 pub(super) fn render_legacy(answer: &Answer) -> String {
     let mut out = String::from("<RecognitionResult>\n");
     for label in answer.iter().take(1).flat_map(|(_, labels)| labels) {
-        out.push_str(&format!(
+        let _ = write!(
+            out,
             "\t<Labels>\n\t\t<Confidence>{}</Confidence>\n\t\t<Name>",
             label.confidence
-        ));
+        );
         xml::escape_into(&mut out, label.name.as_bytes());
         out.push_str("</Name>\n\t</Labels>\n");
     }

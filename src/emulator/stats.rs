@@ -10,7 +10,7 @@ use serde::Serialize;
 /// A second, in the microseconds of [`SlidingSecond`].
 const SECOND: u64 = 1_000_000;
 /// Objects whose counts are allocated together.
-const CHUNK: u64 = 1 << 16;
+const CHUNK: u64 = 65_536;
 /// Other keys that are counted one by one; more would be somebody's mistake.
 const MAX_OTHER: usize = 1_000_000;
 
@@ -96,7 +96,7 @@ impl KeyCounts {
                     return 1;
                 };
                 let counts = chunk.get_or_init(|| {
-                    std::iter::repeat_with(AtomicU32::default).take(CHUNK as usize).collect()
+                    std::iter::repeat_with(AtomicU32::default).take(1 << 16).collect()
                 });
                 counts[usize::try_from(index % CHUNK).unwrap_or(0)].fetch_add(1, Relaxed) + 1
             }

@@ -27,7 +27,7 @@ pub struct Synthetic {
     pub zero_bytes: f64,
     /// Objects of class `ARCHIVE`, `DEEP_ARCHIVE` or `MAZ_ARCHIVE`.
     pub archived: f64,
-    /// Objects with the content (ETag and size) of an earlier one.
+    /// Objects with the content (`ETag` and size) of an earlier one.
     pub duplicates: f64,
     /// Contents whose answer holds no label.
     pub empty_labels: f64,
@@ -220,11 +220,11 @@ impl Synthetic {
             }
         };
         let class = self.draw(index, 9);
-        let storage_class = match hash::chance(class, self.archived) {
-            true => {
-                ["ARCHIVE", "DEEP_ARCHIVE", "MAZ_ARCHIVE"][usize::try_from(class % 3).unwrap_or(0)]
-            }
-            false => "STANDARD",
+        let archives = ["ARCHIVE", "DEEP_ARCHIVE", "MAZ_ARCHIVE"];
+        let storage_class = if hash::chance(class, self.archived) {
+            archives[usize::try_from(class % 3).unwrap_or(0)]
+        } else {
+            "STANDARD"
         };
         Object {
             key: self.key(index).into_bytes(),
@@ -237,7 +237,7 @@ impl Synthetic {
         }
     }
 
-    /// Whether the content with this ETag is answered without a label.
+    /// Whether the content with this `ETag` is answered without a label.
     pub(super) fn is_empty_answer(&self, etag: &str) -> bool {
         hash::chance(hash::of_bytes(hash::mix(self.seed, 12), etag.as_bytes()), self.empty_labels)
     }

@@ -2,6 +2,7 @@
 //! signed must be signed, in sorted lists, over the `Host` header as it came.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::sync::{Arc, RwLock};
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -166,10 +167,10 @@ impl Verifier {
         for (name, value) in
             [("q-sign-time", &key_time), ("q-key-time", &key_time), ("q-url-param-list", &names)]
         {
-            query.push_str(&format!("&{name}="));
+            let _ = write!(query, "&{name}=");
             percent::encode_into(&mut query, value.as_bytes());
         }
-        query.push_str(&format!("&q-header-list=host&q-signature={signature}"));
+        let _ = write!(query, "&q-header-list=host&q-signature={signature}");
         if !pairs.is_empty() {
             query.push('&');
             query.push_str(&pairs);

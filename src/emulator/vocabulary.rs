@@ -1,4 +1,4 @@
-//! Made-up labels for synthetic contents: some thousand names in two languages, chosen by the content's ETag.
+//! Made-up labels for synthetic contents: some thousand names in two languages, chosen by the content's `ETag`.
 
 use super::hash;
 use super::scenes::{Answer, Label, SceneSet};
@@ -73,7 +73,7 @@ impl Vocabulary {
         Self { terms }
     }
 
-    /// The labels of the content with this ETag: `total` over all asked scenes, distinct within a scene, most certain
+    /// The labels of the content with this `ETag`: `total` over all asked scenes, distinct within a scene, most certain
     /// first. A scene's labels are the beginning of one list, so asking for fewer scenes shows more of it.
     pub(super) fn answer(&self, etag: &str, scenes: SceneSet, total: usize) -> Answer {
         let seed = hash::of_bytes(11, etag.as_bytes());

@@ -1,5 +1,7 @@
 //! XML text as COS writes it.
 
+use std::fmt::Write as _;
+
 use super::percent;
 
 /// Appends a number without the formatting machinery: a list page holds thousands.
@@ -35,7 +37,7 @@ pub(super) fn escape_into(out: &mut String, text: &[u8]) {
         out.push_str(&text[plain..at]);
         plain = at + 1;
         if replacement.is_empty() {
-            out.push_str(&format!("&#x{byte:X};"));
+            let _ = write!(out, "&#x{byte:X};");
         } else {
             out.push_str(replacement);
         }
