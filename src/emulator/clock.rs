@@ -58,13 +58,41 @@ pub(super) fn http_date(unix: i64) -> String {
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let Civil { year, month, day, weekday, hour, minute, second } = civil(unix);
     let (weekday, month) = (WEEKDAYS[weekday], MONTHS[month - 1]);
-    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+    let mut out = String::with_capacity(30);
+    out.push_str(weekday);
+    out.push_str(", ");
+    push_digits(&mut out, day, 2, ' ');
+    out.push_str(month);
+    out.push(' ');
+    push_digits(&mut out, year, 4, ' ');
+    push_digits(&mut out, hour, 2, ':');
+    push_digits(&mut out, minute, 2, ':');
+    push_digits(&mut out, second, 2, ' ');
+    out.push_str("GMT");
+    out
 }
 
 /// `2026-03-14T08:15:30` without a zone: the caller adds `.000Z` for lists, `Z` for errors.
 pub(super) fn iso(unix: i64) -> String {
     let Civil { year, month, day, hour, minute, second, .. } = civil(unix);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+    let mut out = String::with_capacity(20);
+    push_digits(&mut out, year, 4, '-');
+    push_digits(&mut out, i64::try_from(month).unwrap_or(0), 2, '-');
+    push_digits(&mut out, day, 2, 'T');
+    push_digits(&mut out, hour, 2, ':');
+    push_digits(&mut out, minute, 2, ':');
+    push_digits(&mut out, second, 2, ' ');
+    out.pop();
+    out
+}
+
+/// Without the formatting machinery, which a page of a thousand dates would feel.
+fn push_digits(out: &mut String, number: i64, width: u32, after: char) {
+    for place in (0..width).rev() {
+        let digit = number / 10_i64.pow(place) % 10;
+        out.push(char::from(b'0' + u8::try_from(digit).unwrap_or(0)));
+    }
+    out.push(after);
 }
 
 #[cfg(test)]

@@ -280,7 +280,7 @@ fn state(options: Options) -> Result<State, Error> {
         verifier: verify::Verifier::new(options.secret_id, options.secret_key),
         settings: RwLock::new(Arc::new(options.settings.prepared()?)),
         catalogue,
-        vocabulary: vocabulary::Vocabulary::new(),
+        vocabulary: vocabulary::Vocabulary::get(),
         stats: stats::Stats::new(started, objects),
         gate: stats::Gate::default(),
         list_gate: stats::Gate::default(),

@@ -17,23 +17,29 @@ pub(super) fn encode_path_into(out: &mut String, bytes: &[u8]) {
     encode_but(out, bytes, |byte| byte == b'/');
 }
 
+/// Runs of bytes that stay are copied whole: a list page holds a thousand keys.
 fn encode_but(out: &mut String, bytes: &[u8], stays: impl Fn(u8) -> bool) {
     const HEX: [u8; 16] = *b"0123456789ABCDEF";
-    for &byte in bytes {
-        if is_unreserved(byte) || stays(byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
-        }
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let escaped = rest.iter().position(|byte| !is_unreserved(*byte) && !stays(*byte));
+        let (run, tail) = rest.split_at(escaped.unwrap_or(rest.len()));
+        // What stays is ASCII.
+        out.push_str(std::str::from_utf8(run).unwrap_or_default());
+        let Some((&byte, tail)) = tail.split_first() else { return };
+        out.push('%');
+        out.push(char::from(HEX[usize::from(byte >> 4)]));
+        out.push(char::from(HEX[usize::from(byte & 15)]));
+        rest = tail;
     }
 }
 
 /// Reads `%XX` back into bytes; what is no such triple stays as it is. `plus_is_space` is the form rule of queries.
 pub(super) fn decode(text: &[u8], plus_is_space: bool) -> Vec<u8> {
+    let plain = text.iter().position(|byte| matches!(byte, b'%' | b'+')).unwrap_or(text.len());
     let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
+    out.extend_from_slice(&text[..plain]);
+    let mut rest = &text[plain..];
     while let Some((&byte, tail)) = rest.split_first() {
         rest = tail;
         match (byte, tail) {

@@ -164,7 +164,7 @@ mod tests {
     use crate::emulator::scenes::SceneSet;
 
     /// The names that all scenes together give a file.
-    fn names(root: &Path, file: &str) -> Vec<String> {
+    fn names(root: &Path, file: &str) -> Vec<&'static str> {
         let traits = pixels::read(&fs::read(root.join(file)).unwrap()).unwrap();
         let answer = traits.answer(SceneSet::parse("web,camera,album,news").unwrap());
         answer.into_iter().flat_map(|(_, labels)| labels).map(|label| label.name).collect()

@@ -46,7 +46,7 @@ impl Traits {
             self.0
                 .iter()
                 .filter(|(shown, _)| shown & (1 << scene) != 0)
-                .map(|(_, label)| label.clone())
+                .map(|(_, label)| *label)
                 .collect()
         };
         scenes.indexes().map(|scene| (scene, of(scene))).collect()
@@ -80,7 +80,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Traits> {
     describe_shape(&mut labels, width, height);
     describe_colours(&mut labels, &counts);
     describe_light(&mut labels, &counts);
-    labels.sort_by(|a, b| (b.1.confidence, &a.1.name).cmp(&(a.1.confidence, &b.1.name)));
+    labels.sort_by(|a, b| (b.1.confidence, a.1.name).cmp(&(a.1.confidence, b.1.name)));
     Some(Traits(labels))
 }
 
@@ -147,7 +147,12 @@ fn colour_of(red: u8, green: u8, blue: u8) -> usize {
     }
 }
 
-fn push(labels: &mut Vec<(u8, Label)>, shown: u8, names: (&str, &str, &str), certainty: f64) {
+fn push(
+    labels: &mut Vec<(u8, Label)>,
+    shown: u8,
+    names: (&'static str, &'static str, &'static str),
+    certainty: f64,
+) {
     let (name, first_category, second_category) = names;
     #[expect(
         clippy::cast_possible_truncation,
@@ -155,12 +160,7 @@ fn push(labels: &mut Vec<(u8, Label)>, shown: u8, names: (&str, &str, &str), cer
         reason = "clamped to 1..=100 first"
     )]
     let confidence = certainty.round().clamp(1.0, 100.0) as u8;
-    let label = Label {
-        name: name.to_owned(),
-        first_category: first_category.to_owned(),
-        second_category: second_category.to_owned(),
-        confidence,
-    };
+    let label = Label { name, first_category, second_category, confidence };
     labels.push((shown, label));
 }
 
@@ -234,7 +234,7 @@ fn describe_light(labels: &mut Vec<(u8, Label)>, counts: &Counts) {
 mod tests {
     use super::*;
 
-    fn names(picture: &image::RgbImage, format: image::ImageFormat) -> Vec<String> {
+    fn names(picture: &image::RgbImage, format: image::ImageFormat) -> Vec<&'static str> {
         let mut bytes = std::io::Cursor::new(Vec::new());
         picture.write_to(&mut bytes, format).unwrap();
         let traits = read(&bytes.into_inner()).unwrap();
@@ -256,10 +256,7 @@ mod tests {
             for format in [image::ImageFormat::Png, image::ImageFormat::Jpeg] {
                 let names = names(&picture, format);
                 for name in wanted {
-                    assert!(
-                        names.iter().any(|found| found == name),
-                        "{colour:?} {name}: {names:?}"
-                    );
+                    assert!(names.contains(name), "{colour:?} {name}: {names:?}");
                 }
             }
         }
@@ -272,7 +269,7 @@ mod tests {
         });
         let names = names(&picture, image::ImageFormat::Png);
         for name in ["高对比度", "纹理丰富", "黑色", "白色", "黑白"] {
-            assert!(names.iter().any(|found| found == name), "{name}: {names:?}");
+            assert!(names.contains(&name), "{name}: {names:?}");
         }
     }
 

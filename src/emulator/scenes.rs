@@ -41,11 +41,11 @@ impl SceneSet {
 }
 
 /// One label of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Label {
-    pub(super) name: String,
-    pub(super) first_category: String,
-    pub(super) second_category: String,
+    pub(super) name: &'static str,
+    pub(super) first_category: &'static str,
+    pub(super) second_category: &'static str,
     /// 1 to 100.
     pub(super) confidence: u8,
 }
@@ -56,11 +56,11 @@ impl Label {
         out.push_str("\t\t<Labels>\n\t\t\t<Confidence>");
         xml::push_number(out, u64::from(self.confidence));
         out.push_str("</Confidence>\n\t\t\t<FirstCategory>");
-        xml::escape_into(out, self.first_category.as_bytes());
+        xml::escape_text_into(out, self.first_category);
         out.push_str("</FirstCategory>\n\t\t\t<Name>");
-        xml::escape_into(out, self.name.as_bytes());
+        xml::escape_text_into(out, self.name);
         out.push_str("</Name>\n\t\t\t<SecondCategory>");
-        xml::escape_into(out, self.second_category.as_bytes());
+        xml::escape_text_into(out, self.second_category);
         out.push_str("</SecondCategory>\n\t\t</Labels>\n");
     }
 }
@@ -123,13 +123,9 @@ mod tests {
         assert_eq!(SceneSet::parse(""), None);
         assert_eq!(SceneSet::parse("web,"), None);
         assert_eq!(SceneSet::parse("Web"), None);
-        let label = Label {
-            name: "a & b".into(),
-            first_category: "c".into(),
-            second_category: "d".into(),
-            confidence: 7,
-        };
-        let text = render(&vec![(1, vec![label.clone()]), (3, vec![])]);
+        let label =
+            Label { name: "a & b", first_category: "c", second_category: "d", confidence: 7 };
+        let text = render(&vec![(1, vec![label]), (3, vec![])]);
         assert!(text.starts_with("<RecognitionResult>\n\t<CameraLabels>"));
         assert!(text.contains("<Name>a &amp; b</Name>") && text.contains("<WebLabels/>"));
         assert!(!render_legacy(&vec![(1, vec![label])]).contains("Camera"));

@@ -36,7 +36,7 @@ pub(super) struct State {
     pub(super) verifier: Verifier,
     pub(super) settings: RwLock<Arc<Prepared>>,
     pub(super) catalogue: Catalogue,
-    pub(super) vocabulary: Vocabulary,
+    pub(super) vocabulary: &'static Vocabulary,
     pub(super) stats: Stats,
     pub(super) gate: Gate,
     pub(super) list_gate: Gate,

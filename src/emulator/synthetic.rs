@@ -3,8 +3,6 @@
 //! The key of index `i` begins with a folder that rises with `i` and the zero-padded index, so keys ascend in UTF-8
 //! byte order whatever follows; and since every key carries its index, a key leads back to it at once.
 
-use std::fmt::Write as _;
-
 use super::catalogue::Object;
 use super::{clock, hash};
 
@@ -156,7 +154,11 @@ impl Synthetic {
         key.push_str("/IMG");
         push_padded(key, b'_', index, self.width());
         let tail = self.draw(index, 2);
-        let _ = write!(key, "_{:06x}", tail & 0xFF_FFFF);
+        key.push('_');
+        for place in (0..6).rev() {
+            let digit = u32::try_from(tail >> (4 * place) & 15).unwrap_or(0);
+            key.push(char::from_digit(digit, 16).unwrap_or('0'));
+        }
         if hash::chance(self.draw(index, 3), self.awkward) {
             key.push_str(AWKWARD[usize::try_from(tail >> 24).unwrap_or(0) % AWKWARD.len()]);
         }
@@ -215,9 +217,10 @@ impl Synthetic {
         let (high, low) = (self.draw(content, 6), self.draw(content, 7));
         let (etag, size) = match kind {
             Kind::Folder | Kind::Zero => (EMPTY_MD5.to_owned(), 0),
-            Kind::Image | Kind::Other => {
-                (format!("{high:016x}{low:016x}"), 20_000 + self.draw(content, 8) % 4_000_000)
-            }
+            Kind::Image | Kind::Other => (
+                hex::encode([high.to_be_bytes(), low.to_be_bytes()].as_flattened()),
+                20_000 + self.draw(content, 8) % 4_000_000,
+            ),
         };
         let class = self.draw(index, 9);
         let archives = ["ARCHIVE", "DEEP_ARCHIVE", "MAZ_ARCHIVE"];
@@ -248,7 +251,7 @@ pub(super) const EMPTY_MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
 fn push_padded(out: &mut String, before: u8, mut number: u64, width: usize) {
     let mut digits = [b'0'; 20];
-    for digit in digits.iter_mut().rev() {
+    for digit in digits.iter_mut().rev().take(width) {
         *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
         number /= 10;
     }

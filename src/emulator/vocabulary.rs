@@ -1,5 +1,7 @@
 //! Made-up labels for synthetic contents: some thousand names in two languages, chosen by the content's `ETag`.
 
+use std::sync::LazyLock;
+
 use super::hash;
 use super::scenes::{Answer, Label, SceneSet};
 
@@ -56,7 +58,13 @@ struct Term {
 }
 
 impl Vocabulary {
-    pub(super) fn new() -> Self {
+    /// The one vocabulary there is; every seed chooses from it.
+    pub(super) fn get() -> &'static Self {
+        static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(Vocabulary::new);
+        &VOCABULARY
+    }
+
+    fn new() -> Self {
         let mut terms = Vec::new();
         for (chinese, (first_category, second_category, nouns)) in GROUPS {
             let adjectives: &[&str] = if chinese { &CHINESE } else { &ENGLISH };
@@ -75,7 +83,7 @@ impl Vocabulary {
 
     /// The labels of the content with this `ETag`: `total` over all asked scenes, distinct within a scene, most certain
     /// first. A scene's labels are the beginning of one list, so asking for fewer scenes shows more of it.
-    pub(super) fn answer(&self, etag: &str, scenes: SceneSet, total: usize) -> Answer {
+    pub(super) fn answer(&'static self, etag: &str, scenes: SceneSet, total: usize) -> Answer {
         let seed = hash::of_bytes(11, etag.as_bytes());
         let (share, rest) = (total / scenes.len().max(1), total % scenes.len().max(1));
         let wanted = |place| share + usize::from(place < rest);
@@ -88,7 +96,7 @@ impl Vocabulary {
             .collect()
     }
 
-    fn labels(&self, seed: u64, count: usize) -> Vec<Label> {
+    fn labels(&'static self, seed: u64, count: usize) -> Vec<Label> {
         let count = count.min(self.terms.len() / 4);
         let mut chosen: Vec<usize> = Vec::with_capacity(count);
         let mut confidence = 99 - u8::try_from(seed % 20).unwrap_or(0);
@@ -103,9 +111,9 @@ impl Vocabulary {
             chosen.push(index);
             let term = &self.terms[index];
             labels.push(Label {
-                name: term.name.clone(),
-                first_category: term.first_category.to_owned(),
-                second_category: term.second_category.to_owned(),
+                name: &term.name,
+                first_category: term.first_category,
+                second_category: term.second_category,
                 confidence,
             });
             confidence = confidence.saturating_sub(1 + u8::try_from(draw % 12).unwrap_or(0)).max(1);
@@ -134,7 +142,7 @@ mod tests {
 
     #[test]
     fn there_are_thousands_of_names_and_the_awkward_ones_among_them() {
-        let vocabulary = Vocabulary::new();
+        let vocabulary = Vocabulary::get();
         let names: BTreeSet<&str> =
             vocabulary.terms.iter().map(|term| term.name.as_str()).collect();
         assert_eq!(names.len(), vocabulary.terms.len());
@@ -146,7 +154,7 @@ mod tests {
 
     #[test]
     fn labels_are_shared_out_distinct_and_falling() {
-        let vocabulary = Vocabulary::new();
+        let vocabulary = Vocabulary::get();
         let both = SceneSet::parse("web,camera").unwrap();
         let answer = vocabulary.answer("abc", both, 10);
         assert_eq!(answer, vocabulary.answer("abc", both, 10));
@@ -154,7 +162,7 @@ mod tests {
         for (_, labels) in &answer {
             assert_eq!(labels.len(), 5);
             assert!(labels.is_sorted_by(|a, b| a.confidence >= b.confidence));
-            let names: BTreeSet<&str> = labels.iter().map(|label| label.name.as_str()).collect();
+            let names: BTreeSet<&str> = labels.iter().map(|label| label.name).collect();
             assert_eq!(names.len(), 5);
         }
         let one = vocabulary.answer("abc", SceneSet::parse("web").unwrap(), 10);

@@ -16,13 +16,17 @@ pub(super) fn push_number(out: &mut String, mut number: u64) {
             break;
         }
     }
-    out.extend(digits[at..].iter().copied().map(char::from));
+    out.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
 }
 
 /// Appends text with XML's special characters escaped. Control characters become character references, which XML 1.0
 /// forbids for most of them: without `encoding-type=url` such a key cannot be listed readably, as at the service.
 pub(super) fn escape_into(out: &mut String, text: &[u8]) {
-    let text = String::from_utf8_lossy(text);
+    escape_text_into(out, &String::from_utf8_lossy(text));
+}
+
+/// Like [`escape_into`], for what is known to be text.
+pub(super) fn escape_text_into(out: &mut String, text: &str) {
     let mut plain = 0;
     for (at, byte) in text.bytes().enumerate() {
         let replacement = match byte {
