@@ -60,14 +60,14 @@ pub struct Args {
 #[command(next_help_heading = "Test keys (not secret)")]
 struct Keys {
     /// Id that requests must be signed with
-    #[arg(long, value_name = "ID", default_value = SECRET_ID)]
-    test_id: String,
+    #[arg(long = "test-id", value_name = "ID", default_value = SECRET_ID)]
+    id: String,
     /// Key that requests must be signed with
-    #[arg(long, value_name = "KEY", default_value = SECRET_KEY)]
-    test_key: String,
+    #[arg(long = "test-key", value_name = "KEY", default_value = SECRET_KEY)]
+    key: String,
     /// Token that requests must bring as x-cos-security-token
-    #[arg(long, value_name = "TOKEN")]
-    test_token: Option<String>,
+    #[arg(long = "test-token", value_name = "TOKEN")]
+    token: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -102,7 +102,7 @@ struct Computed {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Behaviour (can be changed while it runs: POST /.costag/faults)")]
 struct Behaviour {
-    /// Detect requests let through in any second; others are answered SlowDown
+    /// Detect requests let through in any second; others are answered `SlowDown`
     #[arg(long, value_name = "N")]
     qps_limit: Option<u32>,
     /// Listings let through in any second
@@ -135,7 +135,7 @@ struct Behaviour {
     /// Set the emulator's clock wrong by so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0, allow_negative_numbers = true)]
     clock_skew: i64,
-    /// Answer requests with this token with ExpiredToken
+    /// Answer requests with this token with `ExpiredToken`
     #[arg(long, value_name = "TOKEN")]
     expired_token: Option<String>,
 }
@@ -201,7 +201,7 @@ impl Args {
             list_qps_limit: asked.list_qps_limit,
             fail_code: asked.fail_code,
             clock_offset_seconds: asked.clock_skew,
-            token: self.keys.test_token,
+            token: self.keys.token,
             expired_token: asked.expired_token,
         };
         Ok(Options {
@@ -209,8 +209,8 @@ impl Args {
             threads: self.threads,
             bucket: self.bucket,
             region: self.region,
-            secret_id: self.keys.test_id,
-            secret_key: self.keys.test_key,
+            secret_id: self.keys.id,
+            secret_key: self.keys.key,
             holdings,
             seed: self.seed,
             settings,

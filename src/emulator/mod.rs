@@ -222,7 +222,7 @@ impl Emulator {
         let host = self.address.to_string();
         let path = format!("/{key}");
         let times = (now - 60, now + 3600);
-        let query = self.state.verifier.presign(&host, path.as_bytes(), &parameters, times);
+        let query = self.state.verifier.presign("GET", &host, path.as_bytes(), &parameters, times);
         let mut url = format!("http://{host}/");
         percent::encode_into(&mut url, key.as_bytes());
         url + "?" + &query

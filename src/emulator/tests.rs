@@ -49,12 +49,16 @@ fn request(emulator: &Emulator, method: &str, target: &str, body: &str) -> io::R
 
 /// A presigned target for a decoded query.
 fn signed(emulator: &Emulator, method: &str, key: &str, query: &str) -> String {
-    assert_eq!(method, "GET");
     let parameters = percent::parse_query(query);
     let now = clock::now(0);
     let (host, path) = (emulator.address().to_string(), format!("/{key}"));
-    let query =
-        emulator.state.verifier.presign(&host, path.as_bytes(), &parameters, (now - 60, now + 600));
+    let query = emulator.state.verifier.presign(
+        method,
+        &host,
+        path.as_bytes(),
+        &parameters,
+        (now - 60, now + 600),
+    );
     let mut target = String::from("/");
     percent::encode_into(&mut target, key.as_bytes());
     target + "?" + &query
@@ -122,6 +126,14 @@ fn a_signed_request_is_answered_and_an_unsigned_one_is_not() {
     let again = detect(&emulator, &key).unwrap();
     assert_eq!(again.body, got.body);
     assert_ne!(again.header("x-cos-request-id"), got.header("x-cos-request-id"));
+    let drip = r#"{"faults":{"slow_drip":1}}"#;
+    let small = synthetic(Synthetic { objects: 1, labels_per_image: 0, ..Synthetic::default() });
+    let whole = detect(&small, &small.some_key().unwrap()).unwrap();
+    control(&small, "faults", drip);
+    let begun = Instant::now();
+    assert_eq!(detect(&small, &small.some_key().unwrap()).unwrap().body, whole.body);
+    let fastest = 50 * u64::try_from(whole.body.len()).unwrap();
+    assert!(begun.elapsed() >= Duration::from_millis(fastest), "a byte every 50 ms");
     let url = emulator.presigned_url(&key, "web");
     let target = url.strip_prefix(&emulator.endpoint()).unwrap();
     assert_eq!(request(&emulator, "GET", target, "").unwrap().status, 200);
@@ -153,6 +165,28 @@ fn every_awkward_key_is_listed_and_reached() {
     let got = request(&emulator, "GET", &raw, "").unwrap();
     assert!(got.text().contains("<Code>NoSuchKey</Code>"), "{}", got.text());
     assert!(got.text().contains("/a//../b</Resource>"));
+}
+
+#[test]
+fn head_tells_what_the_listing_tells() {
+    let emulator = synthetic(Synthetic { objects: 40, archived: 1.0, ..Synthetic::default() });
+    let page = get(&emulator, "", "max-keys=1").unwrap().text();
+    let key = keys_of(&page).remove(0);
+    let head =
+        |key: &str| request(&emulator, "HEAD", &signed(&emulator, "HEAD", key, ""), "").unwrap();
+    let got = head(&key);
+    assert_eq!((got.status, got.body.len()), (200, 0));
+    let part = |name: &str| page.split(name).nth(1).unwrap().split('<').next().unwrap().to_owned();
+    assert_eq!(got.header("content-length"), Some(&*part("<Size>")));
+    assert_eq!(got.header("etag"), Some(&*part("<ETag>").replace("&quot;", "\"")));
+    assert_eq!(got.header("x-cos-storage-class"), Some(&*part("<StorageClass>")));
+    assert!(part("<StorageClass>").contains("ARCHIVE"));
+    assert!(got.header("last-modified").unwrap().ends_with(" GMT"));
+    let gone = head("nothing.jpg");
+    assert_eq!((gone.status, gone.body.len()), (404, 0));
+    assert_eq!(emulator.statistics().head_calls, 2);
+    let put = request(&emulator, "PUT", &signed(&emulator, "PUT", &key, ""), "").unwrap();
+    assert!(put.text().contains("<Code>MethodNotAllowed</Code>"));
 }
 
 #[test]
@@ -266,6 +300,13 @@ fn listing_faults_break_what_they_name() {
     assert!(with("list_empty_200").body.is_empty());
     assert_eq!(with("list_internal_error").status, 500);
     assert_eq!(with("list_garbage").status, 200);
+    let cut = with("list_truncated");
+    let announced: usize = cut.header("content-length").unwrap().parse().unwrap();
+    assert_eq!(cut.body.len(), announced / 2);
+    assert!(with("list_huge_page").body.len() > 60 << 20);
+    let reset = r#"{"clear":true,"faults":{"list_reset":1}}"#;
+    assert_eq!(control(&emulator, "faults", reset).status, 200);
+    assert!(get(&emulator, "", &query).is_err());
     let query = "max-keys=1000";
     control(&emulator, "faults", r#"{"clear":true,"faults":{"list_never_ends":1}}"#);
     assert!(get(&emulator, "", query).unwrap().text().contains("<IsTruncated>true<"));

@@ -148,9 +148,10 @@ impl Verifier {
         key
     }
 
-    /// The query of a presigned GET for `path` (decoded) at `host`, valid from `start` to `end`.
+    /// The query of a presigned request for `path` (decoded) at `host`, valid from `start` to `end`.
     pub(super) fn presign(
         &self,
+        method: &str,
         host: &str,
         path: &[u8],
         parameters: &[Parameter],
@@ -160,7 +161,7 @@ impl Verifier {
         let mut host_value = String::from("host=");
         percent::encode_into(&mut host_value, host.as_bytes());
         let key_time = format!("{start};{end}");
-        let to_sign = string_to_sign(&key_time, &http_string("get", path, &pairs, &host_value));
+        let to_sign = string_to_sign(&key_time, &http_string(method, path, &pairs, &host_value));
         let signature = hex_mac(&self.sign_key(&key_time), to_sign.as_bytes());
         let mut query = String::from("q-sign-algorithm=sha1&q-ak=");
         percent::encode_into(&mut query, self.secret_id.as_bytes());

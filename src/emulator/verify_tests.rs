@@ -117,7 +117,7 @@ fn times_outside_the_window_are_told_apart() {
 fn a_presigned_query_verifies_and_a_changed_one_does_not() {
     let verifier = Verifier::new("id".into(), "key".into());
     let parameters = percent::parse_query("ci-process=detect-label&scenes=web%2Ccamera");
-    let query = verifier.presign("127.0.0.1:9", b"/a b.jpg", &parameters, (100, 4000));
+    let query = verifier.presign("GET", "127.0.0.1:9", b"/a b.jpg", &parameters, (100, 4000));
     let mut headers = HeaderMap::new();
     headers.insert("host", HeaderValue::from_static("127.0.0.1:9"));
     let check = |path: &[u8], query: &str| {
