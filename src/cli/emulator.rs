@@ -264,7 +264,7 @@ fn introduction(options: &Options) -> String {
         "listening on {ENDPOINT} as bucket {bucket}; Ctrl-C ends it\n\
          export TENCENTCLOUD_SECRET_ID='{secret_id}'\n\
          export TENCENTCLOUD_SECRET_KEY='{secret_key}'\n{token}\
-         costag run cos://{bucket} -r {region} --endpoint {ENDPOINT} --database rehearsal.db\n"
+         costag run cos://{bucket} -r {region} --endpoint {ENDPOINT} --db rehearsal.db\n"
     )
 }
 
