@@ -69,7 +69,8 @@ fn get(endpoint: &str, path: &str) -> String {
     use std::io::{Read as _, Write as _};
     let host = endpoint.strip_prefix("http://").expect("plain http");
     let mut stream = std::net::TcpStream::connect(host).expect("the emulator listens");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").expect("sent");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+        .expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("answered");
     answer.split_once("\r\n\r\n").expect("a head and a body").1.to_owned()
@@ -101,7 +102,8 @@ fn costag(server: &Server, folder: &Path, arguments: &[&str]) -> Cost {
         }
         let status = fs::read_to_string(format!("{process}/status")).unwrap_or_default();
         let high = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        if let Some(kb) = high.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok()) {
+        if let Some(kb) = high.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok())
+        {
             peak_kb = kb.max(peak_kb);
         }
         std::thread::sleep(Duration::from_millis(5));
@@ -115,7 +117,8 @@ fn costag(server: &Server, folder: &Path, arguments: &[&str]) -> Cost {
 
 /// The median of the repetitions, by CPU.
 fn median(mut measure: impl FnMut() -> (Cost, serde_json::Value)) -> (Cost, serde_json::Value) {
-    let repeat = std::env::var("COSTAG_BENCH_REPEAT").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
+    let repeat =
+        std::env::var("COSTAG_BENCH_REPEAT").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
     let mut all: Vec<_> = (0..repeat).map(|_| measure()).collect();
     all.sort_by_key(|(cost, _)| cost.cpu);
     all.swap_remove(all.len() / 2)
@@ -240,9 +243,8 @@ fn unchanged() {
     let server = Server::start(&["--objects", &count]);
     let folder = tempfile::tempdir().expect("a temporary folder");
     costag(&server, folder.path(), &["--qps", "0", "--workers", "256"]);
-    let (cost, _) = median(|| {
-        (costag(&server, folder.path(), &["--list-qps", "0"]), serde_json::Value::Null)
-    });
+    let (cost, _) =
+        median(|| (costag(&server, folder.path(), &["--list-qps", "0"]), serde_json::Value::Null));
     row(
         &format!("{objects} objects, unchanged"),
         &format!(

@@ -86,7 +86,8 @@ impl Session {
     fn queued(&self, limit: usize, pass: u32) -> Result<Vec<Queued>, Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.prepare(
-            "SELECT id, scenes_wanted, scenes_done, scenes_redo, attempts, pass FROM content
+            "SELECT id, scenes_wanted, scenes_done, scenes_redo, attempts, pass
+             FROM content INDEXED BY content_queue
              WHERE run_id = ?1 AND state = 0 AND pass <= ?2
              ORDER BY pass, id LIMIT ?3",
         )?
@@ -123,7 +124,8 @@ impl Session {
         // An empty prefix has no end, and a prefix without end is one of the highest code points only.
         let end = prefix_end(&self.run.prefix);
         let mut statement = self.prepare(
-            "SELECT id, key FROM object
+            // Without the hint the planner may walk all keys of the bucket instead.
+            "SELECT id, key FROM object INDEXED BY object_content
              WHERE content_id = ?1 AND bucket_id = ?2 AND gone_run IS NULL AND skip_reason IS NULL
                AND key >= ?3 AND (?4 IS NULL OR key < ?4)
              LIMIT 1 OFFSET ?5",
