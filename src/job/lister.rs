@@ -6,22 +6,23 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-use tracing::warn;
+use tokio::sync::{Notify, mpsc};
+use tracing::{debug, warn};
 
 use super::Error;
 use super::compare::{Compared, Comparison, Merge};
 use super::filter::Filter;
 use super::pace::Pace;
+use super::ranges::{Ranges, Search, Split, Splittable, Taken};
 use super::service::{Recognised, Service};
 use super::verdict::{Operation, Stop};
 use super::writer::{Record, Writer};
-use crate::cos::{ListPage, ListRequest};
+use crate::cos::{self, ListPage, ListRequest};
 use crate::store::Reader;
 use crate::store::write::{Page, RangeRow, Reach};
 
-/// Pages between a lister and the comparing thread.
-const AHEAD: usize = 4;
+/// Pages between the listers and the comparing thread.
+const AHEAD: usize = 8;
 
 /// What listing a bucket or prefix needs.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(super) struct Listing {
     pub(super) comparison: Comparison,
     pub(super) bucket_id: i64,
     pub(super) prefix: String,
+    /// Ranges listed side by side.
+    pub(super) workers: usize,
     /// Whether unchanged objects are looked at one by one.
     pub(super) reconsider: bool,
 }
@@ -56,38 +59,108 @@ impl Listing {
     /// The store's, from comparing; what the service says stops the run through its control.
     pub(super) async fn run(self, ranges: Vec<RangeRow>, reader: Reader) -> Result<(), Error> {
         let listing = Arc::new(self);
+        let ranges = Ranges::new(ranges);
         let (sender, receiver) = mpsc::channel(AHEAD);
         let comparing = {
             let listing = Arc::clone(&listing);
             tokio::task::spawn_blocking(move || listing.compare(&reader, receiver))
         };
-        let open = ranges.into_iter().filter(|range| !range.done);
-        let listers = open.map(|range| listing.list(range, sender.clone()));
-        let whole = futures::future::join_all(listers).await.into_iter().all(|whole| whole);
+        let moved = Notify::new();
+        let listers = (0..listing.workers).map(|_| listing.lister(&ranges, &moved, sender.clone()));
+        futures::future::join_all(listers).await;
         drop(sender);
         comparing.await.map_err(|_| Error::Panicked)??;
-        if whole {
+        if ranges.are_done() {
             let now = jiff::Timestamp::now().as_second();
             listing.writer.send(Record::Listed { now }).await?;
         }
         Ok(())
     }
 
-    /// Lists one range from its cursor on. Returns whether it came to the range's end.
-    async fn list(&self, range: RangeRow, pages: mpsc::Sender<Listed>) -> bool {
-        let mut marker = range.cursor;
+    /// One lister: takes ranges as long as there are any; with none to take it splits one that is listed.
+    async fn lister(&self, ranges: &Ranges, moved: &Notify, pages: mpsc::Sender<Listed>) {
+        while !self.service.control.is_stopping() {
+            if let Some(range) = ranges.take() {
+                let whole = self.list(ranges, range, moved, &pages).await;
+                moved.notify_waiters();
+                if !whole {
+                    return;
+                }
+                continue;
+            }
+            let news = moved.notified();
+            if ranges.are_done() {
+                return;
+            }
+            match ranges.splittable() {
+                Some(range) => {
+                    if self.split(ranges, range).await.is_err() {
+                        return;
+                    }
+                    moved.notify_waiters();
+                }
+                None => {
+                    tokio::select! {
+                        () = news => {}
+                        () = self.service.control.stopping().cancelled() => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks for a point to split a range at, and makes it two. Not found is no error.
+    async fn split(&self, ranges: &Ranges, range: Splittable) -> Result<(), Error> {
+        let mut search = Search::new(&range);
+        while let Some(point) = search.point() {
+            let request = ListRequest {
+                prefix: self.prefix.clone(),
+                marker: point,
+                max_keys: 1,
+                ..ListRequest::default()
+            };
+            let Some(Ok((page, _))) = self.page(&request).await else { break };
+            let first = page.entries.first().map(|entry| entry.key.as_str());
+            search.answer(first.or(page.rejected.first().and_then(|entry| entry.key.as_deref())));
+        }
+        let Some(Split { seq, new_seq, span }) = ranges.split(range.seq, search.found()) else {
+            return Ok(());
+        };
+        debug!(seq, new_seq, at = %span.start_after.escape_debug(), "range split");
+        self.writer.ask(|committed| Record::Split { seq, new_seq, span, committed }).await?;
+        ranges.release(new_seq);
+        Ok(())
+    }
+
+    /// One page, proven, and the marker of the next; `None` if the run stops.
+    async fn page(
+        &self,
+        request: &ListRequest,
+    ) -> Option<Result<(ListPage, Option<String>), cos::Error>> {
+        let asked = self.service.ask(Operation::List, &self.pace, async || {
+            let page = self.service.client.list(request).await?;
+            page.prove(request)?;
+            // A marker before the page's last key would list that key twice.
+            let last = page.entries.last().map(|entry| entry.key.clone());
+            let next = page.next(&request.marker)?.max(last.filter(|_| page.is_truncated));
+            Ok((page, next))
+        });
+        asked.await
+    }
+
+    /// Lists one range from its marker on. Returns whether it came to the range's end.
+    async fn list(
+        &self,
+        ranges: &Ranges,
+        range: Taken,
+        moved: &Notify,
+        pages: &mpsc::Sender<Listed>,
+    ) -> bool {
+        let mut marker = range.marker;
         loop {
             let request =
                 ListRequest { prefix: self.prefix.clone(), marker, ..ListRequest::default() };
-            let answer = self.service.ask(Operation::List, &self.pace, async || {
-                let page = self.service.client.list(&request).await?;
-                page.prove(&request)?;
-                // A marker before the page's last key would list that key twice.
-                let last = page.entries.last().map(|entry| entry.key.clone());
-                let next = page.next(&request.marker)?.max(last.filter(|_| page.is_truncated));
-                Ok((page, next))
-            });
-            let (mut page, next) = match answer.await {
+            let (mut page, next) = match self.page(&request).await {
                 Some(Ok(answer)) => answer,
                 // What is said of one key is no answer to a listing.
                 Some(Err(error)) => {
@@ -106,14 +179,12 @@ impl Listing {
                 Recognised::Other => return false,
             }
             // A range ends with its last key, also if the page goes on.
-            let stop_at = range.span.stop_at.as_ref();
-            let past = |key: &String| stop_at.is_some_and(|stop| key >= stop);
-            let done = next.as_ref().is_none_or(past);
-            if let Some(stop) = stop_at {
-                page.entries.retain(|entry| entry.key <= *stop);
-                page.rejected.retain(|entry| entry.key.as_ref().is_none_or(|key| key <= stop));
+            let (up_to, done) = ranges.received(range.seq, next.as_deref());
+            moved.notify_waiters();
+            if let Some(up_to) = &up_to {
+                page.entries.retain(|entry| entry.key <= *up_to);
+                page.rejected.retain(|entry| entry.key.as_ref().is_none_or(|key| key <= up_to));
             }
-            let up_to = if done { stop_at.cloned() } else { next.clone() };
             let listed = Listed { seq: range.seq, after: request.marker, up_to, done, page };
             if pages.send(listed).await.is_err() {
                 return false;

@@ -21,6 +21,7 @@ mod lookup;
 mod pace;
 mod patience;
 mod pool;
+mod ranges;
 mod service;
 mod source;
 mod stats;
@@ -180,6 +181,18 @@ pub struct Job {
     control: Control,
 }
 
+/// Spans that tile the key space, with these ascending points between them.
+fn tile(points: Vec<String>) -> Vec<Span> {
+    let mut spans = Vec::with_capacity(points.len() + 1);
+    let mut start_after = String::new();
+    for point in points {
+        spans.push(Span { start_after, stop_at: Some(point.clone()) });
+        start_after = point;
+    }
+    spans.push(Span { start_after, stop_at: None });
+    spans
+}
+
 impl Job {
     /// Begins a run over `source`, or goes on with an unfinished one: the same source, scenes and filters,
     /// its listing unfinished and younger than a day. Unfinished runs that this one covers are closed as
@@ -217,7 +230,10 @@ impl Job {
             }
         }
         let spans = match mine.source {
-            Source::Bucket { .. } => vec![Span::default()],
+            Source::Bucket { ref prefix } => {
+                let most = settings.pace.list_workers.get();
+                tile(store.reader()?.split_points(&mine.bucket, prefix, most)?)
+            }
             // Reading the list, and looking its lines up.
             Source::Keys(_) | Source::Urls(_) => vec![Span::default(), Span::default()],
         };
@@ -408,6 +424,7 @@ impl Job {
         let is_listing = matches!(source, Source::Bucket { .. });
         let filter = Filter::new(&settings.stored.filter, is_listing)?;
         let list_pace = Pace::new(settings.pace.list_qps);
+        let list_workers = settings.pace.list_workers.get();
         let discovery = {
             let (service, writer) = (Arc::clone(&service), writer.clone());
             let prefix = context.prefix.clone();
@@ -427,6 +444,7 @@ impl Job {
                         comparison,
                         bucket_id,
                         prefix,
+                        workers: list_workers,
                         reconsider,
                     }
                     .run(ranges, reader)

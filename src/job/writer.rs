@@ -11,7 +11,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 use super::Error;
 use super::stats::Stats;
 use crate::store;
-use crate::store::write::{CallRow, Claimed, Key, Page, Reach, Session, Settlement};
+use crate::store::write::{CallRow, Claimed, Key, Page, Reach, Session, Settlement, Span};
 
 /// Records taken into one turn at most.
 const TURN: usize = 4096;
@@ -32,6 +32,8 @@ pub(super) enum Record {
     Page { page: Page, committed: Option<oneshot::Sender<()>> },
     /// Lines of a list, and how far it was read.
     List { items: Vec<String>, reach: Reach, committed: oneshot::Sender<()> },
+    /// A range was split: `span` is a range of its own, and the old one ends where it begins.
+    Split { seq: i64, new_seq: i64, span: Span, committed: oneshot::Sender<()> },
     /// Every range is done.
     Listed { now: i64 },
     /// A ledger row whose content is not settled yet.
@@ -172,6 +174,10 @@ fn apply(
         }
         Record::List { items, reach, committed } => {
             session.keep_list(&items, &reach)?;
+            replies.committed.push(committed);
+        }
+        Record::Split { seq, new_seq, span, committed } => {
+            session.split_range(seq, new_seq, &span)?;
             replies.committed.push(committed);
         }
         Record::Listed { now } => {

@@ -41,6 +41,9 @@ pub struct Standing {
     pub temporary: bool,
 }
 
+/// The columns of a [`Standing`], after those of the object.
+const STANDING: &str = ", scenes_done, scenes_redo, state, content.run_id, error_temporary";
+
 impl Known {
     fn read(row: &Row<'_>, standing: bool) -> rusqlite::Result<Self> {
         let content_id: Option<i64> = row.get(4)?;
@@ -66,6 +69,11 @@ impl Known {
     }
 }
 
+/// Objects looked at for split points.
+const SAMPLE: usize = 2048;
+/// Keys that are worth a range of their own.
+const WORTH_A_RANGE: usize = 2000;
+
 impl Reader {
     /// Calls `each` for every object of a bucket with `after` < key, within the prefix and up to and
     /// including `up_to` (to the prefix's end without it), in the byte order of the keys.
@@ -83,28 +91,75 @@ impl Reader {
         standing: bool,
         mut each: impl FnMut(Known),
     ) -> Result<(), Error> {
-        let sql = if standing {
-            "SELECT object.id, key, fingerprint, gone_run IS NOT NULL, content_id, skip_reason,
-                    scenes_done, scenes_redo, state, content.run_id, error_temporary
-             FROM object LEFT JOIN content ON content.id = content_id
-             WHERE bucket_id = ?1 AND key > ?2 AND key >= ?3
-               AND (?4 IS NULL OR key <= ?4) AND (?5 IS NULL OR key < ?5)
-             ORDER BY key"
+        let (columns, join) = if standing {
+            (STANDING, "LEFT JOIN content ON content.id = content_id")
         } else {
-            "SELECT id, key, fingerprint, gone_run IS NOT NULL, content_id, skip_reason
-             FROM object
-             WHERE bucket_id = ?1 AND key > ?2 AND key >= ?3
-               AND (?4 IS NULL OR key <= ?4) AND (?5 IS NULL OR key < ?5)
-             ORDER BY key"
+            ("", "")
         };
+        // One bound on each side, in the form that an index range takes: with more of them, or with
+        // alternatives, SQLite would walk the bucket from its first key for every page.
+        let (lower, from) = if after >= prefix { (">", after) } else { (">=", prefix) };
         let end = prefix_end(prefix);
+        let (upper, to) = match (up_to, &end) {
+            (Some(key), Some(end)) if key >= end.as_str() => ("AND key < ?3", end.as_str()),
+            (Some(key), _) => ("AND key <= ?3", key),
+            (None, Some(end)) => ("AND key < ?3", end.as_str()),
+            // Always true: the parameter has to be somewhere.
+            (None, None) => ("AND ?3 = ''", ""),
+        };
+        let sql = format!(
+            "SELECT object.id, key, fingerprint, gone_run IS NOT NULL, content_id, skip_reason {columns}
+             FROM object {join}
+             WHERE bucket_id = ?1 AND key {lower} ?2 {upper}
+             ORDER BY key"
+        );
         let mut read = || {
-            let mut statement = self.connection.prepare_cached(sql)?;
-            let mut rows = statement.query((bucket_id, after, prefix, up_to, &end))?;
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            let mut rows = statement.query((bucket_id, from, to))?;
             while let Some(row) = rows.next()? {
                 each(Known::read(row, standing)?);
             }
             Ok(())
+        };
+        read().map_err(|source| self.error(source))
+    }
+
+    /// Keys of the bucket that divide what is known of the prefix into about `parts` equal parts, ascending;
+    /// fewer, or none, if little is known.
+    ///
+    /// From a sample over the whole table: exact quantiles would take a walk over all keys.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub fn split_points(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        parts: usize,
+    ) -> Result<Vec<String>, Error> {
+        let read = || {
+            let last: i64 = self.connection.query_row(
+                "SELECT coalesce(max(id), 0) FROM object",
+                [],
+                |row| row.get(0),
+            )?;
+            let mut statement = self.connection.prepare(
+                "SELECT key FROM object JOIN bucket ON bucket.id = bucket_id
+                 WHERE object.id = ?1 AND bucket.name = ?2 AND bucket.kind = 'keys'
+                   AND gone_run IS NULL",
+            )?;
+            let mut sample = Vec::with_capacity(SAMPLE);
+            let step = usize::try_from(last / SAMPLE as i64).unwrap_or(0).max(1);
+            for id in (1..=last).step_by(step) {
+                let key: Option<String> =
+                    statement.query_row((id, bucket), |row| row.get(0)).optional()?;
+                sample.extend(key.filter(|key| key.starts_with(prefix)));
+            }
+            sample.sort_unstable();
+            // A range is worth its requests from a page or two on.
+            let stand_for = sample.len() * step;
+            let parts = parts.min(stand_for / WORTH_A_RANGE).min(sample.len() / 4);
+            Ok((1..parts).map(|part| sample[part * sample.len() / parts].clone()).collect())
         };
         read().map_err(|source| self.error(source))
     }
@@ -116,12 +171,12 @@ impl Reader {
     pub fn known(&self, bucket_id: i64, key: &str) -> Result<Option<Known>, Error> {
         let read = || {
             self.connection
-                .prepare_cached(
-                    "SELECT object.id, key, fingerprint, gone_run IS NOT NULL, content_id, skip_reason,
-                            scenes_done, scenes_redo, state, content.run_id, error_temporary
+                .prepare_cached(&format!(
+                    "SELECT object.id, key, fingerprint, gone_run IS NOT NULL, content_id,
+                            skip_reason {STANDING}
                      FROM object LEFT JOIN content ON content.id = content_id
-                     WHERE bucket_id = ?1 AND key = ?2",
-                )?
+                     WHERE bucket_id = ?1 AND key = ?2"
+                ))?
                 .query_row((bucket_id, key), |row| Known::read(row, true))
                 .optional()
         };

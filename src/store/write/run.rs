@@ -316,6 +316,24 @@ impl Session {
         .map(drop)
     }
 
+    /// Makes (`start_after`, `stop_at`] a range of its own; the range it was part of ends where it begins.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn split_range(&mut self, seq: i64, new_seq: i64, span: &Span) -> Result<(), Error> {
+        let run_id = self.run.id;
+        self.execute(
+            "UPDATE range SET stop_at = ?3 WHERE run_id = ?1 AND seq = ?2",
+            (run_id, seq, &span.start_after),
+        )?;
+        self.execute(
+            "INSERT INTO range (run_id, seq, start_after, stop_at, cursor)
+             VALUES (?1, ?2, ?3, ?4, ?3)",
+            (run_id, new_seq, &span.start_after, &span.stop_at),
+        )
+        .map(drop)
+    }
+
     /// Marks the listing as complete once every range is done: pairs gone and added keys of one content
     /// as moved, and sets `listed_at`.
     ///
