@@ -1,1 +1,3 @@
-fn main() {}
+//! The real binary, a module a user story.
+
+mod docs;
