@@ -79,6 +79,15 @@ impl FromStr for Scene {
 }
 
 /// A set of scenes: bit `1 << id` for each.
+///
+/// ```
+/// use costag::scene::{Scene, Scenes};
+///
+/// let wanted: Scenes = "web,camera".parse()?;
+/// let done = Scenes::from(Scene::Camera);
+/// assert_eq!(wanted.without(done).to_string(), "web"); // what is still to be called
+/// # Ok::<(), costag::scene::ParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Scenes(u8);

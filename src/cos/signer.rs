@@ -126,6 +126,21 @@ pub fn signs_by_default(name: &str) -> bool {
 }
 
 /// Signs `request`; the official steps 3 to 8.
+///
+/// ```
+/// use costag::cos::signer::{Request, SignKey, sign};
+///
+/// let key = SignKey::new(&"sixteen-chars-ok".into(), "1700000000;1700003600".to_owned());
+/// let request = Request {
+///     method: "GET",
+///     path: "/a b.jpg", // decoded, as the key is
+///     params: &[("ci-process", "detect-label"), ("scenes", "web,camera")],
+///     headers: &[("Host", "photos-1250000000.cos.ap-guangzhou.myqcloud.com")],
+/// };
+/// let signed = sign("AKIDEXAMPLE", &key, &request);
+/// assert!(signed.http_string.contains("ci-process=detect-label&scenes=web%2Ccamera"));
+/// assert!(signed.authorization.contains("&q-header-list=host&q-url-param-list=ci-process;scenes&"));
+/// ```
 pub fn sign(secret_id: &str, key: &SignKey, request: &Request<'_>) -> Signed {
     let params = Canonical::new(request.params);
     let headers = Canonical::new(request.headers);
