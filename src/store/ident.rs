@@ -11,14 +11,14 @@ use sha1::{Digest, Sha1};
 /// What makes two contents the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity<'a> {
-    /// Equal ETag and size: the same bytes, whatever the key or bucket.
+    /// Equal `ETag` and size: the same bytes, whatever the key or bucket.
     Bytes {
         /// Without quotes, not empty.
         etag: &'a str,
         /// In bytes.
         size: i64,
     },
-    /// One key's bytes: without an ETag, or when deduplication is off.
+    /// One key's bytes: without an `ETag`, or when deduplication is off.
     Key {
         /// The bucket's name.
         bucket: &'a str,

@@ -21,7 +21,7 @@ static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
 
 /// The newest schema version this program knows.
 pub fn known_version() -> i64 {
-    i64::try_from(FOLDER.dirs().count()).expect("a handful of folders")
+    FOLDER.dirs().map(|_| 1).sum()
 }
 
 /// What the header of a database says of its schema.

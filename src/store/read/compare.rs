@@ -14,7 +14,7 @@ pub struct Known {
     pub object_id: i64,
     /// The key.
     pub key: String,
-    /// Of ETag, size, storage class and time.
+    /// Of `ETag`, size, storage class and time.
     pub fingerprint: i64,
     /// Whether it is gone.
     pub gone: bool,

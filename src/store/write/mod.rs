@@ -27,6 +27,7 @@ pub use settle::{CallRow, ErrorRow, LabelRow, Settled, Settlement};
 
 /// What of a run the writer's statements need.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "settings that do not depend on one another")]
 pub struct RunContext {
     /// `run.id`.
     pub id: i64,
@@ -38,7 +39,7 @@ pub struct RunContext {
     pub prefix: String,
     /// What each wanted content needs.
     pub scenes: Scenes,
-    /// Whether equal ETag and size are one content.
+    /// Whether equal `ETag` and size are one content.
     pub dedupe: bool,
     /// Whether the objects are URLs.
     pub urls: bool,
