@@ -83,12 +83,11 @@ impl Breaker {
             }
         }
         match self.limit {
-            FailureLimit::Unlimited => Tripped::No,
             FailureLimit::Count(limit) if state.failed >= limit.get() => Tripped::Stop(
                 format!("{} images failed (--max-failures {limit})", state.failed),
                 None,
             ),
-            FailureLimit::Count(_) => Tripped::No,
+            FailureLimit::Unlimited | FailureLimit::Count(_) => Tripped::No,
             FailureLimit::Percent(percent) => state.share(percent, begun),
         }
     }

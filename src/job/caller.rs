@@ -114,7 +114,7 @@ impl Tagger {
                 Err(error) if !error.was_sent() => {
                     image.calls -= 1;
                     self.budget.give_back();
-                    match self.unsent(&mut image, error).await {
+                    match self.unsent(&mut image, error) {
                         Next::Settle(settled) => return Ok(image.settlement(None, settled)),
                         Next::Again(_) => continue,
                     }
@@ -218,6 +218,7 @@ impl Tagger {
         Ok(Settled::Labels(answer.labels.into_iter().map(label_row).collect()))
     }
 
+    #[expect(clippy::option_option, reason = "no change; a change to no limit; a change to a rate")]
     fn note_pace(&self, change: Option<Option<f64>>) {
         if let Some(rate) = change {
             info!(rate, "pace");
@@ -226,7 +227,7 @@ impl Tagger {
     }
 
     /// Nothing was sent: no attempt is used, and nobody is to send while nothing can be reached.
-    async fn unsent(&self, image: &mut Image, error: cos::Error) -> Next {
+    fn unsent(&self, image: &mut Image, error: cos::Error) -> Next {
         let service = &self.service;
         match verdict(Operation::Label, service.patience.has_succeeded(), &error) {
             Verdict::GiveUp(_) => {

@@ -43,7 +43,7 @@ impl<I: Iterator<Item = Candidate>> Merge<I> {
 
     /// The next row of the store's span. `concludes`: whether its absence from the page means that it
     /// is gone.
-    pub(super) fn known(&mut self, known: Known, concludes: bool) {
+    pub(super) fn known(&mut self, known: &Known, concludes: bool) {
         while let Some(new) = self.page.next_if(|candidate| candidate.key < known.key) {
             self.new_key(new);
         }
@@ -51,7 +51,7 @@ impl<I: Iterator<Item = Candidate>> Merge<I> {
             Some(candidate) => self.same_key(known, candidate),
             None if known.gone || !concludes => {}
             None => {
-                let Known { object_id, content_id, .. } = known;
+                let Known { object_id, content_id, .. } = *known;
                 self.compared.differences.push(Difference::Gone { object_id, content_id });
             }
         }
@@ -70,9 +70,9 @@ impl<I: Iterator<Item = Candidate>> Merge<I> {
         self.compared.differences.push(Difference::New(candidate));
     }
 
-    fn same_key(&mut self, known: Known, candidate: Candidate) {
+    fn same_key(&mut self, known: &Known, candidate: Candidate) {
         self.count(&candidate);
-        let Known { object_id, content_id, .. } = known;
+        let Known { object_id, content_id, .. } = *known;
         if known.gone || known.fingerprint != candidate.fingerprint {
             let returned = known.gone;
             self.compared.differences.push(Difference::Changed {
@@ -81,7 +81,7 @@ impl<I: Iterator<Item = Candidate>> Merge<I> {
                 returned,
                 candidate,
             });
-        } else if self.must_be_reconsidered(&known, &candidate) {
+        } else if self.must_be_reconsidered(known, &candidate) {
             self.compared.differences.push(Difference::Reconsider {
                 object_id,
                 content_id,

@@ -223,7 +223,7 @@ impl Listing {
             self.reconsider,
             |known| {
                 let concludes = !present.contains(&known.key);
-                merge.known(known, concludes);
+                merge.known(&known, concludes);
             },
         )?;
         let Compared { differences, listed, wanted, skipped } = merge.finish();

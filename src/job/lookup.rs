@@ -185,11 +185,14 @@ impl Lookup {
             }
         }
         if matches!(self.source, Source::Urls(_)) {
-            return Some(Line::Difference(difference(known, url_candidate(item))));
+            return Some(Line::Difference(difference(known.as_ref(), url_candidate(item))));
         }
         if !crate::cos::addressable(&item) {
             let entry = crate::cos::ObjectEntry { key: item, ..Default::default() };
-            return Some(Line::Difference(difference(known, self.filter.candidate(entry))));
+            return Some(Line::Difference(difference(
+                known.as_ref(),
+                self.filter.candidate(entry),
+            )));
         }
         let client = &self.service.client;
         let answer = self
@@ -199,7 +202,7 @@ impl Lookup {
         let error = match answer {
             Ok(entry) => {
                 let candidate = self.filter.candidate(entry);
-                return Some(Line::Difference(difference(known, candidate)));
+                return Some(Line::Difference(difference(known.as_ref(), candidate)));
             }
             Err(error) => error,
         };
@@ -231,10 +234,10 @@ fn is_by_settings(reason: SkipReason) -> bool {
     matches!(reason, Excluded | NotIncluded | Suffix | TooLarge | TooSmall)
 }
 
-fn difference(known: Option<Known>, candidate: Candidate) -> Difference {
+fn difference(known: Option<&Known>, candidate: Candidate) -> Difference {
     match known {
         None => Difference::New(candidate),
-        Some(Known { object_id, content_id, gone, fingerprint, .. }) => {
+        Some(&Known { object_id, content_id, gone, fingerprint, .. }) => {
             if gone || fingerprint != candidate.fingerprint {
                 Difference::Changed { object_id, content_id, returned: gone, candidate }
             } else {

@@ -164,6 +164,7 @@ pub struct Report {
 
 /// A run that is about to go.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "answers that do not depend on one another")]
 pub struct Job {
     client: Client,
     settings: Settings,
@@ -380,7 +381,7 @@ impl Job {
         };
         let (session, result) = ended?;
         // An error of a stage stopped the run; so did a reason. Else it is complete.
-        let (state, reason) = match (&result, control.reason()) {
+        let (ended_as, reason) = match (&result, control.reason()) {
             (Err(error), _) => (RunState::Stopped, Some(error.to_string())),
             (Ok(()), Some(reason @ StopReason::Signal(_))) => {
                 (RunState::Interrupted, Some(reason.to_string()))
@@ -389,7 +390,7 @@ impl Job {
             (Ok(()), None) => (RunState::Complete, None),
         };
         stats.committed(session.counts());
-        session.finish(state, reason.as_deref(), Timestamp::now().as_second())?;
+        session.finish(ended_as, reason.as_deref(), Timestamp::now().as_second())?;
         result?;
         let end = control.reason().cloned().map_or(End::Complete, End::Stopped);
         Ok(Report { run_id, end, snapshot: stats.snapshot(), before, resumed })
@@ -397,6 +398,7 @@ impl Job {
 
     /// Wires the stages and waits for all of them. The outer error is the store's: then there is no
     /// session any more; the inner one is that of another stage.
+    #[expect(clippy::too_many_lines, reason = "the wiring reads best in one piece")]
     async fn stages(self) -> Result<(Session, Result<(), Error>), Error> {
         let Self { client, settings, source, session, ranges, control, stats, .. } = self;
         let reader = store::Reader::open(session.path())?;

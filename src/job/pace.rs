@@ -116,6 +116,7 @@ impl<C: Clock + Clone> Pace<C> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[expect(clippy::option_option, reason = "no change; a change to no limit; a change to a rate")]
     fn count(&self, throttled: u32) -> Option<Option<f64>> {
         let now = self.clock.now();
         let mut state = self.lock();
