@@ -1,5 +1,6 @@
 //! `costag demo`: the whole job on the built-in emulator, with pictures of its own or a person's.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -82,7 +83,7 @@ impl Args {
             let store = Store::open(&database)?;
             let source = Source::Bucket { prefix: String::new() };
             let job = Job::begin(store, client, &bucket, source, settings, false)?;
-            let (exit, report) = drive::drive(job, &database).await?;
+            let (exit, report) = Box::pin(drive::drive(job, &database)).await?;
             if report.snapshot.counts.calls == 0 {
                 eprintln!(
                     "nothing was called: all of it was labelled by an earlier demo; remove {} to see it \
@@ -152,7 +153,8 @@ fn show(database: &Path, csv: &Path, rows: u64) -> anyhow::Result<()> {
         text.push_str(&visible(&line?));
         text.push('\n');
     }
-    text.push_str(&format!(
+    let _ = write!(
+        text,
         "\ndatabase  {}\nCSV       {}  ({rows} rows)\n\n\
          the same with a real bucket:\n  \
          export COSTAG_SECRET_ID=… COSTAG_SECRET_KEY=…\n  \
@@ -160,7 +162,7 @@ fn show(database: &Path, csv: &Path, rows: u64) -> anyhow::Result<()> {
          costag export -o tags.csv\n",
         visible(&database.display().to_string()),
         visible(&csv.display().to_string()),
-    ));
+    );
     out.write_all(text.as_bytes()).map_err(|source| out.error(source))?;
     out.commit()?;
     Ok(())

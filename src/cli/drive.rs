@@ -27,10 +27,10 @@ pub(super) fn runtime() -> anyhow::Result<Runtime> {
         .build()
         .context("cannot start the runtime")?;
     // A file that would exceed the limit (ulimit -f) is to be an error like a full disk, not a sudden death.
-    let _inside = runtime.enter();
+    let inside = runtime.enter();
     let file_size = rustix::process::Signal::XFSZ.as_raw();
     let _handled = signal(SignalKind::from_raw(file_size)).context("cannot handle SIGXFSZ")?;
-    drop(_inside);
+    drop(inside);
     Ok(runtime)
 }
 

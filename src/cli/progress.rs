@@ -154,11 +154,11 @@ struct Recent {
 impl Recent {
     fn add(&mut self, now: &Snapshot) -> f64 {
         self.points.push_back((now.elapsed, now.counts.calls));
-        while self.points.len() > 2 && now.elapsed - self.points[1].0 >= WINDOW {
+        while self.points.len() > 2 && now.elapsed.saturating_sub(self.points[1].0) >= WINDOW {
             self.points.pop_front();
         }
         let (since, calls) = self.points[0];
-        let elapsed = (now.elapsed - since).as_secs_f64();
+        let elapsed = now.elapsed.saturating_sub(since).as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "a rate to show")]
         let made = now.counts.calls.saturating_sub(calls) as f64;
         if elapsed > 0.0 { made / elapsed } else { 0.0 }

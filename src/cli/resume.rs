@@ -40,7 +40,7 @@ impl Args {
             let (region, endpoint) = (stored.region.as_deref(), stored.endpoint.as_deref());
             let client = drive::client(&bucket, region, endpoint, &settings).await?;
             let job = Job::resume(store, client, &unfinished, settings)?;
-            Ok(drive::drive(job, &database).await?.0)
+            Ok(Box::pin(drive::drive(job, &database)).await?.0)
         })
     }
 }

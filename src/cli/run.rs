@@ -16,6 +16,7 @@ use crate::store::Store;
 /// a wanted scene. What was interrupted goes on; what is labelled is never paid twice.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    #[expect(clippy::doc_markdown, reason = "it is the help's text")]
     /// cos://BUCKET-APPID or cos://BUCKET-APPID/PREFIX; the prefix is taken literally
     #[arg(value_name = "ADDRESS")]
     address: String,
@@ -78,7 +79,7 @@ impl Args {
             let database = settings.db.clone();
             let store = Store::open(&database)?;
             let job = Job::begin(store, client, &bucket, source, settings, false)?;
-            Ok(drive::drive(job, &database).await?.0)
+            Ok(Box::pin(drive::drive(job, &database)).await?.0)
         })
     }
 }
