@@ -90,7 +90,7 @@ fn costag(server: &Server, folder: &Path, arguments: &[&str]) -> Cost {
         .spawn()
         .expect("costag starts");
     let process = format!("/proc/{}", child.id());
-    let mut peak_kb = 0;
+    let mut highest_kb = 0;
     // A process that has ended keeps its times until it is waited for.
     let (cpu, wall) = loop {
         let times = fs::read_to_string(format!("{process}/stat")).expect("it is not reaped yet");
@@ -105,14 +105,14 @@ fn costag(server: &Server, folder: &Path, arguments: &[&str]) -> Cost {
         let high = memory.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         if let Some(kb) = high.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok())
         {
-            peak_kb = kb.max(peak_kb);
+            highest_kb = kb.max(highest_kb);
         }
         std::thread::sleep(Duration::from_millis(5));
     };
     let status = child.wait().expect("it has ended");
     assert!(matches!(status.code(), Some(0 | 8 | 10)), "costag ended with {status}");
     #[expect(clippy::cast_precision_loss, reason = "a figure to show")]
-    let peak_mb = peak_kb as f64 / 1024.0;
+    let peak_mb = highest_kb as f64 / 1024.0;
     Cost { cpu, wall, peak_mb }
 }
 

@@ -56,7 +56,7 @@ fn rows(section: &str) -> Vec<Vec<String>> {
 /// The blocks of a section in this language.
 fn blocks<'a>(section: &'a str, language: &str) -> Vec<&'a str> {
     let fence = format!("```{language}\n");
-    let block = |rest: &'a str| &rest[..rest.find("\n```").expect("a block ends") + 1];
+    let block = |rest: &'a str| &rest[..=rest.find("\n```").expect("a block ends")];
     section.split(&fence).skip(1).map(block).collect()
 }
 
