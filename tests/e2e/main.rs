@@ -1,3 +1,20 @@
-//! The real binary, a module a user story.
+//! The real binary against the emulator, over real sockets, files and signals: a module a user story.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod bad_inputs;
+mod clock;
+mod config;
+mod demo;
+mod disk;
 mod docs;
+mod faults;
+mod killed;
+mod listing;
+mod lists;
+mod night;
+mod pace;
+mod refused;
+mod secrets;
+mod signals;
+mod support;
+mod whole_bucket;

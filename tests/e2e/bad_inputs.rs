@@ -1,0 +1,196 @@
+//! What somebody can get wrong: each has its message, its exit code, and costs nothing.
+
+use std::path::Path;
+
+use costag::emulator::{SECRET_ID, SECRET_KEY, Settings, Synthetic};
+use rstest::rstest;
+use rusqlite::Connection;
+
+use crate::support::{BUCKET, Ended, Site, bare, canned, nobody, start, wait_until};
+
+fn assert_untroubled(site: &Site) {
+    let seen = site.emulator.statistics();
+    assert_eq!((seen.calls, seen.list_calls, seen.head_calls, seen.bad_signatures), (0, 0, 0, 0));
+    assert!(!site.path("costag.db").exists());
+}
+
+#[rstest]
+#[case::no_scene(&["--scenes", ""], "scene")]
+#[case::unknown_scene(&["--scenes", "web,cinema"], "cinema")]
+#[case::negative_rate(&["--qps", "-1"], "qps")]
+#[case::no_number(&["--qps", "NaN"], "qps")]
+#[case::no_workers(&["--workers", "0"], "workers")]
+#[case::too_many_workers(&["--workers", "5000"], "workers")]
+#[case::no_duration(&["--timeout", "fast"], "timeout")]
+#[case::bad_glob(&["--include", "a{b"], "glob")]
+#[case::unknown_flag(&["--quick"], "--quick")]
+#[case::malformed_endpoint(&["--endpoint", "127.0.0.1:80"], "endpoint")]
+#[case::endpoint_with_query(&["--endpoint", "http://127.0.0.1/?a=b"], "endpoint")]
+#[case::endpoint_with_user(&["--endpoint", "http://a:b@127.0.0.1/"], "endpoint")]
+#[case::two_sources(&["--keys", "-", "--urls", "-"], "--urls")]
+#[case::nul_without_list(&["-0"], "-0")]
+#[case::no_such_list(&["--keys", "no-such-file"], "no-such-file")]
+#[case::no_such_config(&["--config", "no-such.toml"], "no-such.toml")]
+fn a_wrong_command(#[case] options: &[&str], #[case] named: &str) {
+    let site = Site::plain(3);
+    site.run(options).with(2).says(&[named]);
+    assert_untroubled(&site);
+}
+
+#[rstest]
+#[case("demo-1250000000")]
+#[case("s3://demo-1250000000")]
+#[case("cos://")]
+#[case("cos://demo")]
+#[case("cos://Demo_1-1250000000")]
+fn a_wrong_address(#[case] address: &str) {
+    let site = Site::plain(3);
+    site.costag(&["run", address]).with(2).says(&["BUCKET-APPID"]);
+    assert_untroubled(&site);
+}
+
+#[test]
+fn a_wrong_variable_or_file() {
+    let site = Site::plain(3);
+    let mut command = site.command(&["run", BUCKET]);
+    command.env("COSTAG_WORKERS", "many");
+    start(command).end().with(2).says(&["COSTAG_WORKERS"]);
+    site.write("costag.toml", "qsp = 5\n");
+    site.run(&[]).with(2).says(&["qsp", "qps", "costag.toml"]);
+    site.write("costag.toml", "qps = = 5\n");
+    site.run(&[]).with(2).says(&["costag.toml, line 1"]);
+    assert_untroubled(&site);
+    site.run(&["--no-config"]).with(0);
+}
+
+#[test]
+fn where_the_bucket_is_has_to_be_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = bare(folder.path(), &["run", BUCKET]);
+    command.env("COSTAG_SECRET_ID", SECRET_ID).env("COSTAG_SECRET_KEY", SECRET_KEY);
+    start(command).end().with(2).says(&["--region"]);
+}
+
+#[test]
+fn help_and_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let costag = |arguments: &[&str]| start(bare(folder.path(), arguments)).end();
+    let alone = costag(&[]).with(2).says(&["Usage: costag", "run", "export"]);
+    assert_eq!(alone.stdout, "");
+    let version = costag(&["--version"]).with(0);
+    assert_eq!(version.stdout, concat!("costag ", env!("CARGO_PKG_VERSION"), "\n"));
+    for command in ["run", "resume", "export", "status", "emulator", "demo", "config"] {
+        assert!(costag(&[command, "--help"]).with(0).stdout.contains("Usage: costag"), "{command}");
+    }
+    costag(&["tag"]).with(2);
+    for command in ["export", "status", "resume"] {
+        costag(&[command]).with(2).says(&["no database at"]);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is made by reading");
+}
+
+#[test]
+fn credentials_that_are_not_there() {
+    let site = Site::plain(3);
+    let with = |variables: &[(&str, &str)]| {
+        let mut command = site.command(&["run", BUCKET]);
+        command.env_remove("COSTAG_SECRET_ID").env_remove("COSTAG_SECRET_KEY");
+        start({
+            command.envs(variables.iter().copied());
+            command
+        })
+        .end()
+    };
+    with(&[]).with(6).says(&["COSTAG_SECRET_ID", "TENCENTCLOUD_SECRET_ID", "COS_SECRETID"]);
+    with(&[("COSTAG_SECRET_ID", ""), ("COSTAG_SECRET_KEY", "")]).with(6).says(&["COSTAG_SECRET_ID"]);
+    with(&[("COSTAG_SECRET_ID", SECRET_ID)]).with(6).says(&["COSTAG_SECRET_KEY is not"]);
+    with(&[("COSTAG_SECRET_KEY", SECRET_KEY)]).with(6).says(&["COSTAG_SECRET_ID is not"]);
+    let blank = format!("{SECRET_KEY}\n");
+    with(&[("COSTAG_SECRET_ID", SECRET_ID), ("COSTAG_SECRET_KEY", &blank)]).with(6).says(&["blanks"]);
+    // Never mixed: half of one family is not made whole by another.
+    with(&[
+        ("COSTAG_SECRET_ID", SECRET_ID),
+        ("TENCENTCLOUD_SECRET_ID", SECRET_ID),
+        ("TENCENTCLOUD_SECRET_KEY", SECRET_KEY),
+    ])
+    .with(6);
+    assert_untroubled(&site);
+    with(&[("TENCENTCLOUD_SECRET_ID", SECRET_ID), ("TENCENTCLOUD_SECRET_KEY", SECRET_KEY)]).with(0);
+}
+
+#[test]
+fn a_bucket_that_is_not_there() {
+    let site = Site::plain(0);
+    let body = include_str!("../data/samples/error-404-no-such-bucket.xml");
+    let answer = format!(
+        "HTTP/1.1 404 Not Found\r\nContent-Type: application/xml\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let endpoint = format!("http://{}", canned(answer));
+    site.run(&["--endpoint", &endpoint]).with(2).says(&["NoSuchBucket", "APPID"]);
+    let html = "HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n";
+    let endpoint = format!("http://{}", canned(html.to_owned()));
+    site.run(&["--endpoint", &endpoint]).with(2);
+}
+
+#[test]
+fn an_endpoint_where_nobody_listens_or_answers() {
+    let site = Site::plain(0);
+    let endpoint = format!("http://{}", nobody());
+    site.run(&["--endpoint", &endpoint, "--patience", "1s"]).with(5).says(&["network"]);
+    let endpoint = format!("http://{}", canned(String::new()));
+    site.run(&["--endpoint", &endpoint, "--patience", "1s", "--timeout", "600ms"]).with(5);
+    assert_eq!(site.one::<String>("SELECT state FROM run ORDER BY id DESC"), "stopped");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written() {
+    let site = Site::plain(3);
+    site.write("file", "");
+    for database in ["/dev/null/x.db", "file/x.db", "/proc/costag.db", "no/such/folder/x.db", "."] {
+        site.run(&["--db", database]).with(4);
+    }
+    assert_untroubled(&site);
+}
+
+#[test]
+fn a_database_that_is_none_of_ours_is_left_untouched() {
+    let site = Site::plain(3);
+    let refused = |name: &str, says: &str| {
+        let before = std::fs::read(site.path(name)).unwrap();
+        let all: [&[&str]; 4] = [&["run", BUCKET], &["resume"], &["status"], &["export"]];
+        for command in all {
+            let ended: Ended = site.costag(&[command, &["--db", name]].concat());
+            ended.with(7).says(&[says, name]);
+            assert_eq!(std::fs::read(site.path(name)).unwrap(), before, "{command:?}");
+        }
+    };
+    site.write("noise.db", vec![7; 8192]);
+    refused("noise.db", "damaged or no database");
+    let made = |name: &str, sql: &str| {
+        Connection::open(site.path(name)).unwrap().execute_batch(sql).unwrap();
+    };
+    made("other.db", "CREATE TABLE t (x); INSERT INTO t VALUES (1)");
+    refused("other.db", "not a costag database");
+    site.run(&["--db", "newer.db"]).with(0);
+    made("newer.db", "PRAGMA user_version = 99");
+    refused("newer.db", "schema version 99");
+    assert_eq!(site.calls(), 3);
+}
+
+#[test]
+fn a_second_process_is_told_and_the_first_is_not_disturbed() {
+    let settings = Settings { latency_ms: 100, ..Settings::default() };
+    let site = Site::new(Synthetic { objects: 200, ..Synthetic::default() }, settings);
+    let first = site.start(&["run", BUCKET]);
+    wait_until("some calls", || site.calls() > 0);
+    site.run(&[]).with(11).says(&["another costag run"]);
+    site.resume().with(11);
+    // Reading is free for all.
+    site.costag(&["status"]).with(0);
+    site.costag(&["export", "-o", "part.csv"]).with(0);
+    assert!(Path::new(&site.path("part.csv")).is_file());
+    first.end().with(0);
+    assert_eq!(site.calls(), 200);
+    site.assert_exports("camera");
+}

@@ -1,0 +1,82 @@
+//! A disk that is full: a clear end, all of what was committed, and a run that goes on.
+
+use std::process::Command;
+
+use costag::emulator::{Settings, Synthetic};
+
+use crate::support::{BUCKET, Site, start};
+
+/// Runs the program with no file larger than so many blocks of 512 bytes (`ulimit -f` of POSIX).
+fn limited(site: &Site, blocks: u32, arguments: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    site.set_up(&mut command);
+    let script = format!("ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_costag")]).args(arguments);
+    command
+}
+
+#[test]
+fn a_run_ends_and_the_next_one_goes_on() {
+    let bucket = Synthetic { objects: 1500, ..Synthetic::default() };
+    let site = Site::new(bucket, Settings { latency_ms: 5, ..Settings::default() });
+    let ended = start(limited(&site, 1200, &["run", BUCKET])).end().with(4);
+    let ended = ended.says(&["costag.db", "costag resume"]);
+    let calls = site.calls();
+    assert!((1..1500).contains(&calls), "{calls}: {}", ended.stderr);
+    let committed = site.one::<i64>("SELECT count(*) FROM call").cast_unsigned();
+    assert!(committed <= calls && calls <= committed + 32, "{committed} {calls}");
+    assert_eq!(site.one::<String>("PRAGMA integrity_check"), "ok");
+    let labels = site.export(&[]);
+    assert!(!labels.is_empty(), "what was committed can be read");
+
+    site.resume().with(0);
+    site.assert_exports("camera");
+    assert!(site.calls() <= 1500 + 32, "{}", site.calls());
+    let (settled, unknown) = site.ledger();
+    assert!(settled <= site.calls() && site.calls() <= settled + unknown);
+}
+
+#[test]
+fn there_is_not_even_room_for_a_database() {
+    let site = Site::plain(3);
+    for blocks in [0, 8, 64] {
+        start(limited(&site, blocks, &["run", BUCKET])).end().with(4);
+    }
+    assert_eq!(site.calls(), 0);
+    site.run(&[]).with(0);
+    site.assert_exports("camera");
+}
+
+#[test]
+fn an_output_that_is_full_is_an_error_and_leaves_no_file() {
+    let site = Site::plain(300);
+    site.run(&[]).with(0);
+    site.costag(&["export", "-o", "/dev/full"]).with(4).says(&["/dev/full"]);
+    let mut command = Command::new("sh");
+    site.set_up(&mut command);
+    command.args(["-c", "exec \"$0\" export > /dev/full", env!("CARGO_BIN_EXE_costag")]);
+    start(command).end().with(4);
+    site.write("tags.csv", "the old one");
+    start(limited(&site, 16, &["export", "-o", "tags.csv"])).end().with(4).says(&["tags.csv"]);
+    assert_eq!(std::fs::read_to_string(site.path("tags.csv")).unwrap(), "the old one");
+    start(limited(&site, 16, &["export", "-o", "new.csv"])).end().with(4);
+    let names = std::fs::read_dir(site.folder()).unwrap().map(|entry| entry.unwrap().file_name());
+    let odd: Vec<_> = names
+        .filter_map(|name| name.into_string().ok())
+        .filter(|name| !name.starts_with("costag.db") && name != "tags.csv")
+        .collect();
+    assert_eq!(odd, Vec::<String>::new());
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let site = Site::plain(300);
+    site.run(&[]).with(0);
+    let mut command = Command::new("sh");
+    site.set_up(&mut command);
+    let script = "\"$0\" export 2> err; echo $? > code";
+    command.args(["-c", &format!("({script}) | head -n 1"), env!("CARGO_BIN_EXE_costag")]);
+    let ended = start(command).end().with(0);
+    assert_eq!(ended.stdout.lines().count(), 1);
+    assert_eq!(std::fs::read_to_string(site.path("code")).unwrap(), "0\n");
+}

@@ -1,0 +1,92 @@
+//! `kill -9` at any moment: nothing is lost, and what is paid twice stays within the bound that is printed.
+
+use std::time::{Duration, Instant};
+
+use costag::emulator::{Settings, Synthetic};
+use rstest::rstest;
+
+use crate::support::{BUCKET, Site};
+
+const WORKERS: u64 = 8;
+
+/// Kills of a test; `COSTAG_TEST_KILLS` sets another number for a long run by hand.
+fn kills(usually: u64) -> u64 {
+    std::env::var("COSTAG_TEST_KILLS").ok().map_or(usually, |text| text.parse().unwrap())
+}
+
+/// Numbers by a seed (xorshift), so that a failure can be looked for again.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+#[rstest]
+#[case::a_service_without_faults(8, &[], 1)]
+#[case::a_service_with_faults(4, &[("internal_error", 0.05), ("reset", 0.05), ("truncated", 0.03)], 2)]
+fn killed_again_and_again(
+    #[case] kills_usually: u64,
+    #[case] faults: &[(&str, f64)],
+    #[case] seed: u64,
+) {
+    let kills = kills(kills_usually);
+    let bucket = Synthetic {
+        objects: 200 + 90 * kills,
+        awkward: 0.2,
+        non_images: 0.1,
+        archived: 0.05,
+        duplicates: 0.2,
+        labels_per_image: 5,
+        ..Synthetic::default()
+    };
+    let mut settings =
+        Settings { latency_ms: 15, jitter_ms: 30, list_latency_ms: 20, ..Settings::default() };
+    for (name, probability) in faults {
+        settings.set_fault(name, *probability).unwrap();
+    }
+    let site = Site::new(bucket, settings);
+    let contents = site.contents();
+    let workers = WORKERS.to_string();
+    let run = ["run", BUCKET, "--workers", &workers];
+    let resume = ["resume", "--workers", &workers];
+    let mut dice = Dice(0x5EED_0000 + seed);
+    let mut done = 0;
+    // The first ones come while the database is made and the first page is listed.
+    for number in 0..kills {
+        let after = Duration::from_micros(dice.below(if number < 2 { 60_000 } else { 400_000 }));
+        let begun = Instant::now();
+        let has_database = site.path("costag.db").exists() && number > 2;
+        let arguments = if number % 2 == 1 && has_database { &resume[..] } else { &run[..] };
+        let mut program = site.start(arguments);
+        // The moment itself is what is random here; there is nothing to wait for.
+        while begun.elapsed() < after && !program.has_ended() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        done += u64::from(program.kill());
+    }
+    let end = site.costag(&run).with(0);
+
+    let [pending, in_flight, settled_done, failed] = site.states();
+    assert_eq!([pending, in_flight, failed], [0, 0, 0], "{}", end.stderr);
+    assert_eq!(settled_done, contents.cast_signed());
+    site.assert_exports("camera");
+    let calls = site.calls();
+    let (settled, unknown) = site.ledger();
+    let bound = done * 2 * WORKERS;
+    // A call that failed is repeated on purpose, and those that came to nothing are in the ledger.
+    let failures = site.one::<i64>("SELECT count(*) FROM call WHERE outcome IN (1, 2, 3)").cast_unsigned();
+    let repeated = calls.saturating_sub(contents + failures);
+    println!("{done} kills, {repeated} calls repeated, bound {bound}; ledger {settled} <= {calls} <= {settled} + {unknown}");
+    assert!(done >= kills / 2, "only {done} of {kills} came before the end");
+    assert!(repeated <= bound, "{repeated} > {bound}");
+    assert!(settled <= calls && calls <= settled + unknown, "{settled} {calls} {unknown}");
+    assert!(unknown <= bound);
+    site.reset();
+    site.run(&[]).with(0);
+    assert_eq!(site.calls(), 0, "nothing was forgotten");
+}

@@ -1,0 +1,129 @@
+//! What no image can change stops the job at once, with its own exit code, and nothing is spent on it.
+
+use costag::emulator::{Options, Settings};
+use rstest::rstest;
+
+use crate::support::{BUCKET, Site};
+
+fn failing(status: u16, code: &str) -> Site {
+    let site = Site::plain(100);
+    fail(&site, status, code);
+    site
+}
+
+fn fail(site: &Site, status: u16, code: &str) {
+    site.change(&format!(r#"{{"fail_code":{{"status":{status},"code":"{code}"}}}}"#));
+}
+
+#[rstest]
+#[case::arrears(402, "PaymentRequired", "balance")]
+#[case::not_activated(403, "NoProcessAuthority", "Cloud Infinite")]
+#[case::no_role(403, "CIRoleNotExist", "CI_QCSRole")]
+#[case::blocked(403, "AccessForbidden", "hotlink")]
+fn the_account_is_at_fault(#[case] status: u16, #[case] code: &str, #[case] advice: &str) {
+    let site = failing(status, code);
+    let ended = site.run(&["--workers", "4"]).with(6).says(&[code, advice]);
+    assert!(ended.stderr.to_lowercase().contains("request id"), "{}", ended.stderr);
+    assert!(site.calls() <= 8, "{}", site.calls());
+    // No image is to blame: all wait for the day on which it works.
+    assert_eq!(site.states(), [100, 0, 0, 0]);
+    assert_eq!(site.ledger(), (site.calls(), 0));
+    assert_eq!(site.one::<String>("SELECT state FROM run"), "stopped");
+    site.change(r#"{"fail_code":null}"#);
+    site.reset();
+    site.resume().with(0);
+    assert_eq!(site.calls(), 100);
+    site.assert_exports("camera");
+}
+
+#[rstest]
+#[case::unknown(400, "InvalidArgument", 9)]
+#[case::never_heard_of(418, "TeaPot", 9)]
+#[case::denied(403, "AccessDenied", 6)]
+fn twenty_identical_failures_and_no_success_stop_it(
+    #[case] status: u16,
+    #[case] code: &str,
+    #[case] exit: i32,
+) {
+    let site = failing(status, code);
+    site.run(&["--workers", "4"]).with(exit).says(&[code, "20 images in a row"]);
+    assert!((20..=28).contains(&site.calls()), "{}", site.calls());
+    let [pending, in_flight, done, failed] = site.states();
+    assert_eq!((in_flight, done, pending + failed), (0, 0, 100));
+    assert!(failed <= 28);
+    assert_eq!(site.ledger(), (site.calls(), 0));
+}
+
+#[test]
+fn a_share_of_failures_stops_it_later_on() {
+    let site = Site::plain(600);
+    site.change(r#"{"faults":{"not_found":0.8}}"#);
+    site.run(&["--workers", "4"]).with(9).says(&["--max-failures"]);
+    assert!(site.calls() < 300, "{}", site.calls());
+    assert!(site.states()[0] > 200, "what was not called stays pending");
+    let site = Site::plain(60);
+    site.change(r#"{"faults":{"not_found":0.5}}"#);
+    site.run(&["--workers", "4", "--max-failures", "5"]).with(9);
+    assert!(site.states()[3] <= 5 + 8);
+}
+
+#[test]
+fn wrong_keys() {
+    let secret_key = "another-key".to_owned();
+    let site = Site::with(Options { secret_key, ..Options::default() });
+    site.run(&[]).with(6).says(&["SignatureDoesNotMatch", "secret key"]);
+    assert_eq!(site.calls(), 0);
+    let secret_id = "AKIDANOTHER".to_owned();
+    let site = Site::with(Options { secret_id, ..Options::default() });
+    site.run(&[]).with(6).says(&["InvalidAccessKeyId"]);
+    assert_eq!(site.calls(), 0);
+}
+
+#[test]
+fn no_permission_to_list() {
+    let site = Site::plain(10);
+    site.change(r#"{"faults":{"list_access_denied":1.0}}"#);
+    site.run(&[]).with(6).says(&["AccessDenied", "cos:GetBucket"]);
+    assert_eq!(site.emulator.statistics().list_calls, 1);
+}
+
+#[test]
+fn a_service_that_is_ill_for_longer_than_patience_lasts() {
+    let site = Site::plain(30);
+    site.run(&["--limit", "10"]).with(8);
+    fail(&site, 500, "InternalError");
+    site.costag(&["resume", "--patience", "1s"]).with(5).says(&["InternalError"]);
+    let [_, in_flight, done, failed] = site.states();
+    assert_eq!([in_flight, done, failed], [0, 10, 0], "no image is to blame");
+    site.change(r#"{"fail_code":null}"#);
+    site.resume().with(0);
+    site.assert_exports("camera");
+}
+
+#[test]
+fn a_rehearsal_does_not_mix_with_real_results() {
+    let site = Site::plain(3);
+    site.run(&[]).with(0);
+    let database = rusqlite::Connection::open(site.path("costag.db")).unwrap();
+    database.execute("UPDATE meta SET value = 'detect-label'", []).unwrap();
+    drop(database);
+    site.costag(&["run", BUCKET, "--scenes", "web"]).with(2).says(&["rehearsal"]);
+    assert_eq!(site.calls(), 3);
+}
+
+#[test]
+fn budgets_stop_before_the_call_too_much() {
+    let settings = Settings { latency_ms: 5, ..Settings::default() };
+    let site = Site::with(Options { settings, ..Options::default() });
+    site.run(&["--max-calls", "25"]).with(8).says(&["--max-calls 25"]);
+    assert_eq!(site.calls(), 25);
+    assert_eq!(site.ledger(), (25, 0));
+    site.costag(&["resume", "--limit", "40"]).with(8);
+    assert_eq!(site.calls(), 65);
+    site.costag(&["resume", "--max-duration", "1ms"]).with(10);
+    site.costag(&["resume", "--daily-calls", "100"]).with(8);
+    assert_eq!(site.calls(), 100);
+    site.costag(&["resume", "--max-cost", "0.5", "--price-per-1000-calls", "10"]).with(8);
+    assert_eq!(site.calls(), 150);
+    assert_eq!(site.emulator.statistics().most_calls_for_one_key, 1);
+}
