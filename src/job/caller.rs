@@ -143,17 +143,15 @@ impl Tagger {
         if !service.pause_ends().await {
             return None;
         }
+        tokio::select! {
+            biased;
+            () = stopping.cancelled() => return None,
+            () = self.pace.permit() => {}
+        }
+        // After the permit: whoever waits for the pace must not hold what another one could call with.
         if let Err(reason) = self.budget.take() {
             service.control.stop(reason);
             return None;
-        }
-        tokio::select! {
-            biased;
-            () = stopping.cancelled() => {
-                self.budget.give_back();
-                return None;
-            }
-            () = self.pace.permit() => {}
         }
         let Key { object_id, key } = &image.key;
         let target = if self.urls { Target::Url(key) } else { Target::Key(key) };
