@@ -107,7 +107,8 @@ impl State {
             if begun < *since {
                 return Tripped::No;
             }
-            *left -= 1;
+            // Calls that were begun with the probe's still end after it has decided.
+            *left = left.saturating_sub(1);
             if *left > 0 {
                 return Tripped::No;
             }
@@ -179,7 +180,9 @@ mod tests {
         let after = Instant::now();
         assert_eq!(breaker.failed("X", false, after), Tripped::No);
         assert_eq!(breaker.failed("X", false, after), Tripped::No);
-        assert!(matches!(breaker.failed("X", false, after), Tripped::Stop(..)));
+        for _ in 0..3 {
+            assert!(matches!(breaker.failed("X", false, after), Tripped::Stop(..)));
+        }
     }
 
     #[test]
