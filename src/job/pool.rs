@@ -78,6 +78,12 @@ impl Pool {
                     drop(free);
                     // Used up; a limit only stops what would go on.
                     if self.waits(&tagger.writer).await? {
+                        // What was claimed is within the limit: it is called before the run stops.
+                        tokio::select! {
+                            biased;
+                            () = stopping.cancelled() => {}
+                            _ = slots.acquire_many(u32::try_from(all).unwrap_or(u32::MAX)) => {}
+                        }
                         service.control.stop(reason);
                         return Ok(());
                     }
