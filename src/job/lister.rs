@@ -17,12 +17,16 @@ use super::ranges::{Ranges, Search, Split, Splittable, Taken};
 use super::service::{Recognised, Service};
 use super::verdict::{Operation, Stop};
 use super::writer::{Record, Writer};
+use crate::cos::list::StuckListing;
 use crate::cos::{self, ListPage, ListRequest};
 use crate::store::Reader;
 use crate::store::write::{Page, RangeRow, Reach};
 
 /// Pages between the listers and the comparing thread.
 const AHEAD: usize = 8;
+
+/// Pages without a key that are followed in a row: a listing that never ends may send them for ever.
+const EMPTY: u32 = 100;
 
 /// What listing a bucket or prefix needs.
 #[derive(Debug)]
@@ -157,6 +161,7 @@ impl Listing {
         pages: &mpsc::Sender<Listed>,
     ) -> bool {
         let mut marker = range.marker;
+        let mut empty = 0;
         loop {
             let request =
                 ListRequest { prefix: self.prefix.clone(), marker, ..ListRequest::default() };
@@ -177,6 +182,12 @@ impl Listing {
                     }
                 }
                 Recognised::Other => return false,
+            }
+            empty = if page.entries.is_empty() && page.rejected.is_empty() { empty + 1 } else { 0 };
+            if empty > EMPTY && next.is_some() {
+                let stuck = StuckListing { marker: request.marker, next };
+                self.service.refuse(Stop::Protocol, Operation::List, stuck.into());
+                return false;
             }
             // A range ends with its last key, also if the page goes on.
             let (up_to, done) = ranges.received(range.seq, next.as_deref());
