@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use super::demo::LocalFault;
 use super::drive::Usage;
 use crate::{config, cos, export, job, store};
 
@@ -97,6 +98,10 @@ impl Exit {
 
     /// The exit code of an error: that of the first cause that has one.
     pub fn of(error: &anyhow::Error) -> Self {
+        // A context is found by the error as a whole only, not in its chain.
+        if error.is::<LocalFault>() {
+            return Self::Local;
+        }
         // A module that brings an error type of its own adds its line here.
         error
             .chain()
