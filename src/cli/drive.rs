@@ -13,7 +13,7 @@ use super::progress::Progress;
 use super::{summary, table};
 use crate::config::{Connection, CredentialSources, Pace, Settings};
 use crate::cos::{Bucket, Client, Endpoint, Options, Provider, Sources};
-use crate::job::verdict::{Stop, advice};
+use crate::job::verdict::{Operation, Stop, advice};
 use crate::job::{Control, End, Job, Report, StopReason};
 use crate::store::Reader;
 
@@ -158,6 +158,9 @@ fn exit(report: &Report) -> Exit {
         }
         StopReason::Unavailable(error) => {
             eprintln!("error: the service gave no usable answer for too long: {}", chain(&**error));
+            if let Some(advice) = advice(Operation::List, error) {
+                eprintln!("{advice}");
+            }
         }
         _ => eprintln!("stopped: {}", table::visible(&reason.to_string())),
     }
