@@ -9,6 +9,18 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Exit;
 
+/// SIGXFSZ, for which tokio has no name; it is this number on Linux, macOS and the BSDs.
+const FILE_TOO_LARGE: i32 = 25;
+
+/// From now on a file that reaches the limit of its size (`ulimit -f`) is an error like a full disk; by
+/// default the system kills the program.
+pub(super) fn survive_file_limit() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _inside = runtime.enter();
+    // Once it is watched it stays so, to the end of the process.
+    signal(SignalKind::from_raw(FILE_TOO_LARGE)).map(drop)
+}
+
 /// Whether SIGINT or SIGTERM has come.
 #[derive(Debug)]
 pub(super) struct Interrupt(Arc<AtomicU8>);

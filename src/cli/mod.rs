@@ -105,6 +105,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if error.use_stderr() { Exit::Usage } else { Exit::Complete }.into();
         }
     };
+    if let Err(error) = interrupt::survive_file_limit() {
+        tracing::debug!(%error, "a limit of file sizes would end the program by a signal");
+    }
     match cli.execute() {
         Ok(exit) => exit.into(),
         Err(error) => {
