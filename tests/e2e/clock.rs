@@ -77,7 +77,8 @@ fn an_expired_token_that_nobody_renews_ends_the_run() {
 fn a_process_renews_what_expires_on_the_way() {
     let site = with_token("first-token");
     let printed = |token: &str| {
-        serde_json::json!({ "SecretId": SECRET_ID, "SecretKey": SECRET_KEY, "Token": token }).to_string()
+        serde_json::json!({ "SecretId": SECRET_ID, "SecretKey": SECRET_KEY, "Token": token })
+            .to_string()
     };
     site.write("now.json", printed("first-token"));
     let mut command = site.command(&["run", BUCKET, "--credential-process", "cat now.json"]);

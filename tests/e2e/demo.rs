@@ -1,12 +1,19 @@
 //! Somebody without an account watches it work.
 
+use std::collections::BTreeSet;
+
 use crate::support::{bare, rows, start};
 
 #[test]
 fn the_demo_tags_exports_and_is_free_the_second_time() {
     let folder = tempfile::tempdir().unwrap();
     let first = start(bare(folder.path(), &["demo"])).end().with(0);
-    for part in ["most frequent labels", "first rows of the CSV", "bucket,key,scene,rank", "costag run cos://"] {
+    for part in [
+        "most frequent labels",
+        "first rows of the CSV",
+        "bucket,key,scene,rank",
+        "costag run cos://",
+    ] {
         assert!(first.stdout.contains(part), "no {part:?} in\n{}", first.stdout);
     }
     let csv = std::fs::read_to_string(folder.path().join("costag-demo/tags.csv")).unwrap();
@@ -32,15 +39,20 @@ fn the_demo_tags_exports_and_is_free_the_second_time() {
 #[test]
 fn another_folder_and_own_pictures() {
     let folder = tempfile::tempdir().unwrap();
-    start(bare(folder.path(), &["demo", "--out", "here"])).end().with(0);
-    let pictures: Vec<_> = std::fs::read_dir(folder.path().join("here"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir())
-        .collect();
-    let [pictures] = &pictures[..] else { panic!("{pictures:?}") };
-    let pictures = pictures.to_str().unwrap();
-    start(bare(folder.path(), &["demo", "--images", pictures, "--out", "there"])).end().with(0);
-    assert!(folder.path().join("there/tags.csv").is_file());
+    let few = folder.path().join("few");
+    std::fs::create_dir(&few).unwrap();
+    for (name, colour) in
+        [("red.png", [220, 20, 20]), ("green.png", [20, 200, 20]), ("dark.jpg", [9; 3])]
+    {
+        image::RgbImage::from_pixel(64, 48, image::Rgb(colour)).save(few.join(name)).unwrap();
+    }
+    start(bare(folder.path(), &["demo", "--images", "few", "--out", "there"])).end().with(0);
+    let keys: BTreeSet<_> =
+        rows(&std::fs::read_to_string(folder.path().join("there/tags.csv")).unwrap())
+            .into_iter()
+            .map(|row| few.join(&row[1]))
+            .collect();
+    assert_eq!(keys.len(), 3);
+    assert!(keys.iter().all(|file| file.is_file()));
     start(bare(folder.path(), &["demo", "--out", "/dev/null/x"])).end().with(4);
 }

@@ -19,15 +19,15 @@ fn limited(site: &Site, blocks: u32, arguments: &[&str]) -> Command {
 fn a_run_ends_and_the_next_one_goes_on() {
     let bucket = Synthetic { objects: 1500, ..Synthetic::default() };
     let site = Site::new(bucket, Settings { latency_ms: 5, ..Settings::default() });
-    let ended = start(limited(&site, 1200, &["run", BUCKET])).end().with(4);
+    let ended = start(limited(&site, 2400, &["run", BUCKET])).end().with(4);
     let ended = ended.says(&["costag.db", "costag resume"]);
     let calls = site.calls();
     assert!((1..1500).contains(&calls), "{calls}: {}", ended.stderr);
     let committed = site.one::<i64>("SELECT count(*) FROM call").cast_unsigned();
     assert!(committed <= calls && calls <= committed + 32, "{committed} {calls}");
     assert_eq!(site.one::<String>("PRAGMA integrity_check"), "ok");
-    let labels = site.export(&[]);
-    assert!(!labels.is_empty(), "what was committed can be read");
+    assert!(committed > 0);
+    assert!(!site.export(&[]).is_empty(), "what was committed can be read");
 
     site.resume().with(0);
     site.assert_exports("camera");
@@ -57,9 +57,9 @@ fn an_output_that_is_full_is_an_error_and_leaves_no_file() {
     command.args(["-c", "exec \"$0\" export > /dev/full", env!("CARGO_BIN_EXE_costag")]);
     start(command).end().with(4);
     site.write("tags.csv", "the old one");
-    start(limited(&site, 16, &["export", "-o", "tags.csv"])).end().with(4).says(&["tags.csv"]);
+    start(limited(&site, 100, &["export", "-o", "tags.csv"])).end().with(4).says(&["tags.csv"]);
     assert_eq!(std::fs::read_to_string(site.path("tags.csv")).unwrap(), "the old one");
-    start(limited(&site, 16, &["export", "-o", "new.csv"])).end().with(4);
+    start(limited(&site, 100, &["export", "-o", "new.csv"])).end().with(4);
     let names = std::fs::read_dir(site.folder()).unwrap().map(|entry| entry.unwrap().file_name());
     let odd: Vec<_> = names
         .filter_map(|name| name.into_string().ok())

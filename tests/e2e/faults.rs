@@ -10,8 +10,7 @@ fn site(objects: u64, faults: &[(&str, f64)]) -> Site {
     for (name, probability) in faults {
         settings.set_fault(name, *probability).unwrap();
     }
-    let bucket =
-        Synthetic { objects, awkward: 0.2, labels_per_image: 5, ..Synthetic::default() };
+    let bucket = Synthetic { objects, awkward: 0.2, labels_per_image: 5, ..Synthetic::default() };
     Site::new(bucket, settings)
 }
 
@@ -131,6 +130,7 @@ fn what_will_not_pass_is_given_up_with_its_code(
 #[test]
 fn a_bad_hour_heals_the_next_night_and_a_bad_image_does_not_cost_again() {
     let site = site(40, &[("access_denied", 0.3)]);
+    site.change(r#"{"fault_keys":"IMG_"}"#);
     site.put(&[("broken.txt", "no picture")]);
     let all = ["--suffixes", "jpg,png,txt"];
     site.run(&all).with(3);

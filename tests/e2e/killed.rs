@@ -79,9 +79,12 @@ fn killed_again_and_again(
     let (settled, unknown) = site.ledger();
     let bound = done * 2 * WORKERS;
     // A call that failed is repeated on purpose, and those that came to nothing are in the ledger.
-    let failures = site.one::<i64>("SELECT count(*) FROM call WHERE outcome IN (1, 2, 3)").cast_unsigned();
+    let failures =
+        site.one::<i64>("SELECT count(*) FROM call WHERE outcome IN (1, 2, 3)").cast_unsigned();
     let repeated = calls.saturating_sub(contents + failures);
-    println!("{done} kills, {repeated} calls repeated, bound {bound}; ledger {settled} <= {calls} <= {settled} + {unknown}");
+    println!(
+        "{done} kills, {repeated} calls repeated, bound {bound}; ledger {settled} <= {calls} <= {settled} + {unknown}"
+    );
     assert!(done >= kills / 2, "only {done} of {kills} came before the end");
     assert!(repeated <= bound, "{repeated} > {bound}");
     assert!(settled <= calls && calls <= settled + unknown, "{settled} {calls} {unknown}");

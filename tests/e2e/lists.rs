@@ -46,7 +46,10 @@ fn keys_a_line_each_with_what_windows_and_people_leave_in_them() {
     let named = |row: &Vec<String>| !row[0].contains("break") && !row[0].contains("not listed");
     let expected: Vec<_> = site.expected("camera").into_iter().filter(named).collect();
     assert_eq!(site.export(&[]), expected);
-    assert_eq!(site.one::<String>("SELECT key FROM object WHERE gone_run IS NOT NULL"), "missing.jpg");
+    assert_eq!(
+        site.one::<String>("SELECT key FROM object WHERE gone_run IS NOT NULL"),
+        "missing.jpg"
+    );
 
     // What the database knows is not looked up again.
     site.run(&["--keys", &list]).with(0);
@@ -87,7 +90,8 @@ fn a_list_concludes_nothing_about_what_it_does_not_name() {
 fn a_list_from_standard_input_survives_a_kill() {
     let site = Site::plain(60);
     let keys: Vec<String> = {
-        let mut keys: Vec<_> = site.expected("camera").into_iter().map(|row| row[0].clone()).collect();
+        let mut keys: Vec<_> =
+            site.expected("camera").into_iter().map(|row| row[0].clone()).collect();
         keys.dedup();
         keys
     };
@@ -99,7 +103,9 @@ fn a_list_from_standard_input_survives_a_kill() {
 
 #[rstest]
 #[case::lines("https://e.com/1.jpg\r\nhttps://e.com/2.jpg?a=%2B&b\n\nhttps://e.com/1.jpg\n")]
-#[case::csv("id,url\n1,https://e.com/1.jpg\n2,\"https://e.com/2.jpg?a=%2B&b\"\n3,https://e.com/1.jpg\n")]
+#[case::csv(
+    "id,url\n1,https://e.com/1.jpg\n2,\"https://e.com/2.jpg?a=%2B&b\"\n3,https://e.com/1.jpg\n"
+)]
 fn urls_are_called_through_the_bucket_once_each(#[case] list: &str) {
     let site = Site::holding(&[]);
     let list = site.write("urls", list);
@@ -108,7 +114,10 @@ fn urls_are_called_through_the_bucket_once_each(#[case] list: &str) {
     let called: Vec<_> = site.called().into_iter().collect();
     assert_eq!(called, urls.map(|url| (url.to_owned(), 1)));
     let statistics = site.emulator.statistics();
-    assert_eq!((statistics.head_calls, statistics.list_calls, statistics.bad_signatures), (0, 0, 0));
+    assert_eq!(
+        (statistics.head_calls, statistics.list_calls, statistics.bad_signatures),
+        (0, 0, 0)
+    );
     let rows = site.export(&[]);
     assert!(rows.len() > 4);
     assert!(rows.iter().all(|row| urls.contains(&row[0].as_str()) && row[7..10] == ["", "", ""]));

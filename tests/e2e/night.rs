@@ -18,7 +18,12 @@ fn what_changed_is_called_and_nothing_else() {
     let mut keys: Vec<_> = site.expected("camera").into_iter().map(|row| row[0].clone()).collect();
     keys.dedup();
     let [first, middle, last] = [&keys[0], &keys[650], &keys[1299]].map(String::as_str);
-    site.put(&[("new.jpg", "n1"), ("zz/new.jpg", "n2"), ("copy.jpg", "n1"), (middle, "other bytes")]);
+    site.put(&[
+        ("new.jpg", "n1"),
+        ("zz/new.jpg", "n2"),
+        ("copy.jpg", "n1"),
+        (middle, "other bytes"),
+    ]);
     site.delete(&[first, last]);
     assert_eq!(run_again(&site, &[]), 3);
     site.assert_exports("camera");
@@ -134,7 +139,8 @@ fn another_filter_calls_what_is_newly_wanted() {
 fn what_was_restored_becomes_eligible() {
     let site = Site::holding(&[("a.jpg", "1")]);
     let class = |class: &str| {
-        let put = format!(r#"{{"put":[{{"key":"b.jpg","content":"2","storage_class":"{class}"}}]}}"#);
+        let put =
+            format!(r#"{{"put":[{{"key":"b.jpg","content":"2","storage_class":"{class}"}}]}}"#);
         site.ask("POST", "objects", &put);
     };
     class("DEEP_ARCHIVE");

@@ -29,7 +29,9 @@ fn costag(site: &Site, arguments: &[&str], key: &str) -> Ended {
 }
 
 fn holds_secret(bytes: &[u8]) -> bool {
-    [KEY, TOKEN].iter().any(|secret| bytes.windows(secret.len()).any(|part| part == secret.as_bytes()))
+    [KEY, TOKEN]
+        .iter()
+        .any(|secret| bytes.windows(secret.len()).any(|part| part == secret.as_bytes()))
 }
 
 #[track_caller]

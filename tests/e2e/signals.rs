@@ -56,7 +56,10 @@ fn run_goes_on_after_a_signal_too_and_repeats_nothing() {
     let statistics = site.emulator.statistics();
     assert_eq!((statistics.calls, statistics.most_calls_for_one_key), (site.contents(), 1));
     site.assert_exports("camera");
-    assert_eq!(site.one::<i64>("SELECT count(*) FROM run WHERE state IN ('running', 'interrupted')"), 0);
+    assert_eq!(
+        site.one::<i64>("SELECT count(*) FROM run WHERE state IN ('running', 'interrupted')"),
+        0
+    );
 }
 
 #[test]

@@ -337,7 +337,8 @@ impl Site {
     #[track_caller]
     pub(crate) fn assert_exports(&self, scenes: &str) {
         let (expected, exported) = (self.expected(scenes), self.export(&[]));
-        let first = expected.iter().zip(&exported).find(|(expected, exported)| expected != exported);
+        let first =
+            expected.iter().zip(&exported).find(|(expected, exported)| expected != exported);
         assert_eq!(first, None, "the first row that differs");
         assert_eq!(expected.len(), exported.len());
         assert!(!expected.is_empty());
@@ -345,8 +346,11 @@ impl Site {
 
     /// Distinct contents among the pictures of the bucket that have labels.
     pub(crate) fn contents(&self) -> u64 {
-        let contents: BTreeSet<_> =
-            self.expected("camera").into_iter().map(|row| (row[7].clone(), row[8].clone())).collect();
+        let contents: BTreeSet<_> = self
+            .expected("camera")
+            .into_iter()
+            .map(|row| (row[7].clone(), row[8].clone()))
+            .collect();
         contents.len() as u64
     }
 
@@ -373,13 +377,15 @@ impl Site {
 
     /// Contents by state: pending, in flight, done, failed.
     pub(crate) fn states(&self) -> [i64; 4] {
-        [0, 1, 2, 3].map(|state| self.one(&format!("SELECT count(*) FROM content WHERE state = {state}")))
+        [0, 1, 2, 3]
+            .map(|state| self.one(&format!("SELECT count(*) FROM content WHERE state = {state}")))
     }
 
     /// All rows of every table but those named.
     pub(crate) fn tables(&self, without: &[&str]) -> BTreeMap<String, Vec<Vec<Value>>> {
         let database = self.database();
-        let names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
+        let names =
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
         let mut names = database.prepare(names).unwrap();
         let names = names.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap);
         names
