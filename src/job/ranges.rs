@@ -9,6 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use crate::store::keyspace::prefix_end;
 use crate::store::write::{RangeRow, Span};
 
+/// Pages that a range must have behind it before it is worth the questions of a split.
+const LONG: u32 = 3;
+
 /// A range that is not listed to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Open {
@@ -126,7 +129,7 @@ impl Ranges {
         let range = state
             .open
             .iter_mut()
-            .filter(|range| range.taken && range.pages > 0 && !range.splitting)
+            .filter(|range| range.taken && range.pages >= LONG && !range.splitting)
             .max_by_key(|range| range.pages)?;
         range.splitting = true;
         Some(Splittable {
