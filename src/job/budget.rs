@@ -16,7 +16,8 @@ pub(super) struct Budget {
     /// The most calls, and the words that say which limit it is.
     calls: Option<(u64, String)>,
     daily: Option<u64>,
-    images: Option<u64>,
+    /// The most images, and the words that say which limit it is.
+    images: Option<(u64, String)>,
     /// When calling ends, and the words that say which limit it is.
     window: Option<(Instant, String)>,
     used: Mutex<Used>,
@@ -56,21 +57,18 @@ impl Budget {
             ends(left(now.timestamp(), end), format!("--until {until}"))
         });
         let window = by_duration.into_iter().chain(by_clock).min_by_key(|(end, _)| *end);
+        let by_limit = settings.limit.map(|images| (images, format!("--limit {images}")));
+        let by_sample = settings.sample.map(|images| (images, format!("--sample {images}")));
+        let images = by_limit.into_iter().chain(by_sample).min_by_key(|(images, _)| *images);
         let used = Used { calls: 0, images: 0, day: now.date(), today };
-        Self {
-            calls,
-            daily: settings.daily_calls,
-            images: settings.limit,
-            window,
-            used: Mutex::new(used),
-        }
+        Self { calls, daily: settings.daily_calls, images, window, used: Mutex::new(used) }
     }
 
-    /// Takes one call out of the budget.
+    /// Takes one call out of the budget, and tells its number from 1.
     ///
     /// # Errors
     /// The limit that the call would exceed.
-    pub(super) fn take(&self) -> Result<(), StopReason> {
+    pub(super) fn take(&self) -> Result<u64, StopReason> {
         if let Some((end, what)) = &self.window
             && *end <= Instant::now()
         {
@@ -93,7 +91,12 @@ impl Budget {
         }
         used.calls += 1;
         used.today += 1;
-        Ok(())
+        Ok(used.calls)
+    }
+
+    /// Calls taken so far.
+    pub(super) fn calls(&self) -> u64 {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).calls
     }
 
     /// Puts a call back that was taken and not made.
@@ -108,10 +111,10 @@ impl Budget {
     /// # Errors
     /// The limit, if it is none.
     pub(super) fn images(&self, wanted: usize) -> Result<usize, StopReason> {
-        let Some(limit) = self.images else { return Ok(wanted) };
+        let Some((limit, what)) = &self.images else { return Ok(wanted) };
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         match limit.saturating_sub(used.images) {
-            0 => Err(StopReason::Budget(format!("--limit {limit}"))),
+            0 => Err(StopReason::Budget(what.clone())),
             left => Ok(wanted.min(usize::try_from(left).unwrap_or(usize::MAX))),
         }
     }
@@ -177,6 +180,11 @@ mod tests {
         let images = Budget::new(&settings(|b| b.limit = Some(3)), 0, &now);
         assert_eq!(images.images(10).ok(), Some(3));
         images.claimed(3);
-        assert!(matches!(images.images(1), Err(StopReason::Budget(_))));
+        assert!(matches!(images.images(1), Err(StopReason::Budget(what)) if what == "--limit 3"));
+        let both = settings(|b| (b.limit, b.sample) = (Some(3), Some(2)));
+        let both = Budget::new(&both, 0, &now);
+        assert_eq!(both.images(10).ok(), Some(2));
+        both.claimed(2);
+        assert!(matches!(both.images(1), Err(StopReason::Budget(what)) if what == "--sample 2"));
     }
 }

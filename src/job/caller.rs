@@ -11,6 +11,7 @@ use super::Error;
 use super::breaker::{Breaker, Tripped};
 use super::budget::Budget;
 use super::control::StopReason;
+use super::gate::Gate;
 use super::pace::Pace;
 use super::service::{Recognised, Service};
 use super::verdict::{GiveUp, Operation, Stop, Verdict, verdict};
@@ -37,6 +38,7 @@ pub(super) struct Tagger {
     pub(super) writer: Writer,
     pub(super) pace: Pace,
     pub(super) budget: Budget,
+    pub(super) gate: Gate,
     pub(super) breaker: Breaker,
     /// Whether keys are URLs.
     pub(super) urls: bool,
@@ -143,15 +145,25 @@ impl Tagger {
         if !service.pause_ends().await {
             return None;
         }
-        tokio::select! {
-            biased;
-            () = stopping.cancelled() => return None,
-            () = self.pace.permit() => {}
-        }
-        // After the permit: whoever waits for the pace must not hold what another one could call with.
-        if let Err(reason) = self.budget.take() {
-            service.control.stop(reason);
-            return None;
+        loop {
+            if !self.gate.admits(self.budget.calls() + 1, stopping).await {
+                return None;
+            }
+            tokio::select! {
+                biased;
+                () = stopping.cancelled() => return None,
+                () = self.pace.permit() => {}
+            }
+            // After the permit: whoever waits for the pace must not hold what another one could call with.
+            match self.budget.take() {
+                Ok(number) if self.gate.lets(number) => break,
+                // Others called meanwhile, and this one is above what was confirmed.
+                Ok(_) => self.budget.give_back(),
+                Err(reason) => {
+                    service.control.stop(reason);
+                    return None;
+                }
+            }
         }
         let Key { object_id, key } = &image.key;
         let target = if self.urls { Target::Url(key) } else { Target::Key(key) };

@@ -119,7 +119,11 @@ impl Filter {
     }
 }
 
-fn glob_set(globs: &[String]) -> Result<GlobSet, GlobError> {
+/// Compiles globs over whole keys: `*` stays within a folder, `**` crosses folders.
+///
+/// # Errors
+/// A glob that cannot be read.
+pub fn glob_set(globs: &[String]) -> Result<GlobSet, GlobError> {
     let mut set = GlobSetBuilder::new();
     for glob in globs {
         let compiled = GlobBuilder::new(glob)

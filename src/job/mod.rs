@@ -16,6 +16,7 @@ mod caller;
 mod compare;
 mod control;
 mod filter;
+mod gate;
 mod lister;
 mod lookup;
 mod pace;
@@ -37,12 +38,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 pub use control::{Control, StopReason};
-pub use filter::GlobError;
+pub use filter::{GlobError, glob_set};
+pub use gate::Gate;
 pub use pace::Pace;
 pub use source::{Error as ListError, List, Source};
 pub use stats::{Snapshot, Stats};
 
-use crate::config::{Settings, Stored};
+use crate::config::{self, Settings, Stored};
 use crate::cos::{Bucket, Client};
 use crate::store::model::{Counts, RunState};
 use crate::store::write::{NewRun, RangeRow, RunContext, Session, Span, UnfinishedRun};
@@ -180,6 +182,7 @@ pub struct Job {
     plan: bool,
     stats: Arc<Stats>,
     control: Control,
+    gate: Gate,
 }
 
 /// Spans that tile the key space, with these ascending points between them.
@@ -339,6 +342,7 @@ impl Job {
             plan: false,
             stats: Arc::new(Stats::new(counts)),
             control: Control::default(),
+            gate: Gate::default(),
         })
     }
 
@@ -350,6 +354,16 @@ impl Job {
     /// What stops the run.
     pub fn control(&self) -> Control {
         self.control.clone()
+    }
+
+    /// What holds calls back until they are confirmed.
+    pub fn gate(&self) -> Gate {
+        self.gate.clone()
+    }
+
+    /// The limits and the price of calls.
+    pub fn budget(&self) -> &config::Budget {
+        &self.settings.budget
     }
 
     /// `run.id`.
@@ -475,12 +489,14 @@ impl Job {
                 writer,
                 pace: Pace::new(settings.pace.qps),
                 budget: Budget::new(&settings.budget, self.today, &Zoned::now()),
+                gate: self.gate,
                 breaker: Breaker::new(settings.budget.max_failures),
                 urls: context.urls,
             }),
             workers,
             work,
             cooldown: settings.connection.cooldown,
+            sample: settings.budget.sample,
         };
         let window = pool.tagger.budget.window();
         let tagging = async {

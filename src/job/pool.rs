@@ -24,6 +24,8 @@ pub(super) struct Pool {
     pub(super) work: Arc<Notify>,
     /// Before the second pass; before the third it is four times as long.
     pub(super) cooldown: Duration,
+    /// Only so many images, chosen from the whole queue once everything is listed.
+    pub(super) sample: Option<u64>,
 }
 
 type Slotted = (Claimed, OwnedSemaphorePermit);
@@ -70,6 +72,15 @@ impl Pool {
         let stopping = service.control.stopping();
         let all = 2 * self.workers;
         let mut pass = 0;
+        if let Some(size) = self.sample {
+            while !service.stats.is_listed() {
+                if service.control.is_stopping() {
+                    return Ok(());
+                }
+                self.wait_for_work().await;
+            }
+            tagger.writer.ask(|committed| Record::Sample { size, committed }).await?;
+        }
         loop {
             let Some(mut free) = self.free_slots(slots).await else { return Ok(()) };
             let limit = match tagger.budget.images(free.num_permits()) {

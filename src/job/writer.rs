@@ -42,6 +42,8 @@ pub(super) enum Record {
     Settle { settlement: Settlement, slot: OwnedSemaphorePermit },
     /// Contents to call.
     Claim { limit: usize, pass: u32, reply: oneshot::Sender<Claims> },
+    /// Claims are to take only so many contents, chosen at random.
+    Sample { size: u64, committed: oneshot::Sender<()> },
     /// Another key of a content whose key is gone.
     Another { content_id: i64, tried: Vec<i64>, reply: oneshot::Sender<Option<Key>> },
     /// Whether anything of the run waits in its queue.
@@ -195,6 +197,10 @@ fn apply(
             replies.work = true;
         }
         Record::Claim { limit, pass, reply } => claims.push((limit, pass, reply)),
+        Record::Sample { size, committed } => {
+            session.sample(size)?;
+            replies.committed.push(committed);
+        }
         Record::Another { content_id, tried, reply } => {
             let key = session.key_of(content_id, &tried)?;
             replies.keys.push((reply, key));

@@ -107,6 +107,17 @@ pub enum Error {
         #[source]
         source: rusqlite::Error,
     },
+    /// A copy of the database cannot be made; the database itself is as it was.
+    #[error(
+        "cannot make the copy {path}: name a file that does not exist, and check its folder and the space left"
+    )]
+    Copy {
+        /// The copy.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// A row that this program cannot have written.
     #[error("the database holds {what}: run `costag verify`")]
     Unsound {

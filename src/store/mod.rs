@@ -4,6 +4,7 @@
 //! as are wanted and block nobody. Nothing outside this module writes SQL, and what the job asks of a
 //! store (compare, claim, settle) is phrased so that a server database could answer it as well.
 
+mod backup;
 mod error;
 pub mod ident;
 pub mod keyspace;

@@ -41,6 +41,15 @@ pub enum CallOutcome {
     Unknown = 4,
 }
 
+impl CallOutcome {
+    /// The outcome with this stored number.
+    pub fn from_id(id: i64) -> Option<Self> {
+        [Self::Answered, Self::Failed, Self::Throttled, Self::ThrownAway, Self::Unknown]
+            .into_iter()
+            .find(|outcome| *outcome as i64 == id)
+    }
+}
+
 /// `run.state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -74,6 +83,40 @@ impl RunState {
         [Self::Running, Self::Complete, Self::Interrupted, Self::Stopped, Self::Superseded]
             .into_iter()
             .find(|state| state.name() == name)
+    }
+}
+
+/// `change.kind`: what a listing found different.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    /// A key that was not there before.
+    Added,
+    /// A key with other bytes, another storage class or another time.
+    Changed,
+    /// A key that is no longer there.
+    Gone,
+    /// A gone key and an added one of the same content.
+    Moved,
+}
+
+impl ChangeKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Added, Self::Changed, Self::Gone, Self::Moved];
+
+    /// The stored text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Changed => "changed",
+            Self::Gone => "gone",
+            Self::Moved => "moved",
+        }
+    }
+
+    /// The kind with this stored text.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 

@@ -4,27 +4,41 @@
 //! goes on after the last key: nothing here holds a snapshot while somebody else is being waited for, so a
 //! slow reader of an export never keeps the write-ahead log from being recycled.
 
+mod change;
+mod choose;
 mod compare;
 mod export;
 mod failure;
+mod frequency;
+mod ledger;
+mod plan;
 mod status;
 #[cfg(test)]
 mod tests;
+mod verify;
+#[cfg(test)]
+mod verify_tests;
 
+pub use change::Change;
+pub use choose::{Choice, Chosen};
 pub use compare::{Known, Standing};
 pub use export::{Batch, Etag, Export, ExportFilter, Exported, LabelRow};
 pub use failure::Failure;
+pub use frequency::Frequency;
+pub use ledger::{LedgerRow, Measured};
+pub use plan::Needed;
 pub use status::{ContentCounts, DatabaseSize, FailureCode, Ranges, Run, TagCount};
+pub use verify::{Check, Checked, Problems};
 
 use rusqlite::Connection;
 
 /// One consistent view of the database for as long as it lives.
 ///
 /// Dropping it ends the read; a read has nothing to commit.
-struct Snapshot<'c>(&'c Connection);
+pub(super) struct Snapshot<'c>(&'c Connection);
 
 impl<'c> Snapshot<'c> {
-    fn begin(connection: &'c Connection) -> rusqlite::Result<Self> {
+    pub(super) fn begin(connection: &'c Connection) -> rusqlite::Result<Self> {
         connection.prepare_cached("BEGIN DEFERRED")?.execute([])?;
         Ok(Self(connection))
     }

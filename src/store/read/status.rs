@@ -27,6 +27,8 @@ pub struct Run {
     pub settings: String,
     /// Whether it only lists and compares.
     pub plan: bool,
+    /// Whether differences go into the journal: not those of the first listing of its scope.
+    pub journals: bool,
     /// The version that wrote it.
     pub tool_version: String,
     /// Seconds of the unix epoch.
@@ -41,8 +43,10 @@ pub struct Run {
 
 const RUNS: &str = "
     SELECT run.id, bucket.name, run.source, run.prefix, run.state, run.stop_reason, run.settings,
-           run.plan, run.tool_version, run.started_at, run.listed_at, run.ended_at, run.counts
+           run.plan, run.tool_version, run.started_at, run.listed_at, run.ended_at, run.counts,
+           run.journals
     FROM run JOIN bucket ON bucket.id = run.bucket_id
+    WHERE ?2 IS NULL OR run.id = ?2
     ORDER BY run.id DESC LIMIT ?1";
 
 /// How many contents are in each state.
@@ -114,9 +118,21 @@ impl Reader {
     /// # Errors
     /// As any read; [`Error::Unsound`] for a state or counts that no run can have written.
     pub fn runs(&self, limit: u32) -> Result<Vec<Run>, Error> {
+        self.runs_where(limit, None)
+    }
+
+    /// The run with this number.
+    ///
+    /// # Errors
+    /// As [`Reader::runs`].
+    pub fn run(&self, id: i64) -> Result<Option<Run>, Error> {
+        Ok(self.runs_where(1, Some(id))?.pop())
+    }
+
+    fn runs_where(&self, limit: u32, id: Option<i64>) -> Result<Vec<Run>, Error> {
         let sqlite = |source| self.error(source);
         let mut statement = self.connection.prepare_cached(RUNS).map_err(sqlite)?;
-        let mut rows = statement.query([limit]).map_err(sqlite)?;
+        let mut rows = statement.query(params![limit, id]).map_err(sqlite)?;
         let mut runs = Vec::new();
         while let Some(row) = rows.next().map_err(sqlite)? {
             runs.push(self.run_from(row)?);
@@ -143,6 +159,7 @@ impl Reader {
                 stop_reason: row.get(5)?,
                 settings: row.get(6)?,
                 plan: row.get(7)?,
+                journals: row.get(13)?,
                 tool_version: row.get(8)?,
                 started_at: row.get(9)?,
                 listed_at: row.get(10)?,

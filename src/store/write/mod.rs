@@ -8,6 +8,7 @@ mod claim;
 mod content;
 mod list;
 mod page;
+mod requeue;
 mod run;
 mod settle;
 
@@ -58,6 +59,8 @@ pub struct Session {
     written: Counts,
     /// `tag` rows by (name, first, second category); bounded, since a service could invent names.
     tags: HashMap<(String, String, String), i64>,
+    /// Contents that are claimed, if not all of the queue is to be: the last one first.
+    sample: Option<Vec<i64>>,
 }
 
 /// Tags remembered at most; the service has some thousands of names.
@@ -67,7 +70,7 @@ impl Session {
     /// Takes the store for a run; `counts` go on from what the run had.
     pub fn new(store: Store, run: RunContext, counts: Counts) -> Self {
         let written = counts.clone();
-        Self { store, run: Arc::new(run), counts, written, tags: HashMap::new() }
+        Self { store, run: Arc::new(run), counts, written, tags: HashMap::new(), sample: None }
     }
 
     /// The run's settings as the statements use them.

@@ -291,7 +291,7 @@ impl Store {
             .map_err(|source| Error::sqlite(&self.path, source))
     }
 
-    fn transaction<T>(
+    pub(super) fn transaction<T>(
         &mut self,
         body: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {

@@ -1,0 +1,85 @@
+//! A gate before the calls above a number: they wait until somebody has confirmed them.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio_util::sync::CancellationToken;
+
+/// Open for every call unless it was told to hold some back; shared by the run and whoever confirms.
+#[derive(Debug, Clone, Default)]
+pub struct Gate(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    above: OnceLock<u64>,
+    // Tokens as events: they happen once, and whoever comes later sees it.
+    reached: CancellationToken,
+    opened: CancellationToken,
+}
+
+impl Gate {
+    /// Holds back every call after the first `calls` of this invocation until [`Gate::open`].
+    pub fn hold_above(&self, calls: u64) {
+        let _ = self.0.above.set(calls);
+    }
+
+    /// The number of calls that pass without a question, if it was told to hold any back.
+    pub fn above(&self) -> Option<u64> {
+        self.0.above.get().copied()
+    }
+
+    /// Returns once a call is held back.
+    pub async fn reached(&self) {
+        self.0.reached.cancelled().await;
+    }
+
+    /// Lets every call through from now on.
+    pub fn open(&self) {
+        self.0.opened.cancel();
+    }
+
+    /// Whether this call, counted from 1, may be made at once.
+    pub(super) fn lets(&self, call: u64) -> bool {
+        self.above().is_none_or(|above| call <= above) || self.0.opened.is_cancelled()
+    }
+
+    /// Whether this call, counted from 1, may be made: at once, or once the gate opens; false if the run
+    /// stops meanwhile.
+    pub(super) async fn admits(&self, call: u64, stopping: &CancellationToken) -> bool {
+        if self.lets(call) {
+            return true;
+        }
+        self.0.reached.cancel();
+        tokio::select! {
+            biased;
+            () = stopping.cancelled() => false,
+            () = self.0.opened.cancelled() => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn calls_above_wait_for_a_yes_and_end_with_the_run() {
+        let stopping = CancellationToken::new();
+        let gate = Gate::default();
+        let admits = |call| gate.admits(call, &stopping).now_or_never();
+        assert_eq!(admits(1_000_000), Some(true), "nothing was to be held back");
+        gate.hold_above(2);
+        assert_eq!((admits(1), admits(2)), (Some(true), Some(true)));
+        assert_eq!(gate.reached().now_or_never(), None, "nobody is asked before it is needed");
+        assert_eq!(admits(3), None);
+        assert_eq!(gate.reached().now_or_never(), Some(()));
+        gate.open();
+        assert_eq!((admits(3), admits(4)), (Some(true), Some(true)));
+
+        let gate = Gate::default();
+        gate.hold_above(0);
+        stopping.cancel();
+        assert_eq!(gate.admits(1, &stopping).now_or_never(), Some(false));
+    }
+}

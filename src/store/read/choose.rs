@@ -1,0 +1,203 @@
+//! Contents chosen on purpose, to be put back: failed ones, or labelled ones.
+
+use rusqlite::named_params;
+
+use super::Snapshot;
+use crate::scene::Scenes;
+use crate::store::keyspace::prefix_end;
+use crate::store::{Error, Reader};
+
+/// Contents looked at in one read.
+const BATCH: i64 = 1_000;
+
+/// Which contents are meant; every condition that is given must hold.
+///
+/// Only contents that a present object wants are ever chosen: nothing would call for the others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Choice {
+    /// Failed contents; else those that have labels.
+    pub failed: bool,
+    /// Failed: with one of these codes; empty: any.
+    pub codes: Vec<String>,
+    /// A key of this bucket, by name.
+    pub bucket: Option<String>,
+    /// A key that begins with this.
+    pub prefix: String,
+    /// A label of this name, in one of `scenes`.
+    pub label: Option<String>,
+    /// Which scenes are looked at and put back; none: all that are done.
+    pub scenes: Scenes,
+    /// The label, or without one the surest label of the scenes, is below this confidence.
+    pub below: Option<u8>,
+    /// Labelled before this moment, in Unix seconds.
+    pub tagged_before: Option<i64>,
+}
+
+/// A content that was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chosen {
+    /// `content.id`.
+    pub content_id: i64,
+    /// Labelled scenes that are asked for again; none of a failed content.
+    pub redo: Scenes,
+    /// What a call will ask for.
+    pub asks: Scenes,
+}
+
+// In the order of the index `content_failed`. A failed content always has the run that settled it.
+const FAILED: &str = "
+    SELECT id, (scenes_wanted & ~scenes_done) | scenes_redo, error_temporary, run_id, error_code
+    FROM content
+    WHERE state = 3 AND (error_temporary, run_id, id) > (:a, :b, :c)
+    ORDER BY error_temporary, run_id, id LIMIT :batch";
+
+// What waits already with its scenes asked for again is not chosen once more.
+const LABELLED: &str = "
+    SELECT id, scenes_done & ~scenes_redo & :scenes,
+           ((scenes_wanted & ~scenes_done) | scenes_redo) AS missing, scenes_done & :scenes,
+           (:before IS NULL OR tagged_at < :before)
+    FROM content
+    WHERE id > :after AND state IN (0, 2) AND scenes_done & :scenes
+    ORDER BY id LIMIT :batch";
+
+const LABEL: &str = "
+    SELECT 1 FROM label JOIN tag ON tag.id = tag_id
+    WHERE content_id = :content AND (1 << scene) & :scenes AND name = :name
+      AND (:below IS NULL OR confidence < :below)";
+
+const SUREST: &str = "
+    SELECT ifnull(max(confidence), 0) < :below FROM label
+    WHERE content_id = :content AND (1 << scene) & :scenes";
+
+const KEYS: &str = "
+    SELECT key FROM object
+    WHERE content_id = :content AND gone_run IS NULL AND skip_reason IS NULL
+      AND key >= :prefix AND (:end IS NULL OR key < :end)
+      AND (:bucket IS NULL OR bucket_id IN (SELECT id FROM bucket WHERE name = :bucket))";
+
+/// Where the next batch begins.
+type Position = (i64, i64, i64);
+
+impl Reader {
+    /// Hands the chosen contents to `each`, batch by batch.
+    ///
+    /// `keys` says which keys are meant, besides the choice. No read is open while `each` is at work, which
+    /// may put back what it is given.
+    ///
+    /// # Errors
+    /// As any read, and what `each` answers.
+    pub fn chosen<E: From<Error>>(
+        &self,
+        choice: &Choice,
+        keys: impl Fn(&str) -> bool,
+        mut each: impl FnMut(&[Chosen]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut after: Position = (-1, -1, -1);
+        let mut batch = Vec::new();
+        loop {
+            batch.clear();
+            let next = if choice.failed {
+                self.failed_batch(choice, &keys, after, &mut batch)
+            } else {
+                self.labelled_batch(choice, &keys, after, &mut batch)
+            };
+            let next = next.map_err(|source| E::from(self.error(source)))?;
+            each(&batch)?;
+            match next {
+                Some(next) => after = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn failed_batch(
+        &self,
+        choice: &Choice,
+        keys: &impl Fn(&str) -> bool,
+        after: Position,
+        batch: &mut Vec<Chosen>,
+    ) -> rusqlite::Result<Option<Position>> {
+        let _snapshot = Snapshot::begin(&self.connection)?;
+        let mut contents = self.connection.prepare_cached(FAILED)?;
+        let mut rows = contents.query(named_params! {
+            ":a": after.0, ":b": after.1, ":c": after.2, ":batch": BATCH,
+        })?;
+        let mut next = None;
+        while let Some(row) = rows.next()? {
+            let content_id = row.get(0)?;
+            next = Some((row.get(2)?, row.get(3)?, content_id));
+            let code: Option<String> = row.get(4)?;
+            let meant =
+                choice.codes.is_empty() || code.is_some_and(|code| choice.codes.contains(&code));
+            if meant && self.has_key(choice, keys, content_id)? {
+                let asks = Scenes::from_bits(row.get(1)?);
+                batch.push(Chosen { content_id, redo: Scenes::NONE, asks });
+            }
+        }
+        Ok(next)
+    }
+
+    fn labelled_batch(
+        &self,
+        choice: &Choice,
+        keys: &impl Fn(&str) -> bool,
+        after: Position,
+        batch: &mut Vec<Chosen>,
+    ) -> rusqlite::Result<Option<Position>> {
+        let _snapshot = Snapshot::begin(&self.connection)?;
+        let mut contents = self.connection.prepare_cached(LABELLED)?;
+        let scenes = if choice.scenes.is_empty() { 15 } else { choice.scenes.bits() };
+        let mut rows = contents.query(named_params! {
+            ":scenes": scenes, ":before": choice.tagged_before, ":after": after.2, ":batch": BATCH,
+        })?;
+        let mut next = None;
+        while let Some(row) = rows.next()? {
+            let content_id = row.get(0)?;
+            next = Some((-1, -1, content_id));
+            let redo = Scenes::from_bits(row.get(1)?);
+            let missing = Scenes::from_bits(row.get(2)?);
+            let looked_at: u8 = row.get(3)?;
+            if redo.is_empty()
+                || !row.get::<_, bool>(4)?
+                || !self.has_labels(choice, content_id, looked_at)?
+                || !self.has_key(choice, keys, content_id)?
+            {
+                continue;
+            }
+            batch.push(Chosen { content_id, redo, asks: redo.union(missing) });
+        }
+        Ok(next)
+    }
+
+    fn has_labels(&self, choice: &Choice, content_id: i64, scenes: u8) -> rusqlite::Result<bool> {
+        match (&choice.label, choice.below) {
+            (Some(name), below) => self.connection.prepare_cached(LABEL)?.exists(named_params! {
+                ":content": content_id, ":scenes": scenes, ":name": name, ":below": below,
+            }),
+            (None, Some(below)) => self.connection.prepare_cached(SUREST)?.query_row(
+                named_params! { ":content": content_id, ":scenes": scenes, ":below": below },
+                |row| row.get(0),
+            ),
+            (None, None) => Ok(true),
+        }
+    }
+
+    fn has_key(
+        &self,
+        choice: &Choice,
+        keys: &impl Fn(&str) -> bool,
+        content_id: i64,
+    ) -> rusqlite::Result<bool> {
+        let end = prefix_end(&choice.prefix);
+        let mut statement = self.connection.prepare_cached(KEYS)?;
+        let mut rows = statement.query(named_params! {
+            ":content": content_id, ":prefix": choice.prefix, ":end": end, ":bucket": choice.bucket,
+        })?;
+        while let Some(row) = rows.next()? {
+            if keys(row.get_ref(0)?.as_str()?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

@@ -1,0 +1,86 @@
+//! How often labels occur, over all contents.
+
+use std::collections::HashMap;
+
+use rusqlite::OptionalExtension;
+
+use crate::scene::Scene;
+use crate::store::{Error, Reader};
+
+/// Labels read at a time.
+const BATCH: i64 = 50_000;
+
+/// How often one name of the dictionary occurs in one scene.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frequency {
+    /// The model that gave it.
+    pub scene: Scene,
+    /// The label's name.
+    pub name: String,
+    /// The wider category.
+    pub first_category: String,
+    /// The narrower category.
+    pub second_category: String,
+    /// Contents that have it.
+    pub contents: u64,
+    /// The sum of their confidences.
+    pub confidence: u64,
+}
+
+impl Reader {
+    /// Counts every label of at least `min_confidence`, by scene and name; in no order.
+    ///
+    /// Memory is that of the dictionary, which the service bounds to thousands; each batch is a read of its own.
+    ///
+    /// # Errors
+    /// As any read; [`Error::Unsound`] for a label of no known scene, or without its name.
+    pub fn frequencies(&self, min_confidence: i64) -> Result<Vec<Frequency>, Error> {
+        let mut counted: HashMap<(i64, i64), (u64, u64)> = HashMap::new();
+        let mut after = (-1, -1, -1);
+        loop {
+            let before = after;
+            let mut read = || -> rusqlite::Result<()> {
+                let mut statement = self.connection.prepare_cached(
+                    "SELECT content_id, scene, rank, tag_id, confidence FROM label
+                     WHERE (content_id, scene, rank) > (?1, ?2, ?3)
+                     ORDER BY content_id, scene, rank LIMIT ?4",
+                )?;
+                let mut rows = statement.query((after.0, after.1, after.2, BATCH))?;
+                while let Some(row) = rows.next()? {
+                    after = (row.get(0)?, row.get(1)?, row.get(2)?);
+                    let confidence: i64 = row.get(4)?;
+                    if confidence >= min_confidence {
+                        let count = counted.entry((after.1, row.get(3)?)).or_default();
+                        count.0 += 1;
+                        count.1 += u64::try_from(confidence).unwrap_or(0);
+                    }
+                }
+                Ok(())
+            };
+            read().map_err(|source| self.error(source))?;
+            if after == before {
+                break;
+            }
+        }
+        counted
+            .into_iter()
+            .map(|((scene, tag), (contents, confidence))| {
+                let unsound = |what: &str| Error::Unsound { what: what.to_owned() };
+                let scene = u8::try_from(scene).ok().and_then(Scene::from_id);
+                let scene = scene.ok_or_else(|| unsound("a label of no known scene"))?;
+                let (name, first_category, second_category) =
+                    self.tag(tag)?.ok_or_else(|| unsound("a label without its name"))?;
+                Ok(Frequency { scene, name, first_category, second_category, contents, confidence })
+            })
+            .collect()
+    }
+
+    fn tag(&self, id: i64) -> Result<Option<(String, String, String)>, Error> {
+        self.connection
+            .prepare_cached("SELECT name, first_category, second_category FROM tag WHERE id = ?1")
+            .and_then(|mut tag| {
+                tag.query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()
+            })
+            .map_err(|source| self.error(source))
+    }
+}

@@ -1,0 +1,69 @@
+//! What a run over a plan's source would call.
+
+use rusqlite::named_params;
+
+use crate::scene::Scenes;
+use crate::store::keyspace::prefix_end;
+use crate::store::{Error, Reader};
+
+/// What is left to be called within the scope of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Needed {
+    /// Contents that need a call, by what it asks for, in the order of the stored bits.
+    pub by_scenes: Vec<(Scenes, u64)>,
+    /// Contents that failed, and that only new bytes or `costag retry` bring back.
+    pub given_up: u64,
+}
+
+// A present, wanted object of the run's bucket and prefix has it.
+const IN_SCOPE: &str = "
+    EXISTS (
+        SELECT 1 FROM object
+        WHERE content_id = content.id AND gone_run IS NULL AND skip_reason IS NULL
+          AND bucket_id = (SELECT bucket_id FROM run WHERE id = :run)
+          AND key >= :prefix AND (:end IS NULL OR key < :end))";
+
+impl Reader {
+    /// What a run over the same listing, with these scenes, would call for now: what waits, whoever wants it,
+    /// what is labelled and lacks a scene, what failed for a passing reason. Looks at every content.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn needed(
+        &self,
+        run_id: i64,
+        prefix: &str,
+        scenes: Scenes,
+    ) -> Result<Needed, Error> {
+        let end = prefix_end(prefix);
+        let read = || -> rusqlite::Result<Needed> {
+            let by_scenes = self
+                .connection
+                .prepare(&format!(
+                    "SELECT (:scenes & ~scenes_done) | scenes_redo AS missing, count(*) FROM content
+                     WHERE missing AND (state <> 3 OR error_temporary) AND {IN_SCOPE}
+                     GROUP BY 1 ORDER BY 1"
+                ))?
+                .query_map(
+                    named_params! {
+                        ":scenes": scenes.bits(), ":run": run_id, ":prefix": prefix,
+                        ":end": end,
+                    },
+                    |row| {
+                        let calls: i64 = row.get(1)?;
+                        Ok((Scenes::from_bits(row.get(0)?), u64::try_from(calls).unwrap_or(0)))
+                    },
+                )?
+                .collect::<rusqlite::Result<_>>()?;
+            let given_up: i64 = self
+                .connection
+                .prepare(&format!("SELECT count(*) FROM content WHERE state = 3 AND NOT error_temporary AND {IN_SCOPE}"))?
+                .query_row(
+                    named_params! { ":run": run_id, ":prefix": prefix, ":end": end },
+                    |row| row.get(0),
+                )?;
+            Ok(Needed { by_scenes, given_up: u64::try_from(given_up).unwrap_or(0) })
+        };
+        read().map_err(|source| self.error(source))
+    }
+}

@@ -1,0 +1,446 @@
+//! The deep check of a database, offline: what must hold of its rows, one statement or pass each.
+//!
+//! Nothing is written. Each check sees one moment of the database; while a run is at work they may see
+//! different ones, which no check minds.
+
+use std::collections::BTreeMap;
+
+use rusqlite::Row;
+
+use super::Snapshot;
+use crate::store::ident::{Identity, StoredEtag};
+use crate::store::model::{Counts, RunState, SkipReason};
+use crate::store::{Error, Reader};
+
+/// Problems of one check that are told in words; the others are counted.
+const SHOWN: usize = 10;
+
+/// Contents whose identity is looked at in one read.
+const BATCH: i64 = 10_000;
+
+/// How far two identities of one hash may push each other; a chain longer than this is none.
+const COLLISIONS: i64 = 16;
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Problems {
+    /// How many.
+    pub count: u64,
+    /// The first ones, in words.
+    pub shown: Vec<String>,
+}
+
+impl Problems {
+    fn add(&mut self, problem: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.shown.len() < SHOWN {
+            self.shown.push(problem());
+        }
+    }
+}
+
+/// A check and what it found.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Checked {
+    /// What must hold.
+    pub check: Check,
+    /// What does not.
+    #[serde(flatten)]
+    pub problems: Problems,
+}
+
+/// What must hold of a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    /// The file's pages and indexes are whole (`PRAGMA integrity_check`).
+    Integrity,
+    /// Every reference has its row (`PRAGMA foreign_key_check`).
+    References,
+    /// A content's state says what its scenes say.
+    States,
+    /// No content is in flight unless a run is under way, or was killed.
+    InFlight,
+    /// A run's ranges tile its scope, and its end fits them.
+    Ranges,
+    /// Labels belong to done scenes, in unbroken ranks, with a confidence.
+    Labels,
+    /// The ledger knows the calls that contents and runs tell of.
+    Ledger,
+    /// What failed says why.
+    Failures,
+    /// The indexed hash is that of the identity.
+    Identities,
+    /// Every present, wanted object has a content that is done, failed or waiting.
+    Objects,
+    /// A run's counts and settings can be read, its state fits its times.
+    Runs,
+}
+
+impl Check {
+    /// Every check, in the order in which they are made.
+    pub const ALL: [Self; 11] = [
+        Self::Integrity,
+        Self::References,
+        Self::Runs,
+        Self::Ranges,
+        Self::States,
+        Self::InFlight,
+        Self::Failures,
+        Self::Identities,
+        Self::Objects,
+        Self::Labels,
+        Self::Ledger,
+    ];
+
+    /// What it looks at, in a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Integrity => "integrity",
+            Self::References => "references",
+            Self::States => "states",
+            Self::InFlight => "in-flight",
+            Self::Ranges => "ranges",
+            Self::Labels => "labels",
+            Self::Ledger => "ledger",
+            Self::Failures => "failures",
+            Self::Identities => "identities",
+            Self::Objects => "objects",
+            Self::Runs => "runs",
+        }
+    }
+
+    /// Statements whose every row is a problem: what it is about, and what is wrong.
+    const fn statements(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Integrity
+            | Self::References
+            | Self::Identities
+            | Self::InFlight
+            | Self::Runs => &[],
+            Self::States => &[
+                ("SELECT id, state FROM content WHERE state NOT IN (0, 1, 2, 3)", "content {} is in the unknown state {}"),
+                (
+                    "SELECT id, scenes_wanted, scenes_done, scenes_redo FROM content
+                     WHERE (scenes_wanted | scenes_done | scenes_redo) & ~15",
+                    "content {} has scenes that do not exist: wanted {}, done {}, again {}",
+                ),
+                ("SELECT id FROM content WHERE scenes_redo & ~scenes_done", "content {} wants scenes again that it does not have"),
+                (
+                    "SELECT id FROM content
+                     WHERE state = 2 AND ((scenes_wanted & ~scenes_done) | scenes_redo)",
+                    "content {} is done and lacks a scene",
+                ),
+                (
+                    "SELECT id, state FROM content
+                     WHERE state IN (0, 1) AND NOT ((scenes_wanted & ~scenes_done) | scenes_redo)",
+                    "content {} lacks no scene and is not done (state {})",
+                ),
+                (
+                    "SELECT content.id, run.id FROM content JOIN run ON run.id = content.run_id
+                     WHERE content.state = 0 AND run.state = 'complete' AND NOT run.plan",
+                    "content {} still waits for run {}, which is complete",
+                ),
+            ],
+            Self::Ranges => &[
+                (
+                    "SELECT id FROM run WHERE NOT EXISTS (SELECT 1 FROM range WHERE run_id = run.id)",
+                    "run {} has no range",
+                ),
+                (
+                    "SELECT run_id, seq FROM (
+                         SELECT run_id, seq, start_after,
+                                lag(seq) OVER same AS before, lag(stop_at) OVER same AS stop_before
+                         FROM range JOIN run ON run.id = run_id AND run.source = 'bucket'
+                         WINDOW same AS (PARTITION BY run_id ORDER BY seq))
+                     WHERE CASE WHEN before IS NULL THEN seq <> 0 OR start_after <> ''
+                                ELSE seq <> before + 1 OR start_after IS NOT stop_before END",
+                    "range {}.{} does not begin where the one before ends",
+                ),
+                (
+                    "SELECT run_id, seq FROM range AS last
+                     JOIN run ON run.id = run_id AND run.source = 'bucket'
+                     WHERE stop_at IS NOT NULL
+                       AND seq = (SELECT max(seq) FROM range WHERE run_id = last.run_id)",
+                    "range {}.{} is the last one and ends before the scope does",
+                ),
+                (
+                    "SELECT run_id, seq FROM range JOIN run ON run.id = run_id AND run.source = 'bucket'
+                     WHERE cursor < start_after OR cursor > stop_at OR start_after >= stop_at",
+                    "range {}.{} has its cursor outside, or its ends in the wrong order",
+                ),
+                (
+                    "SELECT id FROM run WHERE listed_at IS NOT NULL
+                     AND EXISTS (SELECT 1 FROM range WHERE run_id = run.id AND NOT done)",
+                    "run {} is listed, and a range of it is not done",
+                ),
+            ],
+            Self::Labels => &[
+                (
+                    "SELECT DISTINCT content_id, scene FROM label
+                     WHERE scene NOT IN (0, 1, 2, 3) OR confidence NOT BETWEEN 0 AND 100",
+                    "content {} has labels of an unknown scene, or without a confidence from 0 to 100 (scene {})",
+                ),
+                (
+                    "SELECT label.content_id, scene FROM label JOIN content ON content.id = content_id
+                     WHERE rank = 1 AND NOT scenes_done & (1 << scene)",
+                    "content {} has labels of scene {}, which is not done",
+                ),
+                (
+                    "SELECT content_id, scene FROM label GROUP BY content_id, scene
+                     HAVING min(rank) <> 1 OR max(rank) <> count(*)",
+                    "content {} has gaps in the ranks of its labels of scene {}",
+                ),
+            ],
+            Self::Ledger => &[
+                ("SELECT id, outcome FROM call WHERE outcome NOT IN (0, 1, 2, 3, 4)", "call {} has the unknown outcome {}"),
+                (
+                    "SELECT id FROM content WHERE scenes_done AND NOT EXISTS (
+                         SELECT 1 FROM call WHERE content_id = content.id AND outcome = 0)",
+                    "content {} is labelled, and no call of the ledger was answered for it",
+                ),
+            ],
+            Self::Failures => &[(
+                "SELECT id FROM content WHERE state = 3
+                 AND (error_code IS NULL OR error_verdict IS NULL OR error_message IS NULL)",
+                "content {} failed and does not say why",
+            )],
+            Self::Objects => &[
+                (
+                    "SELECT id FROM object
+                     WHERE gone_run IS NULL AND skip_reason IS NULL AND content_id IS NULL",
+                    "object {} is present and wanted, and has no content",
+                ),
+                (
+                    "SELECT object.id, content.id FROM object JOIN content ON content.id = content_id
+                     WHERE gone_run IS NULL AND skip_reason IS NULL
+                       AND content.state = 2 AND NOT scenes_done",
+                    "object {} is present and wanted, and its content {} waits for no run and has no scene",
+                ),
+            ],
+        }
+    }
+}
+
+impl Reader {
+    /// Makes every check; `begins` is told of each before it is made. Looks at every row.
+    ///
+    /// # Errors
+    /// As any read: [`Error::Corrupt`] if the file is so damaged that it cannot be checked.
+    pub fn verify(&self, mut begins: impl FnMut(Check)) -> Result<Vec<Checked>, Error> {
+        let mut all = Vec::new();
+        for check in Check::ALL {
+            begins(check);
+            let mut problems = Problems::default();
+            for (sql, words) in check.statements() {
+                self.problems(sql, words, &mut problems).map_err(|source| self.error(source))?;
+            }
+            let more = match check {
+                Check::Integrity => self.integrity(&mut problems),
+                Check::References => self.references(&mut problems),
+                Check::InFlight => self.nothing_in_flight(&mut problems),
+                Check::Identities => self.identities(&mut problems),
+                Check::Runs => self.runs_are_sound(&mut problems),
+                Check::Ledger => self.ledger_agrees(&mut problems),
+                Check::Objects => self.reasons_are_known(&mut problems),
+                _ => Ok(()),
+            };
+            more.map_err(|source| self.error(source))?;
+            all.push(Checked { check, problems });
+        }
+        Ok(all)
+    }
+
+    fn problems(&self, sql: &str, words: &str, problems: &mut Problems) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare(sql)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let numbers: Vec<i64> = (0..columns).map(|n| row.get(n)).collect::<Result<_, _>>()?;
+            problems.add(|| {
+                numbers
+                    .iter()
+                    .fold(words.to_owned(), |text, n| text.replacen("{}", &n.to_string(), 1))
+            });
+        }
+        Ok(())
+    }
+
+    fn integrity(&self, problems: &mut Problems) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare("PRAGMA integrity_check(100)")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let told: String = row.get(0)?;
+            if told != "ok" {
+                problems.add(|| told);
+            }
+        }
+        Ok(())
+    }
+
+    fn references(&self, problems: &mut Problems) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare("PRAGMA foreign_key_check")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (table, id): (String, Option<i64>) = (row.get(0)?, row.get(1)?);
+            let parent: String = row.get(2)?;
+            problems.add(|| match id {
+                Some(id) => format!("{table} {id} refers to a {parent} that is not there"),
+                None => format!("a row of {table} refers to a {parent} that is not there"),
+            });
+        }
+        Ok(())
+    }
+
+    /// In flight are contents of a run that is under way; of one that was killed too, until the next
+    /// run or resume puts them back.
+    fn nothing_in_flight(&self, problems: &mut Problems) -> rusqlite::Result<()> {
+        if self.is_running() {
+            return Ok(());
+        }
+        self.problems(
+            "SELECT content.id FROM content LEFT JOIN run ON run.id = content.run_id
+             WHERE content.state = 1 AND run.state IS NOT 'running'",
+            "content {} is in flight, and no run is",
+            problems,
+        )
+    }
+
+    fn reasons_are_known(&self, problems: &mut Problems) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare(
+            "SELECT skip_reason, count(*) FROM object WHERE skip_reason IS NOT NULL GROUP BY 1",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (reason, count): (String, i64) = (row.get(0)?, row.get(1)?);
+            if SkipReason::from_name(&reason).is_none() {
+                problems.add(|| {
+                    format!("{count} objects are skipped for the unknown reason {reason:?}")
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn identities(&self, problems: &mut Problems) -> rusqlite::Result<()> {
+        let mut after = 0;
+        loop {
+            let before = after;
+            let _snapshot = Snapshot::begin(&self.connection)?;
+            let mut statement = self.connection.prepare_cached(
+                "SELECT id, ident, identity, etag, size FROM content WHERE id > ?1
+                 ORDER BY id LIMIT ?2",
+            )?;
+            let mut rows = statement.query((after, BATCH))?;
+            while let Some(row) = rows.next()? {
+                after = row.get(0)?;
+                match hash(row) {
+                    Some(hash) if self.explains(hash, row.get(1)?)? => {}
+                    _ => {
+                        problems.add(|| format!("content {after} has the hash of another identity"))
+                    }
+                }
+            }
+            if after == before {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether a content of this hash may have this number: its own, or the next one after others of
+    /// the same hash.
+    fn explains(&self, hash: i64, ident: i64) -> rusqlite::Result<bool> {
+        let pushed = ident.wrapping_sub(hash);
+        if pushed == 0 {
+            return Ok(true);
+        }
+        if !(1..=COLLISIONS).contains(&pushed) {
+            return Ok(false);
+        }
+        let mut taken = self.connection.prepare_cached("SELECT 1 FROM content WHERE ident = ?1")?;
+        for before in 0..pushed {
+            if !taken.exists([hash.wrapping_add(before)])? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn runs_are_sound(&self, problems: &mut Problems) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare(
+            "SELECT id, state, listed_at, ended_at, settings, counts FROM run ORDER BY id",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let id: i64 = row.get(0)?;
+            let (state, settings, counts): (String, String, String) =
+                (row.get(1)?, row.get(4)?, row.get(5)?);
+            let (listed, ended): (Option<i64>, Option<i64>) = (row.get(2)?, row.get(3)?);
+            match RunState::from_name(&state) {
+                None => problems.add(|| format!("run {id} is in the unknown state {state:?}")),
+                Some(RunState::Complete) if listed.is_none() || ended.is_none() => {
+                    problems
+                        .add(|| format!("run {id} is complete and was not listed or did not end"));
+                }
+                Some(RunState::Running) if ended.is_some() => {
+                    problems.add(|| format!("run {id} is under way and has ended"));
+                }
+                Some(_) => {}
+            }
+            if serde_json::from_str::<serde_json::Value>(&settings).is_err() {
+                problems.add(|| format!("the settings of run {id} cannot be read"));
+            }
+            if serde_json::from_str::<Counts>(&counts).is_err() {
+                problems.add(|| format!("the counts of run {id} cannot be read"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A run's counts and its ledger rows are written in the same transactions.
+    fn ledger_agrees(&self, problems: &mut Problems) -> rusqlite::Result<()> {
+        let _snapshot = Snapshot::begin(&self.connection)?;
+        let mut calls: BTreeMap<i64, [u64; 2]> = BTreeMap::new();
+        let mut statement = self.connection.prepare("SELECT run_id, outcome FROM call")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let [all, answered] = calls.entry(row.get(0)?).or_default();
+            *all += 1;
+            *answered += u64::from(row.get::<_, i64>(1)? == 0);
+        }
+        let mut statement = self.connection.prepare("SELECT id, counts FROM run")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (id, counts): (i64, String) = (row.get(0)?, row.get(1)?);
+            let Ok(counts) = serde_json::from_str::<Counts>(&counts) else { continue };
+            let [all, answered] = calls.get(&id).copied().unwrap_or_default();
+            if (counts.calls, counts.answered) != (all, answered) {
+                problems.add(|| {
+                    format!(
+                        "run {id} counted {} calls, {} answered; the ledger has {all}, {answered}",
+                        counts.calls, counts.answered
+                    )
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The hash of the identity that a row of `content` tells; `None` if it tells none.
+fn hash(row: &Row<'_>) -> Option<i64> {
+    let identity: Option<String> = row.get(2).ok()?;
+    let StoredEtag(etag) = row.get(3).ok()?;
+    let size: Option<i64> = row.get(4).ok()?;
+    let identity = match (&identity, size) {
+        (None, Some(size)) => Identity::Bytes { etag: &etag, size },
+        (Some(url), None) => Identity::Url(url),
+        (Some(key), Some(size)) => {
+            // A bucket's name has no slash.
+            let (bucket, key) = key.split_once('/')?;
+            Identity::Key { bucket, key, etag: &etag, size }
+        }
+        (None, None) => return None,
+    };
+    Some(identity.hash())
+}

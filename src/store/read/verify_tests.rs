@@ -1,0 +1,314 @@
+//! A database made by real writes is sound; each thing that may break is found, and by the right check.
+
+use std::path::Path;
+
+use super::{Change, Check};
+use crate::scene::{Scene, Scenes};
+use crate::store::ident::fingerprint;
+use crate::store::model::{CallOutcome, ChangeKind, Counts, RunState};
+use crate::store::write::{
+    CallRow, Candidate, Difference, ErrorRow, LabelRow, NewRun, Page, Reach, RunContext, Session,
+    Settled, Settlement, Span,
+};
+use crate::store::{Error, Reader, Store};
+
+const CAMERA: Scenes = Scenes::from_bits(2);
+
+fn candidate(key: &str) -> Candidate {
+    let etag = if key.starts_with("copy") { "same".to_owned() } else { format!("etag of {key}") };
+    Candidate {
+        key: key.to_owned(),
+        fingerprint: fingerprint(&etag, 5, "STANDARD", Some(1_000)),
+        etag,
+        size: 5,
+        last_modified: Some(1_000),
+        storage_class: "STANDARD".to_owned(),
+        skip: None,
+    }
+}
+
+fn begin(mut store: Store, journals_expected: bool) -> Session {
+    let spans = vec![
+        Span { start_after: String::new(), stop_at: Some("m".to_owned()) },
+        Span { start_after: "m".to_owned(), stop_at: None },
+    ];
+    let new = NewRun {
+        bucket: "photos-1250000000".to_owned(),
+        source: "bucket",
+        prefix: String::new(),
+        eligibility: 7,
+        settings: "{}".to_owned(),
+        plan: false,
+        started_at: 100,
+        spans,
+    };
+    let (id, bucket_id, journals) = store.begin_run(&new).unwrap();
+    assert_eq!(journals, journals_expected);
+    let context = RunContext {
+        id,
+        bucket_id,
+        bucket: new.bucket,
+        prefix: String::new(),
+        scenes: CAMERA,
+        dedupe: true,
+        urls: false,
+        journals,
+        plan: false,
+    };
+    let mut session = Session::new(store, context, Counts::default());
+    session.begin().unwrap();
+    session
+}
+
+fn page(seq: i64, cursor: &str, differences: Vec<Difference>) -> Page {
+    Page {
+        reach: Reach { seq, cursor: cursor.to_owned(), done: true },
+        listed: differences.len() as u64,
+        wanted: differences.len() as u64,
+        differences,
+        skipped: Vec::new(),
+        rejected: 0,
+        list_read: None,
+    }
+}
+
+/// A first run that labels some, fails at one, and a second one that finds changes.
+fn database(folder: &Path) -> Store {
+    let mut session = begin(Store::open(&folder.join("t.db")).unwrap(), false);
+    let new = |keys: &[&str]| keys.iter().map(|key| Difference::New(candidate(key))).collect();
+    session.page(page(0, "m", new(&["a.jpg", "bad.jpg", "copy1.jpg", "copy2.jpg"]))).unwrap();
+    session.page(page(1, "x.jpg", new(&["x.jpg"]))).unwrap();
+    session.complete_listing(110).unwrap();
+    let claimed = session.claim(10, 0).unwrap();
+    assert_eq!(claimed.len(), 4, "copies are one content");
+    for claimed in claimed {
+        let call = |outcome| CallRow {
+            content_id: claimed.content_id,
+            object_id: claimed.key.object_id,
+            scenes: claimed.scenes,
+            ended_at: 120_000,
+            duration_ms: 80,
+            outcome,
+            retry: false,
+            http_status: None,
+            code: None,
+            request_id: None,
+        };
+        let label = |rank| LabelRow {
+            scene: Scene::Camera.id(),
+            rank,
+            name: format!("label {rank}"),
+            first_category: String::new(),
+            second_category: String::new(),
+            confidence: 90,
+        };
+        let error = ErrorRow {
+            verdict: "image",
+            temporary: false,
+            code: "InvalidImageFormat".to_owned(),
+            status: Some(400),
+            message: "no image".to_owned(),
+            request_id: None,
+        };
+        let (outcome, settled) = if claimed.key.key == "bad.jpg" {
+            (CallOutcome::Failed, Settled::GivenUp { attempts: 1, error })
+        } else {
+            (CallOutcome::Answered, Settled::Labels(vec![label(1), label(2)]))
+        };
+        let (content_id, scenes) = (claimed.content_id, claimed.scenes);
+        session
+            .settle(&Settlement { content_id, scenes, call: Some(call(outcome)), settled })
+            .unwrap();
+    }
+    session.commit().unwrap();
+    let store = session.finish(RunState::Complete, None, 130).unwrap();
+    // The second night: copy2 was renamed, x is gone, a has other bytes, new.jpg is new.
+    let mut session = begin(store, true);
+    let gone = |object_id, content_id| Difference::Gone { object_id, content_id: Some(content_id) };
+    let changed = Difference::Changed {
+        object_id: 1,
+        content_id: Some(1),
+        returned: false,
+        candidate: Candidate {
+            etag: "other".to_owned(),
+            last_modified: Some(200_000),
+            ..candidate("a.jpg")
+        },
+    };
+    let added = Difference::New(candidate("copy3.jpg"));
+    session.page(page(0, "m", vec![changed, gone(4, 3), added])).unwrap();
+    let added = Difference::New(candidate("new.jpg"));
+    session.page(page(1, "new.jpg", vec![gone(5, 4), added])).unwrap();
+    session.complete_listing(210).unwrap();
+    session.commit().unwrap();
+    session.finish(RunState::Interrupted, Some("SIGINT"), 230).unwrap()
+}
+
+/// The checks that found something.
+fn found(reader: &Reader) -> Vec<Check> {
+    let checks = reader.verify(|_| ()).unwrap();
+    checks.into_iter().filter(|c| c.problems.count > 0).map(|c| c.check).collect()
+}
+
+#[test]
+fn what_runs_write_is_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = database(folder.path());
+    let reader = store.reader().unwrap();
+    assert_eq!(found(&reader), []);
+    let mut begun = Vec::new();
+    reader.verify(|check| begun.push(check)).unwrap();
+    assert_eq!(begun, Check::ALL);
+}
+
+#[test]
+fn what_breaks_is_found_by_the_right_check() {
+    for (sql, check) in [
+        ("UPDATE content SET state = 9 WHERE id = 1", Check::States),
+        ("UPDATE content SET scenes_wanted = 16 | scenes_wanted WHERE id = 1", Check::States),
+        ("UPDATE content SET scenes_redo = 8 WHERE id = 2", Check::States),
+        ("UPDATE content SET scenes_wanted = 10 WHERE id = 1", Check::States),
+        ("UPDATE content SET state = 0 WHERE id = 1", Check::States),
+        ("UPDATE content SET run_id = 1 WHERE state = 0", Check::States),
+        ("UPDATE content SET state = 1 WHERE state = 0", Check::InFlight),
+        ("UPDATE range SET start_after = 'n' WHERE seq = 1 AND run_id = 2", Check::Ranges),
+        ("UPDATE range SET seq = 2 WHERE seq = 1 AND run_id = 2", Check::Ranges),
+        ("UPDATE range SET stop_at = 'z' WHERE seq = 1 AND run_id = 2", Check::Ranges),
+        ("UPDATE range SET cursor = 'n' WHERE seq = 0 AND run_id = 2", Check::Ranges),
+        ("UPDATE range SET done = 0 WHERE seq = 0 AND run_id = 2", Check::Ranges),
+        ("DELETE FROM range WHERE run_id = 2", Check::Ranges),
+        ("UPDATE run SET listed_at = NULL WHERE id = 1", Check::Runs),
+        ("UPDATE run SET counts = '{' WHERE id = 1", Check::Runs),
+        ("UPDATE run SET counts = '{\"calls\": 1}' WHERE id = 1", Check::Ledger),
+        (
+            "DELETE FROM call WHERE content_id = 1; UPDATE run SET counts = '{\"calls\":3,\"answered\":2}' WHERE id = 1",
+            Check::Ledger,
+        ),
+        ("UPDATE label SET confidence = 101 WHERE content_id = 1 AND rank = 1", Check::Labels),
+        ("DELETE FROM label WHERE content_id = 1 AND rank = 1", Check::Labels),
+        ("UPDATE label SET scene = 3 WHERE content_id = 1", Check::Labels),
+        ("UPDATE label SET tag_id = 99 WHERE content_id = 1", Check::References),
+        ("DELETE FROM tag", Check::References),
+        ("UPDATE object SET content_id = 99 WHERE id = 3", Check::References),
+        ("UPDATE object SET content_id = NULL WHERE id = 3", Check::Objects),
+        ("UPDATE object SET skip_reason = 'mood' WHERE id = 3", Check::Objects),
+        ("UPDATE content SET error_code = NULL WHERE state = 3", Check::Failures),
+        ("UPDATE content SET ident = ident - 1 WHERE id = 1", Check::Identities),
+        ("UPDATE content SET ident = ident + 1 WHERE id = 1", Check::Identities),
+        ("UPDATE content SET size = 6 WHERE id = 1", Check::Identities),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = database(folder.path());
+        store.connection.execute_batch(sql).unwrap();
+        let path = store.path().to_owned();
+        drop(store);
+        assert_eq!(found(&Reader::open(&path).unwrap()), [check], "{sql}");
+    }
+}
+
+#[test]
+fn an_image_that_nobody_waits_for_any_more_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = database(folder.path());
+    store
+        .connection
+        .execute_batch("UPDATE content SET state = 2, scenes_wanted = 0 WHERE state = 0")
+        .unwrap();
+    assert_eq!(found(&store.reader().unwrap()), [Check::Objects]);
+}
+
+#[test]
+fn what_a_killed_run_had_in_flight_is_no_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = database(folder.path());
+    let path = store.path().to_owned();
+    store
+        .connection
+        .execute_batch(
+            "UPDATE content SET state = 1 WHERE state = 0;
+             UPDATE run SET state = 'running', ended_at = NULL WHERE id = 2",
+        )
+        .unwrap();
+    drop(store);
+    assert_eq!(found(&Reader::open(&path).unwrap()), []);
+}
+
+#[test]
+fn a_damaged_page_is_found_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = database(folder.path());
+    let path = store.path().to_owned();
+    drop(store);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let half = bytes.len() / 4096 / 2 * 4096;
+    bytes[half..half + 2048].fill(0xa5);
+    std::fs::write(&path, bytes).unwrap();
+    match Reader::open(&path).unwrap().verify(|_| ()) {
+        Ok(checks) => assert!(checks[0].problems.count > 0, "{checks:?}"),
+        Err(error) => assert!(matches!(error, Error::Corrupt { .. }), "{error:?}"),
+    }
+}
+
+#[test]
+fn the_journal_tells_what_a_listing_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = database(folder.path());
+    let reader = store.reader().unwrap();
+    let journal = |run| {
+        let mut all: Vec<Change> = Vec::new();
+        reader
+            .changes(run, |change| {
+                all.push(change.clone());
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+        all
+    };
+    assert_eq!(journal(1), [], "nothing to compare with");
+    let all = journal(2);
+    let told: Vec<_> = all
+        .iter()
+        .map(|c| (c.kind, c.key.as_str(), c.from_key.as_deref(), c.etag.as_deref().unwrap()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (ChangeKind::Changed, "a.jpg", None, "etag of a.jpg"),
+            (ChangeKind::Moved, "copy3.jpg", Some("copy2.jpg"), "same"),
+            (ChangeKind::Gone, "x.jpg", None, "etag of x.jpg"),
+            (ChangeKind::Added, "new.jpg", None, "etag of new.jpg"),
+        ]
+    );
+    assert_eq!((all[0].size, all[0].bucket.as_str()), (Some(5), "photos-1250000000"));
+}
+
+#[test]
+fn the_ledger_and_its_pace_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = database(folder.path());
+    let reader = store.reader().unwrap();
+    let rows = || {
+        let mut rows = Vec::new();
+        reader.ledger(|row| rows.push((row.run_id, row.outcome, row.repeated))).unwrap();
+        rows
+    };
+    let (answered, failed) = (CallOutcome::Answered, CallOutcome::Failed);
+    assert_eq!(
+        rows(),
+        [(1, answered, false), (1, failed, false), (1, answered, false), (1, answered, false)]
+    );
+    assert_eq!(reader.measured_pace().unwrap(), None, "four calls say nothing");
+    // Twenty-five calls, one each 100 ms, with an hour between two of them.
+    store
+        .connection
+        .execute_batch(
+            "WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 24)
+             INSERT INTO call (run_id, content_id, scenes, ended_at, outcome)
+             SELECT 2, 1, 2, 200000 + n * 100 + (n > 12) * 3600000, 0 FROM n",
+        )
+        .unwrap();
+    let measured = reader.measured_pace().unwrap().unwrap();
+    assert_eq!((measured.run_id, measured.calls), (2, 23));
+    assert!((measured.per_second - 10.0).abs() < 0.01, "{measured:?}");
+    assert_eq!(rows().iter().filter(|(.., repeated)| *repeated).count(), 24);
+}

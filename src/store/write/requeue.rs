@@ -1,0 +1,148 @@
+//! Contents put back on purpose, by a person and not by a run.
+
+use crate::store::read::Chosen;
+use crate::store::{Error, Store};
+
+impl Store {
+    /// Puts contents back, in one transaction: they wait, with no attempt used, for the next run that meets
+    /// them. What belongs to an unfinished run's queue stays there. Labels stay until the new answer settles.
+    ///
+    /// Doing it twice changes nothing more.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn put_back(&mut self, contents: &[Chosen]) -> Result<(), Error> {
+        if contents.is_empty() {
+            return Ok(());
+        }
+        let path = self.path.clone();
+        let put_back = |tx: &rusqlite::Transaction<'_>| {
+            // For no run: the next one looks at unchanged objects too, and adopts what waits.
+            let mut statement = tx.prepare_cached(
+                "UPDATE content
+                 SET scenes_redo = scenes_redo | (scenes_done & ?2), pass = 0, attempts = 0,
+                     run_id = CASE state WHEN 0 THEN run_id END, state = 0
+                 WHERE id = ?1 AND state <> 1",
+            )?;
+            for chosen in contents {
+                statement.execute((chosen.content_id, chosen.redo.bits()))?;
+            }
+            Ok(())
+        };
+        self.transaction(put_back).map_err(|source| Error::sqlite(path, source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::Scene;
+    use crate::store::read::Choice;
+
+    /// Content 1 failed, 2 and 3 are labelled (camera; camera and web), 4 is unwanted, 5 waits for run 1.
+    fn database(folder: &std::path::Path) -> Store {
+        let store = Store::open(&folder.join("t.db")).unwrap();
+        store
+            .connection
+            .execute_batch(
+                "INSERT INTO bucket VALUES (1, 'a-1', 'keys'), (2, 'b-1', 'keys');
+                 INSERT INTO run (id, bucket_id, source, eligibility, state, settings, journals,
+                                  tool_version, started_at)
+                 VALUES (1, 1, 'bucket', 0, 'stopped', '{}', 0, '', 0);
+                 INSERT INTO content (id, ident, scenes_wanted, scenes_done, state, run_id, tagged_at,
+                                      error_code, attempts)
+                 VALUES (1, 1, 2, 0, 3, 1, NULL, 'NoSuchKey', 9), (2, 2, 2, 2, 2, 1, 100, NULL, 1),
+                        (3, 3, 10, 10, 2, 1, 200, NULL, 1), (4, 4, 2, 2, 2, 1, 100, NULL, 1),
+                        (5, 5, 10, 2, 0, 1, 100, NULL, 0);
+                 INSERT INTO object (bucket_id, key, content_id, fingerprint, skip_reason, first_run,
+                                     gone_run)
+                 VALUES (1, 'x/1.jpg', 1, 0, NULL, 1, NULL), (1, 'x/2.jpg', 2, 0, NULL, 1, NULL),
+                        (2, 'y/3.jpg', 3, 0, NULL, 1, NULL), (1, 'x/4.jpg', 4, 0, NULL, 1, 1),
+                        (1, 'x/4.txt', 4, 0, 'suffix', 1, NULL), (1, 'x/5.jpg', 5, 0, NULL, 1, NULL);
+                 INSERT INTO tag VALUES (1, 'cat', '', ''), (2, 'dog', '', '');
+                 INSERT INTO label VALUES (2, 1, 1, 1, 90), (2, 1, 2, 2, 20), (3, 1, 1, 2, 60),
+                                          (3, 3, 1, 1, 30), (4, 1, 1, 1, 90), (5, 1, 1, 2, 50);",
+            )
+            .unwrap();
+        store
+    }
+
+    fn chosen(store: &Store, choice: &Choice) -> Vec<(i64, u8)> {
+        let mut all = Vec::new();
+        store
+            .reader()
+            .unwrap()
+            .chosen(
+                choice,
+                |key| !key.contains("never"),
+                |batch| {
+                    all.extend(batch.iter().map(|chosen| (chosen.content_id, chosen.asks.bits())));
+                    Ok::<_, Error>(())
+                },
+            )
+            .unwrap();
+        all
+    }
+
+    #[test]
+    fn each_condition_chooses_what_it_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = database(folder.path());
+        let all = Choice::default;
+        assert_eq!(chosen(&store, &all()), [(2, 2), (3, 10), (5, 10)]);
+        let failed = Choice { failed: true, ..all() };
+        assert_eq!(chosen(&store, &failed), [(1, 2)]);
+        let codes = |code: &str| Choice { codes: vec![code.to_owned()], ..failed.clone() };
+        assert_eq!(chosen(&store, &codes("NoSuchKey")), [(1, 2)]);
+        assert_eq!(chosen(&store, &codes("Timeout")), []);
+        assert_eq!(chosen(&store, &Choice { prefix: "y/".into(), ..all() }), [(3, 10)]);
+        let bucket = Choice { bucket: Some("a-1".into()), ..all() };
+        assert_eq!(chosen(&store, &bucket), [(2, 2), (5, 10)]);
+        let label = |name: &str, below| Choice { label: Some(name.into()), below, ..all() };
+        assert_eq!(chosen(&store, &label("cat", None)), [(2, 2), (3, 10)]);
+        assert_eq!(chosen(&store, &label("cat", Some(40))), [(3, 10)]);
+        assert_eq!(chosen(&store, &Choice { below: Some(60), ..all() }), [(5, 10)]);
+        let web = Choice { scenes: Scene::Web.into(), ..all() };
+        assert_eq!(chosen(&store, &web), [(3, 8)]);
+        assert_eq!(
+            chosen(&store, &Choice { tagged_before: Some(200), ..all() }),
+            [(2, 2), (5, 10)]
+        );
+    }
+
+    #[test]
+    fn what_is_put_back_waits_for_the_next_run_and_keeps_its_labels() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = database(folder.path());
+        for failed in [true, false] {
+            let choice = Choice { failed, ..Choice::default() };
+            let reader = store.reader().unwrap();
+            reader.chosen(&choice, |_| true, |batch| store.put_back(batch)).unwrap();
+            assert_eq!(chosen(&store, &choice), [], "a second time there is nothing to put back");
+        }
+        let rows: Vec<(i64, i64, i64, Option<i64>, i64)> = store
+            .connection
+            .prepare(
+                "SELECT state, scenes_done, scenes_redo, run_id, attempts FROM content ORDER BY id",
+            )
+            .unwrap()
+            .query_map([], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            })
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert_eq!(
+            rows,
+            [
+                (0, 0, 0, None, 0),
+                (0, 2, 2, None, 0),
+                (0, 10, 10, None, 0),
+                (2, 2, 0, Some(1), 1),
+                (0, 2, 2, Some(1), 0)
+            ]
+        );
+        let reader = store.reader().unwrap();
+        assert!(reader.must_reconsider(2, 1, "", 0).unwrap(), "the next run adopts them");
+    }
+}
