@@ -10,10 +10,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Exit;
 use super::progress::Progress;
-use super::{summary, table};
+use super::{ask, summary, table};
 use crate::config::{Connection, CredentialSources, Pace, Settings};
-use crate::cos::{Bucket, Client, Endpoint, Options, Provider, Sources};
-use crate::job::verdict::{Operation, Stop, advice};
+use crate::cos::{self, Bucket, Client, Endpoint, Options, Provider, Sources, credentials};
+use crate::job::verdict::{GiveUp, Operation, Stop, Verdict, advice, verdict};
 use crate::job::{Control, End, Job, Report, StopReason};
 use crate::store::Reader;
 
@@ -44,14 +44,38 @@ pub(super) async fn client(
     endpoint: Option<&str>,
     settings: &Settings,
 ) -> anyhow::Result<Client> {
-    let endpoint = match (endpoint, region) {
+    let endpoint = self::endpoint(bucket, region, endpoint)?;
+    let provider = provider(&settings.credentials).await?;
+    connect(endpoint, provider, settings)
+}
+
+/// Where requests go.
+///
+/// # Errors
+/// Neither region nor endpoint, or one that is none.
+pub(super) fn endpoint(
+    bucket: &Bucket,
+    region: Option<&str>,
+    endpoint: Option<&str>,
+) -> anyhow::Result<Endpoint> {
+    Ok(match (endpoint, region) {
         (Some(endpoint), _) => Endpoint::custom(endpoint)?,
         (None, Some(region)) => Endpoint::for_region(bucket, region)?,
         (None, None) => anyhow::bail!(Usage(
             "where is the bucket? give --region, such as ap-guangzhou, or --endpoint".to_owned()
         )),
-    };
-    let provider = provider(&settings.credentials).await?;
+    })
+}
+
+/// A client of this endpoint.
+///
+/// # Errors
+/// A CA file that cannot be used.
+pub(super) fn connect(
+    endpoint: Endpoint,
+    provider: Arc<Provider>,
+    settings: &Settings,
+) -> anyhow::Result<Client> {
     Ok(Client::new(endpoint, provider, &options(&settings.connection, &settings.pace))?)
 }
 
@@ -60,6 +84,18 @@ pub(super) async fn client(
 /// # Errors
 /// None found, or found and of no use.
 pub(super) async fn provider(settings: &CredentialSources) -> anyhow::Result<Arc<Provider>> {
+    let provider = discover(settings).await?;
+    for warning in provider.warnings() {
+        eprintln!("warning: {}", table::visible(warning));
+    }
+    Ok(Arc::new(provider))
+}
+
+/// As [`provider`], without a word about what is wrong with a file.
+///
+/// # Errors
+/// As [`provider`].
+pub(super) async fn discover(settings: &CredentialSources) -> Result<Provider, credentials::Error> {
     let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let sources = Sources {
         environment: &variable,
@@ -69,11 +105,7 @@ pub(super) async fn provider(settings: &CredentialSources) -> anyhow::Result<Arc
         cvm_role: settings.cvm_role.clone(),
         metadata_base: settings.metadata_endpoint.clone(),
     };
-    let provider = Provider::discover(&sources).await?;
-    for warning in provider.warnings() {
-        eprintln!("warning: {}", table::visible(warning));
-    }
-    Ok(Arc::new(provider))
+    Provider::discover(&sources).await
 }
 
 fn options(connection: &Connection, pace: &Pace) -> Options {
@@ -96,19 +128,60 @@ pub(super) struct Usage(pub(super) String);
 /// # Errors
 /// Those of the job that are not the service's.
 pub(super) async fn drive(job: Job, database: &std::path::Path) -> anyhow::Result<(Exit, Report)> {
+    let report = run(job).await?;
+    let codes = Reader::open(database)?.failure_codes_of(report.run_id, 8)?;
+    eprint!("{}", summary::text(&report, &codes));
+    Ok((exit(&report), report))
+}
+
+/// Runs the job with signals and progress, and nothing after it.
+///
+/// # Errors
+/// Those of the job that are not the service's.
+pub(super) async fn run(job: Job) -> anyhow::Result<Report> {
     let control = job.control();
     let progress = Progress::start(job.stats());
-    let signals = watch_signals(control)?;
+    let signals = watch_signals(control.clone())?;
+    let asking = asking(&job, &progress);
     let report = tokio::select! {
         report = job.run() => report,
         never = signals => match never {},
         never = progress.watch() => match never {},
+        never = asking => match never {},
     };
     progress.end();
-    let report = report?;
-    let codes = Reader::open(database)?.failure_codes_of(report.run_id, 8)?;
-    eprint!("{}", summary::text(&report, &codes));
-    Ok((exit(&report), report))
+    Ok(report?)
+}
+
+/// On a terminal, holds calls above the setting `confirm_above` back until they are confirmed.
+pub(super) fn hold(job: &Job, yes: bool) {
+    if let Some(above) = job.budget().confirm_above
+        && !yes
+        && ask::can_ask()
+    {
+        job.gate().hold_above(above);
+    }
+}
+
+/// Asks once calls are held back, while listing goes on.
+fn asking<'p>(
+    job: &Job,
+    progress: &'p Progress,
+) -> impl Future<Output = std::convert::Infallible> + use<'p> {
+    let (gate, control, stats) = (job.gate(), job.control(), job.stats());
+    let budget = job.budget().clone();
+    async move {
+        gate.reached().await;
+        let above = gate.above().unwrap_or_default();
+        let question = summary::question(&stats.snapshot(), above, &budget);
+        // A question that cannot be asked is not answered with yes.
+        if progress.ask(question).await {
+            gate.open();
+        } else {
+            control.stop(StopReason::Budget(format!("--confirm-above {above}: not confirmed")));
+        }
+        std::future::pending().await
+    }
 }
 
 /// Stops the run at the first SIGINT or SIGTERM; a second one ends the program at once.
@@ -137,7 +210,7 @@ fn watch_signals(
 }
 
 /// What the end of a run means for the exit code; says on stderr what to do about it.
-fn exit(report: &Report) -> Exit {
+pub(super) fn exit(report: &Report) -> Exit {
     let reason = match &report.end {
         End::Complete if report.snapshot.counts.failed > 0 => {
             eprintln!("some images failed: `costag status --failures` lists them");
@@ -187,15 +260,8 @@ fn of_reason(reason: &StopReason) -> (Exit, &'static str) {
             "the policy of these credentials must allow ci:CreateDetectLabelJob and cos:GetObject on the \
              bucket; then `costag resume`",
         ),
-        StopReason::Refused(stop, _, _) => match stop {
-            Stop::Configuration => (Exit::Usage, ""),
-            Stop::Protocol => (Exit::Temporary, RESUME),
-            Stop::Credentials
-            | Stop::Permission
-            | Stop::NotActivated
-            | Stop::Arrears
-            | Stop::Clock => (Exit::Credentials, RESUME),
-        },
+        StopReason::Refused(Stop::Configuration, _, _) => (Exit::Usage, ""),
+        StopReason::Refused(stop, _, _) => (of_stop(*stop), RESUME),
         StopReason::Unavailable(_) => (Exit::Temporary, RESUME),
         StopReason::Recogniser { .. } => {
             (Exit::Usage, "use another --db: a rehearsal must not mix with real results")
@@ -204,8 +270,28 @@ fn of_reason(reason: &StopReason) -> (Exit, &'static str) {
     }
 }
 
+fn of_stop(stop: Stop) -> Exit {
+    match stop {
+        Stop::Configuration => Exit::Usage,
+        Stop::Protocol => Exit::Temporary,
+        Stop::Credentials | Stop::Permission | Stop::NotActivated | Stop::Arrears | Stop::Clock => {
+            Exit::Credentials
+        }
+    }
+}
+
+/// What the failure of one request means for the exit code, when it is not tried again.
+pub(super) fn exit_of(operation: Operation, error: &cos::Error) -> Exit {
+    match verdict(operation, false, error).unrepaired() {
+        Verdict::Stop(stop) => of_stop(stop),
+        Verdict::GiveUp(GiveUp::Denied) => Exit::Credentials,
+        Verdict::GiveUp(_) => Exit::ImagesFailed,
+        _ => Exit::Temporary,
+    }
+}
+
 /// An error and its causes on one line, safe to show.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

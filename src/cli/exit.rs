@@ -77,7 +77,7 @@ impl Exit {
             Self::Local => "local disk or output",
             Self::Temporary => "temporary fault of network or service: run again",
             Self::Credentials => "credentials, permission, service not activated, arrears",
-            Self::State => "database unreadable, foreign or newer than the program",
+            Self::State => "database unreadable, unsound, foreign or newer than the program",
             Self::Budget => "budget reached, work remains",
             Self::Failures => "breaker or failure limit",
             Self::Window => "time window ended, work remains",
@@ -163,6 +163,7 @@ impl From<&store::Error> for Exit {
             | Error::Unsound { .. }
             | Error::Migration { .. } => Self::State,
             Error::Open { .. }
+            | Error::Copy { .. }
             | Error::Disk { .. }
             | Error::Busy { .. }
             | Error::ReadOnly { .. } => Self::Local,

@@ -3,23 +3,34 @@
 //! Data goes to stdout, everything else to stderr. A command answers with its [`Exit`]; an error has one too,
 //! by [`Exit::of`].
 
+mod ask;
+pub mod backup;
+pub mod changes;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 mod drive;
 pub mod emulator;
 pub mod exit;
 pub mod export;
+pub mod find;
 pub mod global;
 mod interrupt;
+pub mod ledger;
+pub mod plan;
 mod progress;
 pub mod resume;
+pub mod retry;
+pub mod rows;
 pub mod run;
 pub mod settings;
+pub mod stats;
 pub mod status;
 mod summary;
 pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -48,10 +59,20 @@ pub struct Cli {
 enum Command {
     Run(Box<run::Args>),
     Resume(Box<resume::Args>),
+    Plan(Box<plan::Args>),
+    Doctor(Box<doctor::Args>),
     Demo(demo::Args),
     Emulator(Box<emulator::Args>),
-    Export(export::Args),
     Status(status::Args),
+    Retry(retry::Retry),
+    Retag(retry::Retag),
+    Export(export::Args),
+    Find(find::Args),
+    Stats(stats::Args),
+    Changes(changes::Args),
+    Ledger(ledger::Args),
+    Verify(verify::Args),
+    Backup(backup::Args),
     Config(config::Args),
     /// Print a completion script for a shell
     Completions {
@@ -68,10 +89,20 @@ impl Cli {
         match self.command {
             Command::Run(args) => args.execute(global),
             Command::Resume(args) => args.execute(global),
+            Command::Plan(args) => args.execute(global),
+            Command::Doctor(args) => args.execute(global),
             Command::Demo(args) => args.execute(global),
             Command::Emulator(args) => emulator::execute(*args).map(|()| Exit::Complete),
-            Command::Export(args) => args.execute(global),
             Command::Status(args) => args.execute(global),
+            Command::Retry(args) => args.execute(global),
+            Command::Retag(args) => args.execute(global),
+            Command::Export(args) => args.execute(global),
+            Command::Find(args) => args.execute(global),
+            Command::Stats(args) => args.execute(global),
+            Command::Changes(args) => args.execute(global),
+            Command::Ledger(args) => args.execute(global),
+            Command::Verify(args) => args.execute(global),
+            Command::Backup(args) => args.execute(global),
             Command::Config(args) => args.execute(global),
             Command::Completions { shell } => {
                 let mut script = Vec::new();

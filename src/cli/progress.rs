@@ -1,5 +1,6 @@
 //! Listing and tagging side by side while a run goes on: bars on a terminal, plain lines elsewhere.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::io::{IsTerminal as _, stderr};
 use std::sync::Arc;
@@ -7,7 +8,9 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::table;
+use tokio::sync::oneshot;
+
+use super::{ask, table};
 use crate::job::{Snapshot, Stats};
 
 /// How often bars are drawn.
@@ -21,6 +24,8 @@ const WINDOW: Duration = Duration::from_secs(10);
 pub(super) struct Progress {
     stats: Arc<Stats>,
     bars: Option<Bars>,
+    /// A question is on the terminal: nothing else is to be written there.
+    asking: Cell<bool>,
 }
 
 struct Bars {
@@ -45,7 +50,7 @@ impl Progress {
             tagging.set_style(style("  tagging  {bar:30} {pos}/{len}  {msg}"));
             Bars { all, listing, tagging }
         });
-        Self { stats, bars }
+        Self { stats, bars, asking: Cell::new(false) }
     }
 
     /// Shows the numbers until it is dropped.
@@ -56,6 +61,9 @@ impl Progress {
         ticks.tick().await;
         loop {
             ticks.tick().await;
+            if self.asking.get() {
+                continue;
+            }
             let now = self.stats.snapshot();
             let per_second = rate.add(&now);
             match &self.bars {
@@ -63,6 +71,22 @@ impl Progress {
                 None => eprintln!("{}", line(&now, per_second)),
             }
         }
+    }
+
+    /// Asks instead of showing numbers, and answers whether the answer was yes.
+    pub(super) async fn ask(&self, question: String) -> bool {
+        self.asking.set(true);
+        if let Some(bars) = &self.bars {
+            let _ = bars.all.clear();
+        }
+        let (sender, answer) = oneshot::channel();
+        // A thread of its own, which nobody waits for: the run may end before anybody has answered.
+        let asked = std::thread::Builder::new().name("question".to_owned()).spawn(move || {
+            let _ = sender.send(ask::confirm(&question).unwrap_or(false));
+        });
+        let yes = asked.is_ok() && answer.await.unwrap_or(false);
+        self.asking.set(false);
+        yes
     }
 
     /// Takes the bars away; the summary follows.

@@ -16,6 +16,9 @@ use crate::store::{Reader, Store};
 pub struct Args {
     #[command(flatten)]
     options: ResumeOptions,
+    /// Do not ask before more than --confirm-above calls; without a terminal nothing is asked
+    #[arg(short, long)]
+    yes: bool,
 }
 
 impl Args {
@@ -40,6 +43,7 @@ impl Args {
             let (region, endpoint) = (stored.region.as_deref(), stored.endpoint.as_deref());
             let client = drive::client(&bucket, region, endpoint, &settings).await?;
             let job = Job::resume(store, client, &unfinished, settings)?;
+            drive::hold(&job, self.yes);
             Ok(Box::pin(drive::drive(job, &database)).await?.0)
         })
     }

@@ -6,6 +6,7 @@ use super::drive::{self, Usage};
 use super::exit::Exit;
 use super::global::GlobalOptions;
 use super::settings::RunOptions;
+use crate::config::Settings;
 use crate::cos::Bucket;
 use crate::job::{Job, List, Source};
 use crate::store::Store;
@@ -16,6 +17,16 @@ use crate::store::Store;
 /// a wanted scene. What was interrupted goes on; what is labelled is never paid twice.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    #[command(flatten)]
+    target: Target,
+    /// Do not ask before more than --confirm-above calls; without a terminal nothing is asked
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// What a run is over, and how.
+#[derive(Debug, clap::Args)]
+pub(super) struct Target {
     #[expect(clippy::doc_markdown, reason = "it is the help's text")]
     /// cos://BUCKET-APPID or cos://BUCKET-APPID/PREFIX; the prefix is taken literally
     #[arg(value_name = "ADDRESS")]
@@ -54,6 +65,29 @@ impl Args {
     /// # Errors
     /// Wrong settings, an unusable database, missing credentials.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        let (settings, bucket, source) = self.target.resolve(global)?;
+        drive::runtime()?.block_on(async {
+            let region = settings.stored.region.as_deref();
+            let endpoint = settings.stored.endpoint.as_deref();
+            let client = drive::client(&bucket, region, endpoint, &settings).await?;
+            let database = settings.db.clone();
+            let store = Store::open(&database)?;
+            let job = Job::begin(store, client, &bucket, source, settings, false)?;
+            drive::hold(&job, self.yes);
+            Ok(Box::pin(drive::drive(job, &database)).await?.0)
+        })
+    }
+}
+
+impl Target {
+    /// Checked settings, the bucket, and where the work comes from.
+    ///
+    /// # Errors
+    /// Settings or an address that cannot be used, a list that cannot be read.
+    pub(super) fn resolve(
+        self,
+        global: &GlobalOptions,
+    ) -> anyhow::Result<(Settings, Bucket, Source)> {
         let settings = global.settings(|options| self.options.give(options))?;
         let (bucket, prefix) = parse_address(&self.address)?;
         let list = |file: PathBuf| List {
@@ -72,15 +106,7 @@ impl Args {
             (None, Some(urls)) => Source::Urls(list(urls)),
         };
         source.check()?;
-        drive::runtime()?.block_on(async {
-            let region = settings.stored.region.as_deref();
-            let endpoint = settings.stored.endpoint.as_deref();
-            let client = drive::client(&bucket, region, endpoint, &settings).await?;
-            let database = settings.db.clone();
-            let store = Store::open(&database)?;
-            let job = Job::begin(store, client, &bucket, source, settings, false)?;
-            Ok(Box::pin(drive::drive(job, &database)).await?.0)
-        })
+        Ok((settings, bucket, source))
     }
 }
 

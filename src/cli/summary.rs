@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::ledger::{Price, amount};
 use super::table::visible;
-use crate::job::{End, Report};
+use crate::config;
+use crate::job::{End, Report, Snapshot};
 use crate::store::model::Counts;
 use crate::store::read::FailureCode;
 
@@ -47,6 +49,24 @@ pub(super) fn text(report: &Report, codes: &[FailureCode]) -> String {
         row("failed", format!("{contents} with {}{status}{again}", visible(code)));
     }
     text
+}
+
+/// What is known when a run is about to make more calls than `above`, and the question.
+pub(super) fn question(now: &Snapshot, above: u64, budget: &config::Budget) -> String {
+    let counts = &now.counts;
+    let more = now.pending();
+    let state = if now.listed { "and that is all" } else { "and listing goes on" };
+    let price = Price::of(budget);
+    let cost = price
+        .cost(more)
+        .map(|cost| format!(", about {} {}", amount(cost), visible(&budget.currency)));
+    format!(
+        "{above} calls are made; {} objects are listed, {} of them wanted, {state}; {more} images wait{}\n\
+         go on calling?",
+        counts.listed,
+        counts.wanted,
+        cost.unwrap_or_default()
+    )
 }
 
 fn listed(counts: &Counts) -> String {

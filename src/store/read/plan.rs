@@ -29,12 +29,7 @@ impl Reader {
     ///
     /// # Errors
     /// As any read.
-    pub fn needed(
-        &self,
-        run_id: i64,
-        prefix: &str,
-        scenes: Scenes,
-    ) -> Result<Needed, Error> {
+    pub fn needed(&self, run_id: i64, prefix: &str, scenes: Scenes) -> Result<Needed, Error> {
         let end = prefix_end(prefix);
         let read = || -> rusqlite::Result<Needed> {
             let by_scenes = self

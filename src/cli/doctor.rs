@@ -1,0 +1,336 @@
+//! `costag doctor`: whether a run can work, line by line.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::drive;
+use super::exit::Exit;
+use super::global::GlobalOptions;
+use super::run::parse_address;
+use super::settings::{ConnectionOptions, CredentialOptions, SourceOptions};
+use super::table::visible;
+use super::{ask, chain};
+use crate::config::{self, ConfigFile, Settings};
+use crate::cos::{self, Bucket, Client, ListRequest, Provider, Target};
+use crate::export::Output;
+use crate::job::verdict::{Operation, advice};
+use crate::store::Reader;
+
+/// A clock that is off by more is told to be set, though requests are signed by the service's time.
+const SKEW: i64 = 60;
+
+/// Check credentials, clock, endpoint, permissions and database before a run
+///
+/// Each line is ok, FAIL with what to do, or skip. Makes one or two list requests and, if allowed, one detect-label call,
+/// which is paid and is not in the ledger. The exit code is that of the first failure.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::doc_markdown, reason = "it is the help's text")]
+pub struct Args {
+    /// cos://BUCKET-APPID or cos://BUCKET-APPID/PREFIX
+    #[arg(value_name = "ADDRESS")]
+    address: String,
+    /// Make the detect-label call without asking
+    #[arg(short, long)]
+    yes: bool,
+    #[command(flatten)]
+    source: SourceOptions,
+    #[command(flatten)]
+    connection: ConnectionOptions,
+    #[command(flatten)]
+    credentials: CredentialOptions,
+}
+
+/// Prints lines as they come, and remembers the first failure.
+struct Lines {
+    output: Output,
+    first: Option<Exit>,
+}
+
+impl Lines {
+    fn line(&mut self, state: &str, what: &str, text: &str) -> anyhow::Result<()> {
+        writeln!(self.output, "{state:<4}  {what:<13} {}", visible(text))
+            .and_then(|()| self.output.flush())
+            .map_err(|source| self.output.error(source))?;
+        Ok(())
+    }
+
+    fn ok(&mut self, what: &str, text: &str) -> anyhow::Result<()> {
+        self.line("ok", what, text)
+    }
+
+    fn skip(&mut self, what: &str, text: &str) -> anyhow::Result<()> {
+        self.line("skip", what, text)
+    }
+
+    fn fail(&mut self, what: &str, text: &str, exit: Exit) -> anyhow::Result<()> {
+        self.first.get_or_insert(exit);
+        self.line("FAIL", what, text)
+    }
+}
+
+impl Args {
+    /// Checks one thing after the other.
+    ///
+    /// # Errors
+    /// A wrong address, or an output that cannot be written; what a check finds is a line.
+    pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        let (bucket, prefix) = parse_address(&self.address)?;
+        let mut lines = Lines { output: Output::open(Path::new("-"))?, first: None };
+        let settings = global.settings(|options| {
+            self.source.give(options);
+            self.connection.give(options);
+            self.credentials.give(options);
+        });
+        let settings = match settings {
+            Ok(settings) => settings,
+            Err(error) => {
+                let error = anyhow::Error::from(error);
+                lines.fail("configuration", &chain(&error), Exit::of(&error))?;
+                return Ok(Exit::of(&error));
+            }
+        };
+        lines.ok("configuration", &configuration(&global.config_file()))?;
+        database(&settings.db, &mut lines)?;
+        drive::runtime()?.block_on(async {
+            let Some(provider) = credentials(&settings, &mut lines).await? else { return Ok(()) };
+            let Some(client) = client(&bucket, provider, &settings, &mut lines)? else {
+                return Ok(());
+            };
+            if list(&client, &prefix, &mut lines).await? {
+                self.call(&client, &prefix, &settings, &mut lines).await?;
+            }
+            anyhow::Ok(())
+        })?;
+        let exit = lines.first.unwrap_or(Exit::Complete);
+        lines.output.commit()?;
+        Ok(exit)
+    }
+
+    /// One real call, if it is allowed.
+    async fn call(
+        &self,
+        client: &Client,
+        prefix: &str,
+        settings: &Settings,
+        lines: &mut Lines,
+    ) -> anyhow::Result<()> {
+        const WHAT: &str = "detect-label";
+        if !self.yes && !ask::can_ask() {
+            return lines.skip(WHAT, "not called, since it is paid: -y allows one call");
+        }
+        let request = ListRequest { prefix: prefix.to_owned(), ..ListRequest::default() };
+        let page = match client.list(&request).await {
+            Ok(page) => page,
+            Err(error) => return refused(WHAT, Operation::List, &error, lines),
+        };
+        let suffixes = &settings.stored.filter.suffixes;
+        let is_image = |key: &str| {
+            let suffix = key.rsplit_once('.').map(|(_, suffix)| suffix.to_ascii_lowercase());
+            suffix.is_some_and(|suffix| suffixes.is_empty() || suffixes.contains(&suffix))
+        };
+        let image = page.entries.iter().find(|entry| {
+            is_image(&entry.key) && entry.size > 0 && !entry.storage_class.contains("ARCHIVE")
+        });
+        let Some(image) = image else {
+            return lines.skip(WHAT, "no image among the first keys of the address");
+        };
+        let question = format!("call detect-label once for {}? it is paid", visible(&image.key));
+        if !self.yes && !ask::confirm(&question)? {
+            return lines.skip(WHAT, "not called");
+        }
+        let begun = Instant::now();
+        match client.detect_label(Target::Key(&image.key), settings.stored.scenes).await {
+            Ok(answer) => lines.ok(
+                WHAT,
+                &format!(
+                    "{} labels for {} in {} ms{}",
+                    answer.labels.len(),
+                    image.key,
+                    begun.elapsed().as_millis(),
+                    if answer.emulated { ", by the emulator" } else { "" }
+                ),
+            ),
+            Err(error) => refused(WHAT, Operation::Label, &error, lines),
+        }
+    }
+}
+
+fn configuration(file: &ConfigFile) -> String {
+    match file {
+        ConfigFile::Named(path) => path.display().to_string(),
+        ConfigFile::Default if Path::new(config::DEFAULT_FILE).exists() => {
+            config::DEFAULT_FILE.to_owned()
+        }
+        _ => "no file; options, environment and defaults".to_owned(),
+    }
+}
+
+/// Whether a run could write the database; nothing is made, not for a moment either, but a file of our own.
+fn database(path: &Path, lines: &mut Lines) -> anyhow::Result<()> {
+    const WHAT: &str = "database";
+    let shown = path.display();
+    let exists = path.exists();
+    if exists {
+        match Reader::open(path) {
+            Ok(reader) if reader.is_running() => {
+                lines.ok(WHAT, &format!("{shown}: a run is at work"))?;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let error = anyhow::Error::from(error);
+                return lines.fail(WHAT, &chain(&error), Exit::of(&error));
+            }
+        }
+    }
+    let writable =
+        if exists { OpenOptions::new().write(true).open(path).map(drop) } else { Ok(()) };
+    match writable.and_then(|()| folder_is_writable(path)) {
+        Ok(()) if exists => lines.ok(WHAT, &format!("{shown} can be written")),
+        Ok(()) => lines.ok(WHAT, &format!("{shown} is not there yet: the first run makes it")),
+        Err(error) => lines.fail(
+            WHAT,
+            &format!("{shown} cannot be written ({error}): check permissions, or use another --db"),
+            Exit::Local,
+        ),
+    }
+}
+
+/// SQLite keeps its log beside the database.
+fn folder_is_writable(database: &Path) -> io::Result<()> {
+    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let probe: PathBuf =
+        folder.unwrap_or(Path::new(".")).join(format!(".costag-doctor-{}", std::process::id()));
+    OpenOptions::new().write(true).create_new(true).open(&probe)?;
+    fs::remove_file(&probe)
+}
+
+async fn credentials(
+    settings: &Settings,
+    lines: &mut Lines,
+) -> anyhow::Result<Option<Arc<Provider>>> {
+    const WHAT: &str = "credentials";
+    let found = match drive::discover(&settings.credentials).await {
+        Ok(provider) => match provider.current().await {
+            Ok(credentials) => Ok((provider, credentials)),
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
+    };
+    let (provider, credentials) = match found {
+        Ok(found) => found,
+        Err(error) => {
+            let text = chain(&anyhow::Error::from(error));
+            let todo = "set COSTAG_SECRET_ID and COSTAG_SECRET_KEY, or see `costag run --help`";
+            lines.fail(WHAT, &format!("{text}; {todo}"), Exit::Credentials)?;
+            return Ok(None);
+        }
+    };
+    let ends = match (credentials.expires_at, &credentials.token) {
+        (Some(end), _) => {
+            let mut text = Vec::new();
+            crate::export::iso_seconds(end, &mut text);
+            format!("temporary, until {}", String::from_utf8_lossy(&text))
+        }
+        (None, Some(_)) => "temporary".to_owned(),
+        (None, None) => "permanent".to_owned(),
+    };
+    let (source, id) = (provider.source(), credentials.shown_id());
+    lines.ok(WHAT, &format!("from {source}: id {id}, {ends}"))?;
+    for warning in provider.warnings() {
+        // Nothing a run minds: it works, and others can read the secret.
+        lines.line("warn", WHAT, warning)?;
+    }
+    Ok(Some(Arc::new(provider)))
+}
+
+fn client(
+    bucket: &Bucket,
+    provider: Arc<Provider>,
+    settings: &Settings,
+    lines: &mut Lines,
+) -> anyhow::Result<Option<Client>> {
+    let stored = &settings.stored;
+    let built = drive::endpoint(bucket, stored.region.as_deref(), stored.endpoint.as_deref())
+        .and_then(|endpoint| drive::connect(endpoint, provider, settings));
+    match built {
+        Ok(client) => Ok(Some(client)),
+        Err(error) => {
+            lines.fail("endpoint", &chain(&error), Exit::of(&error))?;
+            Ok(None)
+        }
+    }
+}
+
+/// One list request: it tells whether the endpoint answers and how fast, what time it is there, and whether
+/// listing is allowed. Returns the latter.
+async fn list(client: &Client, prefix: &str, lines: &mut Lines) -> anyhow::Result<bool> {
+    let request = ListRequest { prefix: prefix.to_owned(), max_keys: 1, ..ListRequest::default() };
+    let begun = Instant::now();
+    let mut answer = client.list(&request).await;
+    let milliseconds = begun.elapsed().as_millis();
+    let host = client.endpoint().host();
+    if let Err(error) = &answer
+        && error.status().is_none()
+    {
+        refused("endpoint", Operation::List, error, lines)?;
+        return Ok(false);
+    }
+    lines.ok("endpoint", &format!("{host} answered in {milliseconds} ms"))?;
+    if let Err(error) = &answer
+        && client.clock().correct(error)
+    {
+        answer = client.list(&request).await;
+    }
+    match client.clock().measured() {
+        None => lines.skip("clock", "the answer tells no time")?,
+        Some(skew) => {
+            let side = if skew > 0 { "behind" } else { "ahead of" };
+            let text = match skew.abs() {
+                0..=2 => "agrees with the service".to_owned(),
+                seconds => format!("{seconds} s {side} the service"),
+            };
+            if skew.abs() > SKEW {
+                let todo = "requests are signed by the service's time; set this machine's clock";
+                lines.line("warn", "clock", &format!("{text}: {todo}"))?;
+            } else {
+                lines.ok("clock", &text)?;
+            }
+        }
+    }
+    let proven = answer.and_then(|page| {
+        page.prove(&request)?;
+        Ok(page)
+    });
+    match proven {
+        Ok(page) if page.entries.is_empty() => {
+            lines.ok("list", "allowed; the address has no object")?;
+            Ok(true)
+        }
+        Ok(page) => {
+            let by = if page.emulated { ", by the emulator" } else { "" };
+            lines.ok("list", &format!("allowed{by}"))?;
+            Ok(true)
+        }
+        Err(error) => {
+            refused("list", Operation::List, &error, lines)?;
+            Ok(false)
+        }
+    }
+}
+
+fn refused(
+    what: &str,
+    operation: Operation,
+    error: &cos::Error,
+    lines: &mut Lines,
+) -> anyhow::Result<()> {
+    let mut text = drive::chain(error);
+    if let Some(advice) = advice(operation, error) {
+        text.push_str("; ");
+        text.push_str(advice);
+    }
+    lines.fail(what, &text, drive::exit_of(operation, error))
+}

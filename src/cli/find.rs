@@ -1,0 +1,137 @@
+//! `costag find`: the keys of images by their labels.
+
+use std::io::{IsTerminal as _, Write as _, stdout};
+
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::global::GlobalOptions;
+use super::rows::{Form, FormOptions, Rows};
+use super::table::visible;
+use crate::export;
+use crate::scene::{Scene, Scenes};
+use crate::store::Reader;
+use crate::store::read::{ExportFilter, Exported, LabelRow};
+
+/// Print the keys of images that have labels, and do not have others
+///
+/// Every --label must be there, and no --not. Names are exact. A label below --min-confidence is none.
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("names").args(["label", "not"]).required(true).multiple(true)))]
+pub struct Args {
+    /// A label the image has; may be repeated: all of them
+    #[arg(long, value_name = "NAME")]
+    label: Vec<String>,
+    /// A label the image does not have; may be repeated: none of them
+    #[arg(long, value_name = "NAME")]
+    not: Vec<String>,
+    /// Labels below do not count, 0 to 100
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=100))]
+    min_confidence: i64,
+    /// Only keys that begin with this
+    #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
+    prefix: String,
+    /// Only this bucket, NAME-APPID; may be repeated
+    #[arg(long, value_name = "BUCKET")]
+    bucket: Vec<String>,
+    /// Only labels of these scenes, with commas between; may be repeated [default: all]
+    #[arg(short, long, value_name = "SCENE,…", value_delimiter = ',')]
+    scene: Vec<Scene>,
+    #[command(flatten)]
+    form: FormOptions,
+    /// Keys end with NUL, not with newlines
+    #[arg(short = '0', long, conflicts_with_all = ["json", "csv"])]
+    null: bool,
+}
+
+const COLUMNS: [&str; 3] = ["bucket", "key", "labels"];
+
+#[derive(Serialize)]
+struct Row<'a> {
+    bucket: &'a str,
+    key: &'a str,
+    labels: Vec<Label<'a>>,
+}
+
+#[derive(Serialize)]
+struct Label<'a> {
+    scene: &'static str,
+    name: &'a str,
+    confidence: i64,
+}
+
+impl<'a> From<LabelRow<'a>> for Label<'a> {
+    fn from(LabelRow { scene, name, confidence, .. }: LabelRow<'a>) -> Self {
+        Self { scene: scene.name(), name, confidence }
+    }
+}
+
+impl Args {
+    /// Prints what was found; on stderr how many there were.
+    ///
+    /// # Errors
+    /// An unusable database or output.
+    pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        let settings = global.settings(|_| ())?;
+        let reader = Reader::open(&settings.db)?;
+        let scenes: Scenes = self.scene.iter().copied().collect();
+        // Only labels that decide are read; without a wanted one, images that have none of them count too.
+        let names = if self.label.is_empty() {
+            Vec::new()
+        } else {
+            [self.label.as_slice(), &self.not].concat()
+        };
+        let mut export = reader.export(ExportFilter {
+            buckets: self.bucket.clone(),
+            prefix: self.prefix.clone(),
+            scenes: if scenes.is_empty() { ExportFilter::default().scenes } else { scenes },
+            min_confidence: self.min_confidence,
+            names,
+            include_gone: false,
+        })?;
+        let terminal = stdout().is_terminal();
+        let mut rows = Rows::begin(self.form.form(), &COLUMNS)?;
+        while let Some(batch) = export.next_batch()? {
+            for object in batch.objects().filter(|object| self.fits(object)) {
+                self.print(&object, terminal, &mut rows)?;
+            }
+        }
+        let count = rows.end()?;
+        if self.form.form() == Form::Text && terminal {
+            eprintln!("{count} images");
+        }
+        Ok(Exit::Complete)
+    }
+
+    fn fits(&self, object: &Exported<'_>) -> bool {
+        let has = |name: &String| object.labels().any(|label| label.name == name.as_str());
+        self.label.iter().all(has) && !self.not.iter().any(has)
+    }
+
+    fn print(
+        &self,
+        object: &Exported<'_>,
+        terminal: bool,
+        rows: &mut Rows,
+    ) -> Result<(), export::Error> {
+        let (bucket, key) = (object.bucket, object.key);
+        let wanted = |label: &LabelRow<'_>| self.label.iter().any(|name| name == label.name);
+        let labels: Vec<Label<'_>> = object.labels().filter(wanted).map(Label::from).collect();
+        let row = Row { bucket, key, labels };
+        let joined = || {
+            let labels =
+                row.labels.iter().map(|l| format!("{}:{}:{}", l.scene, l.name, l.confidence));
+            labels.collect::<Vec<_>>().join(";")
+        };
+        rows.row(
+            &row,
+            || [bucket.to_owned(), key.to_owned(), joined()],
+            |line| {
+                // A program gets the bytes as they are; a terminal is not to obey them.
+                let shown = if terminal { visible(key) } else { key.into() };
+                let end = if self.null { '\0' } else { '\n' };
+                let _ = write!(line, "{shown}{end}");
+            },
+        )
+    }
+}

@@ -1,0 +1,359 @@
+//! `costag ledger`: what was called, and what it may have cost.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::ops::Range;
+use std::path::Path;
+use std::str::FromStr;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::global::GlobalOptions;
+use super::rows::{Form, FormOptions};
+use super::table::Table;
+use crate::config::{self, Settings};
+use crate::export::{Output, field};
+use crate::scene::Scenes;
+use crate::store::Reader;
+use crate::store::model::CallOutcome;
+use crate::store::read::LedgerRow;
+
+/// Sum up the calls that were made, and what they may have cost
+///
+/// Every call that ended is a row of the ledger: answered, failed, throttled, thrown away (sent, but no usable answer
+/// came) or unknown (in flight when a process was killed). A cost is an estimate: calls times the setting
+/// price_per_1000_calls. Whether a call for several scenes is billed once or once a scene, the service does not say:
+/// the column up to is the price of every scene of every call.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::doc_markdown, reason = "it is the help's text")]
+pub struct Args {
+    /// What a row is: a day of the local zone, a run, or a set of scenes asked for
+    #[arg(long, value_enum, default_value_t = By::Day)]
+    by: By,
+    /// Only calls that ended in this month of the local zone, such as 2026-11
+    #[arg(long, value_name = "YYYY-MM")]
+    month: Option<Month>,
+    #[command(flatten)]
+    form: FormOptions,
+}
+
+/// What a row of the ledger's sums is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum By {
+    /// A day of the local zone
+    Day,
+    /// A run
+    Run,
+    /// A set of scenes asked for in one call
+    Scene,
+}
+
+/// A month of some calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Month(Date);
+
+impl FromStr for Month {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let first = format!("{text}-01").parse::<Date>();
+        first.ok().filter(|_| text.len() == 7).map(Self).ok_or("expected a month such as 2026-11")
+    }
+}
+
+/// Sums of calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+struct Sums {
+    calls: u64,
+    answered: u64,
+    failed: u64,
+    throttled: u64,
+    thrown_away: u64,
+    unknown: u64,
+    /// Calls for a content that the same run had called for before.
+    retries: u64,
+    /// Scenes asked for, over all calls.
+    scenes_asked: u64,
+}
+
+impl Sums {
+    fn add(&mut self, row: &LedgerRow) {
+        self.calls += 1;
+        *match row.outcome {
+            CallOutcome::Answered => &mut self.answered,
+            CallOutcome::Failed => &mut self.failed,
+            CallOutcome::Throttled => &mut self.throttled,
+            CallOutcome::ThrownAway => &mut self.thrown_away,
+            CallOutcome::Unknown => &mut self.unknown,
+        } += 1;
+        self.retries += u64::from(row.repeated);
+        self.scenes_asked += u64::from(row.scenes.len().max(1));
+    }
+
+    fn numbers(&self) -> [u64; 7] {
+        let Self { calls, answered, failed, throttled, thrown_away, unknown, retries, .. } = *self;
+        [calls, answered, failed, throttled, thrown_away, unknown, retries]
+    }
+}
+
+/// A price of calls; `None` everywhere if it is not set.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Price(Option<f64>);
+
+impl Price {
+    /// By the settings.
+    pub(super) fn of(budget: &config::Budget) -> Self {
+        Self(budget.price_per_1000_calls)
+    }
+
+    /// What so many calls cost.
+    pub(super) fn cost(self, calls: u64) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "an estimate to show")]
+        self.0.map(|price| calls as f64 * price / 1000.0)
+    }
+}
+
+#[derive(Serialize)]
+struct JsonRow<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    day: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scenes: Option<&'a str>,
+    #[serde(flatten)]
+    sums: Sums,
+    cost: Option<f64>,
+    cost_up_to: Option<f64>,
+}
+
+/// What `--json` prints: its names are a contract.
+#[derive(Serialize)]
+struct Json<'a> {
+    zone: &'a str,
+    price_per_1000_calls: Option<f64>,
+    currency: &'a str,
+    rows: Vec<JsonRow<'a>>,
+    total: JsonRow<'a>,
+}
+
+const COLUMNS: [&str; 7] =
+    ["calls", "answered", "failed", "throttled", "thrown_away", "unknown", "retries"];
+
+/// The sums by group, what is shown of a group being its key: a day, a run's number, names of scenes.
+struct Ledger {
+    by: By,
+    zone: String,
+    groups: BTreeMap<Group, Sums>,
+    total: Sums,
+    price: Price,
+    currency: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Group {
+    Day(Date),
+    Run(i64),
+    Scenes(u8),
+}
+
+impl Group {
+    fn shown(self) -> String {
+        match self {
+            Self::Day(day) => day.to_string(),
+            Self::Run(run) => run.to_string(),
+            Self::Scenes(bits) => Scenes::from_bits(bits).to_string(),
+        }
+    }
+}
+
+impl Args {
+    /// Prints the sums.
+    ///
+    /// # Errors
+    /// An unusable database or output.
+    pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        let settings = global.settings(|_| ())?;
+        let reader = Reader::open(&settings.db)?;
+        let ledger = Ledger::read(&reader, self.by, self.month, &settings, &TimeZone::system())?;
+        let text = match self.form.form() {
+            Form::Text => ledger.text(),
+            Form::Csv => ledger.csv(),
+            Form::Json => ledger.json()?,
+        };
+        let mut output = Output::open(Path::new("-"))?;
+        output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;
+        output.commit()?;
+        Ok(Exit::Complete)
+    }
+}
+
+impl Ledger {
+    fn read(
+        reader: &Reader,
+        by: By,
+        month: Option<Month>,
+        settings: &Settings,
+        zone: &TimeZone,
+    ) -> anyhow::Result<Self> {
+        let within = month.map(|Month(first)| span(first, first.saturating_add(1.month()), zone));
+        let mut day: Option<(Range<i64>, Date)> = None;
+        let mut groups: BTreeMap<Group, Sums> = BTreeMap::new();
+        let mut total = Sums::default();
+        reader.ledger(|row| {
+            if within.as_ref().is_some_and(|within| !within.contains(&row.ended_at)) {
+                return;
+            }
+            let group = match by {
+                By::Run => Group::Run(row.run_id),
+                By::Scene => Group::Scenes(row.scenes.bits()),
+                By::Day => {
+                    // The ledger is written in the order of time: one look at the calendar a day.
+                    if !matches!(&day, Some((span, _)) if span.contains(&row.ended_at)) {
+                        day = Some(day_of(row.ended_at, zone));
+                    }
+                    Group::Day(day.as_ref().map_or(Date::ZERO, |(_, date)| *date))
+                }
+            };
+            groups.entry(group).or_default().add(&row);
+            total.add(&row);
+        })?;
+        let now = Timestamp::now().to_zoned(zone.clone());
+        let zone = match zone.iana_name() {
+            Some(name) => name.to_owned(),
+            None => now.offset().to_string(),
+        };
+        let price = Price::of(&settings.budget);
+        let currency = settings.budget.currency.clone();
+        Ok(Self { by, zone, groups, total, price, currency })
+    }
+
+    fn costs(&self, sums: &Sums) -> [Option<f64>; 2] {
+        [self.price.cost(sums.calls), self.price.cost(sums.scenes_asked)]
+    }
+
+    fn name(&self) -> &'static str {
+        match self.by {
+            By::Day => "day",
+            By::Run => "run",
+            By::Scene => "scenes",
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut header = vec![self.name()];
+        header.extend(COLUMNS.map(|name| if name == "thrown_away" { "thrown away" } else { name }));
+        let (cost, up_to) = (format!("cost ({})", self.currency), "up to");
+        let priced = self.price.0.is_some();
+        if priced {
+            header.extend([cost.as_str(), up_to]);
+        }
+        let mut table = Table::new(&header);
+        let all = self.groups.iter().map(|(group, sums)| (group.shown(), sums));
+        for (group, sums) in all.chain([("total".to_owned(), &self.total)]) {
+            let mut cells = vec![group];
+            cells.extend(sums.numbers().map(|number| number.to_string()));
+            if priced {
+                cells.extend(self.costs(sums).map(|cost| amount(cost.unwrap_or(0.0))));
+            }
+            table.row(cells);
+        }
+        let numbers: Vec<usize> = (1..header.len()).collect();
+        table.numbers(&numbers);
+        let mut text = format!("{table}\n");
+        let _ = writeln!(text, "days and months are those of the zone {}", self.zone);
+        if priced {
+            let _ = writeln!(
+                text,
+                "the cost is an estimate: calls times the price, up to one call a scene"
+            );
+        } else {
+            let _ = writeln!(text, "no cost: the setting price_per_1000_calls is not set");
+        }
+        text
+    }
+
+    fn csv(&self) -> String {
+        let mut text = Vec::new();
+        let header = format!(
+            "{},{},scenes_asked,cost,cost_up_to,currency,zone\n",
+            self.name(),
+            COLUMNS.join(",")
+        );
+        text.extend_from_slice(header.as_bytes());
+        for (group, sums) in &self.groups {
+            let costs = self.costs(sums).map(|cost| cost.map(amount).unwrap_or_default());
+            let numbers = sums.numbers().map(|number| number.to_string());
+            let mut cells = vec![group.shown()];
+            cells.extend(numbers);
+            cells.push(sums.scenes_asked.to_string());
+            cells.extend(costs);
+            cells.extend([self.currency.clone(), self.zone.clone()]);
+            for (index, cell) in cells.iter().enumerate() {
+                if index > 0 {
+                    text.push(b',');
+                }
+                field(cell, &mut text);
+            }
+            text.push(b'\n');
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    fn json(&self) -> anyhow::Result<String> {
+        let shown: Vec<(Group, String, &Sums)> =
+            self.groups.iter().map(|(group, sums)| (*group, group.shown(), sums)).collect();
+        let row = |sums: &Sums| {
+            let [cost, cost_up_to] = self.costs(sums);
+            JsonRow { day: None, run: None, scenes: None, sums: *sums, cost, cost_up_to }
+        };
+        let rows = shown
+            .iter()
+            .map(|(group, name, sums)| {
+                let row = row(sums);
+                match group {
+                    Group::Day(_) => JsonRow { day: Some(name), ..row },
+                    Group::Run(run) => JsonRow { run: Some(*run), ..row },
+                    Group::Scenes(_) => JsonRow { scenes: Some(name), ..row },
+                }
+            })
+            .collect();
+        let json = Json {
+            zone: &self.zone,
+            price_per_1000_calls: self.price.0,
+            currency: &self.currency,
+            rows,
+            total: row(&self.total),
+        };
+        Ok(serde_json::to_string_pretty(&json)? + "\n")
+    }
+}
+
+/// Money, to show: two digits, or as many as a small amount needs.
+pub(super) fn amount(amount: f64) -> String {
+    if amount.abs() >= 0.1 || amount == 0.0 {
+        format!("{amount:.2}")
+    } else {
+        format!("{amount:.5}")
+    }
+}
+
+/// Unix milliseconds from one midnight to another.
+fn span(from: Date, to: Date, zone: &TimeZone) -> Range<i64> {
+    let midnight = |date: Date| {
+        date.to_zoned(zone.clone()).map_or(i64::MAX, |day| day.timestamp().as_millisecond())
+    };
+    midnight(from)..midnight(to)
+}
+
+/// The day in which a moment lies, and its span in Unix milliseconds.
+fn day_of(ended_at: i64, zone: &TimeZone) -> (Range<i64>, Date) {
+    let moment = Timestamp::from_millisecond(ended_at).unwrap_or_default();
+    let date = moment.to_zoned(zone.clone()).date();
+    (span(date, date.saturating_add(1.day()), zone), date)
+}

@@ -1,0 +1,312 @@
+//! `costag plan`: what a run would call, and what that costs and takes.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp, Zoned};
+use serde::Serialize;
+
+use super::drive;
+use super::exit::Exit;
+use super::global::GlobalOptions;
+use super::ledger::Price;
+use super::progress::duration;
+use super::retry::cost;
+use super::run::Target;
+use super::table::visible;
+use crate::config::{Budget, Rate, Settings};
+use crate::export::Output;
+use crate::job::{End, Job, Report, Source};
+use crate::store::read::{Measured, Needed};
+use crate::store::{Reader, Store};
+
+/// List and compare only, and tell what a run would call, what it may cost and how long it takes
+///
+/// Nothing is called. What was learnt is kept: the run that follows does not compare twice. Takes the options of run; what
+/// waits for an unfinished run stays its own, and is counted.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    target: Target,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints: its names are a contract.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Plan {
+    run_id: i64,
+    source: String,
+    scenes: String,
+    listed: u64,
+    wanted: u64,
+    skipped: BTreeMap<String, u64>,
+    rejected: u64,
+    added: u64,
+    changed: u64,
+    gone: u64,
+    /// Wanted objects that are labelled, or have the same bytes as another one.
+    need_no_call: u64,
+    /// Contents that failed for good.
+    given_up: u64,
+    calls: u64,
+    calls_by_scenes: BTreeMap<String, u64>,
+    /// Scenes over all calls: the most that may be billed.
+    scenes_asked: u64,
+    price_per_1000_calls: Option<f64>,
+    currency: String,
+    cost: Option<f64>,
+    cost_up_to: Option<f64>,
+    /// Calls a second; none: no limit is set.
+    configured_pace: Option<f64>,
+    configured_seconds: Option<f64>,
+    measured_pace: Option<f64>,
+    measured_seconds: Option<f64>,
+    measured_in_run: Option<i64>,
+    /// Seconds in which calls may be made, if `--until` or `--max-duration` says so.
+    window_seconds: Option<f64>,
+    fits_the_window: Option<bool>,
+}
+
+impl Args {
+    /// Lists, compares and tells.
+    ///
+    /// # Errors
+    /// As those of a run.
+    pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        let (settings, bucket, source) = self.target.resolve(global)?;
+        let list = !matches!(source, Source::Bucket { .. });
+        let (shown, prefix) = (source.describe(bucket.as_str()), source.prefix().to_owned());
+        let report = drive::runtime()?.block_on(async {
+            let region = settings.stored.region.as_deref();
+            let endpoint = settings.stored.endpoint.as_deref();
+            let client = drive::client(&bucket, region, endpoint, &settings).await?;
+            let store = Store::open(&settings.db)?;
+            // The window is for calls, of which there are none.
+            let budget = Budget { until: None, max_duration: None, ..settings.budget.clone() };
+            let unhurried = Settings { budget, ..settings.clone() };
+            let job = Job::begin(store, client, &bucket, source, unhurried, true)?;
+            Box::pin(drive::run(job)).await
+        })?;
+        if !matches!(report.end, End::Complete) {
+            return Ok(drive::exit(&report));
+        }
+        let reader = Reader::open(&settings.db)?;
+        let scenes = settings.stored.scenes;
+        let needed = if list {
+            // Which objects a list names is kept nowhere: what the look-up has counted, a copy once a key.
+            Needed { by_scenes: vec![(scenes, report.snapshot.counts.queued)], given_up: 0 }
+        } else {
+            reader.needed(report.run_id, &prefix, scenes)?
+        };
+        let measured = reader.measured_pace()?;
+        let plan = Plan::new(shown, &report, &needed, measured, &settings, &Zoned::now());
+        let text = if self.json {
+            serde_json::to_string_pretty(&plan)? + "\n"
+        } else {
+            plan.text(&settings)
+        };
+        let mut output = Output::open(Path::new("-"))?;
+        output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;
+        output.commit()?;
+        Ok(Exit::Complete)
+    }
+}
+
+/// How long calls may be made from now on.
+fn window(budget: &Budget, now: &Zoned) -> Option<Duration> {
+    let by_clock = budget.until.map(|until| {
+        let left = until.after(now.timestamp(), now.time_zone()).duration_since(now.timestamp());
+        Duration::try_from(left).unwrap_or_default()
+    });
+    by_clock.into_iter().chain(budget.max_duration).min()
+}
+
+impl Plan {
+    fn new(
+        source: String,
+        report: &Report,
+        needed: &Needed,
+        measured: Option<Measured>,
+        settings: &Settings,
+        now: &Zoned,
+    ) -> Self {
+        let counts = &report.snapshot.counts;
+        let calls: u64 = needed.by_scenes.iter().map(|(_, calls)| calls).sum();
+        let scenes_asked =
+            needed.by_scenes.iter().map(|(scenes, calls)| calls * u64::from(scenes.len())).sum();
+        let price = Price::of(&settings.budget);
+        let configured_pace = match settings.pace.qps {
+            Rate::PerSecond(rate) => Some(rate),
+            Rate::Unlimited | Rate::Auto => None,
+        };
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let at = |pace: f64| calls as f64 / pace;
+        let configured_seconds = configured_pace.map(at);
+        let measured_pace = measured.map(|measured| measured.per_second);
+        // A pace that was measured under a lower limit says nothing of what a higher one would give.
+        let measured_seconds = measured_pace.map(at);
+        let slower = [configured_seconds, measured_seconds].into_iter().flatten().reduce(f64::max);
+        let window_seconds = window(&settings.budget, now).map(|window| window.as_secs_f64());
+        Self {
+            run_id: report.run_id,
+            source,
+            scenes: settings.stored.scenes.to_string(),
+            listed: counts.listed,
+            wanted: counts.wanted,
+            skipped: counts.skipped.clone(),
+            rejected: counts.rejected,
+            added: counts.added,
+            changed: counts.changed,
+            gone: counts.gone,
+            need_no_call: counts.wanted.saturating_sub(calls + needed.given_up),
+            given_up: needed.given_up,
+            calls,
+            calls_by_scenes: needed
+                .by_scenes
+                .iter()
+                .map(|(scenes, calls)| (scenes.to_string(), *calls))
+                .collect(),
+            scenes_asked,
+            price_per_1000_calls: settings.budget.price_per_1000_calls,
+            currency: settings.budget.currency.clone(),
+            cost: price.cost(calls),
+            cost_up_to: price.cost(scenes_asked),
+            configured_pace,
+            configured_seconds,
+            measured_pace,
+            measured_seconds,
+            measured_in_run: measured.map(|measured| measured.run_id),
+            window_seconds,
+            fits_the_window: window_seconds
+                .zip(slower)
+                .map(|(window, needed)| needed <= window)
+                .or(window_seconds.filter(|_| calls == 0).map(|_| true)),
+        }
+    }
+
+    fn text(&self, settings: &Settings) -> String {
+        let mut text = String::new();
+        let _ = writeln!(text, "plan (run {}) for {}", self.run_id, visible(&self.source));
+        let mut row = |name: &str, value: String| {
+            let _ = writeln!(text, "  {name:<9} {value}");
+        };
+        let named = |map: &BTreeMap<String, u64>, between: &str| {
+            let all: Vec<String> =
+                map.iter().map(|(name, count)| format!("{count}{between}{name}")).collect();
+            all.join(", ")
+        };
+        let skipped: u64 = self.skipped.values().sum();
+        let mut listed =
+            format!("{} objects: {} wanted, {skipped} skipped", self.listed, self.wanted);
+        if skipped > 0 {
+            let _ = write!(listed, " ({})", named(&self.skipped, " "));
+        }
+        if self.rejected > 0 {
+            let _ = write!(listed, ", {} that no request can carry", self.rejected);
+        }
+        row("listed", listed);
+        row(
+            "changes",
+            format!("{} added, {} changed, {} gone", self.added, self.changed, self.gone),
+        );
+        row(
+            "no call",
+            format!("{} wanted objects: labelled, or the same bytes as another", self.need_no_call),
+        );
+        if self.given_up > 0 {
+            row("given up", format!("{} images; `costag retry` puts them back", self.given_up));
+        }
+        let by_scenes = match self.calls {
+            0 => String::new(),
+            _ => format!(": {}", named(&self.calls_by_scenes, " for ")),
+        };
+        row("calls", format!("{}{by_scenes}, if none has to be repeated", self.calls));
+        row("cost", cost(settings, self.calls, self.scenes_asked));
+        let configured = match (self.configured_pace, self.configured_seconds) {
+            (Some(pace), Some(seconds)) => {
+                format!("{} at the configured {pace} calls a second", duration(seconds))
+            }
+            _ => "no pace is configured".to_owned(),
+        };
+        let measured = match (self.measured_pace, self.measured_seconds, self.measured_in_run) {
+            (Some(pace), Some(seconds), Some(run)) => {
+                format!("; {} at the {pace:.1} of run {run}", duration(seconds))
+            }
+            _ => String::new(),
+        };
+        row("time", configured + &measured);
+        if let Some(window) = self.window_seconds {
+            let end = Timestamp::now()
+                .saturating_add(SignedDuration::from_secs_f64(window))
+                .map(|end| {
+                    end.to_zoned(jiff::tz::TimeZone::system()).strftime("%F %H:%M %Z").to_string()
+                })
+                .unwrap_or_default();
+            let fits = match self.fits_the_window {
+                Some(true) => "it fits",
+                Some(false) => "it does not fit: the rest stays for `costag resume`",
+                None => "unknown without a pace",
+            };
+            row("window", format!("{} until {end}: {fits}", duration(window)));
+        }
+        let _ = match self.calls {
+            0 => writeln!(text, "next: nothing to call"),
+            _ => writeln!(text, "next: `costag run` with the same options calls for them"),
+        };
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Until;
+    use crate::job::Snapshot;
+    use crate::scene::Scenes;
+    use crate::store::model::Counts;
+
+    #[test]
+    fn a_plan_adds_up() {
+        let counts = Counts {
+            listed: 100,
+            wanted: 80,
+            skipped: [("suffix".to_owned(), 20)].into(),
+            added: 60,
+            ..Counts::default()
+        };
+        let report = Report {
+            run_id: 4,
+            end: End::Complete,
+            snapshot: Snapshot { counts, ..Snapshot::default() },
+            before: Counts::default(),
+            resumed: false,
+        };
+        let needed = Needed {
+            by_scenes: vec![(Scenes::from_bits(2), 30), (Scenes::from_bits(10), 20)],
+            given_up: 5,
+        };
+        let measured = Measured { run_id: 3, per_second: 5.0, calls: 1_000 };
+        let mut settings = Settings::default();
+        settings.budget.price_per_1000_calls = Some(10.0);
+        settings.budget.until =
+            Some(Until { time: jiff::civil::Time::constant(6, 30, 0, 0), offset: None });
+        let now: Zoned = "2026-11-23T06:29:50[UTC]".parse().unwrap();
+        let source = "cos://photos-1250000000/".to_owned();
+        let plan = Plan::new(source, &report, &needed, Some(measured), &settings, &now);
+        assert_eq!((plan.calls, plan.need_no_call, plan.scenes_asked), (50, 25, 70));
+        assert_eq!((plan.cost, plan.cost_up_to), (Some(0.5), Some(0.7)));
+        assert_eq!((plan.configured_seconds, plan.measured_seconds), (Some(5.0), Some(10.0)));
+        assert_eq!((plan.window_seconds, plan.fits_the_window), (Some(10.0), Some(true)));
+        let late: Zoned = "2026-11-23T06:29:51[UTC]".parse().unwrap();
+        let late = Plan::new(String::new(), &report, &needed, Some(measured), &settings, &late);
+        assert_eq!(late.fits_the_window, Some(false));
+        insta::with_settings!({filters => vec![(r"until .*:", "until [TIME]:")]}, {
+            insta::assert_snapshot!(plan.text(&settings));
+        });
+    }
+}

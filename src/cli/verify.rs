@@ -1,0 +1,86 @@
+//! `costag verify`: whether a database is sound.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _, stderr};
+use std::path::Path;
+
+use super::exit::Exit;
+use super::global::GlobalOptions;
+use super::table::visible;
+use crate::export::Output;
+use crate::store::Reader;
+use crate::store::read::Checked;
+
+/// From this size on, each check is announced: it may take a while.
+const LARGE: u64 = 256 << 20;
+
+/// Check that the database is sound; exit code 7 if it is not
+///
+/// Reads every row and writes nothing: pages and indexes, references, states, ranges, labels, the ledger against
+/// contents and runs, identities. Each problem is a line (the first ones of each check), and the last line says
+/// whether the database is sound. May be used while a run goes on.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(serde::Serialize)]
+struct Report<'a> {
+    database: String,
+    sound: bool,
+    checks: &'a [Checked],
+}
+
+impl Args {
+    /// Prints problems and the verdict.
+    ///
+    /// # Errors
+    /// An unusable database or output.
+    pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        let settings = global.settings(|_| ())?;
+        let reader = Reader::open(&settings.db)?;
+        let tells = reader.size().database > LARGE || stderr().is_terminal();
+        let checks = reader.verify(|check| {
+            if tells {
+                eprintln!("checking {}", check.name());
+            }
+        })?;
+        let sound = checks.iter().all(|checked| checked.problems.count == 0);
+        let database = reader.path().display().to_string();
+        let text = if self.json {
+            serde_json::to_string_pretty(&Report { database, sound, checks: &checks })? + "\n"
+        } else {
+            text(&database, &checks)
+        };
+        let mut output = Output::open(Path::new("-"))?;
+        output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;
+        output.commit()?;
+        Ok(if sound { Exit::Complete } else { Exit::State })
+    }
+}
+
+fn text(database: &str, checks: &[Checked]) -> String {
+    let mut text = String::new();
+    let mut problems = 0;
+    for Checked { check, problems: found } in checks {
+        problems += found.count;
+        for problem in &found.shown {
+            let _ = writeln!(text, "{}: {}", check.name(), visible(problem));
+        }
+        let more = found.count - found.shown.len() as u64;
+        if more > 0 {
+            let _ = writeln!(text, "{}: and {more} more", check.name());
+        }
+    }
+    let database = visible(database);
+    let _ = match problems {
+        0 => writeln!(text, "{database} is sound: {} checks", checks.len()),
+        1 => writeln!(text, "{database} is not sound: 1 problem; keep the file, restore a backup"),
+        n => {
+            writeln!(text, "{database} is not sound: {n} problems; keep the file, restore a backup")
+        }
+    };
+    text
+}
