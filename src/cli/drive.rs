@@ -143,8 +143,9 @@ pub(super) async fn run(job: Job) -> anyhow::Result<Report> {
     let progress = Progress::start(job.stats());
     let signals = watch_signals(control.clone())?;
     let asking = asking(&job, &progress);
+    // On the heap: the future of a whole job is large.
     let report = tokio::select! {
-        report = job.run() => report,
+        report = Box::pin(job.run()) => report,
         never = signals => match never {},
         never = progress.watch() => match never {},
         never = asking => match never {},

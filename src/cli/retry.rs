@@ -158,7 +158,7 @@ impl Sum {
             self.by_scenes.iter().map(|(scenes, calls)| format!("{calls} for {scenes}")).collect();
         let calls = if calls.is_empty() { "none".to_owned() } else { calls.join(", ") };
         format!(
-            "{} images (distinct contents); calls: {calls}; {}",
+            "{} images (distinct contents); calls: {calls}; cost: {}",
             self.contents,
             cost(settings, self.contents, self.scenes)
         )
@@ -176,7 +176,7 @@ pub(super) fn cost(settings: &Settings, calls: u64, scenes: u64) -> String {
             amount(most)
         ),
         (Some(cost), _) => format!("about {} {currency}", amount(cost)),
-        (None, _) => "cost unknown (price_per_1000_calls is not set)".to_owned(),
+        (None, _) => "unknown: price_per_1000_calls is not set".to_owned(),
     }
 }
 

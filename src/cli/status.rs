@@ -264,6 +264,12 @@ impl RunStatus {
 /// What to do now.
 fn next(last: Option<&RunStatus>, contents: ContentCounts) -> &'static str {
     match last.map(|run| run.state) {
+        Some(state)
+            if last.is_some_and(|run| run.plan)
+                && (contents.pending > 0 && state != "running" || state == "stopped") =>
+        {
+            "`costag run` with the options of the plan calls for what it found"
+        }
         None => "`costag run cos://BUCKET-APPID -r REGION` begins",
         Some("running") => "a run is at work",
         Some("killed" | "interrupted" | "stopped") => "`costag resume` goes on with the last run",

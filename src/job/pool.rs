@@ -87,19 +87,16 @@ impl Pool {
                 Ok(limit) => limit,
                 Err(reason) => {
                     drop(free);
-                    // Used up; a limit only stops what would go on.
-                    if self.waits(&tagger.writer).await? {
-                        // What was claimed is within the limit: it is called before the run stops.
-                        tokio::select! {
-                            biased;
-                            () = stopping.cancelled() => {}
-                            _ = slots.acquire_many(u32::try_from(all).unwrap_or(u32::MAX)) => {}
+                    // Used up: what was claimed is called to its end, and only then is the run stopped, if
+                    // anything would go on.
+                    if slots.available_permits() == all {
+                        if self.waits(&tagger.writer).await? {
+                            service.control.stop(reason);
+                            return Ok(());
                         }
-                        service.control.stop(reason);
-                        return Ok(());
-                    }
-                    if service.stats.is_listed() && slots.available_permits() == all {
-                        return Ok(());
+                        if service.stats.is_listed() {
+                            return Ok(());
+                        }
                     }
                     self.wait_for_work().await;
                     continue;
