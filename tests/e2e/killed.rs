@@ -82,7 +82,7 @@ fn killed_again_and_again(
     let failures =
         site.one::<i64>("SELECT count(*) FROM call WHERE outcome IN (1, 2, 3)").cast_unsigned();
     let repeated = calls.saturating_sub(contents + failures);
-    println!(
+    eprintln!(
         "{done} kills, {repeated} calls repeated, bound {bound}; ledger {settled} <= {calls} <= {settled} + {unknown}"
     );
     assert!(done >= kills / 2, "only {done} of {kills} came before the end");

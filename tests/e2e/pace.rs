@@ -32,7 +32,7 @@ fn the_average_is_the_rate(#[case] rate: u32, #[case] seconds: u32) {
     let seen = paced(rate, seconds);
     let took = f64::from(u32::try_from(seen.last_call_ms - seen.first_call_ms).unwrap()) / 1000.0;
     let average = f64::from(rate * seconds - 1) / took;
-    println!(
+    eprintln!(
         "{rate}/s asked for, {average:.2}/s on average, at most {} in a second",
         seen.peak_per_second
     );
