@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use rusqlite::Row;
 
 use super::Snapshot;
+use super::rules::{self, Rule};
 use crate::store::ident::{Identity, StoredEtag};
 use crate::store::model::{Counts, RunState, SkipReason};
 use crate::store::{Error, Reader};
@@ -110,114 +111,18 @@ impl Check {
         }
     }
 
-    /// Statements whose every row is a problem: what it is about, and what is wrong.
-    const fn statements(self) -> &'static [(&'static str, &'static str)] {
+    /// Statements whose every row is a problem.
+    const fn rules(self) -> &'static [Rule] {
         match self {
-            Self::Integrity
-            | Self::References
-            | Self::Identities
-            | Self::InFlight
-            | Self::Runs => &[],
-            Self::States => &[
-                ("SELECT id, state FROM content WHERE state NOT IN (0, 1, 2, 3)", "content {} is in the unknown state {}"),
-                (
-                    "SELECT id, scenes_wanted, scenes_done, scenes_redo FROM content
-                     WHERE (scenes_wanted | scenes_done | scenes_redo) & ~15",
-                    "content {} has scenes that do not exist: wanted {}, done {}, again {}",
-                ),
-                ("SELECT id FROM content WHERE scenes_redo & ~scenes_done", "content {} wants scenes again that it does not have"),
-                (
-                    "SELECT id FROM content
-                     WHERE state = 2 AND ((scenes_wanted & ~scenes_done) | scenes_redo)",
-                    "content {} is done and lacks a scene",
-                ),
-                (
-                    "SELECT id, state FROM content
-                     WHERE state IN (0, 1) AND NOT ((scenes_wanted & ~scenes_done) | scenes_redo)",
-                    "content {} lacks no scene and is not done (state {})",
-                ),
-                (
-                    "SELECT content.id, run.id FROM content JOIN run ON run.id = content.run_id
-                     WHERE content.state = 0 AND run.state = 'complete' AND NOT run.plan",
-                    "content {} still waits for run {}, which is complete",
-                ),
-            ],
-            Self::Ranges => &[
-                (
-                    "SELECT id FROM run WHERE NOT EXISTS (SELECT 1 FROM range WHERE run_id = run.id)",
-                    "run {} has no range",
-                ),
-                (
-                    "SELECT run_id, seq FROM (
-                         SELECT run_id, seq, start_after,
-                                lag(seq) OVER same AS before, lag(stop_at) OVER same AS stop_before
-                         FROM range JOIN run ON run.id = run_id AND run.source = 'bucket'
-                         WINDOW same AS (PARTITION BY run_id ORDER BY seq))
-                     WHERE CASE WHEN before IS NULL THEN seq <> 0 OR start_after <> ''
-                                ELSE seq <> before + 1 OR start_after IS NOT stop_before END",
-                    "range {}.{} does not begin where the one before ends",
-                ),
-                (
-                    "SELECT run_id, seq FROM range AS last
-                     JOIN run ON run.id = run_id AND run.source = 'bucket'
-                     WHERE stop_at IS NOT NULL
-                       AND seq = (SELECT max(seq) FROM range WHERE run_id = last.run_id)",
-                    "range {}.{} is the last one and ends before the scope does",
-                ),
-                (
-                    "SELECT run_id, seq FROM range JOIN run ON run.id = run_id AND run.source = 'bucket'
-                     WHERE cursor < start_after OR cursor > stop_at OR start_after >= stop_at",
-                    "range {}.{} has its cursor outside, or its ends in the wrong order",
-                ),
-                (
-                    "SELECT id FROM run WHERE listed_at IS NOT NULL
-                     AND EXISTS (SELECT 1 FROM range WHERE run_id = run.id AND NOT done)",
-                    "run {} is listed, and a range of it is not done",
-                ),
-            ],
-            Self::Labels => &[
-                (
-                    "SELECT DISTINCT content_id, scene FROM label
-                     WHERE scene NOT IN (0, 1, 2, 3) OR confidence NOT BETWEEN 0 AND 100",
-                    "content {} has labels of an unknown scene, or without a confidence from 0 to 100 (scene {})",
-                ),
-                (
-                    "SELECT label.content_id, scene FROM label JOIN content ON content.id = content_id
-                     WHERE rank = 1 AND NOT scenes_done & (1 << scene)",
-                    "content {} has labels of scene {}, which is not done",
-                ),
-                (
-                    "SELECT content_id, scene FROM label GROUP BY content_id, scene
-                     HAVING min(rank) <> 1 OR max(rank) <> count(*)",
-                    "content {} has gaps in the ranks of its labels of scene {}",
-                ),
-            ],
-            Self::Ledger => &[
-                ("SELECT id, outcome FROM call WHERE outcome NOT IN (0, 1, 2, 3, 4)", "call {} has the unknown outcome {}"),
-                (
-                    "SELECT id FROM content WHERE scenes_done AND NOT EXISTS (
-                         SELECT 1 FROM call WHERE content_id = content.id AND outcome = 0)",
-                    "content {} is labelled, and no call of the ledger was answered for it",
-                ),
-            ],
-            Self::Failures => &[(
-                "SELECT id FROM content WHERE state = 3
-                 AND (error_code IS NULL OR error_verdict IS NULL OR error_message IS NULL)",
-                "content {} failed and does not say why",
-            )],
-            Self::Objects => &[
-                (
-                    "SELECT id FROM object
-                     WHERE gone_run IS NULL AND skip_reason IS NULL AND content_id IS NULL",
-                    "object {} is present and wanted, and has no content",
-                ),
-                (
-                    "SELECT object.id, content.id FROM object JOIN content ON content.id = content_id
-                     WHERE gone_run IS NULL AND skip_reason IS NULL
-                       AND content.state = 2 AND NOT scenes_done",
-                    "object {} is present and wanted, and its content {} waits for no run and has no scene",
-                ),
-            ],
+            Self::States => rules::STATES,
+            Self::Ranges => rules::RANGES,
+            Self::Labels => rules::LABELS,
+            Self::Ledger => rules::LEDGER,
+            Self::Failures => rules::FAILURES,
+            Self::Objects => rules::OBJECTS,
+            Self::Integrity | Self::References | Self::Identities | Self::InFlight | Self::Runs => {
+                &[]
+            }
         }
     }
 }
@@ -232,7 +137,7 @@ impl Reader {
         for check in Check::ALL {
             begins(check);
             let mut problems = Problems::default();
-            for (sql, words) in check.statements() {
+            for (sql, words) in check.rules() {
                 self.problems(sql, words, &mut problems).map_err(|source| self.error(source))?;
             }
             let more = match check {
@@ -336,9 +241,7 @@ impl Reader {
                 after = row.get(0)?;
                 match hash(row) {
                     Some(hash) if self.explains(hash, row.get(1)?)? => {}
-                    _ => {
-                        problems.add(|| format!("content {after} has the hash of another identity"))
-                    }
+                    _ => problems.add(|| format!("content {after} has another identity's hash")),
                 }
             }
             if after == before {

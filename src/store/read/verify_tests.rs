@@ -172,7 +172,7 @@ fn what_breaks_is_found_by_the_right_check() {
         ("UPDATE content SET run_id = 1 WHERE state = 0", Check::States),
         ("UPDATE content SET state = 1 WHERE state = 0", Check::InFlight),
         ("UPDATE range SET start_after = 'n' WHERE seq = 1 AND run_id = 2", Check::Ranges),
-        ("UPDATE range SET seq = 2 WHERE seq = 1 AND run_id = 2", Check::Ranges),
+        ("INSERT INTO range VALUES (2, 2, 'm', 'p', 'm', 1)", Check::Ranges),
         ("UPDATE range SET stop_at = 'z' WHERE seq = 1 AND run_id = 2", Check::Ranges),
         ("UPDATE range SET cursor = 'n' WHERE seq = 0 AND run_id = 2", Check::Ranges),
         ("UPDATE range SET done = 0 WHERE seq = 0 AND run_id = 2", Check::Ranges),

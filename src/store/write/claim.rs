@@ -93,7 +93,8 @@ impl Session {
     pub fn sample(&mut self, size: u64) -> Result<(), Error> {
         let mut ids: Vec<i64> = self
             .prepare(
-                "SELECT id FROM content WHERE run_id = ?1 AND state = 0 AND pass = 0
+                "SELECT id FROM content INDEXED BY content_queue
+                 WHERE run_id = ?1 AND state = 0 AND pass = 0
                  ORDER BY ident LIMIT ?2",
             )?
             .query_map((self.run.id, i64::try_from(size).unwrap_or(i64::MAX)), |row| row.get(0))

@@ -1,0 +1,124 @@
+//! What must hold of the rows, as statements whose every row is a problem.
+
+/// A statement, and what is wrong with each row that it gives; a `{}` stands for each of its columns.
+pub(super) type Rule = (&'static str, &'static str);
+
+/// A content's state says what its scenes say.
+pub(super) const STATES: &[Rule] = &[
+    (
+        "SELECT id, state FROM content WHERE state NOT IN (0, 1, 2, 3)",
+        "content {} is in the unknown state {}",
+    ),
+    (
+        "SELECT id, scenes_wanted, scenes_done, scenes_redo FROM content
+                     WHERE (scenes_wanted | scenes_done | scenes_redo) & ~15",
+        "content {} has scenes that do not exist: wanted {}, done {}, again {}",
+    ),
+    (
+        "SELECT id FROM content WHERE scenes_redo & ~scenes_done",
+        "content {} wants scenes again that it does not have",
+    ),
+    (
+        "SELECT id FROM content
+                     WHERE state = 2 AND ((scenes_wanted & ~scenes_done) | scenes_redo)",
+        "content {} is done and lacks a scene",
+    ),
+    (
+        "SELECT id, state FROM content
+                     WHERE state IN (0, 1) AND NOT ((scenes_wanted & ~scenes_done) | scenes_redo)",
+        "content {} lacks no scene and is not done (state {})",
+    ),
+    (
+        "SELECT content.id, run.id FROM content JOIN run ON run.id = content.run_id
+                     WHERE content.state = 0 AND run.state = 'complete' AND NOT run.plan",
+        "content {} still waits for run {}, which is complete",
+    ),
+];
+
+/// Ranges tile the scope of a listing; a list's two ranges are no slices of a key space.
+pub(super) const RANGES: &[Rule] = &[
+    (
+        "SELECT id FROM run WHERE NOT EXISTS (SELECT 1 FROM range WHERE run_id = run.id)",
+        "run {} has no range",
+    ),
+    (
+        "SELECT run_id, seq FROM (
+         SELECT run_id, seq, start_after,
+                lag(seq) OVER same AS before, lag(stop_at) OVER same AS stop_before
+         FROM range JOIN run ON run.id = run_id AND run.source = 'bucket'
+         WINDOW same AS (PARTITION BY run_id ORDER BY start_after, seq))
+     WHERE start_after IS NOT CASE WHEN before IS NULL THEN '' ELSE stop_before END",
+        "range {}.{} does not begin where the one before ends",
+    ),
+    (
+        "SELECT run_id, seq FROM range AS last
+     JOIN run ON run.id = run_id AND run.source = 'bucket'
+     WHERE stop_at IS NOT NULL
+       AND start_after = (SELECT max(start_after) FROM range WHERE run_id = last.run_id)",
+        "range {}.{} is the last one and ends before the scope does",
+    ),
+    (
+        "SELECT run_id, seq FROM range JOIN run ON run.id = run_id AND run.source = 'bucket'
+                     WHERE cursor < start_after OR cursor > stop_at OR start_after >= stop_at",
+        "range {}.{} has its cursor outside, or its ends in the wrong order",
+    ),
+    (
+        "SELECT id FROM run WHERE listed_at IS NOT NULL
+                     AND EXISTS (SELECT 1 FROM range WHERE run_id = run.id AND NOT done)",
+        "run {} is listed, and a range of it is not done",
+    ),
+];
+
+/// Labels belong to done scenes, in unbroken ranks, with a confidence.
+pub(super) const LABELS: &[Rule] = &[
+    (
+        "SELECT DISTINCT content_id, scene FROM label
+                     WHERE scene NOT IN (0, 1, 2, 3) OR confidence NOT BETWEEN 0 AND 100",
+        "content {} has labels of an unknown scene, or without a confidence from 0 to 100 (scene {})",
+    ),
+    (
+        "SELECT label.content_id, scene FROM label JOIN content ON content.id = content_id
+                     WHERE rank = 1 AND NOT scenes_done & (1 << scene)",
+        "content {} has labels of scene {}, which is not done",
+    ),
+    (
+        "SELECT content_id, scene FROM label GROUP BY content_id, scene
+                     HAVING min(rank) <> 1 OR max(rank) <> count(*)",
+        "content {} has gaps in the ranks of its labels of scene {}",
+    ),
+];
+
+/// The ledger knows every answered call.
+pub(super) const LEDGER: &[Rule] = &[
+    (
+        "SELECT id, outcome FROM call WHERE outcome NOT IN (0, 1, 2, 3, 4)",
+        "call {} has the unknown outcome {}",
+    ),
+    (
+        "SELECT id FROM content WHERE scenes_done AND NOT EXISTS (
+                         SELECT 1 FROM call WHERE content_id = content.id AND outcome = 0)",
+        "content {} is labelled, and no call of the ledger was answered for it",
+    ),
+];
+
+/// What failed says why.
+pub(super) const FAILURES: &[Rule] = &[(
+    "SELECT id FROM content WHERE state = 3
+                 AND (error_code IS NULL OR error_verdict IS NULL OR error_message IS NULL)",
+    "content {} failed and does not say why",
+)];
+
+/// A present, wanted object has a content, and is not forgotten.
+pub(super) const OBJECTS: &[Rule] = &[
+    (
+        "SELECT id FROM object
+                     WHERE gone_run IS NULL AND skip_reason IS NULL AND content_id IS NULL",
+        "object {} is present and wanted, and has no content",
+    ),
+    (
+        "SELECT object.id, content.id FROM object JOIN content ON content.id = content_id
+                     WHERE gone_run IS NULL AND skip_reason IS NULL
+                       AND content.state = 2 AND NOT scenes_done",
+        "object {} is present and wanted, and its content {} waits for no run and has no scene",
+    ),
+];
