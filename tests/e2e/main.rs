@@ -3,6 +3,7 @@
 
 mod bad_inputs;
 mod clock;
+mod commands;
 mod config;
 mod demo;
 mod disk;
