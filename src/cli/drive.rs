@@ -22,16 +22,10 @@ use crate::store::Reader;
 /// # Errors
 /// If the system gives no timer or socket.
 pub(super) fn runtime() -> anyhow::Result<Runtime> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("cannot start the runtime")?;
-    // A file that would exceed the limit (ulimit -f) is to be an error like a full disk, not a sudden death.
-    let inside = runtime.enter();
-    let file_size = rustix::process::Signal::XFSZ.as_raw();
-    let _handled = signal(SignalKind::from_raw(file_size)).context("cannot handle SIGXFSZ")?;
-    drop(inside);
-    Ok(runtime)
+        .context("cannot start the runtime")
 }
 
 /// A client for the bucket, by the settings.

@@ -31,9 +31,6 @@ impl Interrupt {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         let (mut interrupts, mut terminations) = {
             let _inside = runtime.enter();
-            // Handled, a file that grows beyond its limit is an error of the write, not a sudden death.
-            let file_size = rustix::process::Signal::XFSZ.as_raw();
-            let _handled = signal(SignalKind::from_raw(file_size))?;
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
         };
         let came = Arc::new(AtomicU8::new(0));
