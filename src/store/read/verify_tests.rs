@@ -218,6 +218,28 @@ fn an_image_that_nobody_waits_for_any_more_is_found() {
 }
 
 #[test]
+fn what_only_another_scope_still_wants_waits_for_its_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = begin(Store::open(&folder.path().join("t.db")).unwrap(), false);
+    let added = ["copy1.jpg", "copy2.jpg"].map(|key| Difference::New(candidate(key)));
+    session.page(page(0, "m", added.into())).unwrap();
+    session.commit().unwrap();
+    // The run's own scope has lost its key, and the bucket has another one.
+    let context = RunContext { prefix: "elsewhere/".to_owned(), ..session.run().clone() };
+    let counts = session.counts().clone();
+    let store = session.finish(RunState::Interrupted, None, 130).unwrap();
+    let mut session = Session::new(store, context, counts);
+    session.begin().unwrap();
+    assert_eq!(session.claim(10, 0).unwrap(), []);
+    session.commit().unwrap();
+    let store = session.finish(RunState::Interrupted, None, 140).unwrap();
+    let reader = store.reader().unwrap();
+    assert_eq!(found(&reader), []);
+    assert_eq!(reader.content_counts().unwrap().pending, 1);
+    assert!(reader.must_reconsider(2, 1, "", 7).unwrap(), "the next run looks for it");
+}
+
+#[test]
 fn what_a_killed_run_had_in_flight_is_no_fault() {
     let folder = tempfile::tempdir().unwrap();
     let store = database(folder.path());

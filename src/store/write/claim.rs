@@ -69,7 +69,7 @@ impl Session {
             for entry in queued {
                 let key = self.key_of(entry.content_id, &[])?;
                 let Some(key) = key.filter(|_| !entry.scenes.is_empty()) else {
-                    self.settle_as_done(entry.content_id)?;
+                    self.leave(&entry)?;
                     continue;
                 };
                 self.execute("UPDATE content SET state = 1 WHERE id = ?1", [entry.content_id])?;
@@ -81,6 +81,16 @@ impl Session {
             }
         }
         Ok(claimed)
+    }
+
+    /// Takes a content that no key of the scope wants any longer out of the queue. If a key elsewhere does, it
+    /// waits for the next run that meets it, and is not forgotten.
+    fn leave(&mut self, entry: &Queued) -> Result<(), Error> {
+        if entry.scenes.is_empty() || !self.is_wanted(entry.content_id)? {
+            return self.settle_as_done(entry.content_id);
+        }
+        self.execute("UPDATE content SET run_id = NULL, pass = 0 WHERE id = ?1", [entry.content_id])
+            .map(drop)
     }
 
     /// From now on only `size` contents of the queue's first pass are claimed: those whose identity has the
