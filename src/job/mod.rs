@@ -10,6 +10,7 @@
 //! This is the only module that spawns, and the only one where `cos` and `store` meet. It knows no option
 //! and no progress bar: it takes checked settings, and observers look at [`Stats`].
 
+mod begin;
 mod breaker;
 mod budget;
 mod caller;
@@ -34,9 +35,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::{Timestamp, Zoned};
-use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+pub use begin::RunSettings;
 pub use control::{Control, StopReason};
 pub use filter::{GlobError, glob_set};
 pub use gate::Gate;
@@ -44,11 +45,11 @@ pub use pace::Pace;
 pub use source::{Error as ListError, List, Source};
 pub use stats::{Snapshot, Stats};
 
-use crate::config::{self, Settings, Stored};
-use crate::cos::{Bucket, Client};
+use crate::config::{self, Settings};
+use crate::cos::Client;
+use crate::store;
 use crate::store::model::{Counts, RunState};
-use crate::store::write::{NewRun, RangeRow, RunContext, Session, Span, UnfinishedRun};
-use crate::store::{self, Store, ident};
+use crate::store::write::{RangeRow, Session};
 use breaker::Breaker;
 use budget::Budget;
 use caller::Tagger;
@@ -63,8 +64,6 @@ use writer::Writer;
 
 /// How long calls in flight may go on once the run stops.
 const DRAIN: Duration = Duration::from_secs(10);
-/// An unfinished listing older than this is begun anew by `run`.
-const FRESH: i64 = 24 * 3600;
 
 /// An error that ends a run and is not the service's.
 #[derive(Debug, thiserror::Error)]
@@ -96,48 +95,6 @@ pub enum Error {
     /// The system gives no thread.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
-}
-
-/// What a run keeps of its settings, so that resuming it does the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunSettings {
-    /// `BUCKET-APPID`.
-    pub bucket: String,
-    /// Where the work comes from.
-    pub source: Source,
-    /// Region, endpoint, scenes, filter and dedupe.
-    #[serde(flatten)]
-    pub stored: Stored,
-}
-
-impl RunSettings {
-    /// The settings that an unfinished run was begun with.
-    ///
-    /// # Errors
-    /// [`Error::Settings`] if another version wrote them so that this one cannot read them.
-    pub fn of(run: &UnfinishedRun) -> Result<Self, Error> {
-        serde_json::from_str(&run.settings)
-            .map_err(|source| Error::Settings { run: run.id, source })
-    }
-
-    /// A number for all that decides which objects are wanted, and for what.
-    fn eligibility(&self) -> i64 {
-        let Stored { scenes, filter, dedupe, .. } = &self.stored;
-        let filter = serde_json::to_string(filter).unwrap_or_default();
-        let listing = matches!(self.source, Source::Bucket { .. });
-        ident::hash_text(&format!("{listing} {scenes} {dedupe} {filter}"))
-    }
-
-    /// Whether a complete run over this source meets all that one over `other` would.
-    fn covers(&self, other: &Self) -> bool {
-        self.bucket == other.bucket
-            && match (&self.source, &other.source) {
-                (Source::Bucket { prefix }, Source::Bucket { prefix: narrower }) => {
-                    narrower.starts_with(prefix.as_str())
-                }
-                (mine, theirs) => mine == theirs,
-            }
-    }
 }
 
 /// How a run ended.
@@ -185,167 +142,7 @@ pub struct Job {
     gate: Gate,
 }
 
-/// Spans that tile the key space, with these ascending points between them.
-fn tile(points: Vec<String>) -> Vec<Span> {
-    let mut spans = Vec::with_capacity(points.len() + 1);
-    let mut start_after = String::new();
-    for point in points {
-        spans.push(Span { start_after, stop_at: Some(point.clone()) });
-        start_after = point;
-    }
-    spans.push(Span { start_after, stop_at: None });
-    spans
-}
-
 impl Job {
-    /// Begins a run over `source`, or goes on with an unfinished one: the same source, scenes and filters,
-    /// its listing unfinished and younger than a day. Unfinished runs that this one covers are closed as
-    /// superseded; what they left pending is adopted as the listing meets it.
-    ///
-    /// # Errors
-    /// The store's, and [`Error::Glob`].
-    pub fn begin(
-        mut store: Store,
-        client: Client,
-        bucket: &Bucket,
-        source: Source,
-        settings: Settings,
-        plan: bool,
-    ) -> Result<Self, Error> {
-        let now = Timestamp::now();
-        store.recover(now.as_millisecond())?;
-        let mine =
-            RunSettings { bucket: bucket.to_string(), source, stored: settings.stored.clone() };
-        let eligibility = mine.eligibility();
-        for unfinished in store.unfinished()? {
-            // Settings of another version are none to compare with.
-            let Ok(theirs) = RunSettings::of(&unfinished) else { continue };
-            let same = theirs.source == mine.source
-                && theirs.bucket == mine.bucket
-                && unfinished.eligibility == eligibility;
-            let fresh = now.as_second() - unfinished.started_at < FRESH;
-            // The list at hand may be another one of the same name.
-            let listing = matches!(mine.source, Source::Bucket { .. });
-            if same && fresh && listing && !unfinished.listed && !plan {
-                return Self::go_on(store, client, &unfinished, mine.source, settings);
-            }
-            if mine.covers(&theirs) && !plan {
-                store.supersede(unfinished.id)?;
-            }
-        }
-        let spans = match mine.source {
-            Source::Bucket { ref prefix } => {
-                let most = settings.pace.list_workers.get();
-                tile(store.reader()?.split_points(&mine.bucket, prefix, most)?)
-            }
-            // Reading the list, and looking its lines up.
-            Source::Keys(_) | Source::Urls(_) => vec![Span::default(), Span::default()],
-        };
-        let new = NewRun {
-            bucket: mine.bucket.clone(),
-            source: mine.source.name(),
-            prefix: mine.source.prefix().to_owned(),
-            eligibility,
-            settings: serde_json::to_string(&mine).unwrap_or_default(),
-            plan,
-            started_at: now.as_second(),
-            spans,
-        };
-        let (id, bucket_id, journals) = store.begin_run(&new)?;
-        let context = RunContext {
-            id,
-            bucket_id,
-            bucket: mine.bucket,
-            prefix: new.prefix,
-            scenes: settings.stored.scenes,
-            dedupe: settings.stored.dedupe,
-            urls: matches!(mine.source, Source::Urls(_)),
-            journals,
-            plan,
-        };
-        Self::new(store, client, context, Counts::default(), mine.source, settings, eligibility)
-            .map(|job| Self { plan, ..job })
-    }
-
-    /// Goes on with an unfinished run, with its own source, scenes and filters; pace, workers and budgets
-    /// are those of `settings`.
-    ///
-    /// # Errors
-    /// The store's, and [`Error::Settings`].
-    pub fn resume(
-        mut store: Store,
-        client: Client,
-        unfinished: &UnfinishedRun,
-        settings: Settings,
-    ) -> Result<Self, Error> {
-        store.recover(Timestamp::now().as_millisecond())?;
-        let RunSettings { source, stored, .. } = RunSettings::of(unfinished)?;
-        Self::go_on(store, client, unfinished, source, Settings { stored, ..settings })
-    }
-
-    fn go_on(
-        mut store: Store,
-        client: Client,
-        unfinished: &UnfinishedRun,
-        source: Source,
-        settings: Settings,
-    ) -> Result<Self, Error> {
-        store.reopen_run(unfinished.id)?;
-        let context = RunContext {
-            id: unfinished.id,
-            bucket_id: unfinished.bucket_id,
-            bucket: unfinished.bucket.clone(),
-            prefix: unfinished.prefix.clone(),
-            scenes: settings.stored.scenes,
-            dedupe: settings.stored.dedupe,
-            urls: matches!(source, Source::Urls(_)),
-            journals: unfinished.journals,
-            plan: false,
-        };
-        let counts = store.counts(unfinished.id)?;
-        let eligibility = unfinished.eligibility;
-        Self::new(store, client, context, counts, source, settings, eligibility).map(|job| Self {
-            resumed: true,
-            listed: unfinished.listed,
-            ..job
-        })
-    }
-
-    fn new(
-        store: Store,
-        client: Client,
-        context: RunContext,
-        counts: Counts,
-        source: Source,
-        settings: Settings,
-        eligibility: i64,
-    ) -> Result<Self, Error> {
-        let ranges = store.ranges(context.id)?;
-        let recogniser = store.recogniser()?;
-        let reader = store.reader()?;
-        let reconsider =
-            reader.must_reconsider(context.id, context.bucket_id, &context.prefix, eligibility)?;
-        let midnight =
-            Zoned::now().start_of_day().map_or(0, |day| day.timestamp().as_millisecond());
-        let today = reader.calls_since(midnight)?;
-        Ok(Self {
-            client,
-            settings,
-            source,
-            session: Session::new(store, context, counts.clone()),
-            ranges,
-            listed: false,
-            reconsider,
-            resumed: false,
-            today,
-            recogniser,
-            plan: false,
-            stats: Arc::new(Stats::new(counts)),
-            control: Control::default(),
-            gate: Gate::default(),
-        })
-    }
-
     /// Live numbers, for observers.
     pub fn stats(&self) -> Arc<Stats> {
         Arc::clone(&self.stats)
