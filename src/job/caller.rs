@@ -17,6 +17,7 @@ use super::service::{Recognised, Service};
 use super::verdict::{GiveUp, Operation, Stop, Verdict, verdict};
 use super::writer::{Record, Writer};
 use crate::cos::{self, Answer, Target};
+use crate::scene::Scenes;
 use crate::store::model::CallOutcome;
 use crate::store::write::{CallRow, Claimed, ErrorRow, Key, LabelRow, Settled, Settlement};
 
@@ -47,7 +48,8 @@ pub(super) struct Tagger {
 /// The state of one image between its calls.
 struct Image {
     content_id: i64,
-    scenes: crate::scene::Scenes,
+    scenes: Scenes,
+    again: Scenes,
     key: Key,
     pass: u32,
     attempts: u32,
@@ -80,10 +82,11 @@ impl Tagger {
     /// # Errors
     /// Only if the writer is gone.
     pub(super) async fn tag(&self, claimed: Claimed) -> Result<Settlement, Error> {
-        let Claimed { content_id, key, scenes, attempts, pass } = claimed;
+        let Claimed { content_id, key, scenes, again, attempts, pass } = claimed;
         let mut image = Image {
             content_id,
             scenes,
+            again,
             key,
             pass,
             attempts,
@@ -401,7 +404,13 @@ impl Image {
     }
 
     fn settlement(&self, call: Option<CallRow>, settled: Settled) -> Settlement {
-        Settlement { content_id: self.content_id, scenes: self.scenes, call, settled }
+        Settlement {
+            content_id: self.content_id,
+            scenes: self.scenes,
+            again: self.again,
+            call,
+            settled,
+        }
     }
 }
 

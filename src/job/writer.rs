@@ -147,6 +147,11 @@ fn write(
     let mut replies = Replies::default();
     while receiver.blocking_recv_many(&mut batch, TURN) > 0 {
         session.begin()?;
+        // Labels are kept in the order of their contents: settled in that order, their pages fill up.
+        batch.sort_by_key(|record| match record {
+            Record::Settle { settlement, .. } => Some(settlement.content_id),
+            _ => None,
+        });
         for record in batch.drain(..) {
             apply(&mut session, record, &mut claims, &mut replies)?;
         }

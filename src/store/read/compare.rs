@@ -268,10 +268,12 @@ impl Reader {
             let mut rows = statement.query([])?;
             let mut calls = 0;
             while let Some(row) = rows.next()? {
-                if row.get::<_, i64>(0)? < moment {
+                let ended_at: i64 = row.get(0)?;
+                calls += u64::from(ended_at >= moment);
+                // Calls that are settled together need not be in the order of their milliseconds.
+                if ended_at < moment - 60_000 {
                     break;
                 }
-                calls += 1;
             }
             Ok(calls)
         };

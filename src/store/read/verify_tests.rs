@@ -117,7 +117,13 @@ fn database(folder: &Path) -> Store {
         };
         let (content_id, scenes) = (claimed.content_id, claimed.scenes);
         session
-            .settle(&Settlement { content_id, scenes, call: Some(call(outcome)), settled })
+            .settle(&Settlement {
+                content_id,
+                scenes,
+                again: Scenes::NONE,
+                call: Some(call(outcome)),
+                settled,
+            })
             .unwrap();
     }
     session.commit().unwrap();

@@ -25,6 +25,8 @@ pub struct Claimed {
     pub key: Key,
     /// What to ask for.
     pub scenes: Scenes,
+    /// Those of them that have labels already, which the answer replaces.
+    pub again: Scenes,
     /// Attempts used in this run so far.
     pub attempts: u32,
     /// The pass it waited in.
@@ -34,6 +36,7 @@ pub struct Claimed {
 struct Queued {
     content_id: i64,
     scenes: Scenes,
+    again: Scenes,
     attempts: u32,
     pass: u32,
 }
@@ -46,6 +49,7 @@ impl Queued {
         Ok(Self {
             content_id: row.get(0)?,
             scenes: wanted.without(done).union(redo),
+            again: redo,
             attempts: row.get(4)?,
             pass: row.get(5)?,
         })
@@ -73,8 +77,8 @@ impl Session {
                     continue;
                 };
                 self.execute("UPDATE content SET state = 1 WHERE id = ?1", [entry.content_id])?;
-                let Queued { content_id, scenes, attempts, pass } = entry;
-                claimed.push(Claimed { content_id, key, scenes, attempts, pass });
+                let Queued { content_id, scenes, again, attempts, pass } = entry;
+                claimed.push(Claimed { content_id, key, scenes, again, attempts, pass });
             }
             if exhausted {
                 break;

@@ -98,6 +98,8 @@ pub struct Settlement {
     pub content_id: i64,
     /// What was asked.
     pub scenes: Scenes,
+    /// Those of them that have labels already.
+    pub again: Scenes,
     /// The ledger's row of the last call, if one was made whose row is not written yet.
     pub call: Option<CallRow>,
     /// What came of it.
@@ -145,7 +147,7 @@ impl Session {
     /// # Errors
     /// Those of any write.
     pub fn settle(&mut self, settlement: &Settlement) -> Result<bool, Error> {
-        let Settlement { content_id, scenes, call, settled } = settlement;
+        let Settlement { content_id, scenes, again, call, settled } = settlement;
         if let Some(call) = call {
             self.call(call)?;
         }
@@ -158,7 +160,7 @@ impl Session {
                 if stale {
                     self.discard(*content_id)
                 } else {
-                    self.labels(*content_id, *scenes, labels)
+                    self.labels(*content_id, *scenes, *again, labels)
                 }
             }
             Settled::GivenUp { attempts, error } => {
@@ -198,9 +200,10 @@ impl Session {
         &mut self,
         content_id: i64,
         scenes: Scenes,
+        again: Scenes,
         labels: &[LabelRow],
     ) -> Result<bool, Error> {
-        for scene in scenes.iter() {
+        for scene in again.iter() {
             // Labels of an earlier answer make room for the new ones, and not a moment before.
             self.execute(
                 "DELETE FROM label WHERE content_id = ?1 AND scene = ?2",
