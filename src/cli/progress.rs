@@ -124,7 +124,7 @@ fn tagging(now: &Snapshot, per_second: f64) -> String {
     let counts = &now.counts;
     let mut text = format!("{per_second:.1}/s");
     if let Some(pace) = now.pace {
-        let _ = write!(text, " (pace lowered to {pace:.1}/s)");
+        let _ = write!(text, " (pace now {pace:.1}/s)");
     }
     for (count, what) in
         [(counts.throttled, "throttled"), (counts.retries, "retries"), (counts.failed, "failed")]

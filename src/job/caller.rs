@@ -235,7 +235,7 @@ impl Tagger {
     fn note_pace(&self, change: Option<Option<f64>>) {
         if let Some(rate) = change {
             info!(rate, "pace");
-            self.service.stats.set_pace(rate);
+            self.service.stats.set_pace(self.pace.changed_rate());
         }
     }
 

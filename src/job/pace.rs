@@ -112,6 +112,12 @@ impl<C: Clock + Clone> Pace<C> {
         self.lock().rate
     }
 
+    /// Permits a second at the moment, if that is not simply what was asked for.
+    pub fn changed_rate(&self) -> Option<f64> {
+        let state = self.lock();
+        state.rate.filter(|rate| state.cap.is_none_or(|cap| *rate < cap))
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State<C>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -29,7 +29,7 @@ pub struct Snapshot {
     pub in_flight: usize,
     /// Whether the listing is complete.
     pub listed: bool,
-    /// Calls a second allowed at the moment; `None`: no limit.
+    /// Calls a second allowed at the moment; `None`: what was asked for.
     pub pace: Option<f64>,
     /// What the run waits for, if it waits.
     pub waits: Option<String>,
