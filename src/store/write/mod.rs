@@ -58,7 +58,9 @@ pub struct Session {
     counts: Counts,
     written: Counts,
     /// `tag` rows by (name, first, second category); bounded, since a service could invent names.
-    tags: HashMap<(String, String, String), i64>,
+    tags: HashMap<String, i64>,
+    /// Built anew for each look-up in `tags`: nothing is allocated for a name that is known.
+    tag_key: String,
     /// Contents that are claimed, if not all of the queue is to be: the last one first.
     sample: Option<Vec<i64>>,
 }
@@ -70,7 +72,15 @@ impl Session {
     /// Takes the store for a run; `counts` go on from what the run had.
     pub fn new(store: Store, run: RunContext, counts: Counts) -> Self {
         let written = counts.clone();
-        Self { store, run: Arc::new(run), counts, written, tags: HashMap::new(), sample: None }
+        Self {
+            store,
+            run: Arc::new(run),
+            counts,
+            written,
+            tags: HashMap::new(),
+            tag_key: String::new(),
+            sample: None,
+        }
     }
 
     /// The run's settings as the statements use them.

@@ -1,5 +1,7 @@
 //! Settling: labels, the content's new state and the ledger, in one transaction.
 
+use std::fmt::Write as _;
+
 use rusqlite::OptionalExtension;
 
 use super::Session;
@@ -210,14 +212,17 @@ impl Session {
                 (content_id, scene.id()),
             )?;
         }
-        for label in labels {
-            let tag_id = self.tag(label)?;
-            self.execute(
-                "INSERT INTO label (content_id, scene, rank, tag_id, confidence)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-                (content_id, label.scene, label.rank, tag_id, label.confidence),
-            )?;
+        let tag_ids = labels.iter().map(|label| self.tag(label)).collect::<Result<Vec<_>, _>>()?;
+        let mut insert = self.prepare(
+            "INSERT INTO label (content_id, scene, rank, tag_id, confidence)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?;
+        for (label, tag_id) in labels.iter().zip(tag_ids) {
+            insert
+                .execute((content_id, label.scene, label.rank, tag_id, label.confidence))
+                .map_err(|source| self.error(source))?;
         }
+        drop(insert);
         self.counts.labels += labels.len() as u64;
         self.counts.done += 1;
         let now = jiff::Timestamp::now().as_second();
@@ -269,8 +274,13 @@ impl Session {
     /// The dictionary's number of a name and its categories.
     fn tag(&mut self, label: &LabelRow) -> Result<i64, Error> {
         let LabelRow { name, first_category, second_category, .. } = label;
-        let key = (name.clone(), first_category.clone(), second_category.clone());
-        if let Some(id) = self.tags.get(&key) {
+        // With lengths, so that no two different rows look alike.
+        self.tag_key.clear();
+        let _ = write!(self.tag_key, "{}:{}:", name.len(), first_category.len());
+        for part in [name, first_category, second_category] {
+            self.tag_key.push_str(part);
+        }
+        if let Some(id) = self.tags.get(&self.tag_key) {
             return Ok(*id);
         }
         let found = self
@@ -291,7 +301,7 @@ impl Session {
         if self.tags.len() >= super::TAGS {
             self.tags.clear();
         }
-        self.tags.insert(key, id);
+        self.tags.insert(self.tag_key.clone(), id);
         Ok(id)
     }
 }
