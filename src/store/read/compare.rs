@@ -149,7 +149,7 @@ impl Reader {
                    AND gone_run IS NULL",
             )?;
             let mut sample = Vec::with_capacity(SAMPLE);
-            let step = usize::try_from(last / SAMPLE as i64).unwrap_or(0).max(1);
+            let step = (usize::try_from(last).unwrap_or(0) / SAMPLE).max(1);
             for id in (1..=last).step_by(step) {
                 let key: Option<String> =
                     statement.query_row((id, bucket), |row| row.get(0)).optional()?;
