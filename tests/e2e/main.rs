@@ -13,6 +13,7 @@ mod killed;
 mod listing;
 mod lists;
 mod night;
+mod overwritten;
 mod pace;
 mod refused;
 mod secrets;

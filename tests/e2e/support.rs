@@ -98,8 +98,17 @@ pub(crate) fn start(mut command: Command) -> Running {
 }
 
 impl Running {
+    pub(crate) fn stdout(&self) -> String {
+        self.stdout.so_far()
+    }
+
     pub(crate) fn stderr(&self) -> String {
         self.stderr.so_far()
+    }
+
+    /// Writes into its standard input, which must be a pipe.
+    pub(crate) fn types(&mut self, text: &str) {
+        self.child.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -282,6 +291,13 @@ impl Site {
         self.ask("POST", "objects", &serde_json::json!({ "put": put }).to_string());
     }
 
+    /// As [`Site::put`], last modified so many seconds from now; before it, if negative.
+    pub(crate) fn put_at(&self, key: &str, content: &str, seconds: i64) {
+        let at = jiff::Timestamp::now().as_second() + seconds;
+        let put = serde_json::json!({ "key": key, "content": content, "last_modified": at });
+        self.ask("POST", "objects", &serde_json::json!({ "put": [put] }).to_string());
+    }
+
     pub(crate) fn delete(&self, keys: &[&str]) {
         self.ask("POST", "objects", &serde_json::json!({ "delete": keys }).to_string());
     }
@@ -352,6 +368,27 @@ impl Site {
             .map(|row| (row[7].clone(), row[8].clone()))
             .collect();
         contents.len() as u64
+    }
+
+    /// The one JSON value that a command prints.
+    #[track_caller]
+    pub(crate) fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        serde_json::from_str(&self.costag(arguments).with(0).stdout).unwrap()
+    }
+
+    /// Asserts that `costag verify` finds nothing.
+    #[track_caller]
+    pub(crate) fn assert_sound(&self) {
+        let ended = self.costag(&["verify"]).with(0);
+        assert_eq!(ended.stdout.lines().count(), 1, "{}", ended.stdout);
+        assert!(ended.stdout.contains("costag.db is sound"), "{}", ended.stdout);
+    }
+
+    /// Runs this SQL on the database, as a person with a SQL shell would.
+    #[track_caller]
+    pub(crate) fn tamper(&self, sql: &str) {
+        let database = Connection::open(self.path("costag.db")).unwrap();
+        database.execute_batch(&format!("PRAGMA foreign_keys = OFF; {sql}")).unwrap();
     }
 
     pub(crate) fn database(&self) -> Connection {

@@ -60,7 +60,8 @@ impl Session {
     /// Marks up to `limit` pending contents in flight, earlier passes and older contents first, up to
     /// and including `pass`. They may be called once the turn is committed.
     ///
-    /// A queued content that no present object of the scope wants any longer leaves the queue instead.
+    /// A queued content that no present object of the scope wants any longer leaves the queue instead:
+    /// it waits for the run that meets an object which wants it, or is done with what it has.
     ///
     /// # Errors
     /// Those of any write.

@@ -1,0 +1,74 @@
+//! Objects that are written over: labels follow the bytes, not the key.
+
+use crate::support::{BUCKET, Site};
+
+#[test]
+fn the_new_bytes_get_labels_and_other_keys_keep_those_of_the_old() {
+    let site = Site::holding(&[("a.jpg", "old"), ("b.jpg", "old"), ("c.jpg", "old")]);
+    site.run(&[]).with(0);
+    assert_eq!(site.calls(), 1);
+    let of = |key: &str| -> Vec<_> {
+        let rows = site.export(&[]).into_iter().filter(|row| row[0] == key);
+        rows.map(|row| row[1..7].to_vec()).collect()
+    };
+    let old = of("b.jpg");
+    // Written over a while after it was called.
+    site.put_at("a.jpg", "new", 5);
+    site.run(&[]).with(0);
+    assert_eq!(site.calls(), 2);
+    assert_eq!(of("b.jpg"), old);
+    assert_eq!(of("c.jpg"), old);
+    assert_ne!(of("a.jpg"), old);
+    site.assert_exports("camera");
+    // Back to the old bytes: known.
+    site.put_at("a.jpg", "old", 10);
+    site.run(&[]).with(0);
+    assert_eq!(site.calls(), 2);
+    assert_eq!(of("a.jpg"), old);
+    site.assert_exports("camera");
+    site.assert_sound();
+}
+
+/// Listed with the bytes "old" by a run that stops before they are called, and then written over.
+fn overwritten_before_its_call(objects: &[(&str, &str)]) -> Site {
+    let site = Site::holding(&[&[("0.jpg", "first")], objects].concat());
+    site.run(&["--limit", "1"]).with(8);
+    assert_eq!(site.called().into_keys().collect::<Vec<_>>(), ["0.jpg"]);
+    site.put_at("a.jpg", "new", -5);
+    site
+}
+
+#[test]
+fn overwritten_between_listing_and_call_is_set_right_by_the_next_night() {
+    let site = overwritten_before_its_call(&[("a.jpg", "old"), ("b.jpg", "old")]);
+    site.resume().with(0);
+    assert_eq!(site.calls(), 2);
+    // For this night, the answer stands under the ETag that was listed, for both keys.
+    let names = |rows: &[Vec<String>], key: &str| -> Vec<String> {
+        rows.iter().filter(|row| row[0] == key).map(|row| row[3].clone()).collect()
+    };
+    let (exported, expected) = (site.export(&[]), site.expected("camera"));
+    assert_eq!(names(&exported, "a.jpg"), names(&expected, "a.jpg"));
+    assert_eq!(names(&exported, "b.jpg"), names(&exported, "a.jpg"));
+    assert_ne!(names(&exported, "b.jpg"), names(&expected, "b.jpg"));
+    // The next night sees it: new bytes are called, and the old ones once more, by the key that has them.
+    site.run(&[]).with(0);
+    site.assert_exports("camera");
+    assert_eq!(site.calls(), 4);
+    assert_eq!(site.called()["b.jpg"], 1);
+    site.run(&[]).with(0);
+    assert_eq!(site.calls(), 4);
+    site.assert_sound();
+}
+
+#[test]
+fn labels_of_other_bytes_are_dropped_for_a_key_outside_the_prefix_too() {
+    let site = overwritten_before_its_call(&[("a.jpg", "old"), ("z/b.jpg", "old")]);
+    site.resume().with(0);
+    // This run sees a.jpg, and never z/b.jpg.
+    site.costag(&["run", &format!("{BUCKET}/a")]).with(0);
+    site.assert_sound();
+    site.run(&[]).with(0);
+    site.assert_exports("camera");
+    site.assert_sound();
+}
