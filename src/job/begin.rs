@@ -93,6 +93,7 @@ impl Job {
         let mine =
             RunSettings { bucket: bucket.to_string(), source, stored: settings.stored.clone() };
         let eligibility = mine.eligibility();
+        let mut superseded = Vec::new();
         for unfinished in store.unfinished()? {
             // Settings of another version are none to compare with.
             let Ok(theirs) = RunSettings::of(&unfinished) else { continue };
@@ -106,7 +107,7 @@ impl Job {
                 return Self::go_on(store, client, &unfinished, mine.source, settings);
             }
             if mine.covers(&theirs) && !plan {
-                store.supersede(unfinished.id)?;
+                superseded.push(unfinished.id);
             }
         }
         let spans = match mine.source {
@@ -128,6 +129,10 @@ impl Job {
             spans,
         };
         let (id, bucket_id, journals) = store.begin_run(&new)?;
+        // Not before there is a new run: if one cannot be begun, the old one can still be resumed.
+        for id in superseded {
+            store.supersede(id)?;
+        }
         let context = RunContext {
             id,
             bucket_id,

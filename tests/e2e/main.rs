@@ -19,4 +19,5 @@ mod refused;
 mod secrets;
 mod signals;
 mod support;
+mod verify;
 mod whole_bucket;

@@ -1,0 +1,157 @@
+//! `costag verify`, and what a damaged database does to every other command.
+
+use rstest::rstest;
+use rusqlite::Connection;
+
+use costag::emulator::{Settings, Synthetic};
+
+use crate::support::{BUCKET, Site};
+
+/// Two runs with copies, failures, changes and two scenes; the second one is unfinished.
+fn eventful() -> Site {
+    let mut settings = Settings::default();
+    settings.set_fault("invalid_state", 0.1).unwrap();
+    settings.set_fault("internal_error", 0.1).unwrap();
+    let bucket =
+        Synthetic { objects: 200, duplicates: 0.2, non_images: 0.1, ..Synthetic::default() };
+    let site = Site::new(bucket, settings);
+    site.run(&["--scenes", "web,camera"]).with(3);
+    site.put(&[("new.jpg", "1"), ("other.jpg", "2")]);
+    site.run(&["--scenes", "web,camera", "--max-calls", "1"]).with(8);
+    site
+}
+
+#[rstest]
+#[case::state("UPDATE content SET state = 7 WHERE id = 3", "states")]
+#[case::done_without_a_scene(
+    "UPDATE content SET scenes_done = 2 WHERE state = 2 AND id < 9",
+    "states"
+)]
+#[case::in_flight("UPDATE content SET state = 1, run_id = 1 WHERE state = 0", "in-flight")]
+#[case::forgotten("UPDATE content SET state = 2, scenes_wanted = 0 WHERE state = 0", "objects")]
+#[case::an_object_without_content(
+    "UPDATE object SET content_id = NULL WHERE key = 'new.jpg'",
+    "objects"
+)]
+#[case::a_reference("UPDATE object SET content_id = 99999 WHERE key = 'new.jpg'", "references")]
+#[case::a_range_with_a_gap("UPDATE range SET start_after = 'b' WHERE run_id = 2", "ranges")]
+#[case::a_range_not_done("UPDATE range SET done = 0 WHERE run_id = 1", "ranges")]
+#[case::a_lost_call("DELETE FROM call WHERE id = 5", "ledger")]
+#[case::a_call_too_many(
+    "INSERT INTO call (run_id, content_id, scenes, ended_at, outcome) VALUES (1, 1, 2, 0, 0)",
+    "ledger"
+)]
+#[case::a_lost_label(
+    "DELETE FROM label WHERE rank = 1 AND content_id = (SELECT min(content_id) FROM label)",
+    "labels"
+)]
+#[case::a_confidence("UPDATE label SET confidence = 200 WHERE rank = 2", "labels")]
+#[case::a_failure_without_a_code(
+    "UPDATE content SET error_code = NULL WHERE state = 3",
+    "failures"
+)]
+#[case::an_identity("UPDATE content SET size = size + 1 WHERE id = 4", "identities")]
+#[case::a_runs_counts("UPDATE run SET counts = 'none' WHERE id = 1", "runs")]
+#[case::a_runs_state("UPDATE run SET ended_at = NULL WHERE id = 1", "runs")]
+#[case::a_lost_index_entry(
+    "PRAGMA writable_schema = 1;
+     UPDATE sqlite_schema SET sql = 'CREATE INDEX call_content ON call (run_id)'
+     WHERE name = 'call_content'",
+    "integrity"
+)]
+fn what_is_wrong_is_found(#[case] sql: &str, #[case] check: &str) {
+    let site = eventful();
+    site.assert_sound();
+    site.tamper(sql);
+    let before = site.tables(&[]);
+    let ended = site.costag(&["verify"]).with(7);
+    assert!(
+        ended.stdout.lines().any(|line| line.starts_with(&format!("{check}: "))),
+        "{}",
+        ended.stdout
+    );
+    let last = ended.stdout.lines().last().unwrap();
+    assert!(last.contains("is not sound") && last.contains("backup"), "{last}");
+    let json = site.costag(&["verify", "--json"]).with(7).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["sound"], false);
+    assert_eq!(site.tables(&[]), before, "it writes nothing");
+}
+
+/// Overwrites pages in the middle of the file, where rows are.
+fn damage(site: &Site) {
+    // All of it into the file itself first.
+    site.tamper("PRAGMA wal_checkpoint(TRUNCATE)");
+    let path = site.path("costag.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let page = 4096;
+    let pages = bytes.len() / page;
+    assert!(pages > 40, "{pages}");
+    for number in pages / 4..pages * 3 / 4 {
+        bytes[number * page..number * page + 2048].fill(0xa5);
+    }
+    std::fs::write(&path, bytes).unwrap();
+}
+
+#[test]
+fn a_page_that_is_damaged_at_a_later_read_ends_with_what_to_do() {
+    let site = Site::plain(1500);
+    site.run(&["--max-calls", "700"]).with(8);
+    damage(&site);
+    let calls = site.calls();
+    site.costag(&["verify"]).with(7);
+    site.costag(&["export"]).with(7).says(&["damaged", ".recover", "costag backup"]);
+    let before = std::fs::read(site.path("costag.db")).unwrap();
+    // Opening looks at the header only: a run meets the damage on its way.
+    site.run(&[]).with(7).says(&["damaged", ".recover", "costag backup"]);
+    site.resume().with(7);
+    let after = std::fs::read(site.path("costag.db")).unwrap();
+    let page = |bytes: &[u8], number: usize| bytes[number * 4096..(number + 1) * 4096].to_vec();
+    let damaged = |number: &usize| page(&before, *number).starts_with(&[0xa5; 64]);
+    let pages = before.len() / 4096;
+    assert!((0..pages).filter(damaged).all(|n| page(&after, n) == page(&before, n)));
+    assert!(site.calls() <= calls + 32, "it does not go on calling");
+}
+
+#[test]
+fn a_damage_on_the_way_stops_a_run() {
+    let settings = Settings { latency_ms: 20, ..Settings::default() };
+    let site = Site::new(Synthetic { objects: 1500, ..Synthetic::default() }, settings);
+    site.run(&["--max-calls", "700"]).with(8);
+    let resumed = site.start(&["resume"]);
+    crate::support::wait_until("calls", || site.calls() >= 750);
+    damage_under(&site);
+    resumed.end().with(7).says(&["damaged"]);
+    assert!(site.calls() < 1500);
+}
+
+/// As [`damage`], under a program that has the file open.
+fn damage_under(site: &Site) {
+    use std::os::unix::fs::FileExt as _;
+    let file = std::fs::OpenOptions::new().write(true).open(site.path("costag.db")).unwrap();
+    let pages = file.metadata().unwrap().len() / 4096;
+    for number in 3..pages {
+        file.write_all_at(&[0xa5; 2048], number * 4096).unwrap();
+    }
+}
+
+#[test]
+fn verify_makes_no_database_and_reads_while_a_run_goes_on() {
+    let site = Site::plain(200);
+    site.costag(&["verify"]).with(2).says(&["no database"]);
+    assert!(!site.path("costag.db").exists());
+    site.change(r#"{"latency_ms":20}"#);
+    let mut run = site.start(&["run", BUCKET]);
+    crate::support::wait_until("some calls", || site.calls() >= 10);
+    let mut looks = 0;
+    while !run.has_ended() {
+        site.assert_sound();
+        looks += 1;
+    }
+    assert!(looks > 0);
+    run.end().with(0);
+    site.assert_sound();
+    let other = Connection::open(site.path("other.db")).unwrap();
+    other.execute_batch("CREATE TABLE t (a)").unwrap();
+    site.costag(&["verify", "--db", "other.db"]).with(7).says(&["not a costag database"]);
+}
