@@ -15,6 +15,7 @@ mod lists;
 mod night;
 mod overwritten;
 mod pace;
+mod put_back;
 mod refused;
 mod secrets;
 mod signals;

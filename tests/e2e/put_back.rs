@@ -1,0 +1,148 @@
+//! `costag retag` and `costag retry`: what was chosen is called again, and nothing else.
+
+use std::collections::BTreeMap;
+
+use costag::emulator::Settings;
+
+use crate::support::{BUCKET, Site};
+
+/// Twelve images in two folders, labelled.
+fn labelled() -> Site {
+    let keys: Vec<String> =
+        (0..12).map(|n| format!("{}/{n}.jpg", if n < 8 { "many" } else { "few" })).collect();
+    let objects: Vec<_> = keys.iter().map(|key| (key.as_str(), key.as_str())).collect();
+    let site = Site::holding(&objects);
+    site.run(&[]).with(0);
+    site.reset();
+    site
+}
+
+/// The calls of the next run.
+#[track_caller]
+fn next_run(site: &Site, options: &[&str]) -> BTreeMap<String, u64> {
+    site.reset();
+    site.run(options).with(0);
+    site.called()
+}
+
+#[test]
+fn retag_calls_what_was_chosen_and_nothing_else() {
+    let site = labelled();
+    let before = site.export(&[]);
+    let tables = site.tables(&[]);
+    let price = ["--price-per-1000-calls", "10"];
+    site.write("costag.toml", "price_per_1000_calls = 10\n");
+    let dry = site.costag(&["retag", "--prefix", "few/", "--dry-run"]).with(0);
+    dry.says(&["would put back 4 images", "calls: 4 for camera", "0.04000 CNY"]);
+    assert_eq!(site.tables(&[]), tables, "a dry run changes nothing");
+    assert!(next_run(&site, &price).is_empty());
+
+    site.costag(&["retag", "--prefix", "few/"]).with(0).says(&["put back 4 images", "costag run"]);
+    assert_eq!(site.export(&[]), before, "labels stay until the new answer is there");
+    site.assert_sound();
+    let called = next_run(&site, &[]);
+    assert_eq!(called.len(), 4);
+    assert!(called.iter().all(|(key, calls)| key.starts_with("few/") && *calls == 1));
+    assert!(next_run(&site, &[]).is_empty(), "once");
+    assert_eq!(site.export(&[]), before);
+    site.assert_sound();
+}
+
+#[test]
+fn retag_by_label_scene_confidence_and_date() {
+    let site = labelled();
+    let rows = site.export(&[]);
+    let name = rows[0][3].clone();
+    let having: std::collections::BTreeSet<_> =
+        rows.iter().filter(|row| row[3] == name).map(|row| row[0].clone()).collect();
+    site.costag(&["retag", "--label", &name]).with(0);
+    assert!(next_run(&site, &[]).into_keys().eq(having), "{name}");
+    site.costag(&["retag", "--label", "no such label"]).with(0).says(&["nothing to put back"]);
+    site.costag(&["retag", "--scene", "web"]).with(0).says(&["nothing to put back"]);
+    site.costag(&["retag", "--older-than", "2020-01-01"]).with(0).says(&["nothing to put back"]);
+    assert!(next_run(&site, &[]).is_empty());
+    site.costag(&["retag", "--older-than", "2120-01-01"]).with(0).says(&["put back 12 images"]);
+    assert_eq!(next_run(&site, &[]).len(), 12);
+    site.costag(&["retag"]).with(2).says(&["which images?"]);
+    site.costag(&["retag", "--all"]).with(0);
+    // Of a run over a part of the bucket, only that part's are called; the others still wait.
+    site.reset();
+    site.costag(&["run", &format!("{BUCKET}/few/")]).with(0);
+    assert_eq!(site.calls(), 4);
+    assert_eq!(next_run(&site, &[]).len(), 8);
+    site.assert_exports("camera");
+    site.assert_sound();
+}
+
+#[test]
+fn labels_stay_when_the_new_answer_fails() {
+    let site = labelled();
+    let before = site.export(&[]);
+    site.costag(&["retag", "--all"]).with(0);
+    site.change(r#"{"faults":{"invalid_state":1.0}}"#);
+    site.run(&[]).with(3);
+    assert_eq!(site.export(&[]), before);
+    site.assert_sound();
+    // It is given up now; retry puts it back once more.
+    site.change(r#"{"clear":true}"#);
+    assert!(next_run(&site, &[]).is_empty());
+    site.costag(&["retry"]).with(0).says(&["put back 12 images"]);
+    assert_eq!(next_run(&site, &[]).len(), 12);
+    assert_eq!(site.export(&[]), before);
+    site.assert_sound();
+}
+
+fn failed() -> Site {
+    let site = Site::with(costag::emulator::Options {
+        settings: Settings::default(),
+        holdings: costag::emulator::Holdings::Objects(costag::emulator::Synthetic {
+            objects: 0,
+            ..Default::default()
+        }),
+        ..Default::default()
+    });
+    site.put(&[("a/1.jpg", "1"), ("a/2.jpg", "2"), ("b/3.jpg", "3"), ("good.jpg", "4")]);
+    site.put(&[("broken.txt", "no picture")]);
+    site.change(r#"{"faults":{"invalid_state":1.0},"fault_keys":"/"}"#);
+    site.run(&ALL).with(3);
+    assert_eq!(site.states(), [0, 0, 1, 4]);
+    site.change(r#"{"clear":true}"#);
+    site
+}
+
+const ALL: [&str; 2] = ["--suffixes", "jpg,txt"];
+
+#[test]
+fn retry_puts_back_by_code_and_by_key() {
+    let site = failed();
+    assert!(next_run(&site, &ALL).is_empty(), "nothing of it heals by itself");
+    site.costag(&["retry", "--key", "a/*", "--dry-run"]).with(0).says(&["would put back 2 images"]);
+    assert!(next_run(&site, &ALL).is_empty());
+    site.costag(&["retry", "--key", "a/*"]).with(0).says(&["put back 2 images"]);
+    site.assert_sound();
+    assert_eq!(next_run(&site, &ALL).into_keys().collect::<Vec<_>>(), ["a/1.jpg", "a/2.jpg"]);
+    site.costag(&["retry", "--code", "NoSuchCode"]).with(0).says(&["nothing to put back"]);
+    site.costag(&["retry", "--code", "InvalidObjectState"]).with(0).says(&["put back 1 images"]);
+    assert_eq!(next_run(&site, &ALL).into_keys().collect::<Vec<_>>(), ["b/3.jpg"]);
+    assert_eq!(site.one::<String>("SELECT key FROM failure"), "broken.txt");
+    site.costag(&["retry", "--key", "[", "--code", "X"]).with(2);
+    // What cannot pass fails again.
+    site.costag(&["retry"]).with(0).says(&["put back 1 images"]);
+    site.reset();
+    site.run(&ALL).with(3);
+    assert_eq!(site.called().into_keys().collect::<Vec<_>>(), ["broken.txt"]);
+    site.assert_exports("camera");
+    site.assert_sound();
+}
+
+#[test]
+fn nothing_is_put_back_while_a_run_is_at_work() {
+    let site = labelled();
+    site.change(r#"{"latency_ms":30000}"#);
+    let run = site.start(&["run", BUCKET, "--scenes", "web"]);
+    crate::support::wait_until("a call", || site.calls() >= 1);
+    site.costag(&["retry"]).with(11);
+    site.costag(&["retag", "--all"]).with(11);
+    site.costag(&["retag", "--all", "--dry-run"]).with(0);
+    drop(run);
+}
