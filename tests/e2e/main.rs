@@ -1,20 +1,28 @@
 //! The real binary against the emulator, over real sockets, files and signals: a module a user story.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod backup;
 mod bad_inputs;
+mod budgets;
+mod changes;
 mod clock;
 mod commands;
 mod config;
 mod demo;
 mod disk;
 mod docs;
+mod doctor;
 mod faults;
+mod gate;
 mod killed;
+mod ledger;
 mod listing;
 mod lists;
+mod matrix;
 mod night;
 mod overwritten;
 mod pace;
+mod plan;
 mod put_back;
 mod refused;
 mod secrets;

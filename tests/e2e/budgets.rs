@@ -1,0 +1,142 @@
+//! Limits of calls, cost and time: exact, and the next run or resume goes on.
+
+use costag::emulator::{Settings, Synthetic};
+use rstest::rstest;
+
+use crate::support::{BUCKET, Site};
+
+#[rstest]
+#[case::one_worker("1", &[])]
+#[case::many_workers("64", &[])]
+#[case::with_faults("32", &[("internal_error", 0.2), ("reset", 0.1), ("too_many", 0.1)])]
+fn a_number_of_calls_is_made_and_no_more_and_no_fewer(
+    #[case] workers: &str,
+    #[case] faults: &[(&str, f64)],
+) {
+    let mut settings = Settings { latency_ms: 5, jitter_ms: 20, ..Settings::default() };
+    for (fault, probability) in faults {
+        settings.set_fault(fault, *probability).unwrap();
+    }
+    let bucket = Synthetic { objects: 120, duplicates: 0.2, ..Synthetic::default() };
+    let site = Site::new(bucket, settings);
+    for (options, calls) in [
+        (["--max-calls", "1"], 1),
+        (["--max-calls", "30"], 31),
+        (["--max-calls", "17"], 48),
+        (["--daily-calls", "60"], 60),
+    ] {
+        let mut arguments = vec!["run", BUCKET, "--workers", workers];
+        arguments.extend(options);
+        let ended = site.costag(&arguments).with(8);
+        assert_eq!(site.calls(), calls, "{options:?}\n{}", ended.stderr);
+        assert_eq!(site.ledger(), (calls, 0));
+        assert_eq!(site.states()[1], 0, "nothing is left in flight");
+    }
+    site.run(&[]).with(0);
+    site.assert_exports("camera");
+    assert_eq!(site.ledger(), (site.calls(), 0));
+    site.assert_sound();
+}
+
+#[test]
+fn a_days_calls_count_over_all_runs_and_the_next_day_is_free_again() {
+    let site = Site::plain(100);
+    site.run(&["--daily-calls", "30"]).with(8).says(&["--daily-calls 30"]);
+    site.run(&["--daily-calls", "30"]).with(8);
+    site.costag(&["resume", "--daily-calls", "30"]).with(8);
+    assert_eq!(site.calls(), 30);
+    site.run(&["--daily-calls", "50", "--max-calls", "100"]).with(8).says(&["--daily-calls 50"]);
+    assert_eq!(site.calls(), 50);
+    site.tamper("UPDATE call SET ended_at = ended_at - 86400000");
+    site.run(&["--daily-calls", "30"]).with(8);
+    assert_eq!(site.calls(), 80);
+    site.costag(&["resume", "--daily-calls", "1000"]).with(0);
+    assert_eq!(site.called().values().max(), Some(&1));
+    site.assert_exports("camera");
+}
+
+#[test]
+fn calls_that_nobody_knows_of_count_as_sent() {
+    let settings = Settings { latency_ms: 30_000, ..Settings::default() };
+    let site = Site::new(Synthetic { objects: 60, ..Synthetic::default() }, settings);
+    let run = site.start(&["run", BUCKET, "--workers", "5"]);
+    crate::support::wait_until("calls in flight", || site.calls() >= 5);
+    assert!(run.kill());
+    site.change(r#"{"latency_ms":0}"#);
+    site.run(&["--daily-calls", "30"]).with(8);
+    let (settled, unknown) = site.ledger();
+    assert!((5..=10).contains(&unknown), "{unknown}");
+    assert_eq!(settled + unknown, 30);
+}
+
+#[test]
+fn a_cost_needs_a_price_and_is_kept_to() {
+    let site = Site::plain(100);
+    site.run(&["--max-cost", "1"]).with(2).says(&["price_per_1000_calls"]);
+    assert_eq!(site.calls(), 0);
+    let price = ["--price-per-1000-calls", "2.5", "--currency", "EUR"];
+    let ended = site.run(&[&["--max-cost", "0.1"], &price[..]].concat()).with(8);
+    ended.says(&["--max-cost 0.1 EUR, 40 calls"]);
+    assert_eq!(site.calls(), 40);
+    // Too little for one call.
+    site.run(&[&["--max-cost", "0.001"], &price[..]].concat()).with(8);
+    assert_eq!(site.calls(), 40);
+    site.resume().with(0);
+    assert_eq!(site.calls(), 100);
+}
+
+#[test]
+fn a_window_ends_and_what_is_on_the_wire_is_settled() {
+    let settings = Settings { latency_ms: 200, ..Settings::default() };
+    let site = Site::new(Synthetic { objects: 200, ..Synthetic::default() }, settings);
+    let ended = site.run(&["--max-duration", "700ms"]).with(10);
+    ended.says(&["--max-duration 700ms", "costag resume"]);
+    let calls = site.calls();
+    assert!((16..200).contains(&calls), "{calls}");
+    assert_eq!(site.ledger(), (calls, 0));
+    assert_eq!(site.states()[1], 0);
+    assert_eq!(site.states()[2].cast_unsigned(), calls, "what was called is kept");
+    site.change(r#"{"latency_ms":0}"#);
+    // An end of the window that is half a day away.
+    let later = jiff::Zoned::now().saturating_add(jiff::Span::new().hours(12));
+    let until = later.strftime("%H:%M").to_string();
+    site.costag(&["resume", "--until", &until]).with(0);
+    assert_eq!(site.calls(), 200);
+    site.assert_exports("camera");
+    site.assert_sound();
+}
+
+#[rstest]
+#[case::limit("--limit")]
+#[case::sample("--sample")]
+fn some_images_first_and_the_others_by_resume(#[case] option: &str) {
+    let bucket = Synthetic { objects: 400, duplicates: 0.2, ..Synthetic::default() };
+    let site = Site::new(bucket, Settings::default());
+    site.run(&[option, "25"]).with(8).says(&[&format!("{option} 25"), "costag resume"]);
+    assert_eq!(site.calls(), 25);
+    assert_eq!(site.states()[2], 25);
+    site.costag(&["resume", option, "10"]).with(8);
+    assert_eq!(site.calls(), 35);
+    site.resume().with(0);
+    assert_eq!(site.calls(), site.contents());
+    assert_eq!(site.called().values().max(), Some(&1));
+    site.assert_exports("camera");
+    site.assert_sound();
+}
+
+#[test]
+fn a_sample_is_of_the_whole_bucket() {
+    let site = Site::plain(1000);
+    site.run(&["--sample", "60"]).with(8);
+    let mut keys: Vec<_> = site.expected("camera").into_iter().map(|row| row[0].clone()).collect();
+    keys.dedup();
+    let quarters: std::collections::BTreeSet<_> = site
+        .called()
+        .into_keys()
+        .map(|called| keys.iter().position(|key| *key == called).unwrap() * 4 / keys.len())
+        .collect();
+    assert_eq!(quarters.len(), 4, "{quarters:?}");
+    // Wanting more than there is takes all.
+    site.costag(&["resume", "--sample", "5000"]).with(0);
+    assert_eq!(site.calls(), 1000);
+}

@@ -1,0 +1,101 @@
+//! `costag doctor`: line by line, and the exit code of the first failure.
+
+use costag::emulator::{Options, Settings};
+
+use crate::support::{BUCKET, Ended, Site, canned, nobody, start};
+
+/// Checks and how each stands, in order.
+fn lines(ended: &Ended) -> Vec<(&str, &str)> {
+    let words = |line| str::split_whitespace(line).collect::<Vec<_>>();
+    ended.stdout.lines().map(words).map(|words| (words[1], words[0])).collect()
+}
+
+fn doctor(site: &Site, options: &[&str]) -> Ended {
+    site.costag(&[&["doctor", BUCKET], options].concat())
+}
+
+#[test]
+fn all_is_well_and_one_call_is_made_if_it_may_be() {
+    let site = Site::plain(20);
+    let ended = doctor(&site, &[]).with(0);
+    let expected = [
+        ("configuration", "ok"),
+        ("database", "ok"),
+        ("credentials", "ok"),
+        ("endpoint", "ok"),
+        ("clock", "ok"),
+        ("list", "ok"),
+        ("detect-label", "skip"),
+    ];
+    assert_eq!(lines(&ended), expected, "{}", ended.stdout);
+    assert!(ended.stdout.contains("-y allows one call"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("COSTAG_SECRET_ID"), "which source was used");
+    assert_eq!(site.calls(), 0);
+    let ended = doctor(&site, &["-y"]).with(0);
+    assert_eq!(lines(&ended)[6], ("detect-label", "ok"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("by the emulator"));
+    assert_eq!(site.calls(), 1);
+    assert!(!ended.stdout.contains(costag::emulator::SECRET_KEY));
+    assert_eq!(std::fs::read_dir(site.folder()).unwrap().count(), 0, "it leaves no file");
+    site.run(&[]).with(0);
+    assert_eq!(doctor(&site, &[]).with(0).stdout.lines().count(), 7);
+}
+
+#[test]
+fn wrong_keys_and_missing_ones() {
+    let site = Site::with(Options { secret_key: "another".to_owned(), ..Options::default() });
+    let ended = doctor(&site, &["-y"]).with(6);
+    assert_eq!(lines(&ended).last(), Some(&("list", "FAIL")), "{}", ended.stdout);
+    assert!(ended.stdout.contains("SignatureDoesNotMatch"), "{}", ended.stdout);
+    let mut command = site.command(&["doctor", BUCKET, "-y"]);
+    command.env_remove("COSTAG_SECRET_ID").env_remove("COSTAG_SECRET_KEY");
+    command.env("COSTAG_METADATA_ENDPOINT", format!("http://{}", nobody()));
+    let ended = start(command).end().with(6);
+    assert_eq!(lines(&ended).last(), Some(&("credentials", "FAIL")), "{}", ended.stdout);
+    assert!(ended.stdout.contains("COSTAG_SECRET_KEY"), "{}", ended.stdout);
+    assert_eq!(site.calls(), 0);
+}
+
+#[test]
+fn no_such_bucket_nobody_there_and_no_permission() {
+    let site = Site::plain(20);
+    let body = include_str!("../data/samples/error-404-no-such-bucket.xml");
+    let answer = format!(
+        "HTTP/1.1 404 Not Found\r\nContent-Type: application/xml\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let other = format!("http://{}", canned(answer));
+    let ended = doctor(&site, &["-y", "--endpoint", &other]).with(2);
+    assert_eq!(lines(&ended).last(), Some(&("list", "FAIL")), "{}", ended.stdout);
+    assert!(ended.stdout.contains("NoSuchBucket"), "{}", ended.stdout);
+    let nowhere = format!("http://{}", nobody());
+    let ended = doctor(&site, &["-y", "--endpoint", &nowhere]).with(5);
+    assert_eq!(lines(&ended).last(), Some(&("endpoint", "FAIL")), "{}", ended.stdout);
+    site.change(r#"{"faults":{"list_access_denied":1.0}}"#);
+    let ended = doctor(&site, &["-y"]).with(6);
+    assert!(ended.stdout.contains("cos:GetBucket"), "{}", ended.stdout);
+    assert_eq!(site.calls(), 0);
+    site.change(r#"{"clear":true,"fail_code":{"status":403,"code":"NoProcessAuthority"}}"#);
+    let ended = doctor(&site, &["-y"]).with(6);
+    assert_eq!(lines(&ended).last(), Some(&("detect-label", "FAIL")), "{}", ended.stdout);
+    assert!(ended.stdout.contains("Cloud Infinite"), "{}", ended.stdout);
+    assert_eq!(site.calls(), 1);
+    site.costag(&["doctor", "photos", "-y"]).with(2);
+}
+
+#[test]
+fn a_clock_that_is_off_is_measured_and_a_bad_configuration_told() {
+    let settings = Settings { clock_offset_seconds: 3600, ..Settings::default() };
+    let site = Site::with(Options { settings, ..Options::default() });
+    let ended = doctor(&site, &["-y"]).with(0);
+    let clock = ended.stdout.lines().find(|line| line.contains("clock")).unwrap();
+    assert!(clock.contains("3600") || clock.contains("3599") || clock.contains("3601"), "{clock}");
+    site.write("costag.toml", "timeout = 0\n");
+    let ended = doctor(&site, &["-y"]).with(2);
+    assert_eq!(lines(&ended), [("configuration", "FAIL")]);
+    std::fs::remove_file(site.path("costag.toml")).unwrap();
+    site.write("costag.db", "no database at all, but a text of more than sixteen bytes");
+    let ended = doctor(&site, &["-y"]).with(7);
+    assert_eq!(lines(&ended)[1], ("database", "FAIL"), "{}", ended.stdout);
+    assert_eq!(lines(&ended).last(), Some(&("detect-label", "ok")), "the other checks go on");
+}

@@ -1,0 +1,200 @@
+//! What changes between two nights, in the bucket or in the settings, against what the second night calls.
+
+use std::collections::BTreeSet;
+
+use costag::emulator::{Holdings, Options, Synthetic};
+use rstest::rstest;
+
+use self::Change::{Delete, Nothing, Put};
+use crate::support::{BUCKET, Site};
+
+/// Seven keys, five contents that can be called; the size of the last one is 9.
+fn site() -> Site {
+    let site = Site::holding(&[
+        ("a/1.jpg", "one"),
+        ("a/2.png", "two"),
+        ("a/3.jpg", "three"),
+        ("b/3.jpg", "three"),
+        ("b/4.JPG", "four"),
+        ("b/notes.txt", "text"),
+    ]);
+    change(&site, &Put("c.jpg", "cold bytes", "DEEP_ARCHIVE"));
+    site
+}
+
+/// What somebody does to the bucket between the nights.
+enum Change {
+    Nothing,
+    /// A key, what stands for its bytes, and its storage class.
+    Put(&'static str, &'static str, &'static str),
+    Delete(&'static str),
+}
+
+fn change(site: &Site, change: &Change) {
+    match *change {
+        Change::Nothing => {}
+        Change::Put(key, content, class) => {
+            let put = serde_json::json!({ "key": key, "content": content, "storage_class": class });
+            site.ask("POST", "objects", &serde_json::json!({ "put": [put] }).to_string());
+        }
+        Change::Delete(key) => site.delete(&[key]),
+    }
+}
+
+/// A night: the rest of the address, and options.
+struct Night(&'static str, &'static [&'static str]);
+
+const ALL: Night = Night("", &[]);
+const PLAIN: [&str; 5] = ["a/1.jpg", "a/2.png", "a/3.jpg", "b/3.jpg", "b/4.JPG"];
+
+#[rstest]
+#[case::nothing(ALL, Nothing, ALL, &[], &PLAIN)]
+#[case::a_suffix_more(Night("", &["--suffixes", "jpg"]), Nothing, ALL, &["a/2.png"], &PLAIN)]
+#[case::a_suffix_less(ALL, Nothing, Night("", &["--suffixes", "png"]), &[], &PLAIN)]
+#[case::another_suffix(
+    Night("", &["--suffixes", "png"]),
+    Nothing,
+    Night("", &["--suffixes", "jpg"]),
+    &["a/1.jpg", "a/3.jpg|b/3.jpg", "b/4.JPG"],
+    &PLAIN
+)]
+#[case::a_glob_less(Night("", &["--include", "a/*"]), Nothing, ALL, &["b/4.JPG"], &PLAIN)]
+#[case::a_glob_more(ALL, Nothing, Night("", &["--exclude", "b/**"]), &[], &PLAIN)]
+#[case::a_smaller_size(
+    Night("", &["--min-size", "4"]),
+    Nothing,
+    Night("", &["--min-size", "3"]),
+    &["a/1.jpg", "a/2.png"],
+    &PLAIN
+)]
+#[case::a_larger_size(
+    Night("", &["--max-size", "3"]),
+    Nothing,
+    Night("", &["--max-size", "4"]),
+    &["b/4.JPG"],
+    &["a/1.jpg", "a/2.png", "b/4.JPG"]
+)]
+#[case::a_scene_more(
+    ALL,
+    Nothing,
+    Night("", &["--scenes", "camera,web"]),
+    &["a/1.jpg", "a/2.png", "a/3.jpg|b/3.jpg", "b/4.JPG"],
+    &PLAIN
+)]
+#[case::a_scene_less(Night("", &["--scenes", "camera,web"]), Nothing, ALL, &[], &PLAIN)]
+#[case::a_prefix_then_all(Night("/a/", &[]), Nothing, ALL, &["b/4.JPG"], &PLAIN)]
+#[case::all_then_a_prefix(ALL, Nothing, Night("/b/", &[]), &[], &PLAIN)]
+#[case::another_prefix(
+    Night("/b/", &[]),
+    Nothing,
+    Night("/a/", &[]),
+    &["a/1.jpg", "a/2.png"],
+    &PLAIN
+)]
+#[case::a_prefix_that_has_nothing(
+    Night("/zzz", &[]),
+    Nothing,
+    Night("/a/2", &[]),
+    &["a/2.png"],
+    &["a/2.png"]
+)]
+#[case::restored(
+    ALL,
+    Put("c.jpg", "cold bytes", "STANDARD"),
+    ALL,
+    &["c.jpg"],
+    &["a/1.jpg", "a/2.png", "a/3.jpg", "b/3.jpg", "b/4.JPG", "c.jpg"]
+)]
+#[case::still_archived(ALL, Put("c.jpg", "cold bytes", "ARCHIVE"), ALL, &[], &PLAIN)]
+#[case::archived(ALL, Put("a/1.jpg", "one", "ARCHIVE"), ALL, &[], &PLAIN)]
+#[case::a_copy_more(
+    ALL,
+    Put("b/5.jpg", "one", "STANDARD"),
+    ALL,
+    &[],
+    &["a/1.jpg", "a/2.png", "a/3.jpg", "b/3.jpg", "b/4.JPG", "b/5.jpg"]
+)]
+#[case::the_called_copy_goes(
+    Night("/a/", &[]),
+    Delete("a/3.jpg"),
+    ALL,
+    &["b/4.JPG"],
+    &["a/1.jpg", "a/2.png", "b/3.jpg", "b/4.JPG"]
+)]
+#[case::without_dedupe(
+    ALL,
+    Put("b/5.jpg", "one", "STANDARD"),
+    Night("", &["--no-dedupe"]),
+    &["b/5.jpg"],
+    &["a/1.jpg", "a/2.png", "a/3.jpg", "b/3.jpg", "b/4.JPG", "b/5.jpg"]
+)]
+#[case::written_over_outside_the_prefix(
+    ALL,
+    Put("b/4.JPG", "five", "STANDARD"),
+    Night("/a/", &[]),
+    &[],
+    &PLAIN
+)]
+fn between_two_nights(
+    #[case] first: Night,
+    #[case] between: Change,
+    #[case] second: Night,
+    #[case] called: &[&str],
+    #[case] labelled: &[&str],
+) {
+    let site = site();
+    let run = |night: &Night| {
+        let address = format!("{BUCKET}{}", night.0);
+        site.costag(&[&["run", &address], night.1].concat()).with(0);
+        site.assert_sound();
+    };
+    run(&first);
+    change(&site, &between);
+    site.reset();
+    run(&second);
+    // Of copies, any one may stand for all.
+    let mut left: Vec<Vec<_>> = called.iter().map(|keys| keys.split('|').collect()).collect();
+    for (key, calls) in site.called() {
+        assert_eq!(calls, 1, "{key}");
+        let at = left.iter().position(|keys| keys.contains(&key.as_str()));
+        left.remove(at.unwrap_or_else(|| panic!("{key} was called")));
+    }
+    assert!(left.is_empty(), "not called: {left:?}");
+    let exported =
+        || -> BTreeSet<String> { site.export(&[]).into_iter().map(|row| row[0].clone()).collect() };
+    let after = exported();
+    assert!(after.iter().eq(labelled), "{after:?}");
+    // A third night, with the settings of the second one, has nothing left to do.
+    site.reset();
+    run(&second);
+    assert_eq!(site.calls(), 0);
+    assert_eq!(exported(), after);
+}
+
+#[test]
+fn another_bucket_in_the_same_database() {
+    let site = site();
+    site.run(&[]).with(0);
+    let holdings = Holdings::Objects(Synthetic { objects: 0, ..Synthetic::default() });
+    let bucket = "second-1250000001".to_owned();
+    let other = Site::with(Options { holdings, bucket, ..Options::default() });
+    other.put(&[("x.jpg", "one"), ("y.jpg", "nine"), ("a/1.jpg", "ten")]);
+    let endpoint = other.emulator.endpoint();
+    let run = ["run", "cos://second-1250000001", "--endpoint", &endpoint];
+    site.costag(&run).with(0);
+    assert_eq!(other.called().into_keys().collect::<Vec<_>>(), ["a/1.jpg", "y.jpg"]);
+    assert_eq!(site.one::<i64>("SELECT count(*) FROM object WHERE gone_run IS NOT NULL"), 0);
+    let keys = |options: &[&str]| -> BTreeSet<String> {
+        let text = site.costag(&[&["export"], options].concat()).with(0).stdout;
+        crate::support::rows(&text).into_iter().map(|row| row[..2].join("/")).collect()
+    };
+    assert_eq!(keys(&[]).len(), PLAIN.len() + 3);
+    let second = keys(&["--bucket", "second-1250000001"]);
+    assert_eq!(second.len(), 3);
+    site.reset();
+    other.reset();
+    site.run(&[]).with(0);
+    site.costag(&run).with(0);
+    assert_eq!((site.calls(), other.calls()), (0, 0));
+    site.assert_sound();
+}

@@ -1,0 +1,141 @@
+//! `costag plan`: nothing is called, and what it says is what the run then does.
+
+use costag::emulator::{Settings, Synthetic};
+use serde_json::Value;
+
+use crate::support::{BUCKET, Site};
+
+fn plan(site: &Site, options: &[&str]) -> Value {
+    let before = site.calls();
+    let plan = site.json(&[&["plan", BUCKET, "--json"], options].concat());
+    assert_eq!(site.calls(), before, "a plan calls nothing");
+    plan
+}
+
+/// A run of which the plan has just spoken.
+#[track_caller]
+fn assert_run_keeps(plan: &Value, site: &Site, options: &[&str]) {
+    let before = site.calls();
+    site.run(options).with(0);
+    assert_eq!(site.calls() - before, plan["calls"].as_u64().unwrap(), "{plan}");
+    let counts: String = site.one("SELECT counts FROM run ORDER BY id DESC LIMIT 1");
+    let counts: Value = serde_json::from_str(&counts).unwrap();
+    assert_eq!(counts["listed"], plan["listed"]);
+    assert_eq!(counts["wanted"], plan["wanted"]);
+}
+
+fn night() -> Site {
+    let bucket = Synthetic {
+        objects: 400,
+        duplicates: 0.25,
+        non_images: 0.1,
+        archived: 0.1,
+        ..Synthetic::default()
+    };
+    Site::new(bucket, Settings::default())
+}
+
+#[test]
+fn it_spends_nothing_and_its_numbers_come_true() {
+    let site = night();
+    let first = plan(&site, &["--price-per-1000-calls", "2"]);
+    let number = |name: &str| first[name].as_u64().unwrap();
+    assert_eq!(number("calls"), site.contents());
+    assert_eq!(number("listed"), 400);
+    let skipped: u64 =
+        first["skipped"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
+    assert_eq!(number("wanted") + skipped, 400);
+    assert!(first["skipped"]["archive"].as_u64().unwrap() > 0, "{first}");
+    assert_eq!(number("need_no_call"), number("wanted") - number("calls"));
+    let cost = first["cost"].as_f64().unwrap();
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
+    let expected = number("calls") as f64 * 0.002;
+    assert!((cost - expected).abs() < 1e-9, "{cost}");
+    let again = plan(&site, &[]);
+    assert_eq!(again["calls"], first["calls"], "planning twice changes nothing");
+    site.assert_sound();
+    assert_run_keeps(&first, &site, &[]);
+    site.assert_exports("camera");
+    let nothing = plan(&site, &[]);
+    assert_eq!((&nothing["calls"], &nothing["need_no_call"]), (&0.into(), &first["wanted"]));
+    let text = site.costag(&["plan", BUCKET]).with(0).stdout;
+    assert!(text.contains("nothing to call"), "{text}");
+    site.assert_sound();
+}
+
+#[test]
+fn after_a_plan_a_run_with_other_scenes_calls_for_what_is_missing() {
+    let site = night();
+    let contents = site.contents();
+    plan(&site, &["--scenes", "camera"]);
+    site.run(&["--scenes", "web"]).with(0);
+    assert_eq!(site.calls(), contents);
+    site.assert_exports("web");
+    let more = plan(&site, &["--scenes", "web,news"]);
+    assert_eq!(more["calls_by_scenes"]["news"], contents);
+    assert_run_keeps(&more, &site, &["--scenes", "web,news"]);
+    assert_eq!(
+        site.one::<i64>("SELECT count(*) FROM call WHERE scenes = 4").cast_unsigned(),
+        contents
+    );
+    for scene in ["web", "news"] {
+        assert_eq!(site.export(&["--scene", scene]), site.expected(scene));
+    }
+    site.assert_sound();
+}
+
+#[test]
+fn a_plan_takes_nothing_away_from_an_unfinished_run() {
+    let site = night();
+    let contents = site.contents();
+    site.run(&["--max-calls", "40"]).with(8);
+    let waiting = plan(&site, &[]);
+    assert_eq!(waiting["calls"], contents - 40, "what waits is counted");
+    plan(&site, &["--scenes", "web"]);
+    site.costag(&["plan", &format!("{BUCKET}/albums/")]).with(0);
+    site.resume().with(0).says(&["run 1"]);
+    assert_eq!(site.calls(), contents);
+    assert_eq!(site.called().values().max(), Some(&1));
+    site.assert_exports("camera");
+    site.assert_sound();
+    assert_eq!(site.one::<i64>("SELECT count(*) FROM content WHERE state = 0"), 0);
+}
+
+#[test]
+fn time_and_window_are_told() {
+    let site = Site::plain(200);
+    let told = plan(&site, &["--qps", "10", "--max-duration", "5s"]);
+    assert_eq!(told["configured_seconds"], 20.0);
+    assert_eq!(told["fits_the_window"], false);
+    let told = plan(&site, &["--qps", "10", "--max-duration", "1m"]);
+    assert_eq!(told["fits_the_window"], true);
+    let told = plan(&site, &["--qps", "0"]);
+    assert_eq!((&told["configured_seconds"], &told["measured_pace"]), (&Value::Null, &Value::Null));
+    site.run(&["--qps", "80", "--max-calls", "100"]).with(8);
+    let told = plan(&site, &[]);
+    let measured = told["measured_pace"].as_f64().unwrap();
+    assert!((20.0..=100.0).contains(&measured), "{told}");
+    let text = site.costag(&["plan", BUCKET, "--until", "06:30", "--qps", "1"]).with(0).stdout;
+    assert!(text.contains("06:30") && text.contains("calls"), "{text}");
+}
+
+#[test]
+fn a_list_can_be_planned_and_a_plan_is_no_run_to_resume() {
+    let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2"), ("copy.jpg", "1")]);
+    let list = site.write("keys.txt", "a.jpg\nb.jpg\ncopy.jpg\n");
+    let told = plan(&site, &["--keys", &list]);
+    assert_eq!(told["calls"], 2);
+    site.resume().with(0).says(&["nothing to resume"]);
+    site.run(&["--keys", &list]).with(0);
+    assert_eq!(site.calls(), 2);
+    site.assert_sound();
+}
+
+#[test]
+fn what_makes_a_run_fail_makes_a_plan_fail() {
+    let site = Site::plain(10);
+    site.change(r#"{"faults":{"list_access_denied":1.0}}"#);
+    site.costag(&["plan", BUCKET]).with(6).says(&["cos:GetBucket"]);
+    site.costag(&["plan", "photos"]).with(2);
+    assert_eq!(site.calls(), 0);
+}
