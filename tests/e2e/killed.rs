@@ -27,8 +27,8 @@ impl Dice {
 }
 
 #[rstest]
-#[case::a_service_without_faults(8, &[], 1)]
-#[case::a_service_with_faults(4, &[("internal_error", 0.05), ("reset", 0.05), ("truncated", 0.03)], 2)]
+#[case::a_service_without_faults(30, &[], 1)]
+#[case::a_service_with_faults(30, &[("internal_error", 0.05), ("reset", 0.05), ("truncated", 0.03)], 2)]
 fn killed_again_and_again(
     #[case] kills_usually: u64,
     #[case] faults: &[(&str, f64)],
@@ -36,7 +36,7 @@ fn killed_again_and_again(
 ) {
     let kills = kills(kills_usually);
     let bucket = Synthetic {
-        objects: 200 + 90 * kills,
+        objects: 300 + 40 * kills,
         awkward: 0.2,
         non_images: 0.1,
         archived: 0.05,
@@ -56,13 +56,19 @@ fn killed_again_and_again(
     let resume = ["resume", "--workers", &workers];
     let mut dice = Dice(0x5EED_0000 + seed);
     let mut done = 0;
-    // The first ones come while the database is made and the first page is listed.
     for number in 0..kills {
-        let after = Duration::from_micros(dice.below(if number < 2 { 60_000 } else { 400_000 }));
-        let begun = Instant::now();
+        // In turn: early, while the database is made, opened or recovered; whenever, pages and claims
+        // included; and some time after the first call.
+        let limit = [60_000, 300_000, 150_000][usize::try_from(number % 3).unwrap()];
+        let after = Duration::from_micros(dice.below(limit));
         let has_database = site.path("costag.db").exists() && number > 2;
         let arguments = if number % 2 == 1 && has_database { &resume[..] } else { &run[..] };
         let mut program = site.start(arguments);
+        let calls = site.calls();
+        while number % 3 == 2 && site.calls() == calls && !program.has_ended() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let begun = Instant::now();
         // The moment itself is what is random here; there is nothing to wait for.
         while begun.elapsed() < after && !program.has_ended() {
             std::thread::sleep(Duration::from_millis(1));
@@ -70,6 +76,7 @@ fn killed_again_and_again(
         done += u64::from(program.kill());
     }
     let end = site.costag(&run).with(0);
+    site.assert_sound();
 
     let [pending, in_flight, settled_done, failed] = site.states();
     assert_eq!([pending, in_flight, failed], [0, 0, 0], "{}", end.stderr);
