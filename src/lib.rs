@@ -46,3 +46,6 @@ pub mod emulator;
 
 pub mod scene;
 pub mod telemetry;
+
+#[doc(hidden)]
+pub mod fuzz;

@@ -97,7 +97,18 @@ impl Settings {
         env: impl Fn(&str) -> Option<String>,
         file: &ConfigFile,
     ) -> Result<(Self, Provenance), Error> {
-        let (path, from_file) = read(file)?;
+        let (path, text) = read(file)?;
+        Self::lay(options, env, path, &text)
+    }
+
+    /// As [`Settings::resolve`], with the text of the file.
+    pub(crate) fn lay(
+        options: &PartialOptions,
+        env: impl Fn(&str) -> Option<String>,
+        path: PathBuf,
+        text: &str,
+    ) -> Result<(Self, Provenance), Error> {
+        let from_file = parse(&path, text)?;
         let from_env = KEYS
             .into_iter()
             .filter_map(|key| {
@@ -121,27 +132,33 @@ impl Settings {
     }
 }
 
-/// The values of the file that is to be read, with its path.
-fn read(file: &ConfigFile) -> Result<(PathBuf, Dict), Error> {
+/// The path and the text of the file that is to be read; no text if there is none.
+fn read(file: &ConfigFile) -> Result<(PathBuf, String), Error> {
     let (path, required) = match file {
-        ConfigFile::Without => return Ok((PathBuf::new(), Dict::new())),
+        ConfigFile::Without => return Ok((PathBuf::new(), String::new())),
         ConfigFile::Default => (Path::new(DEFAULT_FILE), false),
         ConfigFile::Named(path) => (path.as_path(), true),
     };
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound && !required => String::new(),
-        Err(source) => return Err(Error::Read { path: path.into(), source }),
-    };
+    match fs::read_to_string(path) {
+        Ok(text) => Ok((path.into(), text)),
+        Err(error) if error.kind() == ErrorKind::NotFound && !required => {
+            Ok((path.into(), String::new()))
+        }
+        Err(source) => Err(Error::Read { path: path.into(), source }),
+    }
+}
+
+/// The values in the text of a file.
+fn parse(path: &Path, text: &str) -> Result<Dict, Error> {
     // Some editors begin a UTF-8 file with a byte order mark, which TOML does not know.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let values: Dict = Toml::from_str(text).map_err(|error| {
         let before = error.span().map_or(0, |span| span.start.min(text.len()));
         let line = 1 + text.bytes().take(before).filter(|byte| *byte == b'\n').count();
         Error::Syntax { path: path.into(), line, reason: error.message().replace('\n', ", ") }
     })?;
     match values.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        None => Ok((path.into(), values)),
+        None => Ok(values),
         Some(key) if looks_secret(key) => {
             Err(Error::Secret { key: key.clone(), path: path.into() })
         }

@@ -123,9 +123,17 @@ impl List {
     /// # Errors
     /// [`Error::Read`], at once or in an item.
     pub fn keys(&self) -> Result<impl Iterator<Item = Result<Item, Error>> + use<>, Error> {
-        let name = self.name();
-        Ok(lines(self.open()?, self.nul)
-            .map(move |item| item.map_err(|source| Error::Read { name: name.clone(), source })))
+        Ok(Self::keys_in(self.open()?, self.nul, self.name()))
+    }
+
+    /// As [`List::keys`], of a list that is open already.
+    pub(crate) fn keys_in<R: BufRead>(
+        reader: R,
+        nul: bool,
+        name: String,
+    ) -> impl Iterator<Item = Result<Item, Error>> + use<R> {
+        lines(reader, nul)
+            .map(move |item| item.map_err(|source| Error::Read { name: name.clone(), source }))
     }
 
     /// The URLs of the list, one a line; or the column `url` of a CSV, which it is exactly if its first
@@ -134,9 +142,17 @@ impl List {
     /// # Errors
     /// [`Error::Read`] and [`Error::Csv`], at once or in an item.
     pub fn urls(&self) -> Result<Box<dyn Iterator<Item = Result<Item, Error>> + Send>, Error> {
-        let mut reader = self.open()?;
+        Self::urls_in(self.open()?, self.nul, self.name())
+    }
+
+    /// As [`List::urls`], of a list that is open already.
+    pub(crate) fn urls_in(
+        mut reader: impl BufRead + Send + 'static,
+        nul: bool,
+        name: String,
+    ) -> Result<Box<dyn Iterator<Item = Result<Item, Error>> + Send>, Error> {
         let mut first = Vec::new();
-        let read = |source| Error::Read { name: self.name(), source };
+        let read = |source| Error::Read { name: name.clone(), source };
         reader.read_until(b'\n', &mut first).map_err(read)?;
         let mut header = csv::ReaderBuilder::new().has_headers(false).from_reader(first.as_slice());
         let column = header
@@ -144,10 +160,9 @@ impl List {
             .next()
             .and_then(Result::ok)
             .and_then(|fields| fields.iter().position(|field| trim_bom(field) == b"url"));
-        let name = self.name();
         let whole = io::Cursor::new(first).chain(reader);
         let Some(column) = column else {
-            return Ok(Box::new(lines(BufReader::new(whole), self.nul).map(move |item| {
+            return Ok(Box::new(lines(BufReader::new(whole), nul).map(move |item| {
                 item.map_err(|source| Error::Read { name: name.clone(), source })
             })));
         };

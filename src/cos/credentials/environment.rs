@@ -59,7 +59,12 @@ pub(super) fn find(
 pub(super) fn read(path: &Path) -> Result<Credentials, Error> {
     let text = std::fs::read_to_string(path)
         .map_err(|cause| Error::File { path: path.to_owned(), cause })?;
-    let form = |reason| Error::Form { place: path.display().to_string(), reason };
+    parse(&path.display().to_string(), &text)
+}
+
+/// Reads the text of an environment file.
+pub(super) fn parse(place: &str, text: &str) -> Result<Credentials, Error> {
+    let form = |reason| Error::Form { place: place.to_owned(), reason };
     let mut pairs = Vec::new();
     for line in text.lines() {
         let line = line.trim_start();

@@ -92,6 +92,20 @@ impl Credentials {
     }
 }
 
+/// Reads `text` as each form that credentials are kept in.
+///
+/// For fuzzing: what is found is dropped, since nothing may show it.
+pub(crate) fn read_every_form(text: &[u8]) -> [Option<Error>; 4] {
+    let place = "a file";
+    let lossy = String::from_utf8_lossy(text);
+    [
+        coscli::parse(place, &lossy).err(),
+        coscmd::parse(place, &lossy).err(),
+        environment::parse(place, &lossy).err(),
+        process::parse(place, text).err(),
+    ]
+}
+
 /// Why there are no credentials. No variant holds a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
