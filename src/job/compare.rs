@@ -91,18 +91,16 @@ impl<I: Iterator<Item = Candidate>> Merge<I> {
     }
 
     fn must_be_reconsidered(&self, known: &Known, candidate: &Candidate) -> bool {
-        // Without a standing nothing is different: the settings are those of the last listing.
-        let wanted = candidate.skip.is_none();
-        match known.standing {
-            Some(standing) => {
-                known.skip_reason.as_deref() != candidate.skip.map(SkipReason::name)
-                    || (wanted && self.comparison.needs(standing))
-            }
-            None if known.content_id.is_none() => {
-                wanted || known.skip_reason.as_deref() != candidate.skip.map(SkipReason::name)
-            }
-            None => false,
+        // Also with the settings of the last listing: an archived object may have been restored since.
+        if known.skip_reason.as_deref() != candidate.skip.map(SkipReason::name) {
+            return true;
         }
+        candidate.skip.is_none()
+            && match known.standing {
+                Some(standing) => self.comparison.needs(standing),
+                // Without a standing nothing else is different: the settings are those of the last listing.
+                None => known.content_id.is_none(),
+            }
     }
 
     fn count(&mut self, candidate: &Candidate) {
@@ -127,3 +125,6 @@ impl Comparison {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
