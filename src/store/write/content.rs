@@ -162,7 +162,7 @@ impl Session {
     }
 
     /// Nothing more is wanted than what is there, which may be nothing.
-    pub(super) fn settle_as_done(&mut self, content_id: i64) -> Result<(), Error> {
+    pub(super) fn settle_as_done(&self, content_id: i64) -> Result<(), Error> {
         self.execute(
             "UPDATE content SET state = 2, scenes_wanted = scenes_done, scenes_redo = 0, run_id = NULL
              WHERE id = ?1",

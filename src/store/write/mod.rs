@@ -160,3 +160,6 @@ impl Session {
 fn counts_json(counts: &Counts) -> String {
     serde_json::to_string(counts).expect("numbers and short names")
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,17 +161,18 @@ impl Session {
                 self.journal("added", object_id, content_id)
             }
             Difference::Changed { object_id, content_id, returned, candidate } => {
-                self.rewrite(object_id, content_id, &candidate, true)?;
+                let now = self.rewrite(object_id, content_id, &candidate, true)?;
                 if returned {
                     self.counts.added += 1;
-                    self.journal("added", object_id, content_id)
+                    // What it has now, not what it had: by that it may be where a gone key went.
+                    self.journal("added", object_id, now)
                 } else {
                     self.counts.changed += 1;
                     self.journal("changed", object_id, content_id)
                 }
             }
             Difference::Reconsider { object_id, content_id, candidate } => {
-                self.rewrite(object_id, content_id, &candidate, false)
+                self.rewrite(object_id, content_id, &candidate, false).map(drop)
             }
             Difference::Listed { object_id, content_id } => {
                 self.execute("UPDATE object SET skip_reason = NULL WHERE id = ?1", [object_id])?;
@@ -204,14 +205,14 @@ impl Session {
         }
     }
 
-    /// Brings a known object up to what was listed, and its old and new content with it.
+    /// Brings a known object up to what was listed, and its old and new content with it. Returns the new one.
     fn rewrite(
         &mut self,
         object_id: i64,
         old: Option<i64>,
         candidate: &Candidate,
         renewed: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<i64>, Error> {
         let new = self.wanted_content(candidate, old, renewed)?;
         self.execute(
             "UPDATE object SET content_id = ?2, fingerprint = ?3, last_modified = ?4,
@@ -226,14 +227,15 @@ impl Session {
                 candidate.skip.map(SkipReason::name),
             ),
         )?;
-        let Some(old) = old else { return Ok(()) };
+        let Some(old) = old else { return Ok(new) };
         if renewed
             && new != Some(old)
             && self.was_overwritten_before_call(old, object_id, candidate)?
         {
             self.drop_labels(old)?;
         }
-        self.release_if_unwanted(old)
+        self.release_if_unwanted(old)?;
+        Ok(new)
     }
 
     /// The content of a candidate, queued if it needs a call. A skipped object keeps the content it has

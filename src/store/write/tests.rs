@@ -1,0 +1,486 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use proptest::prelude::*;
+use rusqlite::Connection;
+
+use super::*;
+use crate::scene::Scene;
+use crate::store::Reader;
+use crate::store::ident::fingerprint;
+use crate::store::model::CallOutcome;
+
+const BUCKET: &str = "photos-1250000000";
+
+fn context(id: i64, bucket_id: i64, prefix: &str, journals: bool) -> RunContext {
+    RunContext {
+        id,
+        bucket_id,
+        bucket: BUCKET.to_owned(),
+        prefix: prefix.to_owned(),
+        scenes: Scene::Camera.into(),
+        dedupe: true,
+        urls: false,
+        journals,
+        plan: false,
+    }
+}
+
+fn begin(mut store: Store, prefix: &str) -> Session {
+    let new = NewRun {
+        bucket: BUCKET.to_owned(),
+        source: "bucket",
+        prefix: prefix.to_owned(),
+        eligibility: 1,
+        settings: "{}".to_owned(),
+        plan: false,
+        started_at: 0,
+        spans: vec![Span::default()],
+    };
+    let (id, bucket_id, journals) = store.begin_run(&new).unwrap();
+    Session::new(store, context(id, bucket_id, prefix, journals), Counts::default())
+}
+
+fn candidate(key: &str, etag: &str, last_modified: i64) -> Candidate {
+    Candidate {
+        key: key.to_owned(),
+        etag: etag.to_owned(),
+        size: 1,
+        last_modified: Some(last_modified),
+        storage_class: String::new(),
+        skip: None,
+        fingerprint: fingerprint(etag, 1, "", Some(last_modified)),
+    }
+}
+
+fn page(cursor: &str, differences: Vec<Difference>, done: bool) -> Page {
+    Page {
+        reach: Reach { seq: 0, cursor: cursor.to_owned(), done },
+        differences,
+        listed: 0,
+        wanted: 0,
+        skipped: Vec::new(),
+        rejected: 0,
+        list_read: None,
+    }
+}
+
+fn call(claimed: &Claimed, outcome: CallOutcome, ended_at: i64) -> CallRow {
+    CallRow {
+        content_id: claimed.content_id,
+        object_id: claimed.key.object_id,
+        scenes: claimed.scenes,
+        ended_at,
+        duration_ms: 1,
+        outcome,
+        retry: false,
+        http_status: None,
+        code: None,
+        request_id: None,
+    }
+}
+
+fn error() -> ErrorRow {
+    ErrorRow {
+        verdict: "retry",
+        temporary: true,
+        code: "InternalError".to_owned(),
+        status: Some(500),
+        message: String::new(),
+        request_id: None,
+    }
+}
+
+fn label(name: &str) -> LabelRow {
+    LabelRow {
+        scene: Scene::Camera.id(),
+        rank: 1,
+        name: name.to_owned(),
+        first_category: String::new(),
+        second_category: String::new(),
+        confidence: 90,
+    }
+}
+
+fn turn<T>(session: &mut Session, body: impl FnOnce(&mut Session) -> Result<T, Error>) -> T {
+    session.begin().unwrap();
+    let done = body(session).unwrap();
+    session.commit().unwrap();
+    done
+}
+
+fn settle(session: &mut Session, claimed: &Claimed, settled: Settled, ended_at: i64) {
+    let outcome = match &settled {
+        Settled::Labels(_) => Some(CallOutcome::Answered),
+        Settled::Released => None,
+        _ => Some(CallOutcome::Failed),
+    };
+    let settlement = Settlement {
+        content_id: claimed.content_id,
+        scenes: claimed.scenes,
+        call: outcome.map(|outcome| call(claimed, outcome, ended_at)),
+        settled,
+    };
+    session.settle(&settlement).unwrap();
+}
+
+fn one<T: rusqlite::types::FromSql>(connection: &Connection, sql: &str) -> T {
+    connection.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn what_another_scope_still_wants_is_not_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = begin(Store::open(&folder.path().join("t.db")).unwrap(), "");
+    let both = ["a/1.jpg", "b/1.jpg"].map(|key| Difference::New(candidate(key, "old", 1)));
+    let claimed = turn(&mut session, |session| {
+        session.page(page("", both.into(), true))?;
+        session.complete_listing(1)?;
+        session.claim(10, 0)
+    });
+    // The call of a/1.jpg ends when its bytes are others already, and nobody knows it yet.
+    assert_eq!(claimed[0].key.key, "a/1.jpg");
+    turn(&mut session, |session| {
+        settle(session, &claimed[0], Settled::Labels(vec![label("of the new bytes")]), 50);
+        Ok(())
+    });
+    let store = session.finish(RunState::Complete, None, 2).unwrap();
+
+    let mut session = begin(store, "a/");
+    let claimed = turn(&mut session, |session| {
+        let changed = Difference::Changed {
+            object_id: 1,
+            content_id: Some(1),
+            returned: false,
+            candidate: candidate("a/1.jpg", "new", 40),
+        };
+        session.page(page("", vec![changed], true))?;
+        session.complete_listing(3)?;
+        session.claim(10, 0)
+    });
+    assert_eq!(claimed.len(), 1, "the old bytes are in b/ only, which is none of this run's");
+    turn(&mut session, |session| {
+        settle(session, &claimed[0], Settled::Labels(Vec::new()), 60);
+        Ok(())
+    });
+    let store = session.finish(RunState::Complete, None, 4).unwrap();
+    let labels: i64 = one(&store.connection, "SELECT count(*) FROM label WHERE content_id = 1");
+    assert_eq!(labels, 0, "they were of other bytes");
+    let state: i64 = one(&store.connection, "SELECT state FROM content WHERE id = 1");
+    assert_eq!(state, 0, "b/1.jpg still wants it");
+    let next = begin(store, "");
+    let reader = Reader::open(next.path()).unwrap();
+    assert!(reader.must_reconsider(next.run.id, 1, "", 1).unwrap(), "the next run adopts it");
+}
+
+#[test]
+fn a_key_that_returns_is_paired_by_the_content_it_has_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = begin(Store::open(&folder.path().join("t.db")).unwrap(), "");
+    turn(&mut session, |session| {
+        let two = [("a", "x"), ("b", "y")];
+        let new = two.map(|(key, etag)| Difference::New(candidate(key, etag, 1)));
+        session.page(page("", new.into(), true))?;
+        session.complete_listing(1)
+    });
+    let mut session = begin(session.finish(RunState::Complete, None, 2).unwrap(), "");
+    turn(&mut session, |session| {
+        let gone = Difference::Gone { object_id: 1, content_id: Some(1) };
+        session.page(page("", vec![gone], true))?;
+        session.complete_listing(2)
+    });
+    // b's bytes come back under the name of a.
+    let mut session = begin(session.finish(RunState::Complete, None, 3).unwrap(), "");
+    assert!(session.run.journals);
+    turn(&mut session, |session| {
+        let returned = Difference::Changed {
+            object_id: 1,
+            content_id: Some(1),
+            returned: true,
+            candidate: candidate("a", "y", 9),
+        };
+        let gone = Difference::Gone { object_id: 2, content_id: Some(2) };
+        session.page(page("", vec![returned, gone], true))?;
+        session.complete_listing(3)
+    });
+    let store = session.finish(RunState::Complete, None, 4).unwrap();
+    let journal: String = one(
+        &store.connection,
+        "SELECT group_concat(kind || ' ' || object_id || ' ' || ifnull(from_object_id, '-') || ' '
+                || content_id) FROM change WHERE run_id = 3",
+    );
+    assert_eq!(journal, "moved 1 2 2");
+}
+
+/// Every statement of the writer, from its source.
+fn statements() -> Vec<String> {
+    let sources = [
+        include_str!("claim.rs"),
+        include_str!("content.rs"),
+        include_str!("list.rs"),
+        include_str!("mod.rs"),
+        include_str!("page.rs"),
+        include_str!("requeue.rs"),
+        include_str!("run.rs"),
+        include_str!("settle.rs"),
+    ];
+    let code = sources.map(|source| source.split("#[cfg(test)]").next().unwrap_or_default());
+    let literals = code.iter().flat_map(|code| code.split('"').skip(1).step_by(2));
+    let verbs = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "];
+    let statements = literals.filter(|text| verbs.iter().any(|verb| text.starts_with(verb)));
+    // The one name that is put together.
+    let columns = "id, scenes_done, scenes_redo, state, run_id, error_temporary";
+    statements.map(|sql| sql.replace("{COLUMNS}", columns)).collect()
+}
+
+#[test]
+fn no_statement_of_the_writer_walks_a_table_that_grows_with_the_bucket() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("t.db")).unwrap();
+    let statements = statements();
+    assert!(statements.len() >= 40, "{}", statements.len());
+    for sql in statements {
+        let plan: Vec<String> = store
+            .connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap_or_else(|error| panic!("{error}: {sql}"))
+            .raw_query()
+            .mapped(|row| row.get(3))
+            .collect::<Result<_, _>>()
+            .unwrap();
+        for step in &plan {
+            let table = step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
+            let grows = ["object", "content", "label", "call", "change", "list_item"];
+            let grows = table.is_some_and(|table| grows.contains(&table));
+            // A partial index holds what waits or is in flight, and no more.
+            let partial = ["content_queue", "content_in_flight"].iter().any(|i| step.contains(i));
+            assert!(!grows || partial, "{step}: {sql}");
+        }
+    }
+}
+
+const WORKERS: usize = 2;
+const IN_FLIGHT: usize = 2 * WORKERS;
+
+/// A run that is cut at any moment, without the network: the listing, what was sent, what is in flight.
+struct World {
+    session: Option<Session>,
+    context: RunContext,
+    /// Keys in order, each with the bytes it has.
+    bucket: BTreeMap<String, u8>,
+    claimed: Vec<Claimed>,
+    /// Calls that the service has counted, by bytes.
+    sent: BTreeMap<u8, u32>,
+    crashes: u32,
+    unknown: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    List(usize),
+    Claim(usize),
+    Settle(usize, u8),
+    Cut,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (1_usize..5).prop_map(Step::List),
+        4 => (1_usize..6).prop_map(Step::Claim),
+        6 => (0_usize..8, 0_u8..6).prop_map(|(which, what)| Step::Settle(which, what)),
+        1 => Just(Step::Cut),
+    ]
+}
+
+impl World {
+    fn new(path: &Path, bucket: BTreeMap<String, u8>) -> Self {
+        let session = begin(Store::open(path).unwrap(), "");
+        let context = session.run().clone();
+        Self {
+            session: Some(session),
+            context,
+            bucket,
+            claimed: Vec::new(),
+            sent: BTreeMap::new(),
+            crashes: 0,
+            unknown: 0,
+        }
+    }
+
+    fn session(&mut self) -> &mut Session {
+        self.session.as_mut().unwrap()
+    }
+
+    /// The process dies, in the middle of a turn or between two; the next one takes over.
+    fn crash(&mut self) {
+        let path = self.session().path().to_owned();
+        drop(self.session.take());
+        let mut store = Store::open(&path).unwrap();
+        let lost = usize::try_from(store.recover(1).unwrap()).unwrap();
+        assert_eq!(lost, self.claimed.len(), "what was in flight, and nothing else");
+        assert!(lost <= IN_FLIGHT);
+        self.unknown += lost;
+        self.claimed.clear();
+        self.crashes += 1;
+        let unfinished = store.unfinished().unwrap();
+        assert_eq!(unfinished.len(), 1);
+        store.reopen_run(self.context.id).unwrap();
+        let counts = store.counts(self.context.id).unwrap();
+        self.session = Some(Session::new(store, self.context.clone(), counts));
+    }
+
+    /// The end of a turn; a cut one never was.
+    fn end_turn(&mut self, cut: bool) -> bool {
+        if cut {
+            self.crash();
+        } else {
+            self.session().commit().unwrap();
+        }
+        !cut
+    }
+
+    fn take(&mut self, step: &Step, cut: bool) {
+        match *step {
+            Step::Cut => self.crash(),
+            Step::List(keys) => self.list(keys, cut),
+            Step::Claim(limit) => self.claim(limit, cut),
+            Step::Settle(which, what) => self.settle(which, what, cut),
+        }
+    }
+
+    fn list(&mut self, keys: usize, cut: bool) {
+        let run_id = self.context.id;
+        let range = self.session().store.ranges(run_id).unwrap().remove(0);
+        if range.done {
+            return;
+        }
+        let next: Vec<_> =
+            self.bucket.iter().filter(|(key, _)| **key > range.cursor).take(keys).collect();
+        let cursor = next.last().map_or(range.cursor, |(key, _)| (*key).clone());
+        let done = next.len() < keys;
+        let new = |(key, bytes): (&String, &u8)| {
+            Difference::New(candidate(key, &format!("bytes{bytes}"), 1))
+        };
+        let differences = next.into_iter().map(new).collect();
+        let session = self.session();
+        session.begin().unwrap();
+        session.page(page(&cursor, differences, done)).unwrap();
+        if done {
+            session.complete_listing(1).unwrap();
+        }
+        self.end_turn(cut);
+    }
+
+    fn claim(&mut self, limit: usize, cut: bool) {
+        let limit = limit.min(IN_FLIGHT - self.claimed.len());
+        let session = self.session();
+        session.begin().unwrap();
+        let claimed = session.claim(limit, 2).unwrap();
+        if !self.end_turn(cut) {
+            return;
+        }
+        let bytes: Vec<u8> = claimed.iter().map(|claimed| self.bucket[&claimed.key.key]).collect();
+        for claimed in &claimed {
+            let again = self.claimed.iter().any(|other| other.content_id == claimed.content_id);
+            assert!(!again, "a content is in flight once");
+        }
+        for bytes in bytes {
+            *self.sent.entry(bytes).or_default() += 1;
+        }
+        self.claimed.extend(claimed);
+    }
+
+    fn settle(&mut self, which: usize, what: u8, cut: bool) {
+        if self.claimed.is_empty() {
+            return;
+        }
+        let claimed = self.claimed.remove(which % self.claimed.len());
+        let bytes = self.bucket[&claimed.key.key];
+        let attempts = claimed.attempts + 1;
+        let settled = match what {
+            0 if claimed.pass < 2 => {
+                Settled::PutBack { attempts, pass: claimed.pass + 1, error: error() }
+            }
+            // Released before it was sent.
+            1 => {
+                *self.sent.get_mut(&bytes).unwrap() -= 1;
+                Settled::Released
+            }
+            2 => Settled::GivenUp { attempts, error: error() },
+            _ => Settled::Labels(vec![label(&format!("label{bytes}"))]),
+        };
+        let released = settled == Settled::Released;
+        let session = self.session();
+        session.begin().unwrap();
+        settle(session, &claimed, settled, 1);
+        if cut {
+            // It is in flight still, as far as the store knows.
+            self.claimed.push(claimed);
+            if released {
+                *self.sent.get_mut(&bytes).unwrap() += 1;
+            }
+        }
+        self.end_turn(cut);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is cut, and when: each content is done or failed in the end, labelled once, and called once
+    /// but for what was in flight at a cut or failed.
+    #[test]
+    fn resuming_after_a_cut_at_any_point_tags_each_content_once(
+        bucket in prop::collection::btree_map("[a-e]{1,3}", 0_u8..12, 1..25),
+        steps in prop::collection::vec((step(), prop::bool::weighted(0.1)), 0..50),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut world = World::new(&folder.path().join("t.db"), bucket);
+        for (step, cut) in &steps {
+            world.take(step, *cut);
+        }
+        // The last process comes to the end.
+        world.list(100, false);
+        loop {
+            world.claim(IN_FLIGHT, false);
+            if world.claimed.is_empty() {
+                break;
+            }
+            while !world.claimed.is_empty() {
+                world.settle(0, 5, false);
+            }
+        }
+        let World { session, bucket, sent, unknown, crashes, .. } = world;
+        let session = session.unwrap();
+        prop_assert!(unknown <= crashes as usize * IN_FLIGHT);
+        let database = &session.store.connection;
+        let contents: BTreeSet<u8> = bucket.values().copied().collect();
+        let in_state = |states: &str| -> usize {
+            let sql = format!("SELECT count(*) FROM content WHERE state IN ({states})");
+            usize::try_from(one::<i64>(database, &sql)).unwrap()
+        };
+        prop_assert_eq!((in_state("2, 3"), in_state("0, 1")), (contents.len(), 0));
+        let objects: i64 = one(database, "SELECT count(*) FROM object");
+        prop_assert_eq!(usize::try_from(objects).unwrap(), bucket.len());
+        // Labels are those of the bytes, once each.
+        let wrong: i64 = one(database, "SELECT count(*) FROM content LEFT JOIN label ON content_id = content.id
+            LEFT JOIN tag ON tag.id = tag_id
+            WHERE (state = 2) <> (tag.id IS NOT NULL)
+               OR replace(tag.name, 'label', 'bytes') <> content.etag");
+        prop_assert_eq!(wrong, 0);
+        // The ledger: settled <= sent <= settled + unknown, and an answer each for what is done.
+        let outcome = |what: &str| -> u32 {
+            let sql = format!("SELECT count(*) FROM call WHERE outcome {what}");
+            u32::try_from(one::<i64>(database, &sql)).unwrap()
+        };
+        let (settled, in_ledger) = (outcome("<> 4"), outcome("= 4"));
+        let sent: u32 = sent.values().sum();
+        prop_assert_eq!(in_ledger as usize, unknown);
+        prop_assert!(settled <= sent && sent <= settled + in_ledger, "{settled} {sent} {in_ledger}");
+        prop_assert_eq!(outcome("= 0") as usize, in_state("2"));
+        let counts = session.counts();
+        prop_assert_eq!(counts.calls, u64::from(settled + in_ledger));
+        prop_assert_eq!(counts.done + counts.failed, contents.len() as u64);
+        prop_assert_eq!(counts.queued, contents.len() as u64);
+    }
+}
