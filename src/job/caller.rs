@@ -252,7 +252,7 @@ impl Tagger {
                 Next::Settle(image.untouched())
             }
             _ => {
-                debug!(error = %error.message(), key = %image.key.key, "not sent");
+                debug!(error = %error.message(), key = %image.key.key.escape_debug(), "not sent");
                 service.trouble(&service.patience, error);
                 service.patience.pause();
                 Next::Again(Duration::ZERO)
@@ -348,10 +348,12 @@ impl Tagger {
     /// After a failure that may pass: a further try, a later pass, or the end.
     fn try_again(&self, image: &mut Image, row: ErrorRow, delay: Duration, begun: Instant) -> Next {
         image.tries += 1;
-        if image.attempts >= TRIES * PASSES || (image.tries >= TRIES && image.pass + 1 >= PASSES) {
+        let later = image.tries >= TRIES || delay > 2 * LONGEST_DELAY;
+        // There is no pass after the last one: what waited for it would wait for ever.
+        if image.attempts >= TRIES * PASSES || (later && image.pass + 1 >= PASSES) {
             return self.give_up(image, row, false, begun);
         }
-        if image.tries >= TRIES || delay > 2 * LONGEST_DELAY {
+        if later {
             let (attempts, pass) = (image.attempts, image.pass + 1);
             return Next::Settle(Settled::PutBack { attempts, pass, error: row });
         }

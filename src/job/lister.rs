@@ -11,6 +11,7 @@ use tracing::{debug, warn};
 
 use super::Error;
 use super::compare::{Compared, Comparison, Merge};
+use super::control::StopReason;
 use super::filter::Filter;
 use super::pace::Pace;
 use super::ranges::{Ranges, Search, Split, Splittable, Taken};
@@ -67,7 +68,14 @@ impl Listing {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let comparing = {
             let listing = Arc::clone(&listing);
-            tokio::task::spawn_blocking(move || listing.compare(&reader, receiver))
+            tokio::task::spawn_blocking(move || {
+                let compared = listing.compare(&reader, receiver);
+                // Listers with nothing to list wait for the others, who have nowhere to send to.
+                if compared.is_err() {
+                    listing.service.control.stop(StopReason::Internal);
+                }
+                compared
+            })
         };
         let moved = Notify::new();
         let listers = (0..listing.workers).map(|_| listing.lister(&ranges, &moved, sender.clone()));

@@ -217,7 +217,7 @@ impl Job {
         let workers = settings.pace.workers.get();
         let work = Arc::new(Notify::new());
         let (writer, thread) =
-            Writer::start(session, 4 * workers + 64, Arc::clone(&stats), Arc::clone(&work))
+            Writer::start(session, 4 * workers + 64, stats.clone(), work.clone(), control.clone())
                 .map_err(Error::Thread)?;
         let recogniser = OnceLock::new();
         if let Some(name) = &self.recogniser {

@@ -40,6 +40,10 @@ fn delays() -> impl Iterator<Item = Duration> {
         .build()
 }
 
+/// Corrections of the clock for one request. Others may correct it meanwhile; but a service whose time
+/// jumps to and fro is not to be asked for ever.
+const CORRECTIONS: u32 = 5;
+
 impl Service {
     /// Says once that answers come without scenes.
     pub(super) fn warn_of_legacy(&self) {
@@ -115,6 +119,7 @@ impl Service {
         let patience = &self.list_patience;
         let mut delays = delays();
         let mut refreshed = false;
+        let mut corrections = 0;
         loop {
             tokio::select! {
                 () = pace.permit() => {}
@@ -145,7 +150,8 @@ impl Service {
                     return None;
                 }
                 Verdict::FixClock => {
-                    if self.client.clock().correct(&error) {
+                    corrections += 1;
+                    if corrections <= CORRECTIONS && self.client.clock().correct(&error) {
                         info!(offset_s = self.client.clock().offset(), "clock corrected");
                         continue;
                     }

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::Error;
+use super::control::{Control, StopReason};
 use super::stats::Stats;
 use crate::store;
 use crate::store::write::{CallRow, Claimed, Key, Page, Reach, Session, Settlement, Span};
@@ -62,17 +63,24 @@ pub(super) struct Writer {
 pub(super) type Thread = JoinHandle<Result<Session, store::Error>>;
 
 impl Writer {
-    /// Starts the thread. `work` is notified whenever the queue may have grown or a content settled.
+    /// Starts the thread. `work` is notified whenever the queue may have grown or a content settled;
+    /// an error stops the run through `control`.
     pub(super) fn start(
         session: Session,
         capacity: usize,
         stats: Arc<Stats>,
         work: Arc<Notify>,
+        control: Control,
     ) -> std::io::Result<(Self, Thread)> {
         let (sender, receiver) = mpsc::channel(capacity);
-        let thread = std::thread::Builder::new()
-            .name("writer".to_owned())
-            .spawn(move || write(session, receiver, &stats, &work))?;
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
+            let written = write(session, receiver, &stats, &work);
+            // A stage that waits for what the writer would tell has no other way to learn of it.
+            if written.is_err() {
+                control.stop(StopReason::Internal);
+            }
+            written
+        })?;
         Ok((Self { sender }, thread))
     }
 

@@ -80,3 +80,13 @@ fn a_closed_pipe_is_no_error() {
     assert_eq!(ended.stdout.lines().count(), 1);
     assert_eq!(std::fs::read_to_string(site.path("code")).unwrap(), "0\n");
 }
+
+#[test]
+fn a_run_that_calls_nothing_ends_too() {
+    // Nothing is in flight that would notice that nothing is written any longer.
+    let bucket = Synthetic { objects: 40_000, ..Synthetic::default() };
+    let site = Site::new(bucket, Settings::default());
+    let arguments = ["run", BUCKET, "--exclude", "**"];
+    start(limited(&site, 4000, &arguments)).end().with(4).says(&["costag.db"]);
+    assert_eq!(site.calls(), 0);
+}

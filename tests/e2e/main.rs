@@ -19,6 +19,7 @@ mod ledger;
 mod listing;
 mod lists;
 mod matrix;
+mod network;
 mod night;
 mod overwritten;
 mod pace;

@@ -473,3 +473,96 @@ pub(crate) fn canned(answer: String) -> SocketAddr {
     });
     address
 }
+
+/// Answers every request by its head, one a connection, until the test's process ends.
+pub(crate) fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = Arc::new(answer);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, answer) = (stream.unwrap(), Arc::clone(&answer));
+            std::thread::spawn(move || {
+                let mut head = Vec::new();
+                let mut part = [0; 8192];
+                while !head.windows(4).any(|four| four == b"\r\n\r\n") {
+                    match stream.read(&mut part) {
+                        Ok(count @ 1..) => head.extend_from_slice(&part[..count]),
+                        _ => return,
+                    }
+                }
+                let _ = stream.write_all(&answer(&String::from_utf8_lossy(&head)));
+                let _ = stream.shutdown(std::net::Shutdown::Write);
+                // Closing with bytes unread would reset what was just sent.
+                let _ = stream.read(&mut part);
+            });
+        }
+    });
+    address
+}
+
+/// An answer as it goes over the wire; `head` is the status line and further headers.
+pub(crate) fn http(head: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
+        .into_bytes()
+}
+
+/// The way to an emulator, which can be cut: then nobody listens, and what was open is closed.
+pub(crate) struct Way {
+    address: SocketAddr,
+    to: SocketAddr,
+    open: Option<(Arc<std::sync::atomic::AtomicBool>, JoinHandle<()>)>,
+}
+
+impl Way {
+    pub(crate) fn to(to: SocketAddr) -> Self {
+        let address = nobody();
+        let mut way = Self { address, to, open: None };
+        way.open();
+        way
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn open(&mut self) {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let listener = TcpListener::bind(self.address).unwrap();
+        let (cut, to) = (Arc::new(AtomicBool::new(false)), self.to);
+        let is_cut = Arc::clone(&cut);
+        let thread = std::thread::spawn(move || {
+            let mut streams: Vec<TcpStream> = Vec::new();
+            for stream in listener.incoming() {
+                if is_cut.load(Ordering::SeqCst) {
+                    break;
+                }
+                let here = stream.unwrap();
+                let there = TcpStream::connect(to).unwrap();
+                for (mut from, mut into) in [
+                    (here.try_clone().unwrap(), there.try_clone().unwrap()),
+                    (there.try_clone().unwrap(), here.try_clone().unwrap()),
+                ] {
+                    std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut from, &mut into);
+                        let _ = into.shutdown(std::net::Shutdown::Both);
+                    });
+                }
+                streams.extend([here, there]);
+            }
+            for stream in streams {
+                let _ = stream.shutdown(std::net::Shutdown::Both);
+            }
+        });
+        self.open = Some((cut, thread));
+    }
+
+    pub(crate) fn cut(&mut self) {
+        let Some((cut, thread)) = self.open.take() else { return };
+        cut.store(true, std::sync::atomic::Ordering::SeqCst);
+        // It waits for a connection.
+        let _ = TcpStream::connect(self.address);
+        thread.join().unwrap();
+    }
+}

@@ -118,6 +118,7 @@ fn settle(session: &mut Session, claimed: &Claimed, settled: Settled, ended_at: 
     let settlement = Settlement {
         content_id: claimed.content_id,
         scenes: claimed.scenes,
+        again: claimed.again,
         call: outcome.map(|outcome| call(claimed, outcome, ended_at)),
         settled,
     };

@@ -1,0 +1,128 @@
+//! A network that goes away and comes back, and servers that answer what no service answers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use costag::emulator::{Settings, Synthetic};
+use rstest::rstest;
+
+use crate::support::{BUCKET, Ended, Site, Way, answering, http, start, wait_until};
+
+/// The run over a service at this address.
+fn run_at(endpoint: &str, options: &[&str]) -> Ended {
+    let site = Site::plain(0);
+    let mut command = site.command(&[&["run", BUCKET], options].concat());
+    command.env("COSTAG_ENDPOINT", endpoint);
+    start(command).end()
+}
+
+/// A page with these keys, the last one.
+fn page(keys: &[&str]) -> Vec<u8> {
+    let entry = |key: &&str| {
+        format!("<Contents><Key>{key}</Key><ETag>\"{key}\"</ETag><Size>9</Size></Contents>")
+    };
+    let entries: String = keys.iter().map(entry).collect();
+    let body = format!(
+        "<ListBucketResult><Prefix/><Marker/>{entries}<IsTruncated>false</IsTruncated></ListBucketResult>"
+    );
+    http("200 OK", &body)
+}
+
+#[test]
+fn a_network_that_dies_costs_time_and_no_image_an_attempt() {
+    const WORKERS: usize = 4;
+    let bucket = Synthetic { objects: 150, ..Synthetic::default() };
+    let site = Site::new(bucket, Settings { latency_ms: 20, ..Settings::default() });
+    let mut way = Way::to(site.emulator.address());
+    let mut command = site.command(&["run", BUCKET, "--workers", "4", "--log", "costag=debug"]);
+    command.env("COSTAG_ENDPOINT", way.endpoint());
+    let run = start(command);
+    wait_until("some calls", || site.calls() >= 20);
+    way.cut();
+    let calls = site.calls();
+    // Each time is a shared pause that grows: 0.5, 1, 2 seconds.
+    wait_until("it waits", || run.stderr().matches("not sent").count() >= 3);
+    assert_eq!(site.calls(), calls, "nothing goes through");
+    way.open();
+    let ended = run.end().with(0);
+    // What was on the wire at that moment is lost, and nothing else: not being sent is no attempt.
+    let lost: i64 = site.one("SELECT count(*) FROM call WHERE outcome <> 0");
+    assert!(lost <= WORKERS.try_into().unwrap(), "{lost}: {}", ended.stderr);
+    assert_eq!(site.states(), [0, 0, 150, 0]);
+    let (settled, unknown) = site.ledger();
+    assert!(unknown == 0 && settled >= 150, "{settled} {unknown}");
+    site.assert_exports("camera");
+}
+
+#[test]
+fn a_listing_that_is_refused_for_a_while_goes_on() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let address = answering(move |_| {
+        if count.fetch_add(1, Ordering::SeqCst) < 4 {
+            http("503 Busy", "<Error><Code>ServiceUnavailable</Code></Error>")
+        } else {
+            page(&[])
+        }
+    });
+    run_at(&format!("http://{address}"), &[]).with(0);
+    assert_eq!(asked.load(Ordering::SeqCst), 5);
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let followed = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&followed);
+    let elsewhere = answering(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        page(&[])
+    });
+    for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect"] {
+        let head = format!("{status}\r\nLocation: http://{elsewhere}/?q-signature=secret");
+        let address = answering(move |_| http(&head, ""));
+        let ended = run_at(&format!("http://{address}"), &[]).with(2);
+        assert!(!ended.stderr.contains("q-signature"), "{}", ended.stderr);
+    }
+    assert_eq!(followed.load(Ordering::SeqCst), 0);
+}
+
+#[rstest]
+#[case::no_status_line(b"\x00\xff\x1b[2J garbage\r\n\r\n".to_vec())]
+#[case::http_0_9(b"<html>an answer without a head</html>".to_vec())]
+#[case::a_huge_header([&b"HTTP/1.1 200 OK\r\nX: "[..], &[b'x'; 1 << 20], b"\r\n\r\n"].concat())]
+#[case::many_headers([&b"HTTP/1.1 200 OK\r\n"[..], &b"X: y\r\n".repeat(5000), b"\r\n"].concat())]
+#[case::a_length_that_is_none(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n".to_vec())]
+#[case::a_huge_length(b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\nx".to_vec())]
+#[case::a_bad_chunk(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nx".to_vec())]
+#[case::nothing(Vec::new())]
+fn what_is_no_http_is_a_service_without_an_answer(#[case] bytes: Vec<u8>) {
+    let address = answering(move |_| bytes.clone());
+    let ended = run_at(&format!("http://{address}"), &["--patience", "300ms"]).with(5);
+    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains('\u{1b}'), "{}", ended.stderr);
+}
+
+#[test]
+fn a_long_retry_after_in_the_last_pass_is_the_end_of_the_image() {
+    let address = answering(|head| {
+        if head.contains("detect-label") {
+            http("500 Error\r\nRetry-After: 60", "<Error><Code>InternalError</Code></Error>")
+        } else {
+            page(&["a.jpg"])
+        }
+    });
+    run_at(&format!("http://{address}"), &[]).with(3).says(&["InternalError"]);
+}
+
+#[test]
+fn a_service_whose_time_jumps_is_not_asked_for_ever() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let address = answering(move |_| {
+        let year = 2030 + 10 * (count.fetch_add(1, Ordering::SeqCst) % 2);
+        let head = format!("403 Forbidden\r\nDate: 01 Jan {year} 00:00:00 GMT");
+        http(&head, "<Error><Code>RequestTimeTooSkewed</Code></Error>")
+    });
+    run_at(&format!("http://{address}"), &[]).with(6);
+    assert!(asked.load(Ordering::SeqCst) < 200, "{asked:?}");
+}
