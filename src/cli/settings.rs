@@ -87,13 +87,13 @@ impl FilterOptions {
 #[command(next_help_heading = "Pace")]
 pub struct PaceOptions {
     /// detect-label calls a second; 0 for no limit, or auto [default: 10] [env: COSTAG_QPS]
-    #[arg(short, long, value_name = "RATE")]
+    #[arg(short, long, value_name = "RATE", allow_negative_numbers = true)]
     qps: Option<String>,
     /// Calls on the wire at a time, 1 to 4096 [default: 64] [env: COSTAG_WORKERS]
     #[arg(short, long, value_name = "N")]
     workers: Option<String>,
     /// List requests a second; 0 for no limit [default: 100] [env: COSTAG_LIST_QPS]
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     list_qps: Option<String>,
     /// Ranges listed side by side, 1 to 256 [default: 16] [env: COSTAG_LIST_WORKERS]
     #[arg(long, value_name = "N")]
@@ -138,7 +138,7 @@ pub struct BudgetOptions {
     /// Take only the first N wanted images; 0 for all [default: 0] [env: COSTAG_LIMIT]
     #[arg(long, value_name = "N")]
     limit: Option<String>,
-    /// Take only N wanted images, spread over the source; 0 for all [default: 0] [env: COSTAG_SAMPLE]
+    /// Take only N wanted images, chosen at random once all is listed; 0 for all [default: 0] [env: COSTAG_SAMPLE]
     #[arg(long, value_name = "N")]
     sample: Option<String>,
     /// Ask before more calls than this; 0 to never ask [default: 10000] [env: COSTAG_CONFIRM_ABOVE]

@@ -93,7 +93,7 @@ pub struct Budget {
     pub until: Option<Until>,
     /// How many images are taken, in the order of the source.
     pub limit: Option<u64>,
-    /// How many images are taken, spread over the source.
+    /// How many images are taken, chosen at random once all is listed.
     pub sample: Option<u64>,
     /// Calls above which a run asks before it starts; none: it never asks.
     pub confirm_above: Option<u64>,

@@ -26,7 +26,8 @@ pub enum FailureLimit {
     Unlimited,
     /// As soon as this many images have failed in this run.
     Count(NonZeroU64),
-    /// As soon as this share of the images settled in this run has failed; above 0, at most 100.
+    /// As soon as this share of the last 1,000 images has failed, and a short probe fails too; above 0, at
+    /// most 100.
     Percent(f64),
 }
 
