@@ -25,8 +25,8 @@ use crate::store::{Reader, Store};
 
 /// List and compare only, and tell what a run would call, what it may cost and how long it takes
 ///
-/// Nothing is called. What was learnt is kept: the run that follows does not compare twice. Takes the options of run; what
-/// waits for an unfinished run stays its own, and is counted.
+/// Nothing is called. What was learnt is kept: the run that follows lists again and compares with it. Takes the options
+/// of run; what waits for an unfinished run stays its own, and is counted.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

@@ -172,6 +172,22 @@ mod tests {
     }
 
     #[test]
+    fn a_commit_is_on_disk_before_it_is_reported() {
+        let folder = folder();
+        let store = Store::open(&folder.path().join("a.db")).unwrap();
+        let pragma = |name: &str| -> String {
+            let read = |row: &rusqlite::Row<'_>| row.get::<_, rusqlite::types::Value>(0);
+            let value = store.connection.pragma_query_value(None, name, read).unwrap();
+            match value {
+                rusqlite::types::Value::Integer(number) => number.to_string(),
+                rusqlite::types::Value::Text(text) => text,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((pragma("synchronous").as_str(), pragma("journal_mode").as_str()), ("2", "wal"));
+    }
+
+    #[test]
     fn foreign_newer_and_damaged_files_are_left_untouched() {
         let folder = folder();
         let path = folder.path().join("a.db");

@@ -68,6 +68,20 @@ fn a_second_night_over_the_same_bucket_calls_nothing_and_writes_nothing() {
 }
 
 #[test]
+fn the_hundredth_night_costs_what_the_second_does() {
+    let site = Site::new(odd(40), Settings::default());
+    site.run(&[]).with(0);
+    let (calls, tables) = (site.calls(), site.tables(&["run", "range"]));
+    for _ in 2..=100 {
+        site.run(&[]).with(0);
+    }
+    assert_eq!((site.calls(), site.tables(&["run", "range"])), (calls, tables));
+    assert_eq!(site.one::<i64>("SELECT count(*) FROM run WHERE state = 'complete'"), 100);
+    assert_eq!(site.one::<i64>("SELECT count(*) FROM range"), 100);
+    site.assert_sound();
+}
+
+#[test]
 fn with_no_dedupe_every_key_is_called() {
     let site = Site::holding(&[("a.jpg", "same"), ("b.jpg", "same"), ("c.jpg", "other")]);
     site.run(&[]).with(0);
