@@ -40,7 +40,9 @@ fn added_changed_gone_and_moved_are_told() {
     assert_eq!(journal(&site, &["--run", "last"]), lines(&[]));
     assert_eq!(journal(&site, &["--run", "2"]), lines(&SECOND));
     // What returns is added, whatever bytes it brings.
-    site.put(&[("c.jpg", "3"), ("a.jpg", "another one")]);
+    // Later than its call, beyond doubt: the times of a listing are whole seconds.
+    site.put_at("c.jpg", "3", 5);
+    site.put_at("a.jpg", "another one", 5);
     site.run(&[]).with(0);
     assert_eq!(journal(&site, &[]), lines(&["added a.jpg", "added c.jpg"]));
     assert_eq!(site.calls(), 6 + 1, "the bytes of c.jpg were known");
