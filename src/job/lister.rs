@@ -18,7 +18,7 @@ use super::ranges::{Ranges, Search, Split, Splittable, Taken};
 use super::service::{Recognised, Service};
 use super::verdict::{Operation, Stop};
 use super::writer::{Record, Writer};
-use crate::cos::list::StuckListing;
+use crate::cos::list::{StuckListing, Unproven};
 use crate::cos::{self, ListPage, ListRequest};
 use crate::store::Reader;
 use crate::store::write::{Page, RangeRow, Reach};
@@ -38,6 +38,7 @@ pub(super) struct Listing {
     pub(super) filter: Filter,
     pub(super) comparison: Comparison,
     pub(super) bucket_id: i64,
+    pub(super) bucket: String,
     pub(super) prefix: String,
     /// Ranges listed side by side.
     pub(super) workers: usize,
@@ -152,6 +153,10 @@ impl Listing {
         let asked = self.service.ask(Operation::List, &self.pace, async || {
             let page = self.service.client.list(request).await?;
             page.prove(request)?;
+            // A forgotten endpoint would file one bucket's objects under another one's name.
+            if let Some(echo) = page.name.clone().filter(|name| *name != self.bucket) {
+                return Err(Unproven::Bucket { asked: self.bucket.clone(), echo }.into());
+            }
             // A marker before the page's last key would list that key twice.
             let last = page.entries.last().map(|entry| entry.key.clone());
             let next = page.next(&request.marker)?.max(last.filter(|_| page.is_truncated));

@@ -242,6 +242,7 @@ impl Job {
             let (service, writer) = (Arc::clone(&service), writer.clone());
             let prefix = context.prefix.clone();
             let (bucket_id, run_id) = (context.bucket_id, context.id);
+            let bucket = context.bucket.clone();
             let (reconsider, resumed) = (self.reconsider, self.resumed);
             async move {
                 if self.listed {
@@ -256,6 +257,7 @@ impl Job {
                         filter,
                         comparison,
                         bucket_id,
+                        bucket,
                         prefix,
                         workers: list_workers,
                         reconsider,

@@ -5,6 +5,7 @@
 
 use crate::cos;
 use crate::cos::error::{Error, ServiceError};
+use crate::cos::list::Unproven;
 
 /// Which request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +150,7 @@ pub fn verdict(operation: Operation, succeeded_before: bool, error: &cos::Error)
         Error::Connect { .. } => Verdict::Unreachable,
         Error::Certificate { .. } => Verdict::Stop(Stop::Configuration),
         Error::Credentials(_) => Verdict::Stop(Stop::Credentials),
+        Error::Unproven(Unproven::Bucket { .. }) => Verdict::Stop(Stop::Configuration),
         Error::StuckListing(_) | Error::Unproven(_) => Verdict::Stop(Stop::Protocol),
         Error::UnaddressableKey { .. } => Verdict::GiveUp(GiveUp::Image),
     }

@@ -71,6 +71,18 @@ fn where_the_bucket_is_has_to_be_said() {
     start(command).end().with(2).says(&["--region"]);
 }
 
+/// A forgotten endpoint must not file one bucket's objects under another one's name.
+#[test]
+fn an_endpoint_of_another_bucket() {
+    let site = Site::plain(5);
+    site.costag(&["run", "cos://other-1250000000"]).with(2).says(&[
+        "demo-1250000000",
+        "other-1250000000",
+        "--endpoint",
+    ]);
+    assert_eq!((site.calls(), site.one::<i64>("SELECT count(*) FROM object")), (0, 0));
+}
+
 #[test]
 fn help_and_version() {
     let folder = tempfile::tempdir().unwrap();

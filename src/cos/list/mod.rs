@@ -125,6 +125,14 @@ pub enum Unproven {
         /// What the page says.
         echo: Option<String>,
     },
+    /// The endpoint serves another bucket.
+    #[error("the endpoint serves the bucket {echo:?}, and {asked:?} was asked: check --endpoint")]
+    Bucket {
+        /// What was asked.
+        asked: String,
+        /// What the page says.
+        echo: String,
+    },
     /// A key does not ascend.
     #[error("the key {key:?} comes after {before:?}, which is not the order of a listing")]
     Order {
