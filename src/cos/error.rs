@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::credentials::{self, Credentials};
 use super::list::{StuckListing, Unproven};
-use super::xml::{Document, Step, shorten};
+use super::xml::{Document, Step, is_unseen, shorten};
 
 /// A cause from below: a transport error without its URL, which may hold a signature.
 pub type Cause = Box<dyn StdError + Send + Sync>;
@@ -383,10 +383,12 @@ fn describe(text: &str) -> String {
 /// One line, bounded, and cut before anything that belongs to a signature.
 fn clean(message: &str) -> String {
     let secret = ["q-sign", "q-ak=", "StringToSign", "FormatString", "HttpString"];
-    let end = secret.iter().filter_map(|word| message.find(word)).min();
-    let shown = &message[..end.unwrap_or(message.len())];
-    let words: Vec<&str> = shown.split_whitespace().collect();
-    let mut line: String = words.join(" ").chars().filter(|c| !c.is_control()).take(300).collect();
+    let words: Vec<&str> = message.split_whitespace().collect();
+    // What is unseen goes first: it could hide such a word, which would be whole again without it.
+    let whole: String = words.join(" ").chars().filter(|c| !is_unseen(*c)).collect();
+    let end = secret.iter().filter_map(|word| whole.find(word)).min();
+    let mut line: String =
+        whole[..end.unwrap_or(whole.len())].trim_end().chars().take(300).collect();
     if end.is_some() {
         line.push('…');
     }

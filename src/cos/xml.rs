@@ -166,9 +166,17 @@ impl<'a, N> Document<'a, N> {
     }
 }
 
-/// The first 80 characters, control characters as `?`: foreign text in messages.
+/// The first 80 characters, unseen ones as `?`: foreign text in messages.
 pub(super) fn shorten(text: &str) -> String {
-    text.chars().take(80).map(|c| if c.is_control() { '?' } else { c }).collect()
+    text.chars().take(80).map(|c| if is_unseen(c) { '?' } else { c }).collect()
+}
+
+/// Controls, marks of writing direction, and what takes no room: no message of a service needs them, and on a
+/// terminal they change what is read.
+pub(super) fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
