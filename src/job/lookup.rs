@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
 use super::Error;
@@ -105,7 +105,13 @@ impl Lookup {
     async fn read(&self, read: u64) -> Result<bool, Error> {
         let (sender, mut chunks) = mpsc::channel::<Vec<String>>(2);
         let source = self.source.clone();
-        let reading = tokio::task::spawn_blocking(move || read_list(&source, read, &sender));
+        // A thread of its own, and none of the runtime's, which would wait for it at the end: a list that is typed
+        // may have no end.
+        let (end, reading) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("list".to_owned())
+            .spawn(move || drop(end.send(read_list(&source, read, &sender))))
+            .map_err(Error::Thread)?;
         let mut count = read;
         loop {
             let chunk = tokio::select! {
