@@ -51,11 +51,11 @@ impl Args {
             bar.finish_and_clear();
         }
         if !made? {
-            eprintln!("interrupted: no copy was made");
+            say!("interrupted: no copy was made");
             return Ok(interrupt.exit().unwrap_or(Exit::Interrupted));
         }
         let bytes = std::fs::metadata(&self.file).map_or(0, |metadata| metadata.len());
-        eprintln!("{bytes} bytes copied to {}", visible(&self.file.display().to_string()));
+        say!("{bytes} bytes copied to {}", visible(&self.file.display().to_string()));
         Ok(Exit::Complete)
     }
 }

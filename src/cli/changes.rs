@@ -85,9 +85,9 @@ impl Args {
         let source = format!("cos://{}/{}", run.bucket, run.prefix);
         let source = visible(&source);
         if run.journals {
-            eprintln!("run {} over {source}: {count} changes", run.id);
+            say!("run {} over {source}: {count} changes", run.id);
         } else {
-            eprintln!(
+            say!(
                 "run {} over {source} was the first listing of its source, or no listing: it has no journal",
                 run.id
             );

@@ -61,7 +61,7 @@ impl Args {
         let bucket = Bucket::parse(&options.bucket)?;
         let (secret_id, secret_key) = (options.secret_id.clone(), options.secret_key.clone());
         let emulator = Emulator::start(options).context("the emulator does not start")?;
-        eprintln!(
+        say!(
             "the emulator serves {} as the bucket {bucket} on {}",
             visible(&images.display().to_string()),
             emulator.endpoint()
@@ -85,7 +85,7 @@ impl Args {
             let job = Job::begin(store, client, &bucket, source, settings, false)?;
             let (exit, report) = Box::pin(drive::drive(job, &database)).await?;
             if report.snapshot.counts.calls == 0 {
-                eprintln!(
+                say!(
                     "nothing was called: all of it was labelled by an earlier demo; remove {} to see it \
                      again",
                     visible(&self.out.display().to_string())
@@ -121,7 +121,7 @@ impl Args {
             let drawn = pictures::draw_samples(&images)
                 .with_context(|| format!("cannot draw pictures in {}", images.display()))
                 .context(LocalFault)?;
-            eprintln!("drew {drawn} files into {}", visible(&images.display().to_string()));
+            say!("drew {drawn} files into {}", visible(&images.display().to_string()));
         }
         Ok(images)
     }

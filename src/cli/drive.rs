@@ -80,7 +80,7 @@ pub(super) fn connect(
 pub(super) async fn provider(settings: &CredentialSources) -> anyhow::Result<Arc<Provider>> {
     let provider = discover(settings).await?;
     for warning in provider.warnings() {
-        eprintln!("warning: {}", table::visible(warning));
+        say!("warning: {}", table::visible(warning));
     }
     Ok(Arc::new(provider))
 }
@@ -124,7 +124,7 @@ pub(super) struct Usage(pub(super) String);
 pub(super) async fn drive(job: Job, database: &std::path::Path) -> anyhow::Result<(Exit, Report)> {
     let report = run(job).await?;
     let codes = Reader::open(database)?.failure_codes_of(report.run_id, 8)?;
-    eprint!("{}", summary::text(&report, &codes));
+    say!("{}", summary::text(&report, &codes).trim_end());
     Ok((exit(&report), report))
 }
 
@@ -196,7 +196,7 @@ fn watch_signals(
                 std::process::exit(exit.code().into());
             }
             second = true;
-            eprintln!(
+            say!(
                 "stopping once the calls in flight have ended, at most 10 s; again to quit at once"
             );
             control.stop(StopReason::Signal(number));
@@ -208,7 +208,7 @@ fn watch_signals(
 pub(super) fn exit(report: &Report) -> Exit {
     let reason = match &report.end {
         End::Complete if report.snapshot.counts.failed > 0 => {
-            eprintln!("some images failed: `costag status --failures` lists them");
+            say!("some images failed: `costag status --failures` lists them");
             return Exit::ImagesFailed;
         }
         End::Complete => return Exit::Complete,
@@ -219,21 +219,21 @@ pub(super) fn exit(report: &Report) -> Exit {
         StopReason::Signal(_) => {}
         StopReason::Refused(_, operation, error) => {
             let message = chain(&**error);
-            eprintln!("error: {message}");
+            say!("error: {message}");
             if let Some(advice) = advice(*operation, error) {
-                eprintln!("{advice}");
+                say!("{advice}");
             }
         }
         StopReason::Unavailable(error) => {
-            eprintln!("error: the service gave no usable answer for too long: {}", chain(&**error));
+            say!("error: the service gave no usable answer for too long: {}", chain(&**error));
             if let Some(advice) = advice(Operation::List, error) {
-                eprintln!("{advice}");
+                say!("{advice}");
             }
         }
-        _ => eprintln!("stopped: {}", table::visible(&reason.to_string())),
+        _ => say!("stopped: {}", table::visible(&reason.to_string())),
     }
     if !hint.is_empty() {
-        eprintln!("{hint}");
+        say!("{hint}");
     }
     exit
 }

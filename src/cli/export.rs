@@ -82,12 +82,12 @@ impl Args {
         if let (Err(export::Error::Interrupted), Some(exit)) =
             (&written, interrupt.as_ref().and_then(Interrupt::exit))
         {
-            eprintln!("interrupted: no file was written");
+            say!("interrupted: no file was written");
             return Ok(exit);
         }
         let (count, target) = (written?, output.target().to_owned());
         output.commit()?;
-        eprintln!("{count} rows written to {}", super::table::visible(&target));
+        say!("{count} rows written to {}", super::table::visible(&target));
         Ok(Exit::Complete)
     }
 }

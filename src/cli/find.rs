@@ -98,7 +98,7 @@ impl Args {
         }
         let count = rows.end()?;
         if self.form.form() == Form::Text && terminal {
-            eprintln!("{count} images");
+            say!("{count} images");
         }
         Ok(Exit::Complete)
     }

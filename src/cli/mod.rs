@@ -3,6 +3,14 @@
 //! Data goes to stdout, everything else to stderr. A command answers with its [`Exit`]; an error has one too,
 //! by [`Exit::of`].
 
+/// Writes a line to stderr, as `eprintln!` does, and goes on if nobody reads it: telling less is no reason to end,
+/// and a panic in the middle of a run is.
+macro_rules! say {
+    ($($text:tt)*) => {
+        $crate::cli::say_line(format_args!($($text)*))
+    };
+}
+
 mod ask;
 pub mod backup;
 pub mod changes;
@@ -118,6 +126,12 @@ impl Cli {
     }
 }
 
+/// See `say!`.
+fn say_line(line: std::fmt::Arguments<'_>) {
+    // In one piece, so that lines of several threads do not mix.
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
 /// Writes data to stdout.
 fn print(bytes: &[u8]) -> anyhow::Result<Exit> {
     let mut output = Output::open(Path::new("-"))?;
@@ -144,7 +158,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             let exit = Exit::of(&error);
             if exit != Exit::Complete {
-                eprintln!("error: {}", chain(&error));
+                say!("error: {}", chain(&error));
             }
             exit.into()
         }

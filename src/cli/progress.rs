@@ -68,7 +68,7 @@ impl Progress {
             let per_second = rate.add(&now);
             match &self.bars {
                 Some(bars) => bars.show(&now, per_second),
-                None => eprintln!("{}", line(&now, per_second)),
+                None => say!("{}", line(&now, per_second)),
             }
         }
     }

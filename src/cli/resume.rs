@@ -4,6 +4,7 @@ use super::drive;
 use super::exit::Exit;
 use super::global::GlobalOptions;
 use super::settings::ResumeOptions;
+use super::table;
 use crate::cos::Bucket;
 use crate::job::{Job, RunSettings};
 use crate::store::{Reader, Store};
@@ -33,11 +34,18 @@ impl Args {
         drop(Reader::open(&database)?);
         let store = Store::open(&database)?;
         let Some(unfinished) = store.unfinished()?.into_iter().next() else {
-            eprintln!("nothing to resume: no run in {} is unfinished", database.display());
+            say!(
+                "nothing to resume: no run in {} is unfinished",
+                table::visible(&database.display().to_string())
+            );
             return Ok(Exit::Complete);
         };
         let RunSettings { bucket, source, stored } = RunSettings::of(&unfinished)?;
-        eprintln!("going on with run {} over {}", unfinished.id, source.describe(&bucket));
+        say!(
+            "going on with run {} over {}",
+            unfinished.id,
+            table::visible(&source.describe(&bucket))
+        );
         drive::runtime()?.block_on(async {
             let bucket = Bucket::parse(&bucket)?;
             let (region, endpoint) = (stored.region.as_deref(), stored.endpoint.as_deref());

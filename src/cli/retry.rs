@@ -191,7 +191,7 @@ fn put_back(
     let reader = Reader::open(&settings.db)?;
     if dry_run {
         let sum = Sum::read(&reader, choice, keys)?;
-        eprintln!("would put back {}", sum.text(settings));
+        say!("would put back {}", sum.text(settings));
         return Ok(Exit::Complete);
     }
     drop(reader);
@@ -200,16 +200,16 @@ fn put_back(
     let reader = store.reader()?;
     let sum = Sum::read(&reader, choice, keys)?;
     if sum.contents == 0 {
-        eprintln!("nothing to put back");
+        say!("nothing to put back");
         return Ok(Exit::Complete);
     }
     if asks && !ask::confirm(&format!("put back {}?", sum.text(settings)))? {
-        eprintln!("nothing was changed");
+        say!("nothing was changed");
         return Ok(Exit::Complete);
     }
     reader.chosen(choice, keys, |batch| store.put_back(batch))?;
-    eprintln!("put back {}", sum.text(settings));
-    eprintln!("next: {}", next(&reader)?);
+    say!("put back {}", sum.text(settings));
+    say!("next: {}", next(&reader)?);
     Ok(Exit::Complete)
 }
 

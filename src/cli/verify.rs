@@ -44,7 +44,7 @@ impl Args {
         let tells = reader.size().database > LARGE || stderr().is_terminal();
         let checks = reader.verify(|check| {
             if tells {
-                eprintln!("checking {}", check.name());
+                say!("checking {}", check.name());
             }
         })?;
         let sound = checks.iter().all(|checked| checked.problems.count == 0);

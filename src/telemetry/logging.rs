@@ -12,7 +12,22 @@ use crate::config::{LogFormat, Logging};
 /// Colours only on a terminal, and not if `NO_COLOR` is set to anything.
 pub fn init(logging: &Logging) {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    init_to(logging, io::stderr, io::stderr().is_terminal() && !plain);
+    init_to(logging, || Stderr, io::stderr().is_terminal() && !plain);
+}
+
+/// stderr that takes every line, read or not: of one that fails, `tracing` would tell on stderr, and panic.
+#[derive(Debug)]
+struct Stderr;
+
+impl io::Write for Stderr {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let _ = io::stderr().write_all(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// As [`init`], to any writer: progress bars put theirs in between.

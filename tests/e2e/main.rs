@@ -29,5 +29,6 @@ mod refused;
 mod secrets;
 mod signals;
 mod support;
+mod terminal;
 mod verify;
 mod whole_bucket;

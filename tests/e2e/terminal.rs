@@ -1,0 +1,106 @@
+//! Keys that would rewrite the screen, and a stderr that nobody reads.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use rusqlite::Connection;
+
+use crate::support::{BUCKET, Site, start, wait_until};
+
+/// Would clear the screen, begin a row of its own, write backwards.
+const NASTY: &str = "x/\u{1b}[2J\n\u{202e}gpj.\u{9b}31m.jpg";
+/// How it is shown.
+const SHOWN: &str = "x/\\x1b[2J\\n\\u{202e}gpj.\\x9b31m.jpg";
+
+/// The program on a terminal, whose every output is the answer's.
+fn on_a_terminal(site: &Site, arguments: &[&str]) -> String {
+    let quoted: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
+    let program = format!("'{}' {}", env!("CARGO_BIN_EXE_costag"), quoted.join(" "));
+    let mut command = Command::new("script");
+    site.set_up(&mut command);
+    command.env("TERM", "dumb").env("NO_COLOR", "1").args(["-qec", &program, "/dev/null"]);
+    start(command).end().stdout
+}
+
+fn has_script() -> bool {
+    Command::new("script").arg("--version").stdout(Stdio::null()).status().is_ok()
+}
+
+#[track_caller]
+fn assert_is_safe(text: &str) {
+    for bad in ["\u{1b}[2J", "\u{202e}", "\u{9b}"] {
+        assert!(!text.contains(bad), "{bad:?} in {text:?}");
+    }
+}
+
+#[test]
+fn no_key_reaches_a_terminal_as_it_is() {
+    let site = Site::holding(&[(NASTY, "one"), ("b.jpg", "two")]);
+    site.change(r#"{"faults":{"invalid_state":1.0}}"#);
+    let ended = site.run(&["--log", "costag=trace"]).with(3);
+    assert!(ended.stderr.contains("\\u{202e}"), "the key is in the log: {}", ended.stderr);
+    assert_is_safe(&ended.stderr);
+    let failures = site.costag(&["status", "--failures"]).with(0).stdout;
+    assert!(failures.contains(SHOWN), "{failures}");
+    assert_is_safe(&failures);
+    site.change(r#"{"clear":true}"#);
+    site.costag(&["retry"]).with(0);
+    site.run(&[]).with(0);
+    site.delete(&[NASTY]);
+    site.run(&[]).with(0);
+    site.put(&[(NASTY, "one")]);
+    site.run(&[]).with(0);
+    if !has_script() {
+        return;
+    }
+    for (arguments, shows) in [
+        (&["changes"][..], true),
+        (&["find", "--not", "no such label"], true),
+        (&["doctor", BUCKET, "-y"], false),
+        (&["status", "--failures"], false),
+        (&["status"], false),
+        (&["run", BUCKET, "--log", "costag=trace"], false),
+    ] {
+        let text = on_a_terminal(&site, arguments);
+        assert!(!shows || text.contains(SHOWN), "{arguments:?}: {text}");
+        assert_is_safe(&text);
+    }
+}
+
+#[test]
+fn a_stderr_that_nobody_reads_ends_nothing() {
+    let site = Site::plain(30);
+    for (number, redirect) in ["2>&-", "2>/dev/full", "2>&1 >out.txt | :"].iter().enumerate() {
+        site.change(r#"{"faults":{"internal_error":0.3}}"#);
+        let database = format!("{number}.db");
+        let script = format!(
+            "set -o pipefail; \"$0\" run {BUCKET} --db {database} --log costag=trace {redirect}"
+        );
+        let mut command = Command::new("bash");
+        site.set_up(&mut command);
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_costag")]);
+        let ended = start(command).end().with(0);
+        assert!(!ended.stderr.contains("panicked"), "{redirect}: {}", ended.stderr);
+        let exported = site.costag(&["export", "--db", &database]).with(0).stdout;
+        assert!(exported.lines().count() > 30, "{redirect}");
+    }
+}
+
+#[test]
+fn a_stdin_that_says_nothing_more_holds_nobody_up() {
+    let site = Site::plain(0);
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let mut command = site.command(&["run", BUCKET, "--keys", "-"]);
+    command.stdin(reader);
+    let run = start(command);
+    let keys: String = (0..500).map(|number| format!("{number}.jpg\n")).collect();
+    writer.write_all(keys.as_bytes()).unwrap();
+    wait_until("it has read what there is", || {
+        let sql = "SELECT max(cursor + 0) FROM range";
+        let read = |database: Connection| database.query_row(sql, [], |row| row.get::<_, i64>(0));
+        site.path("costag.db").exists() && read(site.database()).is_ok_and(|read| read == 500)
+    });
+    run.signal("INT");
+    run.end().with(130);
+    drop(writer);
+}
