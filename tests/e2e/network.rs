@@ -1,12 +1,107 @@
 //! A network that goes away and comes back, and servers that answer what no service answers.
 
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
 
 use costag::emulator::{Settings, Synthetic};
 use rstest::rstest;
 
-use crate::support::{BUCKET, Ended, Site, Way, answering, http, start, wait_until};
+use crate::support::{BUCKET, Ended, Site, nobody, start, wait_until};
+
+/// Answers every request by its head, one a connection, until the test's process ends.
+fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = Arc::new(answer);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, answer) = (stream.unwrap(), Arc::clone(&answer));
+            thread::spawn(move || {
+                let mut head = Vec::new();
+                let mut part = [0; 8192];
+                while !head.windows(4).any(|four| four == b"\r\n\r\n") {
+                    match stream.read(&mut part) {
+                        Ok(count @ 1..) => head.extend_from_slice(&part[..count]),
+                        _ => return,
+                    }
+                }
+                let _ = stream.write_all(&answer(&String::from_utf8_lossy(&head)));
+                let _ = stream.shutdown(Shutdown::Write);
+                // Closing with bytes unread would reset what was just sent.
+                let _ = stream.read(&mut part);
+            });
+        }
+    });
+    address
+}
+
+/// An answer as it goes over the wire; `head` is the status line and further headers.
+fn http(head: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
+        .into_bytes()
+}
+
+/// The way to an emulator, which can be cut: then nobody listens, and what was open is closed.
+struct Way {
+    address: SocketAddr,
+    to: SocketAddr,
+    open: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
+}
+
+impl Way {
+    fn to(to: SocketAddr) -> Self {
+        let address = nobody();
+        let mut way = Self { address, to, open: None };
+        way.open();
+        way
+    }
+
+    fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    fn open(&mut self) {
+        let listener = TcpListener::bind(self.address).unwrap();
+        let (cut, to) = (Arc::new(AtomicBool::new(false)), self.to);
+        let is_cut = Arc::clone(&cut);
+        let thread = thread::spawn(move || {
+            let mut streams: Vec<TcpStream> = Vec::new();
+            for stream in listener.incoming() {
+                if is_cut.load(Ordering::SeqCst) {
+                    break;
+                }
+                let here = stream.unwrap();
+                let there = TcpStream::connect(to).unwrap();
+                for (mut from, mut into) in [
+                    (here.try_clone().unwrap(), there.try_clone().unwrap()),
+                    (there.try_clone().unwrap(), here.try_clone().unwrap()),
+                ] {
+                    thread::spawn(move || {
+                        let _ = io::copy(&mut from, &mut into);
+                        let _ = into.shutdown(Shutdown::Both);
+                    });
+                }
+                streams.extend([here, there]);
+            }
+            for stream in streams {
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+        });
+        self.open = Some((cut, thread));
+    }
+
+    fn cut(&mut self) {
+        let Some((cut, thread)) = self.open.take() else { return };
+        cut.store(true, Ordering::SeqCst);
+        // It waits for a connection.
+        let _ = TcpStream::connect(self.address);
+        thread.join().unwrap();
+    }
+}
 
 /// The run over a service at this address.
 fn run_at(endpoint: &str, options: &[&str]) -> Ended {
@@ -21,7 +116,7 @@ fn page(keys: &[&str]) -> Vec<u8> {
     let entry = |key: &&str| {
         format!("<Contents><Key>{key}</Key><ETag>\"{key}\"</ETag><Size>9</Size></Contents>")
     };
-    let entries: String = keys.iter().map(entry).collect();
+    let entries = keys.iter().map(entry).collect::<Vec<_>>().concat();
     let body = format!(
         "<ListBucketResult><Prefix/><Marker/>{entries}<IsTruncated>false</IsTruncated></ListBucketResult>"
     );
@@ -89,7 +184,7 @@ fn a_redirect_is_not_followed() {
 #[rstest]
 #[case::no_status_line(b"\x00\xff\x1b[2J garbage\r\n\r\n".to_vec())]
 #[case::http_0_9(b"<html>an answer without a head</html>".to_vec())]
-#[case::a_huge_header([&b"HTTP/1.1 200 OK\r\nX: "[..], &[b'x'; 1 << 20], b"\r\n\r\n"].concat())]
+#[case::a_huge_header([&b"HTTP/1.1 200 OK\r\nX: "[..], &b"x".repeat(1 << 20), b"\r\n\r\n"].concat())]
 #[case::many_headers([&b"HTTP/1.1 200 OK\r\n"[..], &b"X: y\r\n".repeat(5000), b"\r\n"].concat())]
 #[case::a_length_that_is_none(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n".to_vec())]
 #[case::a_huge_length(b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\nx".to_vec())]

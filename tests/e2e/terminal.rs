@@ -93,7 +93,7 @@ fn a_stdin_that_says_nothing_more_holds_nobody_up() {
     let mut command = site.command(&["run", BUCKET, "--keys", "-"]);
     command.stdin(reader);
     let run = start(command);
-    let keys: String = (0..500).map(|number| format!("{number}.jpg\n")).collect();
+    let keys = (0..500).map(|number| format!("{number}.jpg\n")).collect::<Vec<_>>().concat();
     writer.write_all(keys.as_bytes()).unwrap();
     wait_until("it has read what there is", || {
         let sql = "SELECT max(cursor + 0) FROM range";

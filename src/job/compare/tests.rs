@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
+use ContentState::{Done, Failed, InFlight, Pending};
 
 const RUN: i64 = 7;
 
@@ -36,7 +37,9 @@ fn known(object_id: i64, key: &str, fingerprint: i64, gone: bool) -> Known {
 
 fn compare(known: &[Known], page: Vec<Candidate>) -> Compared {
     let mut merge = Merge::new(comparison(), page.into_iter());
-    known.iter().for_each(|known| merge.known(known, true));
+    for known in known {
+        merge.known(known, true);
+    }
     merge.finish()
 }
 
@@ -65,7 +68,6 @@ fn what_is_asked_of_a_content_decides_whether_an_unchanged_object_is_looked_at()
         run_id,
         temporary,
     };
-    use ContentState::{Done, Failed, InFlight, Pending};
     for (standing, looks) in [
         (standing(Done, 2, Some(1), false), false),
         (standing(Done, 8, Some(1), false), true),
