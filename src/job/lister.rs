@@ -4,9 +4,10 @@
 //! reads the store's side of the span and hands the writer what is not as it was. The next page may be
 //! asked for before the last one is committed; a range's pages stay in their order all the same.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::{debug, warn};
 
 use super::Error;
@@ -222,9 +223,19 @@ impl Listing {
 
     /// The comparing thread: pages in, compared pages to the writer.
     fn compare(&self, reader: &Reader, mut pages: mpsc::Receiver<Listed>) -> Result<(), Error> {
+        // Pages wait for the writer here, a few at a time: the channel counts records, not their size.
+        let mut uncommitted = VecDeque::with_capacity(AHEAD);
         while let Some(listed) = pages.blocking_recv() {
             let page = self.compare_page(reader, listed)?;
-            self.writer.blocking_send(Record::Page { page, committed: None })?;
+            if uncommitted.len() == AHEAD
+                && let Some(oldest) = uncommitted.pop_front()
+            {
+                // If the writer has ended, sending says so.
+                let _: Result<(), _> = oneshot::Receiver::blocking_recv(oldest);
+            }
+            let (committed, receipt) = oneshot::channel();
+            self.writer.blocking_send(Record::Page { page, committed: Some(committed) })?;
+            uncommitted.push_back(receipt);
         }
         Ok(())
     }

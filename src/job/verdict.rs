@@ -148,9 +148,10 @@ pub fn verdict(operation: Operation, succeeded_before: bool, error: &cos::Error)
             Verdict::Retry
         }
         Error::Connect { .. } => Verdict::Unreachable,
-        Error::Certificate { .. } => Verdict::Stop(Stop::Configuration),
+        Error::Certificate { .. } | Error::Unproven(Unproven::Bucket { .. }) => {
+            Verdict::Stop(Stop::Configuration)
+        }
         Error::Credentials(_) => Verdict::Stop(Stop::Credentials),
-        Error::Unproven(Unproven::Bucket { .. }) => Verdict::Stop(Stop::Configuration),
         Error::StuckListing(_) | Error::Unproven(_) => Verdict::Stop(Stop::Protocol),
         Error::UnaddressableKey { .. } => Verdict::GiveUp(GiveUp::Image),
     }

@@ -56,7 +56,7 @@ impl Store {
         // answer that was paid for survives power loss.
         connection.pragma_update(None, "journal_mode", "wal").map_err(sqlite)?;
         connection.pragma_update(None, "synchronous", "full").map_err(sqlite)?;
-        connection.pragma_update(None, "cache_size", -16_384).map_err(sqlite)?;
+        connection.pragma_update(None, "cache_size", -12_288).map_err(sqlite)?;
         connection.pragma_update(None, "foreign_keys", "off").map_err(sqlite)?;
         if schema != Schema::Current {
             migrate::migrate(&mut connection, path)?;
@@ -100,7 +100,7 @@ impl Reader {
             .or_else(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))?;
         let sqlite = |source| Error::sqlite(path, source);
         connection.pragma_update(None, "query_only", "on").map_err(sqlite)?;
-        connection.pragma_update(None, "cache_size", -8_192).map_err(sqlite)?;
+        connection.pragma_update(None, "cache_size", -2_048).map_err(sqlite)?;
         match migrate::inspect(&connection, path)? {
             Schema::Current => Ok(Self { connection, path: path.into() }),
             Schema::Fresh => {
