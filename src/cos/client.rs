@@ -88,6 +88,9 @@ pub enum Target<'a> {
 #[derive(Debug)]
 pub struct Client {
     http: reqwest::Client,
+    /// Connections of its own for listing: a connection keeps a buffer as large as its largest answer, and
+    /// hundreds of them would each have carried a page some day.
+    pages: reqwest::Client,
     endpoint: Endpoint,
     provider: Arc<Provider>,
     clock: Clock,
@@ -109,6 +112,34 @@ struct Reply {
     body: Vec<u8>,
 }
 
+/// A client with connections of its own.
+fn http(endpoint: &Endpoint, options: &Options) -> Result<reqwest::Client, BuildError> {
+    let mut builder = reqwest::Client::builder()
+        .http1_only()
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .retry(retry::never())
+        .tcp_nodelay(true)
+        .connect_timeout(options.connect_timeout)
+        .timeout(options.timeout)
+        .pool_max_idle_per_host(options.pool_size)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .user_agent(options.user_agent.as_str());
+    if endpoint.is_loopback() {
+        builder = builder.no_proxy();
+    }
+    if let Some(path) = &options.ca_file {
+        let pem = std::fs::read(path)
+            .map_err(|cause| BuildError::CaFile { path: path.clone(), cause })?;
+        let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
+        if certificates.is_empty() {
+            return Err(BuildError::NoCertificate { path: path.clone() });
+        }
+        builder = builder.tls_certs_merge(certificates);
+    }
+    builder.build().map_err(BuildError::Http)
+}
+
 impl Client {
     /// A client of the bucket behind `endpoint`. Connects to nothing yet.
     ///
@@ -122,31 +153,14 @@ impl Client {
         options: &Options,
     ) -> Result<Self, BuildError> {
         super::install_crypto_provider();
-        let mut builder = reqwest::Client::builder()
-            .http1_only()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .retry(retry::never())
-            .tcp_nodelay(true)
-            .connect_timeout(options.connect_timeout)
-            .timeout(options.timeout)
-            .pool_max_idle_per_host(options.pool_size)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .user_agent(options.user_agent.as_str());
-        if endpoint.is_loopback() {
-            builder = builder.no_proxy();
-        }
-        if let Some(path) = &options.ca_file {
-            let pem = std::fs::read(path)
-                .map_err(|cause| BuildError::CaFile { path: path.clone(), cause })?;
-            let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
-            if certificates.is_empty() {
-                return Err(BuildError::NoCertificate { path: path.clone() });
-            }
-            builder = builder.tls_certs_merge(certificates);
-        }
-        let http = builder.build().map_err(BuildError::Http)?;
-        Ok(Self { http, endpoint, provider, clock: Clock::default(), key: Mutex::new(None) })
+        Ok(Self {
+            http: http(&endpoint, options)?,
+            pages: http(&endpoint, options)?,
+            endpoint,
+            provider,
+            clock: Clock::default(),
+            key: Mutex::new(None),
+        })
     }
 
     /// The clock that requests are signed by.
@@ -271,7 +285,8 @@ impl Client {
         let url = self.url(key, params)?;
         let mut request = Request::new(method, url);
         self.authorize(&mut request, key, params, &credentials)?;
-        let mut response = self.http.execute(request).await.map_err(|e| self.transport(e))?;
+        let http = if body_max > detect_label::BODY_MAX { &self.pages } else { &self.http };
+        let mut response = http.execute(request).await.map_err(|e| self.transport(e))?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         if status.is_success() {

@@ -25,7 +25,7 @@ use crate::store::Reader;
 use crate::store::write::{Page, RangeRow, Reach};
 
 /// Pages between the listers and the comparing thread.
-const AHEAD: usize = 8;
+const AHEAD: usize = 4;
 
 /// Pages without a key that are followed in a row: a listing that never ends may send them for ever.
 const EMPTY: u32 = 100;

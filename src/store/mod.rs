@@ -56,7 +56,7 @@ impl Store {
         // answer that was paid for survives power loss.
         connection.pragma_update(None, "journal_mode", "wal").map_err(sqlite)?;
         connection.pragma_update(None, "synchronous", "full").map_err(sqlite)?;
-        connection.pragma_update(None, "cache_size", -12_288).map_err(sqlite)?;
+        connection.pragma_update(None, "cache_size", -10_240).map_err(sqlite)?;
         connection.pragma_update(None, "foreign_keys", "off").map_err(sqlite)?;
         if schema != Schema::Current {
             migrate::migrate(&mut connection, path)?;
