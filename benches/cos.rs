@@ -1,4 +1,4 @@
-//! How long signing, a list page and a label answer take: `cargo run --release --example measure_cos`.
+//! How long signing, a list page and a label answer take: `cargo bench --bench cos`.
 
 use std::fmt::Write;
 use std::hint::black_box;
