@@ -75,7 +75,7 @@ struct Sums {
     throttled: u64,
     thrown_away: u64,
     unknown: u64,
-    /// Calls for a content that the same run had called for before.
+    /// Calls made because an earlier one of the run for the same content had failed.
     retries: u64,
     /// Scenes asked for, over all calls.
     scenes_asked: u64,

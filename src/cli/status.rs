@@ -315,8 +315,8 @@ mod tests {
                          1773476130, 1773480000, '{\"listed\": 7, \"skipped\": {\"suffix\": 2}}'),
                         (2, 1, 'keys', '', 0, 'running', NULL, '{}', 0, '0.1.0', 1773490000,
                          NULL, '{\"calls\": 3, \"done\": 2}');
-                 INSERT INTO content (ident, scenes_wanted, state, run_id, error_code, error_status)
-                 VALUES (1, 2, 3, 2, 'NoSuchKey', 404), (2, 2, 2, 2, NULL, NULL);",
+                 INSERT INTO content (scenes_wanted, state, run_id) VALUES (2, 3, 2), (2, 2, 2);
+                 INSERT INTO error VALUES (1, 'gone', 'NoSuchKey', 404, '', NULL);",
             )
             .unwrap();
         assert_eq!(Status::read(&reader, 5).unwrap().runs[0].state, "running");

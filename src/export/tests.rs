@@ -27,13 +27,9 @@ fn database(folder: &Path) -> Store {
 fn object(store: &Store, bucket: i64, key: &str, scenes: u8, labels: &[(Scene, &str, i64)]) -> i64 {
     let db = &store.connection;
     db.execute(
-        "INSERT INTO content (ident, etag, size, scenes_wanted, scenes_done, state, run_id, tagged_at)
-         VALUES ((SELECT count(*) FROM content), ?1, ?2, ?3, ?3, 2, 1, 1773476131)",
-        params![
-            (bucket == 1).then_some([0xab_u8; 16]),
-            (bucket == 1).then_some(1234),
-            scenes
-        ],
+        "INSERT INTO content (etag, size, scenes_wanted, scenes_done, state, run_id, tagged_at)
+         VALUES (?1, ?2, ?3, ?3, 2, 1, 1773476131)",
+        params![(bucket == 1).then_some([0xab_u8; 16]), (bucket == 1).then_some(1234), scenes],
     )
     .unwrap();
     let content = db.last_insert_rowid();
@@ -49,7 +45,8 @@ fn object(store: &Store, bucket: i64, key: &str, scenes: u8, labels: &[(Scene, &
             .unwrap();
         ranks[usize::from(scene.id())] += 1;
         db.execute(
-            "INSERT INTO label SELECT ?1, ?2, ?3, id, ?4 FROM tag WHERE name = ?5",
+            "INSERT INTO label (id, mark)
+             SELECT 256 * ?1 + 64 * ?2 + ?3, 128 * id + ?4 FROM tag WHERE name = ?5",
             params![content, scene.id(), ranks[usize::from(scene.id())], confidence, name],
         )
         .unwrap();

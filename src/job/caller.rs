@@ -18,7 +18,7 @@ use super::verdict::{GiveUp, Operation, Stop, Verdict, verdict};
 use super::writer::{Record, Writer};
 use crate::cos::{self, Answer, Target};
 use crate::scene::Scenes;
-use crate::store::model::CallOutcome;
+use crate::store::model::{CallOutcome, RANK_MAX};
 use crate::store::write::{CallRow, Claimed, ErrorRow, Key, LabelRow, Settled, Settlement};
 
 /// Short tries in one pass.
@@ -112,7 +112,7 @@ impl Tagger {
             let Ended { begun, row, result } = ended;
             let (row, next) = match result {
                 Ok(answer) => {
-                    let settled = self.answered(answer).await?;
+                    let settled = self.answered(&image, answer).await?;
                     (row, Next::Settle(settled))
                 }
                 // Not sent: it costs nothing, and everybody waits.
@@ -215,7 +215,7 @@ impl Tagger {
         Some(Ended { begun, row, result })
     }
 
-    async fn answered(&self, answer: Answer) -> Result<Settled, Error> {
+    async fn answered(&self, image: &Image, answer: Answer) -> Result<Settled, Error> {
         let service = &self.service;
         match service.recognise(answer.emulated) {
             Recognised::Same => {}
@@ -228,7 +228,14 @@ impl Tagger {
         service.patience.succeeded();
         self.breaker.succeeded();
         self.note_pace(self.pace.answered());
-        Ok(Settled::Labels(answer.labels.into_iter().map(label_row).collect()))
+        let answered = answer.labels.len();
+        let kept = answer.labels.into_iter().filter(|label| label.rank <= RANK_MAX);
+        let labels: Vec<LabelRow> = kept.map(label_row).collect();
+        if labels.len() < answered {
+            warn!(key = %image.key.key.escape_debug(), answered, kept = labels.len(),
+                "an answer of more than {RANK_MAX} labels in a scene: those behind are not kept");
+        }
+        Ok(Settled::Labels(labels))
     }
 
     #[expect(clippy::option_option, reason = "no change; a change to no limit; a change to a rate")]

@@ -74,3 +74,79 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Er
         source => Error::Migration { path: path.into(), source },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Reader, Store};
+
+    /// Two contents of version 1, one of them labelled in two scenes and called twice, one failed.
+    const ROWS: &str = "
+        INSERT INTO bucket VALUES (1, 'photos-1250000000', 'keys');
+        INSERT INTO run (id, bucket_id, source, eligibility, state, settings, journals, tool_version,
+                         started_at, listed_at, ended_at, counts)
+        VALUES (1, 1, 'bucket', 0, 'complete', '{}', 0, '0.1.0', 100, 150, 200,
+                '{\"calls\": 3, \"answered\": 1}');
+        INSERT INTO range VALUES (1, 0, '', NULL, 'b.jpg', 1);
+        INSERT INTO content (id, ident, etag, size, scenes_wanted, scenes_done, state, run_id, tagged_at)
+        VALUES (1, 2389172691336656211, x'b80e044d57282dd1cb7ea35079182b8e', 2483921, 10, 10, 2, 1, 180);
+        INSERT INTO content (id, ident, identity, scenes_wanted, state, attempts, run_id, error_verdict,
+                             error_code, error_status, error_message, error_request_id)
+        VALUES (2, 5, 'u', 10, 3, 1, 1, 'image', 'InvalidImageFormat', 400, 'no image', 'r-1');
+        INSERT INTO object (id, bucket_id, key, content_id, fingerprint, last_modified, first_run)
+        VALUES (1, 1, 'a.jpg', 1, 1, 90000, 1), (2, 1, 'b.jpg', 2, 2, 90000, 1),
+               (3, 1, 'c.jpg', 1, 3, 90000, 1);
+        INSERT INTO tag VALUES (1, 'cat', 'animal', 'pet'), (2, 'dog', 'animal', 'pet');
+        INSERT INTO label VALUES (1, 1, 1, 1, 100), (1, 1, 2, 2, 0), (1, 3, 1, 2, 55);
+        INSERT INTO call (run_id, content_id, object_id, scenes, ended_at, duration_ms, outcome,
+                          http_status, code, request_id)
+        VALUES (1, 1, 3, 10, 170000, 5, 3, 500, 'InternalError', 'r-0'),
+               (1, 1, 3, 10, 180000, 5, 0, NULL, NULL, NULL),
+               (1, 2, 2, 10, 180000, 5, 1, 400, 'InvalidImageFormat', 'r-1');";
+
+    fn view(connection: &Connection, name: &str) -> Vec<String> {
+        let mut statement = connection.prepare(&format!("SELECT * FROM {name}")).unwrap();
+        let columns = statement.column_count();
+        let shown = |row: &rusqlite::Row<'_>| -> rusqlite::Result<String> {
+            (0..columns).map(|n| row.get_ref(n).map(|value| format!("{value:?} "))).collect()
+        };
+        let mut rows: Vec<String> =
+            statement.query_map([], shown).unwrap().collect::<Result<_, _>>().unwrap();
+        rows.sort();
+        rows
+    }
+
+    #[test]
+    fn what_version_1_held_is_there_in_the_newest() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        let mut old = Connection::open(&path).unwrap();
+        MIGRATIONS.to_version(&mut old, 1).unwrap();
+        old.execute_batch(ROWS).unwrap();
+        let views =
+            |connection: &Connection| ["labels", "failure"].map(|name| view(connection, name));
+        let before = views(&old);
+        assert_eq!(before.each_ref().map(Vec::len), [6, 1]);
+        drop(old);
+        assert!(matches!(Reader::open(&path), Err(Error::Older { found: 1, .. })));
+
+        let store = Store::open(&path).unwrap();
+        assert_eq!(views(&store.connection), before);
+        let one =
+            |sql: &str| -> i64 { store.connection.query_row(sql, [], |row| row.get(0)).unwrap() };
+        assert_eq!(one("SELECT object_id FROM content WHERE id = 1"), 3, "the key that was called");
+        assert_eq!(one("SELECT object_id FROM content WHERE id = 2"), 2);
+        assert_eq!(one("SELECT group_concat(repeated, '') = '010' FROM call"), 1);
+        assert_eq!(one("SELECT count(*) FROM call_error"), 2);
+        let problems: Vec<_> = store
+            .reader()
+            .unwrap()
+            .verify(|_| ())
+            .unwrap()
+            .into_iter()
+            // The made-up identity of the second one is none.
+            .filter(|checked| checked.problems.count > 0 && checked.check.name() != "identities")
+            .collect();
+        assert!(problems.is_empty(), "{problems:?}");
+    }
+}

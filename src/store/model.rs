@@ -222,3 +222,6 @@ pub struct Counts {
     /// Labels stored by this run.
     pub labels: u64,
 }
+
+/// The last rank of a scene's labels that is kept: six bits of a label's row.
+pub const RANK_MAX: u32 = 63;

@@ -111,7 +111,7 @@ fn what_will_not_pass_is_given_up_with_its_code(
          AND length(request_id) > 10 AND attempts = 1"
     );
     assert_eq!(site.one::<i64>(&like), failed);
-    let verdicts = format!("SELECT count(*) FROM content WHERE error_verdict = '{verdict}'");
+    let verdicts = format!("SELECT count(*) FROM error WHERE verdict = '{verdict}'");
     assert_eq!(site.one::<i64>(&verdicts), failed);
     // Those that could be labelled have their rows, the others have none.
     let lost: Vec<String> = {

@@ -102,3 +102,55 @@ fn killed_again_and_again(
     site.run(&[]).with(0);
     assert_eq!(site.calls(), 0, "nothing was forgotten");
 }
+
+/// A database as the first schema had it, with some labels.
+const FIRST_SCHEMA: &str = include_str!("../../migrations/sqlite/01-init/up.sql");
+const FIRST_ROWS: &str = "
+    PRAGMA user_version = 1;
+    INSERT INTO bucket VALUES (1, 'elsewhere-1250000000', 'keys');
+    INSERT INTO run (id, bucket_id, source, eligibility, state, settings, journals, tool_version, started_at)
+    VALUES (1, 1, 'bucket', 0, 'stopped', '{}', 0, '0.1.0', 100);
+    INSERT INTO tag VALUES (1, 'cat', 'animal', 'pet'), (2, 'dog', 'animal', 'pet');
+    CREATE TEMP TABLE n AS WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 20000)
+    SELECT n FROM n;
+    INSERT INTO content (id, ident, etag, size, scenes_wanted, scenes_done, state, run_id, tagged_at)
+    SELECT n, n * 7919, randomblob(16), n, 2, 2, 2, 1, 180 FROM n;
+    INSERT INTO object (id, bucket_id, key, content_id, fingerprint, first_run)
+    SELECT n, 1, printf('%08d.jpg', n), n, 0, 1 FROM n;
+    INSERT INTO label SELECT n, 1, rank, 1 + n % 2, rank FROM n, (SELECT 1 AS rank UNION VALUES (2), (3));
+    INSERT INTO call (run_id, content_id, object_id, scenes, ended_at, duration_ms, outcome)
+    SELECT 1, n, n, 2, 180000, 5, 0 FROM n;";
+
+#[test]
+fn killed_while_an_older_database_is_brought_up_to_date() {
+    let site = Site::plain(3);
+    let old = rusqlite::Connection::open(site.path("costag.db")).unwrap();
+    old.execute_batch(&format!("{FIRST_SCHEMA} {FIRST_ROWS}")).unwrap();
+    drop(old);
+    let labels = || {
+        site.one::<String>(
+            "SELECT group_concat(content_id || ' ' || scene || ' ' || rank || ' ' || tag_id || ' ' || confidence)
+             FROM (SELECT * FROM label WHERE content_id <= 20000 ORDER BY content_id, scene, rank)",
+        )
+    };
+    let version = || site.one::<i64>("PRAGMA user_version");
+    let before = labels();
+    let mut dice = Dice(0x5EED_0003);
+    let mut cut = 0;
+    for _ in 0..12 {
+        let mut program = site.start(&["run", BUCKET]);
+        let begun = Instant::now();
+        let after = Duration::from_micros(dice.below(250_000));
+        while begun.elapsed() < after && !program.has_ended() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        program.kill();
+        cut += u32::from(version() == 1);
+        assert!(labels() == before, "a cut migration is none");
+    }
+    assert!(cut > 0, "every migration had ended before it was killed");
+    site.run(&[]).with(0);
+    assert!(version() > 1 && labels() == before);
+    assert_eq!(site.one::<String>("PRAGMA integrity_check"), "ok");
+    assert_eq!(site.one::<i64>("SELECT count(*) FROM pragma_foreign_key_check"), 0);
+}

@@ -45,18 +45,15 @@ fn eventful() -> Site {
     "DELETE FROM label WHERE rank = 1 AND content_id = (SELECT min(content_id) FROM label)",
     "labels"
 )]
-#[case::a_confidence("UPDATE label SET confidence = 200 WHERE rank = 2", "labels")]
-#[case::a_failure_without_a_code(
-    "UPDATE content SET error_code = NULL WHERE state = 3",
-    "failures"
-)]
+#[case::a_confidence("UPDATE label SET mark = mark | 127 WHERE rank = 2", "labels")]
+#[case::a_failure_without_a_code("DELETE FROM error", "failures")]
 #[case::an_identity("UPDATE content SET size = size + 1 WHERE id = 4", "identities")]
 #[case::a_runs_counts("UPDATE run SET counts = 'none' WHERE id = 1", "runs")]
 #[case::a_runs_state("UPDATE run SET ended_at = NULL WHERE id = 1", "runs")]
 #[case::a_lost_index_entry(
     "PRAGMA writable_schema = 1;
-     UPDATE sqlite_schema SET sql = 'CREATE INDEX call_content ON call (run_id)'
-     WHERE name = 'call_content'",
+     UPDATE sqlite_schema SET sql = 'CREATE INDEX object_content ON object (id)'
+     WHERE name = 'object_content'",
     "integrity"
 )]
 fn what_is_wrong_is_found(#[case] sql: &str, #[case] check: &str) {

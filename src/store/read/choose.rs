@@ -46,8 +46,8 @@ pub struct Chosen {
 
 // In the order of the index `content_failed`. A failed content always has the run that settled it.
 const FAILED: &str = "
-    SELECT id, (scenes_wanted & ~scenes_done) | scenes_redo, error_temporary, run_id, error_code
-    FROM content
+    SELECT id, (scenes_wanted & ~scenes_done) | scenes_redo, error_temporary, run_id, code
+    FROM content LEFT JOIN error ON content_id = id
     WHERE state = 3 AND (error_temporary, run_id, id) > (:a, :b, :c)
     ORDER BY error_temporary, run_id, id LIMIT :batch";
 
@@ -62,12 +62,12 @@ const LABELLED: &str = "
 
 const LABEL: &str = "
     SELECT 1 FROM label JOIN tag ON tag.id = tag_id
-    WHERE content_id = :content AND (1 << scene) & :scenes AND name = :name
+    WHERE label.id BETWEEN 256 * :content AND 256 * :content + 255 AND (1 << scene) & :scenes AND name = :name
       AND (:below IS NULL OR confidence < :below)";
 
 const SUREST: &str = "
     SELECT ifnull(max(confidence), 0) < :below FROM label
-    WHERE content_id = :content AND (1 << scene) & :scenes";
+    WHERE id BETWEEN 256 * :content AND 256 * :content + 255 AND (1 << scene) & :scenes";
 
 const KEYS: &str = "
     SELECT key FROM object

@@ -240,7 +240,7 @@ const OBJECTS: &str = "
 
 const LABELS: &str = "
     SELECT scene, rank, tag_id, confidence FROM label
-    WHERE content_id = ?1 AND confidence >= ?2 ORDER BY scene, rank";
+    WHERE id BETWEEN 256 * ?1 AND 256 * ?1 + 255 AND confidence >= ?2 ORDER BY id";
 
 impl Export<'_> {
     /// Reads the next batch; none when everything has been read. A batch may be empty.

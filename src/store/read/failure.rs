@@ -37,11 +37,12 @@ const CONTENTS: &str = "
     ORDER BY error_temporary, run_id, id LIMIT ?4";
 
 const OBJECTS: &str = "
-    SELECT bucket.name, object.key, content.error_code, content.error_status,
-           content.error_message, content.error_request_id, content.attempts, content.run_id
+    SELECT bucket.name, object.key, error.code, error.status, error.message, error.request_id,
+           content.attempts, content.run_id
     FROM content
     JOIN object ON object.content_id = content.id
     JOIN bucket ON bucket.id = object.bucket_id
+    LEFT JOIN error ON error.content_id = content.id
     WHERE content.id = ?1 AND object.gone_run IS NULL AND object.skip_reason IS NULL
     ORDER BY bucket.name, object.key";
 

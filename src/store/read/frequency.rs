@@ -36,21 +36,20 @@ impl Reader {
     /// As any read; [`Error::Unsound`] for a label of no known scene, or without its name.
     pub fn frequencies(&self, min_confidence: i64) -> Result<Vec<Frequency>, Error> {
         let mut counted: HashMap<(i64, i64), (u64, u64)> = HashMap::new();
-        let mut after = (-1, -1, -1);
+        let mut after = -1_i64;
         loop {
             let before = after;
             let mut read = || -> rusqlite::Result<()> {
                 let mut statement = self.connection.prepare_cached(
-                    "SELECT content_id, scene, rank, tag_id, confidence FROM label
-                     WHERE (content_id, scene, rank) > (?1, ?2, ?3)
-                     ORDER BY content_id, scene, rank LIMIT ?4",
+                    "SELECT id, scene, tag_id, confidence FROM label WHERE id > ?1
+                     ORDER BY id LIMIT ?2",
                 )?;
-                let mut rows = statement.query((after.0, after.1, after.2, BATCH))?;
+                let mut rows = statement.query((after, BATCH))?;
                 while let Some(row) = rows.next()? {
-                    after = (row.get(0)?, row.get(1)?, row.get(2)?);
-                    let confidence: i64 = row.get(4)?;
+                    after = row.get(0)?;
+                    let confidence: i64 = row.get(3)?;
                     if confidence >= min_confidence {
-                        let count = counted.entry((after.1, row.get(3)?)).or_default();
+                        let count = counted.entry((row.get(1)?, row.get(2)?)).or_default();
                         count.0 += 1;
                         count.1 += u64::try_from(confidence).unwrap_or(0);
                     }

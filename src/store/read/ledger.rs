@@ -26,7 +26,7 @@ pub struct LedgerRow {
     pub ended_at: i64,
     /// What came of it.
     pub outcome: CallOutcome,
-    /// Whether the same run had called for the same content before.
+    /// Whether an earlier call of the run for the same content had failed.
     pub repeated: bool,
 }
 
@@ -42,11 +42,8 @@ pub struct Measured {
 }
 
 const ROWS: &str = "
-    SELECT id, run_id, scenes, ended_at, outcome,
-           EXISTS (SELECT 1 FROM call AS earlier
-                   WHERE earlier.content_id = call.content_id AND earlier.id < call.id
-                     AND earlier.run_id = call.run_id)
-    FROM call WHERE id > ?1 ORDER BY id LIMIT ?2";
+    SELECT id, run_id, scenes, ended_at, outcome, repeated FROM call
+    WHERE id > ?1 ORDER BY id LIMIT ?2";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<(i64, i64, LedgerRow)> {
     let ledger = LedgerRow {

@@ -72,17 +72,16 @@ pub(super) const RANGES: &[Rule] = &[
 /// Labels belong to done scenes, in unbroken ranks, with a confidence.
 pub(super) const LABELS: &[Rule] = &[
     (
-        "SELECT DISTINCT content_id, scene FROM label
-                     WHERE scene NOT IN (0, 1, 2, 3) OR confidence NOT BETWEEN 0 AND 100",
-        "content {} has labels of an unknown scene, or without a confidence from 0 to 100 (scene {})",
+        "SELECT DISTINCT content_id, scene FROM label WHERE rank = 0 OR confidence > 100",
+        "content {} has labels without a rank or with a confidence above 100 (scene {})",
     ),
     (
-        "SELECT label.content_id, scene FROM label JOIN content ON content.id = content_id
+        "SELECT label.content_id, scene FROM label JOIN content ON content.id = label.content_id
                      WHERE rank = 1 AND NOT scenes_done & (1 << scene)",
         "content {} has labels of scene {}, which is not done",
     ),
     (
-        "SELECT content_id, scene FROM label GROUP BY content_id, scene
+        "SELECT content_id, scene FROM label GROUP BY id >> 6
                      HAVING min(rank) <> 1 OR max(rank) <> count(*)",
         "content {} has gaps in the ranks of its labels of scene {}",
     ),
@@ -95,16 +94,15 @@ pub(super) const LEDGER: &[Rule] = &[
         "call {} has the unknown outcome {}",
     ),
     (
-        "SELECT id FROM content WHERE scenes_done AND NOT EXISTS (
-                         SELECT 1 FROM call WHERE content_id = content.id AND outcome = 0)",
+        "SELECT id FROM content WHERE scenes_done
+                     AND id NOT IN (SELECT content_id FROM call WHERE outcome = 0)",
         "content {} is labelled, and no call of the ledger was answered for it",
     ),
 ];
 
 /// What failed says why.
 pub(super) const FAILURES: &[Rule] = &[(
-    "SELECT id FROM content WHERE state = 3
-                 AND (error_code IS NULL OR error_verdict IS NULL OR error_message IS NULL)",
+    "SELECT id FROM content WHERE state = 3 AND id NOT IN (SELECT content_id FROM error)",
     "content {} failed and does not say why",
 )];
 

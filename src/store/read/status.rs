@@ -277,7 +277,8 @@ impl Reader {
     ) -> Result<Vec<FailureCode>, Error> {
         self.connection
             .prepare_cached(
-                "SELECT error_code, error_status, error_temporary, count(*) FROM content
+                "SELECT code, status, error_temporary, count(*)
+                 FROM content LEFT JOIN error ON content_id = id
                  WHERE state = 3 AND (?1 IS NULL OR run_id = ?1)
                  GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT ?2",
             )

@@ -25,13 +25,13 @@ fn database(folder: &Path) -> Store {
 fn content(store: &Store, state: i64, temporary: bool, run: i64, code: &str, copies: usize) {
     let db = &store.connection;
     db.execute(
-        "INSERT INTO content (ident, scenes_wanted, state, run_id, error_temporary, error_code,
-                              error_status, attempts)
-         VALUES ((SELECT count(*) FROM content), 2, ?1, ?2, ?3, ?4, 404, 3)",
-        (state, run, temporary, code),
+        "INSERT INTO content (scenes_wanted, state, run_id, error_temporary, attempts)
+         VALUES (2, ?1, ?2, ?3, 3)",
+        (state, run, temporary),
     )
     .unwrap();
     let id = db.last_insert_rowid();
+    db.execute("INSERT INTO error VALUES (?1, 'gone', ?2, 404, '', NULL)", (id, code)).unwrap();
     for copy in 0..copies {
         db.execute(
             "INSERT INTO object (bucket_id, key, content_id, fingerprint, first_run)
@@ -97,7 +97,9 @@ fn contents_reasons_and_codes_are_counted() {
              VALUES (1, 'a', 0, 'suffix', 1, NULL), (1, 'b', 0, 'suffix', 1, NULL),
                     (1, 'c', 0, 'archive', 1, NULL), (1, 'd', 0, 'archive', 1, 1);
              INSERT INTO tag VALUES (1, 'cat', 'animal', 'pet'), (2, 'dog', 'animal', 'pet');
-             INSERT INTO label VALUES (1, 1, 1, 2, 90), (1, 3, 1, 2, 80), (2, 1, 1, 1, 70);",
+             INSERT INTO label (id, mark)
+             VALUES (256 + 64 + 1, 2 * 128 + 90), (256 + 3 * 64 + 1, 2 * 128 + 80),
+                    (2 * 256 + 64 + 1, 128 + 70);",
         )
         .unwrap();
     let reader = store.reader().unwrap();

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Row;
+use rusqlite::{OptionalExtension, Row};
 
 use super::Snapshot;
 use super::rules::{self, Rule};
@@ -233,15 +233,14 @@ impl Reader {
             let before = after;
             let _snapshot = Snapshot::begin(&self.connection)?;
             let mut statement = self.connection.prepare_cached(
-                "SELECT id, ident, identity, etag, size FROM content WHERE id > ?1
-                 ORDER BY id LIMIT ?2",
+                "SELECT id, identity, etag, size FROM content WHERE id > ?1 ORDER BY id LIMIT ?2",
             )?;
             let mut rows = statement.query((after, BATCH))?;
             while let Some(row) = rows.next()? {
                 after = row.get(0)?;
                 match hash(row) {
-                    Some(hash) if self.explains(hash, row.get(1)?)? => {}
-                    _ => problems.add(|| format!("content {after} has another identity's hash")),
+                    Some(hash) if self.leads_to(hash, after)? => {}
+                    _ => problems.add(|| format!("content {after} is not found by its identity")),
                 }
             }
             if after == before {
@@ -250,23 +249,20 @@ impl Reader {
         }
     }
 
-    /// Whether a content of this hash may have this number: its own, or the next one after others of
-    /// the same hash.
-    fn explains(&self, hash: i64, ident: i64) -> rusqlite::Result<bool> {
-        let pushed = ident.wrapping_sub(hash);
-        if pushed == 0 {
-            return Ok(true);
-        }
-        if !(1..=COLLISIONS).contains(&pushed) {
-            return Ok(false);
-        }
-        let mut taken = self.connection.prepare_cached("SELECT 1 FROM content WHERE ident = ?1")?;
-        for before in 0..pushed {
-            if !taken.exists([hash.wrapping_add(before)])? {
-                return Ok(false);
+    /// Whether a look-up of this hash comes to the content: at once, or after others of the same hash.
+    fn leads_to(&self, hash: i64, content_id: i64) -> rusqlite::Result<bool> {
+        let mut ident =
+            self.connection.prepare_cached("SELECT content_id FROM ident WHERE hash = ?1")?;
+        for pushed in 0..=COLLISIONS {
+            let found: Option<i64> =
+                ident.query_row([hash.wrapping_add(pushed)], |row| row.get(0)).optional()?;
+            match found {
+                Some(found) if found == content_id => return Ok(true),
+                Some(_) => {}
+                None => return Ok(false),
             }
         }
-        Ok(true)
+        Ok(false)
     }
 
     fn runs_are_sound(&self, problems: &mut Problems) -> rusqlite::Result<()> {
@@ -332,9 +328,9 @@ impl Reader {
 
 /// The hash of the identity that a row of `content` tells; `None` if it tells none.
 fn hash(row: &Row<'_>) -> Option<i64> {
-    let identity: Option<String> = row.get(2).ok()?;
-    let StoredEtag(etag) = row.get(3).ok()?;
-    let size: Option<i64> = row.get(4).ok()?;
+    let identity: Option<String> = row.get(1).ok()?;
+    let StoredEtag(etag) = row.get(2).ok()?;
+    let size: Option<i64> = row.get(3).ok()?;
     let identity = match (&identity, size) {
         (None, Some(size)) => Identity::Bytes { etag: &etag, size },
         (Some(url), None) => Identity::Url(url),

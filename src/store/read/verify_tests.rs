@@ -190,17 +190,17 @@ fn what_breaks_is_found_by_the_right_check() {
             "DELETE FROM call WHERE content_id = 1; UPDATE run SET counts = '{\"calls\":3,\"answered\":2}' WHERE id = 1",
             Check::Ledger,
         ),
-        ("UPDATE label SET confidence = 101 WHERE content_id = 1 AND rank = 1", Check::Labels),
+        ("UPDATE label SET mark = mark | 127 WHERE content_id = 1 AND rank = 1", Check::Labels),
         ("DELETE FROM label WHERE content_id = 1 AND rank = 1", Check::Labels),
-        ("UPDATE label SET scene = 3 WHERE content_id = 1", Check::Labels),
-        ("UPDATE label SET tag_id = 99 WHERE content_id = 1", Check::References),
+        ("UPDATE label SET id = id | 192 WHERE content_id = 1", Check::Labels),
+        ("UPDATE label SET mark = 99 * 128 WHERE content_id = 1", Check::References),
         ("DELETE FROM tag", Check::References),
         ("UPDATE object SET content_id = 99 WHERE id = 3", Check::References),
         ("UPDATE object SET content_id = NULL WHERE id = 3", Check::Objects),
         ("UPDATE object SET skip_reason = 'mood' WHERE id = 3", Check::Objects),
-        ("UPDATE content SET error_code = NULL WHERE state = 3", Check::Failures),
-        ("UPDATE content SET ident = ident - 1 WHERE id = 1", Check::Identities),
-        ("UPDATE content SET ident = ident + 1 WHERE id = 1", Check::Identities),
+        ("DELETE FROM error", Check::Failures),
+        ("UPDATE ident SET hash = hash - 1 WHERE content_id = 1", Check::Identities),
+        ("DELETE FROM ident WHERE content_id = 1", Check::Identities),
         ("UPDATE content SET size = 6 WHERE id = 1", Check::Identities),
     ] {
         let folder = tempfile::tempdir().unwrap();
@@ -331,8 +331,8 @@ fn the_ledger_and_its_pace_are_read() {
         .connection
         .execute_batch(
             "WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 24)
-             INSERT INTO call (run_id, content_id, scenes, ended_at, outcome)
-             SELECT 2, 1, 2, 200000 + n * 100 + (n > 12) * 3600000, 0 FROM n",
+             INSERT INTO call (run_id, content_id, scenes, ended_at, outcome, repeated)
+             SELECT 2, 1, 2, 200000 + n * 100 + (n > 12) * 3600000, 0, n > 0 FROM n",
         )
         .unwrap();
     let measured = reader.measured_pace().unwrap().unwrap();

@@ -35,19 +35,34 @@ pub struct Claimed {
 
 struct Queued {
     content_id: i64,
+    /// The key that its labels came from, or the first that had it; if it still stands for the content.
+    key: Option<Key>,
     scenes: Scenes,
     again: Scenes,
     attempts: u32,
     pass: u32,
 }
 
+/// What a claim reads of a content, and of the object that it names if that is still one of the run's keys
+/// for it; `?1` is the run, `?2` its bucket, (`?3`, `?4`) its scope. What is queued and how much follows.
+const QUEUED: &str = "
+    SELECT content.id, scenes_wanted, scenes_done, scenes_redo, attempts, pass, object.id, object.key
+    FROM content INDEXED BY content_queue
+    LEFT JOIN object ON object.id = object_id AND object.content_id = content.id
+        AND bucket_id = ?2 AND gone_run IS NULL AND skip_reason IS NULL
+        AND key >= ?3 AND (?4 IS NULL OR key < ?4)
+    WHERE content.run_id = ?1 AND state = 0";
+
 impl Queued {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let wanted = Scenes::from_bits(row.get(1)?);
         let done = Scenes::from_bits(row.get(2)?);
         let redo = Scenes::from_bits(row.get(3)?);
+        let key: Option<String> = row.get(7)?;
+        let object_id = row.get::<_, Option<i64>>(6)?.unwrap_or_default();
         Ok(Self {
             content_id: row.get(0)?,
+            key: key.map(|key| Key { object_id, key }),
             scenes: wanted.without(done).union(redo),
             again: redo,
             attempts: row.get(4)?,
@@ -71,14 +86,17 @@ impl Session {
             let wanted = limit - claimed.len();
             let queued = self.queued(wanted, pass)?;
             let exhausted = queued.len() < wanted;
-            for entry in queued {
-                let key = self.key_of(entry.content_id, &[])?;
+            for mut entry in queued {
+                let key = match entry.key.take() {
+                    Some(key) => Some(key),
+                    None => self.key_of(entry.content_id, &[])?,
+                };
                 let Some(key) = key.filter(|_| !entry.scenes.is_empty()) else {
                     self.leave(&entry)?;
                     continue;
                 };
                 self.execute("UPDATE content SET state = 1 WHERE id = ?1", [entry.content_id])?;
-                let Queued { content_id, scenes, again, attempts, pass } = entry;
+                let Queued { content_id, scenes, again, attempts, pass, .. } = entry;
                 claimed.push(Claimed { content_id, key, scenes, again, attempts, pass });
             }
             if exhausted {
@@ -101,16 +119,16 @@ impl Session {
     /// From now on only `size` contents of the queue's first pass are claimed: those whose identity has the
     /// smallest hash, which has nothing to do with key, size or age.
     ///
-    /// Takes eight bytes of memory for each.
+    /// Takes eight bytes of memory for each, and reads contents until it has as many.
     ///
     /// # Errors
     /// Those of any read.
     pub fn sample(&mut self, size: u64) -> Result<(), Error> {
         let mut ids: Vec<i64> = self
             .prepare(
-                "SELECT id FROM content INDEXED BY content_queue
+                "SELECT content_id FROM ident JOIN content ON content.id = content_id
                  WHERE run_id = ?1 AND state = 0 AND pass = 0
-                 ORDER BY ident LIMIT ?2",
+                 ORDER BY hash LIMIT ?2",
             )?
             .query_map((self.run.id, i64::try_from(size).unwrap_or(i64::MAX)), |row| row.get(0))
             .and_then(Iterator::collect)
@@ -124,20 +142,16 @@ impl Session {
     fn sampled(&mut self, limit: usize) -> Result<Vec<Queued>, Error> {
         let Some(sample) = &mut self.sample else { return Ok(Vec::new()) };
         let next = sample.split_off(sample.len().saturating_sub(limit));
+        let (run, end) = (&self.run, prefix_end(&self.run.prefix));
+        let mut content = self.prepare(&format!("{QUEUED} AND content.id = ?5"))?;
         next.into_iter()
             .rev()
             .filter_map(|id| {
-                self.prepare(
-                    "SELECT id, scenes_wanted, scenes_done, scenes_redo, attempts, pass FROM content
-                     WHERE id = ?1 AND run_id = ?2 AND state = 0",
-                )
-                .and_then(|mut content| {
-                    content
-                        .query_row((id, self.run.id), Queued::read)
-                        .optional()
-                        .map_err(|source| self.error(source))
-                })
-                .transpose()
+                content
+                    .query_row((run.id, run.bucket_id, &run.prefix, &end, id), Queued::read)
+                    .optional()
+                    .map_err(|source| self.error(source))
+                    .transpose()
             })
             .collect()
     }
@@ -147,15 +161,11 @@ impl Session {
             return self.sampled(limit);
         }
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.prepare(
-            "SELECT id, scenes_wanted, scenes_done, scenes_redo, attempts, pass
-             FROM content INDEXED BY content_queue
-             WHERE run_id = ?1 AND state = 0 AND pass <= ?2
-             ORDER BY pass, id LIMIT ?3",
-        )?
-        .query_map((self.run.id, pass, limit), Queued::read)
-        .and_then(Iterator::collect)
-        .map_err(|source| self.error(source))
+        let (run, end) = (&self.run, prefix_end(&self.run.prefix));
+        self.prepare(&format!("{QUEUED} AND pass <= ?5 ORDER BY pass, content.id LIMIT ?6"))?
+            .query_map((run.id, run.bucket_id, &run.prefix, &end, pass, limit), Queued::read)
+            .and_then(Iterator::collect)
+            .map_err(|source| self.error(source))
     }
 
     /// Whether this run has contents waiting in a pass after `pass`.

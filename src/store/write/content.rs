@@ -49,15 +49,23 @@ pub(super) enum Wanted {
 
 impl Session {
     /// The content of this identity; made, pending for nobody yet, if there was none.
-    pub(super) fn content(&mut self, identity: Identity<'_>) -> Result<ContentRow, Error> {
+    ///
+    /// `object_id` is the object that brings it.
+    pub(super) fn content(
+        &mut self,
+        identity: Identity<'_>,
+        object_id: i64,
+    ) -> Result<ContentRow, Error> {
         let (etag, size) = identity.columns();
-        let mut ident = identity.hash();
+        let mut hash = identity.hash();
         loop {
-            let sql =
-                format!("SELECT {COLUMNS}, identity, etag, size FROM content WHERE ident = ?1");
+            let sql = format!(
+                "SELECT {COLUMNS}, identity, etag, size
+                 FROM ident JOIN content ON content.id = content_id WHERE hash = ?1"
+            );
             let found = self
                 .prepare(&sql)?
-                .query_row([ident], |row| {
+                .query_row([hash], |row| {
                     let same = row.get::<_, Option<String>>(6)? == identity.text()
                         && row.get::<_, StoredEtag>(7)?.0 == etag.map_or("", |etag| etag.0)
                         && row.get::<_, Option<i64>>(8)? == size;
@@ -68,15 +76,26 @@ impl Session {
             match found {
                 Some(((content, _), true)) => return Ok(content),
                 // Two identities with one hash: the later one takes the next free number.
-                Some((_, false)) => ident = ident.wrapping_add(1),
+                Some((_, false)) => hash = hash.wrapping_add(1),
                 None => break,
             }
         }
         let id = self.insert(
-            "INSERT INTO content (ident, identity, etag, size, scenes_wanted, state, run_id)
-             VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)",
-            (ident, identity.text(), etag, size, self.run.scenes.bits(), self.run.id),
+            "INSERT INTO content (identity, etag, size, scenes_wanted, state, run_id, object_id,
+                    tagged_at)
+             VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7)",
+            (
+                identity.text(),
+                etag,
+                size,
+                self.run.scenes.bits(),
+                self.run.id,
+                object_id,
+                // Room for the time of the answer: a row that grows later splits its page.
+                jiff::Timestamp::now().as_second(),
+            ),
         )?;
+        self.execute("INSERT INTO ident (hash, content_id) VALUES (?1, ?2)", (hash, id))?;
         self.counts.queued += 1;
         // As this run's pending row, so that wanting it writes nothing more.
         Ok(ContentRow {
@@ -173,7 +192,10 @@ impl Session {
 
     /// Drops labels that turned out to be of other bytes; pending again if a present object wants it.
     pub(super) fn drop_labels(&mut self, content_id: i64) -> Result<(), Error> {
-        self.execute("DELETE FROM label WHERE content_id = ?1", [content_id])?;
+        self.execute(
+            "DELETE FROM label WHERE id BETWEEN 256 * ?1 AND 256 * ?1 + 255",
+            [content_id],
+        )?;
         self.execute(
             "UPDATE content SET scenes_done = 0, scenes_redo = 0, tagged_at = NULL WHERE id = ?1",
             [content_id],

@@ -12,7 +12,7 @@ mod requeue;
 mod run;
 mod settle;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Params};
@@ -61,6 +61,10 @@ pub struct Session {
     tags: HashMap<String, i64>,
     /// Built anew for each look-up in `tags`: nothing is allocated for a name that is known.
     tag_key: String,
+    /// The number of the next object, once it was asked for.
+    next_object: Option<i64>,
+    /// Objects that got other bytes while the content they had was in flight: a few at a time.
+    overwritten: HashSet<i64>,
     /// Contents that are claimed, if not all of the queue is to be: the last one first.
     sample: Option<Vec<i64>>,
 }
@@ -79,6 +83,8 @@ impl Session {
             written,
             tags: HashMap::new(),
             tag_key: String::new(),
+            next_object: None,
+            overwritten: HashSet::new(),
             sample: None,
         }
     }

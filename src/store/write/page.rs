@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use rusqlite::OptionalExtension;
-
 use super::content::Wanted;
 use super::{RunContext, Session};
 use crate::store::Error;
 use crate::store::ident::Identity;
-use crate::store::model::SkipReason;
+use crate::store::model::{ContentState, SkipReason};
 
 /// One listed key, with what the run's filter says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,12 +139,15 @@ impl Session {
     fn difference(&mut self, difference: Difference) -> Result<(), Error> {
         match difference {
             Difference::New(candidate) => {
-                let content_id = self.wanted_content(&candidate, None, false)?;
-                let object_id = self.insert(
-                    "INSERT INTO object (bucket_id, key, content_id, fingerprint, last_modified,
+                // Known before the row is there: a new content names the object that brings it.
+                let object_id = self.next_object()?;
+                let content_id = self.wanted_content(&candidate, object_id, None, false)?;
+                self.execute(
+                    "INSERT INTO object (id, bucket_id, key, content_id, fingerprint, last_modified,
                             storage_class, skip_reason, first_run)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                     (
+                        object_id,
                         self.run.bucket_id,
                         &candidate.key,
                         content_id,
@@ -183,10 +184,11 @@ impl Session {
                 Ok(())
             }
             Difference::Missing { key } => {
-                let object_id = self.insert(
-                    "INSERT INTO object (bucket_id, key, fingerprint, first_run, gone_run)
-                     VALUES (?1, ?2, 0, ?3, ?3)",
-                    (self.run.bucket_id, key, self.run.id),
+                let object_id = self.next_object()?;
+                self.execute(
+                    "INSERT INTO object (id, bucket_id, key, fingerprint, first_run, gone_run)
+                     VALUES (?1, ?2, ?3, 0, ?4, ?4)",
+                    (object_id, self.run.bucket_id, key, self.run.id),
                 )?;
                 self.counts.gone += 1;
                 self.journal("gone", object_id, None)
@@ -213,7 +215,7 @@ impl Session {
         candidate: &Candidate,
         renewed: bool,
     ) -> Result<Option<i64>, Error> {
-        let new = self.wanted_content(candidate, old, renewed)?;
+        let new = self.wanted_content(candidate, object_id, old, renewed)?;
         self.execute(
             "UPDATE object SET content_id = ?2, fingerprint = ?3, last_modified = ?4,
                     storage_class = ?5, skip_reason = ?6, gone_run = NULL
@@ -228,11 +230,13 @@ impl Session {
             ),
         )?;
         let Some(old) = old else { return Ok(new) };
-        if renewed
-            && new != Some(old)
-            && self.was_overwritten_before_call(old, object_id, candidate)?
-        {
-            self.drop_labels(old)?;
+        if renewed && new != Some(old) {
+            if self.content_by_id(old)?.state == ContentState::InFlight {
+                self.overwritten.insert(object_id);
+            }
+            if self.was_overwritten_before_call(old, object_id, candidate)? {
+                self.drop_labels(old)?;
+            }
         }
         self.release_if_unwanted(old)?;
         Ok(new)
@@ -243,6 +247,7 @@ impl Session {
     fn wanted_content(
         &mut self,
         candidate: &Candidate,
+        object_id: i64,
         old: Option<i64>,
         renewed: bool,
     ) -> Result<Option<i64>, Error> {
@@ -254,7 +259,7 @@ impl Session {
             return Ok(same.then_some(old));
         }
         let before = self.counts.queued;
-        let content = self.content(identity)?;
+        let content = self.content(identity, object_id)?;
         let made = self.counts.queued > before;
         if !made && self.want(content, renewed)? == Wanted::Reused {
             self.counts.reused += 1;
@@ -281,16 +286,25 @@ impl Session {
         candidate: &Candidate,
     ) -> Result<bool, Error> {
         let Some(overwritten) = candidate.last_modified else { return Ok(false) };
-        let last_call: Option<i64> = self
-            .prepare(
-                "SELECT max(ended_at) FROM call
-                 WHERE content_id = ?1 AND object_id = ?2 AND outcome = 0",
-            )?
-            .query_row((content_id, object_id), |row| row.get(0))
-            .optional()
-            .map_err(|source| self.error(source))?
-            .flatten();
-        Ok(last_call.is_some_and(|ended| ended >= overwritten))
+        self.prepare(
+            "SELECT 1 FROM content
+             WHERE id = ?1 AND object_id = ?2 AND scenes_done AND tagged_at >= ?3",
+        )?
+        .exists((content_id, object_id, overwritten.div_euclid(1000)))
+        .map_err(|source| self.error(source))
+    }
+
+    /// The number of the next object.
+    fn next_object(&mut self) -> Result<i64, Error> {
+        let next = match self.next_object {
+            Some(next) => next,
+            None => self
+                .prepare("SELECT coalesce(max(id), 0) + 1 FROM object")?
+                .query_row([], |row| row.get(0))
+                .map_err(|source| self.error(source))?,
+        };
+        self.next_object = Some(next + 1);
+        Ok(next)
     }
 
     fn journal(&self, kind: &str, object_id: i64, content_id: Option<i64>) -> Result<(), Error> {

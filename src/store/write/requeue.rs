@@ -49,19 +49,22 @@ mod tests {
                  INSERT INTO run (id, bucket_id, source, eligibility, state, settings, journals,
                                   tool_version, started_at)
                  VALUES (1, 1, 'bucket', 0, 'stopped', '{}', 0, '', 0);
-                 INSERT INTO content (id, ident, scenes_wanted, scenes_done, state, run_id, tagged_at,
-                                      error_code, attempts)
-                 VALUES (1, 1, 2, 0, 3, 1, NULL, 'NoSuchKey', 9), (2, 2, 2, 2, 2, 1, 100, NULL, 1),
-                        (3, 3, 10, 10, 2, 1, 200, NULL, 1), (4, 4, 2, 2, 2, 1, 100, NULL, 1),
-                        (5, 5, 10, 2, 0, 1, 100, NULL, 0);
+                 INSERT INTO content (id, scenes_wanted, scenes_done, state, run_id, tagged_at, attempts)
+                 VALUES (1, 2, 0, 3, 1, NULL, 9), (2, 2, 2, 2, 1, 100, 1),
+                        (3, 10, 10, 2, 1, 200, 1), (4, 2, 2, 2, 1, 100, 1),
+                        (5, 10, 2, 0, 1, 100, 0);
+                 INSERT INTO error VALUES (1, 'gone', 'NoSuchKey', 404, '', NULL);
                  INSERT INTO object (bucket_id, key, content_id, fingerprint, skip_reason, first_run,
                                      gone_run)
                  VALUES (1, 'x/1.jpg', 1, 0, NULL, 1, NULL), (1, 'x/2.jpg', 2, 0, NULL, 1, NULL),
                         (2, 'y/3.jpg', 3, 0, NULL, 1, NULL), (1, 'x/4.jpg', 4, 0, NULL, 1, 1),
                         (1, 'x/4.txt', 4, 0, 'suffix', 1, NULL), (1, 'x/5.jpg', 5, 0, NULL, 1, NULL);
                  INSERT INTO tag VALUES (1, 'cat', '', ''), (2, 'dog', '', '');
-                 INSERT INTO label VALUES (2, 1, 1, 1, 90), (2, 1, 2, 2, 20), (3, 1, 1, 2, 60),
-                                          (3, 3, 1, 1, 30), (4, 1, 1, 1, 90), (5, 1, 1, 2, 50);",
+                 INSERT INTO label (id, mark)
+                 SELECT 256 * content + 64 * scene + rank, 128 * tag + confidence FROM (
+                     SELECT 2 AS content, 1 AS scene, 1 AS rank, 1 AS tag, 90 AS confidence
+                     UNION VALUES (2, 1, 2, 2, 20), (3, 1, 1, 2, 60), (3, 3, 1, 1, 30),
+                                  (4, 1, 1, 1, 90), (5, 1, 1, 2, 50));",
             )
             .unwrap();
         store

@@ -124,10 +124,10 @@ impl Session {
             CallOutcome::ThrownAway => self.counts.thrown_away += 1,
             CallOutcome::Unknown => self.counts.unknown += 1,
         }
-        self.execute(
+        let id = self.insert(
             "INSERT INTO call (run_id, content_id, object_id, scenes, ended_at, duration_ms, outcome,
-                    http_status, code, request_id)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                    repeated)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             (
                 self.run.id,
                 call.content_id,
@@ -136,12 +136,18 @@ impl Session {
                 call.ended_at,
                 call.duration_ms,
                 call.outcome as i64,
-                call.http_status.filter(|status| *status != 200),
-                &call.code,
-                &call.request_id,
+                call.retry,
             ),
-        )
-        .map(drop)
+        )?;
+        let status = call.http_status.filter(|status| *status != 200);
+        if status.is_some() || call.code.is_some() || call.request_id.is_some() {
+            self.execute(
+                "INSERT INTO call_error (call_id, http_status, code, request_id)
+                 VALUES (?1, ?2, ?3, ?4)",
+                (id, status, &call.code, &call.request_id),
+            )?;
+        }
+        Ok(())
     }
 
     /// Settles a content in flight. Returns whether it is back in the queue.
@@ -155,14 +161,13 @@ impl Session {
         }
         match settled {
             Settled::Labels(labels) => {
-                let stale = match call {
-                    Some(call) => self.is_of_other_bytes(call)?,
-                    None => false,
+                let Some(call) = call else {
+                    return Err(Error::Unsound { what: "labels without a call".to_owned() });
                 };
-                if stale {
+                if self.is_of_other_bytes(call)? {
                     self.discard(*content_id)
                 } else {
-                    self.labels(*content_id, *scenes, *again, labels)
+                    self.labels(call, *scenes, *again, labels)
                 }
             }
             Settled::GivenUp { attempts, error } => {
@@ -180,7 +185,10 @@ impl Session {
     }
 
     /// Whether the key that was called had got other bytes before the call ended.
-    fn is_of_other_bytes(&self, call: &CallRow) -> Result<bool, Error> {
+    fn is_of_other_bytes(&mut self, call: &CallRow) -> Result<bool, Error> {
+        if !self.overwritten.remove(&call.object_id) {
+            return Ok(false);
+        }
         let found: Option<(Option<i64>, Option<i64>)> = self
             .prepare("SELECT content_id, last_modified FROM object WHERE id = ?1")?
             .query_row([call.object_id], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -200,44 +208,41 @@ impl Session {
 
     fn labels(
         &mut self,
-        content_id: i64,
+        call: &CallRow,
         scenes: Scenes,
         again: Scenes,
         labels: &[LabelRow],
     ) -> Result<bool, Error> {
+        let CallRow { content_id, object_id, ended_at, .. } = *call;
         for scene in again.iter() {
             // Labels of an earlier answer make room for the new ones, and not a moment before.
-            self.execute(
-                "DELETE FROM label WHERE content_id = ?1 AND scene = ?2",
-                (content_id, scene.id()),
-            )?;
+            let first = label_id(content_id, scene.id(), 0);
+            self.execute("DELETE FROM label WHERE id BETWEEN ?1 AND ?1 + 63", [first])?;
         }
         let tag_ids = labels.iter().map(|label| self.tag(label)).collect::<Result<Vec<_>, _>>()?;
-        let mut insert = self.prepare(
-            "INSERT INTO label (content_id, scene, rank, tag_id, confidence)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?;
+        let mut insert = self.prepare("INSERT INTO label (id, mark) VALUES (?1, ?2)")?;
         for (label, tag_id) in labels.iter().zip(tag_ids) {
+            let id = label_id(content_id, label.scene, label.rank);
             insert
-                .execute((content_id, label.scene, label.rank, tag_id, label.confidence))
+                .execute((id, 128 * tag_id + i64::from(label.confidence)))
                 .map_err(|source| self.error(source))?;
         }
         drop(insert);
         self.counts.labels += labels.len() as u64;
         self.counts.done += 1;
-        let now = jiff::Timestamp::now().as_second();
         // Scenes asked for while the call was in flight keep the content in the queue.
         let pending = self
             .prepare(
                 "UPDATE content SET scenes_done = scenes_done | ?2, scenes_redo = scenes_redo & ~?2,
                         state = CASE WHEN (scenes_wanted & ~(scenes_done | ?2))
                                         | (scenes_redo & ~?2) THEN 0 ELSE 2 END,
-                        run_id = ?3, tagged_at = ?4, error_verdict = NULL, error_temporary = 0,
-                        error_code = NULL, error_status = NULL, error_message = NULL,
-                        error_request_id = NULL
+                        run_id = ?3, object_id = ?4, tagged_at = ?5, error_temporary = 0
                  WHERE id = ?1 RETURNING state = 0",
             )?
-            .query_row((content_id, scenes.bits(), self.run.id, now), |row| row.get(0))
+            .query_row(
+                (content_id, scenes.bits(), self.run.id, object_id, ended_at.div_euclid(1000)),
+                |row| row.get(0),
+            )
             .map_err(|source| self.error(source))?;
         Ok(pending)
     }
@@ -252,16 +257,16 @@ impl Session {
     ) -> Result<(), Error> {
         self.execute(
             "UPDATE content SET state = ?2, attempts = ?3, pass = coalesce(?4, pass),
-                    error_verdict = ?5, error_temporary = ?6, error_code = ?7, error_status = ?8,
-                    error_message = ?9, error_request_id = ?10
+                    error_temporary = ?5
              WHERE id = ?1",
+            (content_id, state, attempts, pass, error.temporary),
+        )?;
+        self.execute(
+            "INSERT OR REPLACE INTO error (content_id, verdict, code, status, message, request_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             (
                 content_id,
-                state,
-                attempts,
-                pass,
                 error.verdict,
-                error.temporary,
                 &error.code,
                 error.status,
                 &error.message,
@@ -304,4 +309,9 @@ impl Session {
         self.tags.insert(self.tag_key.clone(), id);
         Ok(id)
     }
+}
+
+/// The row of a label: a content's are next to each other, by scene and rank.
+fn label_id(content_id: i64, scene: u8, rank: u32) -> i64 {
+    256 * content_id + 64 * i64::from(scene) + i64::from(rank)
 }
