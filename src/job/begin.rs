@@ -188,6 +188,8 @@ impl Job {
         Self::new(store, client, context, counts, source, settings, eligibility).map(|job| Self {
             resumed: true,
             listed: unfinished.listed,
+            // What came between may have judged objects by other settings, or taken their contents.
+            reconsider: true,
             ..job
         })
     }

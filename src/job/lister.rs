@@ -270,7 +270,6 @@ impl Listing {
             wanted,
             skipped: skipped.into_iter().collect(),
             rejected,
-            list_read: None,
         })
     }
 }

@@ -92,7 +92,6 @@ impl Lookup {
             cursor = found.last().map_or(cursor, |(seq, _, _)| *seq);
             let Some(mut page) = self.look_up(found).await else { return Ok(()) };
             page.reach = Reach { seq: LOOKING_UP, cursor: cursor.to_string(), done };
-            page.list_read = Some(cursor);
             self.writer.ask(|committed| Record::Page { page, committed: Some(committed) }).await?;
             if done {
                 let now = jiff::Timestamp::now().as_second();
@@ -139,7 +138,6 @@ impl Lookup {
             wanted: 0,
             skipped: Vec::new(),
             rejected: 0,
-            list_read: None,
         };
         let distinct = lines
             .into_iter()

@@ -3,6 +3,7 @@
 
 mod backup;
 mod bad_inputs;
+mod between;
 mod budgets;
 mod changes;
 mod clock;

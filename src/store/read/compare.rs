@@ -207,7 +207,8 @@ impl Reader {
 
     /// Whether unchanged objects of this run's scope must be looked at one by one: the settings that
     /// decide what is wanted differ from those of the last complete listing of the scope or of a run
-    /// since then, or contents wait that no run under way wants.
+    /// since then, or contents wait that no run under way wants, or may have been taken from a run
+    /// since then that never listed its scope to the end, or not again.
     ///
     /// # Errors
     /// Those of any read.
@@ -241,6 +242,15 @@ impl Reader {
                             OR substr(prefix, 1, length(?5)) = ?5)",
                 )?
                 .exists((bucket_id, run_id, last.unwrap_or(0), eligibility, prefix))?;
+            let unlisted = self
+                .connection
+                .prepare(
+                    "SELECT 1 FROM run JOIN range ON run_id = run.id AND NOT done
+                     WHERE bucket_id = ?1 AND run.id <> ?2 AND run.id >= ?3 AND NOT plan
+                       AND (substr(?4, 1, length(prefix)) = prefix
+                            OR substr(prefix, 1, length(?4)) = ?4)",
+                )?
+                .exists((bucket_id, run_id, last.unwrap_or(0), prefix))?;
             let waiting = self
                 .connection
                 .prepare(
@@ -250,7 +260,7 @@ impl Reader {
                      WHERE state = 3 AND error_temporary = 1 AND run_id IS NOT ?1",
                 )?
                 .exists([run_id])?;
-            Ok(differs || waiting)
+            Ok(differs || unlisted || waiting)
         };
         read().map_err(|source| self.error(source))
     }

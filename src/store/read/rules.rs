@@ -63,9 +63,9 @@ pub(super) const RANGES: &[Rule] = &[
         "range {}.{} has its cursor outside, or its ends in the wrong order",
     ),
     (
-        "SELECT id FROM run WHERE listed_at IS NOT NULL
+        "SELECT id FROM run WHERE state = 'complete'
                      AND EXISTS (SELECT 1 FROM range WHERE run_id = run.id AND NOT done)",
-        "run {} is listed, and a range of it is not done",
+        "run {} is complete, and a range of it is not done",
     ),
 ];
 

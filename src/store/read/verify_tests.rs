@@ -68,7 +68,6 @@ fn page(seq: i64, cursor: &str, differences: Vec<Difference>) -> Page {
         differences,
         skipped: Vec::new(),
         rejected: 0,
-        list_read: None,
     }
 }
 
@@ -181,7 +180,7 @@ fn what_breaks_is_found_by_the_right_check() {
         ("INSERT INTO range VALUES (2, 2, 'm', 'p', 'm', 1)", Check::Ranges),
         ("UPDATE range SET stop_at = 'z' WHERE seq = 1 AND run_id = 2", Check::Ranges),
         ("UPDATE range SET cursor = 'n' WHERE seq = 0 AND run_id = 2", Check::Ranges),
-        ("UPDATE range SET done = 0 WHERE seq = 0 AND run_id = 2", Check::Ranges),
+        ("UPDATE range SET done = 0 WHERE seq = 0 AND run_id = 1", Check::Ranges),
         ("DELETE FROM range WHERE run_id = 2", Check::Ranges),
         ("UPDATE run SET listed_at = NULL WHERE id = 1", Check::Runs),
         ("UPDATE run SET counts = '{' WHERE id = 1", Check::Runs),

@@ -131,7 +131,8 @@ impl Session {
         let open = matches!(content.state, ContentState::Pending | ContentState::InFlight);
         if missing.is_empty() {
             if open && !own && !self.run.plan {
-                // Another run wanted more of it and was given up; this one wants what is there.
+                // Another run wants more of it; this one wants what is there.
+                self.take_from(content.run_id)?;
                 self.settle_as_done(content.id)?;
             }
             return Ok(Wanted::Reused);
@@ -151,6 +152,9 @@ impl Session {
         self.counts.queued += 1;
         if self.run.plan {
             return Ok(Wanted::Queued);
+        }
+        if content.state == ContentState::Pending {
+            self.take_from(content.run_id)?;
         }
         self.execute(
             "UPDATE content SET state = 0, run_id = ?2, scenes_wanted = scenes_done | ?3,
@@ -192,6 +196,10 @@ impl Session {
 
     /// Drops labels that turned out to be of other bytes; pending again if a present object wants it.
     pub(super) fn drop_labels(&mut self, content_id: i64) -> Result<(), Error> {
+        let content = self.content_by_id(content_id)?;
+        if content.state == ContentState::Pending {
+            self.take_from(content.run_id)?;
+        }
         self.execute(
             "DELETE FROM label WHERE id BETWEEN 256 * ?1 AND 256 * ?1 + 255",
             [content_id],

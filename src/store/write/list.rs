@@ -20,9 +20,8 @@ impl Session {
         self.reach(reach)
     }
 
-    /// Forgets the lines up to and including `seq`: they are objects now.
-    pub(super) fn forget_list(&mut self, seq: i64) -> Result<(), Error> {
-        self.execute("DELETE FROM list_item WHERE run_id = ?1 AND seq <= ?2", (self.run.id, seq))
-            .map(drop)
+    /// Forgets the lines: the run is over, and nothing has to be looked up again.
+    pub(super) fn forget_list(&self) -> Result<(), Error> {
+        self.execute("DELETE FROM list_item WHERE run_id = ?1", [self.run.id]).map(drop)
     }
 }

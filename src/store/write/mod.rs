@@ -65,6 +65,8 @@ pub struct Session {
     next_object: Option<i64>,
     /// Objects that got other bytes while the content they had was in flight: a few at a time.
     overwritten: HashSet<i64>,
+    /// Unfinished runs that are to list again, as far as is known to be on disk or in this turn.
+    taken_from: HashSet<i64>,
     /// Contents that are claimed, if not all of the queue is to be: the last one first.
     sample: Option<Vec<i64>>,
 }
@@ -85,6 +87,7 @@ impl Session {
             tag_key: String::new(),
             next_object: None,
             overwritten: HashSet::new(),
+            taken_from: HashSet::new(),
             sample: None,
         }
     }
@@ -136,6 +139,9 @@ impl Session {
         ended_at: i64,
     ) -> Result<Store, Error> {
         self.begin()?;
+        if state == RunState::Complete {
+            self.forget_list()?;
+        }
         self.execute(
             "UPDATE run SET state = ?2, stop_reason = ?3, ended_at = ?4 WHERE id = ?1",
             (self.run.id, state.name(), reason, ended_at),

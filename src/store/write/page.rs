@@ -99,8 +99,6 @@ pub struct Page {
     pub skipped: Vec<(SkipReason, u64)>,
     /// Keys on the page that no request can carry.
     pub rejected: u64,
-    /// Of a list: the lines up to and including this number are objects now.
-    pub list_read: Option<i64>,
 }
 
 impl Session {
@@ -118,9 +116,6 @@ impl Session {
         }
         for difference in page.differences {
             self.difference(difference)?;
-        }
-        if let Some(seq) = page.list_read {
-            self.forget_list(seq)?;
         }
         self.reach(&page.reach)?;
         Ok(self.counts.queued > queued)
@@ -230,13 +225,21 @@ impl Session {
             ),
         )?;
         let Some(old) = old else { return Ok(new) };
-        if renewed && new != Some(old) {
-            if self.content_by_id(old)?.state == ContentState::InFlight {
-                self.overwritten.insert(object_id);
+        if new != Some(old) || candidate.skip.is_some() {
+            let content = self.content_by_id(old)?;
+            match content.state {
+                ContentState::Pending => self.take_from(content.run_id)?,
+                ContentState::InFlight if new != Some(old) => {
+                    self.overwritten.insert(object_id);
+                }
+                _ => {}
             }
-            if self.was_overwritten_before_call(old, object_id, candidate)? {
-                self.drop_labels(old)?;
-            }
+        }
+        if renewed
+            && new != Some(old)
+            && self.was_overwritten_before_call(old, object_id, candidate)?
+        {
+            self.drop_labels(old)?;
         }
         self.release_if_unwanted(old)?;
         Ok(new)
@@ -261,7 +264,9 @@ impl Session {
         let before = self.counts.queued;
         let content = self.content(identity, object_id)?;
         let made = self.counts.queued > before;
-        if !made && self.want(content, renewed)? == Wanted::Reused {
+        // Met before by this run, which now lists again: it was counted then.
+        let met = old == Some(content.id) && content.run_id == Some(run.id);
+        if !made && self.want(content, renewed)? == Wanted::Reused && !met {
             self.counts.reused += 1;
         }
         Ok(Some(content.id))

@@ -1,5 +1,7 @@
 //! Runs: begun, gone on with, superseded, recovered after a crash; their ranges.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{OptionalExtension, Row};
 
 use super::{Session, counts_json};
@@ -66,7 +68,7 @@ pub struct UnfinishedRun {
     pub eligibility: i64,
     /// JSON, as it was given.
     pub settings: String,
-    /// Whether every range is done.
+    /// Whether every range is done, and nothing has come between that makes it list again.
     pub listed: bool,
     /// Whether differences go into the journal.
     pub journals: bool,
@@ -156,7 +158,9 @@ impl Store {
             self.connection
                 .prepare(
                     "SELECT run.id, bucket_id, bucket.name, source, prefix, eligibility, settings,
-                        listed_at IS NOT NULL, journals, started_at
+                        listed_at IS NOT NULL AND NOT EXISTS (
+                            SELECT 1 FROM range WHERE run_id = run.id AND NOT done),
+                        journals, started_at
                  FROM run JOIN bucket ON bucket.id = run.bucket_id
                  WHERE state IN ('running', 'interrupted', 'stopped') AND NOT plan
                  ORDER BY run.id DESC",
@@ -196,7 +200,8 @@ impl Store {
     /// # Errors
     /// Those of any write.
     pub fn supersede(&mut self, id: i64) -> Result<(), Error> {
-        self.change_run("UPDATE run SET state = 'superseded' WHERE id = ?1", id)
+        self.change_run("UPDATE run SET state = 'superseded' WHERE id = ?1", id)?;
+        self.change_run("DELETE FROM list_item WHERE run_id = ?1", id)
     }
 
     fn change_run(&mut self, sql: &str, id: i64) -> Result<(), Error> {
@@ -344,6 +349,36 @@ impl Session {
             self.pair_moves()?;
         }
         self.execute("UPDATE run SET listed_at = ?2 WHERE id = ?1", (self.run.id, now)).map(drop)
+    }
+
+    /// Something of an unfinished run's queue is taken out of it here: the next `resume` has that run list
+    /// again, and judge each object by its own settings, so that it gets all that it wanted.
+    pub(super) fn take_from(&mut self, owner: Option<i64>) -> Result<(), Error> {
+        let Some(owner) = owner.filter(|owner| *owner != self.run.id) else { return Ok(()) };
+        if !self.taken_from.insert(owner) {
+            return Ok(());
+        }
+        let found: Option<(String, String)> = self
+            .prepare(
+                "SELECT source, counts FROM run
+                 WHERE id = ?1 AND state IN ('interrupted', 'stopped') AND NOT plan",
+            )?
+            .query_row([owner], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()
+            .map_err(|source| self.error(source))?;
+        let Some((source, counts)) = found else { return Ok(()) };
+        // A list was read into the store; only its look-up begins anew.
+        let first = i64::from(source != "bucket");
+        self.execute(
+            "UPDATE range SET cursor = start_after, done = 0 WHERE run_id = ?1 AND seq >= ?2",
+            (owner, first),
+        )?;
+        let counts: Counts = serde_json::from_str(&counts).unwrap_or_default();
+        // What is counted of each object will be counted again.
+        let counts =
+            Counts { listed: 0, wanted: 0, skipped: BTreeMap::new(), rejected: 0, ..counts };
+        self.execute("UPDATE run SET counts = ?2 WHERE id = ?1", (owner, counts_json(&counts)))
+            .map(drop)
     }
 
     /// One gone and one added key with the same content are one moved object; with several of either,

@@ -61,7 +61,6 @@ fn page(cursor: &str, differences: Vec<Difference>, done: bool) -> Page {
         wanted: 0,
         skipped: Vec::new(),
         rejected: 0,
-        list_read: None,
     }
 }
 

@@ -1,0 +1,105 @@
+//! What comes between an interruption and its resume: the interrupted run gets all that it wanted.
+
+use costag::emulator::{Holdings, Options, Synthetic};
+use rstest::rstest;
+
+use crate::support::{BUCKET, Site};
+
+const KEYS: [&str; 7] =
+    ["a/1.jpg", "a/2.jpg", "a/3.jpg", "a/4.jpg", "b/4.jpg", "b/5.jpg", "c/6.jpg"];
+
+/// Six images, one of them with two keys, and something else; one is called before the budget ends the run.
+fn interrupted(options: &[&str]) -> Site {
+    let objects: Vec<_> = KEYS.iter().map(|key| (*key, &key[2..])).collect();
+    let site = Site::holding(&objects);
+    site.put(&[("a/notes.txt", "text")]);
+    site.write("keys.txt", KEYS.join("\n"));
+    site.run(&[options, &["--max-calls", "1"]].concat()).with(8);
+    site
+}
+
+/// The labels of all six images.
+#[track_caller]
+fn assert_all_labelled(site: &Site) {
+    let rows = |rows: Vec<Vec<String>>| -> Vec<_> {
+        rows.into_iter().filter(|row| KEYS.contains(&row[0].as_str())).collect()
+    };
+    assert_eq!(
+        rows(site.export(&["--scene", "camera", "--bucket", "demo-1250000000"])),
+        rows(site.expected("camera"))
+    );
+    site.assert_sound();
+    assert_eq!(site.one::<i64>("SELECT count(*) FROM content WHERE state = 0"), 0);
+}
+
+#[rstest]
+#[case::a_plan_of_other_files(&["plan", BUCKET, "--suffixes", "txt"], 6)]
+#[case::a_plan_of_larger_files(&["plan", BUCKET, "--min-size", "1000"], 6)]
+#[case::a_plan_of_other_scenes(&["plan", BUCKET, "--scenes", "web"], 6)]
+#[case::a_plan_without_a_folder(&["plan", BUCKET, "--exclude", "a/**"], 6)]
+#[case::a_folder_of_other_files(&["run", "cos://demo-1250000000/a/", "--suffixes", "png"], 6)]
+#[case::a_folder_of_the_same_files(&["run", "cos://demo-1250000000/a/"], 6)]
+#[case::a_folder_for_another_scene(&["run", "cos://demo-1250000000/b/", "--scenes", "web"], 8)]
+#[case::a_list_for_another_scene(&["run", BUCKET, "--keys", "keys.txt", "--scenes", "web"], 12)]
+fn resume_calls_for_all_that_the_interrupted_run_wanted(
+    #[case] between: &[&str],
+    #[case] calls: u64,
+) {
+    let site = interrupted(&[]);
+    site.costag(between).with(0);
+    site.assert_sound();
+    site.resume().with(0).says(&["run 1", "listed    8 objects: 7 wanted, 1 skipped"]);
+    assert_all_labelled(&site);
+    assert_eq!(site.calls(), calls);
+    site.resume().with(0).says(&["nothing to resume"]);
+}
+
+#[rstest]
+#[case::of_a_listing(&[])]
+#[case::of_a_list(&["--keys", "keys.txt"])]
+fn several_things_between_and_a_resume_that_is_cut_short(#[case] interrupted_run: &[&str]) {
+    let site = interrupted(interrupted_run);
+    site.costag(&["plan", BUCKET, "--suffixes", "txt"]).with(0);
+    site.costag(&["resume", "--max-calls", "1"]).with(8);
+    site.costag(&["run", "cos://demo-1250000000/a/", "--suffixes", "png"]).with(0);
+    site.costag(&["plan", BUCKET, "--exclude", "**"]).with(0);
+    site.resume().with(0).says(&["run 1", "7 wanted"]);
+    assert_all_labelled(&site);
+    assert_eq!(site.calls(), 6);
+}
+
+#[test]
+fn a_listing_leaves_an_interrupted_list_its_own() {
+    let site = interrupted(&["--keys", "keys.txt"]);
+    site.run(&["--suffixes", "png"]).with(0);
+    assert_eq!(site.calls(), 1);
+    site.resume().with(0).says(&["run 1", "listed    7 objects: 7 wanted"]);
+    assert_all_labelled(&site);
+    assert_eq!(site.one::<i64>("SELECT count(*) FROM list_item"), 0, "no longer needed");
+}
+
+#[test]
+fn a_copy_in_another_bucket_is_called_for_its_own_scenes() {
+    let site = interrupted(&[]);
+    let holdings = Holdings::Objects(Synthetic { objects: 0, ..Synthetic::default() });
+    let bucket = "second-1250000001".to_owned();
+    let other = Site::with(Options { holdings, bucket, ..Options::default() });
+    other.put(&[("x.jpg", "1.jpg"), ("y.jpg", "6.jpg")]);
+    let endpoint = other.emulator.endpoint();
+    let run = ["run", "cos://second-1250000001", "--scenes", "web", "--endpoint", &endpoint];
+    site.costag(&run).with(0);
+    site.resume().with(0).says(&["run 1"]);
+    assert_all_labelled(&site);
+    assert_eq!(site.calls(), 6);
+}
+
+#[test]
+fn what_takes_nothing_away_makes_no_listing_again() {
+    let site = interrupted(&[]);
+    site.costag(&["plan", BUCKET]).with(0);
+    site.costag(&["plan", BUCKET, "--max-size", "1000000"]).with(0);
+    let lists = site.emulator.statistics().list_calls;
+    site.resume().with(0);
+    assert_eq!(site.emulator.statistics().list_calls, lists);
+    assert_all_labelled(&site);
+}
