@@ -1,5 +1,7 @@
 //! Claims: contents of this run's queue become in flight, each with a key to call.
 
+use std::sync::Arc;
+
 use rusqlite::{OptionalExtension, Row};
 
 use super::Session;
@@ -85,7 +87,8 @@ impl Session {
         while claimed.len() < limit {
             let wanted = limit - claimed.len();
             let queued = self.queued(wanted, pass)?;
-            let exhausted = queued.len() < wanted;
+            // Of a sample, fewer are no end: some may have left the queue since they were drawn.
+            let exhausted = queued.is_empty() || (queued.len() < wanted && self.sample.is_none());
             for mut entry in queued {
                 let key = match entry.key.take() {
                     Some(key) => Some(key),
@@ -117,43 +120,59 @@ impl Session {
     }
 
     /// From now on only `size` contents of the queue's first pass are claimed: those whose identity has the
-    /// smallest hash, which has nothing to do with key, size or age.
+    /// smallest hash, which has nothing to do with key, size or age. As many are drawn anew as leave the
+    /// queue without a call.
     ///
     /// Takes eight bytes of memory for each, and reads contents until it has as many.
     ///
     /// # Errors
     /// Those of any read.
     pub fn sample(&mut self, size: u64) -> Result<(), Error> {
+        self.sample = Some(self.drawn(i64::try_from(size).unwrap_or(i64::MAX))?);
+        Ok(())
+    }
+
+    /// The last one comes first.
+    fn drawn(&self, size: i64) -> Result<Vec<i64>, Error> {
         let mut ids: Vec<i64> = self
             .prepare(
                 "SELECT content_id FROM ident JOIN content ON content.id = content_id
                  WHERE run_id = ?1 AND state = 0 AND pass = 0
                  ORDER BY hash LIMIT ?2",
             )?
-            .query_map((self.run.id, i64::try_from(size).unwrap_or(i64::MAX)), |row| row.get(0))
+            .query_map((self.run.id, size), |row| row.get(0))
             .and_then(Iterator::collect)
             .map_err(|source| self.error(source))?;
         ids.reverse();
-        self.sample = Some(ids);
-        Ok(())
+        Ok(ids)
     }
 
-    /// The next contents of the sample.
+    /// The next contents of the sample, fewer than `limit` perhaps; none once the queue is empty.
     fn sampled(&mut self, limit: usize) -> Result<Vec<Queued>, Error> {
-        let Some(sample) = &mut self.sample else { return Ok(Vec::new()) };
-        let next = sample.split_off(sample.len().saturating_sub(limit));
-        let (run, end) = (&self.run, prefix_end(&self.run.prefix));
-        let mut content = self.prepare(&format!("{QUEUED} AND content.id = ?5"))?;
-        next.into_iter()
-            .rev()
-            .filter_map(|id| {
-                content
+        let mut sample = self.sample.take().unwrap_or_default();
+        let mut queued = Vec::with_capacity(limit);
+        let mut drawn_anew = false;
+        let run = Arc::clone(&self.run);
+        let end = prefix_end(&run.prefix);
+        while queued.len() < limit {
+            let Some(id) = sample.pop() else {
+                // What was found is in the queue still, and would be drawn once more.
+                if drawn_anew || !queued.is_empty() {
+                    break;
+                }
+                sample = self.drawn(i64::try_from(limit).unwrap_or(i64::MAX))?;
+                drawn_anew = true;
+                continue;
+            };
+            queued.extend(
+                self.prepare(&format!("{QUEUED} AND content.id = ?5"))?
                     .query_row((run.id, run.bucket_id, &run.prefix, &end, id), Queued::read)
                     .optional()
-                    .map_err(|source| self.error(source))
-                    .transpose()
-            })
-            .collect()
+                    .map_err(|source| self.error(source))?,
+            );
+        }
+        self.sample = Some(sample);
+        Ok(queued)
     }
 
     fn queued(&mut self, limit: usize, pass: u32) -> Result<Vec<Queued>, Error> {

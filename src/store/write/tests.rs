@@ -212,6 +212,38 @@ fn a_key_that_returns_is_paired_by_the_content_it_has_now() {
     assert_eq!(journal, "moved 1 2 2");
 }
 
+#[test]
+fn a_sample_has_its_size_also_if_some_of_it_leave_the_queue_without_a_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = begin(Store::open(&folder.path().join("t.db")).unwrap(), "");
+    let keys = ["a", "b", "c", "d", "e", "f"];
+    let drawn = turn(&mut session, |session| {
+        let new = keys.map(|key| Difference::New(candidate(key, key, 1)));
+        session.page(page("", new.into(), true))?;
+        session.complete_listing(1)?;
+        session.sample(3)?;
+        Ok(session.sample.clone().unwrap())
+    });
+    // The first two of the sample are wanted by nobody any more.
+    for content_id in &drawn[1..] {
+        session
+            .execute("UPDATE object SET skip_reason = 'suffix' WHERE content_id = ?1", [content_id])
+            .unwrap();
+    }
+    let mut claimed = Vec::new();
+    for _ in 0..3 {
+        let one = turn(&mut session, |session| session.claim(1, 0));
+        assert_eq!(one.len(), 1, "there are four left");
+        claimed.push(one[0].content_id);
+    }
+    assert_eq!(claimed[0], drawn[0]);
+    claimed.dedup();
+    assert_eq!(claimed.len(), 3);
+    assert!(drawn[1..].iter().all(|left| !claimed.contains(left)));
+    assert_eq!(turn(&mut session, |session| session.claim(5, 0)).len(), 1);
+    assert_eq!(turn(&mut session, |session| session.claim(5, 0)), []);
+}
+
 /// Every statement of the writer, from its source.
 fn statements() -> Vec<String> {
     let sources = [
