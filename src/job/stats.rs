@@ -42,8 +42,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// Contents in this run's queue or in flight.
     pub fn pending(&self) -> u64 {
-        let Counts { queued, done, failed, .. } = self.counts;
-        queued.saturating_sub(done + failed)
+        self.counts.pending()
     }
 }
 

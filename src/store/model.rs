@@ -201,6 +201,8 @@ pub struct Counts {
     pub reused: u64,
     /// Contents put into the queue by this run's listing.
     pub queued: u64,
+    /// Of those, what left it without a call: no longer wanted, or another run's now.
+    pub left: u64,
     /// Calls that ended, whatever came back.
     pub calls: u64,
     /// Calls answered with labels, perhaps none.
@@ -225,3 +227,18 @@ pub struct Counts {
 
 /// The last rank of a scene's labels that is kept: six bits of a label's row.
 pub const RANK_MAX: u32 = 63;
+
+impl Counts {
+    /// Contents in this run's queue or in flight.
+    pub fn pending(&self) -> u64 {
+        self.queued.saturating_sub(self.left + self.done + self.failed)
+    }
+
+    /// Brings the numbers into line with what is in the queue: other runs may have taken of it, or a person
+    /// put something back.
+    pub(super) fn reconcile(&mut self, pending: u64) {
+        let ended = self.done + self.failed;
+        self.queued = self.queued.max(ended + pending);
+        self.left = self.queued - ended - pending;
+    }
+}

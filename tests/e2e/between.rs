@@ -48,7 +48,11 @@ fn resume_calls_for_all_that_the_interrupted_run_wanted(
     let site = interrupted(&[]);
     site.costag(between).with(0);
     site.assert_sound();
-    site.resume().with(0).says(&["run 1", "listed    8 objects: 7 wanted, 1 skipped"]);
+    site.resume().with(0).says(&[
+        "run 1",
+        "listed    8 objects: 7 wanted, 1 skipped",
+        " 0 pending",
+    ]);
     assert_all_labelled(&site);
     assert_eq!(site.calls(), calls);
     site.resume().with(0).says(&["nothing to resume"]);
@@ -66,6 +70,25 @@ fn several_things_between_and_a_resume_that_is_cut_short(#[case] interrupted_run
     site.resume().with(0).says(&["run 1", "7 wanted"]);
     assert_all_labelled(&site);
     assert_eq!(site.calls(), 6);
+}
+
+/// What a run says to be pending is what waits in its queue.
+#[rstest]
+#[case::adopted_by_another_run(&["run", "cos://demo-1250000000/b/", "--scenes", "web"])]
+#[case::released_by_another_run(&["run", "cos://demo-1250000000/a/", "--suffixes", "png"])]
+#[case::released_by_a_plan(&["plan", BUCKET, "--exclude", "a/**"])]
+#[case::put_back_on_purpose(&["retag", "--all"])]
+#[case::called_by_another_run(&["run", "cos://demo-1250000000/a/"])]
+fn what_left_the_queue_is_not_pending(#[case] between: &[&str]) {
+    let site = interrupted(&[]);
+    site.costag(between).with(0);
+    // What a key has no longer leaves it too.
+    site.put(&[("b/5.jpg", "other bytes")]);
+    let ended = site.costag(&["resume", "--max-calls", "2"]).with(8);
+    let waits = "SELECT count(*) FROM content WHERE state = 0 AND run_id = 1";
+    ended.says(&[&format!(" {} pending", site.one::<i64>(waits))]);
+    site.resume().with(0).says(&[" 0 pending"]);
+    site.assert_sound();
 }
 
 #[test]

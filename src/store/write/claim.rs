@@ -112,6 +112,7 @@ impl Session {
     /// Takes a content that no key of the scope wants any longer out of the queue. If a key elsewhere does, it
     /// waits for the next run that meets it, and is not forgotten.
     fn leave(&mut self, entry: &Queued) -> Result<(), Error> {
+        self.counts.left += 1;
         if entry.scenes.is_empty() || !self.is_wanted(entry.content_id)? {
             return self.settle_as_done(entry.content_id);
         }

@@ -169,6 +169,7 @@ impl Session {
     pub(super) fn release_if_unwanted(&mut self, content_id: i64) -> Result<(), Error> {
         let content = self.content_by_id(content_id)?;
         if content.state == ContentState::Pending && !self.is_wanted(content_id)? {
+            self.counts.left += u64::from(content.run_id == Some(self.run.id));
             self.settle_as_done(content_id)?;
         }
         Ok(())
@@ -208,16 +209,18 @@ impl Session {
             "UPDATE content SET scenes_done = 0, scenes_redo = 0, tagged_at = NULL WHERE id = ?1",
             [content_id],
         )?;
+        let own = content.state == ContentState::Pending && content.run_id == Some(self.run.id);
         if self.is_wanted(content_id)? {
-            self.execute(
+            let queued = self.execute(
                 "UPDATE content SET state = 0, pass = 0, attempts = 0, run_id = ?2,
                         scenes_wanted = scenes_wanted | ?3
                  WHERE id = ?1 AND state <> 1",
                 (content_id, self.run.id, self.run.scenes.bits()),
             )?;
-            self.counts.queued += 1;
+            self.counts.queued += u64::from(queued > 0 && !own);
             Ok(())
         } else {
+            self.counts.left += u64::from(own);
             self.execute(
                 "UPDATE content SET state = 2, scenes_wanted = 0, run_id = NULL
                  WHERE id = ?1 AND state <> 1",

@@ -171,16 +171,28 @@ impl Store {
         read().map_err(|source| Error::sqlite(&self.path, source))
     }
 
-    /// What a run has counted.
+    /// What a run has counted, with what is pending as it is now.
     ///
     /// # Errors
     /// Those of any read.
     pub fn counts(&self, run_id: i64) -> Result<Counts, Error> {
-        let json: String = self
-            .connection
-            .query_row("SELECT counts FROM run WHERE id = ?1", [run_id], |row| row.get(0))
-            .map_err(|source| Error::sqlite(&self.path, source))?;
-        Ok(serde_json::from_str(&json).unwrap_or_default())
+        let read = || {
+            let json: String = self.connection.query_row(
+                "SELECT counts FROM run WHERE id = ?1",
+                [run_id],
+                |row| row.get(0),
+            )?;
+            let pending: i64 = self.connection.query_row(
+                "SELECT count(*) FROM content WHERE run_id = ?1 AND state = 0",
+                [run_id],
+                |row| row.get(0),
+            )?;
+            Ok((json, pending))
+        };
+        let (json, pending) = read().map_err(|source| Error::sqlite(&self.path, source))?;
+        let mut counts: Counts = serde_json::from_str(&json).unwrap_or_default();
+        counts.reconcile(u64::try_from(pending).unwrap_or_default());
+        Ok(counts)
     }
 
     /// Marks a run as under way again.

@@ -229,9 +229,8 @@ impl Session {
         }
         drop(insert);
         self.counts.labels += labels.len() as u64;
-        self.counts.done += 1;
         // Scenes asked for while the call was in flight keep the content in the queue.
-        let pending = self
+        let pending: bool = self
             .prepare(
                 "UPDATE content SET scenes_done = scenes_done | ?2, scenes_redo = scenes_redo & ~?2,
                         state = CASE WHEN (scenes_wanted & ~(scenes_done | ?2))
@@ -244,6 +243,7 @@ impl Session {
                 |row| row.get(0),
             )
             .map_err(|source| self.error(source))?;
+        self.counts.done += u64::from(!pending);
         Ok(pending)
     }
 

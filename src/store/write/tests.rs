@@ -367,6 +367,12 @@ impl World {
             self.crash();
         } else {
             self.session().commit().unwrap();
+            let session = self.session();
+            let waits: i64 = one(
+                &session.store.connection,
+                "SELECT count(*) FROM content WHERE state IN (0, 1)",
+            );
+            assert_eq!(i64::try_from(session.counts().pending()), Ok(waits));
         }
         !cut
     }
