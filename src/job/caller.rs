@@ -1,6 +1,6 @@
 //! One claimed image: its calls, until it is settled or put back for a later pass.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -22,13 +22,15 @@ use crate::store::model::{CallOutcome, RANK_MAX};
 use crate::store::write::{CallRow, Claimed, ErrorRow, Key, LabelRow, Settled, Settlement};
 
 /// Short tries in one pass.
-pub(super) const TRIES: u32 = 3;
+const TRIES: u32 = 3;
 /// Passes of a run.
-pub(super) const PASSES: u32 = 3;
-/// Throttle answers one image bears in a pass.
+const PASSES: u32 = 3;
+/// Throttle answers one image bears in a run.
 const THROTTLES: u32 = 30;
-/// A worker does not sit on its slot for longer than this.
+/// The longest delay between short tries.
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
+/// A worker does not sit on its slot for longer than this.
+const LONGEST_WAIT: Duration = LONGEST_DELAY.saturating_mul(2);
 /// Keys of one content that are tried when they turn out to be gone.
 const KEYS: usize = 100;
 
@@ -41,6 +43,8 @@ pub(super) struct Tagger {
     pub(super) budget: Budget,
     pub(super) gate: Gate,
     pub(super) breaker: Breaker,
+    /// Before this moment the service wants none of the images that were put back; it had said so.
+    pub(super) not_before: Mutex<Option<Instant>>,
     /// Whether keys are URLs.
     pub(super) urls: bool,
 }
@@ -82,7 +86,7 @@ impl Tagger {
     /// # Errors
     /// Only if the writer is gone.
     pub(super) async fn tag(&self, claimed: Claimed) -> Result<Settlement, Error> {
-        let Claimed { content_id, key, scenes, again, attempts, pass } = claimed;
+        let Claimed { content_id, key, scenes, again, attempts, throttles, pass } = claimed;
         let mut image = Image {
             content_id,
             scenes,
@@ -91,8 +95,8 @@ impl Tagger {
             pass,
             attempts,
             tries: 0,
-            throttles: 0,
-            calls: attempts,
+            throttles,
+            calls: attempts + throttles,
             tried: Vec::new(),
             clock_fixed: false,
             refreshed: false,
@@ -292,6 +296,11 @@ impl Tagger {
                 service.trouble(&service.patience, error);
                 if image.throttles >= THROTTLES {
                     self.give_up(image, row, false, begun)
+                } else if delay > LONGEST_WAIT {
+                    if self.pace.is_throttled() {
+                        service.patience.hold(delay);
+                    }
+                    self.put_back(image, row, delay)
                 } else {
                     image.last_error = Some(row);
                     Next::Again(delay)
@@ -306,7 +315,8 @@ impl Tagger {
                 service.patience.answered();
                 image.tries += 1;
                 image.last_error = Some(error_row(&error, GiveUp::Source.name(), true));
-                Next::Again(delay)
+                // Of the image's source, not of the service: nobody is to wait for it for long.
+                Next::Again(delay.min(LONGEST_WAIT))
             }
             Verdict::GiveUp(reason) => {
                 service.patience.answered();
@@ -355,9 +365,10 @@ impl Tagger {
     /// After a failure that may pass: a further try, a later pass, or the end.
     fn try_again(&self, image: &mut Image, row: ErrorRow, delay: Duration, begun: Instant) -> Next {
         image.tries += 1;
-        let later = image.tries >= TRIES || delay > 2 * LONGEST_DELAY;
-        // There is no pass after the last one: what waited for it would wait for ever.
-        if image.attempts >= TRIES * PASSES || (later && image.pass + 1 >= PASSES) {
+        let later = image.tries >= TRIES || delay > LONGEST_WAIT;
+        // Being throttled uses no attempt, though it may have taken the image to a later pass.
+        let last = image.pass + 1 >= PASSES && image.throttles == 0;
+        if image.attempts >= TRIES * PASSES || (later && last) {
             return self.give_up(image, row, false, begun);
         }
         if later {
@@ -366,6 +377,24 @@ impl Tagger {
         }
         image.last_error = Some(row);
         Next::Again(delay)
+    }
+
+    /// For a later pass, and not before the service wants it.
+    fn put_back(&self, image: &Image, row: ErrorRow, delay: Duration) -> Next {
+        let moment = Instant::now() + delay;
+        let mut not_before = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+        *not_before = (*not_before).max(Some(moment));
+        Next::Settle(Settled::PutBack {
+            attempts: image.attempts,
+            pass: image.pass + 1,
+            error: row,
+        })
+    }
+
+    /// How long the images that were put back have to wait at least.
+    pub(super) fn wait_of_put_back(&self) -> Duration {
+        let not_before = *self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+        not_before.map_or(Duration::ZERO, |moment| moment.saturating_duration_since(Instant::now()))
     }
 
     fn give_up(&self, image: &Image, row: ErrorRow, suspicious: bool, begun: Instant) -> Next {

@@ -31,7 +31,7 @@ pub mod verdict;
 mod writer;
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use jiff::{Timestamp, Zoned};
@@ -290,6 +290,7 @@ impl Job {
                 budget: Budget::new(&settings.budget, self.today, &Zoned::now()),
                 gate: self.gate,
                 breaker: Breaker::new(settings.budget.max_failures),
+                not_before: Mutex::default(),
                 urls: context.urls,
             }),
             workers,

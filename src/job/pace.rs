@@ -49,6 +49,8 @@ struct State<C: Clock> {
     throttled: u32,
     /// Rates held in the seconds of the last minute, latest last.
     held: VecDeque<f64>,
+    /// Whether the last answer was one of so many throttle answers that the rate is lowered for them.
+    is_throttled: bool,
 }
 
 impl Pace<DefaultClock> {
@@ -83,6 +85,7 @@ impl<C: Clock + Clone> Pace<C> {
             answers: 0,
             throttled: 0,
             held: VecDeque::with_capacity(60),
+            is_throttled: false,
         };
         Self { clock, state: Mutex::new(state), queue: tokio::sync::Mutex::default() }
     }
@@ -107,6 +110,11 @@ impl<C: Clock + Clone> Pace<C> {
         self.count(1)
     }
 
+    /// Whether so many of this second's answers ask for a lower rate that it is not about one image.
+    pub fn is_throttled(&self) -> bool {
+        self.lock().is_throttled
+    }
+
     /// Permits a second at the moment; `None`: no limit.
     pub fn rate(&self) -> Option<f64> {
         self.lock().rate
@@ -128,6 +136,7 @@ impl<C: Clock + Clone> Pace<C> {
         let mut state = self.lock();
         state.answers += 1;
         state.throttled += throttled;
+        state.is_throttled = f64::from(state.throttled) > f64::from(state.answers) * TOLERATED;
         let elapsed = Duration::from(now.duration_since(state.second));
         if elapsed < Duration::from_secs(1) {
             return None;
@@ -155,7 +164,7 @@ impl<C: Clock> State<C> {
         }
         self.held.push_back(good);
         let best = self.held.iter().copied().fold(0.0, f64::max);
-        if throttled > answers * TOLERATED {
+        if self.is_throttled {
             // Without a cap, what the service has let through is the rate to go on from.
             let floor = FLOOR.max(best / 10.0);
             let lowered = self.rate.map_or(good, |rate| rate * LOWERED).max(floor);

@@ -28,6 +28,8 @@ struct State {
     failing_since: Option<Instant>,
     pauses: u32,
     paused_until: Option<Instant>,
+    /// Whether the service itself has asked for the pause.
+    asked: bool,
 }
 
 impl Patience {
@@ -77,16 +79,35 @@ impl Patience {
         if state.paused_until.is_none_or(|until| until <= now) {
             let pause = PAUSE.saturating_mul(1 << state.pauses.min(6)).min(LONGEST_PAUSE);
             state.pauses += 1;
-            // Never past the moment at which patience ends: the last try is made then.
-            let limit = if state.succeeded { self.limit } else { self.limit.min(FIRST) };
-            let end = state.failing_since.map_or(now + pause, |since| since + limit);
-            state.paused_until = Some((now + pause).min(end.max(now)));
+            state.paused_until = Some(self.at_most(&state, now, pause));
+            state.asked = false;
         }
     }
 
-    /// Until when everybody waits, if they do.
-    pub(super) fn paused_until(&self) -> Option<Instant> {
-        self.lock().paused_until.filter(|until| *until > Instant::now())
+    /// The service asks for a pause: everybody waits so long, or until another call is answered.
+    pub(super) fn hold(&self, pause: Duration) {
+        self.hold_at(Instant::now(), pause);
+    }
+
+    fn hold_at(&self, now: Instant, pause: Duration) {
+        let mut state = self.lock();
+        let until = self.at_most(&state, now, pause);
+        if state.paused_until.is_none_or(|paused| paused < until) {
+            (state.paused_until, state.asked) = (Some(until), true);
+        }
+    }
+
+    /// The end of a pause: never past the moment at which patience ends, when the last try is made.
+    fn at_most(&self, state: &State, now: Instant, pause: Duration) -> Instant {
+        let limit = if state.succeeded { self.limit } else { self.limit.min(FIRST) };
+        let end = state.failing_since.map_or(now + pause, |since| since + limit);
+        (now + pause).min(end.max(now))
+    }
+
+    /// Until when everybody waits and whether the service asked for it, if they do.
+    pub(super) fn paused_until(&self) -> Option<(Instant, bool)> {
+        let state = self.lock();
+        state.paused_until.filter(|until| *until > Instant::now()).map(|until| (until, state.asked))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -132,6 +153,21 @@ mod tests {
         }
         assert_eq!(last, LONGEST_PAUSE);
         patience.answered();
+        assert_eq!(patience.paused_until(), None);
+    }
+
+    #[test]
+    fn a_pause_that_is_asked_for_is_kept_until_an_answer_or_the_end_of_patience() {
+        let patience = Patience::new(Duration::from_mins(15));
+        let now = Instant::now();
+        patience.failed_at(now);
+        patience.hold_at(now, Duration::from_secs(40));
+        patience.hold_at(now, Duration::from_secs(20));
+        let at = |seconds| now + Duration::from_secs(seconds);
+        assert_eq!(patience.paused_until(), Some((at(40), true)));
+        patience.hold_at(now, Duration::from_mins(5));
+        assert_eq!(patience.paused_until(), Some((at(60), true)), "patience before a success");
+        patience.succeeded();
         assert_eq!(patience.paused_until(), None);
     }
 }

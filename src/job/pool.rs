@@ -11,7 +11,7 @@ use futures::{StreamExt, stream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::Error;
-use super::caller::{PASSES, Tagger};
+use super::caller::Tagger;
 use super::writer::{Record, Writer};
 use crate::store::write::Claimed;
 
@@ -121,8 +121,10 @@ impl Pool {
             }
             match (idle, claims.later) {
                 (true, false) => return Ok(()),
-                (true, true) if pass + 1 < PASSES => {
-                    let wait = self.cooldown * if pass == 0 { 1 } else { 4 };
+                // It ends: each image is given up after so many attempts or throttle answers.
+                (true, true) => {
+                    let cooldown = self.cooldown * if pass == 0 { 1 } else { 4 };
+                    let wait = cooldown.max(tagger.wait_of_put_back());
                     service
                         .stats
                         .set_waits(Some("a pause before failed images are tried again".into()));

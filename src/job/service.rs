@@ -76,8 +76,13 @@ impl Service {
 
     /// Waits as long as everybody waits; false if the run stops meanwhile.
     pub(super) async fn pause_ends(&self) -> bool {
-        while let Some(until) = self.patience.paused_until() {
-            self.stats.set_waits(Some("the service cannot be reached".to_owned()));
+        while let Some((until, asked)) = self.patience.paused_until() {
+            let why = if asked {
+                "the service asks for a pause"
+            } else {
+                "the service cannot be reached"
+            };
+            self.stats.set_waits(Some(why.to_owned()));
             tokio::select! {
                 () = tokio::time::sleep_until(until) => {}
                 () = self.control.stopping().cancelled() => return false,

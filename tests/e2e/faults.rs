@@ -56,6 +56,25 @@ fn throttle_answers_are_no_attempts(#[case] fault: &str) {
 }
 
 #[test]
+fn thirty_throttle_answers_are_the_end_of_an_image_in_a_run_however_often_it_is_resumed() {
+    let site = site(1, &[("slow_down", 1.0)]);
+    site.run(&["--max-calls", "1"]).with(8);
+    assert_eq!(site.states(), [1, 0, 0, 0]);
+    // As if the run had been resumed again and again.
+    let columns = "run_id, content_id, object_id, scenes, ended_at, duration_ms, outcome";
+    let more = format!("INSERT INTO call ({columns}) SELECT {columns} FROM call WHERE id = 1;");
+    site.tamper(&more.repeat(28));
+    site.resume().with(3).says(&["SlowDown"]);
+    assert_eq!(site.calls(), 2);
+    assert_eq!(site.states(), [0, 0, 0, 1]);
+    // Another run begins anew.
+    site.change(r#"{"clear":true}"#);
+    site.run(&[]).with(0);
+    assert_eq!(site.calls(), 3);
+    site.assert_exports("camera");
+}
+
+#[test]
 fn a_limit_of_the_service_is_found_and_kept_to() {
     let settings = Settings { qps_limit: Some(40), ..Settings::default() };
     let bucket = Synthetic { objects: 160, ..Synthetic::default() };

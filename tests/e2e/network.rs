@@ -2,9 +2,10 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use costag::emulator::{Settings, Synthetic};
 use rstest::rstest;
@@ -207,6 +208,32 @@ fn a_long_retry_after_in_the_last_pass_is_the_end_of_the_image() {
         }
     });
     run_at(&format!("http://{address}"), &[]).with(3).says(&["InternalError"]);
+}
+
+#[test]
+fn a_throttle_with_a_long_wait_holds_no_worker() {
+    let keys: Vec<String> = (0..12).map(|n| format!("{n:02}.jpg")).collect();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let (listed, order) = (keys.clone(), Arc::clone(&asked));
+    let address = answering(move |head| {
+        let Some(key) = listed.iter().find(|key| head.starts_with(&format!("GET /{key}?"))) else {
+            return page(&listed.iter().map(String::as_str).collect::<Vec<_>>());
+        };
+        let mut order = order.lock().unwrap();
+        let again = order.iter().any(|(asked, _)| asked == key);
+        order.push((key.clone(), Instant::now()));
+        if key == "03.jpg" && !again {
+            let body = "<Error><Code>SlowDown</Code></Error>";
+            return http("503 Slow Down\r\nRetry-After: 5", body);
+        }
+        http("200 OK", "<RecognitionResult><CameraLabels/></RecognitionResult>")
+    });
+    run_at(&format!("http://{address}"), &["--workers", "1"]).with(0).says(&["1 throttled"]);
+    let asked = asked.lock().unwrap();
+    let order: Vec<&String> = asked.iter().map(|(key, _)| key).collect();
+    assert!(order.iter().copied().take(12).eq(&keys), "the others go on meanwhile: {order:?}");
+    assert_eq!(order[12..], ["03.jpg"]);
+    assert!(asked[12].1 - asked[3].1 >= Duration::from_secs(5), "and it is not asked too early");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 -- Version 2: the same facts in fewer bytes, with fewer writes for each image.
 --
 -- A label is two integers, a content does not carry its own index entry nor an error that it never had, and
--- the ledger needs no index: a content knows the key that its labels came from.
+-- the ledger needs no index of all its calls: a content knows the key that its labels came from.
 
 DROP VIEW labels;
 DROP VIEW failure;
@@ -115,6 +115,7 @@ WHERE coalesce(http_status, code, request_id) IS NOT NULL ORDER BY id;
 
 DROP TABLE call;
 ALTER TABLE call_2 RENAME TO call;
+CREATE INDEX call_throttled ON call (content_id) WHERE outcome = 2;
 
 -- Every label of every object that is present: what the CSV export holds, one row a label.
 CREATE VIEW labels (bucket, key, scene, rank, name, first_category, second_category,

@@ -31,6 +31,8 @@ pub struct Claimed {
     pub again: Scenes,
     /// Attempts used in this run so far.
     pub attempts: u32,
+    /// Throttle answers to it in this run so far.
+    pub throttles: u32,
     /// The pass it waited in.
     pub pass: u32,
 }
@@ -43,12 +45,14 @@ struct Queued {
     again: Scenes,
     attempts: u32,
     pass: u32,
+    failed_before: bool,
 }
 
 /// What a claim reads of a content, and of the object that it names if that is still one of the run's keys
 /// for it; `?1` is the run, `?2` its bucket, (`?3`, `?4`) its scope. What is queued and how much follows.
 const QUEUED: &str = "
-    SELECT content.id, scenes_wanted, scenes_done, scenes_redo, attempts, pass, object.id, object.key
+    SELECT content.id, scenes_wanted, scenes_done, scenes_redo, attempts, pass, object.id, object.key,
+           EXISTS (SELECT 1 FROM error WHERE error.content_id = content.id)
     FROM content INDEXED BY content_queue
     LEFT JOIN object ON object.id = object_id AND object.content_id = content.id
         AND bucket_id = ?2 AND gone_run IS NULL AND skip_reason IS NULL
@@ -69,6 +73,7 @@ impl Queued {
             again: redo,
             attempts: row.get(4)?,
             pass: row.get(5)?,
+            failed_before: row.get(8)?,
         })
     }
 }
@@ -99,8 +104,10 @@ impl Session {
                     continue;
                 };
                 self.execute("UPDATE content SET state = 1 WHERE id = ?1", [entry.content_id])?;
+                let throttles =
+                    if entry.failed_before { self.throttles(entry.content_id)? } else { 0 };
                 let Queued { content_id, scenes, again, attempts, pass, .. } = entry;
-                claimed.push(Claimed { content_id, key, scenes, again, attempts, pass });
+                claimed.push(Claimed { content_id, key, scenes, again, attempts, throttles, pass });
             }
             if exhausted {
                 break;
@@ -186,6 +193,16 @@ impl Session {
             .query_map((run.id, run.bucket_id, &run.prefix, &end, pass, limit), Queued::read)
             .and_then(Iterator::collect)
             .map_err(|source| self.error(source))
+    }
+
+    /// Throttle answers to a content in this run, by the ledger.
+    fn throttles(&self, content_id: i64) -> Result<u32, Error> {
+        self.prepare(
+            "SELECT count(*) FROM call INDEXED BY call_throttled
+             WHERE content_id = ?1 AND run_id = ?2 AND outcome = 2",
+        )?
+        .query_row((content_id, self.run.id), |row| row.get(0))
+        .map_err(|source| self.error(source))
     }
 
     /// Whether this run has contents waiting in a pass after `pass`.
