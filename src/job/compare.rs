@@ -121,7 +121,8 @@ impl Comparison {
         match state {
             ContentState::Pending | ContentState::InFlight => !own,
             ContentState::Done => missing,
-            ContentState::Failed => missing && temporary && !own,
+            // Nothing is missing of what failed for a scene that nobody asks for any more.
+            ContentState::Failed => !own && (temporary || !missing),
         }
     }
 }

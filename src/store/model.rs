@@ -179,6 +179,15 @@ impl SkipReason {
     }
 }
 
+/// What a content's last error means for later runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Only new bytes, or asking for it, bring the content back.
+    Final = 1,
+    /// The next run puts it back, once.
+    Temporary = 2,
+}
+
 /// What a run counted; kept as JSON in `run.counts`, brought up to date in the transactions that change it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]

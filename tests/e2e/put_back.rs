@@ -136,6 +136,48 @@ fn retry_puts_back_by_code_and_by_key() {
 }
 
 #[test]
+fn a_scene_that_failed_is_no_failure_once_nobody_asks_for_it() {
+    let site = labelled();
+    let both = ["--scenes", "camera,web"];
+    let failed =
+        || site.costag(&["status", "--failures", "--csv"]).with(0).stdout.lines().count() - 1;
+    site.change(r#"{"faults":{"invalid_state":1.0},"fault_keys":"few/"}"#);
+    site.run(&both).with(3);
+    assert_eq!(failed(), 4);
+    site.change(r#"{"clear":true}"#);
+    site.reset();
+    site.run(&[]).with(0);
+    assert_eq!((site.calls(), failed()), (0, 0));
+    assert_eq!(site.one::<i64>("SELECT count(*) FROM failure"), 0);
+    site.assert_sound();
+    // It is not forgotten that these images cannot be labelled: asking again costs no call.
+    let plan = site.json(&[&["plan", BUCKET, "--json"], &both[..]].concat());
+    assert_eq!((&plan["calls"], &plan["given_up"]), (&0.into(), &4.into()));
+    site.run(&both).with(0);
+    assert_eq!((site.calls(), failed()), (0, 4));
+    site.assert_sound();
+    site.costag(&["retry"]).with(0).says(&["put back 4 images"]);
+    assert_eq!(next_run(&site, &both).len(), 4);
+    assert_eq!(failed(), 0);
+    for scene in ["camera", "web"] {
+        assert_eq!(site.export(&["--scene", scene]), site.expected(scene));
+    }
+    site.assert_sound();
+}
+
+#[test]
+fn what_was_put_back_stays_so_also_if_nobody_asks_for_it_meanwhile() {
+    let site = labelled();
+    let both = ["--scenes", "camera,web"];
+    site.change(r#"{"faults":{"invalid_state":1.0},"fault_keys":"few/"}"#);
+    site.run(&both).with(3);
+    site.change(r#"{"clear":true}"#);
+    site.costag(&["retry"]).with(0);
+    assert!(next_run(&site, &[]).is_empty());
+    assert_eq!(next_run(&site, &both).len(), 4);
+}
+
+#[test]
 fn nothing_is_put_back_while_a_run_is_at_work() {
     let site = labelled();
     site.change(r#"{"latency_ms":30000}"#);

@@ -14,7 +14,7 @@ CREATE TABLE ident (
 
 INSERT INTO ident (hash, content_id) SELECT ident, id FROM content ORDER BY ident;
 
--- The last error of a content; it speaks of the present only while the content is failed or waits.
+-- The last error of a content: its own as long as content.error_kind says so.
 CREATE TABLE error (
     content_id INTEGER PRIMARY KEY REFERENCES content (id),
     verdict    TEXT NOT NULL,
@@ -40,7 +40,7 @@ CREATE TABLE content_2 (
     state            INTEGER NOT NULL,     -- 0 pending, 1 in flight, 2 done, 3 failed
     pass             INTEGER NOT NULL DEFAULT 0, -- of the run: 0, 1, 2; failures wait for the next one
     attempts         INTEGER NOT NULL DEFAULT 0, -- in the run that wants it
-    error_temporary  INTEGER NOT NULL DEFAULT 0, -- 1: the next run puts it back, once
+    error_kind       INTEGER NOT NULL DEFAULT 0, -- 0 none, 1 final, 2 temporary: the next run puts it back, once
     run_id           INTEGER REFERENCES run (id), -- the run that wants it, or settled it
     object_id        INTEGER REFERENCES object (id), -- the key that its labels came from; before: the first key
     tagged_at        INTEGER               -- seconds; of the last answer; before there is one, of its making
@@ -48,7 +48,7 @@ CREATE TABLE content_2 (
 
 INSERT INTO content_2
 SELECT id, identity, etag, size, scenes_wanted, scenes_done, scenes_redo, state, pass, attempts,
-       error_temporary, run_id,
+       CASE WHEN error_code IS NULL THEN 0 ELSE 1 + error_temporary END, run_id,
        coalesce((SELECT object_id FROM call WHERE content_id = content.id AND outcome = 0
                  ORDER BY id DESC LIMIT 1),
                 (SELECT min(id) FROM object WHERE content_id = content.id)),
@@ -59,7 +59,7 @@ DROP TABLE content;
 ALTER TABLE content_2 RENAME TO content;
 CREATE INDEX content_queue ON content (run_id, pass, id) WHERE state = 0;
 CREATE INDEX content_in_flight ON content (id) WHERE state = 1;
-CREATE INDEX content_failed ON content (error_temporary, run_id, id) WHERE state = 3;
+CREATE INDEX content_failed ON content (error_kind, run_id, id) WHERE state = 3;
 
 -- One label of a content in two integers, which SQLite keeps in about eleven bytes. What they say are columns
 -- too; those of a content are found by its span of ids: id BETWEEN 256 * content AND 256 * content + 255.

@@ -46,10 +46,10 @@ pub struct Chosen {
 
 // In the order of the index `content_failed`. A failed content always has the run that settled it.
 const FAILED: &str = "
-    SELECT id, (scenes_wanted & ~scenes_done) | scenes_redo, error_temporary, run_id, code
+    SELECT id, (scenes_wanted & ~scenes_done) | scenes_redo, error_kind, run_id, code
     FROM content LEFT JOIN error ON content_id = id
-    WHERE state = 3 AND (error_temporary, run_id, id) > (:a, :b, :c)
-    ORDER BY error_temporary, run_id, id LIMIT :batch";
+    WHERE state = 3 AND (error_kind, run_id, id) > (:a, :b, :c)
+    ORDER BY error_kind, run_id, id LIMIT :batch";
 
 // What waits already with its scenes asked for again is not chosen once more.
 const LABELLED: &str = "

@@ -42,7 +42,7 @@ pub struct Standing {
 }
 
 /// The columns of a [`Standing`], after those of the object.
-const STANDING: &str = ", scenes_done, scenes_redo, state, content.run_id, error_temporary";
+const STANDING: &str = ", scenes_done, scenes_redo, state, content.run_id, error_kind = 2";
 
 impl Known {
     fn read(row: &Row<'_>, standing: bool) -> rusqlite::Result<Self> {
@@ -257,7 +257,7 @@ impl Reader {
                     "SELECT 1 FROM content WHERE state = 0 AND run_id IS NOT ?1
                      UNION ALL
                      SELECT 1 FROM content
-                     WHERE state = 3 AND error_temporary = 1 AND run_id IS NOT ?1",
+                     WHERE state = 3 AND error_kind = 2 AND run_id IS NOT ?1",
                 )?
                 .exists([run_id])?;
             Ok(differs || unlisted || waiting)

@@ -32,9 +32,9 @@ pub struct Failure {
 // In the order of the index `content_failed`, so that each batch begins where the last one ended. A failed
 // content always has the run that settled it.
 const CONTENTS: &str = "
-    SELECT error_temporary, run_id, id FROM content
-    WHERE state = 3 AND (error_temporary, run_id, id) > (?1, ?2, ?3)
-    ORDER BY error_temporary, run_id, id LIMIT ?4";
+    SELECT error_kind, run_id, id FROM content
+    WHERE state = 3 AND (error_kind, run_id, id) > (?1, ?2, ?3)
+    ORDER BY error_kind, run_id, id LIMIT ?4";
 
 const OBJECTS: &str = "
     SELECT bucket.name, object.key, error.code, error.status, error.message, error.request_id,

@@ -23,6 +23,10 @@ const IN_SCOPE: &str = "
           AND bucket_id = (SELECT bucket_id FROM run WHERE id = :run)
           AND key >= :prefix AND (:end IS NULL OR key < :end))";
 
+// Failed for good; done with such an error is what nobody asked more of since.
+const GIVEN_UP: &str = "
+    (state IN (2, 3) AND error_kind = 1)";
+
 impl Reader {
     /// What a run over the same listing, with these scenes, would call for now: what waits, whoever wants it,
     /// what is labelled and lacks a scene, what failed for a passing reason. Looks at every content.
@@ -36,7 +40,7 @@ impl Reader {
                 .connection
                 .prepare(&format!(
                     "SELECT (:scenes & ~scenes_done) | scenes_redo AS missing, count(*) FROM content
-                     WHERE missing AND (state <> 3 OR error_temporary) AND {IN_SCOPE}
+                     WHERE missing AND NOT {GIVEN_UP} AND {IN_SCOPE}
                      GROUP BY 1 ORDER BY 1"
                 ))?
                 .query_map(
@@ -52,9 +56,14 @@ impl Reader {
                 .collect::<rusqlite::Result<_>>()?;
             let given_up: i64 = self
                 .connection
-                .prepare(&format!("SELECT count(*) FROM content WHERE state = 3 AND NOT error_temporary AND {IN_SCOPE}"))?
+                .prepare(&format!(
+                    "SELECT count(*) FROM content
+                     WHERE ((:scenes & ~scenes_done) | scenes_redo) AND {GIVEN_UP} AND {IN_SCOPE}"
+                ))?
                 .query_row(
-                    named_params! { ":run": run_id, ":prefix": prefix, ":end": end },
+                    named_params! {
+                        ":scenes": scenes.bits(), ":run": run_id, ":prefix": prefix, ":end": end,
+                    },
                     |row| row.get(0),
                 )?;
             Ok(Needed { by_scenes, given_up: u64::try_from(given_up).unwrap_or(0) })

@@ -277,7 +277,7 @@ impl Reader {
     ) -> Result<Vec<FailureCode>, Error> {
         self.connection
             .prepare_cached(
-                "SELECT code, status, error_temporary, count(*)
+                "SELECT code, status, error_kind = 2, count(*)
                  FROM content LEFT JOIN error ON content_id = id
                  WHERE state = 3 AND (?1 IS NULL OR run_id = ?1)
                  GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT ?2",

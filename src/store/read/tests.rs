@@ -25,8 +25,8 @@ fn database(folder: &Path) -> Store {
 fn content(store: &Store, state: i64, temporary: bool, run: i64, code: &str, copies: usize) {
     let db = &store.connection;
     db.execute(
-        "INSERT INTO content (scenes_wanted, state, run_id, error_temporary, attempts)
-         VALUES (2, ?1, ?2, ?3, 3)",
+        "INSERT INTO content (scenes_wanted, state, run_id, error_kind, attempts)
+         VALUES (2, ?1, ?2, 1 + ?3, 3)",
         (state, run, temporary),
     )
     .unwrap();

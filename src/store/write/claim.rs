@@ -52,7 +52,7 @@ struct Queued {
 /// for it; `?1` is the run, `?2` its bucket, (`?3`, `?4`) its scope. What is queued and how much follows.
 const QUEUED: &str = "
     SELECT content.id, scenes_wanted, scenes_done, scenes_redo, attempts, pass, object.id, object.key,
-           EXISTS (SELECT 1 FROM error WHERE error.content_id = content.id)
+           error_kind
     FROM content INDEXED BY content_queue
     LEFT JOIN object ON object.id = object_id AND object.content_id = content.id
         AND bucket_id = ?2 AND gone_run IS NULL AND skip_reason IS NULL
@@ -73,7 +73,7 @@ impl Queued {
             again: redo,
             attempts: row.get(4)?,
             pass: row.get(5)?,
-            failed_before: row.get(8)?,
+            failed_before: row.get::<_, i64>(8)? != 0,
         })
     }
 }

@@ -6,7 +6,7 @@ use super::Session;
 use crate::scene::Scenes;
 use crate::store::Error;
 use crate::store::ident::{Identity, StoredEtag};
-use crate::store::model::ContentState;
+use crate::store::model::{ContentState, ErrorKind};
 
 /// What deciding about a content needs of its row.
 #[derive(Debug, Clone, Copy)]
@@ -17,20 +17,24 @@ pub(super) struct ContentRow {
     pub(super) state: ContentState,
     pub(super) run_id: Option<i64>,
     pub(super) temporary: bool,
+    /// Whether it has an error, one that a new run does not try again for.
+    final_error: bool,
 }
 
-const COLUMNS: &str = "id, scenes_done, scenes_redo, state, run_id, error_temporary";
+const COLUMNS: &str = "id, scenes_done, scenes_redo, state, run_id, error_kind";
 
 impl ContentRow {
     fn read(row: &Row<'_>) -> rusqlite::Result<(Self, i64)> {
         let state: i64 = row.get(3)?;
+        let error: i64 = row.get(5)?;
         let content = Self {
             id: row.get(0)?,
             done: Scenes::from_bits(row.get(1)?),
             redo: Scenes::from_bits(row.get(2)?),
             state: ContentState::from_id(state).unwrap_or(ContentState::Failed),
             run_id: row.get(4)?,
-            temporary: row.get(5)?,
+            temporary: error == ErrorKind::Temporary as i64,
+            final_error: error == ErrorKind::Final as i64,
         };
         Ok((content, state))
     }
@@ -105,6 +109,7 @@ impl Session {
             state: ContentState::Pending,
             run_id: Some(self.run.id),
             temporary: false,
+            final_error: false,
         })
     }
 
@@ -128,14 +133,18 @@ impl Session {
         let run = &self.run;
         let missing = run.scenes.without(content.done).union(content.redo);
         let own = content.run_id == Some(run.id);
-        let open = matches!(content.state, ContentState::Pending | ContentState::InFlight);
         if missing.is_empty() {
-            if open && !own && !self.run.plan {
-                // Another run wants more of it; this one wants what is there.
-                self.take_from(content.run_id)?;
+            if content.state != ContentState::Done && !own && !self.run.plan {
+                // Another run wants more of it, or has failed to get it; this one wants what is there.
+                if content.state != ContentState::Failed {
+                    self.take_from(content.run_id)?;
+                }
                 self.settle_as_done(content.id)?;
             }
             return Ok(Wanted::Reused);
+        }
+        if content.state == ContentState::Done && content.final_error && !renewed {
+            return self.fail_again(content.id);
         }
         let again = match content.state {
             ContentState::Pending | ContentState::InFlight => !own,
@@ -158,11 +167,23 @@ impl Session {
         }
         self.execute(
             "UPDATE content SET state = 0, run_id = ?2, scenes_wanted = scenes_done | ?3,
-                    pass = 0, attempts = 0
+                    pass = 0, attempts = 0,
+                    error_kind = error_kind & 2
              WHERE id = ?1",
             (content.id, self.run.id, self.run.scenes.bits()),
         )?;
         Ok(Wanted::Queued)
+    }
+
+    /// It was given up, and was no failure while nobody asked for what it lacks: now it is one again.
+    fn fail_again(&self, content_id: i64) -> Result<Wanted, Error> {
+        if !self.run.plan {
+            self.execute(
+                "UPDATE content SET state = 3, scenes_wanted = scenes_done | ?3, run_id = ?2 WHERE id = ?1",
+                (content_id, self.run.id, self.run.scenes.bits()),
+            )?;
+        }
+        Ok(Wanted::GivenUp)
     }
 
     /// Takes a pending content out of the queue if no present object wants it any longer.
@@ -206,7 +227,9 @@ impl Session {
             [content_id],
         )?;
         self.execute(
-            "UPDATE content SET scenes_done = 0, scenes_redo = 0, tagged_at = NULL WHERE id = ?1",
+            "UPDATE content SET scenes_done = 0, scenes_redo = 0, tagged_at = NULL,
+                    error_kind = 0
+             WHERE id = ?1",
             [content_id],
         )?;
         let own = content.state == ContentState::Pending && content.run_id == Some(self.run.id);

@@ -21,7 +21,8 @@ impl Store {
             let mut statement = tx.prepare_cached(
                 "UPDATE content
                  SET scenes_redo = scenes_redo | (scenes_done & ?2), pass = 0, attempts = 0,
-                     run_id = CASE state WHEN 0 THEN run_id END, state = 0
+                     run_id = CASE state WHEN 0 THEN run_id END, state = 0,
+                     error_kind = 0
                  WHERE id = ?1 AND state <> 1",
             )?;
             for chosen in contents {

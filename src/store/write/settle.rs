@@ -7,7 +7,7 @@ use rusqlite::OptionalExtension;
 use super::Session;
 use crate::scene::Scenes;
 use crate::store::Error;
-use crate::store::model::CallOutcome;
+use crate::store::model::{CallOutcome, ErrorKind};
 
 /// A row of the ledger: one call that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -235,7 +235,7 @@ impl Session {
                 "UPDATE content SET scenes_done = scenes_done | ?2, scenes_redo = scenes_redo & ~?2,
                         state = CASE WHEN (scenes_wanted & ~(scenes_done | ?2))
                                         | (scenes_redo & ~?2) THEN 0 ELSE 2 END,
-                        run_id = ?3, object_id = ?4, tagged_at = ?5, error_temporary = 0
+                        run_id = ?3, object_id = ?4, tagged_at = ?5, error_kind = 0
                  WHERE id = ?1 RETURNING state = 0",
             )?
             .query_row(
@@ -255,11 +255,12 @@ impl Session {
         pass: Option<u32>,
         error: &ErrorRow,
     ) -> Result<(), Error> {
+        let kind = if error.temporary { ErrorKind::Temporary } else { ErrorKind::Final };
         self.execute(
             "UPDATE content SET state = ?2, attempts = ?3, pass = coalesce(?4, pass),
-                    error_temporary = ?5
+                    error_kind = ?5
              WHERE id = ?1",
-            (content_id, state, attempts, pass, error.temporary),
+            (content_id, state, attempts, pass, kind as i64),
         )?;
         self.execute(
             "INSERT OR REPLACE INTO error (content_id, verdict, code, status, message, request_id)

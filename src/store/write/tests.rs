@@ -261,7 +261,7 @@ fn statements() -> Vec<String> {
     let verbs = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "];
     let statements = literals.filter(|text| verbs.iter().any(|verb| text.starts_with(verb)));
     // The one name that is put together.
-    let columns = "id, scenes_done, scenes_redo, state, run_id, error_temporary";
+    let columns = "id, scenes_done, scenes_redo, state, run_id, error_kind";
     statements.map(|sql| sql.replace("{COLUMNS}", columns)).collect()
 }
 
