@@ -119,7 +119,7 @@ impl Budget {
         }
     }
 
-    /// Counts images that were claimed for the first time.
+    /// Counts images that were claimed for the first time in this invocation.
     pub(super) fn claimed(&self, images: u64) {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.images += images;

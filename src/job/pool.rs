@@ -67,9 +67,8 @@ impl Pool {
         slots: &Arc<Semaphore>,
         sender: mpsc::Sender<Slotted>,
     ) -> Result<(), Error> {
-        let Self { tagger, work, .. } = self;
+        let tagger = &self.tagger;
         let service = &tagger.service;
-        let stopping = service.control.stopping();
         let all = 2 * self.workers;
         let mut pass = 0;
         if let Some(size) = self.sample {
@@ -83,30 +82,18 @@ impl Pool {
         }
         loop {
             let Some(mut free) = self.free_slots(slots).await else { return Ok(()) };
-            let limit = match tagger.budget.images(free.num_permits()) {
-                Ok(limit) => limit,
-                Err(reason) => {
-                    drop(free);
-                    // Used up: what was claimed is called to its end, and only then is the run stopped, if
-                    // anything would go on.
-                    if slots.available_permits() == all {
-                        if self.waits(&tagger.writer).await? {
-                            service.control.stop(reason);
-                            return Ok(());
-                        }
-                        if service.stats.is_listed() {
-                            return Ok(());
-                        }
-                    }
-                    self.wait_for_work().await;
-                    continue;
-                }
+            // Used up: only what was put back is claimed, so that the images of the limit are settled.
+            let (limit, first, used_up) = match tagger.budget.images(free.num_permits()) {
+                Ok(limit) => (limit, 0, None),
+                Err(reason) => (free.num_permits(), 1, Some(reason)),
             };
             // Looked at before the claim: what comes between is seen by the next round.
-            let idle =
-                service.stats.is_listed() && free.num_permits() + slots.available_permits() == all;
-            let claims = tagger.writer.ask(|reply| Record::Claim { limit, pass, reply }).await?;
-            let fresh = claims.claimed.iter().filter(|claimed| claimed.attempts == 0).count();
+            let listed = service.stats.is_listed();
+            let idle = (listed || used_up.is_some())
+                && free.num_permits() + slots.available_permits() == all;
+            let passes = first..=pass;
+            let claims = tagger.writer.ask(|reply| Record::Claim { limit, passes, reply }).await?;
+            let fresh = claims.claimed.iter().filter(|claimed| claimed.pass == 0).count();
             tagger.budget.claimed(fresh as u64);
             let exhausted = claims.claimed.is_empty();
             for claimed in claims.claimed {
@@ -120,7 +107,15 @@ impl Pool {
                 continue;
             }
             match (idle, claims.later) {
-                (true, false) => return Ok(()),
+                (true, false) => match used_up {
+                    // Only if anything would go on.
+                    Some(reason) if self.waits(&tagger.writer).await? => {
+                        service.control.stop(reason);
+                        return Ok(());
+                    }
+                    Some(_) if !listed => self.wait_for_work().await,
+                    _ => return Ok(()),
+                },
                 // It ends: each image is given up after so many attempts or throttle answers.
                 (true, true) => {
                     let cooldown = self.cooldown * if pass == 0 { 1 } else { 4 };
@@ -135,12 +130,7 @@ impl Pool {
                     }
                     pass += 1;
                 }
-                _ => {
-                    tokio::select! {
-                        () = work.notified() => {}
-                        () = stopping.cancelled() => return Ok(()),
-                    }
-                }
+                _ => self.wait_for_work().await,
             }
         }
     }

@@ -3,6 +3,7 @@
 //! Whatever has come since the last turn is committed together: under load the turns grow, when idle each
 //! record commits at once. Replies are sent after the commit, so that what they tell is on disk.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -41,8 +42,8 @@ pub(super) enum Record {
     Call { row: CallRow, committed: oneshot::Sender<()> },
     /// A content's settlement; the slot is free again once it is committed.
     Settle { settlement: Settlement, slot: OwnedSemaphorePermit },
-    /// Contents to call.
-    Claim { limit: usize, pass: u32, reply: oneshot::Sender<Claims> },
+    /// Contents to call, of these passes.
+    Claim { limit: usize, passes: RangeInclusive<u32>, reply: oneshot::Sender<Claims> },
     /// Claims are to take only so many contents, chosen at random.
     Sample { size: u64, committed: oneshot::Sender<()> },
     /// Another key of a content whose key is gone.
@@ -164,8 +165,9 @@ fn write(
             apply(&mut session, record, &mut claims, &mut replies)?;
         }
         // Claims last: they take what this very turn has queued.
-        for (limit, pass, reply) in claims.drain(..) {
-            let claimed = session.claim(limit, pass)?;
+        for (limit, passes, reply) in claims.drain(..) {
+            let pass = *passes.end();
+            let claimed = session.claim_of(limit, passes)?;
             let later = claimed.is_empty() && session.waits_after(pass)?;
             replies.claims.push((reply, Claims { claimed, later }));
         }
@@ -179,7 +181,7 @@ fn write(
 fn apply(
     session: &mut Session,
     record: Record,
-    claims: &mut Vec<(usize, u32, oneshot::Sender<Claims>)>,
+    claims: &mut Vec<(usize, RangeInclusive<u32>, oneshot::Sender<Claims>)>,
     replies: &mut Replies,
 ) -> Result<(), store::Error> {
     match record {
@@ -209,7 +211,7 @@ fn apply(
             replies.slots.push(slot);
             replies.work = true;
         }
-        Record::Claim { limit, pass, reply } => claims.push((limit, pass, reply)),
+        Record::Claim { limit, passes, reply } => claims.push((limit, passes, reply)),
         Record::Sample { size, committed } => {
             session.sample(size)?;
             replies.committed.push(committed);

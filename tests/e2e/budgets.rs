@@ -124,6 +124,24 @@ fn some_images_first_and_the_others_by_resume(#[case] option: &str) {
     site.assert_sound();
 }
 
+#[rstest]
+#[case::limit("--limit")]
+#[case::sample("--sample")]
+fn the_images_of_a_limit_are_settled_in_this_run(#[case] option: &str) {
+    // Each key fails until the second or third pass.
+    let mut settings = Settings { fault_attempts: 5, ..Settings::default() };
+    settings.set_fault("internal_error", 1.0).unwrap();
+    let site = Site::new(Synthetic { objects: 60, ..Synthetic::default() }, settings);
+    site.run(&[option, "8"]).with(8).says(&["8 done, 0 failed, 52 pending"]);
+    assert_eq!(site.called().into_values().collect::<Vec<_>>(), [6; 8]);
+    // What is given up is settled too.
+    site.change(r#"{"fault_attempts":0}"#);
+    site.costag(&["resume", option, "5"]).with(8).says(&["8 done, 5 failed, 47 pending"]);
+    site.change(r#"{"clear":true}"#);
+    site.resume().with(3);
+    site.assert_sound();
+}
+
 #[test]
 fn a_sample_is_of_the_whole_bucket() {
     let site = Site::plain(1000);

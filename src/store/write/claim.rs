@@ -1,5 +1,6 @@
 //! Claims: contents of this run's queue become in flight, each with a key to call.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, Row};
@@ -88,10 +89,22 @@ impl Session {
     /// # Errors
     /// Those of any write.
     pub fn claim(&mut self, limit: usize, pass: u32) -> Result<Vec<Claimed>, Error> {
+        self.claim_of(limit, 0..=pass)
+    }
+
+    /// As [`Session::claim`], of these passes only: from the second one on, contents that were put back.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn claim_of(
+        &mut self,
+        limit: usize,
+        passes: RangeInclusive<u32>,
+    ) -> Result<Vec<Claimed>, Error> {
         let mut claimed = Vec::with_capacity(limit);
         while claimed.len() < limit {
             let wanted = limit - claimed.len();
-            let queued = self.queued(wanted, pass)?;
+            let queued = self.queued(wanted, &passes)?;
             // Of a sample, fewer are no end: some may have left the queue since they were drawn.
             let exhausted = queued.is_empty() || (queued.len() < wanted && self.sample.is_none());
             for mut entry in queued {
@@ -183,16 +196,22 @@ impl Session {
         Ok(queued)
     }
 
-    fn queued(&mut self, limit: usize, pass: u32) -> Result<Vec<Queued>, Error> {
-        if pass == 0 && self.sample.is_some() {
+    fn queued(&mut self, limit: usize, passes: &RangeInclusive<u32>) -> Result<Vec<Queued>, Error> {
+        if passes.is_empty() {
+            return Ok(Vec::new());
+        }
+        if *passes.end() == 0 && self.sample.is_some() {
             return self.sampled(limit);
         }
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (run, end) = (&self.run, prefix_end(&self.run.prefix));
-        self.prepare(&format!("{QUEUED} AND pass <= ?5 ORDER BY pass, content.id LIMIT ?6"))?
-            .query_map((run.id, run.bucket_id, &run.prefix, &end, pass, limit), Queued::read)
-            .and_then(Iterator::collect)
-            .map_err(|source| self.error(source))
+        let (first, last) = (passes.start(), passes.end());
+        self.prepare(&format!(
+            "{QUEUED} AND pass BETWEEN ?5 AND ?6 ORDER BY pass, content.id LIMIT ?7"
+        ))?
+        .query_map((run.id, run.bucket_id, &run.prefix, &end, first, last, limit), Queued::read)
+        .and_then(Iterator::collect)
+        .map_err(|source| self.error(source))
     }
 
     /// Throttle answers to a content in this run, by the ledger.

@@ -195,11 +195,15 @@ impl Store {
         Ok(counts)
     }
 
-    /// Marks a run as under way again.
+    /// Marks a run as under way again. What was put back for a later pass has waited for long enough.
     ///
     /// # Errors
     /// Those of any write.
     pub fn reopen_run(&mut self, id: i64) -> Result<(), Error> {
+        self.change_run(
+            "UPDATE content SET pass = 0 WHERE run_id = ?1 AND state = 0 AND pass > 0",
+            id,
+        )?;
         self.change_run(
             "UPDATE run SET state = 'running', stop_reason = NULL, ended_at = NULL WHERE id = ?1",
             id,
