@@ -323,6 +323,8 @@ impl Tagger {
                 let row = error_row(&error, reason.name(), is_temporary(reason));
                 let elsewhere = matches!(reason, GiveUp::Gone | GiveUp::Archived);
                 if elsewhere && self.another_key(image).await? {
+                    // Attempts are of the content, and this one said nothing of it.
+                    image.attempts -= 1;
                     Next::Again(Duration::ZERO)
                 } else {
                     let suspicious = reason.counts_for_breaker();

@@ -174,3 +174,12 @@ fn another_key_of_the_content_stands_in_for_one_that_is_gone() {
     assert_eq!(site.calls(), 3);
     site.assert_exports("camera");
 }
+
+#[test]
+fn keys_that_are_gone_are_one_attempt_of_their_content() {
+    let site = Site::holding(&[("a.jpg", "same"), ("b.jpg", "same"), ("c.jpg", "same")]);
+    site.change(r#"{"faults":{"not_found":1.0}}"#);
+    site.run(&[]).with(3);
+    assert_eq!(site.called().into_values().collect::<Vec<_>>(), [1, 1, 1]);
+    assert_eq!(site.one::<i64>("SELECT max(attempts) FROM failure"), 1);
+}
