@@ -57,6 +57,16 @@ struct Listed {
     up_to: Option<String>,
     done: bool,
     page: ListPage,
+    absent: Absent,
+}
+
+/// What a page says of keys that it does not have.
+#[derive(Debug)]
+enum Absent {
+    /// Nothing: it goes on, and none of its keys could be read.
+    Nothing,
+    /// Up to and including this key they are gone; `None`: to where the prefix ends.
+    UpTo(Option<String>),
 }
 
 impl Listing {
@@ -158,9 +168,7 @@ impl Listing {
             if let Some(echo) = page.name.clone().filter(|name| *name != self.bucket) {
                 return Err(Unproven::Bucket { asked: self.bucket.clone(), echo }.into());
             }
-            // A marker before the page's last key would list that key twice.
-            let last = page.entries.last().map(|entry| entry.key.clone());
-            let next = page.next(&request.marker)?.max(last.filter(|_| page.is_truncated));
+            let next = page.next_unbroken(&request.marker)?;
             Ok((page, next))
         });
         asked.await
@@ -206,11 +214,20 @@ impl Listing {
             // A range ends with its last key, also if the page goes on.
             let (up_to, done) = ranges.received(range.seq, next.as_deref());
             moved.notify_waiters();
+            let absent = match (page.is_truncated, page.last_key(), &up_to) {
+                (true, None, _) => Absent::Nothing,
+                (true, Some(last), Some(up_to)) => {
+                    Absent::UpTo(Some(last.min(up_to.as_str()).to_owned()))
+                }
+                (true, Some(last), None) => Absent::UpTo(Some(last.to_owned())),
+                (false, _, up_to) => Absent::UpTo((*up_to).clone()),
+            };
             if let Some(up_to) = &up_to {
                 page.entries.retain(|entry| entry.key <= *up_to);
                 page.rejected.retain(|entry| entry.key.as_ref().is_none_or(|key| key <= up_to));
             }
-            let listed = Listed { seq: range.seq, after: request.marker, up_to, done, page };
+            let after = request.marker;
+            let listed = Listed { seq: range.seq, after, up_to, done, page, absent };
             if pages.send(listed).await.is_err() {
                 return false;
             }
@@ -241,7 +258,7 @@ impl Listing {
     }
 
     fn compare_page(&self, reader: &Reader, listed: Listed) -> Result<Page, Error> {
-        let Listed { seq, after, up_to, done, page } = listed;
+        let Listed { seq, after, up_to, done, page, absent } = listed;
         for rejected in &page.rejected {
             warn!(key = rejected.shown, reason = rejected.reason, "listed, and cannot be called");
         }
@@ -250,17 +267,14 @@ impl Listing {
             page.rejected.into_iter().filter_map(|entry| entry.key).collect();
         let candidates = page.entries.into_iter().map(|entry| self.filter.candidate(entry));
         let mut merge = Merge::new(self.comparison, candidates);
-        reader.span(
-            self.bucket_id,
-            &self.prefix,
-            &after,
-            up_to.as_deref(),
-            self.reconsider,
-            |known| {
+        if let Absent::UpTo(bound) = absent {
+            let bound = bound.as_deref();
+            let (bucket_id, prefix) = (self.bucket_id, &self.prefix);
+            reader.span(bucket_id, prefix, &after, bound, self.reconsider, |known| {
                 let concludes = !present.contains(&known.key);
                 merge.known(&known, concludes);
-            },
-        )?;
+            })?;
+        }
         let Compared { differences, listed, wanted, skipped } = merge.finish();
         let cursor = up_to.unwrap_or(after);
         Ok(Page {

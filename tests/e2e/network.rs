@@ -150,6 +150,89 @@ fn a_network_that_dies_costs_time_and_no_image_an_attempt() {
     site.assert_exports("camera");
 }
 
+/// A truncated page after this marker with these entries, as (key, size), and what it says is next.
+fn truncated(marker: &str, entries: &[(&str, &str)], next: &str) -> Vec<u8> {
+    let entry = |(key, size): &(&str, &str)| {
+        format!("<Contents><Key>{key}</Key><ETag>\"{key}\"</ETag><Size>{size}</Size></Contents>")
+    };
+    let entries = entries.iter().map(entry).collect::<Vec<_>>().concat();
+    let body = format!(
+        "<ListBucketResult><EncodingType>url</EncodingType><Prefix/><Marker>{marker}</Marker>\
+         {entries}<IsTruncated>true</IsTruncated><NextMarker>{next}</NextMarker></ListBucketResult>"
+    );
+    http("200 OK", &body)
+}
+
+/// Two nights: one that lists these keys, and one in which the first page is another one.
+#[track_caller]
+fn second_night(keys: &'static [&'static str], first: Vec<u8>) -> (String, Vec<String>) {
+    let night = Arc::new(AtomicUsize::new(1));
+    let now = Arc::clone(&night);
+    let address = answering(move |head| {
+        if head.contains("detect-label") {
+            return http("200 OK", "<RecognitionResult><CameraLabels/></RecognitionResult>");
+        }
+        let marker = head.split("marker=").nth(1).and_then(|rest| rest.split(['&', ' ']).next());
+        let marker = marker.unwrap_or_default();
+        if now.load(Ordering::SeqCst) == 2 && marker.is_empty() {
+            return first.clone();
+        }
+        let rest: Vec<&str> = keys.iter().copied().filter(|key| *key > marker).collect();
+        let page = String::from_utf8(page(&rest)).unwrap();
+        let body = page.split_once("\r\n\r\n").unwrap().1;
+        http("200 OK", &body.replace("<Marker/>", &format!("<Marker>{marker}</Marker>")))
+    });
+    let site = Site::plain(0);
+    let run = || {
+        let mut command = site.command(&["run", BUCKET]);
+        command.env("COSTAG_ENDPOINT", format!("http://{address}"));
+        start(command).end().with(0)
+    };
+    run();
+    assert_eq!(site.one::<i64>("SELECT count(*) FROM object"), i64::try_from(keys.len()).unwrap());
+    night.store(2, Ordering::SeqCst);
+    let told = run().stderr;
+    let database = site.database();
+    let mut gone = database.prepare("SELECT key FROM object WHERE gone_run IS NOT NULL").unwrap();
+    let gone = gone.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    site.assert_sound();
+    (told, gone)
+}
+
+const LETTERS: &[&str] = &["a.jpg", "b.jpg", "c.jpg", "m.jpg", "n.jpg"];
+
+#[test]
+fn what_comes_next_is_after_the_last_key_whatever_the_page_says() {
+    let first = truncated("", &[("a.jpg", "9"), ("c.jpg", "9")], "zzz");
+    let (told, gone) = second_night(LETTERS, first);
+    assert_eq!(gone, ["b.jpg"], "{told}");
+    assert!(told.contains("listed    4 objects"), "{told}");
+}
+
+#[test]
+fn a_last_key_that_cannot_be_called_is_a_last_key() {
+    let first = truncated("", &[("a.jpg", "9"), ("b.jpg", "9"), ("c.jpg", "-1")], "zzz");
+    let (told, gone) = second_night(LETTERS, first);
+    assert!(gone.is_empty(), "{gone:?} {told}");
+    assert!(told.contains("listed    5 objects: 4 wanted"), "{told}");
+}
+
+#[test]
+fn what_ends_with_a_key_that_cannot_be_read_says_nothing_of_what_comes_after_the_others() {
+    let first = truncated("", &[("a.jpg", "9"), ("c%FF", "9")], "m.jpg");
+    let (told, gone) = second_night(LETTERS, first);
+    // What comes next is only known from the page, and b.jpg may lie before the key that cannot be read.
+    assert!(gone.is_empty(), "{gone:?} {told}");
+    assert!(told.contains("listed    3 objects: 2 wanted"), "{told}");
+}
+
+#[test]
+fn a_page_without_a_key_says_nothing_of_what_comes_before_the_next_one() {
+    let (told, gone) = second_night(LETTERS, truncated("", &[], "m.jpg"));
+    assert!(gone.is_empty(), "{gone:?} {told}");
+    assert!(told.contains("listed    1 objects"), "{told}");
+}
+
 #[test]
 fn a_listing_that_is_refused_for_a_while_goes_on() {
     let asked = Arc::new(AtomicUsize::new(0));

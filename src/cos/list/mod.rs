@@ -141,6 +141,12 @@ pub enum Unproven {
         /// The key that does not ascend.
         key: String,
     },
+    /// Keys are folded into a common prefix, and no delimiter was asked for.
+    #[error("the page folds its keys at {prefix:?}, which was not asked")]
+    Folded {
+        /// The common prefix.
+        prefix: String,
+    },
     /// A key is outside the prefix.
     #[error("the key {key:?} does not start with the prefix {prefix:?}")]
     Outside {
@@ -162,17 +168,33 @@ impl ListPage {
         if !self.is_truncated {
             return Ok(None);
         }
-        let last = || {
-            let entry = self.entries.last().map(|entry| entry.key.as_str());
-            let rejected = self.rejected.iter().rev().find_map(|entry| entry.key.as_deref());
-            let prefix = self.common_prefixes.last().map(String::as_str);
-            entry.max(rejected).max(prefix)
-        };
+        let last = || self.last_key().max(self.common_prefixes.last().map(String::as_str));
         let told = self.next_marker.as_deref().filter(|next| !next.is_empty());
         match told.or_else(last) {
             Some(next) if next > marker => Ok(Some(next.to_owned())),
             next => Err(StuckListing { marker: marker.to_owned(), next: next.map(str::to_owned) }),
         }
+    }
+
+    /// The last key that could be read, of a usable entry or not: up to it the page has told every key.
+    pub fn last_key(&self) -> Option<&str> {
+        let entry = self.entries.last().map(|entry| entry.key.as_str());
+        entry.max(self.rejected.iter().filter_map(|entry| entry.key.as_deref()).max())
+    }
+
+    /// Where to go on without passing over a key: after the last one, whatever `NextMarker` says. Only where
+    /// that is not known, since keys could not be read, it is believed.
+    ///
+    /// # Errors
+    /// As [`ListPage::next`].
+    pub fn next_unbroken(&self, marker: &str) -> Result<Option<String>, StuckListing> {
+        let told = self.next(marker)?;
+        let readable = self.rejected.iter().all(|entry| entry.key.is_some());
+        Ok(match (told, self.last_key()) {
+            (Some(_), Some(last)) if readable => Some(last.to_owned()),
+            (Some(told), Some(last)) => Some(told.max(last.to_owned())),
+            (told, _) => told,
+        })
     }
 
     /// Checks that this page answers `request`: only then does a key's absence mean anything.
@@ -198,7 +220,22 @@ impl ListPage {
             }
             before = key;
         }
-        Ok(())
+        for key in self.rejected.iter().filter_map(|entry| entry.key.as_deref()) {
+            if key <= request.marker.as_str() {
+                let (before, key) = (request.marker.clone(), key.to_owned());
+                return Err(Unproven::Order { before, key });
+            }
+            if !key.starts_with(&request.prefix) {
+                let (prefix, key) = (request.prefix.clone(), key.to_owned());
+                return Err(Unproven::Outside { prefix, key });
+            }
+        }
+        match self.common_prefixes.first() {
+            Some(prefix) if request.delimiter.is_none() => {
+                Err(Unproven::Folded { prefix: prefix.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 }
 

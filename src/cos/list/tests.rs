@@ -28,6 +28,21 @@ fn unusable(body: impl AsRef<[u8]>) -> String {
 }
 
 #[test]
+fn a_page_that_folds_its_keys_unasked_is_unproven() {
+    let request = ListRequest::default();
+    let page = |prefixes: &[&str]| ListPage {
+        prefix: Some(String::new()),
+        marker: Some(String::new()),
+        common_prefixes: prefixes.iter().map(|prefix| (*prefix).to_owned()).collect(),
+        ..ListPage::default()
+    };
+    assert_eq!(page(&[]).prove(&request), Ok(()));
+    assert!(matches!(page(&["a/"]).prove(&request), Err(Unproven::Folded { .. })));
+    let folding = ListRequest { delimiter: Some("/".to_owned()), ..request };
+    assert_eq!(page(&["a/"]).prove(&folding), Ok(()));
+}
+
+#[test]
 fn a_page_gives_its_objects_in_order() {
     let page = page(sample!("list-normal"));
     assert_eq!(page.name.as_deref(), Some("examplebucket-1250000000"));
