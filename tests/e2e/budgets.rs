@@ -3,7 +3,7 @@
 use costag::emulator::{Settings, Synthetic};
 use rstest::rstest;
 
-use crate::support::{BUCKET, Site};
+use crate::support::{BUCKET, Site, start};
 
 #[rstest]
 #[case::one_worker("1", &[])]
@@ -102,6 +102,46 @@ fn a_window_ends_and_what_is_on_the_wire_is_settled() {
     let until = later.strftime("%H:%M").to_string();
     site.costag(&["resume", "--until", &until]).with(0);
     assert_eq!(site.calls(), 200);
+    site.assert_exports("camera");
+    site.assert_sound();
+}
+
+/// A zone in which it is noon in so many seconds.
+fn noon_in(seconds: i64) -> String {
+    const DAY: i64 = 24 * 3600;
+    let of_day = jiff::Timestamp::now().as_second().rem_euclid(DAY);
+    // POSIX counts to the west: local time is UTC less this.
+    let west = (of_day + seconds - DAY / 2).rem_euclid(DAY);
+    let (sign, west) = if west > DAY / 2 { ('-', DAY - west) } else { ('+', west) };
+    format!("<LOCAL>{sign}{:02}:{:02}:{:02}", west / 3600, west / 60 % 60, west % 60)
+}
+
+#[rstest]
+#[case::a_time_of_day(&["--until", "12:00"], "--until 12:00")]
+#[case::the_sooner_of_two(&["--until", "12:00", "--max-duration", "1h"], "--until 12:00")]
+#[case::a_duration(&["--until", "11:00", "--max-duration", "1s"], "--max-duration 1s")]
+fn a_run_ends_with_its_window_and_resume_goes_on(#[case] window: &[&str], #[case] told: &str) {
+    let settings = Settings { latency_ms: 250, ..Settings::default() };
+    let site = Site::new(Synthetic { objects: 600, ..Synthetic::default() }, settings);
+    let command = |arguments: &[&str]| {
+        let mut command = site.command(arguments);
+        // Noon comes soon enough for a test, and not before a slow machine has begun to call.
+        command.env("TZ", noon_in(5)).env("COSTAG_WORKERS", "2");
+        command
+    };
+    let ended = start(command(&[&["run", BUCKET], window].concat())).end().with(10);
+    ended.says(&["window: ", told, "`costag resume` goes on"]);
+    let calls = site.calls();
+    assert!((1..600).contains(&calls), "{calls}");
+    assert_eq!(site.ledger(), (calls, 0), "each call has ended, and is in the ledger");
+    assert_eq!(site.states(), [600 - calls.cast_signed(), 0, calls.cast_signed(), 0]);
+    assert_eq!(site.one::<String>("SELECT state FROM run"), "stopped");
+    // A window of its own, which is not over yet.
+    site.change(r#"{"latency_ms":0}"#);
+    let ended = start(command(&["resume", "--until", "11:59", "--max-duration", "1h"])).end();
+    ended.with(0);
+    assert_eq!(site.calls(), 600);
+    assert_eq!(site.called().values().max(), Some(&1));
     site.assert_exports("camera");
     site.assert_sound();
 }
