@@ -206,7 +206,7 @@ pub struct Counts {
     pub changed: u64,
     /// Objects that are no longer there.
     pub gone: u64,
-    /// Wanted objects whose content needed no call: labelled before, or called for another key.
+    /// Wanted objects that needed no call of their own: labelled or given up before, or called by another key.
     pub reused: u64,
     /// Contents put into the queue by this run's listing.
     pub queued: u64,
@@ -241,6 +241,11 @@ impl Counts {
     /// Contents in this run's queue or in flight.
     pub fn pending(&self) -> u64 {
         self.queued.saturating_sub(self.left + self.done + self.failed)
+    }
+
+    /// Wanted objects that are listed, without those that stand for a content in this run's account.
+    pub(super) fn without_call(&self) -> u64 {
+        self.wanted.saturating_sub(self.queued.saturating_sub(self.left))
     }
 
     /// Brings the numbers into line with what is in the queue: other runs may have taken of it, or a person

@@ -18,6 +18,11 @@ fn interrupted(options: &[&str]) -> Site {
     site
 }
 
+/// What the first run has counted.
+fn counted(site: &Site, name: &str) -> i64 {
+    site.one(&format!("SELECT counts ->> '{name}' FROM run WHERE id = 1"))
+}
+
 /// The labels of all six images.
 #[track_caller]
 fn assert_all_labelled(site: &Site) {
@@ -37,6 +42,7 @@ fn assert_all_labelled(site: &Site) {
 #[case::a_plan_of_larger_files(&["plan", BUCKET, "--min-size", "1000"], 6)]
 #[case::a_plan_of_other_scenes(&["plan", BUCKET, "--scenes", "web"], 6)]
 #[case::a_plan_without_a_folder(&["plan", BUCKET, "--exclude", "a/**"], 6)]
+#[case::a_plan_without_dedupe(&["plan", BUCKET, "--no-dedupe"], 6)]
 #[case::a_folder_of_other_files(&["run", "cos://demo-1250000000/a/", "--suffixes", "png"], 6)]
 #[case::a_folder_of_the_same_files(&["run", "cos://demo-1250000000/a/"], 6)]
 #[case::a_folder_for_another_scene(&["run", "cos://demo-1250000000/b/", "--scenes", "web"], 8)]
@@ -53,6 +59,7 @@ fn resume_calls_for_all_that_the_interrupted_run_wanted(
         "listed    8 objects: 7 wanted, 1 skipped",
         " 0 pending",
     ]);
+    assert_eq!(counted(&site, "wanted") - counted(&site, "done"), counted(&site, "reused"));
     assert_all_labelled(&site);
     assert_eq!(site.calls(), calls);
     site.resume().with(0).says(&["nothing to resume"]);

@@ -40,17 +40,6 @@ impl ContentRow {
     }
 }
 
-/// What wanting a content came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
-    /// It is in this run's queue now.
-    Queued,
-    /// It needs no call of its own: labelled, or in the queue already.
-    Reused,
-    /// It was given up, for a reason that a new run does not change.
-    GivenUp,
-}
-
 impl Session {
     /// The content of this identity; made, pending for nobody yet, if there was none.
     ///
@@ -129,7 +118,7 @@ impl Session {
     ///
     /// `renewed`: its object changed in storage class or time, so that what was given up for good is
     /// worth another try.
-    pub(super) fn want(&mut self, content: ContentRow, renewed: bool) -> Result<Wanted, Error> {
+    pub(super) fn want(&mut self, content: ContentRow, renewed: bool) -> Result<(), Error> {
         let run = &self.run;
         let missing = run.scenes.without(content.done).union(content.redo);
         let own = content.run_id == Some(run.id);
@@ -141,7 +130,7 @@ impl Session {
                 }
                 self.settle_as_done(content.id)?;
             }
-            return Ok(Wanted::Reused);
+            return Ok(());
         }
         if content.state == ContentState::Done && content.final_error && !renewed {
             return self.fail_again(content.id);
@@ -152,15 +141,11 @@ impl Session {
             ContentState::Failed => !own && (content.temporary || renewed),
         };
         if !again {
-            return Ok(if content.state == ContentState::Failed {
-                Wanted::GivenUp
-            } else {
-                Wanted::Reused
-            });
+            return Ok(());
         }
         self.counts.queued += 1;
         if self.run.plan {
-            return Ok(Wanted::Queued);
+            return Ok(());
         }
         if content.state == ContentState::Pending {
             self.take_from(content.run_id)?;
@@ -172,18 +157,18 @@ impl Session {
              WHERE id = ?1",
             (content.id, self.run.id, self.run.scenes.bits()),
         )?;
-        Ok(Wanted::Queued)
+        Ok(())
     }
 
     /// It was given up, and was no failure while nobody asked for what it lacks: now it is one again.
-    fn fail_again(&self, content_id: i64) -> Result<Wanted, Error> {
+    fn fail_again(&self, content_id: i64) -> Result<(), Error> {
         if !self.run.plan {
             self.execute(
                 "UPDATE content SET state = 3, scenes_wanted = scenes_done | ?3, run_id = ?2 WHERE id = ?1",
                 (content_id, self.run.id, self.run.scenes.bits()),
             )?;
         }
-        Ok(Wanted::GivenUp)
+        Ok(())
     }
 
     /// Takes a pending content out of the queue if no present object wants it any longer.

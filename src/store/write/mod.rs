@@ -120,6 +120,7 @@ impl Session {
     /// # Errors
     /// [`Error::Disk`] if the disk is full; nothing of the turn is kept then.
     pub fn commit(&mut self) -> Result<(), Error> {
+        self.counts.reused = self.counts.without_call();
         if self.counts != self.written {
             let json = counts_json(&self.counts);
             self.execute("UPDATE run SET counts = ?2 WHERE id = ?1", (self.run.id, json))?;

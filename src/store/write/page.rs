@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::content::Wanted;
 use super::{RunContext, Session};
 use crate::store::Error;
 use crate::store::ident::Identity;
@@ -173,10 +172,7 @@ impl Session {
             Difference::Listed { object_id, content_id } => {
                 self.execute("UPDATE object SET skip_reason = NULL WHERE id = ?1", [object_id])?;
                 let content = self.content_by_id(content_id)?;
-                if self.want(content, false)? == Wanted::Reused {
-                    self.counts.reused += 1;
-                }
-                Ok(())
+                self.want(content, false)
             }
             Difference::Missing { key } => {
                 let object_id = self.next_object()?;
@@ -264,10 +260,8 @@ impl Session {
         let before = self.counts.queued;
         let content = self.content(identity, object_id)?;
         let made = self.counts.queued > before;
-        // Met before by this run, which now lists again: it was counted then.
-        let met = old == Some(content.id) && content.run_id == Some(run.id);
-        if !made && self.want(content, renewed)? == Wanted::Reused && !met {
-            self.counts.reused += 1;
+        if !made {
+            self.want(content, renewed)?;
         }
         Ok(Some(content.id))
     }
