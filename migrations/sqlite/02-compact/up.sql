@@ -43,7 +43,7 @@ CREATE TABLE content_2 (
     error_kind       INTEGER NOT NULL DEFAULT 0, -- 0 none, 1 final, 2 temporary: the next run puts it back, once
     run_id           INTEGER REFERENCES run (id), -- the run that wants it, or settled it
     object_id        INTEGER REFERENCES object (id), -- the key that its labels came from; before: the first key
-    tagged_at        INTEGER               -- seconds; of the last answer; before there is one, of its making
+    tagged_at        INTEGER               -- seconds, of the last answer; before there is one, milliseconds of its making
 );
 
 INSERT INTO content_2

@@ -84,8 +84,9 @@ impl Session {
                 self.run.scenes.bits(),
                 self.run.id,
                 object_id,
-                // Room for the time of the answer: a row that grows later splits its page.
-                jiff::Timestamp::now().as_second(),
+                // Two bytes wider than seconds are, and two bytes is what the answer adds to the row: one
+                // that grows would split its page.
+                jiff::Timestamp::now().as_millisecond(),
             ),
         )?;
         self.execute("INSERT INTO ident (hash, content_id) VALUES (?1, ?2)", (hash, id))?;
