@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, DATE, ETAG, HeaderMap, HeaderValue, LAST_MODIFIED};
 use reqwest::{Certificate, Method, Request, Response, Url, redirect, retry};
 
@@ -70,6 +71,15 @@ pub enum BuildError {
         /// The file.
         path: PathBuf,
     },
+    /// The endpoint makes no URL.
+    #[error("cannot use the endpoint {endpoint} as a URL")]
+    Endpoint {
+        /// The endpoint.
+        endpoint: Endpoint,
+        /// Why.
+        #[source]
+        cause: url::ParseError,
+    },
     /// The HTTP client cannot be built.
     #[error("cannot build the HTTP client")]
     Http(#[source] reqwest::Error),
@@ -92,6 +102,8 @@ pub struct Client {
     /// hundreds of them would each have carried a page some day.
     pages: reqwest::Client,
     endpoint: Endpoint,
+    /// The endpoint's origin, which every request's URL begins with.
+    base: Url,
     provider: Arc<Provider>,
     clock: Clock,
     key: Mutex<Option<CachedKey>>,
@@ -109,7 +121,7 @@ struct CachedKey {
 struct Reply {
     status: u16,
     headers: HeaderMap,
-    body: Vec<u8>,
+    body: Bytes,
 }
 
 /// A client with connections of its own.
@@ -153,7 +165,10 @@ impl Client {
         options: &Options,
     ) -> Result<Self, BuildError> {
         super::install_crypto_provider();
+        let base = Url::parse(endpoint.origin())
+            .map_err(|cause| BuildError::Endpoint { endpoint: endpoint.clone(), cause })?;
         Ok(Self {
+            base,
             http: http(&endpoint, options)?,
             pages: http(&endpoint, options)?,
             endpoint,
@@ -290,7 +305,7 @@ impl Client {
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         if status.is_success() {
-            let reply = Reply { status: status.as_u16(), headers, body: Vec::new() };
+            let reply = Reply { status: status.as_u16(), headers, body: Bytes::new() };
             let body = match read(&mut response, body_max).await {
                 Ok((body, true)) => body,
                 Ok((_, false)) => return Err(reply.unusable("longer than any answer")),
@@ -313,7 +328,6 @@ impl Client {
     /// The URL, built here so that no library changes a byte of a key.
     fn url(&self, key: &str, params: &[(&str, &str)]) -> Result<Url, Error> {
         let mut text = String::with_capacity(256);
-        text.push_str(self.endpoint.origin());
         text.push('/');
         encode_into(&mut text, key);
         for (index, (name, value)) in params.iter().enumerate() {
@@ -322,8 +336,9 @@ impl Client {
             text.push('=');
             encode_into(&mut text, value);
         }
-        // Origin and escapes are valid by construction; an address that is not is one that cannot be named.
-        Url::parse(&text).map_err(|_| Error::UnaddressableKey { key: key.to_owned() })
+        // Against the origin, whose host need not be parsed again. A slash of the key is an escape here, so the text
+        // never begins with two. What cannot be joined is an address that cannot be named.
+        self.base.join(&text).map_err(|_| Error::UnaddressableKey { key: key.to_owned() })
     }
 
     fn authorize(
@@ -418,17 +433,25 @@ fn secret_header(value: &str) -> Result<HeaderValue, Error> {
 }
 
 /// The body up to `max` bytes, and whether that was all of it.
-async fn read(response: &mut Response, max: usize) -> Result<(Vec<u8>, bool), reqwest::Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
+async fn read(response: &mut Response, max: usize) -> Result<(Bytes, bool), reqwest::Error> {
+    // Most answers come in one piece, which need not be copied.
+    let first = response.chunk().await?.unwrap_or_default();
+    if first.len() > max {
+        return Ok((first.slice(..max), false));
+    }
+    let Some(second) = response.chunk().await? else { return Ok((first, true)) };
+    let mut body = Vec::from(first);
+    let mut next = Some(second);
+    while let Some(chunk) = next {
         let room = max - body.len();
         if chunk.len() > room {
             body.extend_from_slice(&chunk[..room]);
-            return Ok((body, false));
+            return Ok((body.into(), false));
         }
         body.extend_from_slice(&chunk);
+        next = response.chunk().await?;
     }
-    Ok((body, true))
+    Ok((body.into(), true))
 }
 
 #[cfg(test)]
