@@ -3,12 +3,11 @@
 //! At most `workers` calls are on the wire, and at most twice as many contents are claimed and not
 //! settled: after a crash these are exactly what may have been paid and lost.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use futures::future::try_join_all;
+use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::Error;
 use super::caller::Tagger;
@@ -37,29 +36,24 @@ impl Pool {
     /// Only if the writer is gone.
     pub(super) async fn run(self) -> Result<(), Error> {
         let slots = Arc::new(Semaphore::new(2 * self.workers));
-        let (sender, mut claimed) = mpsc::channel::<Slotted>(2 * self.workers);
-        let tagger = Arc::clone(&self.tagger);
-        let workers = self.workers;
-        let calls = async move {
-            // The futures run within this task: the job lives on a runtime of one thread, where a task an
-            // image would cost more than it gives.
-            let settled = stream::poll_fn(move |cx| claimed.poll_recv(cx))
-                .map(|(claimed, slot)| {
-                    let tagger = &tagger;
-                    async move {
-                        let settlement = tagger.tag(claimed).await?;
-                        tagger.writer.send(Record::Settle { settlement, slot }).await
-                    }
-                })
-                .buffer_unordered(workers);
-            let mut settled = pin!(settled);
-            while let Some(result) = settled.next().await {
-                result?;
-            }
-            Ok(())
-        };
+        let (sender, claimed) = mpsc::channel::<Slotted>(2 * self.workers);
+        let claimed = Mutex::new(claimed);
+        // Workers live as long as the run: a future an image, several kilobytes of it, would be allocated and
+        // moved for each. They run within this task, since the job lives on a runtime of one thread.
+        let workers = (0..self.workers).map(|_| self.worker(&claimed));
+        let calls = try_join_all(workers);
         let (claiming, calling) = tokio::join!(self.claim(&slots, sender), calls);
         calling.and(claiming)
+    }
+
+    /// Calls for one content after the other, until no more will be claimed.
+    async fn worker(&self, claimed: &Mutex<mpsc::Receiver<Slotted>>) -> Result<(), Error> {
+        loop {
+            let next = claimed.lock().await.recv().await;
+            let Some((claimed, slot)) = next else { return Ok(()) };
+            let settlement = self.tagger.tag(claimed).await?;
+            self.tagger.writer.send(Record::Settle { settlement, slot }).await?;
+        }
     }
 
     async fn claim(
