@@ -44,6 +44,7 @@ pub mod export;
 
 pub mod emulator;
 
+pub mod label;
 pub mod scene;
 pub mod telemetry;
 

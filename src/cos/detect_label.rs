@@ -4,33 +4,17 @@
 
 use super::error::{self, Error};
 use super::xml::{Document, Step};
+use crate::label::{Label, Labels};
 use crate::scene::{Scene, Scenes};
 
 /// A longer body is no answer about one image; it is cut there and cannot be used.
 pub const BODY_MAX: usize = 1024 * 1024;
 
-/// One label of an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Label {
-    /// The model that saw it.
-    pub scene: Scene,
-    /// The place in the answer within its scene, from 1.
-    pub rank: u32,
-    /// What was seen, never empty; in the language of the service's site.
-    pub name: String,
-    /// The broad category, possibly empty.
-    pub first_category: String,
-    /// The narrow category, possibly empty or a filler.
-    pub second_category: String,
-    /// 0 to 100, higher is surer.
-    pub confidence: i64,
-}
-
 /// What the service says about one image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answer {
     /// The labels of the asked scenes, in the order of the answer; ranks ascend within a scene.
-    pub labels: Vec<Label>,
+    pub labels: Labels,
     /// Whether the answer had the flat form without scenes; its labels were given to one asked scene.
     pub legacy: bool,
     /// The request's id.
@@ -93,9 +77,9 @@ pub fn parse(body: &[u8], asked: Scenes) -> Result<Answer, Error> {
     let text = std::str::from_utf8(body).map_err(|_| unusable("not UTF-8"))?;
     let flat = if asked.contains(Scene::Camera) { None } else { asked.iter().next() };
     let mut answer = Answer::default();
-    let (mut flat_labels, mut scenes_seen) = (Vec::new(), false);
+    let (mut flat_labels, mut scenes_seen) = (Labels::default(), false);
     let mut ranks = [0_u32; Scene::ALL.len()];
-    let mut label = blank();
+    let mut label = Reading::default();
     let mut document = Document::new(text, classify);
     let (mut place, mut field, mut skipping) = (Place::Document, None, 0);
     loop {
@@ -121,15 +105,18 @@ pub fn parse(body: &[u8], asked: Scenes) -> Result<Answer, Error> {
                 }
             }
             Step::Close => match (field.take(), place) {
-                (Some(name), _) => set(&mut label, name, document.text()),
+                (Some(name), _) => label.set(name, document.text()),
                 (None, Place::Label(scene)) => {
-                    let label = std::mem::replace(&mut label, blank());
                     match scene {
                         _ if label.name.trim().is_empty() => {}
-                        None => flat_labels.push(label),
+                        None => flat_labels.push(label.of(Scene::Camera, 0)),
                         Some(scene) if !asked.contains(scene) => {}
-                        Some(scene) => push(&mut answer.labels, &mut ranks, scene, label),
+                        Some(scene) => {
+                            let rank = next_rank(&mut ranks, scene);
+                            answer.labels.push(label.of(scene, rank));
+                        }
                     }
+                    label.clear();
                     place = scene.map_or(Place::Answer, Place::Scene);
                 }
                 (None, Place::Scene(_)) => place = Place::Answer,
@@ -140,8 +127,9 @@ pub fn parse(body: &[u8], asked: Scenes) -> Result<Answer, Error> {
     }
     if !scenes_seen && !flat_labels.is_empty() {
         answer.legacy = true;
-        for label in flat_labels {
-            push(&mut answer.labels, &mut ranks, flat.unwrap_or(Scene::Camera), label);
+        let scene = flat.unwrap_or(Scene::Camera);
+        for label in flat_labels.iter() {
+            answer.labels.push(Label { scene, rank: next_rank(&mut ranks, scene), ..label });
         }
     }
     Ok(answer)
@@ -161,44 +149,64 @@ fn wrong_root(document: &Document<'_, Name>, text: &str) -> Error {
     unusable(&format!("the root is {}, not RecognitionResult", document.root()))
 }
 
-fn blank() -> Label {
-    Label {
-        scene: Scene::Camera,
-        rank: 0,
-        name: String::new(),
-        first_category: String::new(),
-        second_category: String::new(),
-        confidence: 0,
-    }
-}
-
-fn push(labels: &mut Vec<Label>, ranks: &mut [u32; 4], scene: Scene, mut label: Label) {
+fn next_rank(ranks: &mut [u32; Scene::ALL.len()], scene: Scene) -> u32 {
     let rank = &mut ranks[usize::from(scene.id())];
     *rank += 1;
-    label.scene = scene;
-    label.rank = *rank;
-    labels.push(label);
+    *rank
 }
 
-fn set(label: &mut Label, name: Name, text: &str) {
-    match name {
-        Name::Confidence => label.confidence = confidence(text),
-        Name::FirstCategory => text.clone_into(&mut label.first_category),
-        Name::SecondCategory => text.clone_into(&mut label.second_category),
-        _ => text.clone_into(&mut label.name),
+/// The label being read; its strings are used again for the next one.
+#[derive(Debug, Default)]
+struct Reading {
+    name: String,
+    first_category: String,
+    second_category: String,
+    confidence: u8,
+}
+
+impl Reading {
+    fn set(&mut self, name: Name, text: &str) {
+        match name {
+            Name::Confidence => self.confidence = confidence(text),
+            Name::FirstCategory => text.clone_into(&mut self.first_category),
+            Name::SecondCategory => text.clone_into(&mut self.second_category),
+            _ => text.clone_into(&mut self.name),
+        }
+    }
+
+    fn of(&self, scene: Scene, rank: u32) -> Label<'_> {
+        Label {
+            scene,
+            rank,
+            name: &self.name,
+            first_category: &self.first_category,
+            second_category: &self.second_category,
+            confidence: self.confidence,
+        }
+    }
+
+    fn clear(&mut self) {
+        self.name.clear();
+        self.first_category.clear();
+        self.second_category.clear();
+        self.confidence = 0;
     }
 }
 
 /// A whole number, a decimal number (rounded) or a blank (0); never outside 0 to 100.
-fn confidence(text: &str) -> i64 {
+fn confidence(text: &str) -> u8 {
     let text = text.trim();
-    let whole = text.parse::<i64>().ok();
+    if let Ok(whole) = text.parse::<u8>() {
+        return whole.min(100);
+    }
+    let number = text.parse::<f64>().unwrap_or_default();
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "a cast saturates, NaN is 0, then it is clamped"
+        clippy::cast_sign_loss,
+        reason = "a cast saturates, and NaN is 0"
     )]
-    let number = || text.parse::<f64>().map_or(0, |number| number.round() as i64);
-    whole.unwrap_or_else(number).clamp(0, 100)
+    let whole = number.round() as u8;
+    whole.min(100)
 }
 
 #[cfg(test)]
@@ -218,8 +226,8 @@ mod tests {
     }
 
     fn shown(answer: &Answer) -> Vec<String> {
-        let line = |l: &Label| {
-            let (first, second) = (&l.first_category, &l.second_category);
+        let line = |l: Label<'_>| {
+            let (first, second) = (l.first_category, l.second_category);
             format!("{} {} {} {first}/{second} {}", l.scene, l.rank, l.name, l.confidence)
         };
         answer.labels.iter().map(line).collect()
@@ -250,7 +258,7 @@ mod tests {
         let one = answer(sample!("label-single-label"), "web");
         assert_eq!(shown(&one), ["web 1 Tower Scene/Architecture 55"]);
         let two = answer(sample!("label-single-scene"), "camera");
-        assert_eq!(two.labels[1].name, "Sea & sky");
+        assert_eq!(two.labels.iter().nth(1).unwrap().name, "Sea & sky");
     }
 
     #[test]

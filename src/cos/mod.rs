@@ -23,7 +23,7 @@ mod xml;
 pub use client::{Client, Options, Target};
 pub use clock::Clock;
 pub use credentials::{Credentials, Provider, Sources};
-pub use detect_label::{Answer, Label};
+pub use detect_label::Answer;
 pub use encode::{decode, encode};
 pub use endpoint::{Bucket, Endpoint, addressable};
 pub use error::{Error, ServiceError};

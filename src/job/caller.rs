@@ -19,7 +19,7 @@ use super::writer::{Record, Writer};
 use crate::cos::{self, Answer, Target};
 use crate::scene::Scenes;
 use crate::store::model::{CallOutcome, RANK_MAX};
-use crate::store::write::{CallRow, Claimed, ErrorRow, Key, LabelRow, Settled, Settlement};
+use crate::store::write::{CallRow, Claimed, ErrorRow, Key, Settled, Settlement};
 
 /// Short tries in one pass.
 const TRIES: u32 = 3;
@@ -232,11 +232,10 @@ impl Tagger {
         service.patience.succeeded();
         self.breaker.succeeded();
         self.note_pace(self.pace.answered());
-        let answered = answer.labels.len();
-        let kept = answer.labels.into_iter().filter(|label| label.rank <= RANK_MAX);
-        let labels: Vec<LabelRow> = kept.map(label_row).collect();
-        if labels.len() < answered {
-            warn!(key = %image.key.key.escape_debug(), answered, kept = labels.len(),
+        let mut labels = answer.labels;
+        let cut = labels.cut(RANK_MAX);
+        if cut > 0 {
+            warn!(key = %image.key.key.escape_debug(), cut, kept = labels.len(),
                 "an answer of more than {RANK_MAX} labels in a scene: those behind are not kept");
         }
         Ok(Settled::Labels(labels))
@@ -484,15 +483,4 @@ fn code(error: &cos::Error) -> String {
 /// Whether a new run is to try once more what was given up for this reason.
 fn is_temporary(reason: GiveUp) -> bool {
     matches!(reason, GiveUp::Denied | GiveUp::Gone | GiveUp::Source)
-}
-
-fn label_row(label: cos::Label) -> LabelRow {
-    LabelRow {
-        scene: label.scene.id(),
-        rank: label.rank,
-        name: label.name,
-        first_category: label.first_category,
-        second_category: label.second_category,
-        confidence: u8::try_from(label.confidence.clamp(0, 100)).unwrap_or(0),
-    }
 }

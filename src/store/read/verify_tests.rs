@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use super::{Change, Check};
+use crate::label::{Label, Labels};
 use crate::scene::{Scene, Scenes};
 use crate::store::ident::fingerprint;
 use crate::store::model::{CallOutcome, ChangeKind, Counts, RunState};
 use crate::store::write::{
-    CallRow, Candidate, Difference, ErrorRow, LabelRow, NewRun, Page, Reach, RunContext, Session,
-    Settled, Settlement, Span,
+    CallRow, Candidate, Difference, ErrorRow, NewRun, Page, Reach, RunContext, Session, Settled,
+    Settlement, Span,
 };
 use crate::store::{Error, Reader, Store};
 
@@ -93,14 +94,15 @@ fn database(folder: &Path) -> Store {
             code: None,
             request_id: None,
         };
-        let label = |rank| LabelRow {
-            scene: Scene::Camera.id(),
+        let label = |rank, name| Label {
+            scene: Scene::Camera,
             rank,
-            name: format!("label {rank}"),
-            first_category: String::new(),
-            second_category: String::new(),
+            name,
+            first_category: "",
+            second_category: "",
             confidence: 90,
         };
+        let labels = Labels::from_iter([label(1, "label 1"), label(2, "label 2")]);
         let error = ErrorRow {
             verdict: "image",
             temporary: false,
@@ -112,7 +114,7 @@ fn database(folder: &Path) -> Store {
         let (outcome, settled) = if claimed.key.key == "bad.jpg" {
             (CallOutcome::Failed, Settled::GivenUp { attempts: 1, error })
         } else {
-            (CallOutcome::Answered, Settled::Labels(vec![label(1), label(2)]))
+            (CallOutcome::Answered, Settled::Labels(labels))
         };
         let (content_id, scenes) = (claimed.content_id, claimed.scenes);
         session

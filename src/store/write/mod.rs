@@ -24,7 +24,7 @@ use crate::scene::Scenes;
 pub use claim::{Claimed, Key};
 pub use page::{Candidate, Difference, Page, Reach};
 pub use run::{NewRun, RangeRow, Span, UnfinishedRun};
-pub use settle::{CallRow, ErrorRow, LabelRow, Settled, Settlement};
+pub use settle::{CallRow, ErrorRow, Settled, Settlement};
 
 /// What of a run the writer's statements need.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,9 +58,9 @@ pub struct Session {
     counts: Counts,
     written: Counts,
     /// `tag` rows by (name, first, second category); bounded, since a service could invent names.
-    tags: HashMap<String, i64>,
+    tags: HashMap<Vec<u8>, i64>,
     /// Built anew for each look-up in `tags`: nothing is allocated for a name that is known.
-    tag_key: String,
+    tag_key: Vec<u8>,
     /// The number of the next object, once it was asked for.
     next_object: Option<i64>,
     /// Objects that got other bytes while the content they had was in flight: a few at a time.
@@ -84,7 +84,7 @@ impl Session {
             counts,
             written,
             tags: HashMap::new(),
-            tag_key: String::new(),
+            tag_key: Vec::new(),
             next_object: None,
             overwritten: HashSet::new(),
             taken_from: HashSet::new(),

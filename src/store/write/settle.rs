@@ -1,10 +1,9 @@
 //! Settling: labels, the content's new state and the ledger, in one transaction.
 
-use std::fmt::Write as _;
-
 use rusqlite::OptionalExtension;
 
 use super::Session;
+use crate::label::{Label, Labels};
 use crate::scene::Scenes;
 use crate::store::Error;
 use crate::store::model::{CallOutcome, ErrorKind};
@@ -34,23 +33,6 @@ pub struct CallRow {
     pub request_id: Option<String>,
 }
 
-/// A label on its way into the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LabelRow {
-    /// `scene` as stored.
-    pub scene: u8,
-    /// From 1 in the order of the answer.
-    pub rank: u32,
-    /// As the service gave it.
-    pub name: String,
-    /// As the service gave it; may be empty.
-    pub first_category: String,
-    /// As the service gave it; may be empty.
-    pub second_category: String,
-    /// 0 to 100.
-    pub confidence: u8,
-}
-
 /// The last error of a content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorRow {
@@ -72,7 +54,7 @@ pub struct ErrorRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
     /// It was answered, perhaps with no label.
-    Labels(Vec<LabelRow>),
+    Labels(Labels),
     /// Given up, until a new run, new bytes or `costag retry`.
     GivenUp {
         /// Attempts used in this run.
@@ -211,7 +193,7 @@ impl Session {
         call: &CallRow,
         scenes: Scenes,
         again: Scenes,
-        labels: &[LabelRow],
+        labels: &Labels,
     ) -> Result<bool, Error> {
         let CallRow { content_id, object_id, ended_at, .. } = *call;
         for scene in again.iter() {
@@ -220,14 +202,25 @@ impl Session {
             self.execute("DELETE FROM label WHERE id BETWEEN ?1 AND ?1 + 63", [first])?;
         }
         let tag_ids = labels.iter().map(|label| self.tag(label)).collect::<Result<Vec<_>, _>>()?;
-        let mut insert = self.prepare("INSERT INTO label (id, mark) VALUES (?1, ?2)")?;
-        for (label, tag_id) in labels.iter().zip(tag_ids) {
-            let id = label_id(content_id, label.scene, label.rank);
-            insert
-                .execute((id, 128 * tag_id + i64::from(label.confidence)))
-                .map_err(|source| self.error(source))?;
+        let rows: Vec<i64> = labels
+            .iter()
+            .zip(tag_ids)
+            .flat_map(|(label, tag_id)| {
+                let id = label_id(content_id, label.scene.id(), label.rank);
+                [id, 128 * tag_id + i64::from(label.confidence)]
+            })
+            .collect();
+        // A statement's start costs more than its row does.
+        let (fives, rest) = rows.as_chunks::<10>();
+        for five in fives {
+            self.execute(
+                "INSERT INTO label (id, mark) VALUES (?, ?), (?, ?), (?, ?), (?, ?), (?, ?)",
+                *five,
+            )?;
         }
-        drop(insert);
+        for one in rest.as_chunks::<2>().0 {
+            self.execute("INSERT INTO label (id, mark) VALUES (?, ?)", *one)?;
+        }
         self.counts.labels += labels.len() as u64;
         // Scenes asked for while the call was in flight keep the content in the queue.
         let pending: bool = self
@@ -278,13 +271,13 @@ impl Session {
     }
 
     /// The dictionary's number of a name and its categories.
-    fn tag(&mut self, label: &LabelRow) -> Result<i64, Error> {
-        let LabelRow { name, first_category, second_category, .. } = label;
+    fn tag(&mut self, label: Label<'_>) -> Result<i64, Error> {
+        let Label { name, first_category, second_category, .. } = label;
         // With lengths, so that no two different rows look alike.
         self.tag_key.clear();
-        let _ = write!(self.tag_key, "{}:{}:", name.len(), first_category.len());
         for part in [name, first_category, second_category] {
-            self.tag_key.push_str(part);
+            self.tag_key.extend(part.len().to_ne_bytes());
+            self.tag_key.extend(part.as_bytes());
         }
         if let Some(id) = self.tags.get(&self.tag_key) {
             return Ok(*id);

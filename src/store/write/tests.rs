@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 
 use super::*;
+use crate::label::{Label, Labels};
 use crate::scene::Scene;
 use crate::store::Reader;
 use crate::store::ident::fingerprint;
@@ -90,15 +91,16 @@ fn error() -> ErrorRow {
     }
 }
 
-fn label(name: &str) -> LabelRow {
-    LabelRow {
-        scene: Scene::Camera.id(),
-        rank: 1,
-        name: name.to_owned(),
-        first_category: String::new(),
-        second_category: String::new(),
-        confidence: 90,
-    }
+fn label(name: &str) -> Labels {
+    let (scene, rank, confidence) = (Scene::Camera, 1, 90);
+    Labels::from_iter([Label {
+        scene,
+        rank,
+        name,
+        first_category: "",
+        second_category: "",
+        confidence,
+    }])
 }
 
 fn turn<T>(session: &mut Session, body: impl FnOnce(&mut Session) -> Result<T, Error>) -> T {
@@ -141,7 +143,7 @@ fn what_another_scope_still_wants_is_not_forgotten() {
     // The call of a/1.jpg ends when its bytes are others already, and nobody knows it yet.
     assert_eq!(claimed[0].key.key, "a/1.jpg");
     turn(&mut session, |session| {
-        settle(session, &claimed[0], Settled::Labels(vec![label("of the new bytes")]), 50);
+        settle(session, &claimed[0], Settled::Labels(label("of the new bytes")), 50);
         Ok(())
     });
     let store = session.finish(RunState::Complete, None, 2).unwrap();
@@ -160,7 +162,7 @@ fn what_another_scope_still_wants_is_not_forgotten() {
     });
     assert_eq!(claimed.len(), 1, "the old bytes are in b/ only, which is none of this run's");
     turn(&mut session, |session| {
-        settle(session, &claimed[0], Settled::Labels(Vec::new()), 60);
+        settle(session, &claimed[0], Settled::Labels(Labels::default()), 60);
         Ok(())
     });
     let store = session.finish(RunState::Complete, None, 4).unwrap();
@@ -445,7 +447,7 @@ impl World {
                 Settled::Released
             }
             2 => Settled::GivenUp { attempts, error: error() },
-            _ => Settled::Labels(vec![label(&format!("label{bytes}"))]),
+            _ => Settled::Labels(label(&format!("label{bytes}"))),
         };
         let released = settled == Settled::Released;
         let session = self.session();
