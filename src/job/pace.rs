@@ -1,7 +1,12 @@
 //! One pace for the job: permits a second, lowered when the service throttles, raised again.
 //!
 //! `governor` grants the permits; a new quota means a new limiter, whose burst is spent at once, so that
-//! in any sliding second at most rate + burst permits are granted, whatever the rate was before.
+//! in any sliding second at most rate + burst permits are granted, whatever the rate was before. How `auto`
+//! finds its rate is told in [`search`].
+
+mod search;
+#[cfg(test)]
+mod simulation;
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -14,6 +19,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
 use crate::config::Rate;
+use search::{Interval, Search};
 
 /// What throttling leaves of the rate.
 const LOWERED: f64 = 0.7;
@@ -23,6 +29,8 @@ const RAISED: f64 = 1.1;
 const TOLERATED: f64 = 0.1;
 /// No throttling takes the rate below this, in calls a second.
 const FLOOR: f64 = 1.0;
+/// As [`FLOOR`], for `auto`: a limit of one a second refuses half of the calls that come once a second.
+const AUTO_FLOOR: f64 = 0.5;
 /// Where `auto` begins, in calls a second.
 const AUTO_START: f64 = 10.0;
 
@@ -44,7 +52,10 @@ struct State<C: Clock> {
     rate: Option<f64>,
     /// The rate never rises above it; `None`: no cap.
     cap: Option<f64>,
+    /// How an unknown limit is looked for.
+    search: Option<Search>,
     second: C::Instant,
+    permits: u32,
     answers: u32,
     throttled: u32,
     /// Rates held in the seconds of the last minute, latest last.
@@ -71,6 +82,7 @@ impl Pace<DefaultClock> {
 impl<C: Clock + Clone> Pace<C> {
     /// A pace by another clock.
     pub fn with_clock(rate: Rate, clock: C) -> Self {
+        let search = matches!(rate, Rate::Auto).then(Search::new);
         let (rate, cap) = match rate {
             Rate::Unlimited => (None, None),
             Rate::PerSecond(rate) => (Some(rate), Some(rate)),
@@ -81,7 +93,9 @@ impl<C: Clock + Clone> Pace<C> {
             limiter,
             rate,
             cap,
+            search,
             second: clock.now(),
+            permits: 0,
             answers: 0,
             throttled: 0,
             held: VecDeque::with_capacity(60),
@@ -95,9 +109,11 @@ impl<C: Clock + Clone> Pace<C> {
     /// # Errors
     /// The time to wait.
     pub fn try_permit(&self) -> Result<(), Duration> {
-        let state = self.lock();
+        let mut state = self.lock();
         let Some(limiter) = &state.limiter else { return Ok(()) };
-        limiter.check().map_err(|not_until| not_until.wait_time_from(self.clock.now()))
+        limiter.check().map_err(|not_until| not_until.wait_time_from(self.clock.now()))?;
+        state.permits += 1;
+        Ok(())
     }
 
     /// An answer came that was no throttling. Returns the rate if it has changed.
@@ -141,10 +157,14 @@ impl<C: Clock + Clone> Pace<C> {
         if elapsed < Duration::from_secs(1) {
             return None;
         }
+        let interval = state.interval(elapsed);
+        if state.search.is_some() && !Search::can_judge(&interval) {
+            return None;
+        }
         let before = state.rate;
-        state.second_ends(elapsed);
+        state.second_ends(&interval);
         state.second = now;
-        (state.answers, state.throttled) = (0, 0);
+        (state.permits, state.answers, state.throttled) = (0, 0, 0);
         if state.rate == before {
             return None;
         }
@@ -154,16 +174,28 @@ impl<C: Clock + Clone> Pace<C> {
 }
 
 impl<C: Clock> State<C> {
+    fn interval(&self, elapsed: Duration) -> Interval {
+        Interval {
+            seconds: elapsed.as_secs_f64(),
+            permits: f64::from(self.permits),
+            answers: f64::from(self.answers),
+            throttled: f64::from(self.throttled),
+        }
+    }
+
     /// Judges the second that has just ended.
-    fn second_ends(&mut self, elapsed: Duration) {
-        let answers = f64::from(self.answers);
-        let throttled = f64::from(self.throttled);
-        let good = (answers - throttled) / elapsed.as_secs_f64();
+    fn second_ends(&mut self, interval: &Interval) {
+        let Interval { seconds, answers, throttled, .. } = *interval;
+        let good = (answers - throttled) / seconds;
         if self.held.len() == 60 {
             self.held.pop_front();
         }
         self.held.push_back(good);
         let best = self.held.iter().copied().fold(0.0, f64::max);
+        if let (Some(search), Some(rate)) = (&mut self.search, self.rate) {
+            self.rate = Some(search.next(rate, interval).max(AUTO_FLOOR).max(best / 10.0));
+            return;
+        }
         if self.is_throttled {
             // Without a cap, what the service has let through is the rate to go on from.
             let floor = FLOOR.max(best / 10.0);
@@ -288,7 +320,64 @@ mod tests {
         assert_eq!(pace.rate(), Some(300.0));
     }
 
+    /// What a job may do to a pace in half a second.
+    #[derive(Debug, Clone)]
+    struct Turn {
+        /// Permits asked for at most; a pause leaves a burst behind.
+        asked: u32,
+        throttled: u32,
+    }
+
+    fn turns() -> impl Strategy<Value = Vec<Turn>> {
+        let turn = (prop_oneof![Just(0_u32), 1_u32..40, Just(u32::MAX)], 0_u32..60)
+            .prop_map(|(asked, throttled)| Turn { asked, throttled });
+        proptest::collection::vec(turn, 4..40)
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+        /// Whatever the rate was meanwhile, and whenever it changed.
+        #[test]
+        fn no_sliding_second_has_more_when_the_rate_changes(
+            asked_for in prop_oneof![
+                Just(Rate::Auto), Just(Rate::PerSecond(3.0)), Just(Rate::PerSecond(700.0))
+            ],
+            turns in turns(),
+        ) {
+            let clock = FakeRelativeClock::default();
+            let pace = Pace::with_clock(asked_for, clock.clone());
+            let mut taken = Vec::new();
+            let mut rates = Vec::new();
+            let mut now = 0_u64;
+            for Turn { mut asked, throttled } in turns {
+                for step in 0..100 {
+                    while asked > 0 && pace.try_permit().is_ok() {
+                        taken.push(now);
+                        asked -= 1;
+                        pace.answered();
+                    }
+                    if step < throttled {
+                        pace.throttled();
+                    }
+                    rates.push((now, pace.rate().unwrap()));
+                    clock.advance(Duration::from_millis(5));
+                    now += 5_000;
+                }
+            }
+            let mut last = 0;
+            for (first, from) in taken.iter().enumerate() {
+                while last < taken.len() && taken[last] < from + 1_000_000 {
+                    last += 1;
+                }
+                let within = |(at, _): &&(u64, f64)| (from.saturating_sub(5_000)..from + 1_000_000).contains(at);
+                let highest = rates.iter().filter(within).map(|(_, rate)| *rate).fold(0.0, f64::max);
+                let bound = highest + (highest / 100.0).max(2.0);
+                #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+                let most = (last - first) as f64;
+                prop_assert!(most <= bound, "{most} in the second from {from}, {highest}/s at most");
+            }
+        }
+
         #[test]
         fn the_rate_stays_between_floor_and_cap(
             answers in proptest::collection::vec((0_u32..50, 0_u32..50), 1..120)
