@@ -8,20 +8,6 @@ use crate::scene::Scene;
 use crate::store::read::{Etag, LabelRow};
 
 #[derive(Serialize)]
-struct LongRow<'a> {
-    bucket: &'a str,
-    key: &'a str,
-    scene: &'static str,
-    rank: i64,
-    name: &'a str,
-    first_category: &'a str,
-    second_category: &'a str,
-    confidence: i64,
-    #[serde(flatten)]
-    tail: &'a Tail,
-}
-
-#[derive(Serialize)]
 struct WideRow<'a> {
     bucket: &'a str,
     key: &'a str,
@@ -79,11 +65,15 @@ impl Tail {
 }
 
 /// Rows of either layout.
-pub(super) struct Lines(Layout);
+pub(super) struct Lines {
+    layout: Layout,
+    head: Vec<u8>,
+    tail: Vec<u8>,
+}
 
 impl Lines {
     pub(super) fn new(layout: Layout) -> Self {
-        Self(layout)
+        Self { layout, head: Vec::new(), tail: Vec::new() }
     }
 }
 
@@ -93,7 +83,7 @@ impl Rows for Lines {
     fn object(&mut self, object: &Exported<'_>, out: &mut Vec<u8>) -> u64 {
         let (bucket, key) = (object.bucket, object.key);
         let tail = &Tail::of(object);
-        if self.0 == Layout::Wide {
+        if self.layout == Layout::Wide {
             let of = |scene: Scene| {
                 let labels = object.labels().filter(|label| label.scene == scene);
                 object.scenes.contains(scene).then(|| labels.map(WideLabel::from).collect())
@@ -102,29 +92,44 @@ impl Rows for Lines {
             line(&WideRow { bucket, key, album, camera, news, web, tail }, out);
             return 1;
         }
+        // What the rows of an object share is written out once: ten labels a picture are ten rows.
+        self.head.clear();
+        self.head.extend_from_slice(b"{\"bucket\":");
+        json(bucket, &mut self.head);
+        self.head.extend_from_slice(b",\"key\":");
+        json(key, &mut self.head);
+        self.head.extend_from_slice(b",\"scene\":\"");
+        self.tail.clear();
+        json(tail, &mut self.tail);
+        // The tail is an object of its own: its first brace is the comma before its names.
+        self.tail[0] = b',';
+        self.tail.push(b'\n');
         for label in object.labels() {
-            let LabelRow { scene, rank, name, first_category, second_category, confidence } = label;
-            let scene = scene.name();
-            line(
-                &LongRow {
-                    bucket,
-                    key,
-                    scene,
-                    rank,
-                    name,
-                    first_category,
-                    second_category,
-                    confidence,
-                    tail,
-                },
-                out,
-            );
+            out.extend_from_slice(&self.head);
+            out.extend_from_slice(label.scene.name().as_bytes());
+            out.extend_from_slice(b"\",\"rank\":");
+            csv::number(label.rank, out);
+            for (name, text) in [
+                (&b",\"name\":"[..], label.name),
+                (b",\"first_category\":", label.first_category),
+                (b",\"second_category\":", label.second_category),
+            ] {
+                out.extend_from_slice(name);
+                json(text, out);
+            }
+            out.extend_from_slice(b",\"confidence\":");
+            csv::number(label.confidence, out);
+            out.extend_from_slice(&self.tail);
         }
         object.labels().len() as u64
     }
 }
 
 fn line(row: &impl Serialize, out: &mut Vec<u8>) {
-    serde_json::to_writer(&mut *out, row).expect("texts and numbers, into memory");
+    json(row, out);
     out.push(b'\n');
+}
+
+fn json(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) {
+    serde_json::to_writer(out, value).expect("texts and numbers, into memory");
 }
