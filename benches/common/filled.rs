@@ -1,0 +1,60 @@
+//! A database of many tagged images, made in seconds: by SQL, as no run could.
+
+use std::path::Path;
+use std::time::Instant;
+
+use costag::store::Store;
+use rusqlite::Connection;
+
+/// The label that one image in a thousand has.
+pub(crate) const RARE: &str = "稀有";
+
+/// Fills a new database with `images` tagged images of ten labels each, in two scenes.
+///
+/// Names are drawn with a long tail, as a service's are: few are in every second picture, most in few.
+pub(crate) fn fill(path: &Path, images: u32) {
+    let begun = Instant::now();
+    drop(Store::open(path).expect("a new database"));
+    let connection = Connection::open(path).expect("it was made");
+    connection
+        .execute_batch(&format!(
+            "PRAGMA synchronous = off; PRAGMA cache_size = -1000000; BEGIN;
+             INSERT INTO bucket (id, name, kind) VALUES (1, 'demo-1250000000', 'keys');
+             INSERT INTO meta VALUES ('recogniser', 'emulator');
+             INSERT INTO run (id, bucket_id, source, eligibility, state, settings, journals,
+                              tool_version, started_at, listed_at, ended_at)
+             VALUES (1, 1, 'bucket', 0, 'complete', '{{}}', 0, '0.1.0', 1767225600, 1767225600,
+                     1767225600);
+             INSERT INTO range (run_id, seq, start_after, cursor, done) VALUES (1, 0, '', '', 1);
+             CREATE TEMP TABLE number AS
+             WITH RECURSIVE number (i) AS (
+                 SELECT 1 UNION ALL SELECT i + 1 FROM number WHERE i < {images})
+             SELECT i FROM number;
+             INSERT INTO tag (id, name, first_category, second_category)
+             SELECT i, CASE i WHEN 1 THEN '{RARE}' ELSE printf('标签%04d', i) END,
+                    printf('类别%02d', i % 20), printf('细类%03d', i % 150)
+             FROM number WHERE i <= 2000;
+             INSERT INTO content (id, ident, etag, size, scenes_wanted, scenes_done, state, run_id,
+                                  tagged_at)
+             SELECT i, random(), randomblob(16), 100000 + i % 900000, 10, 10, 2, 1,
+                    1767225600 + i / 1000
+             FROM number;
+             INSERT INTO object (bucket_id, key, content_id, fingerprint, last_modified, first_run)
+             SELECT 1, printf('photos/2026/%03d/%04d/img-%08d-original.jpg', i / 100000, i / 500, i),
+                    i, random(), 1767225600000 + i, 1
+             FROM number;
+             INSERT OR IGNORE INTO label (content_id, scene, rank, tag_id, confidence)
+             SELECT i, CASE WHEN rank <= 5 THEN 1 ELSE 3 END, (rank - 1) % 5 + 1,
+                    CASE WHEN rank = 3 AND i % 1000 = 0 THEN 1
+                         ELSE 2 + 1998 * (random() & 1023) * (random() & 1023) * (random() & 1023)
+                                  / 1073741824
+                    END,
+                    99 - rank * 7
+             FROM number, (SELECT i AS rank FROM number WHERE i <= 10);
+             INSERT INTO call (run_id, content_id, object_id, scenes, ended_at, duration_ms, outcome)
+             SELECT 1, i, i, 10, 1767225600000 + i, 120, 0 FROM number;
+             COMMIT; PRAGMA wal_checkpoint(truncate);"
+        ))
+        .expect("the rows of a run");
+    eprintln!("filled {images} images in {:.1} s", begun.elapsed().as_secs_f64());
+}

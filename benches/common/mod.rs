@@ -1,0 +1,179 @@
+//! What the benchmarks share: the real emulator and the real costag as processes, and their cost.
+
+#![allow(dead_code, reason = "each benchmark uses its part")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+pub(crate) mod filled;
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_costag");
+pub(crate) const BUCKET: &str = "cos://demo-1250000000";
+
+/// What one process took.
+#[derive(Clone, Debug)]
+pub(crate) struct Cost {
+    pub(crate) cpu: Duration,
+    pub(crate) wall: Duration,
+    pub(crate) peak_mb: f64,
+}
+
+/// A running emulator; ends with the value.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) endpoint: String,
+    _folder: TempDir,
+}
+
+impl Server {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let ready = folder.path().join("ready");
+        let child = Command::new(BINARY)
+            .arg("emulator")
+            .args(arguments)
+            .arg("--ready-file")
+            .arg(&ready)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the emulator starts");
+        let mut server = Self { child, endpoint: String::new(), _folder: folder };
+        let since = Instant::now();
+        while server.endpoint.is_empty() {
+            assert!(since.elapsed() < Duration::from_secs(20), "the emulator is ready in time");
+            std::thread::sleep(Duration::from_millis(10));
+            let told = fs::read_to_string(&ready).unwrap_or_default();
+            told.trim().clone_into(&mut server.endpoint);
+        }
+        server
+    }
+
+    pub(crate) fn statistics(&self) -> serde_json::Value {
+        let body = request(&self.endpoint, "GET", "/.costag/stats", "");
+        serde_json::from_str(&body).expect("statistics are JSON")
+    }
+
+    /// Changes faults and limits while it runs.
+    pub(crate) fn change(&self, settings: &str) {
+        let body = request(&self.endpoint, "POST", "/.costag/faults", settings);
+        assert!(!body.contains("error"), "{body}");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A request of plain HTTP, and the body of its answer up to the connection's end.
+fn request(endpoint: &str, method: &str, path: &str, body: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let host = endpoint.strip_prefix("http://").expect("plain http");
+    let mut stream = std::net::TcpStream::connect(host).expect("the emulator listens");
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    answer.split_once("\r\n\r\n").expect("a head and a body").1.to_owned()
+}
+
+/// A run against the server, with its database in the folder.
+pub(crate) fn run_of(server: &Server, folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command
+        .args(["run", BUCKET, "--no-config", "--endpoint", &server.endpoint, "--db"])
+        .arg(folder.join("bench.db"))
+        .args(arguments)
+        .env("COSTAG_SECRET_ID", "AKIDEMULATOR")
+        .env("COSTAG_SECRET_KEY", "emulator-secret-key")
+        .stderr(Stdio::null());
+    command
+}
+
+/// Runs costag to its end and measures it.
+pub(crate) fn costag(server: &Server, folder: &Path, arguments: &[&str]) -> Cost {
+    measured(&mut run_of(server, folder, arguments))
+}
+
+/// Runs a process to its end and measures it.
+pub(crate) fn measured(command: &mut Command) -> Cost {
+    let begun = Instant::now();
+    let mut child = command.spawn().expect("it starts");
+    let process = format!("/proc/{}", child.id());
+    let mut highest_kb = 0;
+    // A process that has ended keeps its times until it is waited for.
+    let (cpu, wall) = loop {
+        let times = fs::read_to_string(format!("{process}/stat")).expect("it is not reaped yet");
+        let fields: Vec<&str> =
+            times.rsplit(')').next().expect("a name in brackets").split_whitespace().collect();
+        if fields[0] == "Z" {
+            let ticks = |n: usize| fields[n].parse::<u64>().expect("ticks");
+            // utime and stime, in hundredths of a second on every Linux.
+            break (Duration::from_millis(10 * (ticks(11) + ticks(12))), begun.elapsed());
+        }
+        let memory = fs::read_to_string(format!("{process}/status")).unwrap_or_default();
+        let high = memory.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        if let Some(kb) = high.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok())
+        {
+            highest_kb = kb.max(highest_kb);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let status = child.wait().expect("it has ended");
+    assert!(matches!(status.code(), Some(0 | 8 | 10)), "it ended with {status}");
+    #[expect(clippy::cast_precision_loss, reason = "a figure to show")]
+    let peak_mb = highest_kb as f64 / 1024.0;
+    Cost { cpu, wall, peak_mb }
+}
+
+/// The median of the repetitions, by CPU.
+pub(crate) fn median(
+    mut measure: impl FnMut() -> (Cost, serde_json::Value),
+) -> (Cost, serde_json::Value) {
+    let repeat =
+        std::env::var("COSTAG_BENCH_REPEAT").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
+    let mut all: Vec<_> = (0..repeat).map(|_| measure()).collect();
+    all.sort_by_key(|(cost, _)| cost.cpu);
+    all.swap_remove(all.len() / 2)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure to show")]
+pub(crate) fn per(total: Duration, count: u64) -> f64 {
+    total.as_secs_f64() * 1e6 / count as f64
+}
+
+pub(crate) fn number(statistics: &serde_json::Value, name: &str) -> f64 {
+    statistics[name].as_f64().unwrap_or_else(|| panic!("no {name} in {statistics}"))
+}
+
+/// Seconds between the first and the last call.
+pub(crate) fn calling(statistics: &serde_json::Value) -> f64 {
+    (number(statistics, "last_call_ms") - number(statistics, "first_call_ms")) / 1000.0
+}
+
+#[expect(clippy::print_stdout, reason = "the rows are the output")]
+pub(crate) fn row(name: &str, figures: &str) {
+    println!("{name:<34} {figures}");
+}
+
+/// Runs the scenarios named on the command line, or all of them.
+pub(crate) fn scenarios(all: &[(&str, fn())]) {
+    // Cargo adds `--bench`.
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();
+    for (name, run) in all {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            run();
+        }
+    }
+}

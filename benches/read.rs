@@ -1,0 +1,165 @@
+//! What reading costs: `cargo bench --bench read [-- SCENARIO…]`.
+//!
+//! The database has `COSTAG_BENCH_IMAGES` (default 1,000,000) images with ten labels each. It is made anew,
+//! or, if `COSTAG_BENCH_DATABASE` names a file, kept there for the next time.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Read as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+mod common;
+
+use common::filled::{RARE, fill};
+use common::{BINARY, BUCKET, Cost, measured, row, scenarios};
+
+/// The join of a long export, as a person with a SQL shell writes it; unordered, which favours the shell.
+const JOIN: &str = "SELECT * FROM labels";
+
+fn images() -> u32 {
+    std::env::var("COSTAG_BENCH_IMAGES").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000_000)
+}
+
+fn database() -> &'static Path {
+    static DATABASE: OnceLock<(PathBuf, Option<tempfile::TempDir>)> = OnceLock::new();
+    let (path, _folder) = DATABASE.get_or_init(|| {
+        if let Some(path) = std::env::var_os("COSTAG_BENCH_DATABASE").map(PathBuf::from) {
+            if !path.exists() {
+                fill(&path, images());
+            }
+            return (path, None);
+        }
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("read.db");
+        fill(&path, images());
+        (path, Some(folder))
+    });
+    path
+}
+
+fn costag(arguments: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(arguments).arg("--no-config").arg("--db").arg(database());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// The least of some repetitions: what others took of the machine only adds.
+fn least(times: u32, mut measure: impl FnMut() -> Cost) -> Cost {
+    let all: Vec<Cost> = (0..times).map(|_| measure()).collect();
+    all.into_iter().min_by_key(|cost| cost.cpu).expect("at least one")
+}
+
+/// Exports against `sqlite3 -csv`, as shares of CPU: rows a second of one are more than those of the other by it.
+fn export() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let output = folder.path().join("export");
+    let target = output.to_str().expect("UTF-8");
+    let shell = Command::new("sqlite3").arg("--version").output().is_ok().then(|| {
+        measured(
+            Command::new("sqlite3")
+                .arg("-readonly")
+                .arg("-csv")
+                .arg(database())
+                .arg(JOIN)
+                .stdout(fs::File::create(folder.path().join("shell")).expect("a file")),
+        )
+    });
+    if shell.is_none() {
+        row("sqlite3 -csv", "left out: there is no sqlite3 here");
+    }
+    let mut long = None;
+    for (name, layout, format) in [
+        ("export, long CSV", "long", "csv"),
+        ("export, wide CSV", "wide", "csv"),
+        ("export, long JSON lines", "long", "jsonl"),
+        ("export, wide JSON lines", "wide", "jsonl"),
+    ] {
+        let cost = least(2, || {
+            measured(&mut costag(&["export", "-o", target, "--layout", layout, "--format", format]))
+        });
+        let long = long.get_or_insert_with(|| cost.clone());
+        let rows = 10.0 * f64::from(images());
+        let mut figures = format!(
+            "{:.0} labels/s of CPU, {:.2} s, peak {:.1} MB, {:.2} times as fast as long CSV",
+            rows / cost.cpu.as_secs_f64(),
+            cost.wall.as_secs_f64(),
+            cost.peak_mb,
+            long.cpu.as_secs_f64() / cost.cpu.as_secs_f64(),
+        );
+        if let Some(shell) = &shell {
+            let ratio = shell.cpu.as_secs_f64() / cost.cpu.as_secs_f64();
+            let _ = write!(figures, ", {ratio:.2} times as sqlite3 -csv");
+        }
+        row(name, &figures);
+    }
+}
+
+/// A label that one image in a thousand has.
+fn find() {
+    let cost = least(5, || measured(&mut costag(&["find", "--label", RARE])));
+    row(
+        &format!("find, {} of {} images", images() / 1000, images()),
+        &format!("{} ms of CPU, {:.1} ms", cost.cpu.as_millis(), cost.wall.as_secs_f64() * 1000.0),
+    );
+}
+
+/// How long until a run sends its first request, and until the help is there.
+fn start() {
+    let median = |mut times: Vec<Duration>| {
+        times.sort();
+        times[times.len() / 2].as_secs_f64() * 1000.0
+    };
+    let help = (0..21)
+        .map(|_| {
+            let begun = Instant::now();
+            let help = Command::new(BINARY).arg("--help").output().expect("it starts");
+            assert!(help.status.success());
+            begun.elapsed()
+        })
+        .collect();
+    row("costag --help", &format!("{:.1} ms", median(help)));
+    let first = (0..11)
+        .map(|_| {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
+            let begun = Instant::now();
+            let mut child = Command::new(BINARY)
+                .args(["run", BUCKET, "--no-config", "--endpoint", &endpoint, "--db"])
+                .arg(database())
+                .env("COSTAG_SECRET_ID", "AKIDEMULATOR")
+                .env("COSTAG_SECRET_KEY", "emulator-secret-key")
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("costag starts");
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("a request");
+            let took = begun.elapsed();
+            child.kill().expect("it is running");
+            child.wait().expect("it has ended");
+            took
+        })
+        .collect();
+    row(
+        &format!("run on {} objects, first request", images()),
+        &format!("after {:.1} ms", median(first)),
+    );
+    let size = fs::metadata(BINARY).map_or(0, |file| file.len());
+    #[expect(clippy::cast_precision_loss, reason = "a figure to show")]
+    row("the binary", &format!("{:.1} MB", size as f64 / 1e6));
+}
+
+/// What an object takes, everything included.
+fn size() {
+    let size = fs::metadata(database()).map_or(0, |file| file.len());
+    row("database", &format!("{} bytes an object", size / u64::from(images())));
+}
+
+fn main() {
+    scenarios(&[("size", size), ("export", export), ("find", find), ("start", start)]);
+}
