@@ -26,6 +26,9 @@ const EMULATOR_HEADER: &str = "x-costag-emulator";
 /// Below the idle limit of common servers and balancers: a connection that was closed is rarely reused.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Room that an announced length gets before its bytes have come: about a page of a listing.
+const ROOM: usize = 512 * 1024;
+
 /// How a client connects and how long it waits.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -434,13 +437,16 @@ fn secret_header(value: &str) -> Result<HeaderValue, Error> {
 
 /// The body up to `max` bytes, and whether that was all of it.
 async fn read(response: &mut Response, max: usize) -> Result<(Bytes, bool), reqwest::Error> {
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
     // Most answers come in one piece, which need not be copied.
     let first = response.chunk().await?.unwrap_or_default();
     if first.len() > max {
         return Ok((first.slice(..max), false));
     }
     let Some(second) = response.chunk().await? else { return Ok((first, true)) };
-    let mut body = Vec::from(first);
+    // What is announced need not come: room for a page is taken at once, more only as it is filled.
+    let mut body = Vec::with_capacity(announced.unwrap_or(0).min(max).min(ROOM));
+    body.extend_from_slice(&first);
     let mut next = Some(second);
     while let Some(chunk) = next {
         let room = max - body.len();

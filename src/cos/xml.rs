@@ -2,6 +2,10 @@
 //!
 //! Local names only; text is unescaped and never trimmed; unknown entities, a document type, unclosed
 //! elements, a second root and a depth over 16 are errors. Custom entities are never expanded.
+//!
+//! What a listing holds thousands of times, elements of nothing but plain text, can be taken in one step by
+//! [`Document::leaf`], [`Document::skim`] and [`Document::again`]. They take only what [`Document::next`] would
+//! read as the same, and leave everything else to it.
 
 use quick_xml::Reader;
 use quick_xml::escape::resolve_xml_entity;
@@ -47,11 +51,24 @@ pub(super) enum Step<N> {
     End,
 }
 
+/// An element of nothing but text: no attribute, no child, no reference.
+pub(super) struct Leaf<'a, N> {
+    /// What the caller makes of its local name.
+    pub(super) name: N,
+    /// Its text, without the `&quot;` at both ends if it is quoted.
+    pub(super) text: &'a str,
+    /// Whether the text stands in quotes, as the value of an `ETag` does.
+    pub(super) quoted: bool,
+}
+
 /// A document being walked; names are turned into the caller's `N` once.
 pub(super) struct Document<'a, N> {
+    source: &'a str,
     reader: Reader<&'a [u8]>,
     classify: fn(&str) -> N,
     depth: usize,
+    /// A bit for each open element, by its depth: its name was written without a prefix.
+    plain: u32,
     root: Option<String>,
     close_next: bool,
     /// Whether the innermost element has had no child so far: only then is its text of use.
@@ -66,7 +83,76 @@ impl<'a, N> Document<'a, N> {
         // An `&` without its `;` is an error of its own kind, never text.
         reader.config_mut().allow_dangling_amp = false;
         let text = String::with_capacity(128);
-        Self { reader, classify, depth: 0, root: None, close_next: false, leaf: false, text }
+        Self {
+            source,
+            reader,
+            classify,
+            depth: 0,
+            plain: 0,
+            root: None,
+            close_next: false,
+            leaf: false,
+            text,
+        }
+    }
+
+    /// Takes a whole child of the innermost element, if the next one is a leaf.
+    pub(super) fn leaf(&mut self) -> Option<Leaf<'a, N>> {
+        let (name, leaf, rest) = leaf(self.rest(1)?)?;
+        self.walk_to(rest);
+        let (text, quoted) = leaf;
+        Some(Leaf { name: (self.classify)(name), text, quoted })
+    }
+
+    /// Walks past a child of the innermost element that holds leaves only, if its name is one to skip.
+    pub(super) fn skim(&mut self, skips: impl Fn(N) -> bool) -> bool {
+        let past = |rest: &'a str| {
+            let (name, mut rest) = start(rest)?;
+            if !skips((self.classify)(name)) {
+                return None;
+            }
+            while let Some((_, _, after)) = leaf(rest) {
+                rest = after;
+            }
+            end(rest.trim_ascii_start(), name)
+        };
+        let past = self.rest(2).and_then(past);
+        if let Some(rest) = past {
+            self.walk_to(rest);
+        }
+        past.is_some()
+    }
+
+    /// Ends the innermost element, whose local name the caller knows to be `name`, and begins another one of
+    /// that name, if that is all that comes next.
+    pub(super) fn again(&mut self, name: &str) -> bool {
+        let sibling = |rest: &'a str| {
+            let (next, rest) = start(end(rest.trim_ascii_start(), name)?)?;
+            (next == name).then_some(rest)
+        };
+        let plain = self.plain & (1 << self.depth) != 0;
+        let sibling = self.rest(0).filter(|_| plain).and_then(sibling);
+        if let Some(rest) = sibling {
+            self.walk_to(rest);
+            self.leaf = true;
+        }
+        sibling.is_some()
+    }
+
+    /// What follows, if that is within an element, and `deeper` more of them may be opened there.
+    fn rest(&self, deeper: usize) -> Option<&'a str> {
+        if self.close_next || self.depth == 0 || self.depth + deeper > DEPTH_MAX {
+            return None;
+        }
+        // Between two steps the reader stands behind a tag, and the source is what is left for it to read.
+        let at = self.source.len().checked_sub(self.reader.get_ref().len())?;
+        self.source.get(at..)
+    }
+
+    fn walk_to(&mut self, rest: &'a str) {
+        *self.reader.get_mut() = rest.as_bytes();
+        self.leaf = false;
+        self.text.clear();
     }
 
     /// How many elements are open: 1 in the root.
@@ -131,6 +217,8 @@ impl<'a, N> Document<'a, N> {
         }
         self.depth += 1;
         self.leaf = true;
+        let plain = start.name().into_inner().len() == name.len();
+        self.plain = self.plain & !(1 << self.depth) | u32::from(plain) << self.depth;
         Ok(Step::Open((self.classify)(name)))
     }
 
@@ -164,6 +252,31 @@ impl<'a, N> Document<'a, N> {
             Err(error) => Err(Error::Malformed(shorten(&error.to_string()))),
         }
     }
+}
+
+/// A start tag of letters only, after blanks: the name, and what follows.
+fn start(source: &str) -> Option<(&str, &str)> {
+    let tag = source.trim_ascii_start().strip_prefix('<')?;
+    let length = tag.bytes().position(|byte| !byte.is_ascii_alphabetic()).filter(|at| *at > 0)?;
+    let (name, rest) = tag.split_at(length);
+    Some((name, rest.strip_prefix('>')?))
+}
+
+/// What follows the end tag of this name.
+fn end<'a>(source: &'a str, name: &str) -> Option<&'a str> {
+    source.strip_prefix("</")?.strip_prefix(name)?.strip_prefix('>')
+}
+
+/// An element of nothing but text, after blanks: its name, its text and whether that was quoted, and what follows.
+fn leaf(source: &str) -> Option<(&str, (&str, bool), &str)> {
+    const QUOTE: &str = "&quot;";
+    let (name, text) = start(source)?;
+    let (text, quoted) = text.strip_prefix(QUOTE).map_or((text, false), |text| (text, true));
+    // A carriage return is read as another line end than it is written as.
+    let length = text.bytes().position(|byte| matches!(byte, b'<' | b'&' | b'\r'))?;
+    let (text, rest) = text.split_at(length);
+    let rest = if quoted { rest.strip_prefix(QUOTE)? } else { rest };
+    Some((name, (text, quoted), end(rest, name)?))
 }
 
 /// The first 80 characters, unseen ones as `?`: foreign text in messages.
@@ -207,6 +320,20 @@ mod tests {
         let source = "\u{feff}<?xml version='1.0' ?><!--c--><n:a x='1'> \
                       <b>&quot;x &amp; &#x732B;<![CDATA[<&]]>y </b><c/></n:a>\n";
         assert_eq!(walk(source).unwrap(), "<a<b|\"x & 猫<&y ><c|>|>");
+    }
+
+    #[test]
+    fn one_step_goes_no_deeper_than_many() {
+        for depth in [13, 14, 15, 16] {
+            let source =
+                format!("{}<b>x</b><c><d>y</d></c>{}", "<a>".repeat(depth), "</a>".repeat(depth));
+            let mut document = Document::new(&source, str::to_owned);
+            for _ in 0..depth {
+                document.next().unwrap();
+            }
+            assert_eq!(document.leaf().is_some(), depth < 16, "{depth}");
+            assert_eq!(document.skim(|name| name == "c"), depth < 15, "{depth}");
+        }
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{ListPage, ObjectEntry, Rejected, Restore, unquote};
+use super::{KEYS_MAX, ListPage, ObjectEntry, Rejected, Restore, unquote};
 use crate::cos::encode::{self, DecodeError};
 use crate::cos::error::{Error, ServiceError};
-use crate::cos::xml::{Document, Step, shorten};
+use crate::cos::xml::{Document, Leaf, Step, shorten};
 
 /// The elements that are looked at; everything else is skipped with all that is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,11 @@ pub fn parse(body: &[u8]) -> Result<ListPage, Error> {
     if body.len() > super::BODY_MAX {
         return Err(unusable("longer than 16 MiB"));
     }
-    let text = String::from_utf8_lossy(body);
+    // The check of a whole text is many times as fast as the search for what is wrong with it.
+    let text = match std::str::from_utf8(body) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(body),
+    };
     match Parser::new(&text, false).run() {
         // `EncodingType` came late: what was read before it has to be read again.
         Err(Stop::Encoded) => Parser::new(&text, true).run(),
@@ -107,6 +111,39 @@ struct Entry {
     size: Option<i64>,
 }
 
+impl Entry {
+    fn field(&mut self, name: Name, text: &str, encoded: bool, lossy: bool) -> Result<(), Stop> {
+        let object = &mut self.object;
+        match name {
+            Name::Key => {
+                if self.has_key {
+                    return Err("an entry with two keys".into());
+                }
+                self.has_key = true;
+                match decode(text, encoded, lossy) {
+                    Ok(key) if key.is_empty() => {
+                        self.key = Some(rejected(text, "the key is empty"));
+                    }
+                    Ok(key) => object.key = key.into_owned(),
+                    Err(DecodeError::Utf8) => {
+                        self.key = Some(rejected(text, "the key is not UTF-8"));
+                    }
+                    Err(DecodeError::Escape) => {
+                        self.key = Some(rejected(text, "the key's encoding is broken"));
+                    }
+                }
+            }
+            Name::LastModified => object.last_modified = parse_time(text.trim()),
+            Name::ETag => unquote(text).clone_into(&mut object.etag),
+            Name::Size => self.size = text.trim().parse().ok(),
+            Name::StorageClass => text.trim().clone_into(&mut object.storage_class),
+            Name::StorageTier => object.storage_tier = Some(text.trim().to_owned()),
+            _ => object.restored = restore(text),
+        }
+        Ok(())
+    }
+}
+
 struct Parser<'a> {
     text: &'a str,
     document: Document<'a, Name>,
@@ -126,7 +163,11 @@ impl<'a> Parser<'a> {
         Self {
             text,
             document: Document::new(text, classify),
-            page: ListPage::default(),
+            page: ListPage {
+                // An entry takes over 400 bytes as the service writes it.
+                entries: Vec::with_capacity((text.len() / 400).min(KEYS_MAX.into())),
+                ..ListPage::default()
+            },
             entry: Entry::default(),
             place: Place::Document,
             encoded,
@@ -141,6 +182,9 @@ impl<'a> Parser<'a> {
         // The depth of the unknown element that is being skipped, 0 for none.
         let mut skipping = 0;
         loop {
+            if self.place == Place::Entry && field.is_none() && skipping == 0 {
+                self.plain_entries()?;
+            }
             let step = self.document.next().map_err(|e| Stop::Unusable(e.to_string()))?;
             match step {
                 Step::Open(_) if skipping > 0 => {}
@@ -160,7 +204,11 @@ impl<'a> Parser<'a> {
                 }
                 Step::Close => match (field.take(), self.place) {
                     (Some(name), Place::Page) => self.page_field(name)?,
-                    (Some(name), Place::Entry) => self.entry_field(name)?,
+                    (Some(name), Place::Entry) => {
+                        self.decoded_any |= name == Name::Key;
+                        let text = self.document.text();
+                        self.entry.field(name, text, self.encoded, self.lossy)?;
+                    }
                     (Some(_), _) => {
                         if let Some(prefix) = self.value()? {
                             self.page.common_prefixes.push(prefix);
@@ -178,6 +226,30 @@ impl<'a> Parser<'a> {
         }
         self.page.is_truncated = self.is_truncated.ok_or("IsTruncated is missing")?;
         Ok(self.page)
+    }
+
+    /// Reads on as long as entries look as the service writes them. Whatever does not, is for the next step.
+    fn plain_entries(&mut self) -> Result<(), Stop> {
+        loop {
+            if let Some(Leaf { name, text, quoted }) = self.document.leaf() {
+                match name {
+                    _ if !is_field(Place::Entry, name) => {}
+                    // Its quotes would only be taken off again.
+                    Name::ETag if quoted => text.clone_into(&mut self.entry.object.etag),
+                    _ if quoted => self.plain_field(name, &format!("\"{text}\""))?,
+                    _ => self.plain_field(name, text)?,
+                }
+            } else if self.document.again("Contents") {
+                self.finish_entry()?;
+            } else if !self.document.skim(|name| name == Name::Other) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn plain_field(&mut self, name: Name, text: &str) -> Result<(), Stop> {
+        self.decoded_any |= name == Name::Key;
+        self.entry.field(name, text, self.encoded, self.lossy)
     }
 
     fn wrong_root(&self) -> Stop {
@@ -215,39 +287,6 @@ impl<'a> Parser<'a> {
                     _ => return Err("IsTruncated is neither true nor false".into()),
                 });
             }
-        }
-        Ok(())
-    }
-
-    fn entry_field(&mut self, name: Name) -> Result<(), Stop> {
-        let text = self.document.text();
-        let object = &mut self.entry.object;
-        match name {
-            Name::Key => {
-                if self.entry.has_key {
-                    return Err("an entry with two keys".into());
-                }
-                self.entry.has_key = true;
-                self.decoded_any = true;
-                match decode(text, self.encoded, self.lossy) {
-                    Ok(key) if key.is_empty() => {
-                        self.entry.key = Some(rejected(text, "the key is empty"));
-                    }
-                    Ok(key) => object.key = key.into_owned(),
-                    Err(DecodeError::Utf8) => {
-                        self.entry.key = Some(rejected(text, "the key is not UTF-8"));
-                    }
-                    Err(DecodeError::Escape) => {
-                        self.entry.key = Some(rejected(text, "the key's encoding is broken"));
-                    }
-                }
-            }
-            Name::LastModified => object.last_modified = parse_time(text.trim()),
-            Name::ETag => unquote(text).clone_into(&mut object.etag),
-            Name::Size => self.entry.size = text.trim().parse().ok(),
-            Name::StorageClass => text.trim().clone_into(&mut object.storage_class),
-            Name::StorageTier => object.storage_tier = Some(text.trim().to_owned()),
-            _ => object.restored = restore(text),
         }
         Ok(())
     }
@@ -333,5 +372,132 @@ fn restore(text: &str) -> Option<Restore> {
 
 /// ISO 8601 in UTC, with or without fractions of a second, in Unix milliseconds.
 fn parse_time(text: &str) -> Option<i64> {
-    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+    plain_time(text.as_bytes())
+        .or_else(|| text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond))
+}
+
+/// `2026-03-14T08:15:30.000Z` and nothing else: what every entry of every page has.
+fn plain_time(text: &[u8]) -> Option<i64> {
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0, |number, digit| {
+            digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
+        })
+    };
+    let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (23, b'Z')];
+    if text.len() != 24 || marks.iter().any(|(at, mark)| text[*at] != *mark) {
+        return None;
+    }
+    let (year, month, day) = (number(&text[..4])?, number(&text[5..7])?, number(&text[8..10])?);
+    let clock = (number(&text[11..13])?, number(&text[14..16])?, number(&text[17..19])?);
+    let (hour, minute, second) = clock;
+    let milliseconds = number(&text[20..23])?;
+    // What is no time, or an unusual one such as a leap second, is for the one who knows more of them.
+    if !(1..=12).contains(&month) || !(1..=28).contains(&day) && !is_day(year, month, day) {
+        return None;
+    }
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    // Days since 1970 by years that begin in March: then a leap day is the last one of its year.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year.div_euclid(4) - year.div_euclid(100)
+        + year.div_euclid(400)
+        + (153 * month + 2) / 5
+        + day
+        - 1
+        - 719_468;
+    Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + milliseconds)
+}
+
+/// Whether the month has this day.
+fn is_day(year: i64, month: i64, day: i64) -> bool {
+    let last = match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    (1..=last).contains(&day)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What may stand in an entry, usual and not; most of it is whole.
+    const PIECES: [&str; 32] = [
+        "<Key>a</Key>",
+        "<Key>b%20&amp;</Key>",
+        "<Key>c\r\nd</Key>",
+        "<Key>&quot;e&quot;</Key>",
+        "<Key></Key>",
+        "<Key/>",
+        "<n:Key>f</n:Key>",
+        "<Key x='1'>g</Key>",
+        "<Key><b/></Key>",
+        "<ETag>&quot;1&quot;</ETag>",
+        "<ETag>&quot;</ETag>",
+        "<ETag>&quot;&quot;&quot;</ETag>",
+        "<ETag> \"2\" </ETag>",
+        "<Size>3</Size>",
+        "<Size>&quot;3&quot;</Size>",
+        "<Size>-3</Size>",
+        "<Size >4</Size >",
+        "<LastModified>2026-03-14T08:15:30.000Z</LastModified>",
+        "<LastModified>2026-03-14T08:15:30Z</LastModified>",
+        "<StorageClass>STANDARD</StorageClass>",
+        "<Owner>\n<ID>1</ID> <DisplayName>2</DisplayName>\n</Owner>",
+        "<Owner><ID><x>1</x></ID></Owner>",
+        "<Owner>x<ID>&#65;</ID></Owner>",
+        "<RestoreStatus>ONGOING</RestoreStatus>",
+        "</Contents>\n<Contents>",
+        "</Contents><Contents x='1'>",
+        "</Contents>x<Contents>",
+        "</Contents><CommonPrefixes><Prefix>p</Prefix></CommonPrefixes><n:Contents>",
+        "</n:Contents><Contents>",
+        "</Contents>",
+        "<!-- -->",
+        "text &#65; \u{e9}",
+    ];
+
+    proptest! {
+        #[test]
+        fn a_plain_time_is_what_any_time_is(
+            (year, month, day) in (0_i64..=9999, 0_i64..=13, 0_i64..=32),
+            (hour, minute, second, part) in (0_i64..=24, 0_i64..=60, 0_i64..=61, 0_i64..1000),
+        ) {
+            let text = format!(
+                "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{part:03}Z"
+            );
+            let any = text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond);
+            if let Some(plain) = plain_time(text.as_bytes()) {
+                prop_assert_eq!(Some(plain), any, "{}", text);
+            } else {
+                let usual = any.is_some() && second < 60;
+                prop_assert!(!usual, "{} is as usual as any", text);
+            }
+        }
+
+        /// What is taken in one step is what all steps together come to: an instruction before each end tag changes
+        /// nothing, and leaves nothing to be taken in one step.
+        #[test]
+        fn one_step_reads_what_many_do(
+            pieces in proptest::collection::vec(proptest::sample::select(&PIECES[..]), 0..16)
+        ) {
+            let page = format!(
+                "<ListBucketResult><IsTruncated>false</IsTruncated><Contents>{}</Contents>\
+                 </ListBucketResult>",
+                pieces.concat()
+            );
+            let many = page.replace("</", "<?x?></");
+            prop_assert_eq!(parse(page.as_bytes()).ok(), parse(many.as_bytes()).ok(), "{}", page);
+        }
+
+        #[test]
+        fn no_text_breaks_a_plain_time(text in "[0-9TZ:.\\-+é]{20,26}") {
+            let _ = plain_time(text.as_bytes());
+        }
+    }
 }
