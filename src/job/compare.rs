@@ -43,11 +43,12 @@ impl<I: Iterator<Item = Candidate>> Merge<I> {
 
     /// The next row of the store's span. `concludes`: whether its absence from the page means that it
     /// is gone.
-    pub(super) fn known(&mut self, known: &Known, concludes: bool) {
-        while let Some(new) = self.page.next_if(|candidate| candidate.key < known.key) {
+    pub(super) fn known<T: AsRef<str>>(&mut self, known: &Known<T>, concludes: bool) {
+        let key = known.key.as_ref();
+        while let Some(new) = self.page.next_if(|candidate| candidate.key.as_str() < key) {
             self.new_key(new);
         }
-        match self.page.next_if(|candidate| candidate.key == known.key) {
+        match self.page.next_if(|candidate| candidate.key == key) {
             Some(candidate) => self.same_key(known, candidate),
             None if known.gone || !concludes => {}
             None => {
@@ -70,7 +71,7 @@ impl<I: Iterator<Item = Candidate>> Merge<I> {
         self.compared.differences.push(Difference::New(candidate));
     }
 
-    fn same_key(&mut self, known: &Known, candidate: Candidate) {
+    fn same_key<T: AsRef<str>>(&mut self, known: &Known<T>, candidate: Candidate) {
         self.count(&candidate);
         let Known { object_id, content_id, .. } = *known;
         if known.gone || known.fingerprint != candidate.fingerprint {
@@ -90,9 +91,9 @@ impl<I: Iterator<Item = Candidate>> Merge<I> {
         }
     }
 
-    fn must_be_reconsidered(&self, known: &Known, candidate: &Candidate) -> bool {
+    fn must_be_reconsidered<T: AsRef<str>>(&self, known: &Known<T>, candidate: &Candidate) -> bool {
         // Also with the settings of the last listing: an archived object may have been restored since.
-        if known.skip_reason.as_deref() != candidate.skip.map(SkipReason::name) {
+        if known.skip_reason.as_ref().map(T::as_ref) != candidate.skip.map(SkipReason::name) {
             return true;
         }
         candidate.skip.is_none()

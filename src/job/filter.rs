@@ -1,5 +1,7 @@
 //! From a listed object to wanted, or skipped and why. Decided from the listing, without a call.
 
+use std::borrow::Cow;
+
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::config;
@@ -102,8 +104,8 @@ impl Filter {
         }
         // A restored copy makes an archived object another one, until the copy is gone again.
         let class = match entry.restored {
-            Some(cos::Restore::Done) => format!("{storage_class}+restored"),
-            _ => storage_class.clone(),
+            Some(cos::Restore::Done) => Cow::Owned(format!("{storage_class}+restored")),
+            _ => Cow::Borrowed(storage_class.as_str()),
         };
         let fingerprint = fingerprint(&etag, size, &class, last_modified);
         Candidate { key, etag, size, last_modified, storage_class, skip, fingerprint }

@@ -271,7 +271,7 @@ impl Listing {
             let bound = bound.as_deref();
             let (bucket_id, prefix) = (self.bucket_id, &self.prefix);
             reader.span(bucket_id, prefix, &after, bound, self.reconsider, |known| {
-                let concludes = !present.contains(&known.key);
+                let concludes = !present.iter().any(|key| key == known.key);
                 merge.known(&known, concludes);
             })?;
         }

@@ -7,13 +7,13 @@ use crate::store::keyspace::prefix_end;
 use crate::store::model::ContentState;
 use crate::store::{Error, Reader};
 
-/// An object as the store knows it.
+/// An object as the store knows it; `T` is its texts, borrowed from the row where a span is walked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct Known<T = String> {
     /// `object.id`.
     pub object_id: i64,
     /// The key.
-    pub key: String,
+    pub key: T,
     /// Of `ETag`, size, storage class and time.
     pub fingerprint: i64,
     /// Whether it is gone.
@@ -21,7 +21,7 @@ pub struct Known {
     /// Its content, if it was ever wanted.
     pub content_id: Option<i64>,
     /// `object.skip_reason`.
-    pub skip_reason: Option<String>,
+    pub skip_reason: Option<T>,
     /// Read only on request: how its content stands.
     pub standing: Option<Standing>,
 }
@@ -44,8 +44,8 @@ pub struct Standing {
 /// The columns of a [`Standing`], after those of the object.
 const STANDING: &str = ", scenes_done, scenes_redo, state, content.run_id, error_kind = 2";
 
-impl Known {
-    fn read(row: &Row<'_>, standing: bool) -> rusqlite::Result<Self> {
+impl<'row> Known<&'row str> {
+    fn read(row: &'row Row<'_>, standing: bool) -> rusqlite::Result<Self> {
         let content_id: Option<i64> = row.get(4)?;
         let standing = match content_id {
             Some(_) if standing => Some(Standing {
@@ -59,13 +59,21 @@ impl Known {
         };
         Ok(Self {
             object_id: row.get(0)?,
-            key: row.get(1)?,
+            key: row.get_ref(1)?.as_str()?,
             fingerprint: row.get(2)?,
             gone: row.get(3)?,
             content_id,
-            skip_reason: row.get(5)?,
+            skip_reason: row.get_ref(5)?.as_str_or_null()?,
             standing,
         })
+    }
+}
+
+impl From<Known<&str>> for Known {
+    fn from(known: Known<&str>) -> Self {
+        let Known { object_id, key, fingerprint, gone, content_id, skip_reason, standing } = known;
+        let (key, skip_reason) = (key.to_owned(), skip_reason.map(str::to_owned));
+        Self { object_id, key, fingerprint, gone, content_id, skip_reason, standing }
     }
 }
 
@@ -89,7 +97,7 @@ impl Reader {
         after: &str,
         up_to: Option<&str>,
         standing: bool,
-        mut each: impl FnMut(Known),
+        mut each: impl FnMut(Known<&str>),
     ) -> Result<(), Error> {
         let (columns, join) = if standing {
             (STANDING, "LEFT JOIN content ON content.id = content_id")
@@ -177,7 +185,7 @@ impl Reader {
                      FROM object LEFT JOIN content ON content.id = content_id
                      WHERE bucket_id = ?1 AND key = ?2"
                 ))?
-                .query_row((bucket_id, key), |row| Known::read(row, true))
+                .query_row((bucket_id, key), |row| Known::read(row, true).map(Known::from))
                 .optional()
         };
         read().map_err(|source| self.error(source))
