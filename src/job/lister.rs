@@ -1,10 +1,10 @@
 //! Ranges of the key space, page by page, into the store.
 //!
 //! Each range is one loop of requests; pages go through a bounded channel to the comparing thread, which
-//! reads the store's side of the span and hands the writer what is not as it was. The next page may be
-//! asked for before the last one is committed; a range's pages stay in their order all the same.
+//! reads the store's side of the span and hands the writer what is not as it was. A lister asks for its next
+//! page while its last one is being committed, and keeps it until that is done: a kill costs at most one page a
+//! range, and pages wait for the writer one a lister.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -58,6 +58,8 @@ struct Listed {
     done: bool,
     page: ListPage,
     absent: Absent,
+    /// Told once the page is in the store.
+    committed: oneshot::Sender<()>,
 }
 
 /// What a page says of keys that it does not have.
@@ -103,9 +105,10 @@ impl Listing {
 
     /// One lister: takes ranges as long as there are any; with none to take it splits one that is listed.
     async fn lister(&self, ranges: &Ranges, moved: &Notify, pages: mpsc::Sender<Listed>) {
+        let mut uncommitted = None;
         while !self.service.control.is_stopping() {
             if let Some(range) = ranges.take() {
-                let whole = self.list(ranges, range, moved, &pages).await;
+                let whole = self.list(ranges, range, moved, &pages, &mut uncommitted).await;
                 moved.notify_waiters();
                 if !whole {
                     return;
@@ -174,13 +177,15 @@ impl Listing {
         asked.await
     }
 
-    /// Lists one range from its marker on. Returns whether it came to the range's end.
+    /// Lists one range from its marker on, with the receipt of this lister's last page. Returns whether it
+    /// came to the range's end.
     async fn list(
         &self,
         ranges: &Ranges,
         range: Taken,
         moved: &Notify,
         pages: &mpsc::Sender<Listed>,
+        uncommitted: &mut Option<oneshot::Receiver<()>>,
     ) -> bool {
         let mut marker = range.marker;
         let mut empty = 0;
@@ -226,8 +231,16 @@ impl Listing {
                 page.entries.retain(|entry| entry.key <= *up_to);
                 page.rejected.retain(|entry| entry.key.as_ref().is_none_or(|key| key <= up_to));
             }
+            // Without a receipt the writer has ended, and whoever waits for it says why.
+            if let Some(receipt) = uncommitted.take()
+                && receipt.await.is_err()
+            {
+                return false;
+            }
+            let (committed, receipt) = oneshot::channel();
+            *uncommitted = Some(receipt);
             let after = request.marker;
-            let listed = Listed { seq: range.seq, after, up_to, done, page, absent };
+            let listed = Listed { seq: range.seq, after, up_to, done, page, absent, committed };
             if pages.send(listed).await.is_err() {
                 return false;
             }
@@ -240,25 +253,19 @@ impl Listing {
 
     /// The comparing thread: pages in, compared pages to the writer.
     fn compare(&self, reader: &Reader, mut pages: mpsc::Receiver<Listed>) -> Result<(), Error> {
-        // Pages wait for the writer here, a few at a time: the channel counts records, not their size.
-        let mut uncommitted = VecDeque::with_capacity(AHEAD);
         while let Some(listed) = pages.blocking_recv() {
-            let page = self.compare_page(reader, listed)?;
-            if uncommitted.len() == AHEAD
-                && let Some(oldest) = uncommitted.pop_front()
-            {
-                // If the writer has ended, sending says so.
-                let _: Result<(), _> = oneshot::Receiver::blocking_recv(oldest);
-            }
-            let (committed, receipt) = oneshot::channel();
+            let (page, committed) = self.compare_page(reader, listed)?;
             self.writer.blocking_send(Record::Page { page, committed: Some(committed) })?;
-            uncommitted.push_back(receipt);
         }
         Ok(())
     }
 
-    fn compare_page(&self, reader: &Reader, listed: Listed) -> Result<Page, Error> {
-        let Listed { seq, after, up_to, done, page, absent } = listed;
+    fn compare_page(
+        &self,
+        reader: &Reader,
+        listed: Listed,
+    ) -> Result<(Page, oneshot::Sender<()>), Error> {
+        let Listed { seq, after, up_to, done, page, absent, committed } = listed;
         for rejected in &page.rejected {
             warn!(key = rejected.shown, reason = rejected.reason, "listed, and cannot be called");
         }
@@ -277,13 +284,14 @@ impl Listing {
         }
         let Compared { differences, listed, wanted, skipped } = merge.finish();
         let cursor = up_to.unwrap_or(after);
-        Ok(Page {
+        let page = Page {
             reach: Reach { seq, cursor, done },
             differences,
             listed: listed + rejected,
             wanted,
             skipped: skipped.into_iter().collect(),
             rejected,
-        })
+        };
+        Ok((page, committed))
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use costag::emulator::{Settings, Synthetic};
 use rstest::rstest;
 
-use crate::support::{BUCKET, Site};
+use crate::support::{BUCKET, Site, wait_until};
 
 const WORKERS: u64 = 8;
 
@@ -153,4 +153,43 @@ fn killed_while_an_older_database_is_brought_up_to_date() {
     assert!(version() > 1 && labels() == before);
     assert_eq!(site.one::<String>("PRAGMA integrity_check"), "ok");
     assert_eq!(site.one::<i64>("SELECT count(*) FROM pragma_foreign_key_check"), 0);
+}
+
+/// A lister asks for the page after the one that is being committed, and for no more.
+#[test]
+fn a_kill_costs_at_most_one_page_a_range() {
+    const PAGES: u64 = 40;
+    let bucket = Synthetic { objects: PAGES * 1000, ..Synthetic::default() };
+    let site = Site::new(bucket, Settings { list_latency_ms: 100, ..Settings::default() });
+    let lists = || site.emulator.statistics().list_calls;
+    // With one lister nothing is asked but pages.
+    let run = ["run", BUCKET, "--exclude", "**", "--list-workers", "1"];
+    let mut program = site.start(&run);
+    let committed = "SELECT count(*) FROM object";
+    let look = || {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let database = rusqlite::Connection::open_with_flags(site.path("costag.db"), flags).ok()?;
+        database.query_row(committed, [], |row| row.get::<_, i64>(0)).ok()
+    };
+    wait_until("a page in the database", || look().is_some_and(|objects| objects > 0));
+    // While somebody else has the database, nothing is committed.
+    let other = rusqlite::Connection::open(site.path("costag.db")).unwrap();
+    other.busy_timeout(Duration::from_secs(20)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let before = site.one::<i64>(committed).cast_unsigned() / 1000;
+    assert!(before < PAGES - 5, "{before}: there is enough left");
+    site.change(r#"{"list_latency_ms":0}"#);
+    wait_until("the page after the one that waits", || lists() >= before + 2);
+    // A lister that did not wait would be far ahead by now.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(300) {
+        assert!(lists() <= before + 2, "{} pages asked for, {before} committed", lists());
+        assert!(!program.has_ended());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    program.kill();
+    drop(other);
+    site.costag(&run).with(0);
+    assert!(lists() <= PAGES + 2, "{} questions for {PAGES} pages", lists());
+    assert_eq!(site.one::<i64>(committed), (PAGES * 1000).cast_signed());
 }
