@@ -7,7 +7,8 @@ use std::str::FromStr;
 use anyhow::Context as _;
 
 use crate::emulator::{
-    Emulator, FailCode, Holdings, Options, SECRET_ID, SECRET_KEY, Settings, Statistics, Synthetic,
+    Emulator, FailCode, Holdings, Layout, Options, SECRET_ID, SECRET_KEY, Settings, Statistics,
+    Synthetic,
 };
 
 /// Serves a bucket that looks like COS with Cloud Infinite, on this machine only, until Ctrl-C.
@@ -76,6 +77,10 @@ struct Computed {
     /// Labels of an answer, over all asked scenes together
     #[arg(long, value_name = "N", default_value_t = 10)]
     labels: usize,
+    /// Where the keys lie: in folders of days, in one deep folder, each in a folder of its own, behind 500 bytes that
+    /// all share, or at places that look like hashes
+    #[arg(long, value_enum, default_value_t = Layout::Dated)]
+    layout: Layout,
     /// Share of keys with blanks, escapes, `..`, emoji, control characters
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     awkward: f64,
@@ -179,6 +184,7 @@ impl Args {
             (None, objects) => Holdings::Objects(Synthetic {
                 objects: objects.context("give --images or --objects")?,
                 seed: self.seed,
+                layout: computed.layout,
                 labels_per_image: computed.labels,
                 awkward: computed.awkward,
                 non_images: computed.non_images,

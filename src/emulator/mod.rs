@@ -50,7 +50,7 @@ use tokio::sync::watch;
 
 pub use faults::{FailCode, Settings, SettingsError, fault_names};
 pub use stats::Statistics;
-pub use synthetic::Synthetic;
+pub use synthetic::{Layout, Synthetic};
 
 use catalogue::Catalogue;
 use server::State;

@@ -1,10 +1,26 @@
 //! A bucket of computed objects: nothing is stored, so ten million of them cost no memory.
 //!
-//! The key of index `i` begins with a folder that rises with `i` and the zero-padded index, so keys ascend in UTF-8
-//! byte order whatever follows; and since every key carries its index, a key leads back to it at once.
+//! The key of index `i` begins with a folder that rises with `i`, or stays, and the zero-padded index, so keys ascend
+//! in UTF-8 byte order whatever follows; and since every key carries its index, a key leads back to it at once.
 
 use super::catalogue::Object;
 use super::{clock, hash};
+
+/// How the keys of a synthetic bucket are spread over the key space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Layout {
+    /// A few folders at the top, a folder a day within them.
+    #[default]
+    Dated,
+    /// All keys in one folder, many folders deep.
+    Deep,
+    /// A folder of its own for each key.
+    Spread,
+    /// All keys share their first 500 bytes.
+    Long,
+    /// Each key begins with what looks like a hash.
+    Hashed,
+}
 
 /// What a synthetic bucket holds. Shares are 0.0 to 1.0 of all objects, decided by a hash of seed and index.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +29,8 @@ pub struct Synthetic {
     pub objects: u64,
     /// The same seed gives the same bucket.
     pub seed: u64,
+    /// Where the keys lie.
+    pub layout: Layout,
     /// Labels of an answer, over all asked scenes together; default 10.
     pub labels_per_image: usize,
     /// Keys with spaces, `%41`, `+`, `?`, `#`, quotes, `..`, `//`, a leading `/`, emoji, CJK, control characters.
@@ -36,6 +54,7 @@ impl Default for Synthetic {
         Self {
             objects: 1000,
             seed: 1,
+            layout: Layout::Dated,
             labels_per_image: 10,
             awkward: 0.0,
             non_images: 0.0,
@@ -142,6 +161,34 @@ impl Synthetic {
     }
 
     fn key_into(&self, index: u64, key: &mut String) {
+        match self.layout {
+            Layout::Dated => self.day_into(index, key),
+            Layout::Deep => key.push_str("archive/2026/team/camera/roll/raw/export/final/2/web"),
+            Layout::Spread => {
+                push_padded(key, b'u', index, self.width());
+            }
+            Layout::Long => {
+                for _ in 0..62 {
+                    key.push_str("shared-/");
+                }
+                key.push_str("end");
+            }
+            Layout::Hashed => {
+                // As many even parts as there are keys, a hash's place within its part: ascending all the same.
+                let part = u64::MAX / self.objects.max(1);
+                let place = part * index + self.draw(index, 11) % part.max(1);
+                for byte in place.to_be_bytes() {
+                    for digit in [byte >> 4, byte & 15] {
+                        key.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
+                    }
+                }
+            }
+        }
+        self.name_into(index, key);
+    }
+
+    /// The folder of a day, of those that rise with the index.
+    fn day_into(&self, index: u64, key: &mut String) {
         let (top, at, length) = self.folder(index);
         // 128 bits: an index times 900 days may pass 64.
         let day = u64::try_from(u128::from(at) * u128::from(DAYS) / u128::from(length.max(1)))
@@ -151,6 +198,10 @@ impl Synthetic {
         push_padded(key, b'/', year.unsigned_abs(), 4);
         push_padded(key, b'/', month as u64, 2);
         push_padded(key, b'/', day.unsigned_abs(), 2);
+    }
+
+    /// The name within its folder.
+    fn name_into(&self, index: u64, key: &mut String) {
         key.push_str("/IMG");
         push_padded(key, b'_', index, self.width());
         let tail = self.draw(index, 2);
@@ -280,8 +331,12 @@ mod tests {
 
     #[test]
     fn keys_ascend_and_lead_back_to_their_index() {
+        let layouts = [Layout::Deep, Layout::Spread, Layout::Long, Layout::Hashed];
+        let laid_out = |layout| Synthetic { layout, ..odd(3000) };
         for bucket in
             [odd(5000), Synthetic { objects: 5000, ..Synthetic::default() }, odd(3), odd(16)]
+                .into_iter()
+                .chain(layouts.map(laid_out))
         {
             let keys: Vec<String> = (0..bucket.objects).map(|index| bucket.key(index)).collect();
             assert!(keys.is_sorted_by(|a, b| a.as_bytes() < b.as_bytes()));
@@ -293,6 +348,13 @@ mod tests {
             }
             assert_eq!(bucket.seek(b"\xff", true), bucket.objects);
         }
+    }
+
+    #[test]
+    fn long_keys_share_five_hundred_bytes() {
+        let bucket = Synthetic { layout: Layout::Long, ..Synthetic::default() };
+        let (first, last) = (bucket.key(0), bucket.key(999));
+        assert!(first.as_bytes()[..500] == last.as_bytes()[..500] && first.len() < 560, "{first}");
     }
 
     #[test]

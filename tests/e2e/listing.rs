@@ -1,13 +1,13 @@
 //! Listings that lie, break off or never end: nothing is concluded from them, and they are not followed for ever.
 
-use costag::emulator::Synthetic;
+use costag::emulator::{Layout, Settings, Synthetic};
 use rstest::rstest;
 
 use crate::support::Site;
 
 fn two_pages() -> Site {
     let bucket = Synthetic { objects: 1100, duplicates: 1.0, ..Synthetic::default() };
-    Site::new(bucket, costag::emulator::Settings::default())
+    Site::new(bucket, Settings::default())
 }
 
 #[rstest]
@@ -73,4 +73,50 @@ fn a_limit_on_listings_is_borne() {
     site.run(&["--list-qps", "0"]).with(0);
     assert!(site.emulator.statistics().throttled > 0);
     site.assert_exports("camera");
+}
+
+/// Wherever the keys lie, listers side by side find each of them once, and the next night finds nothing new.
+#[rstest]
+#[case::a_folder_a_day(Layout::Dated)]
+#[case::one_deep_folder(Layout::Deep)]
+#[case::a_folder_for_each_key(Layout::Spread)]
+#[case::five_hundred_bytes_shared(Layout::Long)]
+#[case::hashes(Layout::Hashed)]
+fn keys_of_any_layout_are_listed_once(#[case] layout: Layout) {
+    const OBJECTS: u64 = 24_000;
+    let bucket = Synthetic { objects: OBJECTS, layout, ..Synthetic::default() };
+    // Slow enough that idle listers have time to look for a split.
+    let site = Site::new(bucket, Settings { list_latency_ms: 60, ..Settings::default() });
+    let night = || {
+        let before = site.emulator.statistics().list_calls;
+        site.run(&["--exclude", "**", "--list-workers", "8", "--list-qps", "0"]).with(0);
+        site.assert_sound();
+        site.emulator.statistics().list_calls - before
+    };
+    let asked = night();
+    assert_eq!(site.one::<i64>("SELECT count(*) FROM object"), OBJECTS.cast_signed());
+    let ranges = "SELECT count(*) FROM range WHERE run_id = (SELECT max(id) FROM run)";
+    let splits = site.one::<i64>(ranges).cast_unsigned() - 1;
+    assert!(splits > 0, "{layout:?}: nobody else could help");
+    // Pages, one more for each range that ends within one, and the questions of splits, made or not.
+    assert!(asked <= OBJECTS / 1000 + 8 * 40, "{layout:?}: {asked} questions, {splits} splits");
+
+    site.change(r#"{"list_latency_ms":0}"#);
+    let again = night();
+    assert!(site.one::<i64>(ranges) > 1, "the table tells where to split");
+    assert!(again <= OBJECTS / 1000 + 8 * 40, "{layout:?}: {again}");
+    let changes = "SELECT count(*) FROM change";
+    assert_eq!(site.one::<i64>(changes), 0);
+    assert_eq!(site.one::<i64>("SELECT count(*) FROM object"), OBJECTS.cast_signed());
+}
+
+/// Tagging begins with the first page, of a million keys as of a thousand.
+#[test]
+fn the_first_call_does_not_wait_for_the_listing() {
+    let bucket = Synthetic { objects: 1_000_000, ..Synthetic::default() };
+    let site = Site::new(bucket, Settings { list_latency_ms: 50, ..Settings::default() });
+    site.run(&["--limit", "5", "--list-workers", "4"]).with(8);
+    let statistics = site.emulator.statistics();
+    assert_eq!(statistics.calls, 5);
+    assert!(statistics.list_calls < 200, "{}", statistics.list_calls);
 }
