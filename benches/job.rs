@@ -82,31 +82,6 @@ fn memory() {
     }
 }
 
-/// A night without changes.
-fn unchanged() {
-    let objects = 200_000;
-    let count = objects.to_string();
-    let server = Server::start(&["--objects", &count]);
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    costag(&server, folder.path(), &["--qps", "0", "--workers", "256"]);
-    let (cost, _) =
-        median(|| (costag(&server, folder.path(), &["--list-qps", "0"]), serde_json::Value::Null));
-    row(
-        &format!("{objects} objects, unchanged"),
-        &format!(
-            "{:.2} µs CPU an object, {:.2} s, peak {:.1} MB",
-            per(cost.cpu, objects),
-            cost.wall.as_secs_f64(),
-            cost.peak_mb
-        ),
-    );
-}
-
 fn main() {
-    scenarios(&[
-        ("tagging", tagging),
-        ("latency", latency),
-        ("memory", memory),
-        ("unchanged", unchanged),
-    ]);
+    scenarios(&[("tagging", tagging), ("latency", latency), ("memory", memory)]);
 }

@@ -89,13 +89,19 @@ fn request(endpoint: &str, method: &str, path: &str, body: &str) -> String {
 
 /// A run against the server, with its database in the folder.
 pub(crate) fn run_of(server: &Server, folder: &Path, arguments: &[&str]) -> Command {
+    command_of("run", server, folder, arguments)
+}
+
+/// As [`run_of`], of another command that takes a source.
+fn command_of(name: &str, server: &Server, folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command
-        .args(["run", BUCKET, "--no-config", "--endpoint", &server.endpoint, "--db"])
+        .args([name, BUCKET, "--no-config", "--endpoint", &server.endpoint, "--db"])
         .arg(folder.join("bench.db"))
         .args(arguments)
         .env("COSTAG_SECRET_ID", "AKIDEMULATOR")
         .env("COSTAG_SECRET_KEY", "emulator-secret-key")
+        .stdout(Stdio::null())
         .stderr(Stdio::null());
     command
 }
@@ -103,6 +109,11 @@ pub(crate) fn run_of(server: &Server, folder: &Path, arguments: &[&str]) -> Comm
 /// Runs costag to its end and measures it.
 pub(crate) fn costag(server: &Server, folder: &Path, arguments: &[&str]) -> Cost {
     measured(&mut run_of(server, folder, arguments))
+}
+
+/// The same for another command that takes a source.
+pub(crate) fn execute(name: &str, server: &Server, folder: &Path, arguments: &[&str]) -> Cost {
+    measured(&mut command_of(name, server, folder, arguments))
 }
 
 /// Runs a process to its end and measures it.

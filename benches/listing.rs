@@ -1,0 +1,69 @@
+//! Listing and comparing: `cargo bench --bench listing [-- SCENARIO…]`.
+//!
+//! A night without changes, and what listers side by side gain.
+
+use std::path::Path;
+
+mod common;
+
+use common::{Cost, Server, costag, execute, median, per, row, scenarios};
+
+/// A database that knows every object of the bucket, each labelled: filled by a plan, which calls nothing.
+fn fill(server: &Server, folder: &Path) {
+    execute("plan", server, folder, &["--list-qps", "0"]);
+    let database = rusqlite::Connection::open(folder.join("bench.db")).expect("a database");
+    database
+        .execute_batch(
+            "UPDATE content SET state = 2, scenes_done = scenes_wanted, run_id = NULL;
+             PRAGMA wal_checkpoint(TRUNCATE)",
+        )
+        .expect("it is nobody else's");
+}
+
+/// A night without changes. `COSTAG_BENCH_OBJECTS` (default 1000000) sets how many objects.
+fn unchanged() {
+    let objects = std::env::var("COSTAG_BENCH_OBJECTS").ok().and_then(|n| n.parse().ok());
+    let objects: u64 = objects.unwrap_or(1_000_000);
+    let server = Server::start(&["--objects", &objects.to_string()]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fill(&server, folder.path());
+    let size = || std::fs::metadata(folder.path().join("bench.db")).map_or(0, |file| file.len());
+    let before = size();
+    let (cost, _) =
+        median(|| (costag(&server, folder.path(), &["--list-qps", "0"]), serde_json::Value::Null));
+    row(
+        &format!("{objects} objects, unchanged"),
+        &format!(
+            "{:.2} µs CPU an object, {:.2} s, peak {:.1} MB, the file {} KB larger",
+            per(cost.cpu, objects),
+            cost.wall.as_secs_f64(),
+            cost.peak_mb,
+            size().saturating_sub(before) / 1024
+        ),
+    );
+}
+
+/// A million keys at 30 ms a page: one lister, and sixteen.
+fn discovery() {
+    let server = Server::start(&["--objects", "1000000", "--list-latency-ms", "30"]);
+    let list = |command: &str, folder: &Path, workers: &str| {
+        execute(command, &server, folder, &["--list-qps", "0", "--list-workers", workers])
+    };
+    let figures = |one: &Cost, many: &Cost| {
+        let (one, many) = (one.wall.as_secs_f64(), many.wall.as_secs_f64());
+        format!("{one:.1} s with 1 lister, {many:.1} s with 16: {:.1} times as fast", one / many)
+    };
+    let fresh = || tempfile::tempdir().expect("a temporary folder");
+    let first = |workers| list("plan", fresh().path(), workers);
+    row("first listing, 30 ms a page", &figures(&first("1"), &first("16")));
+
+    let folder = fresh();
+    fill(&server, folder.path());
+    let one = list("run", folder.path(), "1");
+    let (many, _) = median(|| (list("run", folder.path(), "16"), serde_json::Value::Null));
+    row("later listing, 30 ms a page", &figures(&one, &many));
+}
+
+fn main() {
+    scenarios(&[("unchanged", unchanged), ("discovery", discovery)]);
+}
