@@ -8,20 +8,25 @@ use std::fs;
 
 mod common;
 
-use common::{Server, calling, costag, median, number, per, row, scenarios};
+use common::{Server, calling, costag, median, number, per, row, scenarios, wrk};
 
-/// Everything included and durable, the service costing nothing.
+/// Everything included and durable, the service costing nothing; and what wrk takes for a bare request.
 fn tagging() {
+    // The first of the computed keys.
+    const KEY: &str = "albums/2024/01/01/IMG_00000000_51111e.jpg";
     let images = 20_000;
+    let mut bare = Vec::new();
     let (cost, statistics) = median(|| {
-        let server = Server::start(&["--objects", "20000"]);
+        let (server, url) = Server::start_with_url(&["--objects", "20000"], KEY);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let cost = costag(
             &server,
             folder.path(),
             &["--qps", "0", "--workers", "256", "--scenes", "web,camera"],
         );
-        (cost, server.statistics())
+        let statistics = server.statistics();
+        bare.extend(wrk(folder.path(), &url));
+        (cost, statistics)
     });
     assert_eq!(statistics["answered_ok"], 20_000);
     row(
@@ -33,6 +38,18 @@ fn tagging() {
             cost.peak_mb
         ),
     );
+    bare.sort_by_key(|(cpu, _)| *cpu);
+    match bare.get(bare.len() / 2) {
+        Some((cpu, per_second)) => row(
+            "the same URL by wrk",
+            &format!(
+                "{:.2} µs CPU a request, {per_second:.0} requests/s: an image takes {:.1} times as much",
+                cpu.as_secs_f64() * 1e6,
+                per(cost.cpu, images) / (cpu.as_secs_f64() * 1e6)
+            ),
+        ),
+        None => row("the same URL by wrk", "skipped: there is no wrk"),
+    }
 }
 
 /// How much of workers ÷ latency is used.

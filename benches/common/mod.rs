@@ -31,6 +31,10 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::spawn(arguments, Stdio::null())
+    }
+
+    fn spawn(arguments: &[&str], stdout: Stdio) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let ready = folder.path().join("ready");
         let child = Command::new(BINARY)
@@ -38,7 +42,7 @@ impl Server {
             .args(arguments)
             .arg("--ready-file")
             .arg(&ready)
-            .stdout(Stdio::null())
+            .stdout(stdout)
             .spawn()
             .expect("the emulator starts");
         let mut server = Self { child, endpoint: String::new(), _folder: folder };
@@ -50,6 +54,18 @@ impl Server {
             told.trim().clone_into(&mut server.endpoint);
         }
         server
+    }
+
+    /// As [`Server::start`], and a signed URL that asks `detect-label` for `key`.
+    pub(crate) fn start_with_url(arguments: &[&str], key: &str) -> (Self, String) {
+        use std::io::{BufRead as _, BufReader};
+        let mut arguments = arguments.to_vec();
+        arguments.extend(["--print-url", key]);
+        let mut server = Self::spawn(&arguments, Stdio::piped());
+        let stdout = server.child.stdout.take().expect("it is piped");
+        let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+        let url = lines.find(|line| line.contains("ci-process=detect-label"));
+        (server, url.expect("the emulator prints the URL"))
     }
 
     pub(crate) fn statistics(&self) -> serde_json::Value {
@@ -114,6 +130,23 @@ pub(crate) fn costag(server: &Server, folder: &Path, arguments: &[&str]) -> Cost
 /// The same for another command that takes a source.
 pub(crate) fn execute(name: &str, server: &Server, folder: &Path, arguments: &[&str]) -> Cost {
     measured(&mut command_of(name, server, folder, arguments))
+}
+
+/// What a bare request for `url` costs wrk, and how many it makes a second; `None` without wrk.
+pub(crate) fn wrk(folder: &Path, url: &str) -> Option<(Duration, f64)> {
+    let told = folder.join("wrk.txt");
+    let mut command = Command::new("wrk");
+    command.args(["-t1", "-c256", "-d3s", url]).stderr(Stdio::null());
+    command.stdout(fs::File::create(&told).expect("a file"));
+    if Command::new("wrk").arg("-v").output().is_err() {
+        return None;
+    }
+    let cost = measured(&mut command);
+    let told = fs::read_to_string(&told).expect("what it told");
+    assert!(!told.contains("Non-2xx"), "{told}");
+    let requests = told.lines().find_map(|line| line.trim().split_once(" requests in"));
+    let requests: u32 = requests.and_then(|(n, _)| n.parse().ok()).expect("a number of requests");
+    Some((cost.cpu / requests, f64::from(requests) / cost.wall.as_secs_f64()))
 }
 
 /// Runs a process to its end and measures it.
