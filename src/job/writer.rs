@@ -3,6 +3,7 @@
 //! Whatever has come since the last turn is committed together: under load the turns grow, when idle each
 //! record commits at once. Replies are sent after the commit, so that what they tell is on disk.
 
+use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -152,16 +153,19 @@ fn write(
     work: &Notify,
 ) -> Result<Session, store::Error> {
     let mut batch = Vec::with_capacity(TURN);
+    let mut discovery = VecDeque::new();
     let mut claims = Vec::new();
     let mut replies = Replies::default();
-    while receiver.blocking_recv_many(&mut batch, TURN) > 0 {
+    while take(&mut receiver, &mut batch, &mut discovery) {
         session.begin()?;
         // Labels are kept in the order of their contents: settled in that order, their pages fill up.
         batch.sort_by_key(|record| match record {
             Record::Settle { settlement, .. } => Some(settlement.content_id),
             _ => None,
         });
-        for record in batch.drain(..) {
+        // A page is a thousand rows: while calls wait to be settled or claimed, one a turn is enough.
+        let pages = if batch.is_empty() { discovery.len() } else { discovery.len().min(1) };
+        for record in discovery.drain(..pages).chain(batch.drain(..)) {
             apply(&mut session, record, &mut claims, &mut replies)?;
         }
         // Claims last: they take what this very turn has queued.
@@ -176,6 +180,29 @@ fn write(
         replies.send(stats, work);
     }
     Ok(session)
+}
+
+/// Fills a turn with what has come; waits if there is nothing at all. False once nothing more can come.
+///
+/// What discovery sends keeps its order, among itself.
+fn take(
+    receiver: &mut mpsc::Receiver<Record>,
+    batch: &mut Vec<Record>,
+    discovery: &mut VecDeque<Record>,
+) -> bool {
+    let mut next =
+        if discovery.is_empty() { receiver.blocking_recv() } else { receiver.try_recv().ok() };
+    while let Some(record) = next {
+        match record {
+            Record::Page { .. }
+            | Record::List { .. }
+            | Record::Split { .. }
+            | Record::Listed { .. } => discovery.push_back(record),
+            record => batch.push(record),
+        }
+        next = if batch.len() < TURN { receiver.try_recv().ok() } else { None };
+    }
+    !(batch.is_empty() && discovery.is_empty())
 }
 
 fn apply(
