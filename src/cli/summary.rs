@@ -42,6 +42,11 @@ pub(super) fn text(report: &Report, codes: &[FailureCode]) -> String {
         let rate = made as f64 / snapshot.calling.as_secs_f64();
         row("rate", format!("{rate:.1} calls a second"));
     }
+    if snapshot.times_waited > 0 {
+        let (times, seconds) = (snapshot.times_waited, snapshot.waited.as_secs_f64());
+        let often = if times == 1 { "once" } else { &format!("{times} times") };
+        row("waited", format!("{often}, {seconds:.1} s"));
+    }
     for FailureCode { code, http_status, temporary, contents } in codes {
         let code = code.as_deref().unwrap_or("no answer");
         let status = http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();

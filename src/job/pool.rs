@@ -114,11 +114,10 @@ impl Pool {
                 (true, true) => {
                     let cooldown = self.cooldown * if pass == 0 { 1 } else { 4 };
                     let wait = cooldown.max(tagger.wait_of_put_back());
-                    service
-                        .stats
-                        .set_waits(Some("a pause before failed images are tried again".into()));
+                    let stats = &service.stats;
+                    stats.begins_to_wait("a pause before failed images are tried again");
                     let goes_on = service.sleep(wait).await;
-                    service.stats.set_waits(None);
+                    stats.ends_waiting();
                     if !goes_on {
                         return Ok(());
                     }

@@ -82,12 +82,12 @@ impl Service {
             } else {
                 "the service cannot be reached"
             };
-            self.stats.set_waits(Some(why.to_owned()));
+            self.stats.begins_to_wait(why);
             tokio::select! {
                 () = tokio::time::sleep_until(until) => {}
                 () = self.control.stopping().cancelled() => return false,
             }
-            self.stats.set_waits(None);
+            self.stats.ends_waiting();
         }
         !self.control.is_stopping()
     }

@@ -15,9 +15,17 @@ pub struct Stats {
     listed: AtomicBool,
     /// Calls a second allowed at the moment, in thousandths; 0 is no limit.
     pace: AtomicU64,
-    waits: Mutex<Option<String>>,
+    waits: Mutex<Waits>,
     first_call: Mutex<Option<Instant>>,
     last_call: Mutex<Option<Instant>>,
+}
+
+/// What the run waits for now, and how often and how long it has waited before.
+#[derive(Debug, Default)]
+struct Waits {
+    now: Option<(String, Instant)>,
+    times: u32,
+    before: Duration,
 }
 
 /// A look at [`Stats`].
@@ -33,6 +41,10 @@ pub struct Snapshot {
     pub pace: Option<f64>,
     /// What the run waits for, if it waits.
     pub waits: Option<String>,
+    /// How often it has waited: for the network, for the service, before a later pass.
+    pub times_waited: u32,
+    /// How long it has waited.
+    pub waited: Duration,
     /// Since the run began.
     pub elapsed: Duration,
     /// Between the first call's start and the last one's end.
@@ -59,7 +71,7 @@ impl Stats {
             in_flight: AtomicUsize::new(0),
             listed: AtomicBool::new(false),
             pace: AtomicU64::new(0),
-            waits: Mutex::new(None),
+            waits: Mutex::default(),
             first_call: Mutex::new(None),
             last_call: Mutex::new(None),
         }
@@ -72,12 +84,16 @@ impl Stats {
         let pace = (thousandths > 0).then(|| thousandths as f64 / 1000.0);
         let first = *lock(&self.first_call);
         let last = *lock(&self.last_call);
+        let waits = lock(&self.waits);
+        let waits_since = waits.now.as_ref().map_or(Duration::ZERO, |(_, since)| since.elapsed());
         Snapshot {
             counts: lock(&self.counts).clone(),
             in_flight: self.in_flight.load(Ordering::Relaxed),
             listed: self.listed.load(Ordering::Relaxed),
             pace,
-            waits: lock(&self.waits).clone(),
+            waits: waits.now.as_ref().map(|(what, _)| what.clone()),
+            times_waited: waits.times,
+            waited: waits.before + waits_since,
             elapsed: self.started.elapsed(),
             calling: first.zip(last).map_or(Duration::ZERO, |(first, last)| last - first),
         }
@@ -104,8 +120,20 @@ impl Stats {
         self.pace.store(rate.map_or(0, |rate| (rate * 1000.0) as u64), Ordering::Relaxed);
     }
 
-    pub(super) fn set_waits(&self, what: Option<String>) {
-        *lock(&self.waits) = what;
+    /// Several may wait for the same at once: that is one wait.
+    pub(super) fn begins_to_wait(&self, what: &str) {
+        let mut waits = lock(&self.waits);
+        if waits.now.is_none() {
+            waits.now = Some((what.to_owned(), Instant::now()));
+            waits.times += 1;
+        }
+    }
+
+    pub(super) fn ends_waiting(&self) {
+        let mut waits = lock(&self.waits);
+        if let Some((_, since)) = waits.now.take() {
+            waits.before += since.elapsed();
+        }
     }
 
     pub(super) fn call_begins(&self) {

@@ -172,7 +172,8 @@ fn the_images_of_a_limit_are_settled_in_this_run(#[case] option: &str) {
     let mut settings = Settings { fault_attempts: 5, ..Settings::default() };
     settings.set_fault("internal_error", 1.0).unwrap();
     let site = Site::new(Synthetic { objects: 60, ..Synthetic::default() }, settings);
-    site.run(&[option, "8"]).with(8).says(&["8 done, 0 failed, 52 pending"]);
+    let ended = site.run(&[option, "8"]).with(8);
+    ended.says(&["8 done, 0 failed, 52 pending", "  waited    once, "]);
     assert_eq!(site.called().into_values().collect::<Vec<_>>(), [6; 8]);
     // What is given up is settled too.
     site.change(r#"{"fault_attempts":0}"#);

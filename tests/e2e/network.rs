@@ -140,7 +140,7 @@ fn a_network_that_dies_costs_time_and_no_image_an_attempt() {
     wait_until("it waits", || run.stderr().matches("not sent").count() >= 3);
     assert_eq!(site.calls(), calls, "nothing goes through");
     way.open();
-    let ended = run.end().with(0);
+    let ended = run.end().with(0).says(&["  waited    "]);
     // What was on the wire at that moment is lost, and nothing else: not being sent is no attempt.
     let lost: i64 = site.one("SELECT count(*) FROM call WHERE outcome <> 0");
     assert!(lost <= WORKERS.try_into().unwrap(), "{lost}: {}", ended.stderr);
