@@ -102,6 +102,18 @@ fn a_plan_takes_nothing_away_from_an_unfinished_run() {
 }
 
 #[test]
+fn a_plan_wants_again_what_other_filters_let_go() {
+    let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2"), ("c.png", "3")]);
+    site.run(&["--max-calls", "1"]).with(8);
+    site.run(&["--suffixes", "png"]).with(0);
+    let told = plan(&site, &[]);
+    assert_eq!(told["calls"], 3 - site.calls());
+    site.assert_sound();
+    assert_run_keeps(&told, &site, &[]);
+    site.assert_exports("camera");
+}
+
+#[test]
 fn time_and_window_are_told() {
     let site = Site::plain(200);
     let told = plan(&site, &["--qps", "10", "--max-duration", "5s"]);

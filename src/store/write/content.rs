@@ -145,7 +145,9 @@ impl Session {
             return Ok(());
         }
         self.counts.queued += 1;
-        if self.run.plan {
+        // What is known stays whose it is, but what nobody wanted any more is wanted again.
+        let nobodys = content.state == ContentState::Done && content.done.is_empty();
+        if self.run.plan && !nobodys {
             return Ok(());
         }
         if content.state == ContentState::Pending {
