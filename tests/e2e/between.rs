@@ -133,3 +133,66 @@ fn what_takes_nothing_away_makes_no_listing_again() {
     assert_eq!(site.emulator.statistics().list_calls, lists);
     assert_all_labelled(&site);
 }
+
+/// Numbers by a seed (xorshift), so that a failure can be looked for again.
+struct Dice(u64);
+
+impl Dice {
+    fn one_of<T: Copy>(&mut self, sides: &[T]) -> T {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        sides[usize::try_from(self.0 % 1_000_003).unwrap() % sides.len()]
+    }
+}
+
+#[rstest]
+fn whatever_comes_between_nothing_is_forgotten(#[values(1, 2, 3, 4)] seed: u64) {
+    let bucket = Synthetic { objects: 60, duplicates: 0.3, ..Synthetic::default() };
+    let site = Site::new(bucket, costag::emulator::Settings::default());
+    let keys: Vec<String> = {
+        let mut keys: Vec<_> =
+            site.expected("camera").into_iter().map(|row| row[0].clone()).collect();
+        keys.dedup();
+        keys
+    };
+    site.write("keys.txt", keys[..20].join("\n"));
+    let folder = format!("{BUCKET}/{}", &keys[30][..2]);
+    let mut dice = Dice(0x5EED_0000 + seed);
+    site.run(&["--max-calls", "3"]).with(8);
+    for _ in 0..12 {
+        let filter: &[&str] = dice.one_of(&[
+            &[][..],
+            &["--suffixes", "png"],
+            &["--exclude", "**"],
+            &["--max-size", "2000000"],
+            &["--no-dedupe"],
+            &["--scenes", "web"],
+        ]);
+        let limit = ["--max-calls", dice.one_of(&["1", "4", "9"])];
+        let arguments: Vec<&str> = match dice.one_of(&["plan", "folder", "list", "resume"]) {
+            "plan" => [&["plan", BUCKET], filter].concat(),
+            "folder" => [&["run", &folder], filter, &limit].concat(),
+            "list" => {
+                let list = ["run", BUCKET, "--keys", "keys.txt", "--scenes", "web"];
+                [&list[..], &limit].concat()
+            }
+            _ => [&["resume"], &limit[..]].concat(),
+        };
+        let ended = site.costag(&arguments);
+        assert!(matches!(ended.code, Some(0 | 8)), "{arguments:?}: {ended:?}");
+        site.assert_sound();
+    }
+    // Each run that was interrupted, the last one first; the first of all is among them.
+    while !site.resume().with(0).stderr.contains("nothing to resume") {
+        site.assert_sound();
+    }
+    let calls = site.calls();
+    site.run(&[]).with(0).says(&[" 0 pending"]);
+    assert_eq!(site.calls(), calls, "a run finds nothing that a resume had forgotten");
+    let labelled: std::collections::BTreeSet<String> =
+        site.export(&["--scene", "camera"]).into_iter().map(|row| row[0].clone()).collect();
+    assert!(labelled.iter().eq(&keys.into_iter().collect::<std::collections::BTreeSet<_>>()));
+    assert_eq!(site.ledger(), (calls, 0));
+    site.assert_sound();
+}
