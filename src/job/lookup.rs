@@ -150,6 +150,7 @@ impl Lookup {
                     page.wanted += 1;
                     continue;
                 }
+                Line::Absent => continue,
                 Line::Refused => {
                     page.rejected += 1;
                     continue;
@@ -217,7 +218,7 @@ impl Lookup {
             Some(Known { object_id, content_id, gone: false, .. }) => {
                 Line::Difference(Difference::Gone { object_id, content_id })
             }
-            Some(_) => Line::Same,
+            Some(_) => Line::Absent,
             None => Line::Difference(Difference::Missing { key: item }),
         })
     }
@@ -227,6 +228,8 @@ impl Lookup {
 enum Line {
     /// As the store knows it.
     Same,
+    /// Not there, as the store knows.
+    Absent,
     /// The service says nothing about it.
     Refused,
     /// Something for the store.

@@ -134,3 +134,15 @@ fn a_url_that_cannot_be_fetched() {
     assert_eq!(site.one::<String>("SELECT key FROM failure"), "https://e.com/missing.jpg");
     assert_eq!(site.called()["https://e.com/ok.jpg"], 1);
 }
+
+#[test]
+fn a_key_that_is_not_there_is_not_wanted_on_any_night() {
+    let site = Site::holding(&[("a.jpg", "1")]);
+    let list = site.write("keys.txt", "a.jpg\nnowhere.jpg\n");
+    for gone in [1, 0, 0] {
+        let ended = site.run(&["--keys", &list]).with(0);
+        ended.says(&["listed    2 objects: 1 wanted, 0 skipped", &format!(" {gone} gone")]);
+    }
+    assert_eq!(site.calls(), 1);
+    site.assert_sound();
+}

@@ -71,6 +71,11 @@ fn nor_while_it_runs() {
     command.env("COSTAG_SECRET_KEY", KEY).env("COSTAG_TOKEN", TOKEN);
     let run = start(command);
     wait_until("some calls", || site.calls() >= 20);
+    if cfg!(target_os = "linux") {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", run.id())).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(core.split_whitespace().nth(4), Some("0"), "no core dump: {core}");
+    }
     assert_no_file_holds_one(&site);
     run.kill();
     assert_no_file_holds_one(&site);
