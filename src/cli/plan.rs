@@ -98,8 +98,7 @@ impl Args {
         let reader = Reader::open(&settings.db)?;
         let scenes = settings.stored.scenes;
         let needed = if list {
-            // Which objects a list names is kept nowhere: what the look-up has counted, a copy once a key.
-            Needed { by_scenes: vec![(scenes, report.snapshot.counts.queued)], given_up: 0 }
+            reader.needed_of_list(report.run_id, scenes)?
         } else {
             reader.needed(report.run_id, &prefix, scenes)?
         };

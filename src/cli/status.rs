@@ -253,7 +253,7 @@ impl RunStatus {
             started_at: time(run.started_at),
             ended_at: run.ended_at.map(time),
             seconds: run.ended_at.or(end).map(|end| end.saturating_sub(run.started_at).max(0)),
-            listed_to_the_end: run.listed_at.is_some(),
+            listed_to_the_end: run.listed_at.is_some() && ranges.done == ranges.total,
             ranges_done: ranges.done,
             ranges: ranges.total,
             counts: run.counts,

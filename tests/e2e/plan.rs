@@ -144,6 +144,33 @@ fn a_list_can_be_planned_and_a_plan_is_no_run_to_resume() {
 }
 
 #[test]
+fn a_plan_of_a_list_counts_contents_and_not_keys() {
+    let site = Site::holding(&[
+        ("a.jpg", "1"),
+        ("b.jpg", "2"),
+        ("copy.jpg", "1"),
+        ("bad.jpg", "3"),
+        ("other.jpg", "4"),
+    ]);
+    site.change(r#"{"faults":{"invalid_state":1.0},"fault_keys":"bad"}"#);
+    let list = site.write("keys.txt", "a.jpg\nb.jpg\n");
+    site.run(&["--scenes", "web", "--keys", &list]).with(0);
+    site.run(&[]).with(3);
+    let list = site.write("keys.txt", "a.jpg\ncopy.jpg\nbad.jpg\nnowhere.jpg\nother.jpg\n");
+    let options = ["--keys", &list, "--scenes", "web,camera"];
+    let told = plan(&site, &options);
+    assert_eq!(told["calls"], 1, "{told}");
+    assert_eq!((&told["calls_by_scenes"]["web"], &told["given_up"]), (&1.into(), &1.into()));
+    assert_eq!((&told["wanted"], &told["need_no_call"]), (&4.into(), &2.into()));
+    let before = site.calls();
+    site.run(&options).with(0);
+    assert_eq!(site.calls() - before, 1);
+    let lines = site.one::<i64>("SELECT count(*) FROM list_item");
+    assert_eq!(lines, 0, "a plan's list is forgotten by the next run");
+    site.assert_sound();
+}
+
+#[test]
 fn what_makes_a_run_fail_makes_a_plan_fail() {
     let site = Site::plain(10);
     site.change(r#"{"faults":{"list_access_denied":1.0}}"#);

@@ -1,6 +1,6 @@
 //! What a run over a plan's source would call.
 
-use rusqlite::named_params;
+use rusqlite::{Params, named_params};
 
 use crate::scene::Scenes;
 use crate::store::keyspace::prefix_end;
@@ -28,20 +28,20 @@ const IN_SCOPE: &str = "
 const GIVEN_UP: &str = "
     (state IN (2, 3) AND error_kind = 1)";
 
-fn by_scenes() -> String {
+/// Of a listing: what each missing set of scenes is missing from, given up or not.
+fn in_scope() -> String {
     format!(
-        "SELECT (:scenes & ~scenes_done) | scenes_redo AS missing, count(*) FROM content
-         WHERE missing AND NOT {GIVEN_UP} AND {IN_SCOPE}
-         GROUP BY 1 ORDER BY 1"
+        "SELECT (:scenes & ~scenes_done) | scenes_redo AS missing, {GIVEN_UP}, count(*)
+         FROM content WHERE missing AND {IN_SCOPE} GROUP BY 1, 2 ORDER BY 1"
     )
 }
 
-fn given_up() -> String {
-    format!(
-        "SELECT count(*) FROM content
-         WHERE ((:scenes & ~scenes_done) | scenes_redo) AND {GIVEN_UP} AND {IN_SCOPE}"
-    )
-}
+// The lines of a plan's list are kept until the next run.
+const NAMED: &str = "
+    WITH named AS (
+        SELECT DISTINCT content_id FROM list_item JOIN object
+            ON bucket_id = (SELECT bucket_id FROM run WHERE id = :run) AND key = item
+        WHERE run_id = :run AND gone_run IS NULL AND skip_reason IS NULL)";
 
 impl Reader {
     /// What a run over the same listing, with these scenes, would call for now: what waits, whoever wants it,
@@ -51,28 +51,44 @@ impl Reader {
     /// As any read.
     pub fn needed(&self, run_id: i64, prefix: &str, scenes: Scenes) -> Result<Needed, Error> {
         let end = prefix_end(prefix);
+        self.needed_from(
+            &in_scope(),
+            named_params! {
+                ":scenes": scenes.bits(), ":run": run_id, ":prefix": prefix, ":end": end,
+            },
+        )
+    }
+
+    /// As [`Reader::needed`], over the list that a plan has just looked up.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn needed_of_list(&self, run_id: i64, scenes: Scenes) -> Result<Needed, Error> {
+        self.needed_from(
+            &format!(
+                "{NAMED}
+                 SELECT (:scenes & ~scenes_done) | scenes_redo AS missing, {GIVEN_UP}, count(*)
+                 FROM named JOIN content ON content.id = content_id
+                 WHERE missing GROUP BY 1, 2 ORDER BY 1"
+            ),
+            named_params! { ":scenes": scenes.bits(), ":run": run_id },
+        )
+    }
+
+    fn needed_from(&self, sql: &str, params: impl Params) -> Result<Needed, Error> {
         let read = || -> rusqlite::Result<Needed> {
-            let by_scenes = self
-                .connection
-                .prepare(&by_scenes())?
-                .query_map(
-                    named_params! {
-                        ":scenes": scenes.bits(), ":run": run_id, ":prefix": prefix,
-                        ":end": end,
-                    },
-                    |row| {
-                        let calls: i64 = row.get(1)?;
-                        Ok((Scenes::from_bits(row.get(0)?), u64::try_from(calls).unwrap_or(0)))
-                    },
-                )?
-                .collect::<rusqlite::Result<_>>()?;
-            let given_up: i64 = self.connection.prepare(&given_up())?.query_row(
-                named_params! {
-                    ":scenes": scenes.bits(), ":run": run_id, ":prefix": prefix, ":end": end,
-                },
-                |row| row.get(0),
-            )?;
-            Ok(Needed { by_scenes, given_up: u64::try_from(given_up).unwrap_or(0) })
+            let mut needed = Needed::default();
+            let mut statement = self.connection.prepare(sql)?;
+            let mut rows = statement.query(params)?;
+            while let Some(row) = rows.next()? {
+                let contents = u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0);
+                if row.get(1)? {
+                    needed.given_up += contents;
+                } else {
+                    needed.by_scenes.push((Scenes::from_bits(row.get(0)?), contents));
+                }
+            }
+            Ok(needed)
         };
         read().map_err(|source| self.error(source))
     }
@@ -87,18 +103,16 @@ mod tests {
     fn each_content_finds_its_objects_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("t.db")).unwrap();
-        for sql in [by_scenes(), given_up()] {
-            let plan: Vec<String> = store
-                .connection
-                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-                .unwrap()
-                .raw_query()
-                .mapped(|row| row.get(3))
-                .collect::<Result<_, _>>()
-                .unwrap();
-            let mut steps = plan.iter().filter(|step| step.contains("SEARCH object "));
-            let by_content = |step: &String| step.ends_with("INDEX object_content (content_id=?)");
-            assert!(steps.next().is_some_and(by_content), "{plan:?}");
-        }
+        let plan: Vec<String> = store
+            .connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {}", in_scope()))
+            .unwrap()
+            .raw_query()
+            .mapped(|row| row.get(3))
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let mut steps = plan.iter().filter(|step| step.contains("SEARCH object "));
+        let by_content = |step: &String| step.ends_with("INDEX object_content (content_id=?)");
+        assert!(steps.next().is_some_and(by_content), "{plan:?}");
     }
 }

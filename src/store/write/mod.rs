@@ -140,7 +140,8 @@ impl Session {
         ended_at: i64,
     ) -> Result<Store, Error> {
         self.begin()?;
-        if state == RunState::Complete {
+        // A plan's list is counted yet.
+        if state == RunState::Complete && !self.run.plan {
             self.forget_list()?;
         }
         self.execute(

@@ -106,6 +106,10 @@ impl Store {
                 "INSERT INTO bucket (name, kind) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
                 (&new.bucket, kind),
             )?;
+            tx.execute(
+                "DELETE FROM list_item WHERE run_id IN (SELECT id FROM run WHERE plan)",
+                [],
+            )?;
             let bucket_id: i64 = tx.query_row(
                 "SELECT id FROM bucket WHERE name = ?1 AND kind = ?2",
                 (&new.bucket, kind),
