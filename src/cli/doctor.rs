@@ -17,7 +17,7 @@ use crate::config::{self, ConfigFile, Settings};
 use crate::cos::{self, Bucket, Client, ListRequest, Provider, Target};
 use crate::export::Output;
 use crate::job::verdict::{Operation, advice};
-use crate::store::Reader;
+use crate::store::{self, Reader};
 
 /// A clock that is off by more is told to be set, though requests are signed by the service's time.
 const SKEW: i64 = 60;
@@ -178,7 +178,8 @@ fn database(path: &Path, lines: &mut Lines) -> anyhow::Result<()> {
             Ok(reader) if reader.is_running() => {
                 lines.ok(WHAT, &format!("{shown}: a run is at work"))?;
             }
-            Ok(_) => {}
+            // The first run brings an older one up to date.
+            Ok(_) | Err(store::Error::Older { .. }) => {}
             Err(error) => {
                 let error = anyhow::Error::from(error);
                 return lines.fail(WHAT, &chain(&error), Exit::of(&error));

@@ -7,7 +7,7 @@ use super::settings::ResumeOptions;
 use super::table;
 use crate::cos::Bucket;
 use crate::job::{Job, RunSettings};
-use crate::store::{Reader, Store};
+use crate::store::{Error, Reader, Store};
 
 /// Go on with the last run that was interrupted, stopped or killed
 ///
@@ -31,7 +31,9 @@ impl Args {
         let settings = global.settings(|options| self.options.give(options))?;
         let database = settings.db.clone();
         // A missing database is none to resume; opening it for writing would make one.
-        drop(Reader::open(&database)?);
+        if let Err(missing @ Error::Missing { .. }) = Reader::open(&database) {
+            return Err(missing.into());
+        }
         let store = Store::open(&database)?;
         let Some(unfinished) = store.unfinished()?.into_iter().next() else {
             say!(

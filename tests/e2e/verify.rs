@@ -91,6 +91,18 @@ fn damage(site: &Site) {
 }
 
 #[test]
+fn a_file_in_which_nothing_is_yet_is_made_a_database_by_resume_too() {
+    // A kill at the very beginning leaves one.
+    let site = Site::plain(2);
+    site.write("costag.db", "");
+    site.costag(&["status"]).with(7).says(&["`costag resume` brings it up to date"]);
+    let doctor = site.costag(&["doctor", BUCKET]).with(0);
+    assert!(doctor.stdout.contains("costag.db can be written"), "{}", doctor.stdout);
+    site.resume().with(0).says(&["nothing to resume"]);
+    site.assert_sound();
+}
+
+#[test]
 fn a_page_that_is_damaged_at_a_later_read_ends_with_what_to_do() {
     let site = Site::plain(1500);
     site.run(&["--max-calls", "700"]).with(8);
