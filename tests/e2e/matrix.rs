@@ -198,3 +198,43 @@ fn another_bucket_in_the_same_database() {
     assert_eq!((site.calls(), other.calls()), (0, 0));
     site.assert_sound();
 }
+
+#[rstest]
+#[case::with_it_first(&[], &["--no-dedupe"])]
+#[case::without_it_first(&["--no-dedupe"], &[])]
+fn what_is_labelled_is_not_paid_again_for_dedupe(#[case] first: &[&str], #[case] then: &[&str]) {
+    let site = site();
+    let run = |options: &[&[&str]]| {
+        site.reset();
+        site.run(&options.concat()).with(0);
+        site.assert_sound();
+        site.called().into_keys().collect::<Vec<_>>()
+    };
+    run(&[first]);
+    let exported = site.export(&[]);
+    assert!(run(&[then]).is_empty());
+    // Let go by a filter, and wanted again.
+    assert!(run(&[then, &["--exclude", "**"]]).is_empty());
+    assert!(run(&[then]).is_empty());
+    // Archived, and restored.
+    for class in ["ARCHIVE", "STANDARD"] {
+        change(&site, &Put("a/1.jpg", "one", class));
+        assert!(run(&[then]).is_empty());
+        assert_eq!(site.export(&[]).len(), exported.len());
+    }
+    assert!(run(&[first]).is_empty());
+    site.assert_exports("camera");
+}
+
+#[test]
+fn one_more_scene_after_a_run_without_dedupe_calls_for_that_scene() {
+    let site = site();
+    site.run(&["--no-dedupe"]).with(0);
+    site.run(&["--scenes", "camera,web"]).with(0);
+    let asked = "SELECT group_concat(DISTINCT scenes) FROM call WHERE run_id = 2";
+    assert_eq!(site.one::<String>(asked), "8");
+    for scene in ["camera", "web"] {
+        assert_eq!(site.export(&["--scene", scene]), site.expected(scene));
+    }
+    site.assert_sound();
+}

@@ -115,6 +115,34 @@ impl Session {
         Ok(content)
     }
 
+    /// The content that an object has, if it is of these bytes; and whether other keys share it.
+    pub(super) fn content_of_bytes(
+        &self,
+        id: i64,
+        identity: Identity<'_>,
+    ) -> Result<Option<(ContentRow, bool)>, Error> {
+        let (etag, size) = identity.columns();
+        let sql = format!(
+            "SELECT {COLUMNS}, identity IS NULL FROM content
+             WHERE id = ?1 AND etag IS ?2 AND size IS ?3"
+        );
+        self.prepare(&sql)?
+            .query_row((id, etag, size), |row| Ok((ContentRow::read(row)?.0, row.get(6)?)))
+            .optional()
+            .map_err(|source| self.error(source))
+    }
+
+    /// Whether an object keeps its content although dedupe was on, or off, when it got it: what was paid for
+    /// its bytes is not paid again, and neither is a bad image.
+    pub(super) fn keeps(&self, content: ContentRow) -> bool {
+        let missing = self.run.scenes.without(content.done);
+        let some_done = missing != self.run.scenes;
+        missing.union(content.redo).is_empty()
+            || content.state == ContentState::Failed
+            || content.final_error
+            || (self.run.dedupe && some_done)
+    }
+
     /// This run wants the content, with its own scenes: queues it if anything is missing.
     ///
     /// `renewed`: its object changed in storage class or time, so that what was given up for good is

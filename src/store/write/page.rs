@@ -254,8 +254,15 @@ impl Session {
         let identity = identity(&run, candidate);
         if candidate.skip.is_some() {
             let Some(old) = old else { return Ok(None) };
-            let same = !renewed || self.has_identity(old, identity)?;
+            let same = !renewed || self.content_of_bytes(old, identity)?.is_some();
             return Ok(same.then_some(old));
+        }
+        if let Some(old) = old
+            && let Some((content, shared)) = self.content_of_bytes(old, identity)?
+            && (shared == matches!(identity, Identity::Bytes { .. }) || self.keeps(content))
+        {
+            self.want(content, renewed)?;
+            return Ok(Some(old));
         }
         let before = self.counts.queued;
         let content = self.content(identity, object_id)?;
@@ -264,16 +271,6 @@ impl Session {
             self.want(content, renewed)?;
         }
         Ok(Some(content.id))
-    }
-
-    fn has_identity(&self, content_id: i64, identity: Identity<'_>) -> Result<bool, Error> {
-        let (etag, size) = identity.columns();
-        self.prepare(
-            "SELECT 1 FROM content
-             WHERE id = ?1 AND identity IS ?2 AND etag IS ?3 AND size IS ?4",
-        )?
-        .exists((content_id, identity.text(), etag, size))
-        .map_err(|source| self.error(source))
     }
 
     /// Whether the labels of `content_id` came from a call of this key that ended after its bytes had
