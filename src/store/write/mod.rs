@@ -74,6 +74,11 @@ pub struct Session {
 /// Tags remembered at most; the service has some thousands of names.
 const TAGS: usize = 50_000;
 
+/// How far the ledger's time of a call and a listing's time of an object may be apart, in milliseconds: the
+/// offset between the clocks is known in whole seconds, and so is the object's time. Within it a call is
+/// taken for one that met the new bytes: that costs a call too many, never a wrong label.
+const SLACK: i64 = 2_000;
+
 impl Session {
     /// Takes the store for a run; `counts` go on from what the run had.
     pub fn new(store: Store, run: RunContext, counts: Counts) -> Self {

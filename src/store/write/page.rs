@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{RunContext, Session};
+use super::{RunContext, SLACK, Session};
 use crate::store::Error;
 use crate::store::ident::Identity;
 use crate::store::model::{ContentState, SkipReason};
@@ -286,7 +286,7 @@ impl Session {
             "SELECT 1 FROM content
              WHERE id = ?1 AND object_id = ?2 AND scenes_done AND tagged_at >= ?3",
         )?
-        .exists((content_id, object_id, overwritten.div_euclid(1000)))
+        .exists((content_id, object_id, overwritten.saturating_sub(SLACK).div_euclid(1000)))
         .map_err(|source| self.error(source))
     }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::OptionalExtension;
 
-use super::Session;
+use super::{SLACK, Session};
 use crate::label::{Label, Labels};
 use crate::scene::Scenes;
 use crate::store::Error;
@@ -177,7 +177,8 @@ impl Session {
             .optional()
             .map_err(|source| self.error(source))?;
         Ok(found.is_some_and(|(content_id, modified)| {
-            content_id != Some(call.content_id) && modified.is_some_and(|at| at <= call.ended_at)
+            content_id != Some(call.content_id)
+                && modified.is_some_and(|at| at <= call.ended_at.saturating_add(SLACK))
         }))
     }
 

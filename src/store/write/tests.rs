@@ -175,6 +175,37 @@ fn what_another_scope_still_wants_is_not_forgotten() {
     assert!(reader.must_reconsider(next.run.id, 1, "", 1).unwrap(), "the next run adopts it");
 }
 
+/// The ledger's time is the local clock's with whole seconds of the service's; a listing tells seconds.
+#[test]
+fn labels_of_a_call_that_may_have_met_the_new_bytes_are_dropped() {
+    for (overwritten, kept) in [(9_000, 0), (10_000, 0), (11_000, 0), (13_000, 1)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut session = begin(Store::open(&folder.path().join("t.db")).unwrap(), "");
+        let both = ["a", "b"].map(|key| Difference::New(candidate(key, "old", 1)));
+        let claimed = turn(&mut session, |session| {
+            session.page(page("", both.into(), true))?;
+            session.complete_listing(1)?;
+            session.claim(10, 0)
+        });
+        turn(&mut session, |session| {
+            settle(session, &claimed[0], Settled::Labels(label("of which bytes?")), 10_000);
+            Ok(())
+        });
+        let mut session = begin(session.finish(RunState::Complete, None, 2).unwrap(), "");
+        turn(&mut session, |session| {
+            let changed = Difference::Changed {
+                object_id: claimed[0].key.object_id,
+                content_id: Some(claimed[0].content_id),
+                returned: false,
+                candidate: candidate(&claimed[0].key.key, "new", overwritten),
+            };
+            session.page(page("", vec![changed], true))
+        });
+        let labels: i64 = one(&session.store.connection, "SELECT count(*) FROM label");
+        assert_eq!(labels, kept, "written over at {overwritten}");
+    }
+}
+
 #[test]
 fn a_key_that_returns_is_paired_by_the_content_it_has_now() {
     let folder = tempfile::tempdir().unwrap();
