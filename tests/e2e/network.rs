@@ -320,6 +320,29 @@ fn a_throttle_with_a_long_wait_holds_no_worker() {
 }
 
 #[test]
+fn a_service_that_throttles_everything_is_left_alone_for_as_long_as_it_says() {
+    let keys: Vec<String> = (0..14).map(|n| format!("{n:02}.jpg")).collect();
+    let (first, throttled) = (Arc::new(Mutex::new(None)), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&throttled);
+    let address = answering(move |head| {
+        if !head.contains("detect-label") {
+            return page(&keys.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        let begun = *first.lock().unwrap().get_or_insert_with(Instant::now);
+        if begun.elapsed() < Duration::from_secs(4) {
+            count.fetch_add(1, Ordering::SeqCst);
+            let body = "<Error><Code>SlowDown</Code></Error>";
+            return http("503 Slow Down\r\nRetry-After: 5", body);
+        }
+        http("200 OK", "<RecognitionResult><CameraLabels/></RecognitionResult>")
+    });
+    let ended = run_at(&format!("http://{address}"), &["--workers", "3"]).with(0);
+    ended.says(&["14 done, 0 failed, 0 pending", "  waited    "]);
+    let throttled = throttled.load(Ordering::SeqCst);
+    assert!(throttled <= 6, "{throttled} of 14: those that were on the wire, and no more");
+}
+
+#[test]
 fn a_service_whose_time_jumps_is_not_asked_for_ever() {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
