@@ -6,7 +6,7 @@ use super::global::GlobalOptions;
 use super::settings::ResumeOptions;
 use super::table;
 use crate::cos::Bucket;
-use crate::job::{Job, RunSettings};
+use crate::job::{End, Job, RunSettings};
 use crate::store::{Error, Reader, Store};
 
 /// Go on with the last run that was interrupted, stopped or killed
@@ -35,7 +35,8 @@ impl Args {
             return Err(missing.into());
         }
         let store = Store::open(&database)?;
-        let Some(unfinished) = store.unfinished()?.into_iter().next() else {
+        let mut all = store.unfinished()?.into_iter();
+        let Some(unfinished) = all.next() else {
             say!(
                 "nothing to resume: no run in {} is unfinished",
                 table::visible(&database.display().to_string())
@@ -54,7 +55,11 @@ impl Args {
             let client = drive::client(&bucket, region, endpoint, &settings).await?;
             let job = Job::resume(store, client, &unfinished, settings)?;
             drive::hold(&job, self.yes);
-            Ok(Box::pin(drive::drive(job, &database)).await?.0)
+            let (exit, report) = Box::pin(drive::drive(job, &database)).await?;
+            if let (End::Complete, Some(other)) = (&report.end, all.next()) {
+                say!("run {} is unfinished too: `costag resume` goes on with it", other.id);
+            }
+            Ok(exit)
         })
     }
 }

@@ -109,6 +109,19 @@ fn a_listing_leaves_an_interrupted_list_its_own() {
 }
 
 #[test]
+fn resume_tells_of_another_run_that_is_unfinished() {
+    let site = interrupted(&[]);
+    site.costag(&["run", "cos://demo-1250000000/a/", "--max-calls", "1"]).with(8);
+    site.resume()
+        .with(0)
+        .says(&["going on with run 2", "run 1 is unfinished too: `costag resume`"]);
+    let last = site.resume().with(0).says(&["going on with run 1"]);
+    assert!(!last.stderr.contains("unfinished"), "{}", last.stderr);
+    assert_all_labelled(&site);
+    assert_eq!(site.calls(), 6);
+}
+
+#[test]
 fn a_copy_in_another_bucket_is_called_for_its_own_scenes() {
     let site = interrupted(&[]);
     let holdings = Holdings::Objects(Synthetic { objects: 0, ..Synthetic::default() });
