@@ -238,3 +238,25 @@ fn one_more_scene_after_a_run_without_dedupe_calls_for_that_scene() {
     }
     site.assert_sound();
 }
+
+#[rstest]
+#[case::off_and_on(&["--no-dedupe"], &[])]
+#[case::on_and_off(&[], &["--no-dedupe"])]
+fn labels_stay_whatever_dedupe_is_when_another_scene_is_asked_for(
+    #[case] first: &[&str],
+    #[case] then: &[&str],
+) {
+    let site = site();
+    // The bytes have a content of either kind.
+    site.run(&["--scenes", "web", "--max-calls", "2"]).with(8);
+    site.run(first).with(0);
+    site.run(&[then, &["--scenes", "web"]].concat()).with(0);
+    site.assert_sound();
+    for scene in ["camera", "web"] {
+        assert_eq!(site.export(&["--scene", scene]), site.expected(scene), "{scene}");
+    }
+    let calls = site.calls();
+    site.run(first).with(0);
+    site.run(then).with(0);
+    assert_eq!(site.calls(), calls);
+}

@@ -38,6 +38,12 @@ impl ContentRow {
         };
         Ok((content, state))
     }
+
+    /// Whether an object keeps this content although dedupe was on, or off, when it got it: the labels of its
+    /// bytes stay, what was paid is not paid again, and neither is a bad image.
+    pub(super) fn is_kept(self) -> bool {
+        !self.done.is_empty() || self.state == ContentState::Failed || self.final_error
+    }
 }
 
 impl Session {
@@ -130,17 +136,6 @@ impl Session {
             .query_row((id, etag, size), |row| Ok((ContentRow::read(row)?.0, row.get(6)?)))
             .optional()
             .map_err(|source| self.error(source))
-    }
-
-    /// Whether an object keeps its content although dedupe was on, or off, when it got it: what was paid for
-    /// its bytes is not paid again, and neither is a bad image.
-    pub(super) fn keeps(&self, content: ContentRow) -> bool {
-        let missing = self.run.scenes.without(content.done);
-        let some_done = missing != self.run.scenes;
-        missing.union(content.redo).is_empty()
-            || content.state == ContentState::Failed
-            || content.final_error
-            || (self.run.dedupe && some_done)
     }
 
     /// This run wants the content, with its own scenes: queues it if anything is missing.

@@ -259,7 +259,7 @@ impl Session {
         }
         if let Some(old) = old
             && let Some((content, shared)) = self.content_of_bytes(old, identity)?
-            && (shared == matches!(identity, Identity::Bytes { .. }) || self.keeps(content))
+            && (shared == matches!(identity, Identity::Bytes { .. }) || content.is_kept())
         {
             self.want(content, renewed)?;
             return Ok(Some(old));
