@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use futures::future::{join_all, try_join_all};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::{debug, warn};
 
@@ -78,7 +79,7 @@ impl Listing {
     /// The store's, from comparing; what the service says stops the run through its control.
     pub(super) async fn run(self, ranges: Vec<RangeRow>, reader: Reader) -> Result<(), Error> {
         let listing = Arc::new(self);
-        let ranges = Ranges::new(ranges);
+        let ranges = Ranges::new(ranges, listing.workers);
         let (sender, receiver) = mpsc::channel(AHEAD);
         let comparing = {
             let listing = Arc::clone(&listing);
@@ -93,7 +94,7 @@ impl Listing {
         };
         let moved = Notify::new();
         let listers = (0..listing.workers).map(|_| listing.lister(&ranges, &moved, sender.clone()));
-        futures::future::join_all(listers).await;
+        join_all(listers).await;
         drop(sender);
         comparing.await.map_err(|_| Error::Panicked)??;
         if ranges.are_done() {
@@ -136,27 +137,42 @@ impl Listing {
         }
     }
 
-    /// Looks for a point to split a range at, and makes it two. Not found is no error.
+    /// Looks for points to split a range at, and makes it several. Not found is no error.
     async fn split(&self, ranges: &Ranges, range: Splittable) -> Result<(), Error> {
         let mut search = Search::new(&range);
-        while let Some(point) = search.point() {
-            let request = ListRequest {
-                prefix: self.prefix.clone(),
-                marker: point,
-                max_keys: 1,
-                ..ListRequest::default()
-            };
-            let Some(Ok((page, _))) = self.page(&request).await else { break };
-            let first = page.entries.first().map(|entry| entry.key.as_str());
-            search.answer(first.or(page.rejected.first().and_then(|entry| entry.key.as_deref())));
+        loop {
+            let points = search.points(range.width);
+            if points.is_empty() {
+                break;
+            }
+            let questions = points.into_iter().map(|point| self.first_after(point));
+            let answers = join_all(questions).await;
+            let Some(answers) = answers.into_iter().collect::<Option<Vec<_>>>() else { break };
+            search.answer(&answers);
         }
-        let Some(Split { seq, new_seq, span }) = ranges.split(range.seq, search.found()) else {
-            return Ok(());
-        };
-        debug!(seq, new_seq, at = %span.start_after.escape_debug(), "range split");
-        self.writer.ask(|committed| Record::Split { seq, new_seq, span, committed }).await?;
-        ranges.release(new_seq);
+        let splits = ranges.split(range.seq, search.found());
+        // In this order, and before any page that a split has cut short: a range that ends at its new end must not be
+        // done in the store while what lies behind that is nobody's.
+        let records = splits.iter().map(|split| {
+            let Split { seq, new_seq, ref span } = *split;
+            debug!(seq, new_seq, at = %span.start_after.escape_debug(), "range split");
+            let span = span.clone();
+            self.writer.ask(move |committed| Record::Split { seq, new_seq, span, committed })
+        });
+        try_join_all(records).await?;
+        for split in &splits {
+            ranges.release(split.new_seq);
+        }
         Ok(())
+    }
+
+    /// The first key after a point, if there is any; `None` if that is not to be had.
+    async fn first_after(&self, marker: String) -> Option<Option<String>> {
+        let prefix = self.prefix.clone();
+        let request = ListRequest { prefix, marker, max_keys: 1, ..ListRequest::default() };
+        let (page, _) = self.page(&request).await?.ok()?;
+        let entry = page.entries.into_iter().next().map(|entry| entry.key);
+        Some(entry.or_else(|| page.rejected.into_iter().next().and_then(|entry| entry.key)))
     }
 
     /// One page, proven, and the marker of the next; `None` if the run stops.

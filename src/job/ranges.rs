@@ -12,6 +12,10 @@ use crate::store::write::{RangeRow, Span};
 /// Pages that a range must have behind it before it is worth the questions of a split.
 const LONG: u32 = 3;
 
+/// Questions of one search that are asked side by side, if so many listers have nothing else to do: with each of
+/// them a round gets shorter, and a search costs more questions.
+const WIDTH: usize = 8;
+
 /// A range that is not listed to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Open {
@@ -40,6 +44,8 @@ pub(super) struct Splittable {
     pub(super) seq: i64,
     pub(super) marker: String,
     pub(super) stop_at: Option<String>,
+    /// Questions to ask side by side.
+    pub(super) width: usize,
 }
 
 /// A split that was made.
@@ -63,10 +69,11 @@ pub(super) struct Ranges {
 struct State {
     open: Vec<Open>,
     next_seq: i64,
+    listers: usize,
 }
 
 impl Ranges {
-    pub(super) fn new(ranges: Vec<RangeRow>) -> Self {
+    pub(super) fn new(ranges: Vec<RangeRow>, listers: usize) -> Self {
         let next_seq = ranges.iter().map(|range| range.seq + 1).max().unwrap_or(0);
         let open = ranges
             .into_iter()
@@ -80,7 +87,7 @@ impl Ranges {
                 splitting: false,
             })
             .collect();
-        Self { state: Mutex::new(State { open, next_seq }) }
+        Self { state: Mutex::new(State { open, next_seq, listers }) }
     }
 
     /// A range that nobody lists.
@@ -126,43 +133,31 @@ impl Ranges {
     /// long ranges tend to stay long. Nobody else is given it until [`Ranges::split`].
     pub(super) fn splittable(&self) -> Option<Splittable> {
         let mut state = self.lock();
-        let range = state
+        let is_long = |range: &Open| range.taken && range.pages >= LONG && !range.splitting;
+        let busy: usize = state
             .open
-            .iter_mut()
-            .filter(|range| range.taken && range.pages >= LONG && !range.splitting)
-            .max_by_key(|range| range.pages)?;
+            .iter()
+            .map(|range| usize::from(range.taken) + usize::from(range.splitting))
+            .sum();
+        let long = state.open.iter().filter(|range| is_long(range)).count().max(1);
+        let width = (state.listers.saturating_sub(busy) / long).clamp(1, WIDTH);
+        let longest = state.open.iter_mut().filter(|range| is_long(range));
+        let range = longest.max_by_key(|range| range.pages)?;
         range.splitting = true;
-        Some(Splittable {
-            seq: range.seq,
-            marker: range.marker.clone(),
-            stop_at: range.stop_at.clone(),
-        })
+        let (marker, stop_at) = (range.marker.clone(), range.stop_at.clone());
+        Some(Splittable { seq: range.seq, marker, stop_at, width })
     }
 
-    /// Splits the range at a point that lies ahead of it still; without a point, only lets go of it.
-    pub(super) fn split(&self, seq: i64, at: Option<String>) -> Option<Split> {
+    /// Splits the range at each of these ascending points that lies ahead of it still, and lets go of it.
+    pub(super) fn split(&self, seq: i64, points: Vec<String>) -> Vec<Split> {
         let mut state = self.lock();
-        let new_seq = state.next_seq;
-        let range = state.open.iter_mut().find(|range| range.seq == seq)?;
-        range.splitting = false;
-        // Each half has to show that it is long before it is split again.
-        range.pages = 0;
-        let at = at?;
-        let behind = range.stop_at.as_ref().is_some_and(|stop| at >= *stop);
-        if at <= range.marker || behind {
-            return None;
+        if let Some(range) = state.open.iter_mut().find(|range| range.seq == seq) {
+            range.splitting = false;
+            // Each part has to show that it is long before it is split again.
+            range.pages = 0;
         }
-        let stop_at = range.stop_at.replace(at.clone());
-        state.open.push(Open {
-            seq: new_seq,
-            marker: at.clone(),
-            stop_at: stop_at.clone(),
-            taken: false,
-            pages: 0,
-            splitting: true,
-        });
-        state.next_seq += 1;
-        Some(Split { seq, new_seq, span: Span { start_after: at, stop_at } })
+        // From the end on: each split takes the part behind its point from the same range.
+        points.into_iter().rev().filter_map(|at| state.split(seq, at)).collect()
     }
 
     /// The new range is in the store: it may be listed.
@@ -177,80 +172,126 @@ impl Ranges {
     }
 }
 
-/// Looks for a point to split (`marker`, `stop_at`] at, by asking whether a key comes after a point.
+impl State {
+    fn split(&mut self, seq: i64, at: String) -> Option<Split> {
+        let new_seq = self.next_seq;
+        let range = self.open.iter_mut().find(|range| range.seq == seq)?;
+        let behind = range.stop_at.as_ref().is_some_and(|stop| at >= *stop);
+        if at <= range.marker || behind {
+            return None;
+        }
+        let stop_at = range.stop_at.replace(at.clone());
+        self.open.push(Open {
+            seq: new_seq,
+            marker: at.clone(),
+            stop_at: stop_at.clone(),
+            taken: false,
+            pages: 0,
+            splitting: true,
+        });
+        self.next_seq += 1;
+        Some(Split { seq, new_seq, span: Span { start_after: at, stop_at } })
+    }
+}
+
+/// Looks for points to split (`marker`, `stop_at`] at, by asking whether a key comes after a point.
 ///
-/// Feed it the answers: [`Search::point`] says what to ask, [`Search::answer`] takes what was found.
+/// Feed it the answers: [`Search::points`] says what to ask, side by side if it may, and [`Search::answer`] takes
+/// what was found.
 #[derive(Debug)]
 pub(super) struct Search {
     marker: Vec<char>,
     /// Nothing lies between this and the range's end, as far as is known.
     stop_at: Option<String>,
     phase: Phase,
+    /// The steps that were asked about, ascending, each with its point.
+    asked: Vec<(usize, String)>,
 }
 
+/// Each phase looks for the one step between `low` and `high`, both out of the question, where answers change.
 #[derive(Debug)]
 enum Phase {
-    /// How many of the marker's characters do all keys ahead share? At least `shares`, fewer than `not`.
-    Sharing { shares: usize, not: usize },
-    /// Which next character has keys at or after it? One above `low`; none from `high` on.
-    Branching { length: usize, low: u32, high: u32 },
-    /// The last point asked has keys after it: split there.
-    Found(String),
+    /// How many of the marker's characters do all keys ahead share? At least `low`, fewer than `high`.
+    Sharing { low: usize, high: usize },
+    /// Which next character, a code point above `low` and below `high`, has keys at or after it?
+    Branching { length: usize, low: usize, high: usize },
+    /// The last points asked, ascending, have keys between and after them: split there.
+    Found(Vec<String>),
     /// Too little lies ahead.
     Hopeless,
 }
 
 /// One above the last code point; and one above the last that most keys use, which is tried first.
-const LIMIT: u32 = 0x11_0000;
-const ASCII: u32 = 0x80;
+const LIMIT: usize = 0x11_0000;
+const ASCII: usize = 0x80;
 
 impl Search {
     pub(super) fn new(range: &Splittable) -> Self {
         let marker: Vec<char> = range.marker.chars().collect();
-        let not = marker.len() + 1;
-        let mut search = Self {
-            marker,
-            stop_at: range.stop_at.clone(),
-            phase: Phase::Sharing { shares: 0, not },
-        };
+        let phase = Phase::Sharing { low: 0, high: marker.len() + 1 };
+        let stop_at = range.stop_at.clone();
+        let mut search = Self { marker, stop_at, phase, asked: Vec::new() };
         search.advance();
         search
     }
 
-    /// The point to ask about: does a key lie in (point, `stop_at`]? `None`: the search has ended.
-    pub(super) fn point(&self) -> Option<String> {
-        match &self.phase {
-            Phase::Sharing { shares, not } => self.end_of(usize::midpoint(*shares, *not)),
-            Phase::Branching { length, low, high } => {
-                Some(self.branch(*length, middle(*low, *high)))
+    /// Up to `width` points to ask about: does a key lie in (point, `stop_at`]? None: the search has ended.
+    pub(super) fn points(&mut self, width: usize) -> Vec<String> {
+        self.asked = match self.phase {
+            Phase::Sharing { low, high } | Phase::Branching { low, high, .. } => {
+                // Evenly between the two; a width of one asks for the middle.
+                let parts = width.clamp(1, high - low - 1) + 1;
+                let steps = (1..parts).map(|part| low + (high - low) * part / parts);
+                // What lies outside the range answers itself.
+                steps.filter_map(|step| Some((step, self.inside(step)?))).collect()
             }
-            Phase::Found(_) | Phase::Hopeless => None,
-        }
+            Phase::Found(_) | Phase::Hopeless => Vec::new(),
+        };
+        self.asked.iter().map(|(_, point)| point.clone()).collect()
     }
 
-    /// Takes the first key after the point; `None` if there is none at all.
-    pub(super) fn answer(&mut self, found: Option<&str>) {
-        let within = |stop: &Option<String>, key: &str| {
-            stop.as_ref().is_none_or(|stop| key <= stop.as_str())
-        };
-        let ahead = found.is_some_and(|key| within(&self.stop_at, key));
-        let Some(point) = self.point() else { return };
+    /// Takes the first key after each of the points; `None` if there is none at all.
+    pub(super) fn answer(&mut self, found: &[Option<String>]) {
+        let stop_at = self.stop_at.clone();
+        let within = |key: &&String| stop_at.as_ref().is_none_or(|stop| *key <= stop);
+        let asked = std::mem::take(&mut self.asked);
+        let answers = asked.into_iter().zip(found.iter().map(|key| key.as_ref().filter(within)));
         match &mut self.phase {
-            Phase::Sharing { shares, not } => {
-                let length = usize::midpoint(*shares, *not);
-                if ahead {
-                    *not = length;
-                } else {
-                    *shares = length;
+            Phase::Sharing { low, high } => {
+                for ((length, point), key) in answers {
+                    if key.is_some() {
+                        *high = length;
+                        break;
+                    }
+                    *low = length;
                     self.stop_at = Some(point);
                 }
             }
             Phase::Branching { low, high, .. } => {
-                if ahead {
-                    self.phase = Phase::Found(point);
-                } else {
-                    *high = middle(*low, *high);
-                    self.stop_at = Some(point);
+                let mut points: Vec<(String, &String)> = Vec::new();
+                let mut empty = None;
+                let questions = answers.len();
+                for ((code, point), key) in answers {
+                    let Some(key) = key else {
+                        empty = Some((code, point));
+                        break;
+                    };
+                    // No key lies between two points that are followed by the same one.
+                    points.pop_if(|(_, last)| *last == key);
+                    points.push((point, key));
+                }
+                // Few of the points lie among the keys: the next ones lie closer, as long as there are any closer.
+                match empty {
+                    Some((code, point))
+                        if points.is_empty() || 2 * points.len() < questions && code - *low > 2 =>
+                    {
+                        *high = code;
+                        self.stop_at = Some(point);
+                    }
+                    _ => {
+                        let points = points.into_iter().map(|(point, _)| point).collect();
+                        self.phase = Phase::Found(points);
+                    }
                 }
             }
             Phase::Found(_) | Phase::Hopeless => {}
@@ -258,54 +299,51 @@ impl Search {
         self.advance();
     }
 
-    /// The point found.
-    pub(super) fn found(self) -> Option<String> {
+    /// The points found, ascending.
+    pub(super) fn found(self) -> Vec<String> {
         match self.phase {
-            Phase::Found(point) => Some(point),
-            _ => None,
+            Phase::Found(points) => points,
+            _ => Vec::new(),
         }
     }
 
-    /// Goes on to the next phase once one has narrowed down to its answer; a point that lies outside
-    /// the range answers itself.
+    /// Goes on to the next phase once one has narrowed down to its answer; a point in the middle that lies
+    /// outside the range answers itself.
     fn advance(&mut self) {
         loop {
             match self.phase {
-                Phase::Sharing { shares, not } if not - shares <= 1 => {
-                    let low = self.marker.get(shares).map_or(0, |c| u32::from(*c));
-                    let high = if low < ASCII - 2 { ASCII } else { LIMIT };
-                    self.phase = if shares >= self.marker.len() {
-                        Phase::Branching { length: shares, low: 0, high: ASCII }
-                    } else {
-                        Phase::Branching { length: shares, low, high }
-                    };
-                }
-                Phase::Sharing { shares, not } => {
-                    let length = usize::midpoint(shares, not);
-                    let outside = match (self.end_of(length), &self.stop_at) {
-                        (None, _) => true,
-                        (Some(end), Some(stop)) => end >= *stop,
-                        (Some(_), None) => false,
-                    };
-                    if !outside {
-                        return;
-                    }
-                    self.phase = Phase::Sharing { shares: length, not };
+                Phase::Sharing { low, high } if high - low <= 1 => {
+                    let shared = low;
+                    let low = self.marker.get(shared).map_or(0, |c| u32::from(*c) as usize);
+                    let ascii = shared >= self.marker.len() || low < ASCII - 2;
+                    let high = if ascii { ASCII } else { LIMIT };
+                    self.phase = Phase::Branching { length: shared, low, high };
                 }
                 Phase::Branching { low, high, .. } if high - low <= 1 => {
                     self.phase = Phase::Hopeless;
                     return;
                 }
-                Phase::Branching { length, low, high } => {
-                    let point = self.branch(length, middle(low, high));
-                    if self.stop_at.as_ref().is_none_or(|stop| point < *stop) {
-                        return;
-                    }
-                    self.phase = Phase::Branching { length, low, high: middle(low, high) };
+                Phase::Sharing { low, high } | Phase::Branching { low, high, .. }
+                    if self.inside(usize::midpoint(low, high)).is_some() =>
+                {
+                    return;
                 }
+                // Few shared characters reach far, and so do high ones.
+                Phase::Sharing { ref mut low, high } => *low = usize::midpoint(*low, high),
+                Phase::Branching { low, ref mut high, .. } => *high = usize::midpoint(low, *high),
                 Phase::Found(_) | Phase::Hopeless => return,
             }
         }
+    }
+
+    /// The point of a step, if it lies inside the range.
+    fn inside(&self, step: usize) -> Option<String> {
+        let point = match self.phase {
+            Phase::Sharing { .. } => self.end_of(step)?,
+            Phase::Branching { length, .. } => self.branch(length, step),
+            Phase::Found(_) | Phase::Hopeless => return None,
+        };
+        self.stop_at.as_ref().is_none_or(|stop| point < *stop).then_some(point)
     }
 
     /// The end of all keys that share the marker's first `length` characters.
@@ -315,16 +353,13 @@ impl Search {
     }
 
     /// The marker's first `length` characters and another one.
-    fn branch(&self, length: usize, code: u32) -> String {
+    fn branch(&self, length: usize, code: usize) -> String {
         let mut point: String = self.marker.iter().take(length).collect();
+        let code = u32::try_from(code).ok().and_then(char::from_u32);
         // Surrogates are no characters; the one after them sorts where they would.
-        point.push(char::from_u32(code).unwrap_or('\u{e000}'));
+        point.push(code.unwrap_or('\u{e000}'));
         point
     }
-}
-
-fn middle(low: u32, high: u32) -> u32 {
-    u32::midpoint(low, high)
 }
 
 #[cfg(test)]
@@ -341,63 +376,75 @@ mod tests {
         keys.range(from).next().map(String::as_str)
     }
 
-    /// Asks until the search ends; returns the point and the number of questions.
+    /// Asks until the search ends; returns the points and the number of rounds.
     fn search(
         keys: &BTreeSet<String>,
         marker: &str,
         stop_at: Option<&str>,
-    ) -> (Option<String>, u32) {
-        let range =
-            Splittable { seq: 0, marker: marker.to_owned(), stop_at: stop_at.map(str::to_owned) };
-        let mut search = Search::new(&range);
-        let mut questions = 0;
-        while let Some(point) = search.point() {
-            questions += 1;
-            assert!(questions < 100, "the search ends");
-            search.answer(first_after(keys, &point));
+        width: usize,
+    ) -> (Vec<String>, u32) {
+        let (marker, stop_at) = (marker.to_owned(), stop_at.map(str::to_owned));
+        let mut search = Search::new(&Splittable { seq: 0, marker, stop_at, width });
+        let mut rounds = 0;
+        loop {
+            let points = search.points(width);
+            assert!(points.len() <= width, "{points:?}");
+            if points.is_empty() {
+                return (search.found(), rounds);
+            }
+            rounds += 1;
+            assert!(rounds < 100, "the search ends");
+            let first = |point: &String| first_after(keys, point).map(str::to_owned);
+            search.answer(&points.iter().map(first).collect::<Vec<_>>());
         }
-        (search.found(), questions)
     }
 
     #[test]
     fn digits_are_halved() {
         let keys: BTreeSet<String> = (0..10_000).map(|n| format!("photos/{n:04}.jpg")).collect();
-        let (point, questions) = search(&keys, "photos/0000.jpg", None);
-        assert_eq!(point.as_deref(), Some("photos/5"));
-        assert!(questions <= 10, "{questions}");
+        let (points, rounds) = search(&keys, "photos/0000.jpg", None, 1);
+        assert_eq!(points, ["photos/5"]);
+        assert!(rounds <= 10, "{rounds}");
+        let (points, rounds) = search(&keys, "photos/0000.jpg", None, 8);
+        assert!(points.len() > 1 && points[0].as_str() > "photos/0", "{points:?}");
+        assert!(rounds <= 4, "{rounds}");
     }
 
     #[test]
     fn keys_that_share_five_hundred_bytes_cost_few_questions() {
         let shared = "x".repeat(500);
         let keys: BTreeSet<String> = (0..1000).map(|n| format!("{shared}{n:03}")).collect();
-        let (point, questions) = search(&keys, &format!("{shared}000"), None);
-        assert_eq!(point, Some(format!("{shared}5")));
-        assert!(questions <= 16, "{questions}");
+        let (points, rounds) = search(&keys, &format!("{shared}000"), None, 1);
+        assert_eq!(points, [format!("{shared}5")]);
+        assert!(rounds <= 16, "{rounds}");
+        let (_, rounds) = search(&keys, &format!("{shared}000"), None, 8);
+        assert!(rounds <= 6, "{rounds}");
     }
 
     #[test]
     fn what_is_at_its_end_is_not_split() {
         let keys: BTreeSet<String> = ["a".to_owned(), "b".to_owned()].into();
-        assert_eq!(search(&keys, "b", None).0, None);
+        assert_eq!(search(&keys, "b", None, 1).0, Vec::<String>::new());
     }
 
     proptest! {
         #[test]
-        fn a_point_found_has_keys_on_its_far_side(
+        fn points_found_have_keys_between_and_after_them(
             keys in proptest::collection::btree_set("[a-c/\u{e9}\u{4e2d}\u{1f431}]{1,6}", 2..40),
             start in 0_usize..40,
             stop in 0_usize..40,
+            width in 1_usize..10,
         ) {
             let all: Vec<&String> = keys.iter().collect();
             let marker = all[start % all.len()];
             let stop_at = Some(all[stop % all.len()]).filter(|stop| *stop > marker);
-            let (point, _) = search(&keys, marker, stop_at.map(String::as_str));
-            if let Some(point) = point {
-                prop_assert!(point > *marker);
-                let key = first_after(&keys, &point);
-                prop_assert!(key.is_some());
-                prop_assert!(stop_at.is_none_or(|stop| point < *stop && key <= Some(stop.as_str())));
+            let (points, _) = search(&keys, marker, stop_at.map(String::as_str), width);
+            prop_assert!(points.iter().all(|point| point > marker), "{:?}", points);
+            for (place, point) in points.iter().enumerate() {
+                let key = first_after(&keys, point);
+                let end = points.get(place + 1).or(stop_at);
+                prop_assert!(key.is_some(), "{}", point);
+                prop_assert!(end.is_none_or(|end| point < end && key <= Some(end.as_str())));
             }
         }
 
@@ -409,7 +456,7 @@ mod tests {
             steps in proptest::collection::vec((0_u8..3, 0_usize..8, ".{0,3}"), 0..200),
         ) {
             let whole = RangeRow { seq: 0, span: Span::default(), cursor: String::new(), done: false };
-            let ranges = Ranges::new(vec![whole]);
+            let ranges = Ranges::new(vec![whole], 8);
             let mut working: Vec<Taken> = Vec::new();
             let mut received: Vec<String> = Vec::new();
             let list = |ranges: &Ranges, taken: &mut Taken, received: &mut Vec<String>| {
@@ -429,8 +476,11 @@ mod tests {
                 match kind {
                     0 => working.extend(ranges.take()),
                     1 => if let Some(range) = ranges.splittable() {
-                        let point = format!("{}{point}", range.marker);
-                        if let Some(split) = ranges.split(range.seq, Some(point)) {
+                        // Any points at all: what does not lie ahead is left out.
+                        let mut points: Vec<String> = point.chars().map(|c| c.to_string()).collect();
+                        points.push(format!("{}{point}", range.marker));
+                        points.sort_unstable();
+                        for split in ranges.split(range.seq, points) {
                             ranges.release(split.new_seq);
                         }
                     },
