@@ -18,7 +18,7 @@ pub(crate) fn fill(path: &Path, images: u32) {
     let connection = Connection::open(path).expect("it was made");
     connection
         .execute_batch(&format!(
-            "PRAGMA synchronous = off; PRAGMA cache_size = -1000000; BEGIN;
+            "PRAGMA foreign_keys = off; PRAGMA synchronous = off; PRAGMA cache_size = -1000000; BEGIN;
              INSERT INTO bucket (id, name, kind) VALUES (1, 'demo-1250000000', 'keys');
              INSERT INTO meta VALUES ('recogniser', 'emulator');
              INSERT INTO run (id, bucket_id, source, eligibility, state, settings, journals,
@@ -34,22 +34,21 @@ pub(crate) fn fill(path: &Path, images: u32) {
              SELECT i, CASE i WHEN 1 THEN '{RARE}' ELSE printf('标签%04d', i) END,
                     printf('类别%02d', i % 20), printf('细类%03d', i % 150)
              FROM number WHERE i <= 2000;
-             INSERT INTO content (id, ident, etag, size, scenes_wanted, scenes_done, state, run_id,
-                                  tagged_at)
-             SELECT i, random(), randomblob(16), 100000 + i % 900000, 10, 10, 2, 1,
-                    1767225600 + i / 1000
+             INSERT INTO content (id, etag, size, scenes_wanted, scenes_done, state, run_id,
+                                  object_id, tagged_at)
+             SELECT i, randomblob(16), 100000 + i % 900000, 10, 10, 2, 1, i, 1767225600 + i / 1000
              FROM number;
+             INSERT OR IGNORE INTO ident (hash, content_id) SELECT random(), i FROM number;
              INSERT INTO object (bucket_id, key, content_id, fingerprint, last_modified, first_run)
              SELECT 1, printf('photos/2026/%03d/%04d/img-%08d-original.jpg', i / 100000, i / 500, i),
                     i, random(), 1767225600000 + i, 1
              FROM number;
-             INSERT OR IGNORE INTO label (content_id, scene, rank, tag_id, confidence)
-             SELECT i, CASE WHEN rank <= 5 THEN 1 ELSE 3 END, (rank - 1) % 5 + 1,
-                    CASE WHEN rank = 3 AND i % 1000 = 0 THEN 1
+             INSERT INTO label (id, mark)
+             SELECT 256 * i + CASE WHEN rank <= 5 THEN 64 ELSE 192 END + (rank - 1) % 5 + 1,
+                    128 * CASE WHEN rank = 3 AND i % 1000 = 0 THEN 1
                          ELSE 2 + 1998 * (random() & 1023) * (random() & 1023) * (random() & 1023)
                                   / 1073741824
-                    END,
-                    99 - rank * 7
+                    END + 99 - rank * 7
              FROM number, (SELECT i AS rank FROM number WHERE i <= 10);
              INSERT INTO call (run_id, content_id, object_id, scenes, ended_at, duration_ms, outcome)
              SELECT 1, i, i, 10, 1767225600000 + i, 120, 0 FROM number;
