@@ -71,6 +71,7 @@ impl Args {
             scenes: if scenes.is_empty() { ExportFilter::default().scenes } else { scenes },
             min_confidence: self.min_confidence,
             names: self.label,
+            having: Vec::new(),
             include_gone: self.include_gone,
         })?;
         // A stream leaves nothing to be cleaned up: there a signal may end the program as usual.

@@ -87,6 +87,7 @@ impl Args {
             scenes: if scenes.is_empty() { ExportFilter::default().scenes } else { scenes },
             min_confidence: self.min_confidence,
             names,
+            having: self.label.clone(),
             include_gone: false,
         })?;
         let terminal = stdout().is_terminal();

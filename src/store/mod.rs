@@ -11,6 +11,7 @@ pub mod keyspace;
 mod lock;
 mod migrate;
 pub mod model;
+mod posting;
 pub mod read;
 pub mod write;
 

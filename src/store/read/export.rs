@@ -29,6 +29,8 @@ pub struct ExportFilter {
     pub min_confidence: i64,
     /// Names of labels, exact; empty: all.
     pub names: Vec<String>,
+    /// Names that an object must have, each of them, to be of interest: others may be left out.
+    pub having: Vec<String>,
     /// Whether objects that are no longer in the bucket are wanted too.
     pub include_gone: bool,
 }
@@ -41,6 +43,7 @@ impl Default for ExportFilter {
             scenes: Scene::ALL.into_iter().collect(),
             min_confidence: 0,
             names: Vec::new(),
+            having: Vec::new(),
             include_gone: false,
         }
     }
@@ -185,6 +188,8 @@ pub struct Export<'r> {
     buckets: Vec<(i64, String)>,
     bucket: String,
     after: Option<String>,
+    /// The keys that are looked at, by bucket, the next one last; none: all.
+    places: Option<HashMap<i64, Vec<String>>>,
     text: String,
     objects: Vec<Object>,
     labels: Vec<Label>,
@@ -205,18 +210,42 @@ impl Reader {
             buckets.retain(|(_, name)| filter.buckets.contains(name));
         }
         buckets.reverse();
+        let places = self.places(&filter)?;
         Ok(Export {
             reader: self,
             filter,
             buckets,
             bucket: String::new(),
             after: None,
+            places,
             text: String::new(),
             objects: Vec::new(),
             labels: Vec::new(),
             tags: Vec::new(),
             tag_index: HashMap::new(),
         })
+    }
+
+    /// Where the rarest of the names that are to be there is, if that is known.
+    fn places(&self, filter: &ExportFilter) -> Result<Option<HashMap<i64, Vec<String>>>, Error> {
+        if filter.include_gone {
+            return Ok(None);
+        }
+        let mut rarest: Option<Vec<(i64, String)>> = None;
+        for name in &filter.having {
+            let Some(places) = self.places_of(name, &filter.prefix)? else { continue };
+            if rarest.as_ref().is_none_or(|rarest| places.len() < rarest.len()) {
+                rarest = Some(places);
+            }
+        }
+        Ok(rarest.map(|mut places| {
+            places.sort_unstable_by(|a, b| b.cmp(a));
+            let mut by_bucket: HashMap<i64, Vec<String>> = HashMap::new();
+            for (bucket, key) in places {
+                by_bucket.entry(bucket).or_default().push(key);
+            }
+            by_bucket
+        }))
     }
 
     /// Ids and names of buckets, in the order of an export.
@@ -279,15 +308,44 @@ impl Export<'_> {
         let connection = &reader.connection;
         let sqlite = |source| reader.error(source);
         let _snapshot = Snapshot::begin(connection).map_err(sqlite)?;
+        if let Some(places) = &mut self.places {
+            let mut keys = places.remove(&bucket).unwrap_or_default();
+            let rest = keys.len().saturating_sub(usize::try_from(BATCH).unwrap_or(usize::MAX));
+            let batch = keys.split_off(rest);
+            places.insert(bucket, keys);
+            self.after = Some(String::new());
+            for key in batch.iter().rev() {
+                self.read(bucket, key, None, 1)?;
+            }
+            return Ok(rest > 0);
+        }
+        let after = self.after.take();
+        let from = after.clone().unwrap_or_else(|| self.filter.prefix.clone());
+        let (seen, last) = self.read(bucket, &from, after.as_deref(), BATCH)?;
+        self.after = Some(last);
+        Ok(seen == BATCH)
+    }
+
+    /// Reads up to so many objects of a bucket; how many there were, and the last key.
+    fn read(
+        &mut self,
+        bucket: i64,
+        from: &str,
+        after: Option<&str>,
+        batch: i64,
+    ) -> Result<(i64, String), Error> {
+        let reader = self.reader;
+        let connection = &reader.connection;
+        let sqlite = |source| reader.error(source);
         let mut objects = connection.prepare_cached(OBJECTS).map_err(sqlite)?;
         let mut labels = connection.prepare_cached(LABELS).map_err(sqlite)?;
         let mut rows = objects
             .query(named_params! {
                 ":bucket": bucket,
-                ":from": self.after.as_deref().unwrap_or(&self.filter.prefix),
-                ":after": self.after,
+                ":from": from,
+                ":after": after,
                 ":gone": self.filter.include_gone,
-                ":batch": BATCH,
+                ":batch": batch,
             })
             .map_err(sqlite)?;
         let mut seen = 0;
@@ -296,7 +354,7 @@ impl Export<'_> {
             seen += 1;
             let key = text(row.get_ref(0).map_err(sqlite)?)?;
             if !key.starts_with(&self.filter.prefix) {
-                return Ok(false); // keys are sorted: none of those to come has the prefix
+                return Ok((0, last)); // keys are sorted: none of those to come has the prefix
             }
             last.clear();
             last.push_str(key);
@@ -364,8 +422,7 @@ impl Export<'_> {
                 labels: from..self.labels.len(),
             });
         }
-        self.after = Some(last);
-        Ok(seen == BATCH)
+        Ok((seen, last))
     }
 }
 

@@ -12,6 +12,7 @@ mod failure;
 mod frequency;
 mod ledger;
 mod plan;
+mod posting;
 mod rules;
 mod status;
 #[cfg(test)]

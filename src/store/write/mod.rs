@@ -8,6 +8,7 @@ mod claim;
 mod content;
 mod list;
 mod page;
+mod posting;
 mod requeue;
 mod run;
 mod settle;
@@ -69,6 +70,10 @@ pub struct Session {
     taken_from: HashSet<i64>,
     /// Contents that are claimed, if not all of the queue is to be: the last one first.
     sample: Option<Vec<i64>>,
+    /// The ledger's last row.
+    last_call: i64,
+    /// The last call whose labels are posted, once it was looked up.
+    posted_call: Option<i64>,
 }
 
 /// Tags remembered at most; the service has some thousands of names.
@@ -94,6 +99,8 @@ impl Session {
             overwritten: HashSet::new(),
             taken_from: HashSet::new(),
             sample: None,
+            last_call: 0,
+            posted_call: None,
         }
     }
 
@@ -125,6 +132,7 @@ impl Session {
     /// # Errors
     /// [`Error::Disk`] if the disk is full; nothing of the turn is kept then.
     pub fn commit(&mut self) -> Result<(), Error> {
+        self.post_labels()?;
         self.counts.reused = self.counts.without_call();
         if self.counts != self.written {
             let json = counts_json(&self.counts);

@@ -121,6 +121,7 @@ impl Session {
                 call.retry,
             ),
         )?;
+        self.last_call = id;
         let status = call.http_status.filter(|status| *status != 200);
         if status.is_some() || call.code.is_some() || call.request_id.is_some() {
             self.execute(

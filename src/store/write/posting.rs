@@ -1,0 +1,220 @@
+//! Posting: where labels are, for `find`; some thousand calls at a time, out of what is committed already.
+
+use std::collections::HashMap;
+
+use rusqlite::OptionalExtension;
+
+use super::Session;
+use crate::store::Error;
+use crate::store::posting::{COMMON, POSTED, SEGMENT, SHIFT, encode};
+
+impl Session {
+    /// Posts the labels of the next calls once there are enough; at most those of one segment a turn, so that
+    /// a turn stays short when there is much to catch up with.
+    pub(super) fn post_labels(&mut self) -> Result<(), Error> {
+        let posted = if let Some(posted) = self.posted_call {
+            posted
+        } else {
+            self.last_call = self.stored_number("SELECT id FROM call ORDER BY id DESC LIMIT 1")?;
+            let stored = self.stored_number(
+                "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'posted_call'",
+            )?;
+            *self.posted_call.insert(stored)
+        };
+        let upto = posted + SEGMENT;
+        if self.last_call < upto {
+            return Ok(());
+        }
+        let contents = self.answered(posted, upto)?;
+        let blocks = contents.chunk_by(|a, b| a >> SHIFT == b >> SHIFT).count();
+        let postings = self.blocks_by_tag(&contents)?;
+        let mut insert =
+            self.prepare("INSERT INTO posting (last_call, tag_id, blocks) VALUES (?1, ?2, ?3)")?;
+        for (tag_id, found) in postings {
+            let bytes = if found.len() > blocks / COMMON { Vec::new() } else { encode(&found) };
+            insert.execute((upto, tag_id, bytes)).map_err(|source| self.error(source))?;
+        }
+        drop(insert);
+        self.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)", (POSTED, upto))?;
+        self.posted_call = Some(upto);
+        Ok(())
+    }
+
+    fn stored_number(&self, sql: &str) -> Result<i64, Error> {
+        self.prepare(sql)?
+            .query_row([], |row| row.get(0))
+            .optional()
+            .map(Option::unwrap_or_default)
+            .map_err(|source| self.error(source))
+    }
+
+    /// Contents with an answer among these calls, ascending.
+    fn answered(&self, after: i64, upto: i64) -> Result<Vec<i64>, Error> {
+        let mut statement =
+            self.prepare("SELECT content_id FROM call WHERE id > ?1 AND id <= ?2 AND outcome = 0")?;
+        let mut contents = statement
+            .query_map((after, upto), |row| row.get(0))
+            .and_then(Iterator::collect::<rusqlite::Result<Vec<i64>>>)
+            .map_err(|source| self.error(source))?;
+        contents.sort_unstable();
+        contents.dedup();
+        Ok(contents)
+    }
+
+    /// Ascending blocks by tag, in the order of the tags: rows are then appended.
+    fn blocks_by_tag(&self, contents: &[i64]) -> Result<Vec<(i64, Vec<i64>)>, Error> {
+        let mut blocks: HashMap<i64, Vec<i64>> = HashMap::new();
+        let mut labels = self.prepare("SELECT id, mark FROM label WHERE id BETWEEN ?1 AND ?2")?;
+        // Neighbours are read in one go; those between that were not called do no harm.
+        for span in contents.chunk_by(|a, b| b - a <= 8) {
+            let (Some(first), Some(last)) = (span.first(), span.last()) else { continue };
+            let mut rows = labels
+                .query((256 * first, 256 * last + 255))
+                .map_err(|source| self.error(source))?;
+            while let Some(row) = rows.next().map_err(|source| self.error(source))? {
+                let id: i64 = row.get(0).map_err(|source| self.error(source))?;
+                let mark: i64 = row.get(1).map_err(|source| self.error(source))?;
+                let found = blocks.entry(mark >> 7).or_default();
+                let block = id >> (8 + SHIFT);
+                if found.last() != Some(&block) {
+                    found.push(block);
+                }
+            }
+        }
+        let mut blocks: Vec<_> = blocks.into_iter().collect();
+        blocks.sort_unstable_by_key(|(tag_id, _)| *tag_id);
+        Ok(blocks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::scene::Scenes;
+    use crate::store::model::Counts;
+    use crate::store::read::ExportFilter;
+    use crate::store::write::RunContext;
+    use crate::store::{Reader, Store};
+
+    fn session(folder: &std::path::Path) -> Session {
+        let store = Store::open(&folder.join("t.db")).unwrap();
+        store
+            .connection
+            .execute_batch(
+                "INSERT OR IGNORE INTO bucket VALUES (1, 'photos-1250000000', 'keys');
+                 INSERT OR IGNORE INTO run (id, bucket_id, source, eligibility, state, settings,
+                                            journals, tool_version, started_at)
+                 VALUES (1, 1, 'bucket', 0, 'running', '{}', 0, '0.1.0', 0);
+                 WITH RECURSIVE name (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM name WHERE i < 9)
+                 INSERT OR IGNORE INTO tag SELECT i, 'label ' || (i % 7), i, '' FROM name;",
+            )
+            .unwrap();
+        let run = RunContext {
+            id: 1,
+            bucket_id: 1,
+            bucket: "photos-1250000000".to_owned(),
+            prefix: String::new(),
+            scenes: Scenes::NONE,
+            dedupe: true,
+            urls: false,
+            journals: false,
+            plan: false,
+        };
+        Session::new(store, run, Counts::default())
+    }
+
+    /// Labels a content anew; it has two keys.
+    fn label(session: &mut Session, content: i64, tags: &[i64]) {
+        session
+            .execute(
+                "INSERT OR IGNORE INTO content (id, scenes_wanted, scenes_done, state)
+                 VALUES (?1, 2, 2, 2)",
+                [content],
+            )
+            .unwrap();
+        session
+            .execute(
+                "INSERT OR IGNORE INTO object (bucket_id, key, content_id, fingerprint, first_run)
+                 VALUES (1, 'a/' || ?1, ?1, 0, 1), (1, 'b/' || (99 - ?1), ?1, 0, 1)",
+                [content],
+            )
+            .unwrap();
+        let first = 256 * content + 64;
+        session.execute("DELETE FROM label WHERE id BETWEEN ?1 AND ?1 + 63", [first]).unwrap();
+        for (rank, tag) in (1..).zip(tags) {
+            session
+                .execute("INSERT INTO label (id, mark) VALUES (?1, ?2)", (first + rank, 128 * tag))
+                .unwrap();
+        }
+        session.last_call = session
+            .insert(
+                "INSERT INTO call (run_id, content_id, scenes, ended_at, outcome)
+                 VALUES (1, ?1, 2, 0, 0)",
+                [content],
+            )
+            .unwrap();
+    }
+
+    fn found(reader: &Reader, name: &str, prefix: &str, having: bool) -> Vec<String> {
+        let filter = ExportFilter {
+            prefix: prefix.to_owned(),
+            names: vec![name.to_owned()],
+            having: if having { vec![name.to_owned()] } else { Vec::new() },
+            ..ExportFilter::default()
+        };
+        let mut export = reader.export(filter).unwrap();
+        let mut keys = Vec::new();
+        while let Some(batch) = export.next_batch().unwrap() {
+            keys.extend(batch.objects().map(|object| object.key.to_owned()));
+        }
+        keys
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+        /// However often images were labelled, and wherever a run was killed in between.
+        #[test]
+        fn a_search_by_postings_finds_what_reading_all_labels_does(
+            turns in proptest::collection::vec(
+                (
+                    proptest::collection::vec(
+                        (1..60_i64, proptest::collection::vec(1..9_i64, 0..3)), 0..12),
+                    any::<bool>(),
+                ),
+                1..12,
+            ),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let mut session = session(folder.path());
+            for (labelled, killed) in turns {
+                session.begin().unwrap();
+                for (content, tags) in labelled {
+                    label(&mut session, content, &tags);
+                }
+                session.commit().unwrap();
+                if killed {
+                    drop(session);
+                    session = self::session(folder.path());
+                }
+            }
+            let posted: i64 = session
+                .prepare("SELECT count(*) FROM posting")
+                .map(|mut count| count.query_row([], |row| row.get(0)).unwrap())
+                .unwrap();
+            prop_assert!(posted > 0 || session.last_call < SEGMENT);
+            let reader = Reader::open(&folder.path().join("t.db")).unwrap();
+            for name in ["label 0", "label 1", "label 2", "label 5", "no such label"] {
+                for prefix in ["", "b/1"] {
+                    let places = reader.places_of(name, prefix).unwrap();
+                    let all = found(&reader, name, prefix, false);
+                    if let Some(places) = places {
+                        prop_assert_eq!(places.len(), all.len());
+                    }
+                    prop_assert_eq!(found(&reader, name, prefix, true), all);
+                }
+            }
+        }
+    }
+}
