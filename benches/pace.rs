@@ -16,7 +16,8 @@ fn pace() {
         let server = Server::start(&["--objects", &objects]);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let qps = rate.to_string();
-        costag(&server, folder.path(), &["--qps", &qps, "--workers", "64"]);
+        // Enough of them that 5,000 a second go on while a commit waits for the disk.
+        costag(&server, folder.path(), &["--qps", &qps, "--workers", "512"]);
         let statistics = server.statistics();
         let mean = (number(&statistics, "calls") - 1.0) / calling(&statistics);
         row(
