@@ -152,6 +152,18 @@ fn check_file(path: &Path, may_create: bool) -> Result<(), Error> {
     }
 }
 
+/// The condition that an object has the content `content`, an expression of SQL: the one that brought it has its
+/// number, and only others are in the index.
+///
+/// Further conditions on the bucket or the key are to be kept from the planner with a `+`: it would walk the
+/// bucket for them.
+fn has_content(content: &str) -> String {
+    format!(
+        "(object.id = {content} AND object.content_id = {content}
+          OR object.content_id = {content} AND object.content_id <> object.id)"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,7 +22,7 @@ fn eventful() -> Site {
 }
 
 #[rstest]
-#[case::state("UPDATE content SET state = 7 WHERE id = 3", "states")]
+#[case::state("UPDATE content SET state = 7 WHERE id = (SELECT min(id) FROM content)", "states")]
 #[case::done_without_a_scene(
     "UPDATE content SET scenes_done = 2 WHERE state = 2 AND id < 9",
     "states"
@@ -47,7 +47,10 @@ fn eventful() -> Site {
 )]
 #[case::a_confidence("UPDATE label SET mark = mark | 127 WHERE rank = 2", "labels")]
 #[case::a_failure_without_a_code("DELETE FROM error", "failures")]
-#[case::an_identity("UPDATE content SET size = size + 1 WHERE id = 4", "identities")]
+#[case::an_identity(
+    "UPDATE content SET size = size + 1 WHERE id = (SELECT min(id) FROM content)",
+    "identities"
+)]
 #[case::a_runs_counts("UPDATE run SET counts = 'none' WHERE id = 1", "runs")]
 #[case::a_runs_state("UPDATE run SET ended_at = NULL WHERE id = 1", "runs")]
 #[case::a_lost_index_entry(

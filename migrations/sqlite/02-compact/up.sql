@@ -61,6 +61,11 @@ CREATE INDEX content_queue ON content (run_id, pass, id) WHERE state = 0;
 CREATE INDEX content_in_flight ON content (id) WHERE state = 1;
 CREATE INDEX content_failed ON content (error_kind, run_id, id) WHERE state = 3;
 
+-- Objects by content, less those that have the number of their content: objects and contents are numbered in one
+-- sequence, and a new content has the number of the object that brings it.
+DROP INDEX object_content;
+CREATE INDEX object_content ON object (content_id) WHERE content_id <> id;
+
 -- One label of a content in two integers, which SQLite keeps in about eleven bytes. What they say are columns
 -- too; those of a content are found by its span of ids: id BETWEEN 256 * content AND 256 * content + 255.
 CREATE TABLE label_2 (
@@ -117,6 +122,17 @@ DROP TABLE call;
 ALTER TABLE call_2 RENAME TO call;
 CREATE INDEX call_throttled ON call (content_id) WHERE outcome = 2;
 
+-- Where labels are, coarsely, so that a search for a rare one reads thousands of labels and not all. Written for
+-- 8192 calls at a time, long after the labels themselves: a hint and no truth. meta.posted_call is the last call
+-- whose labels are in it; of the calls since then the labels are looked at one by one.
+CREATE TABLE posting (
+    last_call INTEGER NOT NULL,            -- of 8192 calls, a multiple of it
+    tag_id    INTEGER NOT NULL REFERENCES tag (id),
+    blocks    BLOB NOT NULL,               -- ascending content.id / 4 as differences, seven bits a byte, least first;
+                                           -- empty: in so many of them that a search reads all labels
+    PRIMARY KEY (last_call, tag_id)
+) WITHOUT ROWID;
+
 -- Every label of every object that is present: what the CSV export holds, one row a label.
 CREATE VIEW labels (bucket, key, scene, rank, name, first_category, second_category,
                     confidence, etag, size, last_modified, tagged_at) AS
@@ -140,7 +156,8 @@ CREATE VIEW failure (bucket, key, code, http_status, message, request_id, attemp
 SELECT bucket.name, object.key, error.code, error.status, error.message, error.request_id,
        content.attempts, content.run_id
 FROM content
-JOIN object ON object.content_id = content.id
+JOIN object ON object.id = content.id AND object.content_id = content.id
+            OR object.content_id = content.id AND object.content_id <> object.id
 JOIN bucket ON bucket.id = object.bucket_id
 LEFT JOIN error ON error.content_id = content.id
 WHERE content.state = 3 AND object.gone_run IS NULL AND object.skip_reason IS NULL;

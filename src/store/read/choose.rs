@@ -5,7 +5,7 @@ use rusqlite::named_params;
 use super::Snapshot;
 use crate::scene::Scenes;
 use crate::store::keyspace::prefix_end;
-use crate::store::{Error, Reader};
+use crate::store::{Error, Reader, has_content};
 
 /// Contents looked at in one read.
 const BATCH: i64 = 1_000;
@@ -69,11 +69,15 @@ const SUREST: &str = "
     SELECT ifnull(max(confidence), 0) < :below FROM label
     WHERE id BETWEEN 256 * :content AND 256 * :content + 255 AND (1 << scene) & :scenes";
 
-const KEYS: &str = "
-    SELECT key FROM object
-    WHERE content_id = :content AND gone_run IS NULL AND skip_reason IS NULL
-      AND key >= :prefix AND (:end IS NULL OR key < :end)
-      AND (:bucket IS NULL OR bucket_id IN (SELECT id FROM bucket WHERE name = :bucket))";
+fn keys_of_content() -> String {
+    format!(
+        "SELECT key FROM object
+         WHERE {} AND gone_run IS NULL AND skip_reason IS NULL
+           AND +key >= :prefix AND (:end IS NULL OR +key < :end)
+           AND (:bucket IS NULL OR +bucket_id IN (SELECT id FROM bucket WHERE name = :bucket))",
+        has_content(":content")
+    )
+}
 
 /// Where the next batch begins.
 type Position = (i64, i64, i64);
@@ -189,7 +193,7 @@ impl Reader {
         content_id: i64,
     ) -> rusqlite::Result<bool> {
         let end = prefix_end(&choice.prefix);
-        let mut statement = self.connection.prepare_cached(KEYS)?;
+        let mut statement = self.connection.prepare_cached(&keys_of_content())?;
         let mut rows = statement.query(named_params! {
             ":content": content_id, ":prefix": choice.prefix, ":end": end, ":bucket": choice.bucket,
         })?;

@@ -262,10 +262,16 @@ impl Reader {
             let waiting = self
                 .connection
                 .prepare(
-                    "SELECT 1 FROM content WHERE state = 0 AND run_id IS NOT ?1
-                     UNION ALL
-                     SELECT 1 FROM content
-                     WHERE state = 3 AND error_kind = 2 AND run_id IS NOT ?1",
+                    // `IS NOT` would walk through all that waits for this run: millions, when it is resumed.
+                    "SELECT 1 FROM content WHERE state = 0 AND run_id IS NULL
+                     UNION ALL SELECT 1 FROM content WHERE state = 0 AND run_id < ?1
+                     UNION ALL SELECT 1 FROM content WHERE state = 0 AND run_id > ?1
+                     UNION ALL SELECT 1 FROM content
+                         WHERE state = 3 AND error_kind = 2 AND run_id IS NULL
+                     UNION ALL SELECT 1 FROM content
+                         WHERE state = 3 AND error_kind = 2 AND run_id < ?1
+                     UNION ALL SELECT 1 FROM content
+                         WHERE state = 3 AND error_kind = 2 AND run_id > ?1",
                 )?
                 .exists([run_id])?;
             Ok(differs || unlisted || waiting)

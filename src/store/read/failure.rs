@@ -3,7 +3,7 @@
 use rusqlite::Row;
 
 use super::Snapshot;
-use crate::store::{Error, Reader};
+use crate::store::{Error, Reader, has_content};
 
 /// Failed contents read at a time.
 const BATCH: i64 = 500;
@@ -36,15 +36,19 @@ const CONTENTS: &str = "
     WHERE state = 3 AND (error_kind, run_id, id) > (?1, ?2, ?3)
     ORDER BY error_kind, run_id, id LIMIT ?4";
 
-const OBJECTS: &str = "
-    SELECT bucket.name, object.key, error.code, error.status, error.message, error.request_id,
-           content.attempts, content.run_id
-    FROM content
-    JOIN object ON object.content_id = content.id
-    JOIN bucket ON bucket.id = object.bucket_id
-    LEFT JOIN error ON error.content_id = content.id
-    WHERE content.id = ?1 AND object.gone_run IS NULL AND object.skip_reason IS NULL
-    ORDER BY bucket.name, object.key";
+fn objects() -> String {
+    format!(
+        "SELECT bucket.name, object.key, error.code, error.status, error.message, error.request_id,
+                content.attempts, content.run_id
+         FROM content
+         JOIN object ON {}
+         JOIN bucket ON bucket.id = object.bucket_id
+         LEFT JOIN error ON error.content_id = content.id
+         WHERE content.id = ?1 AND object.gone_run IS NULL AND object.skip_reason IS NULL
+         ORDER BY bucket.name, object.key",
+        has_content("content.id")
+    )
+}
 
 impl Failure {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -97,7 +101,7 @@ impl Reader {
     ) -> rusqlite::Result<Option<Position>> {
         let _snapshot = Snapshot::begin(&self.connection)?;
         let mut contents = self.connection.prepare_cached(CONTENTS)?;
-        let mut objects = self.connection.prepare_cached(OBJECTS)?;
+        let mut objects = self.connection.prepare_cached(&objects())?;
         let mut rows = contents.query((after.0, after.1, after.2, BATCH))?;
         let mut last = None;
         while let Some(row) = rows.next()? {

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, named_params};
 
 use super::Snapshot;
 use crate::store::posting::{POSTED, SEGMENT, SHIFT, decode};
-use crate::store::{Error, Reader};
+use crate::store::{Error, Reader, has_content};
 
 /// With more blocks, reading every label in order is no slower, and its memory does not grow with the images.
 const BLOCKS: usize = 20_000;
@@ -111,11 +111,11 @@ impl Reader {
     }
 
     fn keys_of(&self, content: i64, prefix: &str, into: &mut Vec<Place>) -> rusqlite::Result<()> {
-        let mut objects = self.connection.prepare_cached(
+        let mut objects = self.connection.prepare_cached(&format!(
             "SELECT bucket_id, key FROM object
-             WHERE content_id = :content AND gone_run IS NULL
-               AND substr(key, 1, length(:prefix)) = :prefix LIMIT :most",
-        )?;
+             WHERE {} AND gone_run IS NULL AND substr(key, 1, length(:prefix)) = :prefix LIMIT :most",
+            has_content(":content")
+        ))?;
         let most = i64::try_from(KEYS + 1).unwrap_or(i64::MAX);
         let mut rows = objects
             .query(named_params! { ":content": content, ":prefix": prefix, ":most": most })?;

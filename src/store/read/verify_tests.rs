@@ -145,7 +145,7 @@ fn database(folder: &Path) -> Store {
     let added = Difference::New(candidate("copy3.jpg"));
     session.page(page(0, "m", vec![changed, gone(4, 3), added])).unwrap();
     let added = Difference::New(candidate("new.jpg"));
-    session.page(page(1, "new.jpg", vec![gone(5, 4), added])).unwrap();
+    session.page(page(1, "new.jpg", vec![gone(5, 5), added])).unwrap();
     session.complete_listing(210).unwrap();
     session.commit().unwrap();
     session.finish(RunState::Interrupted, Some("SIGINT"), 230).unwrap()

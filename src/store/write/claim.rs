@@ -7,8 +7,8 @@ use rusqlite::{OptionalExtension, Row};
 
 use super::Session;
 use crate::scene::Scenes;
-use crate::store::Error;
 use crate::store::keyspace::prefix_end;
+use crate::store::{Error, has_content};
 
 /// A key (or URL) that stands for a content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -251,13 +251,13 @@ impl Session {
     pub fn key_of(&self, content_id: i64, tried: &[i64]) -> Result<Option<Key>, Error> {
         // An empty prefix has no end, and a prefix without end is one of the highest code points only.
         let end = prefix_end(&self.run.prefix);
-        let mut statement = self.prepare(
-            // Without the hint the planner may walk all keys of the bucket instead.
-            "SELECT id, key FROM object INDEXED BY object_content
-             WHERE content_id = ?1 AND bucket_id = ?2 AND gone_run IS NULL AND skip_reason IS NULL
-               AND key >= ?3 AND (?4 IS NULL OR key < ?4)
+        let mut statement = self.prepare(&format!(
+            "SELECT id, key FROM object
+             WHERE {} AND +bucket_id = ?2 AND gone_run IS NULL AND skip_reason IS NULL
+               AND +key >= ?3 AND (?4 IS NULL OR +key < ?4)
              LIMIT 1 OFFSET ?5",
-        )?;
+            has_content("?1")
+        ))?;
         // `tried` is short: each of them cost a call.
         for offset in 0..=tried.len() {
             let offset = i64::try_from(offset).unwrap_or(i64::MAX);

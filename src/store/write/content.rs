@@ -4,9 +4,9 @@ use rusqlite::{OptionalExtension, Row};
 
 use super::Session;
 use crate::scene::Scenes;
-use crate::store::Error;
 use crate::store::ident::{Identity, StoredEtag};
 use crate::store::model::{ContentState, ErrorKind};
+use crate::store::{Error, has_content};
 
 /// What deciding about a content needs of its row.
 #[derive(Debug, Clone, Copy)]
@@ -79,11 +79,13 @@ impl Session {
                 None => break,
             }
         }
-        let id = self.insert(
-            "INSERT INTO content (identity, etag, size, scenes_wanted, state, run_id, object_id,
+        let id = self.number_of_content(object_id)?;
+        self.execute(
+            "INSERT INTO content (id, identity, etag, size, scenes_wanted, state, run_id, object_id,
                     tagged_at)
-             VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7)",
+             VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8)",
             (
+                id,
                 identity.text(),
                 etag,
                 size,
@@ -107,6 +109,32 @@ impl Session {
             temporary: false,
             final_error: false,
         })
+    }
+
+    /// The number of a new content: that of the object which brings it, if no content has it. Then the index of
+    /// objects by content has no entry for it.
+    fn number_of_content(&mut self, object_id: i64) -> Result<i64, Error> {
+        let taken = self
+            .prepare("SELECT 1 FROM content WHERE id = ?1")?
+            .exists([object_id])
+            .map_err(|source| self.error(source))?;
+        if taken { self.next_number() } else { Ok(object_id) }
+    }
+
+    /// The next number, of an object or a content: both are of one sequence.
+    pub(super) fn next_number(&mut self) -> Result<i64, Error> {
+        let next = match self.next_number {
+            Some(next) => next,
+            None => self
+                .prepare(
+                    "SELECT 1 + max((SELECT coalesce(max(id), 0) FROM object),
+                                    (SELECT coalesce(max(id), 0) FROM content))",
+                )?
+                .query_row([], |row| row.get(0))
+                .map_err(|source| self.error(source))?,
+        };
+        self.next_number = Some(next + 1);
+        Ok(next)
     }
 
     /// The row of a content that an object refers to.
@@ -209,12 +237,11 @@ impl Session {
 
     /// Whether a present object wants the content.
     pub(super) fn is_wanted(&self, content_id: i64) -> Result<bool, Error> {
-        self.prepare(
-            "SELECT 1 FROM object
-             WHERE content_id = ?1 AND gone_run IS NULL AND skip_reason IS NULL",
-        )?
-        .exists([content_id])
-        .map_err(|source| self.error(source))
+        let sql = format!(
+            "SELECT 1 FROM object WHERE {} AND gone_run IS NULL AND skip_reason IS NULL",
+            has_content("?1")
+        );
+        self.prepare(&sql)?.exists([content_id]).map_err(|source| self.error(source))
     }
 
     /// Nothing more is wanted than what is there, which may be nothing.

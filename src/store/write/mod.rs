@@ -62,8 +62,8 @@ pub struct Session {
     tags: HashMap<Vec<u8>, i64>,
     /// Built anew for each look-up in `tags`: nothing is allocated for a name that is known.
     tag_key: Vec<u8>,
-    /// The number of the next object, once it was asked for.
-    next_object: Option<i64>,
+    /// The next number of an object or a content, once it was asked for.
+    next_number: Option<i64>,
     /// Objects that got other bytes while the content they had was in flight: a few at a time.
     overwritten: HashSet<i64>,
     /// Unfinished runs that are to list again, as far as is known to be on disk or in this turn.
@@ -95,7 +95,7 @@ impl Session {
             written,
             tags: HashMap::new(),
             tag_key: Vec::new(),
-            next_object: None,
+            next_number: None,
             overwritten: HashSet::new(),
             taken_from: HashSet::new(),
             sample: None,

@@ -134,7 +134,7 @@ impl Session {
         match difference {
             Difference::New(candidate) => {
                 // Known before the row is there: a new content names the object that brings it.
-                let object_id = self.next_object()?;
+                let object_id = self.next_number()?;
                 let content_id = self.wanted_content(&candidate, object_id, None, false)?;
                 self.execute(
                     "INSERT INTO object (id, bucket_id, key, content_id, fingerprint, last_modified,
@@ -175,7 +175,7 @@ impl Session {
                 self.want(content, false)
             }
             Difference::Missing { key } => {
-                let object_id = self.next_object()?;
+                let object_id = self.next_number()?;
                 self.execute(
                     "INSERT INTO object (id, bucket_id, key, fingerprint, first_run, gone_run)
                      VALUES (?1, ?2, ?3, 0, ?4, ?4)",
@@ -288,19 +288,6 @@ impl Session {
         )?
         .exists((content_id, object_id, overwritten.saturating_sub(SLACK).div_euclid(1000)))
         .map_err(|source| self.error(source))
-    }
-
-    /// The number of the next object.
-    fn next_object(&mut self) -> Result<i64, Error> {
-        let next = match self.next_object {
-            Some(next) => next,
-            None => self
-                .prepare("SELECT coalesce(max(id), 0) + 1 FROM object")?
-                .query_row([], |row| row.get(0))
-                .map_err(|source| self.error(source))?,
-        };
-        self.next_object = Some(next + 1);
-        Ok(next)
     }
 
     fn journal(&self, kind: &str, object_id: i64, content_id: Option<i64>) -> Result<(), Error> {

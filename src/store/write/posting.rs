@@ -15,7 +15,7 @@ impl Session {
         let posted = if let Some(posted) = self.posted_call {
             posted
         } else {
-            self.last_call = self.stored_number("SELECT id FROM call ORDER BY id DESC LIMIT 1")?;
+            self.last_call = self.stored_number("SELECT coalesce(max(id), 0) FROM call")?;
             let stored = self.stored_number(
                 "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'posted_call'",
             )?;

@@ -285,17 +285,20 @@ fn statements() -> Vec<String> {
         include_str!("list.rs"),
         include_str!("mod.rs"),
         include_str!("page.rs"),
+        include_str!("posting.rs"),
         include_str!("requeue.rs"),
         include_str!("run.rs"),
         include_str!("settle.rs"),
     ];
     let code = sources.map(|source| source.split("#[cfg(test)]").next().unwrap_or_default());
     let literals = code.iter().flat_map(|code| code.split('"').skip(1).step_by(2));
+    let literals = literals.map(str::trim_start);
     let verbs = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "];
     let statements = literals.filter(|text| verbs.iter().any(|verb| text.starts_with(verb)));
-    // The one name that is put together.
+    // What is put together.
     let columns = "id, scenes_done, scenes_redo, state, run_id, error_kind";
-    statements.map(|sql| sql.replace("{COLUMNS}", columns)).collect()
+    let of_content = crate::store::has_content("?1");
+    statements.map(|sql| sql.replace("{COLUMNS}", columns).replace("{}", &of_content)).collect()
 }
 
 #[test]
