@@ -62,6 +62,8 @@ struct State<C: Clock> {
     held: VecDeque<f64>,
     /// Whether the last answer was one of so many throttle answers that the rate is lowered for them.
     is_throttled: bool,
+    /// Throttle answers since the last other one.
+    in_a_row: u32,
 }
 
 impl Pace<DefaultClock> {
@@ -100,6 +102,7 @@ impl<C: Clock + Clone> Pace<C> {
             throttled: 0,
             held: VecDeque::with_capacity(60),
             is_throttled: false,
+            in_a_row: 0,
         };
         Self { clock, state: Mutex::new(state), queue: tokio::sync::Mutex::default() }
     }
@@ -126,9 +129,11 @@ impl<C: Clock + Clone> Pace<C> {
         self.count(1)
     }
 
-    /// Whether so many of this second's answers ask for a lower rate that it is not about one image.
+    /// Whether so many answers ask for a lower rate that it is not about one image: several in a row, or a share
+    /// of this second's that is no accident of few.
     pub fn is_throttled(&self) -> bool {
-        self.lock().is_throttled
+        let state = self.lock();
+        state.in_a_row >= 3 || (state.is_throttled && state.answers >= 20)
     }
 
     /// Permits a second at the moment; `None`: no limit.
@@ -152,6 +157,7 @@ impl<C: Clock + Clone> Pace<C> {
         let mut state = self.lock();
         state.answers += 1;
         state.throttled += throttled;
+        state.in_a_row = if throttled > 0 { state.in_a_row + 1 } else { 0 };
         state.is_throttled = f64::from(state.throttled) > f64::from(state.answers) * TOLERATED;
         let elapsed = Duration::from(now.duration_since(state.second));
         if elapsed < Duration::from_secs(1) {

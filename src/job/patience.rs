@@ -6,6 +6,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 /// Before the first success a run is not worth more waiting: something is set up wrongly.
@@ -20,6 +22,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub(super) struct Patience {
     limit: Duration,
     state: Mutex<State>,
+    /// Notified when a pause ends before its time.
+    resumed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -35,7 +39,7 @@ struct State {
 impl Patience {
     /// Patience of `limit`, and of at most a minute before the first success.
     pub(super) fn new(limit: Duration) -> Self {
-        Self { limit, state: Mutex::default() }
+        Self { limit, state: Mutex::default(), resumed: Notify::new() }
     }
 
     /// The service answered something sensible.
@@ -43,7 +47,14 @@ impl Patience {
         let mut state = self.lock();
         state.failing_since = None;
         state.pauses = 0;
-        state.paused_until = None;
+        if state.paused_until.take().is_some() {
+            self.resumed.notify_waiters();
+        }
+    }
+
+    /// Ends when a pause ends before its time, from now on.
+    pub(super) fn resumed(&self) -> Notified<'_> {
+        self.resumed.notified()
     }
 
     /// As [`Patience::answered`], and it was a success.

@@ -76,7 +76,10 @@ impl Service {
 
     /// Waits as long as everybody waits; false if the run stops meanwhile.
     pub(super) async fn pause_ends(&self) -> bool {
-        while let Some((until, asked)) = self.patience.paused_until() {
+        loop {
+            // Before the look at the clock: a pause that ends in between is not slept through.
+            let resumed = self.patience.resumed();
+            let Some((until, asked)) = self.patience.paused_until() else { break };
             let why = if asked {
                 "the service asks for a pause"
             } else {
@@ -85,6 +88,7 @@ impl Service {
             self.stats.begins_to_wait(why);
             tokio::select! {
                 () = tokio::time::sleep_until(until) => {}
+                () = resumed => {}
                 () = self.control.stopping().cancelled() => return false,
             }
             self.stats.ends_waiting();

@@ -1,7 +1,7 @@
 //! The single writer: one thread, one connection, one transaction a turn.
 //!
 //! Whatever has come since the last turn is committed together: under load the turns grow, when idle each
-//! record commits at once. Replies are sent after the commit, so that what they tell is on disk.
+//! record commits at once. Only pages wait, one a turn, while there are calls to settle or contents to claim. Replies are sent after the commit, so that what they tell is on disk.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -16,7 +16,7 @@ use super::stats::Stats;
 use crate::store;
 use crate::store::write::{CallRow, Claimed, Key, Page, Reach, Session, Settlement, Span};
 
-/// Records taken into one turn at most.
+/// Records of calls taken into one turn at most.
 const TURN: usize = 4096;
 
 /// What a claim came to.

@@ -317,6 +317,7 @@ fn a_throttle_with_a_long_wait_holds_no_worker() {
     assert!(order.iter().copied().take(12).eq(&keys), "the others go on meanwhile: {order:?}");
     assert_eq!(order[12..], ["03.jpg"]);
     assert!(asked[12].1 - asked[3].1 >= Duration::from_secs(5), "and it is not asked too early");
+    assert!(asked[4].1 - asked[3].1 < Duration::from_secs(4), "the one worker went on at once");
 }
 
 #[test]
