@@ -6,8 +6,11 @@ pub(super) const SEGMENT: i64 = if cfg!(test) { 8 } else { 8192 };
 /// Contents of a block, as a shift: a search reads the labels of whole blocks.
 pub(super) const SHIFT: u32 = 2;
 
-/// A tag in more than one of so many blocks is not worth its bytes.
+/// A tag in more than one of so many blocks is not worth its bytes...
 pub(super) const COMMON: usize = 4;
+
+/// ... unless it is in fewer than so many: most calls of a segment may have failed.
+pub(super) const FEW: usize = if cfg!(test) { 2 } else { 256 };
 
 /// The name of the row of `meta` that holds the last call whose labels are posted.
 pub(super) const POSTED: &str = "posted_call";

@@ -100,8 +100,10 @@ impl Reader {
         };
         let rows = rows().map_err(|source| self.error(source))?;
         let Some((run_id, _)) = rows.first().copied() else { return Ok(None) };
-        let of_run: Vec<i64> =
+        let mut of_run: Vec<i64> =
             rows.iter().take_while(|(run, _)| *run == run_id).map(|(_, ended)| *ended).collect();
+        // What is settled together is written in the order of the contents.
+        of_run.sort_unstable_by(|a, b| b.cmp(a));
         let gaps = of_run.windows(2).map(|pair| pair[0].saturating_sub(pair[1]).max(0));
         let (calls, milliseconds) = gaps
             .filter(|gap| *gap < PAUSE)

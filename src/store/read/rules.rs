@@ -81,8 +81,9 @@ pub(super) const LABELS: &[Rule] = &[
         "content {} has labels of scene {}, which is not done",
     ),
     (
-        "SELECT content_id, scene FROM label GROUP BY id >> 6
-                     HAVING min(rank) <> 1 OR max(rank) <> count(*)",
+        "SELECT content_id, scene FROM label
+                     WHERE rank > 1 AND NOT EXISTS (
+                         SELECT 1 FROM label AS before WHERE before.id = label.id - 1)",
         "content {} has gaps in the ranks of its labels of scene {}",
     ),
 ];
@@ -98,13 +99,32 @@ pub(super) const LEDGER: &[Rule] = &[
                      AND id NOT IN (SELECT content_id FROM call WHERE outcome = 0)",
         "content {} is labelled, and no call of the ledger was answered for it",
     ),
+    (
+        "SELECT last_call, tag_id FROM posting
+                     WHERE last_call > (SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'posted_call')
+                        OR last_call > (SELECT max(id) FROM call)",
+        "labels are posted for calls up to {} that there are none of yet (tag {})",
+    ),
 ];
 
 /// What failed says why.
-pub(super) const FAILURES: &[Rule] = &[(
-    "SELECT id FROM content WHERE state = 3 AND id NOT IN (SELECT content_id FROM error)",
-    "content {} failed and does not say why",
-)];
+pub(super) const FAILURES: &[Rule] = &[
+    (
+        "SELECT id FROM content
+                     WHERE (state = 3 OR error_kind) AND id NOT IN (SELECT content_id FROM error)",
+        "content {} failed and does not say why",
+    ),
+    (
+        "SELECT id, error_kind FROM content
+                     WHERE error_kind NOT IN (0, 1, 2) OR (state = 3 AND NOT error_kind)",
+        "content {} has an error of the unknown kind {}",
+    ),
+    (
+        "SELECT id FROM call WHERE outcome IN (1, 2)
+                     AND id NOT IN (SELECT call_id FROM call_error)",
+        "call {} failed and the ledger does not say why",
+    ),
+];
 
 /// A present, wanted object has a content, and is not forgotten.
 pub(super) const OBJECTS: &[Rule] = &[

@@ -91,7 +91,7 @@ fn database(folder: &Path) -> Store {
             outcome,
             retry: false,
             http_status: None,
-            code: None,
+            code: (outcome == CallOutcome::Failed).then(|| "InvalidImageFormat".to_owned()),
             request_id: None,
         };
         let label = |rank, name| Label {

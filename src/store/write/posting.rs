@@ -6,7 +6,7 @@ use rusqlite::OptionalExtension;
 
 use super::Session;
 use crate::store::Error;
-use crate::store::posting::{COMMON, POSTED, SEGMENT, SHIFT, encode};
+use crate::store::posting::{COMMON, FEW, POSTED, SEGMENT, SHIFT, encode};
 
 impl Session {
     /// Posts the labels of the next calls once there are enough; at most those of one segment a turn, so that
@@ -31,7 +31,8 @@ impl Session {
         let mut insert =
             self.prepare("INSERT INTO posting (last_call, tag_id, blocks) VALUES (?1, ?2, ?3)")?;
         for (tag_id, found) in postings {
-            let bytes = if found.len() > blocks / COMMON { Vec::new() } else { encode(&found) };
+            let common = found.len() >= FEW && found.len() > blocks / COMMON;
+            let bytes = if common { Vec::new() } else { encode(&found) };
             insert.execute((upto, tag_id, bytes)).map_err(|source| self.error(source))?;
         }
         drop(insert);
