@@ -12,7 +12,7 @@ pub enum ContentState {
     InFlight = 1,
     /// All that is wanted of it is there.
     Done = 2,
-    /// Given up; `error_*` say why.
+    /// Given up; the table `error` says why.
     Failed = 3,
 }
 

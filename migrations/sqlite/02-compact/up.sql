@@ -42,7 +42,8 @@ CREATE TABLE content_2 (
     attempts         INTEGER NOT NULL DEFAULT 0, -- in the run that wants it
     error_kind       INTEGER NOT NULL DEFAULT 0, -- 0 none, 1 final, 2 temporary: the next run puts it back, once
     run_id           INTEGER REFERENCES run (id), -- the run that wants it, or settled it
-    object_id        INTEGER REFERENCES object (id), -- the key that its labels came from; before: the first key
+    object_id        INTEGER REFERENCES object (id), -- the key that its labels, or its failure, came from; before: the
+                                           -- first key; NULL: its scenes came from several keys
     tagged_at        INTEGER               -- seconds, of the last answer; before there is one, milliseconds of its making
 );
 
@@ -111,7 +112,7 @@ INSERT INTO call_2
 SELECT id, run_id, content_id, object_id, scenes, ended_at, duration_ms, outcome,
        EXISTS (SELECT 1 FROM call AS earlier
                WHERE earlier.content_id = call.content_id AND earlier.id < call.id
-                 AND earlier.run_id = call.run_id)
+                 AND earlier.run_id = call.run_id AND earlier.outcome IN (1, 2, 3))
 FROM call ORDER BY id;
 
 INSERT INTO call_error
@@ -146,9 +147,10 @@ SELECT bucket.name, object.key,
 FROM object
 JOIN bucket ON bucket.id = object.bucket_id
 JOIN content ON content.id = object.content_id
-JOIN label ON label.id BETWEEN 256 * content.id AND 256 * content.id + 255
-          AND content.scenes_done & (1 << label.scene)
-JOIN tag ON tag.id = label.tag_id
+-- CROSS keeps the order: labels are found by their content, and a tag by its label.
+CROSS JOIN label ON label.id BETWEEN 256 * content.id AND 256 * content.id + 255
+                AND content.scenes_done & (1 << label.scene)
+CROSS JOIN tag ON tag.id = label.tag_id
 WHERE object.gone_run IS NULL;
 
 -- Every present, wanted object whose content failed, with the last error.

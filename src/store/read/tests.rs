@@ -149,3 +149,27 @@ fn failures_are_those_of_the_view_over_many_batches() {
     assert!(keys == expected && keys.len() > 2_000, "{} of {}", keys.len(), expected.len());
     assert_eq!((found[0].http_status, found[0].attempts), (Some(404), 3));
 }
+
+#[test]
+fn the_view_finds_labels_by_their_content_whatever_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = database(folder.path());
+    for condition in [
+        "scene = 'web' AND name = 'cat' AND confidence >= 80",
+        "name = 'cat'",
+        "key = 'a.jpg'",
+        "bucket = 'photos-1250000000' AND tagged_at > '2026'",
+    ] {
+        let plan: Vec<String> = store
+            .connection
+            .prepare(&format!("EXPLAIN QUERY PLAN SELECT * FROM labels WHERE {condition}"))
+            .unwrap()
+            .raw_query()
+            .mapped(|row| row.get(3))
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let step = |table: &str| plan.iter().find(|step| step.contains(table)).unwrap();
+        assert!(step(" label ").starts_with("SEARCH label USING INTEGER PRIMARY KEY"), "{plan:?}");
+        assert!(step(" tag ").starts_with("SEARCH tag USING INTEGER PRIMARY KEY"), "{plan:?}");
+    }
+}

@@ -51,14 +51,36 @@ struct Queued {
 
 /// What a claim reads of a content, and of the object that it names if that is still one of the run's keys
 /// for it; `?1` is the run, `?2` its bucket, (`?3`, `?4`) its scope. What is queued and how much follows.
-const QUEUED: &str = "
-    SELECT content.id, scenes_wanted, scenes_done, scenes_redo, attempts, pass, object.id, object.key,
-           error_kind
-    FROM content INDEXED BY content_queue
-    LEFT JOIN object ON object.id = object_id AND object.content_id = content.id
+fn queued_from(content: &str) -> String {
+    format!(
+        "SELECT content.id, scenes_wanted, scenes_done, scenes_redo, attempts, pass, object.id,
+                object.key, error_kind
+    FROM {content} LEFT JOIN object ON object.id = object_id AND object.content_id = content.id
         AND bucket_id = ?2 AND gone_run IS NULL AND skip_reason IS NULL
         AND key >= ?3 AND (?4 IS NULL OR key < ?4)
-    WHERE content.run_id = ?1 AND state = 0";
+    WHERE content.run_id = ?1 AND state = 0"
+    )
+}
+
+/// The next of the queue, of the passes `?5` to `?6`.
+pub(super) fn queue() -> String {
+    let queued = queued_from("content INDEXED BY content_queue");
+    format!("{queued} AND pass BETWEEN ?5 AND ?6 ORDER BY pass, content.id LIMIT ?7")
+}
+
+/// One content of it, by its number `?5`.
+pub(super) fn queued_content() -> String {
+    let queued = queued_from("content");
+    format!("{queued} AND content.id = ?5")
+}
+
+/// Contents of the first pass in an order that has nothing to do with key, size or age: by the bits of their
+/// numbers, mixed within what SQLite multiplies without loss.
+pub(super) const DRAWN: &str = "
+    SELECT id FROM content INDEXED BY content_queue
+    WHERE run_id = ?1 AND state = 0 AND pass = 0
+    ORDER BY (((((id & 0x7fffffff) * 1103515245 + 12345) >> 16) & 0xffffff) * 1664525) & 0xffffff, id
+    LIMIT ?2";
 
 impl Queued {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -117,8 +139,9 @@ impl Session {
                     continue;
                 };
                 self.execute("UPDATE content SET state = 1 WHERE id = ?1", [entry.content_id])?;
-                let throttles =
-                    if entry.failed_before { self.throttles(entry.content_id)? } else { 0 };
+                // A kill may have come between a throttle answer and the next call.
+                let may_have = entry.failed_before || self.counts.throttled > 0;
+                let throttles = if may_have { self.throttles(entry.content_id)? } else { 0 };
                 let Queued { content_id, scenes, again, attempts, pass, .. } = entry;
                 claimed.push(Claimed { content_id, key, scenes, again, attempts, throttles, pass });
             }
@@ -140,11 +163,10 @@ impl Session {
             .map(drop)
     }
 
-    /// From now on only `size` contents of the queue's first pass are claimed: those whose identity has the
-    /// smallest hash, which has nothing to do with key, size or age. As many are drawn anew as leave the
-    /// queue without a call.
+    /// From now on only `size` contents of the queue's first pass are claimed, drawn from all of it. As many
+    /// are drawn anew as leave the queue without a call.
     ///
-    /// Takes eight bytes of memory for each, and reads contents until it has as many.
+    /// Takes eight bytes of memory for each.
     ///
     /// # Errors
     /// Those of any read.
@@ -156,11 +178,7 @@ impl Session {
     /// The last one comes first.
     fn drawn(&self, size: i64) -> Result<Vec<i64>, Error> {
         let mut ids: Vec<i64> = self
-            .prepare(
-                "SELECT content_id FROM ident JOIN content ON content.id = content_id
-                 WHERE run_id = ?1 AND state = 0 AND pass = 0
-                 ORDER BY hash LIMIT ?2",
-            )?
+            .prepare(DRAWN)?
             .query_map((self.run.id, size), |row| row.get(0))
             .and_then(Iterator::collect)
             .map_err(|source| self.error(source))?;
@@ -186,7 +204,7 @@ impl Session {
                 continue;
             };
             queued.extend(
-                self.prepare(&format!("{QUEUED} AND content.id = ?5"))?
+                self.prepare(&queued_content())?
                     .query_row((run.id, run.bucket_id, &run.prefix, &end, id), Queued::read)
                     .optional()
                     .map_err(|source| self.error(source))?,
@@ -206,12 +224,10 @@ impl Session {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (run, end) = (&self.run, prefix_end(&self.run.prefix));
         let (first, last) = (passes.start(), passes.end());
-        self.prepare(&format!(
-            "{QUEUED} AND pass BETWEEN ?5 AND ?6 ORDER BY pass, content.id LIMIT ?7"
-        ))?
-        .query_map((run.id, run.bucket_id, &run.prefix, &end, first, last, limit), Queued::read)
-        .and_then(Iterator::collect)
-        .map_err(|source| self.error(source))
+        self.prepare(&queue())?
+            .query_map((run.id, run.bucket_id, &run.prefix, &end, first, last, limit), Queued::read)
+            .and_then(Iterator::collect)
+            .map_err(|source| self.error(source))
     }
 
     /// Throttle answers to a content in this run, by the ledger.

@@ -64,7 +64,7 @@ pub struct Session {
     tag_key: Vec<u8>,
     /// The next number of an object or a content, once it was asked for.
     next_number: Option<i64>,
-    /// Objects that got other bytes while the content they had was in flight: a few at a time.
+    /// Objects that got other bytes while the content they had was in flight: few.
     overwritten: HashSet<i64>,
     /// Unfinished runs that are to list again, as far as is known to be on disk or in this turn.
     taken_from: HashSet<i64>,

@@ -233,7 +233,8 @@ impl Session {
         }
         if renewed
             && new != Some(old)
-            && self.was_overwritten_before_call(old, object_id, candidate)?
+            && (self.was_overwritten_before_call(old, object_id, candidate)?
+                || self.was_given_up_by(old, object_id)?)
         {
             self.drop_labels(old)?;
         }
@@ -284,9 +285,21 @@ impl Session {
         let Some(overwritten) = candidate.last_modified else { return Ok(false) };
         self.prepare(
             "SELECT 1 FROM content
-             WHERE id = ?1 AND object_id = ?2 AND scenes_done AND tagged_at >= ?3",
+             WHERE id = ?1 AND (object_id = ?2 OR object_id IS NULL) AND scenes_done
+               AND tagged_at >= ?3",
         )?
         .exists((content_id, object_id, overwritten.saturating_sub(SLACK).div_euclid(1000)))
+        .map_err(|source| self.error(source))
+    }
+
+    /// Whether `content_id` has nothing but a failure, and that came from a call of this key: its bytes may
+    /// have been others already.
+    fn was_given_up_by(&self, content_id: i64, object_id: i64) -> Result<bool, Error> {
+        self.prepare(
+            "SELECT 1 FROM content
+             WHERE id = ?1 AND object_id = ?2 AND state = 3 AND NOT scenes_done",
+        )?
+        .exists((content_id, object_id))
         .map_err(|source| self.error(source))
     }
 

@@ -142,20 +142,29 @@ impl Session {
         if let Some(call) = call {
             self.call(call)?;
         }
+        // Whatever came back, labels or a failure: of other bytes it says nothing about this content.
+        if let Some(call) = call
+            && self.is_of_other_bytes(call)?
+        {
+            return self.discard(*content_id);
+        }
         match settled {
             Settled::Labels(labels) => {
                 let Some(call) = call else {
                     return Err(Error::Unsound { what: "labels without a call".to_owned() });
                 };
-                if self.is_of_other_bytes(call)? {
-                    self.discard(*content_id)
-                } else {
-                    self.labels(call, *scenes, *again, labels)
-                }
+                self.labels(call, *scenes, *again, labels)
             }
             Settled::GivenUp { attempts, error } => {
                 self.counts.failed += 1;
-                self.failed(*content_id, 3, *attempts, None, error).map(|()| false)
+                self.failed(*content_id, 3, *attempts, None, error)?;
+                if let Some(call) = call {
+                    self.execute(
+                        "UPDATE content SET object_id = ?2 WHERE id = ?1 AND NOT scenes_done",
+                        (content_id, call.object_id),
+                    )?;
+                }
+                Ok(false)
             }
             Settled::PutBack { attempts, pass, error } => {
                 self.failed(*content_id, 0, *attempts, Some(*pass), error).map(|()| true)
@@ -230,7 +239,9 @@ impl Session {
                 "UPDATE content SET scenes_done = scenes_done | ?2, scenes_redo = scenes_redo & ~?2,
                         state = CASE WHEN (scenes_wanted & ~(scenes_done | ?2))
                                         | (scenes_redo & ~?2) THEN 0 ELSE 2 END,
-                        run_id = ?3, object_id = ?4, tagged_at = ?5, error_kind = 0
+                        run_id = ?3, tagged_at = ?5, error_kind = 0,
+                        object_id = CASE WHEN scenes_done & ~?2 AND object_id IS NOT ?4
+                                         THEN NULL ELSE ?4 END
                  WHERE id = ?1 RETURNING state = 0",
             )?
             .query_row(

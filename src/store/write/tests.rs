@@ -206,6 +206,79 @@ fn labels_of_a_call_that_may_have_met_the_new_bytes_are_dropped() {
     }
 }
 
+/// Two keys of one content, the first of them claimed.
+fn one_content_of_two_keys(folder: &Path) -> (Session, Claimed) {
+    let mut session = begin(Store::open(&folder.join("t.db")).unwrap(), "");
+    let both = ["a.jpg", "b.jpg"].map(|key| Difference::New(candidate(key, "old", 1)));
+    let claimed = turn(&mut session, |session| {
+        session.page(page("", both.into(), true))?;
+        session.complete_listing(1)?;
+        session.claim(10, 0)
+    });
+    let [claimed] = <[Claimed; 1]>::try_from(claimed).unwrap();
+    assert_eq!(claimed.key.key, "a.jpg");
+    (session, claimed)
+}
+
+/// The first of them has other bytes now.
+fn overwritten(claimed: &Claimed) -> Page {
+    let changed = Difference::Changed {
+        object_id: claimed.key.object_id,
+        content_id: Some(claimed.content_id),
+        returned: false,
+        candidate: candidate("a.jpg", "new", 40_000),
+    };
+    page("", vec![changed], true)
+}
+
+fn given_up() -> Settled {
+    Settled::GivenUp { attempts: 1, error: ErrorRow { temporary: false, ..error() } }
+}
+
+#[rstest::rstest]
+#[case::while_it_is_in_flight(true)]
+#[case::after_it_was_given_up(false)]
+fn a_failure_of_other_bytes_is_not_that_of_the_content(#[case] in_flight: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut session, claimed) = one_content_of_two_keys(folder.path());
+    let settles = |session: &mut Session| settle(session, &claimed, given_up(), 50_000);
+    turn(&mut session, |session| {
+        if in_flight {
+            session.page(overwritten(&claimed))?;
+        }
+        settles(session);
+        if !in_flight {
+            session.page(overwritten(&claimed))?;
+        }
+        Ok(())
+    });
+    let state = format!("SELECT state FROM content WHERE id = {}", claimed.content_id);
+    assert_eq!(one::<i64>(&session.store.connection, &state), 0, "b.jpg has its bytes still");
+    let keys: Vec<String> = turn(&mut session, |session| session.claim(10, 0))
+        .into_iter()
+        .map(|claimed| claimed.key.key)
+        .collect();
+    assert!(keys.contains(&"b.jpg".to_owned()), "{keys:?}");
+}
+
+#[test]
+fn labels_that_came_from_two_keys_go_if_one_of_them_had_other_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut session, by_a) = one_content_of_two_keys(folder.path());
+    let by_b = Claimed {
+        key: Key { object_id: by_a.key.object_id + 1, key: "b.jpg".to_owned() },
+        scenes: Scene::Web.into(),
+        ..by_a.clone()
+    };
+    turn(&mut session, |session| {
+        settle(session, &by_a, Settled::Labels(label("of the new bytes")), 50_000);
+        settle(session, &by_b, Settled::Labels(Labels::default()), 60_000);
+        session.page(overwritten(&by_a)).map(drop)
+    });
+    let labels: i64 = one(&session.store.connection, "SELECT count(*) FROM label");
+    assert_eq!(labels, 0);
+}
+
 #[test]
 fn a_key_that_returns_is_paired_by_the_content_it_has_now() {
     let folder = tempfile::tempdir().unwrap();
@@ -277,6 +350,19 @@ fn a_sample_has_its_size_also_if_some_of_it_leave_the_queue_without_a_call() {
     assert_eq!(turn(&mut session, |session| session.claim(5, 0)), []);
 }
 
+#[test]
+fn a_content_of_the_sample_is_found_by_its_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("t.db")).unwrap();
+    let plan: String = store
+        .connection
+        .query_row(&format!("EXPLAIN QUERY PLAN {}", claim::queued_content()), [1; 5], |row| {
+            row.get(3)
+        })
+        .unwrap();
+    assert_eq!(plan, "SEARCH content USING INTEGER PRIMARY KEY (rowid=?)");
+}
+
 /// Every statement of the writer, from its source.
 fn statements() -> Vec<String> {
     let sources = [
@@ -298,7 +384,9 @@ fn statements() -> Vec<String> {
     // What is put together.
     let columns = "id, scenes_done, scenes_redo, state, run_id, error_kind";
     let of_content = crate::store::has_content("?1");
-    statements.map(|sql| sql.replace("{COLUMNS}", columns).replace("{}", &of_content)).collect()
+    let whole = statements.filter(|sql| !sql.contains("{content}"));
+    let whole = whole.map(|sql| sql.replace("{COLUMNS}", columns).replace("{}", &of_content));
+    whole.chain([claim::queue(), claim::queued_content()]).collect()
 }
 
 #[test]
@@ -318,7 +406,18 @@ fn no_statement_of_the_writer_walks_a_table_that_grows_with_the_bucket() {
             .unwrap();
         for step in &plan {
             let table = step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
-            let grows = ["object", "content", "label", "call", "change", "list_item"];
+            let grows = [
+                "object",
+                "content",
+                "ident",
+                "error",
+                "label",
+                "call",
+                "call_error",
+                "change",
+                "list_item",
+                "posting",
+            ];
             let grows = table.is_some_and(|table| grows.contains(&table));
             // A partial index holds what waits or is in flight, and no more.
             let partial = ["content_queue", "content_in_flight"].iter().any(|i| step.contains(i));
