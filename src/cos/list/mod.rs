@@ -4,6 +4,7 @@
 //! paging, and [`ListPage::prove`] must hold before anything is concluded from a key's absence.
 
 mod parse;
+mod time;
 
 pub use parse::parse;
 
