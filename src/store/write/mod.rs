@@ -189,4 +189,6 @@ fn counts_json(counts: &Counts) -> String {
 }
 
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod tests;
