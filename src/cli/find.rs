@@ -9,9 +9,10 @@ use super::global::GlobalOptions;
 use super::rows::{Form, FormOptions, Rows};
 use super::table::visible;
 use crate::export;
+use crate::label;
 use crate::scene::{Scene, Scenes};
 use crate::store::Reader;
-use crate::store::read::{ExportFilter, Exported, LabelRow};
+use crate::store::read::{ExportFilter, Exported};
 
 /// Print the keys of images that have labels, and do not have others
 ///
@@ -57,11 +58,11 @@ struct Row<'a> {
 struct Label<'a> {
     scene: &'static str,
     name: &'a str,
-    confidence: i64,
+    confidence: u8,
 }
 
-impl<'a> From<LabelRow<'a>> for Label<'a> {
-    fn from(LabelRow { scene, name, confidence, .. }: LabelRow<'a>) -> Self {
+impl<'a> From<label::Label<'a>> for Label<'a> {
+    fn from(label::Label { scene, name, confidence, .. }: label::Label<'a>) -> Self {
         Self { scene: scene.name(), name, confidence }
     }
 }
@@ -116,7 +117,7 @@ impl Args {
         rows: &mut Rows,
     ) -> Result<(), export::Error> {
         let (bucket, key) = (object.bucket, object.key);
-        let wanted = |label: &LabelRow<'_>| self.label.iter().any(|name| name == label.name);
+        let wanted = |label: &label::Label<'_>| self.label.iter().any(|name| name == label.name);
         let labels: Vec<Label<'_>> = object.labels().filter(wanted).map(Label::from).collect();
         let row = Row { bucket, key, labels };
         let joined = || {

@@ -99,13 +99,13 @@ impl Rows for Long {
             out.extend_from_slice(&self.head);
             out.extend_from_slice(label.scene.name().as_bytes());
             out.push(b',');
-            number(label.rank, out);
+            number(label.rank.into(), out);
             for text in [label.name, label.first_category, label.second_category] {
                 out.push(b',');
                 field(text, out);
             }
             out.push(b',');
-            number(label.confidence, out);
+            number(label.confidence.into(), out);
             out.extend_from_slice(&self.tail);
         }
         rows as u64

@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::time::iso_seconds;
 use super::{Exported, Layout, Rows, csv};
+use crate::label::Label;
 use crate::scene::Scene;
-use crate::store::read::{Etag, LabelRow};
+use crate::store::read::Etag;
 
 #[derive(Serialize)]
 struct WideRow<'a> {
@@ -25,12 +26,12 @@ struct WideLabel<'a> {
     name: &'a str,
     first_category: &'a str,
     second_category: &'a str,
-    confidence: i64,
+    confidence: u8,
 }
 
-impl<'a> From<LabelRow<'a>> for WideLabel<'a> {
-    fn from(label: LabelRow<'a>) -> Self {
-        let LabelRow { name, first_category, second_category, confidence, .. } = label;
+impl<'a> From<Label<'a>> for WideLabel<'a> {
+    fn from(label: Label<'a>) -> Self {
+        let Label { name, first_category, second_category, confidence, .. } = label;
         Self { name, first_category, second_category, confidence }
     }
 }
@@ -108,7 +109,7 @@ impl Rows for Lines {
             out.extend_from_slice(&self.head);
             out.extend_from_slice(label.scene.name().as_bytes());
             out.extend_from_slice(b"\",\"rank\":");
-            csv::number(label.rank, out);
+            csv::number(label.rank.into(), out);
             for (name, text) in [
                 (&b",\"name\":"[..], label.name),
                 (b",\"first_category\":", label.first_category),
@@ -118,7 +119,7 @@ impl Rows for Lines {
                 json(text, out);
             }
             out.extend_from_slice(b",\"confidence\":");
-            csv::number(label.confidence, out);
+            csv::number(label.confidence.into(), out);
             out.extend_from_slice(&self.tail);
         }
         object.labels().len() as u64

@@ -7,6 +7,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, named_params};
 
 use super::Snapshot;
+use crate::label::Label;
 use crate::scene::{Scene, Scenes};
 use crate::store::{Error, Reader};
 
@@ -75,34 +76,17 @@ pub struct Exported<'a> {
     pub tagged_at: Option<i64>,
     /// The scenes whose labels are there, perhaps none of them, whatever the filter says.
     pub scenes: Scenes,
-    labels: &'a [Label],
+    labels: &'a [Read],
     tags: &'a [Tag],
-}
-
-/// One label of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LabelRow<'a> {
-    /// The model that gave it.
-    pub scene: Scene,
-    /// From 1, in the order of the answer.
-    pub rank: i64,
-    /// What is in the picture.
-    pub name: &'a str,
-    /// The wider category.
-    pub first_category: &'a str,
-    /// The narrower category.
-    pub second_category: &'a str,
-    /// 0 to 100.
-    pub confidence: i64,
 }
 
 impl<'a> Exported<'a> {
     /// The labels, by scene and rank.
-    pub fn labels(&self) -> impl ExactSizeIterator<Item = LabelRow<'a>> + use<'a> {
+    pub fn labels(&self) -> impl ExactSizeIterator<Item = Label<'a>> + use<'a> {
         let (labels, tags) = (self.labels, self.tags);
         labels.iter().map(move |label| {
             let tag = &tags[label.tag];
-            LabelRow {
+            Label {
                 scene: label.scene,
                 rank: label.rank,
                 name: &tag.name,
@@ -114,12 +98,13 @@ impl<'a> Exported<'a> {
     }
 }
 
+/// A label as it is read; its texts are those of a tag.
 #[derive(Debug)]
-struct Label {
+struct Read {
     scene: Scene,
-    rank: i64,
+    rank: u32,
     tag: usize,
-    confidence: i64,
+    confidence: u8,
 }
 
 #[derive(Debug)]
@@ -154,7 +139,7 @@ pub struct Batch<'a> {
     bucket: &'a str,
     text: &'a str,
     objects: &'a [Object],
-    labels: &'a [Label],
+    labels: &'a [Read],
     tags: &'a [Tag],
 }
 
@@ -192,7 +177,7 @@ pub struct Export<'r> {
     places: Option<HashMap<i64, Vec<String>>>,
     text: String,
     objects: Vec<Object>,
-    labels: Vec<Label>,
+    labels: Vec<Read>,
     tags: Vec<Tag>,
     tag_index: HashMap<i64, usize>,
 }
@@ -387,11 +372,11 @@ impl Export<'_> {
                     self.tags.len() - 1
                 };
                 if self.tags[tag].wanted {
-                    self.labels.push(Label {
+                    self.labels.push(Read {
                         scene,
-                        rank: number(1)?,
+                        rank: label.get(1).map_err(sqlite)?,
                         tag,
-                        confidence: number(3)?,
+                        confidence: label.get(3).map_err(sqlite)?,
                     });
                 }
             }
