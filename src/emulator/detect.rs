@@ -51,9 +51,10 @@ pub(super) async fn respond(
     Ok(answer)
 }
 
+/// Waits for so long on average: a timer fires with the next whole millisecond, half of one too late.
 pub(super) async fn pause(milliseconds: u64) {
     if milliseconds > 0 {
-        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+        tokio::time::sleep(Duration::from_micros(1000 * milliseconds - 500)).await;
     }
 }
 
