@@ -28,6 +28,7 @@ mod plan;
 mod put_back;
 mod refused;
 mod secrets;
+mod sequences;
 mod signals;
 mod support;
 mod terminal;
