@@ -122,9 +122,10 @@ pub(super) struct Usage(pub(super) String);
 /// # Errors
 /// Those of the job that are not the service's.
 pub(super) async fn drive(job: Job, database: &std::path::Path) -> anyhow::Result<(Exit, Report)> {
+    let budget = job.budget().clone();
     let report = run(job).await?;
     let codes = Reader::open(database)?.failure_codes_of(report.run_id, 8)?;
-    say!("{}", summary::text(&report, &codes).trim_end());
+    say!("{}", summary::text(&report, &codes, &budget).trim_end());
     Ok((exit(&report), report))
 }
 
@@ -164,11 +165,11 @@ fn asking<'p>(
     progress: &'p Progress,
 ) -> impl Future<Output = std::convert::Infallible> + use<'p> {
     let (gate, control, stats) = (job.gate(), job.control(), job.stats());
-    let budget = job.budget().clone();
+    let (budget, scenes) = (job.budget().clone(), job.scenes());
     async move {
         gate.reached().await;
         let above = gate.above().unwrap_or_default();
-        let question = summary::question(&stats.snapshot(), above, &budget);
+        let question = summary::question(&stats.snapshot(), above, scenes, &budget);
         // A question that cannot be asked is not answered with yes.
         if progress.ask(question).await {
             gate.open();

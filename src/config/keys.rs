@@ -1,7 +1,7 @@
 //! The names of the settings: in the file, in the environment, as options.
 
 /// Every setting, as it is written in the file, in the order of `config/costag.toml`.
-pub const KEYS: [&str; 37] = [
+pub const KEYS: [&str; 38] = [
     "db",
     "region",
     "endpoint",
@@ -32,6 +32,7 @@ pub const KEYS: [&str; 37] = [
     "sample",
     "confirm_above",
     "price_per_1000_calls",
+    "billing",
     "currency",
     "credentials_file",
     "credential_process",

@@ -270,6 +270,7 @@ impl Layers {
             sample: self.get("sample", value::limit)?,
             confirm_above: self.get("confirm_above", value::limit)?,
             price_per_1000_calls: self.get("price_per_1000_calls", value::optional_amount)?,
+            billing: self.get("billing", value::billing)?,
             currency: self.get("currency", value::text)?,
         })
     }

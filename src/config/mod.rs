@@ -17,4 +17,4 @@ pub use error::{Error, Origin};
 pub use keys::{KEYS, option, variable};
 pub use layers::{ConfigFile, DEFAULT_FILE, PartialOptions, Provenance};
 pub use settings::{Budget, Connection, CredentialSources, Logging, Pace, Settings, Stored};
-pub use types::{FailureLimit, Filter, LogFormat, Rate, Until};
+pub use types::{Billing, FailureLimit, Filter, LogFormat, Rate, Until};

@@ -122,7 +122,7 @@ impl Tagger {
                 // Not sent: it costs nothing, and everybody waits.
                 Err(error) if !error.was_sent() => {
                     image.calls -= 1;
-                    self.budget.give_back();
+                    self.budget.give_back(image.scenes);
                     match self.unsent(&mut image, error) {
                         Next::Settle(settled) => return Ok(image.settlement(None, settled)),
                         Next::Again(_) => continue,
@@ -153,8 +153,14 @@ impl Tagger {
             return None;
         }
         loop {
-            if !self.gate.admits(self.budget.calls() + 1, stopping).await {
-                return None;
+            // Nobody is asked about a call that a limit does not allow anyway.
+            match self.budget.units_with(image.scenes) {
+                Ok(units) if self.gate.admits(units, stopping).await => {}
+                Ok(_) => return None,
+                Err(reason) => {
+                    service.control.stop(reason);
+                    return None;
+                }
             }
             tokio::select! {
                 biased;
@@ -162,10 +168,10 @@ impl Tagger {
                 () = self.pace.permit() => {}
             }
             // After the permit: whoever waits for the pace must not hold what another one could call with.
-            match self.budget.take() {
-                Ok(number) if self.gate.lets(number) => break,
+            match self.budget.take(image.scenes) {
+                Ok(units) if self.gate.lets(units) => break,
                 // Others called meanwhile, and this one is above what was confirmed.
-                Ok(_) => self.budget.give_back(),
+                Ok(_) => self.budget.give_back(image.scenes),
                 Err(reason) => {
                     service.control.stop(reason);
                     return None;

@@ -47,6 +47,7 @@ pub use stats::{Snapshot, Stats};
 
 use crate::config::{self, Settings};
 use crate::cos::Client;
+use crate::scene::Scenes;
 use crate::store;
 use crate::store::model::{Counts, RunState};
 use crate::store::write::{RangeRow, Session};
@@ -161,6 +162,11 @@ impl Job {
     /// The limits and the price of calls.
     pub fn budget(&self) -> &config::Budget {
         &self.settings.budget
+    }
+
+    /// What each image is asked for.
+    pub fn scenes(&self) -> Scenes {
+        self.settings.stored.scenes
     }
 
     /// `run.id`.
