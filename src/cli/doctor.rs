@@ -254,7 +254,8 @@ fn client(
     lines: &mut Lines,
 ) -> anyhow::Result<Option<Client>> {
     let stored = &settings.stored;
-    let built = drive::endpoint(bucket, stored.region.as_deref(), stored.endpoint.as_deref())
+    let (region, endpoint) = (stored.region.as_deref(), stored.endpoint.as_deref());
+    let built = drive::endpoint(bucket, region, endpoint, settings.connection.allow_http)
         .and_then(|endpoint| drive::connect(endpoint, provider, settings));
     match built {
         Ok(client) => Ok(Some(client)),

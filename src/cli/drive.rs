@@ -38,7 +38,7 @@ pub(super) async fn client(
     endpoint: Option<&str>,
     settings: &Settings,
 ) -> anyhow::Result<Client> {
-    let endpoint = self::endpoint(bucket, region, endpoint)?;
+    let endpoint = self::endpoint(bucket, region, endpoint, settings.connection.allow_http)?;
     let provider = provider(&settings.credentials).await?;
     connect(endpoint, provider, settings)
 }
@@ -46,19 +46,37 @@ pub(super) async fn client(
 /// Where requests go.
 ///
 /// # Errors
-/// Neither region nor endpoint, or one that is none.
+/// Neither region nor endpoint, one that cannot be used, or plain http that was not allowed.
 pub(super) fn endpoint(
     bucket: &Bucket,
     region: Option<&str>,
     endpoint: Option<&str>,
+    allow_http: bool,
 ) -> anyhow::Result<Endpoint> {
-    Ok(match (endpoint, region) {
+    let endpoint = match (endpoint, region) {
         (Some(endpoint), _) => Endpoint::custom(endpoint)?,
         (None, Some(region)) => Endpoint::for_region(bucket, region)?,
         (None, None) => anyhow::bail!(Usage(
             "where is the bucket? give --region, such as ap-guangzhou, or --endpoint".to_owned()
         )),
-    })
+    };
+    refuse_plain_http(&endpoint, allow_http)?;
+    Ok(endpoint)
+}
+
+/// Refuses an endpoint that is reached over a network without encryption, unless that is allowed.
+///
+/// # Errors
+/// [`Usage`].
+pub(super) fn refuse_plain_http(endpoint: &Endpoint, allow_http: bool) -> anyhow::Result<()> {
+    if endpoint.is_plain_http() && !allow_http {
+        anyhow::bail!(Usage(format!(
+            "the endpoint {endpoint} is refused, because it has no encryption: whoever listens on the way could \
+             send the signed requests again. Use https://, or give --allow-http (COSTAG_ALLOW_HTTP=true) if you \
+             trust the network"
+        )));
+    }
+    Ok(())
 }
 
 /// A client of this endpoint.

@@ -212,6 +212,13 @@ pub struct ConnectionOptions {
     /// PEM file of authorities to trust besides the system's [default: none] [env: COSTAG_CA_FILE]
     #[arg(long, value_name = "FILE")]
     ca_file: Option<String>,
+    /// Use an http:// endpoint although it is not on this machine; whoever listens on the way could send the
+    /// signed requests again [env: COSTAG_ALLOW_HTTP]
+    #[arg(long, overrides_with = "no_allow_http")]
+    allow_http: bool,
+    /// Refuse such an endpoint [default]
+    #[arg(long, overrides_with = "allow_http")]
+    no_allow_http: bool,
 }
 
 impl ConnectionOptions {
@@ -222,6 +229,7 @@ impl ConnectionOptions {
         options.text("connect_timeout", self.connect_timeout.as_deref());
         options.text("timeout", self.timeout.as_deref());
         options.text("ca_file", self.ca_file.as_deref());
+        options.flag("allow_http", self.allow_http, self.no_allow_http);
     }
 }
 

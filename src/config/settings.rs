@@ -74,6 +74,8 @@ pub struct Connection {
     pub timeout: Duration,
     /// A PEM file with further certificate authorities to trust.
     pub ca_file: Option<PathBuf>,
+    /// Whether an `http://` endpoint that is not on this machine may be used.
+    pub allow_http: bool,
 }
 
 /// What stops a run before everything is done, or asks before it starts; none is no limit.
@@ -157,6 +159,7 @@ impl Default for Settings {
                 connect_timeout: Duration::from_secs(5),
                 timeout: Duration::from_secs(30),
                 ca_file: None,
+                allow_http: false,
             },
             budget: Budget {
                 max_failures: FailureLimit::Percent(50.0),
@@ -213,6 +216,7 @@ impl Settings {
             ("db", db.to_string_lossy().as_ref().into()),
             ("region", text(stored.region.as_deref())),
             ("endpoint", text(stored.endpoint.as_deref())),
+            ("allow_http", connection.allow_http.into()),
             (
                 "scenes",
                 stored.scenes.iter().map(|s| s.name().to_owned()).collect::<Vec<_>>().into(),

@@ -32,5 +32,6 @@ mod sequences;
 mod signals;
 mod support;
 mod terminal;
+mod trust;
 mod verify;
 mod whole_bucket;
