@@ -49,7 +49,7 @@ pub fn list_page(body: &[u8]) {
     // A byte that is not UTF-8 becomes a character of three.
     assert!(texts.chain(rest).chain(echoes).sum::<usize>() <= 3 * body.len());
     for entry in &page.entries {
-        assert!(!entry.key.is_empty() && entry.size >= 0);
+        assert!(!entry.key.is_empty() && entry.size.is_some_and(|size| size >= 0));
         assert!(!entry.key.contains('\u{0}') || body.contains(&b'%') || body.contains(&0));
     }
     for rejected in &page.rejected {

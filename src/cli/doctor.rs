@@ -132,7 +132,7 @@ impl Args {
             suffix.is_some_and(|suffix| suffixes.is_empty() || suffixes.contains(&suffix))
         };
         let image = page.entries.iter().find(|entry| {
-            is_image(&entry.key) && entry.size > 0 && !entry.storage_class.contains("ARCHIVE")
+            is_image(&entry.key) && entry.size > Some(0) && !entry.storage_class.contains("ARCHIVE")
         });
         let Some(image) = image else {
             return lines.skip(WHAT, "no image among the first keys of the address");

@@ -274,6 +274,11 @@ fn of_reason(reason: &StopReason) -> (Exit, &'static str) {
             "the policy of these credentials must allow ci:CreateDetectLabelJob and cos:GetObject on the \
              bucket; then `costag resume`",
         ),
+        StopReason::LookUpsDenied(_) => (
+            Exit::Credentials,
+            "the policy of these credentials must allow cos:HeadObject and cos:GetObject on the bucket; then \
+             `costag resume`",
+        ),
         StopReason::Refused(Stop::Configuration, _, _) => (Exit::Usage, ""),
         StopReason::Refused(stop, _, _) => (of_stop(*stop), RESUME),
         StopReason::Unavailable(_) => (Exit::Temporary, RESUME),

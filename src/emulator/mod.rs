@@ -25,6 +25,7 @@ mod folder;
 mod hash;
 mod list;
 mod listing;
+mod object;
 mod percent;
 pub mod pictures;
 mod pixels;

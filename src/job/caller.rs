@@ -472,7 +472,7 @@ fn error_row(error: &cos::Error, verdict: &'static str, temporary: bool) -> Erro
 }
 
 /// The service's code, or one of ours for what is no answer of the service.
-fn code(error: &cos::Error) -> String {
+pub(super) fn code(error: &cos::Error) -> String {
     match error {
         cos::Error::Unusable { .. } => "UnusableAnswer".to_owned(),
         cos::Error::Timeout { .. } => "Timeout".to_owned(),

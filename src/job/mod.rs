@@ -51,7 +51,7 @@ use crate::scene::Scenes;
 use crate::store;
 use crate::store::model::{Counts, RunState};
 use crate::store::write::{RangeRow, Session};
-use breaker::Breaker;
+use breaker::{Breaker, Row};
 use budget::Budget;
 use caller::Tagger;
 use compare::Comparison;
@@ -282,6 +282,8 @@ impl Job {
                         bucket_id,
                         source,
                         resumed,
+                        found: AtomicBool::new(false),
+                        row: Row::default(),
                     }
                     .run(&ranges, reader)
                     .await

@@ -19,6 +19,7 @@ mod killed;
 mod ledger;
 mod listing;
 mod lists;
+mod lookups;
 mod matrix;
 mod network;
 mod night;
