@@ -132,7 +132,7 @@ impl Args {
             suffix.is_some_and(|suffix| suffixes.is_empty() || suffixes.contains(&suffix))
         };
         let image = page.entries.iter().find(|entry| {
-            is_image(&entry.key) && entry.size > Some(0) && !entry.storage_class.contains("ARCHIVE")
+            is_image(&entry.key) && entry.size > 0 && !entry.storage_class.contains("ARCHIVE")
         });
         let Some(image) = image else {
             return lines.skip(WHAT, "no image among the first keys of the address");
@@ -254,8 +254,7 @@ fn client(
     lines: &mut Lines,
 ) -> anyhow::Result<Option<Client>> {
     let stored = &settings.stored;
-    let (region, endpoint) = (stored.region.as_deref(), stored.endpoint.as_deref());
-    let built = drive::endpoint(bucket, region, endpoint, settings.connection.allow_http)
+    let built = drive::endpoint(bucket, stored.region.as_deref(), stored.endpoint.as_deref())
         .and_then(|endpoint| drive::connect(endpoint, provider, settings));
     match built {
         Ok(client) => Ok(Some(client)),

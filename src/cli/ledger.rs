@@ -15,9 +15,8 @@ use serde::Serialize;
 use super::exit::Exit;
 use super::global::GlobalOptions;
 use super::rows::{Form, FormOptions};
-use super::settings::PriceOptions;
 use super::table::Table;
-use crate::config::{self, Billing, Settings};
+use crate::config::{self, Settings};
 use crate::export::{Output, field};
 use crate::scene::Scenes;
 use crate::store::Reader;
@@ -27,8 +26,9 @@ use crate::store::read::LedgerRow;
 /// Sum up the calls that were made, and what they may have cost
 ///
 /// Every call that ended is a row of the ledger: answered, failed, throttled, thrown away (sent, but no usable answer
-/// came) or unknown (in flight when a process was killed). A cost is an estimate: the scenes that all calls asked for,
-/// times the setting price_per_1000_calls; with billing = "call", the calls times the price.
+/// came) or unknown (in flight when a process was killed). A cost is an estimate: calls times the setting
+/// price_per_1000_calls. Whether a call for several scenes is billed once or once a scene, the service does not say:
+/// the column up to is the price of every scene of every call.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "it is the help's text")]
 pub struct Args {
@@ -40,8 +40,6 @@ pub struct Args {
     month: Option<Month>,
     #[command(flatten)]
     form: FormOptions,
-    #[command(flatten)]
-    price: PriceOptions,
 }
 
 /// What a row of the ledger's sums is.
@@ -103,29 +101,20 @@ impl Sums {
     }
 }
 
-/// What calls cost; nothing is known of it if no price is set.
+/// A price of calls; `None` everywhere if it is not set.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Price {
-    per_1000: Option<f64>,
-    billing: Billing,
-}
+pub(super) struct Price(Option<f64>);
 
 impl Price {
     /// By the settings.
     pub(super) fn of(budget: &config::Budget) -> Self {
-        Self { per_1000: budget.price_per_1000_calls, billing: budget.billing }
+        Self(budget.price_per_1000_calls)
     }
 
-    /// What so many calls cost, which ask for so many scenes in all.
-    pub(super) fn cost(self, calls: u64, scenes: u64) -> Option<f64> {
-        // Runs of older versions did not count their scenes.
-        self.of_units(self.billing.units_of(calls, scenes.max(calls)))
-    }
-
-    /// What so many units of billing cost.
-    pub(super) fn of_units(self, units: u64) -> Option<f64> {
+    /// What so many calls cost.
+    pub(super) fn cost(self, calls: u64) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "an estimate to show")]
-        self.per_1000.map(|price| units as f64 * price / 1000.0)
+        self.0.map(|price| calls as f64 * price / 1000.0)
     }
 }
 
@@ -140,7 +129,6 @@ struct JsonRow<'a> {
     #[serde(flatten)]
     sums: Sums,
     cost: Option<f64>,
-    /// What it costs if each scene is billed, whatever the setting `billing` says.
     cost_up_to: Option<f64>,
 }
 
@@ -149,7 +137,6 @@ struct JsonRow<'a> {
 struct Json<'a> {
     zone: &'a str,
     price_per_1000_calls: Option<f64>,
-    billing: Billing,
     currency: &'a str,
     rows: Vec<JsonRow<'a>>,
     total: JsonRow<'a>,
@@ -191,7 +178,7 @@ impl Args {
     /// # Errors
     /// An unusable database or output.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
-        let settings = global.settings(|options| self.price.give(options))?;
+        let settings = global.settings(|_| ())?;
         let reader = Reader::open(&settings.db)?;
         let ledger = Ledger::read(&reader, self.by, self.month, &settings, &TimeZone::system())?;
         let text = match self.form.form() {
@@ -247,7 +234,7 @@ impl Ledger {
     }
 
     fn costs(&self, sums: &Sums) -> [Option<f64>; 2] {
-        [self.price.cost(sums.calls, sums.scenes_asked), self.price.of_units(sums.scenes_asked)]
+        [self.price.cost(sums.calls), self.price.cost(sums.scenes_asked)]
     }
 
     fn name(&self) -> &'static str {
@@ -261,20 +248,18 @@ impl Ledger {
     fn text(&self) -> String {
         let mut header = vec![self.name()];
         header.extend(COLUMNS.map(|name| if name == "thrown_away" { "thrown away" } else { name }));
-        let cost = format!("cost ({})", self.currency);
-        let priced = self.price.per_1000.is_some();
-        header.push("scenes asked");
+        let (cost, up_to) = (format!("cost ({})", self.currency), "up to");
+        let priced = self.price.0.is_some();
         if priced {
-            header.push(&cost);
+            header.extend([cost.as_str(), up_to]);
         }
         let mut table = Table::new(&header);
         let all = self.groups.iter().map(|(group, sums)| (group.shown(), sums));
         for (group, sums) in all.chain([("total".to_owned(), &self.total)]) {
             let mut cells = vec![group];
             cells.extend(sums.numbers().map(|number| number.to_string()));
-            cells.push(sums.scenes_asked.to_string());
             if priced {
-                cells.push(amount(self.costs(sums)[0].unwrap_or(0.0)));
+                cells.extend(self.costs(sums).map(|cost| amount(cost.unwrap_or(0.0))));
             }
             table.row(cells);
         }
@@ -283,11 +268,10 @@ impl Ledger {
         let mut text = format!("{table}\n");
         let _ = writeln!(text, "days and months are those of the zone {}", self.zone);
         if priced {
-            let unit = match self.price.billing {
-                Billing::Scene => "each scene that a call asked for costs the price of a call",
-                Billing::Call => "each call costs the price, whatever it asked for",
-            };
-            let _ = writeln!(text, "the cost is an estimate: {unit} (setting billing)");
+            let _ = writeln!(
+                text,
+                "the cost is an estimate: calls times the price, up to one call a scene"
+            );
         } else {
             let _ = writeln!(text, "no cost: the setting price_per_1000_calls is not set");
         }
@@ -341,8 +325,7 @@ impl Ledger {
             .collect();
         let json = Json {
             zone: &self.zone,
-            price_per_1000_calls: self.price.per_1000,
-            billing: self.price.billing,
+            price_per_1000_calls: self.price.0,
             currency: &self.currency,
             rows,
             total: row(&self.total),

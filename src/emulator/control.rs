@@ -6,7 +6,8 @@ use bytes::Bytes;
 use futures::stream;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::{Method, Request};
+use hyper::header::{HOST, HeaderValue, ORIGIN};
+use hyper::{HeaderMap, Method, Request};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -50,6 +51,15 @@ struct KeyCalls<'a> {
 
 /// Answers `/.costag/<path>`.
 pub(super) async fn respond(state: &Arc<State>, path: &str, request: Request<Incoming>) -> Answer {
+    // A page of the web can make a browser send requests here, under its own name or under one that it lets point to
+    // this machine.
+    if let Some(foreign) = foreign(request.headers()) {
+        let text = format!(
+            "{foreign:?} does not name this machine: control paths are for programs on it, \
+             with a host such as localhost or 127.0.0.1\n"
+        );
+        return answer(403, "text/plain", text);
+    }
     let query = percent::parse_query(request.uri().query().unwrap_or_default());
     match (request.method().clone(), path) {
         (Method::GET, "stats") => match serde_json::to_string(&state.stats.read()) {
@@ -73,6 +83,31 @@ pub(super) async fn respond(state: &Arc<State>, path: &str, request: Request<Inc
         }
         _ => answer(404, "text/plain", "no such control path\n"),
     }
+}
+
+/// The `Host` or `Origin` of a request if it names another machine than this one.
+fn foreign(headers: &HeaderMap) -> Option<String> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let host = headers.get(HOST).map(text).unwrap_or_default();
+    if !is_loopback(&host) {
+        return Some(host);
+    }
+    headers.get_all(ORIGIN).iter().map(text).find(|origin| {
+        let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        !host.is_some_and(is_loopback)
+    })
+}
+
+/// Whether a host, with or without a port, is this machine's loopback by its name or address.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    let name = name.to_ascii_lowercase();
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn wrong(error: &dyn std::fmt::Display) -> Answer {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, Metadata};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -77,18 +77,28 @@ impl Folder {
 
     /// The file with this key as it is now.
     pub(super) fn get(&self, key: &[u8]) -> Option<Object> {
-        let path = self.path(key)?;
-        let metadata = fs::symlink_metadata(&path).ok().filter(Metadata::is_file)?;
+        let (path, metadata) = self.file(key)?;
         self.object(key.to_vec(), &path, &metadata)
     }
 
-    /// The path of a key; `None` for a key that no scan would give, such as one with `..` in it.
-    fn path(&self, key: &[u8]) -> Option<PathBuf> {
+    /// The regular file of a key; `None` for a key that no scan would give: one with `..` in it, or one that leads
+    /// through a symbolic link, which may point out of the folder.
+    fn file(&self, key: &[u8]) -> Option<(PathBuf, Metadata)> {
         let key = std::str::from_utf8(key).ok()?;
         let plain = |part: &str| {
             !(part.is_empty() || part == "." || part == ".." || part.contains(['\\', '\0']))
         };
-        key.split('/').all(plain).then(|| self.root.join(key))
+        if !key.split('/').all(plain) {
+            return None;
+        }
+        let mut path = self.root.clone();
+        let mut metadata = None;
+        for part in key.split('/') {
+            path.push(part);
+            let found = fs::symlink_metadata(&path).ok().filter(|found| !found.is_symlink())?;
+            metadata = Some(found);
+        }
+        metadata.filter(Metadata::is_file).map(|metadata| (path, metadata))
     }
 
     fn object(&self, key: Vec<u8>, path: &Path, metadata: &Metadata) -> Option<Object> {
@@ -109,13 +119,6 @@ impl Folder {
         Some(Object { key, etag, size: stamp.0, last_modified, storage_class, is_image: true })
     }
 
-    /// The first byte of the file with this key; `None` if it is empty or gone.
-    pub(super) fn first_byte(&self, key: &[u8]) -> Option<u8> {
-        let mut first = [0];
-        fs::File::open(self.path(key)?).ok()?.read_exact(&mut first).ok()?;
-        Some(first[0])
-    }
-
     fn known_etag(&self, key: &[u8], stamp: &Stamp) -> Option<String> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(key).filter(|(seen, _)| seen == stamp).map(|(_, etag)| etag.clone())
@@ -127,7 +130,7 @@ impl Folder {
         if let Some(known) = lock().get(&object.etag) {
             return known.clone();
         }
-        let bytes = fs::read(self.path(&object.key)?).ok()?;
+        let bytes = fs::read(self.file(&object.key)?.0).ok()?;
         let traits = pixels::read(&bytes).map(Arc::new);
         // Kept under what was read: the file may have changed since it was listed.
         lock().insert(md5_hex(&bytes), traits.clone());
@@ -162,6 +165,24 @@ mod tests {
         assert_eq!(folder.get(b"a.txt"), None);
         assert_eq!(folder.get(b"b/../b/x y.jpg"), None);
         assert_eq!(folder.get(b"b"), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_symbolic_link_leads_nowhere() {
+        use std::os::unix::fs::symlink;
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("secret.jpg"), "x").unwrap();
+        let root = tempfile::tempdir().unwrap();
+        symlink(outside.path(), root.path().join("folder")).unwrap();
+        symlink(outside.path().join("secret.jpg"), root.path().join("file.jpg")).unwrap();
+        let folder = Folder::open(root.path().to_owned()).unwrap();
+        assert!(folder.rescan().is_empty());
+        assert_eq!(folder.get(b"folder/secret.jpg"), None);
+        assert_eq!(folder.get(b"file.jpg"), None);
+        // The folder that is served may itself be named through a link.
+        let link = root.path().join("folder");
+        assert!(Folder::open(link).unwrap().get(b"secret.jpg").is_some());
     }
 
     #[cfg(target_os = "linux")]

@@ -23,9 +23,9 @@ mod detect;
 mod faults;
 mod folder;
 mod hash;
+mod header_names;
 mod list;
 mod listing;
-mod object;
 mod percent;
 pub mod pictures;
 mod pixels;
@@ -60,6 +60,13 @@ use server::State;
 pub const SECRET_ID: &str = "AKIDEMULATOR";
 /// The emulator's usual secret key; no secret.
 pub const SECRET_KEY: &str = "emulator-secret-key";
+
+/// A computed bucket's keys are numbered with this many at most, which takes a few megabytes for the counters.
+const MOST_OBJECTS: u64 = 10_000_000_000;
+/// The vocabulary is small, and a client may keep far fewer.
+const MOST_LABELS: u64 = 10_000;
+/// Systems refuse more, or nearly as many; and a look-alike on loopback needs few.
+const MOST_THREADS: u64 = 1_024;
 
 /// What is in the bucket.
 #[derive(Debug, Clone, PartialEq)]
@@ -145,6 +152,16 @@ pub enum Error {
     /// The bucket's name does not end in `-` and digits.
     #[error("{0:?} is no bucket name: it is NAME-APPID, such as demo-1250000000")]
     Bucket(String),
+    /// More objects, labels or threads than an emulator can have.
+    #[error("{given} {what} are too many: an emulator has at most {most}")]
+    TooMany {
+        /// What was asked for, in the plural.
+        what: &'static str,
+        /// How many.
+        given: u64,
+        /// The limit.
+        most: u64,
+    },
     /// A setting makes no sense.
     #[error("a setting of the emulator is wrong")]
     Settings(#[from] SettingsError),
@@ -168,6 +185,7 @@ impl Emulator {
     ///
     /// If it cannot listen, cannot read its folder, cannot start threads, or an option makes no sense.
     pub fn start(options: Options) -> Result<Self, Error> {
+        check_numbers(&options)?;
         let listen = |source| Error::Listen { port: options.port, source };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).map_err(listen)?;
         listener.set_nonblocking(true).map_err(listen)?;
@@ -257,6 +275,25 @@ fn is_bucket_name(text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.bytes().all(plain)
         && text.rsplit_once('-').is_some_and(|(name, appid)| !name.is_empty() && digits(appid))
+}
+
+/// Refuses numbers that would take all memory, or end the process, before there is a first answer.
+fn check_numbers(options: &Options) -> Result<(), Error> {
+    let threads = options.threads.map_or(1, |threads| threads.get() as u64);
+    let (objects, labels) = match &options.holdings {
+        Holdings::Images(_) => (0, 0),
+        Holdings::Objects(bucket) => (bucket.objects, bucket.labels_per_image as u64),
+    };
+    for (what, given, most) in [
+        ("objects", objects, MOST_OBJECTS),
+        ("labels of an image", labels, MOST_LABELS),
+        ("threads", threads, MOST_THREADS),
+    ] {
+        if given > most {
+            return Err(Error::TooMany { what, given, most });
+        }
+    }
+    Ok(())
 }
 
 fn state(options: Options) -> Result<State, Error> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderValue, RANGE};
+use hyper::header::{CONTENT_LENGTH, ETAG, HOST, HeaderValue, LAST_MODIFIED};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request};
@@ -17,11 +17,12 @@ use tokio::sync::watch;
 use super::answer::{Answer, Stamp, answer};
 use super::catalogue::Catalogue;
 use super::faults::Prepared;
+use super::header_names::HeaderNames;
 use super::percent::{self, Parameter};
 use super::stats::{Counted, Gate, Stats};
 use super::verify::{self, Conditions, Refusal, Verifier};
 use super::vocabulary::Vocabulary;
-use super::{clock, control, detect, list, object};
+use super::{clock, control, detect, list};
 
 /// The connection is dropped without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,10 @@ impl State {
 
 /// Accepts connections until `stop` changes or its sender is gone.
 pub(super) async fn serve(listener: TcpListener, state: Arc<State>, mut stop: watch::Receiver<()>) {
+    let names = match HeaderNames::learn().await {
+        Ok(names) => Arc::new(names),
+        Err(error) => return tracing::error!(%error, "the emulator cannot name its headers"),
+    };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -70,7 +75,7 @@ pub(super) async fn serve(listener: TcpListener, state: Arc<State>, mut stop: wa
         };
         match accepted {
             Ok((stream, _)) => {
-                tokio::spawn(connection(stream, Arc::clone(&state)));
+                tokio::spawn(connection(stream, Arc::clone(&state), Arc::clone(&names)));
             }
             // Out of descriptors, most likely: wait until some connection has ended.
             Err(error) => {
@@ -81,20 +86,23 @@ pub(super) async fn serve(listener: TcpListener, state: Arc<State>, mut stop: wa
     }
 }
 
-async fn connection(stream: TcpStream, state: Arc<State>) {
-    if let Err(error) = speak(stream, state).await {
+async fn connection(stream: TcpStream, state: Arc<State>, names: Arc<HeaderNames>) {
+    if let Err(error) = speak(stream, state, names).await {
         tracing::debug!(%error, "a connection ended early");
     }
 }
 
-async fn speak(stream: TcpStream, state: Arc<State>) -> io::Result<()> {
+async fn speak(stream: TcpStream, state: Arc<State>, names: Arc<HeaderNames>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let reset = Arc::new(AtomicBool::new(false));
     let service = service_fn(|request| {
-        let (state, reset) = (Arc::clone(&state), Arc::clone(&reset));
+        let (state, reset, names) = (Arc::clone(&state), Arc::clone(&reset), Arc::clone(&names));
         // Boxed, because the connection can be taken apart afterwards only if its future is `Unpin`.
         Box::pin(async move {
-            let answered = respond(&state, request).await;
+            let mut answered = respond(&state, request).await;
+            if let Ok(answer) = &mut answered {
+                names.write(answer);
+            }
             reset.store(answered.is_err(), Relaxed);
             answered
         })
@@ -118,8 +126,6 @@ pub(super) struct Asked {
     /// The object's key: the decoded path without its first slash.
     pub(super) key: Vec<u8>,
     pub(super) parameters: Vec<Parameter>,
-    /// The header `Range`.
-    pub(super) range: Option<String>,
     pub(super) settings: Arc<Prepared>,
 }
 
@@ -142,8 +148,7 @@ async fn respond(state: &Arc<State>, request: Request<Incoming>) -> Result<Answe
     let host = headers.get(HOST).map_or(&b""[..], HeaderValue::as_bytes);
     stamp.resource = String::from_utf8_lossy(&[host, &path].concat()).into_owned();
     let key = path.get(1..).unwrap_or_default().to_vec();
-    let range = headers.get(RANGE).and_then(|range| range.to_str().ok()).map(str::to_owned);
-    let asked = Asked { stamp, key, parameters, range, settings };
+    let asked = Asked { stamp, key, parameters, settings };
     let refused = || refusal(state, &asked, method, &path, headers);
     let is_detect = percent::find(&asked.parameters, "ci-process") == Some(b"detect-label");
     let mut answer = if is_detect && method == Method::GET {
@@ -176,8 +181,7 @@ async fn operate(state: &Arc<State>, asked: &Asked, method: &Method) -> Result<A
         _ if sub => not_implemented(),
         Method::GET if asked.key.is_empty() => list::respond(state, asked).await?,
         Method::HEAD if asked.key.is_empty() => answer(200, "application/xml", ""),
-        Method::HEAD => object::head(state, asked).await?,
-        Method::GET if asked.range.is_some() => object::get(state, asked).await?,
+        Method::HEAD => head(state, asked).await,
         Method::GET => not_implemented(),
         _ => asked.stamp.error(
             405,
@@ -185,6 +189,29 @@ async fn operate(state: &Arc<State>, asked: &Asked, method: &Method) -> Result<A
             "The specified method is not allowed against this resource.",
         ),
     })
+}
+
+async fn head(state: &Arc<State>, asked: &Asked) -> Answer {
+    state.stats.headed();
+    let Some(object) = detect::object(state, &asked.key).await else {
+        return answer(404, "application/xml", "");
+    };
+    let mut answer = answer(200, "application/octet-stream", "");
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(object.size));
+    let texts = [
+        (ETAG, format!("\"{}\"", object.etag)),
+        (LAST_MODIFIED, clock::http_date(object.last_modified)),
+    ];
+    for (name, text) in texts {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(name, value);
+        }
+    }
+    if let Ok(class) = HeaderValue::from_str(&object.storage_class) {
+        headers.insert("x-cos-storage-class", class);
+    }
+    answer
 }
 
 /// Why the request may not go on, if so: another bucket, or the signature.

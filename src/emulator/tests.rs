@@ -429,3 +429,83 @@ impl Got {
         String::from_utf8(out).unwrap()
     }
 }
+
+#[test]
+fn header_names_are_written_as_the_service_writes_them() {
+    let emulator = synthetic(Synthetic { objects: 10, ..Synthetic::default() });
+    let key = emulator.some_key().unwrap();
+    let names = |got: Got| -> Vec<String> {
+        let lines = got.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        lines.map(|(name, _)| name.to_owned()).collect()
+    };
+    let head = names(request(&emulator, "HEAD", &signed(&emulator, "HEAD", &key, ""), "").unwrap());
+    for name in ["ETag", "Last-Modified", "Content-Length", "Content-Type", "Date", "Server"] {
+        assert!(head.iter().any(|known| known == name), "{name} in {head:?}");
+    }
+    assert!(head.iter().any(|name| name == "x-cos-request-id"), "{head:?}");
+    let labels = names(detect(&emulator, &key).unwrap());
+    for name in ["Content-Type", "Content-Length", "x-cos-request-id"] {
+        assert!(labels.iter().any(|known| known == name), "{name} in {labels:?}");
+    }
+    let refused = names(request(&emulator, "GET", "/", "").unwrap());
+    assert!(refused.iter().any(|name| name == "Content-Type"), "{refused:?}");
+}
+
+#[test]
+fn control_paths_answer_only_those_who_name_this_machine() {
+    let emulator = synthetic(Synthetic::default());
+    let ask = |headers: &str| {
+        let head = format!("GET /.costag/stats HTTP/1.1\r\nConnection: close\r\n{headers}\r\n");
+        send(&emulator, &head).unwrap().status
+    };
+    for own in [
+        "Host: localhost:9000\r\n",
+        "Host: LOCALHOST\r\n",
+        "Host: 127.0.0.1\r\n",
+        "Host: 127.8.9.1:80\r\n",
+        "Host: [::1]:9000\r\n",
+        "Host: demo-1250000000.localhost:9000\r\n",
+        "Host: localhost\r\nOrigin: http://localhost:8080\r\n",
+        "Host: localhost\r\nOrigin: https://[::1]\r\n",
+    ] {
+        assert_eq!(ask(own), 200, "{own}");
+    }
+    for foreign in [
+        "Host: example.com\r\n",
+        "Host: localhost.example.com\r\n",
+        "Host: 127.0.0.1.example.com:9000\r\n",
+        "Host: 10.0.0.1\r\n",
+        "Host: [::2]\r\n",
+        "Host:\r\n",
+        "Host: localhost\r\nOrigin: http://example.com\r\n",
+        "Host: localhost\r\nOrigin: null\r\n",
+        "Host: localhost\r\nOrigin: file://\r\n",
+        "Host: localhost\r\nOrigin: http://localhost\r\nOrigin: http://example.com\r\n",
+    ] {
+        assert_eq!(ask(foreign), 403, "{foreign}");
+    }
+}
+
+#[test]
+fn numbers_that_no_machine_could_hold_are_refused() {
+    let start = |change: fn(&mut Options)| {
+        let mut options = Options::default();
+        change(&mut options);
+        Emulator::start(options).err().expect("it is refused").to_string()
+    };
+    let objects = |objects| Holdings::Objects(Synthetic { objects, ..Synthetic::default() });
+    assert_eq!(
+        start(|options| options.threads = NonZeroUsize::new(1 << 40)),
+        "1099511627776 threads are too many: an emulator has at most 1024"
+    );
+    let mut options = Options { holdings: objects(u64::MAX), ..Options::default() };
+    let error = Emulator::start(options).err().unwrap().to_string();
+    assert!(error.starts_with("18446744073709551615 objects are too many"), "{error}");
+    let bucket = Synthetic { labels_per_image: usize::MAX, ..Synthetic::default() };
+    options = Options { holdings: Holdings::Objects(bucket), ..Options::default() };
+    assert!(Emulator::start(options).err().unwrap().to_string().contains("labels of an image"));
+    // The largest bucket that is possible starts at once and can be asked.
+    let emulator =
+        Emulator::start(Options { holdings: objects(MOST_OBJECTS), ..Options::default() }).unwrap();
+    assert!(emulator.some_key().is_some());
+}

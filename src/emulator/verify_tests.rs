@@ -61,7 +61,7 @@ fn every_vector_gives_its_intermediate_texts() {
         assert_eq!(parameters.len(), vector.params.len());
         let (_, pairs) = canonical_parameters(&parameters);
         let fields = Fields::parse(&vector.authorization);
-        let (_, headers) = canonical_headers(&header_map(&vector), &fields.headers);
+        let (_, headers) = canonical_headers(&header_map(&vector), &fields.headers, true);
         let text = http_string(&vector.method, &path, &pairs, &headers);
         assert_eq!(String::from_utf8(text.clone()).unwrap(), vector.http_string, "{}", vector.name);
         assert_eq!(string_to_sign(&vector.key_time, &text), vector.string_to_sign);
@@ -146,4 +146,44 @@ fn tokens_are_demanded_and_run_out() {
     assert_eq!(check(Some(sent), None), Ok(()));
     assert_eq!(check(Some("other"), None), Err(Refusal::UnknownKey));
     assert_eq!(check(Some("other"), Some(sent)), Err(Refusal::ExpiredToken));
+}
+
+/// A presigned request for `signed_host`, sent with another `Host` header.
+fn presigned_for(signed_host: &str, sent_host: &'static str) -> Result<(), Refusal> {
+    let verifier = Verifier::new("id".to_owned(), "key".to_owned());
+    let query = verifier.presign("GET", signed_host, b"/a", &[], (1_000, 2_000));
+    let parameters = percent::parse_query(&query);
+    let mut headers = HeaderMap::new();
+    headers.insert("host", HeaderValue::from_static(sent_host));
+    verifier.check(
+        &Request { method: "GET", path: b"/a", parameters: &parameters, headers: &headers },
+        &Conditions { token: None, expired_token: None, now: 1_500 },
+    )
+}
+
+#[test]
+fn the_host_may_be_signed_with_or_without_its_port() {
+    for (signed, sent) in [
+        ("127.0.0.1:9000", "127.0.0.1:9000"),
+        ("127.0.0.1", "127.0.0.1:9000"),
+        ("a-1.localhost", "a-1.localhost:80"),
+        ("[::1]", "[::1]:9000"),
+        ("[::1]", "[::1]"),
+    ] {
+        assert_eq!(presigned_for(signed, sent), Ok(()), "{signed} {sent}");
+    }
+}
+
+#[test]
+fn another_host_or_port_than_the_signed_one_is_refused() {
+    for (signed, sent) in [
+        ("127.0.0.1:9001", "127.0.0.1:9000"),
+        ("127.0.0.1:9000", "127.0.0.1"),
+        ("127.0.0.2", "127.0.0.1:9000"),
+        ("", "127.0.0.1:9000"),
+        ("[:", "[::1]"),
+    ] {
+        let answer = presigned_for(signed, sent);
+        assert!(matches!(answer, Err(Refusal::Mismatch { .. })), "{signed} {sent}");
+    }
 }

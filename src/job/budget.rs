@@ -8,17 +8,13 @@ use jiff::{Timestamp, Zoned};
 use tokio::time::Instant;
 
 use super::control::StopReason;
-use crate::config::{self, Billing};
-use crate::scene::Scenes;
+use crate::config;
 
 /// The limits of one invocation.
 #[derive(Debug)]
 pub(super) struct Budget {
     /// The most calls, and the words that say which limit it is.
     calls: Option<(u64, String)>,
-    /// The most units of billing, and the words that say which limit it is.
-    units: Option<(u64, String)>,
-    billing: Billing,
     daily: Option<u64>,
     /// The most images, and the words that say which limit it is.
     images: Option<(u64, String)>,
@@ -30,7 +26,6 @@ pub(super) struct Budget {
 #[derive(Debug)]
 struct Used {
     calls: u64,
-    units: u64,
     images: u64,
     day: Date,
     today: u64,
@@ -39,12 +34,17 @@ struct Used {
 impl Budget {
     /// The limits of the settings; `today` are the ledger's calls of this day, unknown ones too.
     pub(super) fn new(settings: &config::Budget, today: u64, now: &Zoned) -> Self {
-        let billing = settings.billing;
-        let calls = settings.max_calls.map(|calls| (calls, format!("--max-calls {calls}")));
-        let units = settings.max_cost.zip(settings.units_for_cost()).map(|(cost, units)| {
-            let of = if billing == Billing::Scene { " of one scene" } else { "" };
-            (units, format!("--max-cost {cost} {}, {units} calls{of}", settings.currency))
+        let by_count = settings.max_calls.map(|calls| (calls, format!("--max-calls {calls}")));
+        let by_cost = settings.max_cost.zip(settings.price_per_1000_calls).map(|(cost, price)| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "floored on purpose; a float saturates"
+            )]
+            let calls = (cost / price * 1000.0) as u64;
+            (calls, format!("--max-cost {cost} {}, {calls} calls", settings.currency))
         });
+        let calls = by_count.into_iter().chain(by_cost).min_by_key(|(calls, _)| *calls);
         let ends = |duration: Duration, what: String| {
             Instant::now().checked_add(duration).map(|end| (end, what))
         };
@@ -60,48 +60,23 @@ impl Budget {
         let by_limit = settings.limit.map(|images| (images, format!("--limit {images}")));
         let by_sample = settings.sample.map(|images| (images, format!("--sample {images}")));
         let images = by_limit.into_iter().chain(by_sample).min_by_key(|(images, _)| *images);
-        let used = Used { calls: 0, units: 0, images: 0, day: now.date(), today };
-        let daily = settings.daily_calls;
-        Self { calls, units, billing, daily, images, window, used: Mutex::new(used) }
+        let used = Used { calls: 0, images: 0, day: now.date(), today };
+        Self { calls, daily: settings.daily_calls, images, window, used: Mutex::new(used) }
     }
 
-    /// Takes one call for these scenes out of the budget. Returns the units of billing used so far, this call's
-    /// included.
+    /// Takes one call out of the budget, and tells its number from 1.
     ///
     /// # Errors
     /// The limit that the call would exceed.
-    pub(super) fn take(&self, scenes: Scenes) -> Result<u64, StopReason> {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        self.fits(&mut used, scenes)?;
-        used.calls += 1;
-        used.today += 1;
-        used.units += self.billing.units(scenes);
-        Ok(used.units)
-    }
-
-    /// The units of billing that would be used if this call were made now.
-    ///
-    /// # Errors
-    /// The limit that the call would exceed.
-    pub(super) fn units_with(&self, scenes: Scenes) -> Result<u64, StopReason> {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        self.fits(&mut used, scenes)?;
-        Ok(used.units + self.billing.units(scenes))
-    }
-
-    fn fits(&self, used: &mut Used, scenes: Scenes) -> Result<(), StopReason> {
+    pub(super) fn take(&self) -> Result<u64, StopReason> {
         if let Some((end, what)) = &self.window
             && *end <= Instant::now()
         {
             return Err(StopReason::Window(what.clone()));
         }
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((limit, what)) = &self.calls
             && used.calls >= *limit
-        {
-            return Err(StopReason::Budget(what.clone()));
-        }
-        if let Some((limit, what)) = &self.units
-            && used.units + self.billing.units(scenes) > *limit
         {
             return Err(StopReason::Budget(what.clone()));
         }
@@ -114,15 +89,21 @@ impl Budget {
                 return Err(StopReason::Budget(format!("--daily-calls {limit}")));
             }
         }
-        Ok(())
+        used.calls += 1;
+        used.today += 1;
+        Ok(used.calls)
     }
 
-    /// Puts a call for these scenes back that was taken and not made.
-    pub(super) fn give_back(&self, scenes: Scenes) {
+    /// Calls taken so far.
+    pub(super) fn calls(&self) -> u64 {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).calls
+    }
+
+    /// Puts a call back that was taken and not made.
+    pub(super) fn give_back(&self) {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.calls = used.calls.saturating_sub(1);
         used.today = used.today.saturating_sub(1);
-        used.units = used.units.saturating_sub(self.billing.units(scenes));
     }
 
     /// How many of `wanted` further images may be claimed.
@@ -160,7 +141,6 @@ fn left(now: Timestamp, end: Timestamp) -> Duration {
 mod tests {
     use super::*;
     use crate::config::Settings;
-    use crate::scene::Scene;
 
     fn settings(change: impl FnOnce(&mut config::Budget)) -> config::Budget {
         let mut budget = Settings::default().budget;
@@ -168,66 +148,35 @@ mod tests {
         budget
     }
 
-    fn one() -> Scenes {
-        Scene::Web.into()
-    }
-
-    #[test]
-    fn a_scene_is_a_unit_of_billing_unless_the_settings_say_otherwise() {
-        let now = Zoned::now();
-        let two: Scenes = [Scene::Web, Scene::News].into_iter().collect();
-        let budget = |billing| {
-            let settings = settings(|b| {
-                b.max_cost = Some(0.3);
-                b.price_per_1000_calls = Some(100.0);
-                b.billing = billing;
-            });
-            Budget::new(&settings, 0, &now)
-        };
-        let scenes = budget(Billing::Scene);
-        assert_eq!((scenes.units_with(two).ok(), scenes.take(two).ok()), (Some(2), Some(2)));
-        // The one that would exceed it is not made; a smaller one would not exceed it.
-        assert!(scenes.units_with(two).is_err() && scenes.take(two).is_err());
-        assert_eq!(scenes.take(one()).ok(), Some(3));
-        scenes.give_back(two);
-        assert_eq!(scenes.take(two).ok(), Some(3));
-        let calls = budget(Billing::Call);
-        assert_eq!([two; 4].map(|two| calls.take(two).ok()), [Some(1), Some(2), Some(3), None]);
-    }
-
     #[test]
     fn calls_cost_and_day_each_stop_before_the_call_too_much() {
         let now = Zoned::now();
         let count = Budget::new(&settings(|b| b.max_calls = Some(2)), 0, &now);
-        assert!(count.take(one()).is_ok() && count.take(one()).is_ok());
+        assert!(count.take().is_ok() && count.take().is_ok());
         assert!(
-            matches!(count.take(one()), Err(StopReason::Budget(what)) if what.contains("max-calls"))
+            matches!(count.take(), Err(StopReason::Budget(what)) if what.contains("max-calls"))
         );
-        count.give_back(one());
-        assert!(count.take(one()).is_ok());
+        count.give_back();
+        assert!(count.take().is_ok());
 
         let cost = settings(|b| {
             b.max_cost = Some(0.005);
             b.price_per_1000_calls = Some(2.0);
         });
         let cost = Budget::new(&cost, 0, &now);
-        assert!(cost.take(one()).is_ok() && cost.take(one()).is_ok());
-        assert!(
-            matches!(cost.take(one()), Err(StopReason::Budget(what)) if what.contains("max-cost"))
-        );
+        assert!(cost.take().is_ok() && cost.take().is_ok());
+        assert!(matches!(cost.take(), Err(StopReason::Budget(what)) if what.contains("max-cost")));
 
         let daily = Budget::new(&settings(|b| b.daily_calls = Some(10)), 9, &now);
-        assert!(daily.take(one()).is_ok());
-        assert!(
-            matches!(daily.take(one()), Err(StopReason::Budget(what)) if what.contains("daily"))
-        );
+        assert!(daily.take().is_ok());
+        assert!(matches!(daily.take(), Err(StopReason::Budget(what)) if what.contains("daily")));
     }
 
     #[test]
     fn time_and_images_end_too() {
         let now = Zoned::now();
         let none = Budget::new(&settings(|b| b.max_duration = Some(Duration::ZERO)), 0, &now);
-        assert!(matches!(none.take(one()), Err(StopReason::Window(_))));
+        assert!(matches!(none.take(), Err(StopReason::Window(_))));
         let images = Budget::new(&settings(|b| b.limit = Some(3)), 0, &now);
         assert_eq!(images.images(10).ok(), Some(3));
         images.claimed(3);

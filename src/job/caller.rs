@@ -122,7 +122,7 @@ impl Tagger {
                 // Not sent: it costs nothing, and everybody waits.
                 Err(error) if !error.was_sent() => {
                     image.calls -= 1;
-                    self.budget.give_back(image.scenes);
+                    self.budget.give_back();
                     match self.unsent(&mut image, error) {
                         Next::Settle(settled) => return Ok(image.settlement(None, settled)),
                         Next::Again(_) => continue,
@@ -153,14 +153,8 @@ impl Tagger {
             return None;
         }
         loop {
-            // Nobody is asked about a call that a limit does not allow anyway.
-            match self.budget.units_with(image.scenes) {
-                Ok(units) if self.gate.admits(units, stopping).await => {}
-                Ok(_) => return None,
-                Err(reason) => {
-                    service.control.stop(reason);
-                    return None;
-                }
+            if !self.gate.admits(self.budget.calls() + 1, stopping).await {
+                return None;
             }
             tokio::select! {
                 biased;
@@ -168,10 +162,10 @@ impl Tagger {
                 () = self.pace.permit() => {}
             }
             // After the permit: whoever waits for the pace must not hold what another one could call with.
-            match self.budget.take(image.scenes) {
-                Ok(units) if self.gate.lets(units) => break,
+            match self.budget.take() {
+                Ok(number) if self.gate.lets(number) => break,
                 // Others called meanwhile, and this one is above what was confirmed.
-                Ok(_) => self.budget.give_back(image.scenes),
+                Ok(_) => self.budget.give_back(),
                 Err(reason) => {
                     service.control.stop(reason);
                     return None;
@@ -472,7 +466,7 @@ fn error_row(error: &cos::Error, verdict: &'static str, temporary: bool) -> Erro
 }
 
 /// The service's code, or one of ours for what is no answer of the service.
-pub(super) fn code(error: &cos::Error) -> String {
+fn code(error: &cos::Error) -> String {
     match error {
         cos::Error::Unusable { .. } => "UnusableAnswer".to_owned(),
         cos::Error::Timeout { .. } => "Timeout".to_owned(),

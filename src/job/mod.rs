@@ -47,11 +47,10 @@ pub use stats::{Snapshot, Stats};
 
 use crate::config::{self, Settings};
 use crate::cos::Client;
-use crate::scene::Scenes;
 use crate::store;
 use crate::store::model::{Counts, RunState};
 use crate::store::write::{RangeRow, Session};
-use breaker::{Breaker, Row};
+use breaker::Breaker;
 use budget::Budget;
 use caller::Tagger;
 use compare::Comparison;
@@ -162,11 +161,6 @@ impl Job {
     /// The limits and the price of calls.
     pub fn budget(&self) -> &config::Budget {
         &self.settings.budget
-    }
-
-    /// What each image is asked for.
-    pub fn scenes(&self) -> Scenes {
-        self.settings.stored.scenes
     }
 
     /// `run.id`.
@@ -282,8 +276,6 @@ impl Job {
                         bucket_id,
                         source,
                         resumed,
-                        found: AtomicBool::new(false),
-                        row: Row::default(),
                     }
                     .run(&ranges, reader)
                     .await

@@ -265,7 +265,7 @@ impl Site {
         let mut stream = TcpStream::connect(self.emulator.address()).unwrap();
         // The older version, whose answers are not chunked.
         let head = format!(
-            "{method} /.costag/{path} HTTP/1.0\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+            "{method} /.costag/{path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         stream.write_all(head.as_bytes()).unwrap();
