@@ -156,7 +156,9 @@ impl From<&store::Error> for Exit {
         use store::Error;
         match error {
             Error::Missing { .. } => Self::Usage,
-            Error::Locked { .. } => Self::Locked,
+            Error::Locked { .. } | Error::Linked { .. } | Error::ChangedMeanwhile { .. } => {
+                Self::Locked
+            }
             Error::Foreign { .. }
             | Error::Newer { .. }
             | Error::Older { .. }
@@ -164,6 +166,8 @@ impl From<&store::Error> for Exit {
             | Error::Unsound { .. }
             | Error::Migration { .. } => Self::State,
             Error::Open { .. }
+            | Error::TakenAway { .. }
+            | Error::Unread { .. }
             | Error::Copy { .. }
             | Error::Disk { .. }
             | Error::Busy { .. }

@@ -20,6 +20,43 @@ pub enum Error {
         /// The lock file.
         path: PathBuf,
     },
+    /// The file has several names; a write-ahead log belongs to one of them.
+    #[error(
+        "{path} is a file with {names} names (hard links), and its write-ahead log belongs to one of them: remove the other names, or copy the database with `costag backup` and use the copy"
+    )]
+    Linked {
+        /// The file.
+        path: PathBuf,
+        /// How many names it has.
+        names: u64,
+    },
+    /// A file of the database was removed, replaced or unmounted while this process wrote to it.
+    #[error(
+        "{path} is no longer the file that was opened: it was removed, replaced or unmounted; nothing more is written or called; put the file back, then `costag resume`"
+    )]
+    TakenAway {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that was read without locks changed meanwhile.
+    #[error(
+        "{path} was written to while it was read from a place where costag cannot write: the answer would not have been of one moment; try again when no run is at work, or read a copy made by `costag backup`"
+    )]
+    ChangedMeanwhile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is a write-ahead log with content, and it cannot be read.
+    #[error("{path} holds a part of the database that cannot be read here: {hint}")]
+    Unread {
+        /// The log's file.
+        path: PathBuf,
+        /// What to do about it.
+        hint: &'static str,
+        /// Why, if SQLite or the system said so.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
     /// The lock file or the database cannot be made, opened or read.
     #[error("cannot open {path}: check the folder, its permissions and the space left")]
     Open {

@@ -1,34 +1,92 @@
-//! One run at a time: `flock` on `<database>.lock`.
+//! One writer at a time for a database, whichever of its names a process uses.
 //!
-//! Never on the database itself (SQLite's own locks are dropped when any descriptor of the file is
-//! closed), and never unlinked (two processes could then hold locks on two files of the same name).
+//! Two locks are taken, and both are needed. The lock on the database's own file (see [`super::anchor`]) cannot be
+//! got around by another name or by removing a file. The `flock` on `<database>.lock` is what earlier versions
+//! know, and what systems without the first kind rely on; it also keeps a second writer out when the database
+//! itself was replaced. The lock file is named after the database's true path, and never removed.
 
-use std::ffi::OsString;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::path::{Path, PathBuf};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::path::Path;
 
 use super::Error;
+use super::anchor::{Anchor, FileId, OWNER_ONLY};
 
-/// Held by the process that writes; released by the system when the process ends, however it ends.
+/// Held by the process that writes; the system releases it when the process ends, however it ends.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
+pub(super) struct Lock {
+    anchor: Anchor,
+    _file: File,
+}
 
 impl Lock {
-    /// Takes the lock of `database`, at once or not at all.
+    /// Takes both locks of the database that `anchor` has open, at once or not at all. `path` is the database's
+    /// name in messages.
     ///
     /// # Errors
-    /// [`Error::Locked`] if another process has it, [`Error::Open`] if the file cannot be made.
-    pub fn take(database: &Path) -> Result<Self, Error> {
-        let mut name: OsString = database.into();
-        name.push(".lock");
-        let path = PathBuf::from(name);
-        let open =
-            |path: &Path| OpenOptions::new().create(true).truncate(false).write(true).open(path);
-        let file = open(&path).map_err(|source| Error::Open { path: path.clone(), source })?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(Error::Locked { path: database.into() }),
-            Err(TryLockError::Error(source)) => Err(Error::Open { path, source }),
+    /// [`Error::Locked`] if another process has one of them, [`Error::Linked`] if the file has further names,
+    /// [`Error::Open`] if the lock file cannot be made.
+    pub(super) fn take(anchor: Anchor, path: &Path) -> Result<Self, Error> {
+        let refused = |path: &Path, source| Error::Open { path: path.into(), source };
+        if !anchor.can_write() {
+            return Err(refused(path, io::ErrorKind::PermissionDenied.into()));
         }
+        let name = anchor.beside(".lock");
+        let file = loop {
+            let file = open_lock_file(&name, &anchor).map_err(|source| refused(&name, source))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(Error::Locked { path: path.into() }),
+                Err(TryLockError::Error(source)) => return Err(refused(&name, source)),
+            }
+            let opened = file.metadata().map_err(|source| refused(&name, source))?;
+            // Somebody may have removed the file after it was opened: then the lock is on a file that nobody
+            // else will find.
+            if FileId::at(&name) == Some(FileId::of(&opened)) {
+                break file;
+            }
+        };
+        if !anchor.try_lock().map_err(|source| refused(path, source))? {
+            return Err(Error::Locked { path: path.into() });
+        }
+        let lock = Self { anchor, _file: file };
+        let names = lock.anchor.metadata().map_err(|source| refused(path, source))?.nlink();
+        // The write-ahead log belongs to a name: under another name of the same file, what is in it is missing.
+        if names > 1 {
+            return Err(Error::Linked { path: path.into(), names });
+        }
+        Ok(lock)
     }
+
+    /// The database's file.
+    pub(super) fn anchor(&self) -> &Anchor {
+        &self.anchor
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.anchor.unlock();
+    }
+}
+
+fn open_lock_file(name: &Path, anchor: &Anchor) -> io::Result<File> {
+    let no_follow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    let existed = fs::symlink_metadata(name).is_ok();
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(OWNER_ONLY)
+        // A lock file is never a link: in a shared folder it could lead anywhere.
+        .custom_flags(no_follow)
+        .open(name)?;
+    if !existed && rustix::process::geteuid().is_root() {
+        // As SQLite does with its own files: the database's owner can still write after root has.
+        let database = anchor.metadata()?;
+        // A file system that refuses this has owners of its own making.
+        let _ = fchown(&file, Some(database.uid()), Some(database.gid()));
+    }
+    Ok(file)
 }

@@ -4,6 +4,7 @@
 //! as are wanted and block nobody. Nothing outside this module writes SQL, and what the job asks of a
 //! store (compare, claim, settle) is phrased so that a server database could answer it as well.
 
+mod anchor;
 mod backup;
 mod error;
 pub mod ident;
@@ -13,18 +14,22 @@ mod migrate;
 pub mod model;
 mod posting;
 pub mod read;
+mod still;
 pub mod write;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 pub use error::Error;
-pub use lock::Lock;
 pub use migrate::{APPLICATION_ID, known_version};
 
+use anchor::{Anchor, FileId};
+use lock::Lock;
 use migrate::Schema;
+use still::Still;
 
 /// How long a statement waits for somebody else's transaction, such as one left open in a SQL shell.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,26 +37,31 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Statements kept prepared by each connection; the writer has about forty.
 const STATEMENTS: usize = 64;
 
+/// How long the last checkpoint waits for readers when the database's file was taken away.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The write handle: one in the process, one process at a time.
 #[derive(Debug)]
 pub struct Store {
+    // Fields are dropped in this order: the connection closes before the locks are given back.
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
-    _lock: Lock,
+    /// SQLite's files beside the database, as they were when it was opened.
+    beside: Vec<(PathBuf, FileId)>,
+    lock: Lock,
 }
 
 impl Store {
     /// Opens the database at `path` for writing, makes it if there is none, brings its schema up to date.
     ///
     /// # Errors
-    /// [`Error::Locked`] while another process has it; [`Error::Foreign`], [`Error::Newer`] and
-    /// [`Error::Corrupt`] leave the file as it was.
+    /// [`Error::Locked`] while another process has it, under whatever name; [`Error::Linked`] if the file has several
+    /// names; [`Error::Foreign`], [`Error::Newer`] and [`Error::Corrupt`] leave the file as it was.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let lock = Lock::take(path)?;
-        check_file(path, true)?;
+        let lock = Lock::take(Anchor::open(path, true)?, path)?;
         let sqlite = |source| Error::sqlite(path, source);
-        let mut connection =
-            connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        let file = lock.anchor().path();
+        let mut connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
         let schema = migrate::inspect(&connection, path)?;
         // WAL lets readers go on while the one writer commits. FULL syncs the log at each commit: an
         // answer that was paid for survives power loss.
@@ -62,7 +72,16 @@ impl Store {
         if schema != Schema::Current {
             migrate::migrate(&mut connection, path)?;
         }
-        Ok(Self { connection, path: path.into(), _lock: lock })
+        // A read makes SQLite open its log, which it then keeps until the connection closes.
+        migrate::inspect(&connection, path)?;
+        let beside = ["-wal", "-shm"]
+            .map(|ending| lock.anchor().beside(ending))
+            .into_iter()
+            .filter_map(|path| FileId::at(&path).map(|id| (path, id)))
+            .collect();
+        let store = Self { connection, path: path.into(), beside, lock };
+        store.check_in_place()?;
+        Ok(store)
     }
 
     /// The database's file.
@@ -77,39 +96,58 @@ impl Store {
     pub fn reader(&self) -> Result<Reader, Error> {
         Reader::open(&self.path)
     }
+
+    /// Checks that the database and its log are still the files that were opened: asked after each turn, so that
+    /// nothing is paid for whose result nobody will find.
+    ///
+    /// # Errors
+    /// [`Error::TakenAway`] if one of them was removed, replaced or unmounted.
+    pub(crate) fn check_in_place(&self) -> Result<(), Error> {
+        if !self.lock.anchor().is_in_place() {
+            // Whoever moved the file finds in it all that was committed; and a log with rows in it must not lie
+            // beside another database that takes its place. If it fails there is nothing better to do.
+            let _ = self.connection.busy_timeout(FAREWELL_TIMEOUT);
+            let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            return Err(Error::TakenAway { path: self.path.clone() });
+        }
+        match self.beside.iter().find(|(path, id)| FileId::at(path) != Some(*id)) {
+            None => Ok(()),
+            Some((path, _)) => Err(Error::TakenAway { path: path.clone() }),
+        }
+    }
 }
 
-/// A handle that only reads; it never creates a file and never blocks the writer.
+/// A handle that only reads; it never creates a database and never blocks the writer.
 #[derive(Debug)]
 pub struct Reader {
+    // Fields are dropped in this order: the connection closes before the file.
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
+    /// Set if the file is read without SQLite's locks.
+    still: Option<Still>,
+    anchor: Anchor,
 }
 
 impl Reader {
-    /// Opens an existing database for reading.
+    /// Opens an existing database for reading, also where nothing can be written.
     ///
     /// # Errors
-    /// [`Error::Missing`] if there is none, [`Error::Older`] if a run must bring it up to date first,
-    /// and what [`Store::open`] refuses.
+    /// [`Error::Missing`] if there is none, [`Error::Older`] if a run must bring it up to date first, [`Error::Unread`]
+    /// if its log cannot be read, and what [`Store::open`] refuses.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        check_file(path, false)?;
-        // Reading a WAL database needs its shared-memory file, which a read-only connection cannot make;
-        // `query_only` is what keeps this handle from writing. On a medium that cannot be written at all,
-        // read-only is the way that is left.
-        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
-            .or_else(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))?;
+        let anchor = Anchor::open(path, false)?;
+        let (connection, still) = still::connect_for_reading(&anchor, path)?;
         let sqlite = |source| Error::sqlite(path, source);
-        connection.pragma_update(None, "query_only", "on").map_err(sqlite)?;
-        connection.pragma_update(None, "cache_size", -2_048).map_err(sqlite)?;
-        match migrate::inspect(&connection, path)? {
-            Schema::Current => Ok(Self { connection, path: path.into() }),
-            Schema::Fresh => {
-                Err(Error::Older { path: path.into(), found: 0, known: known_version() })
-            }
-            Schema::Older(found) => {
-                Err(Error::Older { path: path.into(), found, known: known_version() })
-            }
+        let reader = Self { connection, path: path.into(), still, anchor };
+        reader.connection.pragma_update(None, "query_only", "on").map_err(sqlite)?;
+        reader.connection.pragma_update(None, "cache_size", -2_048).map_err(sqlite)?;
+        let older = |found| Error::Older { path: path.into(), found, known: known_version() };
+        match migrate::inspect(&reader.connection, path) {
+            Ok(Schema::Current) => Ok(reader),
+            Ok(Schema::Fresh) => Err(older(0)),
+            Ok(Schema::Older(found)) => Err(older(found)),
+            // What looks like damage may be a writer at work.
+            Err(error) => reader.unchanged().and(Err(error)),
         }
     }
 
@@ -118,38 +156,38 @@ impl Reader {
         &self.path
     }
 
+    /// Checks that what was read so far is of one state of the database. Every answer is checked before it is used,
+    /// since a file that is read without locks may change meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::ChangedMeanwhile`] if a writer appeared.
+    pub fn unchanged(&self) -> Result<(), Error> {
+        match &self.still {
+            Some(still) => still.check(&self.anchor, &self.path),
+            None => Ok(()),
+        }
+    }
+
     /// Sorts an error of SQLite by what can be done about it.
     pub(crate) fn error(&self, source: rusqlite::Error) -> Error {
-        Error::sqlite(&self.path, source)
+        // What looks like damage may be a writer at work.
+        self.unchanged().err().unwrap_or_else(|| Error::sqlite(&self.path, source))
     }
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
-    let sqlite = |source| Error::sqlite(path, source);
-    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .map_err(sqlite)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(sqlite)?;
+/// A connection to the file with this name, which must not contain links. Nothing that the database's schema says
+/// is trusted: it may come from somebody else.
+fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    guarded(Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?)
+}
+
+fn guarded(connection: Connection) -> rusqlite::Result<Connection> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.pragma_update(None, "cell_size_check", "on")?;
     Ok(connection)
-}
-
-/// Refuses what SQLite would answer with a bare "unable to open database file".
-fn check_file(path: &Path, may_create: bool) -> Result<(), Error> {
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => Err(Error::Open {
-            path: path.into(),
-            source: std::io::Error::new(std::io::ErrorKind::IsADirectory, "it is a folder"),
-        }),
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if may_create {
-                Ok(())
-            } else {
-                Err(Error::Missing { path: path.into() })
-            }
-        }
-        Err(source) => Err(Error::Open { path: path.into(), source }),
-    }
 }
 
 /// The condition that an object has the content `content`, an expression of SQL: the one that brought it has its

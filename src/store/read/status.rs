@@ -1,7 +1,7 @@
 //! Runs and counts: what `status` shows.
 
 use std::fs::{self, File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::{Row, params};
 
@@ -179,8 +179,14 @@ impl Reader {
 
     /// Whether a process holds the lock of this database now: else a run in state `running` was killed.
     pub fn is_running(&self) -> bool {
-        // Shared, at once given back, and only opened for reading: a look leaves no trace.
-        let Ok(file) = File::open(beside(&self.path, ".lock")) else { return false };
+        if self.anchor.has_writer() {
+            return true;
+        }
+        if cfg!(target_os = "linux") {
+            return false;
+        }
+        // Elsewhere the lock file is all there is. The look is shared, only reads, and ends at once.
+        let Ok(file) = File::open(self.anchor.beside(".lock")) else { return false };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 
@@ -327,13 +333,9 @@ impl Reader {
     /// What the database takes on disk; a file that is not there takes nothing.
     pub fn size(&self) -> DatabaseSize {
         let bytes = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
-        DatabaseSize { database: bytes(&self.path), wal: bytes(&beside(&self.path, "-wal")) }
+        DatabaseSize {
+            database: bytes(self.anchor.path()),
+            wal: bytes(&self.anchor.beside("-wal")),
+        }
     }
-}
-
-/// The file that is named like the database, with an ending more.
-fn beside(database: &Path, ending: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }

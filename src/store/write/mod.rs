@@ -130,7 +130,8 @@ impl Session {
     /// Ends a turn: rows, cursor, ledger and counts are on disk when it returns.
     ///
     /// # Errors
-    /// [`Error::Disk`] if the disk is full; nothing of the turn is kept then.
+    /// [`Error::Disk`] if the disk is full; nothing of the turn is kept then. [`Error::TakenAway`] if the file is no
+    /// longer where it was opened.
     pub fn commit(&mut self) -> Result<(), Error> {
         self.post_labels()?;
         self.counts.reused = self.counts.without_call();
@@ -139,7 +140,9 @@ impl Session {
             self.execute("UPDATE run SET counts = ?2 WHERE id = ?1", (self.run.id, json))?;
             self.written = self.counts.clone();
         }
-        self.execute("COMMIT", []).map(drop)
+        self.execute("COMMIT", [])?;
+        // After the commit: what was paid for is kept, wherever the file is now, and nothing more is paid for.
+        self.store.check_in_place()
     }
 
     /// Ends the run, in a transaction of its own, and gives the store back.

@@ -1,0 +1,342 @@
+//! The database's file as this process holds it: one open descriptor, and the writer's lock on it.
+//!
+//! SQLite guards its files with POSIX locks. The system drops all of them as soon as the process closes *any*
+//! descriptor of the file, whoever opened it. So this module opens each database at most once, before SQLite does,
+//! and closes it after the last connection to it; everything else looks at the file by `stat`.
+//!
+//! The writer's lock is an open-file-description lock (`F_OFD_SETLK`) on one byte that SQLite neither reads, writes
+//! nor locks. It belongs to the file itself: whichever name a second process uses for the file, and whatever
+//! happens to the lock file beside it, the two meet here. It conflicts with none of SQLite's own locks, unlike
+//! `flock`, which network file systems and macOS turn into a lock on the whole file. Systems without such locks
+//! rely on the lock file alone (see [`super::lock`]).
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::Error;
+
+/// Rights of a new database, which `-wal`, `-shm` and the lock file take over: keys and labels are their owner's.
+pub(super) const OWNER_ONLY: u32 = 0o600;
+
+/// What tells a file from every other one on this machine, whatever its names are: device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FileId(u64, u64);
+
+impl FileId {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self(metadata.dev(), metadata.ino())
+    }
+
+    /// The file at this path now; `None` if there is none that can be looked at. A link is itself, not its target.
+    pub(super) fn at(path: &Path) -> Option<Self> {
+        fs::symlink_metadata(path).ok().map(|metadata| Self::of(&metadata))
+    }
+}
+
+/// The one descriptor of a database's file in this process.
+#[derive(Debug)]
+struct Held {
+    file: File,
+    /// Anchors that exist; at 0 the descriptor is closed.
+    users: usize,
+    can_write: bool,
+    /// Whether a store of this process holds the writer's lock.
+    locked: bool,
+}
+
+/// Every database that this process has open.
+static OPEN: Mutex<BTreeMap<FileId, Held>> = Mutex::new(BTreeMap::new());
+
+fn open_files() -> MutexGuard<'static, BTreeMap<FileId, Held>> {
+    // A panic elsewhere leaves the map whole: each change of it is one statement.
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps the database's file open; belongs to a connection and is dropped after it.
+#[derive(Debug)]
+pub(super) struct Anchor {
+    id: FileId,
+    /// The file's one true name, without links: SQLite's other files are beside it.
+    path: PathBuf,
+}
+
+impl Anchor {
+    /// Opens the file at `path`, which may be a symbolic link; makes an empty one if `create` says so.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if there is none and none is to be made; [`Error::Open`] if it is no regular file or the
+    /// system refuses.
+    pub(super) fn open(path: &Path, create: bool) -> Result<Self, Error> {
+        let refused = |source| Error::Open { path: path.into(), source };
+        let mut open = open_files();
+        // A file that is open already must not be opened again: closing that descriptor would drop SQLite's locks.
+        let id = match fs::metadata(path) {
+            Ok(metadata) => {
+                check_kind(&metadata).map_err(refused)?;
+                FileId::of(&metadata)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound && create => {
+                let mut options = OpenOptions::new();
+                // `truncate(false)`: somebody else may have made it in the meantime.
+                options.read(true).write(true).create(true).truncate(false).mode(OWNER_ONLY);
+                let file = options.open(path).map_err(refused)?;
+                FileId::of(&keep(&mut open, file, true).map_err(refused)?)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(Error::Missing { path: path.into() });
+            }
+            Err(source) => return Err(refused(source)),
+        };
+        let id = if open.contains_key(&id) {
+            id
+        } else {
+            let (file, can_write) = open_existing(path).map_err(refused)?;
+            FileId::of(&keep(&mut open, file, can_write).map_err(refused)?)
+        };
+        let held = open.get_mut(&id).expect("it was inserted or found just now");
+        held.users += 1;
+        // From here on, dropping the anchor takes the user away again.
+        let mut anchor = Self { id, path: PathBuf::new() };
+        drop(open);
+        anchor.path = fs::canonicalize(path).map_err(refused)?;
+        if !anchor.is_in_place() {
+            return Err(refused(io::Error::other("it was replaced while it was being opened")));
+        }
+        Ok(anchor)
+    }
+
+    /// The file's name without links.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The name of a file of SQLite's beside the database.
+    pub(super) fn beside(&self, ending: &str) -> PathBuf {
+        beside(&self.path, ending)
+    }
+
+    /// Whether the name still leads to the file that was opened.
+    pub(super) fn is_in_place(&self) -> bool {
+        FileId::at(&self.path) == Some(self.id)
+    }
+
+    /// What the system knows of the opened file.
+    pub(super) fn metadata(&self) -> io::Result<Metadata> {
+        self.with(|held| held.file.metadata())
+    }
+
+    /// Whether the file's rights let this process write to it.
+    pub(super) fn can_write(&self) -> bool {
+        self.with(|held| held.can_write)
+    }
+
+    /// Whether the header says that the database is written through a write-ahead log. A file that is too short
+    /// for a header is not.
+    pub(super) fn uses_log(&self) -> io::Result<bool> {
+        // "File format read version" of the header: 1 for a rollback journal, 2 for a write-ahead log.
+        const READ_VERSION: u64 = 19;
+        let mut byte = [0];
+        let read = self.with(|held| held.file.read_at(&mut byte, READ_VERSION))?;
+        Ok(read == 1 && byte == [2])
+    }
+
+    /// Takes the writer's lock. Returns `false` if another process, or another store of this one, has it.
+    pub(super) fn try_lock(&self) -> io::Result<bool> {
+        self.with(|held| {
+            if held.locked || !byte_lock::take(&held.file)? {
+                return Ok(false);
+            }
+            held.locked = true;
+            Ok(true)
+        })
+    }
+
+    /// Gives the writer's lock back.
+    pub(super) fn unlock(&self) {
+        self.with(|held| {
+            held.locked = false;
+            byte_lock::release(&held.file);
+        });
+    }
+
+    /// Whether a store of this process or of another one holds the writer's lock now.
+    pub(super) fn has_writer(&self) -> bool {
+        self.with(|held| held.locked || byte_lock::is_taken(&held.file))
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Held) -> T) -> T {
+        act(open_files().get_mut(&self.id).expect("an anchor keeps its file open"))
+    }
+}
+
+impl Drop for Anchor {
+    fn drop(&mut self) {
+        let mut open = open_files();
+        if let Some(held) = open.get_mut(&self.id) {
+            held.users -= 1;
+            if held.users == 0 {
+                // Closed while the map is locked: no connection can be made to the file at this moment.
+                open.remove(&self.id);
+            }
+        }
+    }
+}
+
+/// Adds an open file to the map, unless its file is in there already.
+fn keep(open: &mut BTreeMap<FileId, Held>, file: File, can_write: bool) -> io::Result<Metadata> {
+    let metadata = file.metadata()?;
+    check_kind(&metadata)?;
+    match open.entry(FileId::of(&metadata)) {
+        Entry::Vacant(entry) => {
+            entry.insert(Held { file, users: 0, can_write, locked: false });
+        }
+        // The name was given to an open file between the two looks at it. This descriptor is never closed.
+        Entry::Occupied(_) => std::mem::forget(file),
+    }
+    Ok(metadata)
+}
+
+fn open_existing(path: &Path) -> io::Result<(File, bool)> {
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(file) => Ok((file, true)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+            ) =>
+        {
+            Ok((File::open(path)?, false))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Refuses what SQLite would answer with a bare "unable to open database file", and pipes, which would block.
+fn check_kind(metadata: &Metadata) -> io::Result<()> {
+    if metadata.is_dir() {
+        return Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder"));
+    }
+    if !metadata.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    Ok(())
+}
+
+/// The file that is named like the database, with an ending more.
+pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// The writer's lock: one byte of the file, locked for an open descriptor rather than for a process.
+#[cfg(target_os = "linux")]
+mod byte_lock {
+    use std::fs::File;
+    use std::io;
+
+    use nix::errno::Errno;
+    use nix::fcntl::{FcntlArg, fcntl};
+    use nix::libc;
+
+    /// SQLite never stores anything in the page at 1 GiB, since it locks the first 512 bytes there. This is the
+    /// byte behind those.
+    const BYTE: i64 = 0x4000_0000 + 512;
+
+    fn lock(kind: i32) -> libc::flock {
+        libc::flock {
+            l_type: i16::try_from(kind).unwrap_or_default(),
+            l_whence: i16::try_from(libc::SEEK_SET).unwrap_or_default(),
+            l_start: BYTE,
+            l_len: 1,
+            l_pid: 0,
+        }
+    }
+
+    /// Returns `false` if another descriptor has it. Where such locks do not exist, the lock file decides alone.
+    pub(super) fn take(file: &File) -> io::Result<bool> {
+        match fcntl(file, FcntlArg::F_OFD_SETLK(&lock(libc::F_WRLCK))) {
+            Ok(_) | Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP | Errno::ENOLCK) => {
+                Ok(true)
+            }
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn release(file: &File) {
+        // Closing the descriptor releases it too.
+        let _ = fcntl(file, FcntlArg::F_OFD_SETLK(&lock(libc::F_UNLCK)));
+    }
+
+    pub(super) fn is_taken(file: &File) -> bool {
+        let mut found = lock(libc::F_WRLCK);
+        fcntl(file, FcntlArg::F_OFD_GETLK(&mut found)).is_ok()
+            && i32::from(found.l_type) != libc::F_UNLCK
+    }
+}
+
+/// No such lock here: the lock file beside the database is the only one.
+#[cfg(not(target_os = "linux"))]
+mod byte_lock {
+    use std::fs::File;
+    use std::io;
+
+    #[expect(clippy::unnecessary_wraps, reason = "as on Linux")]
+    pub(super) fn take(_: &File) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    pub(super) fn release(_: &File) {}
+
+    pub(super) fn is_taken(_: &File) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_one_descriptor_whatever_it_is_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("a.db"), folder.path().join("b.db"));
+        assert!(matches!(Anchor::open(&path, false), Err(Error::Missing { .. })));
+        std::os::unix::fs::symlink("a.db", &link).unwrap();
+        let through_link = Anchor::open(&link, true).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, OWNER_ONLY);
+        let direct = Anchor::open(&path, false).unwrap();
+        assert_eq!(through_link.path(), direct.path());
+        let users = || open_files().get(&direct.id).unwrap().users;
+        assert_eq!(users(), 2);
+        assert!(through_link.try_lock().unwrap() && !direct.try_lock().unwrap());
+        assert!(direct.has_writer());
+        through_link.unlock();
+        drop(through_link);
+        assert_eq!(users(), 1);
+        assert!(!direct.has_writer() && direct.try_lock().unwrap());
+        direct.unlock();
+        fs::remove_file(&path).unwrap();
+        assert!(!direct.is_in_place());
+        fs::write(&path, "").unwrap();
+        assert!(!direct.is_in_place(), "another file of the same name");
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_and_never_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [folder.path(), &pipe] {
+            for create in [false, true] {
+                assert!(matches!(Anchor::open(path, create), Err(Error::Open { .. })));
+            }
+        }
+    }
+}

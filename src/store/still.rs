@@ -1,0 +1,191 @@
+//! Reading where nothing can be written: a read-only folder or medium, a user who may only read.
+//!
+//! SQLite reads a database with a write-ahead log by means of a shared-memory file, which it has to make and remove.
+//! Where it cannot, there are three cases:
+//!
+//! - There is no log, or an empty one: the file is complete and is read as an immutable one.
+//! - There is a log and the shared-memory file: SQLite reads both, and coordinates with a writer if there is one.
+//! - There is a log and no shared-memory file: a private index of the log is built in memory. Nobody writes, as a
+//!   writer would have made the file.
+//!
+//! In the first and the third case SQLite takes no locks, so a writer that appears would go unnoticed and pages of
+//! several moments would be mixed. [`Still`] notices it by the writer's lock and by the files' sizes and times.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+use rustix::fs::{Access, access};
+
+use super::anchor::{Anchor, FileId};
+use super::{Error, connect, guarded};
+
+const MOVE_IT: &str = "read it as a user who may write to its folder, or copy the database with all its files (-wal, \
+                       -shm) to a folder of your own";
+const PERMIT_IT: &str = "ask the database's owner for the right to read this file too";
+const WRITER: &str =
+    "a run is at work; try again when it has ended, or read a copy made by `costag backup`";
+
+/// What a file looked like when it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    id: FileId,
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            id: FileId::of(metadata),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+}
+
+/// The database and its log as they were when a read without locks began.
+#[derive(Debug)]
+pub(super) struct Still {
+    database: Stamp,
+    /// `None`: there was no log, or an empty one.
+    log: Option<Stamp>,
+}
+
+impl Still {
+    fn of(anchor: &Anchor) -> io::Result<Self> {
+        Ok(Self { database: Stamp::of(&anchor.metadata()?), log: log(anchor)? })
+    }
+
+    /// # Errors
+    /// [`Error::ChangedMeanwhile`] if anything is different now, or a writer is at work.
+    pub(super) fn check(&self, anchor: &Anchor, path: &Path) -> Result<(), Error> {
+        let same = !anchor.has_writer()
+            && anchor.is_in_place()
+            && anchor.metadata().is_ok_and(|now| Stamp::of(&now) == self.database)
+            && log(anchor).is_ok_and(|now| now == self.log);
+        if same { Ok(()) } else { Err(Error::ChangedMeanwhile { path: path.into() }) }
+    }
+}
+
+/// The log, if there is anything in it.
+fn log(anchor: &Anchor) -> io::Result<Option<Stamp>> {
+    match fs::metadata(anchor.beside("-wal")) {
+        Ok(metadata) if metadata.len() > 0 => Ok(Some(Stamp::of(&metadata))),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A connection that reads the database, in the way that this place permits.
+///
+/// # Errors
+/// [`Error::Unread`] if a part of the database cannot be read, [`Error::Open`] if the system refuses.
+pub(super) fn connect_for_reading(
+    anchor: &Anchor,
+    path: &Path,
+) -> Result<(Connection, Option<Still>), Error> {
+    let refused = |source| Error::Open { path: path.into(), source };
+    let sqlite = |source| Error::sqlite(path, source);
+    let file = anchor.path();
+    let log = log(anchor).map_err(refused)?;
+    // The log of a file with several names lies beside the name that its writer uses.
+    let elsewhere = log.is_none()
+        && anchor.has_writer()
+        && anchor.metadata().map_err(refused)?.nlink() > 1
+        && !anchor.beside("-wal").exists();
+    if elsewhere {
+        return Err(Error::Locked { path: path.into() });
+    }
+    if anchor.can_write() && folder_is_writable(file) {
+        // `query_only`, which the caller sets, keeps this connection from writing rows. It may write the log's
+        // index, and is the one to remove the log's files if nobody else uses them.
+        let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
+        return Ok((connection, None));
+    }
+    let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    if log.is_none() && !anchor.uses_log().map_err(refused)? {
+        return Ok((connect(file, read_only).map_err(sqlite)?, None));
+    }
+    let unread = |hint, source| Error::Unread { path: anchor.beside("-wal"), hint, source };
+    let has_index = anchor.beside("-shm").exists();
+    if log.is_some() || anchor.has_writer() {
+        for ending in ["-wal", "-shm"] {
+            let beside = anchor.beside(ending);
+            if beside.exists() && access(&beside, Access::READ_OK).is_err() {
+                return Err(Error::Unread { path: beside, hint: PERMIT_IT, source: None });
+            }
+        }
+        if has_index {
+            let connection = connect(file, read_only).map_err(sqlite)?;
+            return read_once(&connection)
+                .map(|()| (connection, None))
+                .map_err(|source| unread(MOVE_IT, Some(source.into())));
+        }
+        if anchor.has_writer() {
+            return Err(unread(WRITER, None));
+        }
+    }
+    let still = Still::of(anchor).map_err(refused)?;
+    let connection = if log.is_some() {
+        // Without locks SQLite believes to be alone, and an exclusive connection needs no shared memory.
+        let flags = read_only | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Connection::open_with_flags_and_vfs(file, flags, "unix-none")
+            .and_then(guarded)
+            .and_then(|connection| {
+                connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+                connection.pragma_update(None, "locking_mode", "exclusive")?;
+                read_once(&connection)?;
+                Ok(connection)
+            })
+            .map_err(|source| unread(MOVE_IT, Some(source.into())))?
+    } else {
+        connect(Path::new(&immutable(file)), read_only | OpenFlags::SQLITE_OPEN_URI)
+            .map_err(sqlite)?
+    };
+    still.check(anchor, path)?;
+    Ok((connection, Some(still)))
+}
+
+/// Makes SQLite open the log, if it can.
+fn read_once(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+}
+
+/// Whether files can be made beside this one.
+fn folder_is_writable(file: &Path) -> bool {
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+/// The file's name as a URI that tells SQLite that nobody changes the file.
+fn immutable(file: &Path) -> String {
+    use std::fmt::Write as _;
+
+    let mut uri = "file:".to_owned();
+    for &byte in file.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_') {
+            uri.push(char::from(byte));
+        } else {
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_signs_of_its_own_stays_the_name() {
+        let uri = immutable(Path::new("/a b/50%?x=1#y/猫.db"));
+        assert_eq!(uri, "file:/a%20b/50%25%3Fx%3D1%23y/%E7%8C%AB.db?immutable=1");
+    }
+}

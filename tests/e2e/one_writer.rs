@@ -1,0 +1,206 @@
+//! One writer for a database, whatever its file is called and whatever happens to the lock file.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+
+use costag::emulator::{Settings, Synthetic};
+use rstest::rstest;
+
+use crate::support::{BUCKET, Running, Site, start, wait_until};
+
+fn slow(objects: u64) -> Site {
+    let settings = Settings { latency_ms: 15, ..Settings::default() };
+    Site::new(Synthetic { objects, ..Synthetic::default() }, settings)
+}
+
+/// A run that has made some calls and has many more to make.
+fn at_work(site: &Site) -> Running {
+    let run = site.start(&["run", BUCKET, "--workers", "4"]);
+    wait_until("some calls", || site.calls() >= 20);
+    run
+}
+
+/// Another name for the database; what is done first.
+#[derive(Debug, Clone, Copy)]
+enum Name {
+    Same,
+    Absolute,
+    Roundabout,
+    Link,
+    LinkedFolder,
+    HardLink,
+}
+
+impl Name {
+    fn of(self, site: &Site) -> String {
+        match self {
+            Self::Same => "costag.db".to_owned(),
+            Self::Absolute => site.path("costag.db").display().to_string(),
+            Self::Roundabout => {
+                fs::create_dir_all(site.path("a/b")).unwrap();
+                "a/b/../../costag.db".to_owned()
+            }
+            Self::Link => {
+                fs::create_dir_all(site.path("links")).unwrap();
+                symlink("../costag.db", site.path("links/first.db")).unwrap();
+                symlink("links/first.db", site.path("second.db")).unwrap();
+                "second.db".to_owned()
+            }
+            Self::LinkedFolder => {
+                symlink(site.folder(), site.path("here")).unwrap();
+                "here/costag.db".to_owned()
+            }
+            Self::HardLink => {
+                fs::hard_link(site.path("costag.db"), site.path("twin.db")).unwrap();
+                "twin.db".to_owned()
+            }
+        }
+    }
+}
+
+#[rstest]
+fn a_second_writer_is_refused_whatever_it_calls_the_file(
+    #[values(
+        Name::Same,
+        Name::Absolute,
+        Name::Roundabout,
+        Name::Link,
+        Name::LinkedFolder,
+        Name::HardLink
+    )]
+    name: Name,
+    #[values(false, true)] without_lock_file: bool,
+) {
+    let site = slow(300);
+    let mut run = at_work(&site);
+    if without_lock_file {
+        fs::remove_file(site.path("costag.db.lock")).unwrap();
+    }
+    let name = name.of(&site);
+    for command in [
+        &["run", BUCKET][..],
+        &["plan", BUCKET],
+        &["run", BUCKET, "--keys", "keys.txt"],
+        &["resume"],
+        &["retry"],
+        &["retag", "--all", "-y"],
+    ] {
+        site.write("keys.txt", "a.jpg\n");
+        let arguments = [command, &["--db", &name]].concat();
+        site.costag(&arguments).with(11).says(&[&name]);
+    }
+    assert!(!run.has_ended(), "the commands were to be tried while the run goes on");
+    run.end().with(0);
+    assert_eq!(site.calls(), 300);
+    assert_eq!(site.emulator.statistics().most_calls_for_one_key, 1);
+    assert_eq!(site.states(), [0, 0, 300, 0]);
+    site.assert_sound();
+}
+
+#[test]
+fn a_lock_file_that_is_removed_again_and_again_lets_nobody_in() {
+    let site = slow(300);
+    let run = at_work(&site);
+    for _ in 0..5 {
+        fs::remove_file(site.path("costag.db.lock")).unwrap();
+        site.run(&[]).with(11).says(&["costag.db", "another costag run"]);
+    }
+    // Somebody else's file, or a link, in its place.
+    fs::remove_file(site.path("costag.db.lock")).unwrap();
+    symlink("elsewhere", site.path("costag.db.lock")).unwrap();
+    site.run(&[]).with(4).says(&["costag.db.lock"]);
+    assert!(!site.path("elsewhere").exists());
+    run.end().with(0);
+    assert_eq!(site.calls(), 300);
+}
+
+#[test]
+fn a_file_with_two_names_is_not_written_but_read() {
+    let site = Site::plain(5);
+    site.run(&[]).with(0);
+    fs::hard_link(site.path("costag.db"), site.path("twin.db")).unwrap();
+    for name in ["costag.db", "twin.db"] {
+        for command in [&["run", BUCKET][..], &["plan", BUCKET], &["resume"], &["retry"]] {
+            let arguments = [command, &["--db", name]].concat();
+            site.costag(&arguments).with(11).says(&[name, "2 names", "hard links"]);
+        }
+        for command in ["status", "export", "verify"] {
+            site.costag(&[command, "--db", name]).with(0);
+        }
+    }
+    assert_eq!(site.calls(), 5);
+    fs::remove_file(site.path("twin.db")).unwrap();
+    site.run(&[]).with(0);
+}
+
+#[test]
+fn two_runs_that_begin_together_are_one_run() {
+    let site = slow(100);
+    for round in 0..6 {
+        let database = format!("{round}.db");
+        symlink(&database, site.path(&format!("link{round}.db"))).unwrap();
+        site.reset();
+        let link = format!("link{round}.db");
+        let names = [database.as_str(), &link, &database, &link];
+        let runs = names.map(|name| site.start(&["run", BUCKET, "--db", name]));
+        let mut codes = runs.map(|run| run.end().code);
+        codes.sort_unstable();
+        assert_eq!(codes, [Some(0), Some(11), Some(11), Some(11)]);
+        assert_eq!(site.calls(), 100);
+    }
+}
+
+#[test]
+fn a_link_to_nothing_leads_to_where_the_database_is_made() {
+    let site = Site::plain(3);
+    fs::create_dir(site.path("data")).unwrap();
+    symlink("data/real.db", site.path("costag.db")).unwrap();
+    site.run(&[]).with(0);
+    assert!(fs::symlink_metadata(site.path("costag.db")).unwrap().is_symlink());
+    assert!(site.path("data/real.db.lock").exists() && !site.path("costag.db.lock").exists());
+    site.assert_sound();
+}
+
+#[test]
+fn a_name_that_looks_like_an_address_is_a_file() {
+    let site = Site::plain(3);
+    site.run(&["--db", "file:x.db?mode=memory"]).with(0);
+    assert!(site.path("file:x.db?mode=memory").exists());
+    site.costag(&["verify", "--db", "file:x.db?mode=memory"]).with(0);
+}
+
+#[test]
+fn what_a_run_makes_is_its_owners() {
+    let site = slow(200);
+    let modes = |site: &Site| -> Vec<(String, u32)> {
+        let mut all: Vec<_> = fs::read_dir(site.folder())
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|entry| (entry.file_name().into_string().unwrap(), entry.metadata().unwrap()))
+            .map(|(name, metadata)| (name, metadata.mode() & 0o777))
+            .collect();
+        all.sort();
+        all
+    };
+    let named = |mode| {
+        ["costag.db", "costag.db-shm", "costag.db-wal", "costag.db.lock"]
+            .map(|name| (name.to_owned(), if name.ends_with("lock") { 0o600 } else { mode }))
+            .to_vec()
+    };
+    let mut command = std::process::Command::new("sh");
+    site.set_up(&mut command);
+    let script = format!("umask 000; exec \"$0\" run {BUCKET}");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_costag")]);
+    let run = start(command);
+    wait_until("some calls", || site.calls() >= 20);
+    assert_eq!(modes(&site), named(0o600));
+    run.signal("INT");
+    run.end().with(130);
+    // What the person says later is kept, also for the files that come and go.
+    fs::set_permissions(site.path("costag.db"), fs::Permissions::from_mode(0o644)).unwrap();
+    let resumed = site.start(&["resume"]);
+    let calls = site.calls();
+    wait_until("more calls", || site.calls() >= calls + 10);
+    assert_eq!(modes(&site), named(0o644));
+    resumed.end().with(0);
+}

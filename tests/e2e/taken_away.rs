@@ -1,0 +1,118 @@
+//! The database is removed, replaced or unmounted while a run goes on.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use costag::emulator::{Settings, Synthetic};
+use rstest::rstest;
+use rusqlite::Connection;
+
+use crate::support::{BUCKET, Site, start, wait_until};
+
+const WORKERS: u64 = 4;
+
+fn slow() -> Site {
+    let settings = Settings { latency_ms: 15, ..Settings::default() };
+    Site::new(Synthetic { objects: 600, ..Synthetic::default() }, settings)
+}
+
+fn take_away(site: &Site, how: &str) {
+    let at = |name: &str| site.path(name);
+    match how {
+        "removed" => fs::remove_file(at("costag.db")).unwrap(),
+        "all files removed" => {
+            for name in ["costag.db", "costag.db-wal", "costag.db-shm", "costag.db.lock"] {
+                fs::remove_file(at(name)).unwrap();
+            }
+        }
+        "moved" => fs::rename(at("costag.db"), at("moved.db")).unwrap(),
+        "replaced" => fs::rename(at("other.db"), at("costag.db")).unwrap(),
+        "replaced by a link to itself" => {
+            fs::create_dir(at("away")).unwrap();
+            fs::rename(at("costag.db"), at("away/costag.db")).unwrap();
+            std::os::unix::fs::symlink("away/costag.db", at("costag.db")).unwrap();
+        }
+        "without its log" => fs::remove_file(at("costag.db-wal")).unwrap(),
+        "without its index" => fs::remove_file(at("costag.db-shm")).unwrap(),
+        other => panic!("{other}"),
+    }
+}
+
+#[rstest]
+fn a_run_whose_database_is_taken_away_stops_before_it_pays_for_more(
+    #[values(
+        "removed",
+        "all files removed",
+        "moved",
+        "replaced",
+        "replaced by a link to itself",
+        "without its log",
+        "without its index"
+    )]
+    how: &str,
+) {
+    let site = slow();
+    if how == "replaced" {
+        site.costag(&["plan", BUCKET, "--db", "other.db"]).with(0);
+    }
+    let run = site.start(&["run", BUCKET, "--workers", "4"]);
+    wait_until("some calls", || site.calls() >= 50);
+    take_away(&site, how);
+    let calls = site.calls();
+    let ended = run.end().with(4).says(&["costag.db", "removed, replaced or unmounted"]);
+    // Those on the wire, and those that began before the turn in which it was noticed.
+    assert!(site.calls() <= calls + 3 * WORKERS, "{how}: {calls} {}", site.calls());
+    assert!(!ended.stderr.contains("complete"), "{}", ended.stderr);
+    match how {
+        "moved" => {
+            // All that was paid for and told is in the file, wherever it is.
+            let moved = Connection::open(site.path("moved.db")).unwrap();
+            let done: i64 = moved
+                .query_row("SELECT count(*) FROM content WHERE state = 2", [], |row| row.get(0))
+                .unwrap();
+            assert!(done >= i64::try_from(calls - 2 * WORKERS).unwrap(), "{done} {calls}");
+            drop(moved);
+            fs::rename(site.path("moved.db"), site.path("costag.db")).unwrap();
+            site.resume().with(0);
+            assert!(site.calls() <= 600 + 3 * WORKERS, "{}", site.calls());
+            site.assert_sound();
+        }
+        "replaced" | "without its log" | "without its index" => {
+            // What is there now is as it was, and a run goes on from it.
+            site.assert_sound();
+            site.run(&[]).with(0);
+            site.assert_sound();
+        }
+        _ => {}
+    }
+}
+
+/// Whether file systems can be mounted here without being seen elsewhere.
+fn can_mount() -> bool {
+    let status = Command::new("unshare").args(["-m", "true"]).status();
+    status.is_ok_and(|status| status.success())
+}
+
+#[test]
+fn a_file_system_that_is_unmounted_under_a_run() {
+    if !can_mount() {
+        return;
+    }
+    let site = slow();
+    fs::create_dir(site.path("disk")).unwrap();
+    let mut command = Command::new("unshare");
+    site.set_up(&mut command);
+    // Lazily, as a forced removal: the file stays open, and nobody else will ever find it.
+    let script = format!(
+        "mount -t tmpfs none disk && {{ \"$0\" run {BUCKET} --workers 4 --db disk/costag.db & }} && \
+         pid=$! && until [ -e go ]; do sleep 0.01; done && umount -l disk && wait $pid"
+    );
+    command.args(["-m", "bash", "-c", &script, env!("CARGO_BIN_EXE_costag")]);
+    let run = start(command);
+    wait_until("some calls", || site.calls() >= 50);
+    site.write("go", "");
+    run.end().with(4).says(&["disk/costag.db", "unmounted"]);
+    assert!(site.calls() < 600, "{}", site.calls());
+    assert!(!Path::new(&site.path("disk/costag.db")).exists());
+}
