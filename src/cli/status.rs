@@ -316,7 +316,7 @@ mod tests {
                         (2, 1, 'keys', '', 0, 'running', NULL, '{}', 0, '0.1.0', 1773490000,
                          NULL, '{\"calls\": 3, \"done\": 2}');
                  INSERT INTO content (scenes_wanted, state, run_id) VALUES (2, 3, 2), (2, 2, 2);
-                 INSERT INTO error VALUES (1, 'gone', 'NoSuchKey', 404, '', NULL);",
+                 INSERT INTO error (content_id, verdict, code, status, message, request_id) VALUES (1, 'gone', 'NoSuchKey', 404, '', NULL);",
             )
             .unwrap();
         assert_eq!(Status::read(&reader, 5).unwrap().runs[0].state, "running");

@@ -1,4 +1,4 @@
-//! The schema: the folders of `migrations/sqlite/`, embedded, applied in one transaction.
+//! The schema: the folders of `migrations/sqlite/`, embedded in the program and applied in one transaction.
 
 use std::path::Path;
 use std::sync::LazyLock;

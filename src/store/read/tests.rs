@@ -31,7 +31,7 @@ fn content(store: &Store, state: i64, temporary: bool, run: i64, code: &str, cop
     )
     .unwrap();
     let id = db.last_insert_rowid();
-    db.execute("INSERT INTO error VALUES (?1, 'gone', ?2, 404, '', NULL)", (id, code)).unwrap();
+    db.execute("INSERT INTO error (content_id, verdict, code, status, message, request_id) VALUES (?1, 'gone', ?2, 404, '', NULL)", (id, code)).unwrap();
     for copy in 0..copies {
         db.execute(
             "INSERT INTO object (bucket_id, key, content_id, fingerprint, first_run)

@@ -13,7 +13,7 @@ impl Session {
         let kept = i64::try_from(items.len()).unwrap_or(0);
         for (seq, item) in (read - kept + 1..).zip(items) {
             self.execute(
-                "INSERT INTO list_item (run_id, seq, item) VALUES (?1, ?2, ?3)",
+                "INSERT OR IGNORE INTO list_item (run_id, seq, item) VALUES (?1, ?2, ?3)",
                 (self.run.id, seq, item),
             )?;
         }

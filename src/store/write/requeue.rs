@@ -54,7 +54,7 @@ mod tests {
                  VALUES (1, 2, 0, 3, 1, NULL, 9), (2, 2, 2, 2, 1, 100, 1),
                         (3, 10, 10, 2, 1, 200, 1), (4, 2, 2, 2, 1, 100, 1),
                         (5, 10, 2, 0, 1, 100, 0);
-                 INSERT INTO error VALUES (1, 'gone', 'NoSuchKey', 404, '', NULL);
+                 INSERT INTO error (content_id, verdict, code, status, message, request_id) VALUES (1, 'gone', 'NoSuchKey', 404, '', NULL);
                  INSERT INTO object (bucket_id, key, content_id, fingerprint, skip_reason, first_run,
                                      gone_run)
                  VALUES (1, 'x/1.jpg', 1, 0, NULL, 1, NULL), (1, 'x/2.jpg', 2, 0, NULL, 1, NULL),
