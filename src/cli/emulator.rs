@@ -140,6 +140,9 @@ struct Behaviour {
     /// Set the emulator's clock wrong by so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0, allow_negative_numbers = true)]
     clock_skew: i64,
+    /// Set the header Date of every answer wrong by so many seconds, as a proxy may
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, allow_negative_numbers = true)]
+    date_skew: i64,
     /// Answer requests with this token with `ExpiredToken`
     #[arg(long, value_name = "TOKEN")]
     expired_token: Option<String>,
@@ -207,6 +210,7 @@ impl Args {
             list_qps_limit: asked.list_qps_limit,
             fail_code: asked.fail_code,
             clock_offset_seconds: asked.clock_skew,
+            date_offset_seconds: asked.date_skew,
             token: self.keys.token,
             expired_token: asked.expired_token,
         };

@@ -139,6 +139,8 @@ pub(super) struct Stamp {
     pub(super) request_id: String,
     /// The emulator's clock, unix seconds.
     pub(super) now: i64,
+    /// Seconds that the header `Date` is off from it.
+    pub(super) date_offset: i64,
     /// `host/path`, as errors name it.
     pub(super) resource: String,
 }
@@ -149,7 +151,7 @@ impl Stamp {
         // The service's ids are Base64 of a time, an address and a counter.
         let text = format!("{started:08x}_{:08x}_{count:09x}", std::process::id());
         let request_id = base64::engine::general_purpose::STANDARD.encode(text);
-        Self { request_id, now, resource: String::new() }
+        Self { request_id, now, date_offset: 0, resource: String::new() }
     }
 
     pub(super) fn headers(&self, headers: &mut HeaderMap) {
@@ -158,7 +160,9 @@ impl Stamp {
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             headers.insert(REQUEST_ID, id);
         }
-        if let Ok(date) = HeaderValue::from_str(&clock::http_date(self.now)) {
+        if let Ok(date) =
+            HeaderValue::from_str(&clock::http_date(self.now.saturating_add(self.date_offset)))
+        {
             headers.insert(hyper::header::DATE, date);
         }
         headers.insert(hyper::header::SERVER, HeaderValue::from_static("tencent-cos"));

@@ -119,6 +119,11 @@ pub(super) async fn plain_fault(stamp: &Stamp, fault: Fault) -> Result<Option<An
         Fault::NotFound => no_such_key(stamp),
         Fault::InvalidState => archived(stamp),
         Fault::AccessDenied => stamp.timed_error("AccessDenied", "Access Denied."),
+        Fault::Skewed => {
+            let message =
+                "The difference between the request time and the server time is too large.";
+            stamp.timed_error("RequestTimeTooSkewed", message)
+        }
         Fault::Error200 => xml(200, stamp.error_body("InternalError", internal, &[])),
         _ => return Ok(None),
     }))

@@ -43,6 +43,8 @@ pub(super) enum Fault {
     AccessDenied,
     /// 200 with an `Error` in it.
     Error200,
+    /// 403 `RequestTimeTooSkewed`, whatever the time of the request.
+    Skewed,
     /// `NextMarker` is the marker that was sent.
     Stuck,
     /// Keys in falling order.
@@ -56,7 +58,7 @@ pub(super) enum Fault {
 }
 
 /// Faults of detect-label by name.
-const DETECT: [(&str, Fault); 16] = [
+const DETECT: [(&str, Fault); 17] = [
     ("internal_error", Fault::InternalError),
     ("bad_gateway", Fault::BadGateway),
     ("slow_down", Fault::SlowDown),
@@ -73,10 +75,11 @@ const DETECT: [(&str, Fault); 16] = [
     ("invalid_state", Fault::InvalidState),
     ("access_denied", Fault::AccessDenied),
     ("error_200", Fault::Error200),
+    ("skewed", Fault::Skewed),
 ];
 
 /// Faults of listings by name.
-const LIST: [(&str, Fault); 16] = [
+const LIST: [(&str, Fault); 17] = [
     ("list_internal_error", Fault::InternalError),
     ("list_bad_gateway", Fault::BadGateway),
     ("list_slow_down", Fault::SlowDown),
@@ -87,6 +90,7 @@ const LIST: [(&str, Fault); 16] = [
     ("list_garbage", Fault::Garbage),
     ("list_truncated", Fault::Truncated),
     ("list_access_denied", Fault::AccessDenied),
+    ("list_skewed", Fault::Skewed),
     ("list_stuck", Fault::Stuck),
     ("list_out_of_order", Fault::OutOfOrder),
     ("list_wrong_prefix", Fault::WrongPrefix),
@@ -138,6 +142,8 @@ pub struct Settings {
     pub fail_code: Option<FailCode>,
     /// How wrong the emulator's clock is.
     pub clock_offset_seconds: i64,
+    /// How wrong the header `Date` is besides, as behind a proxy that writes its own.
+    pub date_offset_seconds: i64,
     /// The token that requests must bring, if any.
     #[serde(skip)]
     pub token: Option<String>,
@@ -168,6 +174,7 @@ pub(super) struct Change {
     #[serde(deserialize_with = "given")]
     fail_code: Option<Option<FailCode>>,
     clock_offset_seconds: Option<i64>,
+    date_offset_seconds: Option<i64>,
     #[serde(deserialize_with = "given")]
     token: Option<Option<String>>,
     #[serde(deserialize_with = "given")]
@@ -271,6 +278,7 @@ impl Settings {
         }
         take!(fault_attempts, fault_keys, latency_ms, jitter_ms, list_latency_ms, list_jitter_ms);
         take!(qps_limit, list_qps_limit, fail_code, clock_offset_seconds, token, expired_token);
+        take!(date_offset_seconds);
         new.prepared()
     }
 }

@@ -134,6 +134,7 @@ async fn respond(state: &Arc<State>, request: Request<Incoming>) -> Result<Answe
     let now = clock::now(settings.clock_offset_seconds);
     let count = state.requests.fetch_add(1, Relaxed);
     let mut stamp = Stamp::new(state.started_at, count, now);
+    stamp.date_offset = settings.date_offset_seconds;
     // Neither hyper nor we tidy the path up: `//`, `..` and escapes are parts of keys.
     let raw_path = request.uri().path();
     if let Some(rest) = raw_path.strip_prefix("/.costag/") {
