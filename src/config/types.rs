@@ -3,9 +3,9 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
-use jiff::civil::Time;
-use jiff::tz::{Offset, TimeZone};
-use jiff::{Timestamp, ToSpan, Zoned};
+use jiff::civil::{DateTime, Time};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 
 /// How many requests a second are sent at most.
@@ -43,17 +43,38 @@ pub struct Until {
 impl Until {
     /// The first moment after `now` at which the clock shows this time, by `local` if no zone was given.
     ///
-    /// A time that a clock change skips is the moment the clock jumped to. `now` itself is never the
-    /// answer: a window that closes at the very moment of the start is tomorrow's.
+    /// On a day whose clock change skips this time, it is the moment of the change: the clock jumps past it then. On a
+    /// day that has this time twice, both are such moments, so it is the first of them that is still to come.
+    /// `now` itself is never the answer: a window that closes at the very moment of the start is tomorrow's.
     pub fn after(&self, now: Timestamp, local: &TimeZone) -> Timestamp {
         let zone = self.offset.map_or_else(|| local.clone(), TimeZone::fixed);
-        let start: Zoned = now.to_zoned(zone.clone());
-        (0..=2)
-            .filter_map(|days| start.date().checked_add(days.days()).ok())
-            .filter_map(|date| date.to_datetime(self.time).to_zoned(zone.clone()).ok())
-            .map(|zoned| zoned.timestamp())
-            .find(|moment| *moment > now)
+        let today = now.to_zoned(zone.clone()).date();
+        // From yesterday on: a clock that goes back at midnight shows the end of yesterday once more.
+        (-1..=2)
+            .filter_map(|days| today.checked_add(days.days()).ok())
+            .flat_map(|date| shown(&zone, date.to_datetime(self.time)))
+            .flatten()
+            .filter(|moment| *moment > now)
+            .min()
             .unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// The moments at which the clocks of a zone show this time: one, or two where they go back. Where they skip
+/// it, the moment at which they do.
+fn shown(zone: &TimeZone, time: DateTime) -> [Option<Timestamp>; 2] {
+    let by = |offset: Offset| offset.to_timestamp(time).ok();
+    match zone.to_ambiguous_timestamp(time).offset() {
+        AmbiguousOffset::Unambiguous { offset } => [by(offset), None],
+        AmbiguousOffset::Fold { before, after } => [by(before), by(after)],
+        AmbiguousOffset::Gap { before, .. } => {
+            // By the offset of before the change, this time lies behind the change.
+            let change = by(before).and_then(|after| {
+                let after = after.checked_add(1.nanosecond()).ok()?;
+                zone.preceding(after).next().map(|transition| transition.timestamp())
+            });
+            [change, None]
+        }
     }
 }
 
@@ -132,5 +153,32 @@ mod tests {
         let local = Until { offset: None, ..until };
         assert_eq!(local.after(at("2026-03-14T22:30:00Z"), &utc), at("2026-03-15T06:30:00Z"));
         assert_eq!(until.to_string(), "06:30+08:00");
+    }
+
+    #[test]
+    fn a_day_without_the_time_and_a_day_with_two() {
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        let until = |hour, minute| Until { time: Time::constant(hour, minute, 0, 0), offset: None };
+        let half_past_two = |now: &str| until(2, 30).after(at(now), &berlin);
+        // On 29 March 2026 the clocks of Berlin go from 02:00 to 03:00.
+        let change = at("2026-03-29T01:00:00Z");
+        assert_eq!(half_past_two("2026-03-28T22:00:00Z"), change);
+        assert_eq!(half_past_two("2026-03-29T00:59:59Z"), change);
+        assert_eq!(half_past_two("2026-03-29T01:00:00Z"), at("2026-03-30T00:30:00Z"));
+        assert_eq!(until(2, 0).after(at("2026-03-28T22:00:00Z"), &berlin), change);
+        assert_eq!(until(3, 0).after(at("2026-03-28T22:00:00Z"), &berlin), change);
+        // On 25 October 2026 they go from 03:00 to 02:00.
+        let (first, second) = (at("2026-10-25T00:30:00Z"), at("2026-10-25T01:30:00Z"));
+        assert_eq!(half_past_two("2026-10-24T22:00:00Z"), first);
+        assert_eq!(half_past_two("2026-10-25T00:30:00Z"), second, "begun between the two");
+        assert_eq!(half_past_two("2026-10-25T01:30:00Z"), at("2026-10-26T01:30:00Z"));
+        // Clocks that go back at midnight show the end of the day twice.
+        let havana = TimeZone::get("America/Havana").unwrap();
+        let now = at("2026-11-01T05:10:00Z");
+        assert_eq!(now.to_zoned(havana.clone()).time(), Time::constant(0, 10, 0, 0));
+        assert_eq!(
+            until(0, 30).after(at("2026-11-01T04:40:00Z"), &havana),
+            at("2026-11-01T05:30:00Z")
+        );
     }
 }
