@@ -29,6 +29,7 @@
 //! | [`emulator`] | a folder or a number of objects | a bucket on loopback; uses nothing of the other modules |
 //! | [`scene`] | | the set of models that a content needs or has |
 //! | [`telemetry`] | | log lines |
+//! | [`zone`] | | the time zone of this machine |
 //!
 //! The program is the product, and the library its rooms: commands, options, exit codes, CSV columns and the views
 //! `labels` and `failure` are kept stable; the interfaces here follow them.
@@ -47,6 +48,7 @@ pub mod emulator;
 pub mod label;
 pub mod scene;
 pub mod telemetry;
+pub mod zone;
 
 #[doc(hidden)]
 pub mod fuzz;

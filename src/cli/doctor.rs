@@ -22,6 +22,9 @@ use crate::store::{self, Reader};
 /// A clock that is off by more is told to be set, though requests are signed by the service's time.
 const SKEW: i64 = 60;
 
+/// How often a request is signed anew that the service refuses for its time.
+const TRIES: u32 = 3;
+
 /// Check credentials, clock, endpoint, permissions and database before a run
 ///
 /// Each line is ok, FAIL with what to do, or skip. Makes one or two list requests and, if allowed, one detect-label call,
@@ -214,7 +217,7 @@ async fn credentials(
 ) -> anyhow::Result<Option<Arc<Provider>>> {
     const WHAT: &str = "credentials";
     let found = match drive::discover(&settings.credentials).await {
-        Ok(provider) => match provider.current().await {
+        Ok(provider) => match provider.current(&cos::Clock::default()).await {
             Ok(credentials) => Ok((provider, credentials)),
             Err(error) => Err(error),
         },
@@ -280,9 +283,13 @@ async fn list(client: &Client, prefix: &str, lines: &mut Lines) -> anyhow::Resul
         return Ok(false);
     }
     lines.ok("endpoint", &format!("{host} answered in {milliseconds} ms"))?;
-    if let Err(error) = &answer
-        && client.clock().correct(error)
-    {
+    for _ in 0..TRIES {
+        let Err(error) = &answer else { break };
+        if !error.service().is_some_and(cos::ServiceError::complains_of_time) {
+            break;
+        }
+        // Whether it was this clock or one node of the service, the request is to be signed anew.
+        client.clock().correct(error);
         answer = client.list(&request).await;
     }
     match client.clock().measured() {

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Exit;
 use super::progress::Progress;
-use super::{ask, summary, table};
+use super::{ask, summary, table, zone};
 use crate::config::{Connection, CredentialSources, Pace, Settings};
 use crate::cos::{self, Bucket, Client, Endpoint, Options, Provider, Sources, credentials};
 use crate::job::verdict::{GiveUp, Operation, Stop, Verdict, advice, verdict};
@@ -133,6 +133,16 @@ pub(super) async fn drive(job: Job, database: &std::path::Path) -> anyhow::Resul
 /// # Errors
 /// Those of the job that are not the service's.
 pub(super) async fn run(job: Job) -> anyhow::Result<Report> {
+    zone::local();
+    match job.clock_offset() {
+        0 => {}
+        offset => say!(
+            "times are corrected by {offset:+} s: so much the service found this machine's clock wrong at the last run"
+        ),
+    }
+    if let Some(end) = job.window() {
+        say!("calls end at {end}");
+    }
     let control = job.control();
     let progress = Progress::start(job.stats());
     let signals = watch_signals(control.clone())?;

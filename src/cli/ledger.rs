@@ -16,6 +16,7 @@ use super::exit::Exit;
 use super::global::GlobalOptions;
 use super::rows::{Form, FormOptions};
 use super::table::Table;
+use super::zone;
 use crate::config::{self, Settings};
 use crate::export::{Output, field};
 use crate::scene::Scenes;
@@ -180,7 +181,7 @@ impl Args {
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let settings = global.settings(|_| ())?;
         let reader = Reader::open(&settings.db)?;
-        let ledger = Ledger::read(&reader, self.by, self.month, &settings, &TimeZone::system())?;
+        let ledger = Ledger::read(&reader, self.by, self.month, &settings, &zone::local())?;
         let text = match self.form.form() {
             Form::Text => ledger.text(),
             Form::Csv => ledger.csv(),

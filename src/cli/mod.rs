@@ -39,6 +39,7 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 pub mod verify;
+mod zone;
 
 use std::ffi::OsString;
 use std::io::Write as _;

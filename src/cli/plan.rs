@@ -17,9 +17,10 @@ use super::progress::duration;
 use super::retry::cost;
 use super::run::Target;
 use super::table::visible;
+use super::zone;
 use crate::config::{Budget, Rate, Settings};
 use crate::export::Output;
-use crate::job::{End, Job, Report, Source};
+use crate::job::{End, Job, Report, Source, absolute};
 use crate::store::read::{Measured, Needed};
 use crate::store::{Reader, Store};
 
@@ -103,7 +104,14 @@ impl Args {
             reader.needed(report.run_id, &prefix, scenes)?
         };
         let measured = reader.measured_pace()?;
-        let plan = Plan::new(shown, &report, &needed, measured, &settings, &Zoned::now());
+        let plan = Plan::new(
+            shown,
+            &report,
+            &needed,
+            measured,
+            &settings,
+            &Timestamp::now().to_zoned(zone::local()),
+        );
         let text = if self.json {
             serde_json::to_string_pretty(&plan)? + "\n"
         } else {
@@ -242,9 +250,7 @@ impl Plan {
         if let Some(window) = self.window_seconds {
             let end = Timestamp::now()
                 .saturating_add(SignedDuration::from_secs_f64(window))
-                .map(|end| {
-                    end.to_zoned(jiff::tz::TimeZone::system()).strftime("%F %H:%M %Z").to_string()
-                })
+                .map(|end| absolute(end, &zone::local()))
                 .unwrap_or_default();
             let fits = match self.fits_the_window {
                 Some(true) => "it fits",

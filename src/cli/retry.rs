@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::{Date, DateTime};
-use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 use super::ask;
@@ -12,6 +11,7 @@ use super::exit::Exit;
 use super::global::GlobalOptions;
 use super::ledger::{Price, amount};
 use super::table::visible;
+use super::zone;
 use crate::config::Settings;
 use crate::job;
 use crate::scene::Scene;
@@ -75,7 +75,7 @@ pub struct Retag {
 
 /// A day or moment; without a zone, of the local one.
 fn moment(text: &str) -> Result<Timestamp, String> {
-    let local = |time: DateTime| time.to_zoned(TimeZone::system()).map(|zoned| zoned.timestamp());
+    let local = |time: DateTime| time.to_zoned(zone::local()).map(|zoned| zoned.timestamp());
     text.parse::<Timestamp>()
         .or_else(|_| text.parse::<Zoned>().map(|zoned| zoned.timestamp()))
         .or_else(|_| text.parse::<Date>().and_then(|date| local(date.at(0, 0, 0, 0))))
@@ -236,7 +236,7 @@ mod tests {
     fn moments() {
         let utc = moment("2026-11-01T06:30:00+08:00").unwrap();
         assert_eq!(utc.to_string(), "2026-10-31T22:30:00Z");
-        let day = Date::constant(2026, 11, 1).at(0, 0, 0, 0).to_zoned(TimeZone::system()).unwrap();
+        let day = Date::constant(2026, 11, 1).at(0, 0, 0, 0).to_zoned(zone::local()).unwrap();
         assert_eq!(moment("2026-11-01").unwrap(), day.timestamp());
         assert!(moment("2026-11-01T06:30").is_ok());
         for wrong in ["", "yesterday", "2026-11", "2026-13-01"] {

@@ -132,7 +132,7 @@ pub struct BudgetOptions {
     /// Stop after so long, such as 8h or 1h30m; '' for no limit [default: none] [env: COSTAG_MAX_DURATION]
     #[arg(long, value_name = "DURATION")]
     max_duration: Option<String>,
-    /// Stop at this time of day, such as 06:30 (local) or 06:30+08:00 [default: none] [env: COSTAG_UNTIL]
+    /// Stop at this time of day, such as 06:30 (local) or 06:30+08:00; where the clocks change, at the moment that skips it, or at the first of two [default: none] [env: COSTAG_UNTIL]
     #[arg(long, value_name = "HH:MM")]
     until: Option<String>,
     /// Take only the first N wanted images; 0 for all [default: 0] [env: COSTAG_LIMIT]

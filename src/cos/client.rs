@@ -108,7 +108,7 @@ pub struct Client {
     /// The endpoint's origin, which every request's URL begins with.
     base: Url,
     provider: Arc<Provider>,
-    clock: Clock,
+    clock: Arc<Clock>,
     key: Mutex<Option<CachedKey>>,
 }
 
@@ -176,13 +176,13 @@ impl Client {
             pages: http(&endpoint, options)?,
             endpoint,
             provider,
-            clock: Clock::default(),
+            clock: Arc::default(),
             key: Mutex::new(None),
         })
     }
 
     /// The clock that requests are signed by.
-    pub fn clock(&self) -> &Clock {
+    pub fn clock(&self) -> &Arc<Clock> {
         &self.clock
     }
 
@@ -204,9 +204,9 @@ impl Client {
         let signed = error.service().and_then(|error| error.signed.as_ref());
         let rejected = match signed {
             Some(signed) => Arc::clone(&signed.credentials),
-            None => self.provider.current().await?,
+            None => self.provider.current(&self.clock).await?,
         };
-        self.provider.renew(&rejected).await?;
+        self.provider.renew(&rejected, &self.clock).await?;
         Ok(())
     }
 
@@ -298,7 +298,7 @@ impl Client {
         params: &[(&str, &str)],
         body_max: usize,
     ) -> Result<Reply, Error> {
-        let credentials = self.provider.current().await?;
+        let credentials = self.provider.current(&self.clock).await?;
         let offset = self.clock.offset();
         let url = self.url(key, params)?;
         let mut request = Request::new(method, url);
@@ -308,6 +308,7 @@ impl Client {
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         if status.is_success() {
+            self.clock.accepted();
             let reply = Reply { status: status.as_u16(), headers, body: Bytes::new() };
             let body = match read(&mut response, body_max).await {
                 Ok((body, true)) => body,

@@ -1,79 +1,183 @@
-//! The time that requests are signed with: the local clock, corrected by what the service says.
+//! The time: this machine's clock, corrected by an offset that the service itself has confirmed.
+//!
+//! Requests are signed with this time, and everything else that counts by the clock (ledger rows, days, windows) uses
+//! it too. Only an answer that complains about the time of a request changes the offset. The header `Date` of other
+//! answers is noted and shown, but it moves nothing: proxies and caches write that header as well.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::error::Error;
 
-/// A difference below this is no clock problem: correcting it would only try again what failed.
+/// A difference in seconds below this is not corrected: it is no reason for a complaint about the time.
 const CORRECTABLE: i64 = 30;
 
 /// Stands for "no answer has told its time yet".
 const UNMEASURED: i64 = i64::MIN;
 
+/// How far a clock may be off before the service complains about it, in seconds: 15 minutes.
+const TOLERATED: i64 = 900;
+
 /// The corrected clock. Cheap to read, shared by all requests.
 #[derive(Debug)]
 pub struct Clock {
+    /// Unix milliseconds by this machine.
     local: fn() -> i64,
+    /// Seconds that are added to them.
     offset: AtomicI64,
     measured: AtomicI64,
+    /// Whether the service has accepted this time, or has corrected it.
+    known: AtomicBool,
+    /// When it did: this machine's time in Unix milliseconds, and a time that nobody can set.
+    known_at: Mutex<Option<(i64, Instant)>>,
 }
 
-/// The local time in Unix seconds; 0 for a clock before 1970.
-pub(super) fn local() -> i64 {
+/// What a complaint about the time of a request has led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Correction {
+    /// The clock has a new offset, in seconds. The request is to be signed anew.
+    Corrected(i64),
+    /// The clock was corrected after this request had been signed. The request is to be signed anew.
+    Outdated,
+    /// The clock agrees with the time of the answer within 30 seconds, or the answer tells no time. The complaint says
+    /// nothing about this machine's clock, so one node of the service must be at fault.
+    Unfounded,
+}
+
+/// This machine's time in Unix milliseconds; 0 for a clock before 1970.
+pub(super) fn local_millis() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// This machine's time in Unix seconds; 0 for a clock before 1970.
+pub(super) fn local() -> i64 {
+    local_millis() / 1000
 }
 
 impl Default for Clock {
     fn default() -> Self {
-        Self::with_local(local)
+        Self::with_local(local_millis)
     }
 }
 
 impl Clock {
-    /// A clock that corrects what `local` tells, in Unix seconds.
+    /// A clock that corrects what `local` tells, in Unix milliseconds.
     pub fn with_local(local: fn() -> i64) -> Self {
-        Self { local, offset: AtomicI64::new(0), measured: AtomicI64::new(UNMEASURED) }
+        Self {
+            local,
+            offset: AtomicI64::new(0),
+            measured: AtomicI64::new(UNMEASURED),
+            known: AtomicBool::new(false),
+            known_at: Mutex::new(None),
+        }
     }
 
     /// The corrected time in Unix seconds.
     pub fn now(&self) -> i64 {
-        (self.local)().saturating_add(self.offset())
+        self.millis().div_euclid(1000)
     }
 
-    /// Seconds that are added to the local time.
+    /// The corrected time in Unix milliseconds.
+    pub fn millis(&self) -> i64 {
+        self.correct_millis(self.local_millis())
+    }
+
+    /// The corrected time, for calendars.
+    pub fn timestamp(&self) -> jiff::Timestamp {
+        jiff::Timestamp::from_millisecond(self.millis()).unwrap_or(jiff::Timestamp::MAX)
+    }
+
+    /// This machine's own time in Unix milliseconds, without any correction.
+    pub fn local_millis(&self) -> i64 {
+        (self.local)()
+    }
+
+    /// Adds the present offset to a moment that [`Clock::local_millis`] gave.
+    pub fn correct_millis(&self, local: i64) -> i64 {
+        local.saturating_add(self.offset().saturating_mul(1000))
+    }
+
+    /// Seconds that are added to this machine's time.
     pub fn offset(&self) -> i64 {
         self.offset.load(Ordering::Relaxed)
     }
 
-    /// Server time less local time, in seconds, as the last answer's `Date` told it; not necessarily applied.
+    /// Takes over an offset that an earlier run has had confirmed. If this machine's clock was set since, the first
+    /// request is refused, and [`Clock::correct`] replaces the offset.
+    pub fn restore(&self, offset: i64) {
+        self.offset.store(offset, Ordering::Relaxed);
+    }
+
+    /// The service's time less this machine's, in seconds, as the last `Date` header told it. For showing only.
     pub fn measured(&self) -> Option<i64> {
         Some(self.measured.load(Ordering::Relaxed)).filter(|seconds| *seconds != UNMEASURED)
     }
 
-    /// Notes the server's time, in Unix seconds, without applying it.
+    /// Notes the service's time, in Unix seconds, without applying it.
     pub(super) fn observe(&self, server: i64) {
-        self.measured.store(server.saturating_sub((self.local)()), Ordering::Relaxed);
+        self.measured.store(server.saturating_sub(self.local_seconds()), Ordering::Relaxed);
     }
 
-    /// Corrects the clock by what a refused request tells, and says whether signing anew may help.
+    /// Notes that the service has accepted a signature: then this clock is right within a quarter of an hour.
+    pub(super) fn accepted(&self) {
+        // Looked at first: most requests need neither the lock nor the time.
+        if !self.known.load(Ordering::Relaxed) {
+            self.known.store(true, Ordering::Relaxed);
+            let mut known_at = self.known_at.lock().unwrap_or_else(PoisonError::into_inner);
+            *known_at = Some((self.local_millis(), Instant::now()));
+        }
+    }
+
+    /// Whether a moment, in Unix seconds, has certainly passed. It has not while the service has neither accepted nor
+    /// corrected this clock, nor after the clock was set or the machine was asleep; and a clock that was accepted may
+    /// still be off by a quarter of an hour.
+    pub(super) fn is_certainly_past(&self, moment: i64) -> bool {
+        self.now() >= moment.saturating_add(TOLERATED) && self.is_known()
+    }
+
+    fn is_known(&self) -> bool {
+        let known_at = *self.known_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((local, moment)) = known_at else { return false };
+        let passed = i64::try_from(moment.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let known = self.local_millis().saturating_sub(local).abs_diff(passed)
+            < CORRECTABLE.unsigned_abs() * 1000;
+        if !known {
+            self.known.store(false, Ordering::Relaxed);
+        }
+        known
+    }
+
+    /// Corrects the clock by what a refused request tells.
     ///
     /// Only `RequestTimeTooSkewed` and `Request has expired` are looked at, and only a difference of 30 s
-    /// or more counts. It is also worth signing anew if another request has corrected the clock since.
-    pub fn correct(&self, error: &Error) -> bool {
-        let Some(error) = error.service().filter(|e| e.complains_of_time()) else { return false };
+    /// or more counts. A difference of less from this machine's own time means that no offset is needed any more.
+    pub fn correct(&self, error: &Error) -> Correction {
+        let Some(error) = error.service().filter(|error| error.complains_of_time()) else {
+            return Correction::Unfounded;
+        };
         let offset = self.offset();
         if error.signed.as_ref().is_some_and(|signed| signed.offset != offset) {
-            return true;
+            return Correction::Outdated;
         }
-        let Some(server) = error.date.or(error.server_time) else { return false };
-        let difference = server.saturating_sub((self.local)());
-        if difference.abs_diff(offset) < CORRECTABLE.unsigned_abs() {
-            return false;
-        }
-        self.offset.store(difference, Ordering::Relaxed);
-        true
+        let differs = |server: i64| {
+            let difference = server.saturating_sub(self.local_seconds());
+            (difference.abs_diff(offset) >= CORRECTABLE.unsigned_abs()).then_some(difference)
+        };
+        let by_header = error.date.or(error.server_time).and_then(differs);
+        // A header that has been followed already, and in vain, is that of a proxy whose clock is wrong.
+        let by_body = || error.server_time.filter(|_| offset != 0).and_then(differs);
+        let Some(difference) = by_header.or_else(by_body) else { return Correction::Unfounded };
+        let needed = if difference.abs() < CORRECTABLE { 0 } else { difference };
+        self.offset.store(needed, Ordering::Relaxed);
+        self.known.store(false, Ordering::Relaxed);
+        self.accepted();
+        Correction::Corrected(needed)
+    }
+
+    fn local_seconds(&self) -> i64 {
+        self.local_millis().div_euclid(1000)
     }
 }
 
@@ -83,6 +187,10 @@ mod tests {
     use crate::cos::ServiceError;
 
     const LOCAL: i64 = 1_700_000_000;
+
+    fn clock() -> Clock {
+        Clock::with_local(|| LOCAL * 1000 + 123)
+    }
 
     fn refused(code: &str, message: &str, date: Option<i64>, server_time: Option<i64>) -> Error {
         let error = ServiceError {
@@ -98,29 +206,69 @@ mod tests {
 
     #[test]
     fn the_date_header_corrects_and_the_body_stands_in_for_it() {
-        let clock = Clock::with_local(|| LOCAL);
+        let clock = clock();
         let date = refused("RequestTimeTooSkewed", "", Some(LOCAL + 1000), Some(LOCAL + 5));
-        assert!(clock.correct(&date));
+        assert_eq!(clock.correct(&date), Correction::Corrected(1000));
         assert_eq!((clock.offset(), clock.now()), (1000, LOCAL + 1000));
+        assert_eq!(clock.millis(), LOCAL * 1000 + 1_000_123);
         let body = refused("AccessDenied", "Request has expired", None, Some(LOCAL - 1000));
-        assert!(clock.correct(&body));
+        assert_eq!(clock.correct(&body), Correction::Corrected(-1000));
         assert_eq!(clock.now(), LOCAL - 1000);
     }
 
     #[test]
     fn a_small_difference_or_another_complaint_corrects_nothing() {
-        let clock = Clock::with_local(|| LOCAL);
+        let clock = clock();
         for error in [
             refused("RequestTimeTooSkewed", "", Some(LOCAL + 29), None),
             refused("RequestTimeTooSkewed", "", Some(LOCAL - 29), None),
             refused("RequestTimeTooSkewed", "", None, None),
             refused("AccessDenied", "Access Denied.", Some(LOCAL + 1000), None),
         ] {
-            assert!(!clock.correct(&error), "{error}");
+            assert_eq!(clock.correct(&error), Correction::Unfounded, "{error}");
         }
         assert_eq!(clock.offset(), 0);
-        assert!(clock.correct(&refused("RequestTimeTooSkewed", "", Some(LOCAL + 30), None)));
+        let skewed = || refused("RequestTimeTooSkewed", "", Some(LOCAL + 30), None);
+        assert_eq!(clock.correct(&skewed()), Correction::Corrected(30));
         // The same complaint with the corrected clock is no clock problem: no loop.
-        assert!(!clock.correct(&refused("RequestTimeTooSkewed", "", Some(LOCAL + 30), None)));
+        assert_eq!(clock.correct(&skewed()), Correction::Unfounded);
+    }
+
+    #[test]
+    fn a_date_that_nobody_asked_for_moves_nothing() {
+        let clock = clock();
+        for seconds in [-86_400 * 365, -600, 600, 86_400] {
+            clock.observe(LOCAL + seconds);
+            assert_eq!((clock.offset(), clock.now()), (0, LOCAL));
+            assert_eq!(clock.measured(), Some(seconds));
+        }
+    }
+
+    #[test]
+    fn an_offset_from_an_earlier_run_goes_once_this_machines_clock_is_right() {
+        let clock = clock();
+        clock.restore(-3600);
+        assert_eq!(clock.now(), LOCAL - 3600);
+        let skewed = refused("RequestTimeTooSkewed", "", Some(LOCAL + 2), None);
+        assert_eq!(clock.correct(&skewed), Correction::Corrected(0));
+        assert_eq!((clock.offset(), clock.now()), (0, LOCAL));
+    }
+
+    #[test]
+    fn a_date_header_that_does_not_help_gives_way_to_the_body() {
+        let clock = clock();
+        let refused =
+            || refused("RequestTimeTooSkewed", "", Some(LOCAL - 1_000_000), Some(LOCAL - 600));
+        assert_eq!(clock.correct(&refused()), Correction::Corrected(-1_000_000));
+        assert_eq!(clock.correct(&refused()), Correction::Corrected(-600));
+    }
+
+    #[test]
+    fn nothing_has_certainly_passed_before_the_service_knows_this_clock() {
+        let clock = clock();
+        assert!(!clock.is_certainly_past(LOCAL - 1_000_000));
+        clock.accepted();
+        assert!(clock.is_certainly_past(LOCAL - TOLERATED));
+        assert!(!clock.is_certainly_past(LOCAL - TOLERATED + 1));
     }
 }

@@ -248,6 +248,13 @@ pub struct SignedWith {
 }
 
 impl ServiceError {
+    /// Whether the time of the answer and this machine's time, corrected as when the request was signed, agree.
+    pub fn agrees_on_time(&self) -> bool {
+        let offset = self.signed.as_ref().map_or(0, |signed| signed.offset);
+        let ours = super::clock::local().saturating_add(offset);
+        self.date.or(self.server_time).is_some_and(|theirs| theirs.abs_diff(ours) < 60)
+    }
+
     /// Whether it is the request's time that the service refuses ("403 Forbidden" guide).
     ///
     /// The one place where a message counts: some answers have no code of their own for it.

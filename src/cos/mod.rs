@@ -21,7 +21,7 @@ pub mod signer;
 mod xml;
 
 pub use client::{Client, Options, Target};
-pub use clock::Clock;
+pub use clock::{Clock, Correction};
 pub use credentials::{Credentials, Provider, Sources};
 pub use detect_label::Answer;
 pub use encode::{decode, encode};

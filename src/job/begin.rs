@@ -1,10 +1,10 @@
 //! How a run begins: anew, or going on with one that was interrupted; with which ranges and settings.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
 
+use super::budget::Budget;
 use super::control::Control;
 use super::gate::Gate;
 use super::source::Source;
@@ -15,6 +15,7 @@ use crate::cos::{Bucket, Client};
 use crate::store::model::Counts;
 use crate::store::write::{NewRun, RunContext, Session, Span, UnfinishedRun};
 use crate::store::{Store, ident};
+use crate::zone;
 
 /// An unfinished listing older than this is begun anew by `run`.
 const FRESH: i64 = 24 * 3600;
@@ -88,8 +89,9 @@ impl Job {
         settings: Settings,
         plan: bool,
     ) -> Result<Self, Error> {
-        let now = Timestamp::now();
-        store.recover(now.as_millisecond())?;
+        client.clock().restore(store.clock_offset()?);
+        let now = client.clock().now();
+        store.recover(client.clock().millis())?;
         let mine =
             RunSettings { bucket: bucket.to_string(), source, stored: settings.stored.clone() };
         let eligibility = mine.eligibility();
@@ -100,7 +102,7 @@ impl Job {
             let same = theirs.source == mine.source
                 && theirs.bucket == mine.bucket
                 && unfinished.eligibility == eligibility;
-            let fresh = now.as_second() - unfinished.started_at < FRESH;
+            let fresh = now - unfinished.started_at < FRESH;
             // The list at hand may be another one of the same name.
             let listing = matches!(mine.source, Source::Bucket { .. });
             if same && fresh && listing && !unfinished.listed && !plan {
@@ -125,7 +127,7 @@ impl Job {
             eligibility,
             settings: serde_json::to_string(&mine).unwrap_or_default(),
             plan,
-            started_at: now.as_second(),
+            started_at: now,
             spans,
         };
         let (id, bucket_id, journals) = store.begin_run(&new)?;
@@ -159,7 +161,8 @@ impl Job {
         unfinished: &UnfinishedRun,
         settings: Settings,
     ) -> Result<Self, Error> {
-        store.recover(Timestamp::now().as_millisecond())?;
+        client.clock().restore(store.clock_offset()?);
+        store.recover(client.clock().millis())?;
         let RunSettings { source, stored, .. } = RunSettings::of(unfinished)?;
         Self::go_on(store, client, unfinished, source, Settings { stored, ..settings })
     }
@@ -208,9 +211,15 @@ impl Job {
         let reader = store.reader()?;
         let reconsider =
             reader.must_reconsider(context.id, context.bucket_id, &context.prefix, eligibility)?;
-        let midnight =
-            Zoned::now().start_of_day().map_or(0, |day| day.timestamp().as_millisecond());
-        let today = reader.calls_since(midnight)?;
+        let last_call = reader.last_call()?;
+        // The reader stays open: opening the file again while a run goes on could cost SQLite its locks.
+        let ledger = Mutex::new(reader);
+        let earlier = move |since: i64| {
+            let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            ledger.calls_since(since, last_call)
+        };
+        let clock = Arc::clone(client.clock());
+        let budget = Budget::new(&settings.budget, clock, &zone::local().zone, Box::new(earlier));
         Ok(Self {
             client,
             settings,
@@ -220,7 +229,7 @@ impl Job {
             listed: false,
             reconsider,
             resumed: false,
-            today,
+            limits: Arc::new(budget),
             recogniser,
             plan: false,
             stats: Arc::new(Stats::new(counts)),

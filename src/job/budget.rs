@@ -1,25 +1,28 @@
 //! What stops a run before the call that would be too much: calls, cost, a day's calls, time, images.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::civil::Date;
-use jiff::{Timestamp, Zoned};
-use tokio::time::Instant;
+use jiff::tz::TimeZone;
 
 use super::control::StopReason;
+use super::day::{Day, Earlier};
+use super::window::Window;
 use crate::config;
+use crate::cos::Clock;
+
+/// How often a window is looked at. By the monotonic clock alone it would end too late after the machine was asleep.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The limits of one invocation.
 #[derive(Debug)]
 pub(super) struct Budget {
+    clock: Arc<Clock>,
     /// The most calls, and the words that say which limit it is.
     calls: Option<(u64, String)>,
-    daily: Option<u64>,
     /// The most images, and the words that say which limit it is.
     images: Option<(u64, String)>,
-    /// When calling ends, and the words that say which limit it is.
-    window: Option<(Instant, String)>,
+    window: Mutex<Window>,
     used: Mutex<Used>,
 }
 
@@ -27,13 +30,18 @@ pub(super) struct Budget {
 struct Used {
     calls: u64,
     images: u64,
-    day: Date,
-    today: u64,
+    day: Option<Day>,
 }
 
 impl Budget {
-    /// The limits of the settings; `today` are the ledger's calls of this day, unknown ones too.
-    pub(super) fn new(settings: &config::Budget, today: u64, now: &Zoned) -> Self {
+    /// The limits of the settings, for an invocation that begins now. `earlier` counts the ledger's calls of before it,
+    /// unknown ones too.
+    pub(super) fn new(
+        settings: &config::Budget,
+        clock: Arc<Clock>,
+        zone: &TimeZone,
+        earlier: Earlier,
+    ) -> Self {
         let by_count = settings.max_calls.map(|calls| (calls, format!("--max-calls {calls}")));
         let by_cost = settings.max_cost.zip(settings.price_per_1000_calls).map(|(cost, price)| {
             #[expect(
@@ -45,65 +53,63 @@ impl Budget {
             (calls, format!("--max-cost {cost} {}, {calls} calls", settings.currency))
         });
         let calls = by_count.into_iter().chain(by_cost).min_by_key(|(calls, _)| *calls);
-        let ends = |duration: Duration, what: String| {
-            Instant::now().checked_add(duration).map(|end| (end, what))
-        };
-        let by_duration = settings.max_duration.and_then(|duration| {
-            let shown = jiff::SignedDuration::try_from(duration).unwrap_or_default();
-            ends(duration, format!("--max-duration {shown:#}"))
-        });
-        let by_clock = settings.until.and_then(|until| {
-            let end = until.after(now.timestamp(), now.time_zone());
-            ends(left(now.timestamp(), end), format!("--until {until}"))
-        });
-        let window = by_duration.into_iter().chain(by_clock).min_by_key(|(end, _)| *end);
         let by_limit = settings.limit.map(|images| (images, format!("--limit {images}")));
         let by_sample = settings.sample.map(|images| (images, format!("--sample {images}")));
         let images = by_limit.into_iter().chain(by_sample).min_by_key(|(images, _)| *images);
-        let used = Used { calls: 0, images: 0, day: now.date(), today };
-        Self { calls, daily: settings.daily_calls, images, window, used: Mutex::new(used) }
+        let day = settings.daily_calls.map(|limit| Day::new(limit, zone.clone(), earlier));
+        let window = Mutex::new(Window::new(settings, &clock, zone.clone()));
+        Self { clock, calls, images, window, used: Mutex::new(Used { calls: 0, images: 0, day }) }
     }
 
-    /// Takes one call out of the budget, and tells its number from 1.
+    /// Takes one call out of the budget, and tells its number from 1. The call is on the wire until [`Budget::ended`]
+    /// or [`Budget::give_back`].
     ///
     /// # Errors
     /// The limit that the call would exceed.
     pub(super) fn take(&self) -> Result<u64, StopReason> {
-        if let Some((end, what)) = &self.window
-            && *end <= Instant::now()
-        {
-            return Err(StopReason::Window(what.clone()));
+        if let Some(what) = self.window().over(&self.clock) {
+            return Err(StopReason::Window(what));
         }
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.used();
         if let Some((limit, what)) = &self.calls
             && used.calls >= *limit
         {
             return Err(StopReason::Budget(what.clone()));
         }
-        if let Some(limit) = self.daily {
-            let today = Zoned::now().date();
-            if used.day != today {
-                (used.day, used.today) = (today, 0);
-            }
-            if used.today >= limit {
-                return Err(StopReason::Budget(format!("--daily-calls {limit}")));
+        if let Some(day) = &mut used.day {
+            match day.take(&self.clock) {
+                Ok(true) => {}
+                Ok(false) => return Err(StopReason::Budget(day.describe())),
+                Err(error) => {
+                    let error =
+                        format!("{}, and today's calls cannot be counted: {error}", day.describe());
+                    return Err(StopReason::Budget(error));
+                }
             }
         }
         used.calls += 1;
-        used.today += 1;
         Ok(used.calls)
     }
 
     /// Calls taken so far.
     pub(super) fn calls(&self) -> u64 {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).calls
+        self.used().calls
+    }
+
+    /// A call that was taken and sent has ended, at this moment by the machine's own clock in Unix milliseconds.
+    pub(super) fn ended(&self, local: i64) {
+        if let Some(day) = &mut self.used().day {
+            day.ended(local);
+        }
     }
 
     /// Puts a call back that was taken and not made.
     pub(super) fn give_back(&self) {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.used();
         used.calls = used.calls.saturating_sub(1);
-        used.today = used.today.saturating_sub(1);
+        if let Some(day) = &mut used.day {
+            day.give_back();
+        }
     }
 
     /// How many of `wanted` further images may be claimed.
@@ -112,7 +118,7 @@ impl Budget {
     /// The limit, if it is none.
     pub(super) fn images(&self, wanted: usize) -> Result<usize, StopReason> {
         let Some((limit, what)) = &self.images else { return Ok(wanted) };
-        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = self.used();
         match limit.saturating_sub(used.images) {
             0 => Err(StopReason::Budget(what.clone())),
             left => Ok(wanted.min(usize::try_from(left).unwrap_or(usize::MAX))),
@@ -121,20 +127,42 @@ impl Budget {
 
     /// Counts images that were claimed for the first time in this invocation.
     pub(super) fn claimed(&self, images: u64) {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.images += images;
+        self.used().images += images;
     }
 
-    /// When calling ends, and why, if it does.
-    pub(super) fn window(&self) -> Option<(Instant, StopReason)> {
-        let (end, what) = self.window.as_ref()?;
-        Some((*end, StopReason::Window(what.clone())))
+    /// When calling ends, with the limit that says so, for people.
+    pub(super) fn describe_window(&self) -> Option<String> {
+        self.window().describe()
     }
-}
 
-/// The time between two moments; none if `end` is past.
-fn left(now: Timestamp, end: Timestamp) -> Duration {
-    Duration::try_from(end.duration_since(now)).unwrap_or(Duration::ZERO)
+    /// Returns with the reason once the window is over; never if there is none.
+    pub(super) async fn window_ends(&self) -> StopReason {
+        if !self.window().ends() {
+            std::future::pending::<()>().await;
+        }
+        loop {
+            if let Some(what) = self.window().over(&self.clock) {
+                return StopReason::Window(what);
+            }
+            let left = self.window().left();
+            tokio::time::sleep(left.min(LOOK)).await;
+        }
+    }
+
+    /// The window, computed anew if the clock was corrected.
+    fn window(&self) -> MutexGuard<'_, Window> {
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        if window.follow(&self.clock)
+            && let Some(end) = window.describe()
+        {
+            tracing::warn!("the clock was corrected, and calls end at {end}");
+        }
+        window
+    }
+
+    fn used(&self) -> MutexGuard<'_, Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[cfg(test)]
@@ -148,10 +176,13 @@ mod tests {
         budget
     }
 
+    fn budget(settings: &config::Budget) -> Budget {
+        Budget::new(settings, Arc::default(), &TimeZone::UTC, Box::new(|_| Ok(9)))
+    }
+
     #[test]
     fn calls_cost_and_day_each_stop_before_the_call_too_much() {
-        let now = Zoned::now();
-        let count = Budget::new(&settings(|b| b.max_calls = Some(2)), 0, &now);
+        let count = budget(&settings(|b| b.max_calls = Some(2)));
         assert!(count.take().is_ok() && count.take().is_ok());
         assert!(
             matches!(count.take(), Err(StopReason::Budget(what)) if what.contains("max-calls"))
@@ -163,26 +194,25 @@ mod tests {
             b.max_cost = Some(0.005);
             b.price_per_1000_calls = Some(2.0);
         });
-        let cost = Budget::new(&cost, 0, &now);
+        let cost = budget(&cost);
         assert!(cost.take().is_ok() && cost.take().is_ok());
         assert!(matches!(cost.take(), Err(StopReason::Budget(what)) if what.contains("max-cost")));
 
-        let daily = Budget::new(&settings(|b| b.daily_calls = Some(10)), 9, &now);
+        let daily = budget(&settings(|b| b.daily_calls = Some(10)));
         assert!(daily.take().is_ok());
         assert!(matches!(daily.take(), Err(StopReason::Budget(what)) if what.contains("daily")));
     }
 
     #[test]
     fn time_and_images_end_too() {
-        let now = Zoned::now();
-        let none = Budget::new(&settings(|b| b.max_duration = Some(Duration::ZERO)), 0, &now);
+        let none = budget(&settings(|b| b.max_duration = Some(Duration::ZERO)));
         assert!(matches!(none.take(), Err(StopReason::Window(_))));
-        let images = Budget::new(&settings(|b| b.limit = Some(3)), 0, &now);
+        let images = budget(&settings(|b| b.limit = Some(3)));
         assert_eq!(images.images(10).ok(), Some(3));
         images.claimed(3);
         assert!(matches!(images.images(1), Err(StopReason::Budget(what)) if what == "--limit 3"));
         let both = settings(|b| (b.limit, b.sample) = (Some(3), Some(2)));
-        let both = Budget::new(&both, 0, &now);
+        let both = budget(&both);
         assert_eq!(both.images(10).ok(), Some(2));
         both.claimed(2);
         assert!(matches!(both.images(1), Err(StopReason::Budget(what)) if what == "--sample 2"));

@@ -13,7 +13,7 @@ use super::budget::Budget;
 use super::control::StopReason;
 use super::gate::Gate;
 use super::pace::Pace;
-use super::service::{Recognised, Service};
+use super::service::{LONGEST_DELAY_OF_NODE, Recognised, Refused, Service};
 use super::verdict::{GiveUp, Operation, Stop, Verdict, verdict};
 use super::writer::{Record, Writer};
 use crate::cos::{self, Answer, Target};
@@ -31,6 +31,8 @@ const THROTTLES: u32 = 30;
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
 /// A worker does not sit on its slot for longer than this.
 const LONGEST_WAIT: Duration = LONGEST_DELAY.saturating_mul(2);
+/// Complaints about the time of one image's calls that use up none of its attempts.
+const COMPLAINTS: u32 = 9;
 /// Keys of one content that are tried when they turn out to be gone.
 const KEYS: usize = 100;
 
@@ -40,7 +42,7 @@ pub(super) struct Tagger {
     pub(super) service: Arc<Service>,
     pub(super) writer: Writer,
     pub(super) pace: Pace,
-    pub(super) budget: Budget,
+    pub(super) budget: Arc<Budget>,
     pub(super) gate: Gate,
     pub(super) breaker: Breaker,
     /// Before this moment the service wants none of the images that were put back; it had said so.
@@ -61,7 +63,8 @@ struct Image {
     throttles: u32,
     calls: u32,
     tried: Vec<i64>,
-    clock_fixed: bool,
+    /// Complaints of the service about the time of this image's calls.
+    complaints: u32,
     refreshed: bool,
     last_error: Option<ErrorRow>,
 }
@@ -69,6 +72,8 @@ struct Image {
 /// How a call that was sent ended.
 struct Ended {
     begun: Instant,
+    /// When, in Unix milliseconds by this machine's own clock.
+    at: i64,
     row: CallRow,
     result: Result<Answer, cos::Error>,
 }
@@ -98,7 +103,7 @@ impl Tagger {
             throttles,
             calls: attempts + throttles,
             tried: Vec::new(),
-            clock_fixed: false,
+            complaints: 0,
             refreshed: false,
             last_error: None,
         };
@@ -113,7 +118,7 @@ impl Tagger {
                 return Ok(image.settlement(None, image.untouched()));
             };
             image.calls += 1;
-            let Ended { begun, row, result } = ended;
+            let Ended { begun, at, mut row, result } = ended;
             let (row, next) = match result {
                 Ok(answer) => {
                     let settled = self.answered(&image, answer).await?;
@@ -130,6 +135,8 @@ impl Tagger {
                 }
                 Err(error) => {
                     let next = self.failed(&mut image, error, begun, &mut delays).await?;
+                    // The answer may have corrected the clock.
+                    row.ended_at = self.service.client.clock().correct_millis(at);
                     (row, next)
                 }
             };
@@ -181,12 +188,17 @@ impl Tagger {
             () = service.control.aborting().cancelled() => None,
         };
         service.stats.call_ends();
-        let offset = service.client.clock().measured().unwrap_or_default();
+        let clock = service.client.clock();
+        let ended = clock.local_millis();
+        // What was not sent is given back by the caller.
+        if !matches!(&result, Some(Err(error)) if !error.was_sent()) {
+            self.budget.ended(ended);
+        }
         let mut row = CallRow {
             content_id: image.content_id,
             object_id: *object_id,
             scenes: image.scenes,
-            ended_at: jiff::Timestamp::now().as_millisecond() + offset * 1000,
+            ended_at: clock.correct_millis(ended),
             duration_ms: i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX),
             outcome: CallOutcome::Unknown,
             retry: image.calls > 0,
@@ -216,7 +228,7 @@ impl Tagger {
                 row.request_id = error.request_id().map(str::to_owned);
             }
         }
-        Some(Ended { begun, row, result })
+        Some(Ended { begun, at: ended, row, result })
     }
 
     async fn answered(&self, image: &Image, answer: Answer) -> Result<Settled, Error> {
@@ -229,6 +241,7 @@ impl Tagger {
         if answer.legacy {
             service.warn_of_legacy();
         }
+        service.accepted_time();
         service.patience.succeeded();
         self.breaker.succeeded();
         self.note_pace(self.pace.answered());
@@ -318,6 +331,7 @@ impl Tagger {
                 Next::Again(delay.min(LONGEST_WAIT))
             }
             Verdict::GiveUp(reason) => {
+                service.accepted_time();
                 service.patience.answered();
                 let row = error_row(&error, reason.name(), is_temporary(reason));
                 let elsewhere = matches!(reason, GiveUp::Gone | GiveUp::Archived);
@@ -335,14 +349,25 @@ impl Tagger {
                 Next::Settle(image.untouched())
             }
             Verdict::FixClock => {
-                let corrected = service.client.clock().correct(&error);
-                if corrected && !std::mem::replace(&mut image.clock_fixed, true) {
-                    info!(offset_s = service.client.clock().offset(), "clock corrected");
-                    image.attempts -= 1;
-                    Next::Again(Duration::ZERO)
-                } else {
-                    service.refuse(Stop::Clock, Operation::Label, error);
-                    Next::Settle(image.untouched())
+                image.complaints += 1;
+                match service.refused_for_time(&error) {
+                    Refused::Stop => {
+                        service.refuse(Stop::Clock, Operation::Label, error);
+                        Next::Settle(image.untouched())
+                    }
+                    // It may be this image that always meets the node at fault.
+                    _ if image.complaints >= COMPLAINTS => {
+                        self.try_again(image, error_row(&error, "retry", true), delay, begun)
+                    }
+                    refused => {
+                        image.attempts -= 1;
+                        let node = refused == Refused::Node;
+                        Next::Again(if node {
+                            delay.min(LONGEST_DELAY_OF_NODE)
+                        } else {
+                            Duration::ZERO
+                        })
+                    }
                 }
             }
             Verdict::RefreshCredentials => match service.client.refresh_credentials(&error).await {

@@ -98,7 +98,7 @@ impl Listing {
         drop(sender);
         comparing.await.map_err(|_| Error::Panicked)??;
         if ranges.are_done() {
-            let now = jiff::Timestamp::now().as_second();
+            let now = listing.service.client.clock().now();
             listing.writer.send(Record::Listed { now }).await?;
         }
         Ok(())

@@ -94,7 +94,7 @@ impl Lookup {
             page.reach = Reach { seq: LOOKING_UP, cursor: cursor.to_string(), done };
             self.writer.ask(|committed| Record::Page { page, committed: Some(committed) }).await?;
             if done {
-                let now = jiff::Timestamp::now().as_second();
+                let now = self.service.client.clock().now();
                 return self.writer.send(Record::Listed { now }).await;
             }
         }

@@ -16,6 +16,7 @@ mod budget;
 mod caller;
 mod compare;
 mod control;
+mod day;
 mod filter;
 mod gate;
 mod lister;
@@ -28,13 +29,13 @@ mod service;
 mod source;
 mod stats;
 pub mod verdict;
+mod window;
 mod writer;
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use jiff::{Timestamp, Zoned};
 use tokio::sync::Notify;
 
 pub use begin::RunSettings;
@@ -44,6 +45,7 @@ pub use gate::Gate;
 pub use pace::Pace;
 pub use source::{Error as ListError, List, Source};
 pub use stats::{Snapshot, Stats};
+pub use window::absolute;
 
 use crate::config::{self, Settings};
 use crate::cos::Client;
@@ -60,7 +62,7 @@ use lookup::Lookup;
 use patience::Patience;
 use pool::Pool;
 use service::Service;
-use writer::Writer;
+use writer::{Record, Writer};
 
 /// How long calls in flight may go on once the run stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -133,7 +135,7 @@ pub struct Job {
     listed: bool,
     reconsider: bool,
     resumed: bool,
-    today: u64,
+    limits: Arc<Budget>,
     recogniser: Option<String>,
     /// Nothing is called.
     plan: bool,
@@ -163,6 +165,16 @@ impl Job {
         &self.settings.budget
     }
 
+    /// When calling ends, as an absolute time with the limit that says so.
+    pub fn window(&self) -> Option<String> {
+        self.limits.describe_window()
+    }
+
+    /// Seconds that are added to this machine's clock, because the service has confirmed that it is wrong.
+    pub fn clock_offset(&self) -> i64 {
+        self.client.clock().offset()
+    }
+
     /// `run.id`.
     pub fn run_id(&self) -> i64 {
         self.session.run().id
@@ -177,6 +189,8 @@ impl Job {
         let (control, stats) = (control.clone(), Arc::clone(stats));
         let before = self.session.counts().clone();
         let (run_id, resumed) = (self.run_id(), self.resumed);
+        let clock = Arc::clone(self.client.clock());
+        let offset = clock.offset();
         let drain = {
             let control = control.clone();
             async move {
@@ -190,7 +204,10 @@ impl Job {
             ended = self.stages() => ended,
             () = drain => unreachable!("it waits for ever"),
         };
-        let (session, result) = ended?;
+        let (mut session, result) = ended?;
+        if clock.offset() != offset {
+            session.set_clock_offset(clock.offset())?;
+        }
         // An error of a stage stopped the run; so did a reason. Else it is complete.
         let (ended_as, reason) = match (&result, control.reason()) {
             (Err(error), _) => (RunState::Stopped, Some(error.to_string())),
@@ -201,7 +218,7 @@ impl Job {
             (Ok(()), None) => (RunState::Complete, None),
         };
         stats.committed(session.counts());
-        session.finish(ended_as, reason.as_deref(), Timestamp::now().as_second())?;
+        session.finish(ended_as, reason.as_deref(), clock.now())?;
         result?;
         let end = control.reason().cloned().map_or(End::Complete, End::Stopped);
         Ok(Report { run_id, end, snapshot: stats.snapshot(), before, resumed })
@@ -219,6 +236,8 @@ impl Job {
         let (writer, thread) =
             Writer::start(session, 4 * workers + 64, stats.clone(), work.clone(), control.clone())
                 .map_err(Error::Thread)?;
+        let (clock, clock_corrected) = (Arc::clone(client.clock()), Arc::new(Notify::new()));
+        let corrections = writer.clone();
         let recogniser = OnceLock::new();
         if let Some(name) = &self.recogniser {
             let known = ["emulator", "detect-label"].into_iter().find(|known| known == name);
@@ -232,6 +251,8 @@ impl Job {
             stats: Arc::clone(&stats),
             recogniser,
             legacy: AtomicBool::new(false),
+            clock_corrected: Arc::clone(&clock_corrected),
+            complaints: AtomicU32::new(0),
         });
         let comparison = Comparison { run_id: context.id, scenes: context.scenes };
         let is_listing = matches!(source, Source::Bucket { .. });
@@ -287,7 +308,7 @@ impl Job {
                 service,
                 writer,
                 pace: Pace::new(settings.pace.qps),
-                budget: Budget::new(&settings.budget, self.today, &Zoned::now()),
+                budget: Arc::clone(&self.limits),
                 gate: self.gate,
                 breaker: Breaker::new(settings.budget.max_failures),
                 not_before: Mutex::default(),
@@ -298,7 +319,7 @@ impl Job {
             cooldown: settings.connection.cooldown,
             sample: settings.budget.sample,
         };
-        let window = pool.tagger.budget.window();
+        let budget = self.limits;
         let tagging = async {
             if self.plan {
                 drop(pool);
@@ -318,11 +339,20 @@ impl Job {
             tokio::join!(async { watched(discovery.await) }, async { watched(tagging.await) })
         };
         let closing = async {
-            if let Some((end, reason)) = window {
-                tokio::time::sleep_until(end).await;
-                control.stop(reason);
+            // Dropped with this future: the writer ends once nobody has anything to send.
+            let corrections = corrections;
+            let mut window_ends = std::pin::pin!(budget.window_ends());
+            loop {
+                tokio::select! {
+                    reason = &mut window_ends, if !control.is_stopping() => control.stop(reason),
+                    () = clock_corrected.notified() => {
+                        let seconds = clock.offset();
+                        if corrections.send(Record::ClockOffset { seconds }).await.is_err() {
+                            std::future::pending::<()>().await;
+                        }
+                    }
+                }
             }
-            std::future::pending::<()>().await;
         };
         let (discovered, tagged) = tokio::select! {
             both = both => both,

@@ -1,18 +1,19 @@
 //! What every stage that talks to the service shares: client, patience, control, and who answers.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use tracing::{info, warn};
+use tokio::sync::Notify;
+use tracing::warn;
 
 use super::control::{Control, StopReason};
 use super::pace::Pace;
 use super::patience::Patience;
 use super::stats::Stats;
 use super::verdict::{Operation, Stop, Verdict, verdict};
-use crate::cos::{self, Client};
+use crate::cos::{self, Client, Correction};
 
 /// The service, as one run uses it.
 #[derive(Debug)]
@@ -28,6 +29,10 @@ pub(super) struct Service {
     pub(super) recogniser: OnceLock<&'static str>,
     /// Whether it was said that answers come without scenes.
     pub(super) legacy: AtomicBool,
+    /// Notified when the service has confirmed another offset of the clock.
+    pub(super) clock_corrected: Arc<Notify>,
+    /// Complaints about the time of requests since the service last accepted one.
+    pub(super) complaints: AtomicU32,
 }
 
 /// Delays between the tries of a listing or a look-up, jittered; they end only with patience.
@@ -40,9 +45,22 @@ fn delays() -> impl Iterator<Item = Duration> {
         .build()
 }
 
-/// Corrections of the clock for one request. Others may correct it meanwhile; but a service whose time
-/// jumps to and fro is not to be asked for ever.
-const CORRECTIONS: u32 = 5;
+/// Complaints in a row about the time of requests that stop the run. A request that was signed before the clock
+/// was corrected is not counted.
+const COMPLAINTS: u32 = 20;
+/// The longest delay before a request is signed anew because of one node's fault.
+pub(super) const LONGEST_DELAY_OF_NODE: Duration = Duration::from_secs(1);
+
+/// What to do after the service has refused a request for its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Sign it anew: the clock has been corrected.
+    SignAnew,
+    /// Sign it anew after a moment: the clock agrees with the answer, so one node of the service is at fault.
+    Node,
+    /// Nothing more: there were too many complaints in a row.
+    Stop,
+}
 
 impl Service {
     /// Says once that answers come without scenes.
@@ -51,6 +69,40 @@ impl Service {
             warn!(
                 "the service answers without scenes: all labels of an answer are kept under one scene"
             );
+        }
+    }
+
+    /// Corrects the clock after a complaint about the time of a request, and says what to do.
+    pub(super) fn refused_for_time(&self, error: &cos::Error) -> Refused {
+        let correction = self.client.clock().correct(error);
+        if let Correction::Corrected(seconds) = correction {
+            let by = seconds.unsigned_abs();
+            match seconds {
+                0 => warn!("clock corrected: this machine's clock agrees with the service's now"),
+                1.. => warn!(
+                    offset_s = seconds,
+                    "clock corrected: this machine's clock is {by} s behind the service's"
+                ),
+                _ => warn!(
+                    offset_s = seconds,
+                    "clock corrected: this machine's clock is {by} s ahead of the service's"
+                ),
+            }
+            self.clock_corrected.notify_one();
+        }
+        if correction == Correction::Outdated {
+            return Refused::SignAnew;
+        }
+        if self.complaints.fetch_add(1, Ordering::Relaxed) + 1 >= COMPLAINTS {
+            return Refused::Stop;
+        }
+        if correction == Correction::Unfounded { Refused::Node } else { Refused::SignAnew }
+    }
+
+    /// The service has accepted the time of a request.
+    pub(super) fn accepted_time(&self) {
+        if self.complaints.load(Ordering::Relaxed) > 0 {
+            self.complaints.store(0, Ordering::Relaxed);
         }
     }
 
@@ -128,7 +180,6 @@ impl Service {
         let patience = &self.list_patience;
         let mut delays = delays();
         let mut refreshed = false;
-        let mut corrections = 0;
         loop {
             tokio::select! {
                 () = pace.permit() => {}
@@ -140,6 +191,7 @@ impl Service {
             };
             let error = match answer {
                 Ok(answer) => {
+                    self.accepted_time();
                     patience.succeeded();
                     pace.answered();
                     return Some(Ok(answer));
@@ -159,12 +211,17 @@ impl Service {
                     return None;
                 }
                 Verdict::FixClock => {
-                    corrections += 1;
-                    if corrections <= CORRECTIONS && self.client.clock().correct(&error) {
-                        info!(offset_s = self.client.clock().offset(), "clock corrected");
-                        continue;
+                    match self.refused_for_time(&error) {
+                        Refused::SignAnew => continue,
+                        Refused::Node => {
+                            let delay = delays.next().unwrap_or_default();
+                            if !self.sleep(delay.min(LONGEST_DELAY_OF_NODE)).await {
+                                return None;
+                            }
+                            continue;
+                        }
+                        Refused::Stop => self.refuse(Stop::Clock, operation, error),
                     }
-                    self.refuse(Stop::Clock, operation, error);
                     return None;
                 }
                 Verdict::RefreshCredentials => {

@@ -311,6 +311,9 @@ pub fn advice(operation: Operation, error: &cos::Error) -> Option<&'static str> 
         (Verdict::Stop(Stop::Arrears), _) => {
             "check the account's balance and its status in the console"
         }
+        (Verdict::FixClock, _) if service.agrees_on_time() => {
+            "this machine's clock agrees with the service's answer, so the fault is the service's: try again later"
+        }
         (Verdict::FixClock, _) => "set this machine's clock",
         (Verdict::GiveUp(GiveUp::Archived), _) => "restore the object first",
         (Verdict::Stop(Stop::Configuration), _) if (300..400).contains(&service.status) => {

@@ -53,6 +53,8 @@ pub(super) enum Record {
     Waits { reply: oneshot::Sender<bool> },
     /// Who answers.
     Recogniser { name: &'static str },
+    /// The service has confirmed that so many seconds are to be added to this machine's clock.
+    ClockOffset { seconds: i64 },
 }
 
 /// The stages' end of the channel.
@@ -252,6 +254,7 @@ fn apply(
             replies.waits.push((reply, waits));
         }
         Record::Recogniser { name } => session.set_recogniser(name)?,
+        Record::ClockOffset { seconds } => session.set_clock_offset(seconds)?,
     }
     Ok(())
 }

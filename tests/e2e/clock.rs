@@ -38,6 +38,217 @@ fn a_clock_that_goes_wrong_on_the_way() {
     assert!(statistics.calls <= 200 + 32, "{}", statistics.calls);
 }
 
+/// Local time in a zone in which midnight was so many seconds ago, or comes in so many if negative.
+fn midnight_was(seconds: i64) -> String {
+    const DAY: i64 = 24 * 3600;
+    let of_day = jiff::Timestamp::now().as_second().rem_euclid(DAY);
+    // POSIX counts to the west: local time is UTC less this.
+    let west = (of_day - seconds).rem_euclid(DAY);
+    let (sign, west) = if west > DAY / 2 { ('-', DAY - west) } else { ('+', west) };
+    format!("<LOCAL>{sign}{:02}:{:02}:{:02}", west / 3600, west / 60 % 60, west % 60)
+}
+
+const YEAR: i64 = 365 * 24 * 3600;
+
+#[rstest]
+#[case::a_clock_ten_minutes_fast(-600, 0)]
+#[case::a_clock_four_minutes_fast(-240, 0)]
+#[case::a_clock_ten_minutes_slow(600, 0)]
+#[case::a_date_of_tomorrow(0, 86_400)]
+#[case::a_date_of_yesterday(0, -86_400)]
+#[case::a_date_of_another_year(0, YEAR)]
+#[case::both(-600, -YEAR)]
+fn a_days_calls_hold_whatever_the_date_header_says(
+    #[case] clock_offset_seconds: i64,
+    #[case] date_offset_seconds: i64,
+    #[values(120, 43_200, -120)] since_midnight: i64,
+) {
+    let settings = Settings { clock_offset_seconds, date_offset_seconds, ..Settings::default() };
+    let site = Site::new(Synthetic { objects: 100, ..Synthetic::default() }, settings);
+    for arguments in [&["run", BUCKET][..], &["run", BUCKET], &["resume"], &["run", BUCKET]] {
+        let mut command = site.command(&[arguments, &["--daily-calls", "30"]].concat());
+        command.env("TZ", midnight_was(since_midnight));
+        start(command).end().with(8).says(&["--daily-calls 30"]);
+        assert_eq!(site.calls(), 30);
+    }
+    // A clock that is ten minutes fast is complained about: its signatures are of the future.
+    let confirmed = clock_offset_seconds.min(0);
+    let off: i64 = site.one("SELECT max(ended_at) FROM call");
+    let off = off / 1000 - jiff::Timestamp::now().as_second() - confirmed;
+    assert!((-60..=5).contains(&off), "the ledger has other times: {off}");
+    let kept: i64 = site.one("SELECT count(*) FROM meta WHERE name = 'clock_offset'");
+    assert_eq!(kept, i64::from(confirmed != 0));
+}
+
+#[test]
+fn a_new_day_begins_in_mid_run_and_neither_has_too_many_calls() {
+    let settings = Settings { latency_ms: 300, ..Settings::default() };
+    let site = Site::new(Synthetic { objects: 300, ..Synthetic::default() }, settings);
+    let midnight = jiff::Timestamp::now().as_second() + 4;
+    let zone = midnight_was(-4);
+    let run = |code| {
+        let mut command = site.command(&["run", BUCKET, "--daily-calls", "60", "--qps", "12"]);
+        command.env("TZ", &zone);
+        start(command).end().with(code).says(&["--daily-calls 60"]);
+    };
+    run(8);
+    let count = |side: &str| -> i64 {
+        site.one(&format!("SELECT count(*) FROM call WHERE ended_at {side} {}", midnight * 1000))
+    };
+    let before = count("<");
+    assert!((1..=60).contains(&before), "{before}");
+    assert_eq!(count(">="), 60);
+    run(8);
+    assert_eq!((count("<"), count(">=")), (before, 60));
+}
+
+#[test]
+fn a_confirmed_offset_moves_midnight_and_the_days_count() {
+    // Half past midnight by this machine, half past eleven by the service.
+    let settings = Settings { latency_ms: 20, ..Settings::default() };
+    let site = Site::new(Synthetic { objects: 200, ..Synthetic::default() }, settings);
+    let command = |arguments: &[&str]| {
+        let mut command = site.command(&[arguments, &["--daily-calls", "60"]].concat());
+        command.env("TZ", midnight_was(1800)).env("COSTAG_WORKERS", "2");
+        command
+    };
+    let run = start(command(&["run", BUCKET, "--until", "00:15"]));
+    crate::support::wait_until("some calls", || site.calls() >= 10);
+    site.change(r#"{"clock_offset_seconds":-3600}"#);
+    let ended = run.end().with(8);
+    assert!(ended.stderr.contains("calls end at "), "{}", ended.stderr);
+    ended.says(&[
+        "clock corrected",
+        "ahead of the service",
+        "and calls end at ",
+        "(--until 00:15)",
+    ]);
+    assert_eq!(site.calls(), 60, "those of before the correction count too");
+    for _ in 0..2 {
+        start(command(&["resume"])).end().with(8).says(&["times are corrected by -3"]);
+        assert_eq!(site.calls(), 60);
+    }
+    // This machine's clock is set right; so is the service's, which comes to the same.
+    site.change(r#"{"clock_offset_seconds":0}"#);
+    start(command(&["resume"])).end().with(8);
+}
+
+#[test]
+fn a_window_ends_by_the_time_that_the_service_has_confirmed() {
+    // The window ends in an hour by this machine's clock, which is an hour and a few seconds slow.
+    let settings = Settings { clock_offset_seconds: 3594, latency_ms: 250, ..Settings::default() };
+    let site = Site::new(Synthetic { objects: 600, ..Synthetic::default() }, settings);
+    let mut command = site.command(&["run", BUCKET, "--until", "00:00"]);
+    command.env("TZ", midnight_was(-3600)).env("COSTAG_WORKERS", "2");
+    start(command).end().with(10).says(&[
+        "behind the service",
+        "calls end at",
+        "window: --until 00:00",
+    ]);
+    assert!((1..600).contains(&site.calls()));
+}
+
+#[test]
+fn a_zone_that_is_not_known_is_told_before_utc_is_used() {
+    let site = Site::plain(3);
+    let run = |zone: &str| {
+        let mut command = site.command(&["run", BUCKET, "--until", "06:30"]);
+        command.env("TZ", zone);
+        start(command).end().with(0).stderr
+    };
+    for zone in ["Nowhere/Land", "Asia/Shangai", "not a zone"] {
+        let told = run(zone);
+        let warned = told.find(&format!("TZ=\"{zone}\" names no time zone")).expect(&told);
+        let ends = told.find("06:30:00+00:00 (--until 06:30)").expect(&told);
+        assert!(warned < ends, "{told}");
+        let mut ledger = site.command(&["ledger"]);
+        ledger.env("TZ", zone);
+        start(ledger).end().with(0).says(&["names no time zone"]);
+    }
+    for (zone, end) in [
+        ("Asia/Shanghai", "06:30:00+08:00"),
+        ("America/Phoenix", "06:30:00-07:00"),
+        ("", "06:30:00+00:00"),
+        ("UTC", "06:30:00+00:00"),
+        ("<XYZ>-05:30", "06:30:00+05:30"),
+    ] {
+        let told = run(zone);
+        assert!(told.contains(&format!("{end} (--until 06:30)")), "{told}");
+        assert!(!told.contains("warning"), "{told}");
+    }
+}
+
+#[test]
+fn an_offset_is_kept_for_the_next_run_and_goes_with_its_cause() {
+    let settings = Settings { clock_offset_seconds: 3600, ..Settings::default() };
+    let site = Site::new(Synthetic { objects: 20, ..Synthetic::default() }, settings);
+    site.run(&[]).with(0);
+    let refused = || site.emulator.statistics().bad_signatures;
+    assert_eq!(refused(), 1);
+    let kept = || -> i64 {
+        site.one(
+            "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE name = 'clock_offset'",
+        )
+    };
+    assert!((3595..=3605).contains(&kept()), "{}", kept());
+    site.run(&[]).with(0).says(&["times are corrected by +3"]);
+    assert_eq!(refused(), 1, "the first request was signed right");
+    // The clocks agree again.
+    site.change(r#"{"clock_offset_seconds":0}"#);
+    site.run(&[]).with(0).says(&["agrees with the service's now"]);
+    assert_eq!((refused(), kept()), (2, 0));
+    let ended = site.run(&[]).with(0);
+    assert!(!ended.stderr.contains("corrected"), "{}", ended.stderr);
+    assert_eq!(refused(), 2);
+}
+
+#[test]
+fn a_node_that_complains_without_a_reason_is_asked_again() {
+    let mut settings = Settings::default();
+    settings.set_fault("skewed", 0.3).unwrap();
+    settings.set_fault("list_skewed", 1.0).unwrap();
+    settings.fault_attempts = 3;
+    let site = Site::new(Synthetic { objects: 200, ..Synthetic::default() }, settings);
+    site.run(&[]).with(0);
+    site.assert_exports("camera");
+    assert_eq!(site.one::<i64>("SELECT count(*) FROM meta WHERE name = 'clock_offset'"), 0);
+}
+
+#[rstest]
+#[case::calls("skewed")]
+#[case::listings("list_skewed")]
+fn twenty_complaints_in_a_row_without_a_reason_stop_the_run(#[case] fault: &str) {
+    let mut settings = Settings::default();
+    settings.set_fault(fault, 1.0).unwrap();
+    let site = Site::new(Synthetic { objects: 200, ..Synthetic::default() }, settings);
+    let ended = site.run(&["--workers", "4", "--list-workers", "2"]).with(6);
+    ended.says(&["RequestTimeTooSkewed", "this machine's clock agrees with the service's answer"]);
+    let statistics = site.emulator.statistics();
+    assert!(statistics.calls <= 20 + 4, "{}", statistics.calls);
+    assert!(statistics.calls + statistics.list_calls >= 20, "{statistics:?}");
+    assert_eq!(site.states()[3], 0, "no image is blamed");
+}
+
+#[test]
+fn credentials_that_a_fast_clock_takes_for_ended_are_used() {
+    // This machine is an hour ahead of the service.
+    let settings = Settings { clock_offset_seconds: -3600, ..Settings::default() };
+    let site = Site::new(Synthetic { objects: 50, ..Synthetic::default() }, settings);
+    let end = jiff::Timestamp::now().as_second() - 1800;
+    let printed = serde_json::json!({
+        "SecretId": SECRET_ID, "SecretKey": SECRET_KEY, "Token": "t", "ExpiredTime": end,
+    });
+    site.write("now.json", printed.to_string());
+    for scenes in ["camera", "web"] {
+        let process = ["--credential-process", "cat now.json"];
+        let mut command =
+            site.command(&[&["run", BUCKET, "--scenes", scenes], &process[..]].concat());
+        command.env_remove("COSTAG_SECRET_ID").env_remove("COSTAG_SECRET_KEY");
+        start(command).end().with(0);
+    }
+    assert_eq!(site.calls(), 100);
+}
+
 fn with_token(token: &str) -> Site {
     let settings = Settings {
         token: Some(token.to_owned()),

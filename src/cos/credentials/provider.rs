@@ -3,17 +3,17 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
 use super::{Credentials, Error, coscli, coscmd, environment, process, role};
-use crate::cos::clock;
+use crate::cos::clock::{self, Clock};
 
 /// Renewal begins so many seconds before the end (or at half the life, if that is shorter).
 const RENEW_BEFORE: i64 = 600;
-/// Seconds between attempts to renew while the old ones still hold.
-const TRY_AGAIN: i64 = 10;
+/// Between attempts to renew while the old ones still hold.
+const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// How long `credential_process` may take.
 const PROCESS_LIMIT: Duration = Duration::from_secs(30);
 /// How long the metadata service may take when it was asked for.
@@ -119,14 +119,25 @@ fn read_coscmd(path: &Path) -> Result<Option<Credentials>, Error> {
 #[derive(Debug)]
 struct State {
     credentials: Arc<Credentials>,
-    /// Unix seconds; `i64::MAX` if the end is not known.
-    renew_at: i64,
+    /// When they were fetched, in Unix milliseconds by this machine's own clock.
+    fetched: i64,
+    /// Renewal is not tried before this moment.
+    not_before: Option<Instant>,
 }
 
 impl State {
-    fn new(credentials: Credentials, now: i64) -> Self {
-        let renew_at = renew_at(&credentials, now);
-        Self { credentials: Arc::new(credentials), renew_at }
+    fn new(credentials: Credentials, fetched: i64) -> Self {
+        Self { credentials: Arc::new(credentials), fetched, not_before: None }
+    }
+
+    /// Whether the end of the credentials is near, or passed, by this clock.
+    fn is_due(&self, clock: &Clock) -> bool {
+        // The clock is only read for credentials that end.
+        let Some(end) = self.credentials.expires_at else { return false };
+        let fetched = clock.correct_millis(self.fetched).div_euclid(1000);
+        let tried = self.not_before.is_some_and(|moment| Instant::now() < moment);
+        (clock.now() >= renew_at(&self.credentials, fetched) && !tried)
+            || clock.is_certainly_past(end)
     }
 }
 
@@ -146,7 +157,6 @@ pub struct Provider {
     state: RwLock<State>,
     /// Held by the one request that renews.
     renewing: Mutex<()>,
-    now: fn() -> i64,
 }
 
 impl Provider {
@@ -155,9 +165,8 @@ impl Provider {
     /// # Errors
     /// Half a pair, a broken value or file where something was found; or nothing anywhere, naming all places.
     pub async fn discover(sources: &Sources<'_>) -> Result<Self, Error> {
-        let now = clock::local;
         let base = sources.metadata_base.as_deref().unwrap_or(role::BASE).to_owned();
-        let taken = |source, credentials| Ok(Self::with_source(source, credentials, now));
+        let taken = |source, credentials| Ok(Self::with_source(source, credentials));
         if let Some(path) = &sources.credentials_file {
             return taken(Source::File(path.clone()), environment::read(path)?);
         }
@@ -205,28 +214,21 @@ impl Provider {
 
     /// A provider of these very credentials, never renewed.
     pub fn fixed(credentials: Credentials) -> Self {
-        Self::with_source(Source::Environment("(given)"), credentials, clock::local)
+        Self::with_source(Source::Environment("(given)"), credentials)
     }
 
     async fn from_role(base: String, role: Option<String>, limit: Duration) -> Result<Self, Error> {
         let credentials = role::fetch(&base, role.as_deref(), limit).await?;
-        Ok(Self::with_source(Source::Role { base, role }, credentials, clock::local))
+        Ok(Self::with_source(Source::Role { base, role }, credentials))
     }
 
-    fn with_source(source: Source, credentials: Credentials, now: fn() -> i64) -> Self {
+    fn with_source(source: Source, credentials: Credentials) -> Self {
         let warnings = match &source {
             Source::File(path) | Source::Coscli(path) | Source::Coscmd(path) => warn(path),
             _ => Vec::new(),
         };
-        let state = RwLock::new(State::new(credentials, now()));
-        Self { source, warnings, state, renewing: Mutex::new(()), now }
-    }
-
-    /// The same provider by another clock.
-    #[cfg(test)]
-    pub(super) fn with_clock(mut self, now: fn() -> i64) -> Self {
-        self.now = now;
-        self
+        let state = RwLock::new(State::new(credentials, clock::local_millis()));
+        Self { source, warnings, state, renewing: Mutex::new(()) }
     }
 
     /// Where the credentials come from, to show; no secrets.
@@ -239,38 +241,42 @@ impl Provider {
         &self.warnings
     }
 
-    /// The credentials to sign with; renewed first if their end is near.
+    /// The credentials to sign with; renewed first if their end is near by `clock`.
     ///
-    /// If renewal fails, the old ones are handed out until they have truly ended.
+    /// Their end is advice as long as the service knows nothing of this clock, which may be wrong: if renewal fails, the
+    /// old ones are handed out, and the service says whether they have ended. Only an end that has
+    /// certainly passed is an error here.
     ///
     /// # Errors
-    /// They have ended and the place gives no new ones.
-    pub async fn current(&self) -> Result<Arc<Credentials>, Error> {
-        let (credentials, due) = self.peek();
+    /// They have certainly ended and the place gives no new ones.
+    pub async fn current(&self, clock: &Clock) -> Result<Arc<Credentials>, Error> {
+        let (credentials, due) = self.peek(clock);
         if !due {
             return Ok(credentials);
         }
-        let valid =
-            |credentials: &Credentials| credentials.expires_at.is_none_or(|end| (self.now)() < end);
+        let has_ended = |credentials: &Credentials| {
+            credentials.expires_at.is_some_and(|end| clock.is_certainly_past(end))
+        };
         let _renewing = match self.renewing.try_lock() {
             Ok(guard) => guard,
             // Another request renews: there is no need to wait while the old ones hold.
-            Err(_) if valid(&credentials) => return Ok(credentials),
+            Err(_) if !has_ended(&credentials) => return Ok(credentials),
             Err(_) => self.renewing.lock().await,
         };
-        let (credentials, due) = self.peek();
+        let (credentials, due) = self.peek(clock);
         if !due {
             return Ok(credentials);
         }
         let cause = match self.source.fetch().await {
-            Some(Ok(fresh)) if valid(&fresh) => return Ok(self.replace(fresh)),
+            Some(Ok(fresh)) if !has_ended(&fresh) && !fresh.same(&credentials) => {
+                return Ok(self.replace(fresh, clock));
+            }
             Some(Ok(_)) | None => None,
             Some(Err(error)) => Some(Box::new(error)),
         };
-        if valid(&credentials) {
+        if !has_ended(&credentials) {
             tracing::warn!(source = self.source(), "credentials could not be renewed yet");
-            self.state.write().unwrap_or_else(PoisonError::into_inner).renew_at =
-                (self.now)().saturating_add(TRY_AGAIN);
+            self.try_later();
             return Ok(credentials);
         }
         Err(Error::Expired { place: self.source(), cause })
@@ -282,32 +288,47 @@ impl Provider {
     ///
     /// # Errors
     /// The place cannot be read, or gives the very same again.
-    pub async fn renew(&self, rejected: &Credentials) -> Result<Arc<Credentials>, Error> {
+    pub async fn renew(
+        &self,
+        rejected: &Credentials,
+        clock: &Clock,
+    ) -> Result<Arc<Credentials>, Error> {
         let _renewing = self.renewing.lock().await;
-        let (credentials, _) = self.peek();
+        let credentials = self.in_use();
         if !credentials.same(rejected) {
             return Ok(credentials);
         }
         match self.source.fetch().await {
-            Some(Ok(fresh)) if !fresh.same(rejected) => Ok(self.replace(fresh)),
+            Some(Ok(fresh)) if !fresh.same(rejected) => Ok(self.replace(fresh, clock)),
             Some(Ok(_)) | None => Err(Error::Rejected { place: self.source() }),
             Some(Err(error)) => Err(error),
         }
     }
 
     /// What is in use, and whether it is to be renewed.
-    fn peek(&self) -> (Arc<Credentials>, bool) {
+    fn peek(&self, clock: &Clock) -> (Arc<Credentials>, bool) {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        // The clock is only read for credentials that end.
-        let due = state.renew_at != i64::MAX && (self.now)() >= state.renew_at;
-        (Arc::clone(&state.credentials), due)
+        (Arc::clone(&state.credentials), state.is_due(clock))
     }
 
-    fn replace(&self, fresh: Credentials) -> Arc<Credentials> {
-        let state = State::new(fresh, (self.now)());
+    fn in_use(&self) -> Arc<Credentials> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner).credentials)
+    }
+
+    fn replace(&self, fresh: Credentials, clock: &Clock) -> Arc<Credentials> {
+        let state = State::new(fresh, clock.local_millis());
         let credentials = Arc::clone(&state.credentials);
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        if self.peek(clock).1 {
+            // New ones that have ended by this clock: it may be the clock that is wrong.
+            self.try_later();
+        }
         credentials
+    }
+
+    fn try_later(&self) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.not_before = Instant::now().checked_add(TRY_AGAIN);
     }
 }
 

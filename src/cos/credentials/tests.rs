@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::cos::Clock;
 
 /// Variables and a home directory of the test's own; no metadata service is reachable.
 struct World {
@@ -54,7 +55,7 @@ impl World {
 
     /// Id, key and token that are found.
     async fn found(&self) -> (String, String, Option<String>) {
-        parts(&self.discover().await.unwrap().current().await.unwrap())
+        parts(&self.discover().await.unwrap().current(&Clock::default()).await.unwrap())
     }
 
     async fn error(&self) -> String {
@@ -150,18 +151,18 @@ async fn a_configured_file_beats_variables_and_is_read_again() {
     let path = world.write("env", text);
     world.file = Some(path.clone());
     let provider = world.discover().await.unwrap();
-    let first = provider.current().await.unwrap();
+    let first = provider.current(&Clock::default()).await.unwrap();
     assert_eq!(parts(&first), three("f-id", "f=key", None));
 
-    let refused = provider.renew(&first).await.unwrap_err();
+    let refused = provider.renew(&first, &Clock::default()).await.unwrap_err();
     assert!(matches!(refused, Error::Rejected { .. }), "{refused}");
     std::fs::write(&path, "COS_SECRETID=n-id\nCOS_SECRETKEY=n-key\nCOS_TOKEN=n-token\n").unwrap();
-    let second = provider.renew(&first).await.unwrap();
+    let second = provider.renew(&first, &Clock::default()).await.unwrap();
     assert_eq!(parts(&second), three("n-id", "n-key", Some("n-token")));
     // A request that was signed before the renewal gets what the other has fetched.
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(parts(&provider.renew(&first).await.unwrap()), parts(&second));
-    assert!(matches!(provider.renew(&second).await, Err(Error::File { .. })));
+    assert_eq!(parts(&provider.renew(&first, &Clock::default()).await.unwrap()), parts(&second));
+    assert!(matches!(provider.renew(&second, &Clock::default()).await, Err(Error::File { .. })));
 }
 
 #[cfg(unix)]
@@ -199,7 +200,7 @@ async fn a_process_prints_credentials_as_json(#[case] json: &str) {
     let mut world = World::new(&[("COSTAG_SECRET_ID", "c-id"), ("COSTAG_SECRET_KEY", "c-key")]);
     world.process = Some(format!("echo noise >&2; cat <<'EOF'\n{json}\nEOF"));
     let provider = world.discover().await.unwrap();
-    let credentials = provider.current().await.unwrap();
+    let credentials = provider.current(&Clock::default()).await.unwrap();
     assert_eq!(parts(&credentials), three("i", "k", Some("t")));
     assert_eq!(credentials.expires_at, Some(4_000_000_000));
     assert_eq!(provider.source(), "credential_process");
@@ -315,10 +316,10 @@ async fn the_role_of_the_machine_is_the_last_resort() {
     let mut world = World::new(&[]);
     world.metadata = metadata().await;
     let provider = world.discover().await.unwrap();
-    let first = provider.current().await.unwrap();
+    let first = provider.current(&Clock::default()).await.unwrap();
     assert_eq!(parts(&first), three("r1", "k", Some("t")));
     assert_eq!(first.expires_at, Some(4_000_000_000));
-    assert_eq!(provider.renew(&first).await.unwrap().secret_id, "r2");
+    assert_eq!(provider.renew(&first, &Clock::default()).await.unwrap().secret_id, "r2");
     // The clear choice of coscli's file is the same place.
     world.write(".cos.yaml", "cos:\n  base:\n    mode: CvmRole\n    cvmrolename: render\n");
     let provider = world.discover().await.unwrap();
@@ -343,9 +344,9 @@ macro_rules! clock {
     () => {{
         static NOW: AtomicI64 = AtomicI64::new(0);
         fn now() -> i64 {
-            NOW.load(Ordering::Relaxed)
+            NOW.load(Ordering::Relaxed) * 1000
         }
-        (&NOW, now as fn() -> i64)
+        (&NOW, Clock::with_local(now))
     }};
 }
 
@@ -361,11 +362,11 @@ async fn credentials_are_renewed_ten_minutes_before_their_end() {
     let path = world.home.path().join("json");
     world.process = Some(format!("cat '{}'", path.display()));
     process_file(&path, "one", 4_000_000_000);
-    let provider = world.discover().await.unwrap().with_clock(clock);
+    let provider = world.discover().await.unwrap();
     process_file(&path, "two", 4_000_003_600);
     for (time, id) in [(4_000_000_000 - 601, "one"), (4_000_000_000 - 600, "two")] {
         now.store(time, Ordering::Relaxed);
-        assert_eq!(provider.current().await.unwrap().secret_id, id);
+        assert_eq!(provider.current(&clock).await.unwrap().secret_id, id);
     }
 }
 
@@ -376,19 +377,43 @@ async fn a_failed_renewal_keeps_the_old_ones_until_they_end() {
     let path = world.home.path().join("json");
     world.process = Some(format!("cat '{}'", path.display()));
     process_file(&path, "one", 4_000_000_000);
-    let provider = world.discover().await.unwrap().with_clock(clock);
+    let provider = world.discover().await.unwrap();
     std::fs::remove_file(&path).unwrap();
     for time in [4_000_000_000 - 600, 4_000_000_000 - 300, 4_000_000_000 - 1] {
         now.store(time, Ordering::Relaxed);
-        assert_eq!(provider.current().await.unwrap().secret_id, "one");
+        assert_eq!(provider.current(&clock).await.unwrap().secret_id, "one");
     }
-    now.store(4_000_000_010, Ordering::Relaxed);
-    assert!(matches!(provider.current().await, Err(Error::Expired { cause: Some(_), .. })));
+    // It may be the clock that is wrong: the service is asked.
+    now.store(4_000_900_000, Ordering::Relaxed);
+    assert_eq!(provider.current(&clock).await.unwrap().secret_id, "one");
+    // A clock that the service has accepted is wrong by a quarter of an hour at most.
+    now.store(4_000_000_899, Ordering::Relaxed);
+    clock.accepted();
+    assert_eq!(provider.current(&clock).await.unwrap().secret_id, "one");
+    now.store(4_000_000_900, Ordering::Relaxed);
+    assert!(matches!(provider.current(&clock).await, Err(Error::Expired { cause: Some(_), .. })));
     // An ended set that is given again does not do.
     process_file(&path, "one", 4_000_000_000);
-    assert!(matches!(provider.current().await, Err(Error::Expired { cause: None, .. })));
+    assert!(matches!(provider.current(&clock).await, Err(Error::Expired { cause: None, .. })));
     process_file(&path, "two", 4_000_003_600);
-    assert_eq!(provider.current().await.unwrap().secret_id, "two");
+    assert_eq!(provider.current(&clock).await.unwrap().secret_id, "two");
+}
+
+#[tokio::test]
+async fn fresh_ones_that_a_fast_clock_takes_for_ended_are_used_and_not_fetched_for_each_request() {
+    let (now, clock) = clock!();
+    let mut world = World::new(&[]);
+    let (path, count) = (world.home.path().join("json"), world.home.path().join("count"));
+    world.process = Some(format!("echo run >> '{}'; cat '{}'", count.display(), path.display()));
+    process_file(&path, "one", 4_000_000_000);
+    let provider = world.discover().await.unwrap();
+    process_file(&path, "two", 4_000_001_800);
+    now.store(4_000_003_600, Ordering::Relaxed);
+    for _ in 0..20 {
+        assert_eq!(provider.current(&clock).await.unwrap().secret_id, "two");
+    }
+    let runs = std::fs::read_to_string(count).unwrap().lines().count();
+    assert_eq!(runs, 2, "found once, renewed once");
 }
 
 #[tokio::test]
@@ -398,9 +423,9 @@ async fn one_request_renews_for_all_and_nobody_gets_ended_ones() {
     let (path, count) = (world.home.path().join("json"), world.home.path().join("count"));
     world.process = Some(format!("echo run >> '{}'; cat '{}'", count.display(), path.display()));
     process_file(&path, "one", 4_000_000_000);
-    let provider = world.discover().await.unwrap().with_clock(clock);
+    let provider = world.discover().await.unwrap();
     let both = async || {
-        let (first, second) = tokio::join!(provider.current(), provider.current());
+        let (first, second) = tokio::join!(provider.current(&clock), provider.current(&clock));
         (first.unwrap().secret_id.clone(), second.unwrap().secret_id.clone())
     };
     let pair = |first: &str, second: &str| (first.to_owned(), second.to_owned());
@@ -409,7 +434,8 @@ async fn one_request_renews_for_all_and_nobody_gets_ended_ones() {
     now.store(4_000_000_000 - 10, Ordering::Relaxed);
     assert_eq!(both().await, pair("two", "one"), "the old ones hold while the first renews");
     process_file(&path, "three", 4_000_007_200);
-    now.store(4_000_003_600, Ordering::Relaxed);
+    now.store(4_000_003_600 + 900, Ordering::Relaxed);
+    clock.accepted();
     assert_eq!(both().await, pair("three", "three"), "ended ones are waited for");
     let runs = std::fs::read_to_string(count).unwrap().lines().count();
     assert_eq!(runs, 3, "found once, renewed twice");

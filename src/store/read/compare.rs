@@ -279,28 +279,32 @@ impl Reader {
         read().map_err(|source| self.error(source))
     }
 
-    /// Ledger rows that ended at or after a moment in unix milliseconds, unknown ones too.
-    ///
-    /// The ledger is written in the order of time, so only its tail is read.
+    /// The number of the ledger's last row; 0 if there is none.
     ///
     /// # Errors
     /// Those of any read.
-    pub fn calls_since(&self, moment: i64) -> Result<u64, Error> {
-        let read = || {
-            let mut statement =
-                self.connection.prepare("SELECT ended_at FROM call ORDER BY id DESC")?;
-            let mut rows = statement.query([])?;
-            let mut calls = 0;
-            while let Some(row) = rows.next()? {
-                let ended_at: i64 = row.get(0)?;
-                calls += u64::from(ended_at >= moment);
-                // Calls that are settled together need not be in the order of their milliseconds.
-                if ended_at < moment - 60_000 {
-                    break;
-                }
-            }
-            Ok(calls)
-        };
-        read().map_err(|source| self.error(source))
+    pub fn last_call(&self) -> Result<i64, Error> {
+        self.connection
+            .query_row("SELECT coalesce(max(id), 0) FROM call", [], |row| row.get(0))
+            .map_err(|source| self.error(source))
+    }
+
+    /// Calls whose time is `moment` (Unix milliseconds) or later, in the ledger's rows up to the number `last`; calls
+    /// of which nobody knows how they ended are among them.
+    ///
+    /// Every row is looked at: where the clock was set or corrected, rows are not in the order of their times.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub fn calls_since(&self, moment: i64, last: i64) -> Result<u64, Error> {
+        let calls: i64 = self
+            .connection
+            .query_row(
+                "SELECT count(*) FROM call WHERE id <= ?2 AND ended_at >= ?1",
+                (moment, last),
+                |row| row.get(0),
+            )
+            .map_err(|source| self.error(source))?;
+        Ok(calls.unsigned_abs())
     }
 }

@@ -76,6 +76,9 @@ pub struct UnfinishedRun {
     pub started_at: i64,
 }
 
+/// The name of the row of `meta` that holds the confirmed offset of this machine's clock, in seconds.
+const CLOCK_OFFSET: &str = "clock_offset";
+
 impl UnfinishedRun {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
@@ -316,6 +319,22 @@ impl Store {
             .map_err(|source| Error::sqlite(&self.path, source))
     }
 
+    /// Seconds that the service has last confirmed to be added to this machine's clock; 0 if none are.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub fn clock_offset(&self) -> Result<i64, Error> {
+        self.connection
+            .query_row(
+                "SELECT CAST(value AS INTEGER) FROM meta WHERE name = ?1",
+                [CLOCK_OFFSET],
+                |row| row.get(0),
+            )
+            .optional()
+            .map(Option::unwrap_or_default)
+            .map_err(|source| Error::sqlite(&self.path, source))
+    }
+
     pub(super) fn transaction<T>(
         &mut self,
         body: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
@@ -337,6 +356,21 @@ impl Session {
         self.execute(
             "INSERT INTO meta (name, value) VALUES ('recogniser', ?1) ON CONFLICT DO NOTHING",
             [name],
+        )
+        .map(drop)
+    }
+
+    /// Keeps the seconds that are added to this machine's clock, in the turn under way; 0 forgets them.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn set_clock_offset(&mut self, seconds: i64) -> Result<(), Error> {
+        if seconds == 0 {
+            return self.execute("DELETE FROM meta WHERE name = ?1", [CLOCK_OFFSET]).map(drop);
+        }
+        self.execute(
+            "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)",
+            (CLOCK_OFFSET, seconds.to_string()),
         )
         .map(drop)
     }

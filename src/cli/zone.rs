@@ -1,0 +1,20 @@
+//! The time zone, for commands that count days or read times of day.
+
+use std::sync::Once;
+
+use jiff::tz::TimeZone;
+
+use super::table;
+use crate::zone;
+
+/// The zone of this machine. Says once on stderr if there is none and UTC is used instead.
+pub(super) fn local() -> TimeZone {
+    static TOLD: Once = Once::new();
+    let local = zone::local();
+    TOLD.call_once(|| {
+        if let Some(problem) = &local.problem {
+            say!("warning: {}", table::visible(problem));
+        }
+    });
+    local.zone.clone()
+}
