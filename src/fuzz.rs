@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::config::{PartialOptions, Settings};
+use crate::config::{self, PartialOptions, Settings};
 use crate::cos::{self, ListRequest, credentials, detect_label, list};
 use crate::job::List;
 use crate::job::verdict::{Operation, advice, verdict};
@@ -49,7 +49,7 @@ pub fn list_page(body: &[u8]) {
     // A byte that is not UTF-8 becomes a character of three.
     assert!(texts.chain(rest).chain(echoes).sum::<usize>() <= 3 * body.len());
     for entry in &page.entries {
-        assert!(!entry.key.is_empty() && entry.size >= 0);
+        assert!(!entry.key.is_empty() && entry.size.is_some_and(|size| size >= 0));
         assert!(!entry.key.contains('\u{0}') || body.contains(&b'%') || body.contains(&0));
     }
     for rejected in &page.rejected {
@@ -139,10 +139,12 @@ pub fn config_file(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let options = PartialOptions::default();
     let path = PathBuf::from("costag.toml");
-    match Settings::lay(&options, |_| None, path, text) {
+    let text = config::Content { path, text: text.to_owned(), found: false };
+    let length = text.text.len();
+    match Settings::lay(&options, |_| None, text) {
         Ok((settings, _)) => assert!(settings.pace.workers.get() <= 4096),
         Err(error) => {
-            assert!(error.to_string().len() <= MESSAGE_MAX + text.len(), "{error}");
+            assert!(error.to_string().len() <= MESSAGE_MAX + length, "{error}");
         }
     }
 }

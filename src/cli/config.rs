@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use figment::value::Value;
 use serde::Serialize;
 
+use super::drive::refuse_plain_http;
 use super::exit::Exit;
 use super::global::{GlobalOptions, resolve};
 use super::settings::RunOptions;
 use super::table::visible;
-use crate::config::{self, ConfigFile, PartialOptions, Provenance, Settings};
+use crate::config::{self, ConfigFile, Origin, PartialOptions, Provenance, Settings};
+use crate::cos::Endpoint;
 use crate::export::Output;
 
 /// Show settings and where they came from, or check a file
@@ -63,10 +65,16 @@ impl Args {
             }
             Command::Check { file } => {
                 let file = file.map_or_else(|| global.config_file(), ConfigFile::Named);
-                resolve(&options, &file)?;
+                let (settings, origins) = resolve(&options, &file)?;
+                if let Some(endpoint) = &settings.stored.endpoint {
+                    refuse_plain_http(
+                        &Endpoint::custom(endpoint)?,
+                        settings.connection.allow_http,
+                    )?;
+                }
                 match &file {
                     ConfigFile::Named(path) => {
-                        format!("{}: ok\n", visible(&path.to_string_lossy()))
+                        format!("{}: ok{}\n", visible(&path.to_string_lossy()), note(&origins))
                     }
                     ConfigFile::Default if Path::new(config::DEFAULT_FILE).exists() => {
                         format!("{}: ok\n", config::DEFAULT_FILE)
@@ -79,6 +87,19 @@ impl Args {
         output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;
         output.commit()?;
         Ok(Exit::Complete)
+    }
+}
+
+/// What a file that was named for the check needs, so that a run takes it: being named there too.
+fn note(origins: &Provenance) -> String {
+    let from_file = |key: &&str| matches!(origins.get(key), Some(Origin::File(_)));
+    let guarded: Vec<&str> = config::guarded().filter(from_file).collect();
+    match guarded[..] {
+        [] => String::new(),
+        _ => format!(
+            ", if it is named with --config or COSTAG_CONFIG (it sets {})",
+            guarded.join(", ")
+        ),
     }
 }
 

@@ -135,7 +135,7 @@ impl Args {
             suffix.is_some_and(|suffix| suffixes.is_empty() || suffixes.contains(&suffix))
         };
         let image = page.entries.iter().find(|entry| {
-            is_image(&entry.key) && entry.size > 0 && !entry.storage_class.contains("ARCHIVE")
+            is_image(&entry.key) && entry.size > Some(0) && !entry.storage_class.contains("ARCHIVE")
         });
         let Some(image) = image else {
             return lines.skip(WHAT, "no image among the first keys of the address");
@@ -257,7 +257,8 @@ fn client(
     lines: &mut Lines,
 ) -> anyhow::Result<Option<Client>> {
     let stored = &settings.stored;
-    let built = drive::endpoint(bucket, stored.region.as_deref(), stored.endpoint.as_deref())
+    let (region, endpoint) = (stored.region.as_deref(), stored.endpoint.as_deref());
+    let built = drive::endpoint(bucket, region, endpoint, settings.connection.allow_http)
         .and_then(|endpoint| drive::connect(endpoint, provider, settings));
     match built {
         Ok(client) => Ok(Some(client)),

@@ -38,7 +38,7 @@ pub(super) async fn client(
     endpoint: Option<&str>,
     settings: &Settings,
 ) -> anyhow::Result<Client> {
-    let endpoint = self::endpoint(bucket, region, endpoint)?;
+    let endpoint = self::endpoint(bucket, region, endpoint, settings.connection.allow_http)?;
     let provider = provider(&settings.credentials).await?;
     connect(endpoint, provider, settings)
 }
@@ -46,19 +46,37 @@ pub(super) async fn client(
 /// Where requests go.
 ///
 /// # Errors
-/// Neither region nor endpoint, or one that is none.
+/// Neither region nor endpoint, one that cannot be used, or plain http that was not allowed.
 pub(super) fn endpoint(
     bucket: &Bucket,
     region: Option<&str>,
     endpoint: Option<&str>,
+    allow_http: bool,
 ) -> anyhow::Result<Endpoint> {
-    Ok(match (endpoint, region) {
+    let endpoint = match (endpoint, region) {
         (Some(endpoint), _) => Endpoint::custom(endpoint)?,
         (None, Some(region)) => Endpoint::for_region(bucket, region)?,
         (None, None) => anyhow::bail!(Usage(
             "where is the bucket? give --region, such as ap-guangzhou, or --endpoint".to_owned()
         )),
-    })
+    };
+    refuse_plain_http(&endpoint, allow_http)?;
+    Ok(endpoint)
+}
+
+/// Refuses an endpoint that is reached over a network without encryption, unless that is allowed.
+///
+/// # Errors
+/// [`Usage`].
+pub(super) fn refuse_plain_http(endpoint: &Endpoint, allow_http: bool) -> anyhow::Result<()> {
+    if endpoint.is_plain_http() && !allow_http {
+        anyhow::bail!(Usage(format!(
+            "the endpoint {endpoint} is refused, because it has no encryption: whoever listens on the way could \
+             send the signed requests again. Use https://, or give --allow-http (COSTAG_ALLOW_HTTP=true) if you \
+             trust the network"
+        )));
+    }
+    Ok(())
 }
 
 /// A client of this endpoint.
@@ -122,9 +140,10 @@ pub(super) struct Usage(pub(super) String);
 /// # Errors
 /// Those of the job that are not the service's.
 pub(super) async fn drive(job: Job, database: &std::path::Path) -> anyhow::Result<(Exit, Report)> {
+    let budget = job.budget().clone();
     let report = run(job).await?;
     let codes = Reader::open(database)?.failure_codes_of(report.run_id, 8)?;
-    say!("{}", summary::text(&report, &codes).trim_end());
+    say!("{}", summary::text(&report, &codes, &budget).trim_end());
     Ok((exit(&report), report))
 }
 
@@ -174,11 +193,11 @@ fn asking<'p>(
     progress: &'p Progress,
 ) -> impl Future<Output = std::convert::Infallible> + use<'p> {
     let (gate, control, stats) = (job.gate(), job.control(), job.stats());
-    let budget = job.budget().clone();
+    let (budget, scenes) = (job.budget().clone(), job.scenes());
     async move {
         gate.reached().await;
         let above = gate.above().unwrap_or_default();
-        let question = summary::question(&stats.snapshot(), above, &budget);
+        let question = summary::question(&stats.snapshot(), above, scenes, &budget);
         // A question that cannot be asked is not answered with yes.
         if progress.ask(question).await {
             gate.open();
@@ -264,6 +283,11 @@ fn of_reason(reason: &StopReason) -> (Exit, &'static str) {
             Exit::Credentials,
             "the policy of these credentials must allow ci:CreateDetectLabelJob and cos:GetObject on the \
              bucket; then `costag resume`",
+        ),
+        StopReason::LookUpsDenied(_) => (
+            Exit::Credentials,
+            "the policy of these credentials must allow cos:HeadObject and cos:GetObject on the bucket; then \
+             `costag resume`",
         ),
         StopReason::Refused(Stop::Configuration, _, _) => (Exit::Usage, ""),
         StopReason::Refused(stop, _, _) => (of_stop(*stop), RESUME),

@@ -137,6 +137,9 @@ struct Behaviour {
     /// Answer every detect request with this, such as 402:PaymentRequired
     #[arg(long, value_name = "STATUS:CODE", value_parser = fail_code)]
     fail_code: Option<FailCode>,
+    /// Refuse every look-up of a single object with this, such as 403:AccessDenied; HEAD answers have no body
+    #[arg(long, value_name = "STATUS:CODE", value_parser = fail_code)]
+    head_fail_code: Option<FailCode>,
     /// Set the emulator's clock wrong by so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0, allow_negative_numbers = true)]
     clock_skew: i64,
@@ -209,6 +212,7 @@ impl Args {
             qps_limit: asked.qps_limit,
             list_qps_limit: asked.list_qps_limit,
             fail_code: asked.fail_code,
+            head_fail_code: asked.head_fail_code,
             clock_offset_seconds: asked.clock_skew,
             date_offset_seconds: asked.date_skew,
             token: self.keys.token,

@@ -15,9 +15,10 @@ use serde::Serialize;
 use super::exit::Exit;
 use super::global::GlobalOptions;
 use super::rows::{Form, FormOptions};
+use super::settings::PriceOptions;
 use super::table::Table;
 use super::zone;
-use crate::config::{self, Settings};
+use crate::config::{self, Billing, Settings};
 use crate::export::{Output, field};
 use crate::scene::Scenes;
 use crate::store::Reader;
@@ -27,9 +28,8 @@ use crate::store::read::LedgerRow;
 /// Sum up the calls that were made, and what they may have cost
 ///
 /// Every call that ended is a row of the ledger: answered, failed, throttled, thrown away (sent, but no usable answer
-/// came) or unknown (in flight when a process was killed). A cost is an estimate: calls times the setting
-/// price_per_1000_calls. Whether a call for several scenes is billed once or once a scene, the service does not say:
-/// the column up to is the price of every scene of every call.
+/// came) or unknown (in flight when a process was killed). A cost is an estimate: the scenes that all calls asked for,
+/// times the setting price_per_1000_calls; with billing = "call", the calls times the price.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "it is the help's text")]
 pub struct Args {
@@ -41,6 +41,8 @@ pub struct Args {
     month: Option<Month>,
     #[command(flatten)]
     form: FormOptions,
+    #[command(flatten)]
+    price: PriceOptions,
 }
 
 /// What a row of the ledger's sums is.
@@ -102,20 +104,29 @@ impl Sums {
     }
 }
 
-/// A price of calls; `None` everywhere if it is not set.
+/// What calls cost; nothing is known of it if no price is set.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Price(Option<f64>);
+pub(super) struct Price {
+    per_1000: Option<f64>,
+    billing: Billing,
+}
 
 impl Price {
     /// By the settings.
     pub(super) fn of(budget: &config::Budget) -> Self {
-        Self(budget.price_per_1000_calls)
+        Self { per_1000: budget.price_per_1000_calls, billing: budget.billing }
     }
 
-    /// What so many calls cost.
-    pub(super) fn cost(self, calls: u64) -> Option<f64> {
+    /// What so many calls cost, which ask for so many scenes in all.
+    pub(super) fn cost(self, calls: u64, scenes: u64) -> Option<f64> {
+        // Runs of older versions did not count their scenes.
+        self.of_units(self.billing.units_of(calls, scenes.max(calls)))
+    }
+
+    /// What so many units of billing cost.
+    pub(super) fn of_units(self, units: u64) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "an estimate to show")]
-        self.0.map(|price| calls as f64 * price / 1000.0)
+        self.per_1000.map(|price| units as f64 * price / 1000.0)
     }
 }
 
@@ -130,6 +141,7 @@ struct JsonRow<'a> {
     #[serde(flatten)]
     sums: Sums,
     cost: Option<f64>,
+    /// What it costs if each scene is billed, whatever the setting `billing` says.
     cost_up_to: Option<f64>,
 }
 
@@ -138,6 +150,7 @@ struct JsonRow<'a> {
 struct Json<'a> {
     zone: &'a str,
     price_per_1000_calls: Option<f64>,
+    billing: Billing,
     currency: &'a str,
     rows: Vec<JsonRow<'a>>,
     total: JsonRow<'a>,
@@ -179,7 +192,7 @@ impl Args {
     /// # Errors
     /// An unusable database or output.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
-        let settings = global.settings(|_| ())?;
+        let settings = global.settings(|options| self.price.give(options))?;
         let reader = Reader::open(&settings.db)?;
         let ledger = Ledger::read(&reader, self.by, self.month, &settings, &zone::local())?;
         let text = match self.form.form() {
@@ -235,7 +248,7 @@ impl Ledger {
     }
 
     fn costs(&self, sums: &Sums) -> [Option<f64>; 2] {
-        [self.price.cost(sums.calls), self.price.cost(sums.scenes_asked)]
+        [self.price.cost(sums.calls, sums.scenes_asked), self.price.of_units(sums.scenes_asked)]
     }
 
     fn name(&self) -> &'static str {
@@ -249,18 +262,20 @@ impl Ledger {
     fn text(&self) -> String {
         let mut header = vec![self.name()];
         header.extend(COLUMNS.map(|name| if name == "thrown_away" { "thrown away" } else { name }));
-        let (cost, up_to) = (format!("cost ({})", self.currency), "up to");
-        let priced = self.price.0.is_some();
+        let cost = format!("cost ({})", self.currency);
+        let priced = self.price.per_1000.is_some();
+        header.push("scenes asked");
         if priced {
-            header.extend([cost.as_str(), up_to]);
+            header.push(&cost);
         }
         let mut table = Table::new(&header);
         let all = self.groups.iter().map(|(group, sums)| (group.shown(), sums));
         for (group, sums) in all.chain([("total".to_owned(), &self.total)]) {
             let mut cells = vec![group];
             cells.extend(sums.numbers().map(|number| number.to_string()));
+            cells.push(sums.scenes_asked.to_string());
             if priced {
-                cells.extend(self.costs(sums).map(|cost| amount(cost.unwrap_or(0.0))));
+                cells.push(amount(self.costs(sums)[0].unwrap_or(0.0)));
             }
             table.row(cells);
         }
@@ -269,10 +284,11 @@ impl Ledger {
         let mut text = format!("{table}\n");
         let _ = writeln!(text, "days and months are those of the zone {}", self.zone);
         if priced {
-            let _ = writeln!(
-                text,
-                "the cost is an estimate: calls times the price, up to one call a scene"
-            );
+            let unit = match self.price.billing {
+                Billing::Scene => "each scene that a call asked for costs the price of a call",
+                Billing::Call => "each call costs the price, whatever it asked for",
+            };
+            let _ = writeln!(text, "the cost is an estimate: {unit} (setting billing)");
         } else {
             let _ = writeln!(text, "no cost: the setting price_per_1000_calls is not set");
         }
@@ -326,7 +342,8 @@ impl Ledger {
             .collect();
         let json = Json {
             zone: &self.zone,
-            price_per_1000_calls: self.price.0,
+            price_per_1000_calls: self.price.per_1000,
+            billing: self.price.billing,
             currency: &self.currency,
             rows,
             total: row(&self.total),

@@ -18,7 +18,7 @@ use super::retry::cost;
 use super::run::Target;
 use super::table::visible;
 use super::zone;
-use crate::config::{Budget, Rate, Settings};
+use crate::config::{Billing, Budget, Rate, Settings};
 use crate::export::Output;
 use crate::job::{End, Job, Report, Source, absolute};
 use crate::store::read::{Measured, Needed};
@@ -56,11 +56,13 @@ struct Plan {
     given_up: u64,
     calls: u64,
     calls_by_scenes: BTreeMap<String, u64>,
-    /// Scenes over all calls: the most that may be billed.
+    /// Scenes over all calls: what is billed, unless `billing` is `call`.
     scenes_asked: u64,
     price_per_1000_calls: Option<f64>,
+    billing: Billing,
     currency: String,
     cost: Option<f64>,
+    /// What it costs if each scene is billed, whatever `billing` is.
     cost_up_to: Option<f64>,
     /// Calls a second; none: no limit is set.
     configured_pace: Option<f64>,
@@ -180,9 +182,10 @@ impl Plan {
                 .collect(),
             scenes_asked,
             price_per_1000_calls: settings.budget.price_per_1000_calls,
+            billing: settings.budget.billing,
             currency: settings.budget.currency.clone(),
-            cost: price.cost(calls),
-            cost_up_to: price.cost(scenes_asked),
+            cost: price.cost(calls, scenes_asked),
+            cost_up_to: price.of_units(scenes_asked),
             configured_pace,
             configured_seconds,
             measured_pace,
@@ -304,9 +307,13 @@ mod tests {
         let source = "cos://photos-1250000000/".to_owned();
         let plan = Plan::new(source, &report, &needed, Some(measured), &settings, &now);
         assert_eq!((plan.calls, plan.need_no_call, plan.scenes_asked), (50, 25, 70));
-        assert_eq!((plan.cost, plan.cost_up_to), (Some(0.5), Some(0.7)));
+        assert_eq!((plan.cost, plan.cost_up_to), (Some(0.7), Some(0.7)));
         assert_eq!((plan.configured_seconds, plan.measured_seconds), (Some(5.0), Some(10.0)));
         assert_eq!((plan.window_seconds, plan.fits_the_window), (Some(10.0), Some(true)));
+        settings.budget.billing = Billing::Call;
+        let by_call = Plan::new(String::new(), &report, &needed, None, &settings, &now);
+        assert_eq!((by_call.cost, by_call.cost_up_to), (Some(0.5), Some(0.7)));
+        settings.budget.billing = Billing::Scene;
         let late: Zoned = "2026-11-23T06:29:51[UTC]".parse().unwrap();
         let late = Plan::new(String::new(), &report, &needed, Some(measured), &settings, &late);
         assert_eq!(late.fits_the_window, Some(false));

@@ -10,9 +10,10 @@ use super::drive::Usage;
 use super::exit::Exit;
 use super::global::GlobalOptions;
 use super::ledger::{Price, amount};
+use super::settings::PriceOptions;
 use super::table::visible;
 use super::zone;
-use crate::config::Settings;
+use crate::config::{Billing, Settings};
 use crate::job;
 use crate::scene::Scene;
 use crate::store::read::Choice;
@@ -33,6 +34,8 @@ pub struct Retry {
     /// Count only; change nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    price: PriceOptions,
 }
 
 /// Put labelled images back on purpose, to be called, and paid, again
@@ -71,6 +74,8 @@ pub struct Retag {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+    #[command(flatten)]
+    price: PriceOptions,
 }
 
 /// A day or moment; without a zone, of the local one.
@@ -89,7 +94,7 @@ impl Retry {
     /// # Errors
     /// A glob that cannot be read, an unusable database; exit code 11 while a run is at work.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
-        let settings = global.settings(|_| ())?;
+        let settings = global.settings(|options| self.price.give(options))?;
         let globs = job::glob_set(&self.key)?;
         let choice = Choice { failed: true, codes: self.code, ..Choice::default() };
         let keys = |key: &str| globs.is_empty() || globs.is_match(key);
@@ -104,7 +109,7 @@ impl Retag {
     /// # Errors
     /// Nothing chosen, an unusable database; exit code 11 while a run is at work.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
-        let settings = global.settings(|_| ())?;
+        let settings = global.settings(|options| self.price.give(options))?;
         let choice = Choice {
             failed: !self.code.is_empty(),
             codes: self.code,
@@ -165,18 +170,16 @@ impl Sum {
     }
 }
 
-/// What calls cost, in words.
+/// What so many calls cost, which ask for so many scenes in all, in words.
 pub(super) fn cost(settings: &Settings, calls: u64, scenes: u64) -> String {
     let price = Price::of(&settings.budget);
     let currency = visible(&settings.budget.currency).into_owned();
-    match (price.cost(calls), price.cost(scenes)) {
-        (Some(cost), Some(most)) if scenes > calls => format!(
-            "about {} {currency}, up to {} if each scene is billed",
-            amount(cost),
-            amount(most)
-        ),
-        (Some(cost), _) => format!("about {} {currency}", amount(cost)),
-        (None, _) => "unknown: price_per_1000_calls is not set".to_owned(),
+    match price.cost(calls, scenes) {
+        Some(cost) if scenes > calls && settings.budget.billing == Billing::Scene => {
+            format!("about {} {currency}, each of {scenes} scenes being billed", amount(cost))
+        }
+        Some(cost) => format!("about {} {currency}", amount(cost)),
+        None => "unknown: price_per_1000_calls is not set".to_owned(),
     }
 }
 
@@ -252,7 +255,9 @@ mod tests {
         assert_eq!(cost(&settings, 2_000, 2_000), "about 3.00 CNY");
         assert_eq!(
             cost(&settings, 2_000, 4_000),
-            "about 3.00 CNY, up to 6.00 if each scene is billed"
+            "about 6.00 CNY, each of 4000 scenes being billed"
         );
+        settings.budget.billing = Billing::Call;
+        assert_eq!(cost(&settings, 2_000, 4_000), "about 3.00 CNY");
     }
 }

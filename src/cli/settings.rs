@@ -121,7 +121,7 @@ pub struct BudgetOptions {
     /// Stop after so many calls; 0 for no limit [default: 0] [env: COSTAG_MAX_CALLS]
     #[arg(long, value_name = "N")]
     max_calls: Option<String>,
-    /// Stop before calls cost more than this, in the currency; 0 for no limit [default: 0]
+    /// Stop before the units of billing cost more than this, in the currency; 0 for no limit [default: 0]
     /// [env: COSTAG_MAX_COST]
     #[arg(long, value_name = "AMOUNT")]
     max_cost: Option<String>,
@@ -141,15 +141,39 @@ pub struct BudgetOptions {
     /// Take only N wanted images, chosen at random once all is listed; 0 for all [default: 0] [env: COSTAG_SAMPLE]
     #[arg(long, value_name = "N")]
     sample: Option<String>,
-    /// Ask before more calls than this; 0 to never ask [default: 10000] [env: COSTAG_CONFIRM_ABOVE]
+    /// Ask a person before more units of billing than this; 0 to never ask [default: 10000]
+    /// [env: COSTAG_CONFIRM_ABOVE]
     #[arg(long, value_name = "N")]
     confirm_above: Option<String>,
-    /// What 1,000 calls cost, in the currency; 0 if unknown [default: 0] [env: COSTAG_PRICE_PER_1000_CALLS]
+    /// What calls cost.
+    #[command(flatten)]
+    price: PriceOptions,
+}
+
+/// Options that say what calls cost; nothing depends on them but what is shown, and `--max-cost`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Price")]
+pub struct PriceOptions {
+    /// What 1,000 units of billing cost, in the currency; 0 if unknown [default: 0]
+    /// [env: COSTAG_PRICE_PER_1000_CALLS]
     #[arg(long, value_name = "AMOUNT")]
     price_per_1000_calls: Option<String>,
+    /// What a unit of billing is: scene (each scene that a call asks for, as the page of the sister product
+    /// `DetectLabel`, "Image tagging", says of its own versions) or call [default: scene] [env: COSTAG_BILLING]
+    #[arg(long, value_name = "UNIT")]
+    billing: Option<String>,
     /// Currency of prices and costs, for display [default: CNY] [env: COSTAG_CURRENCY]
     #[arg(long, value_name = "CODE")]
     currency: Option<String>,
+}
+
+impl PriceOptions {
+    /// Adds what was given.
+    pub fn give(&self, options: &mut PartialOptions) {
+        options.text("price_per_1000_calls", self.price_per_1000_calls.as_deref());
+        options.text("billing", self.billing.as_deref());
+        options.text("currency", self.currency.as_deref());
+    }
 }
 
 impl BudgetOptions {
@@ -164,8 +188,7 @@ impl BudgetOptions {
         options.text("limit", self.limit.as_deref());
         options.text("sample", self.sample.as_deref());
         options.text("confirm_above", self.confirm_above.as_deref());
-        options.text("price_per_1000_calls", self.price_per_1000_calls.as_deref());
-        options.text("currency", self.currency.as_deref());
+        self.price.give(options);
     }
 }
 
@@ -189,6 +212,13 @@ pub struct ConnectionOptions {
     /// PEM file of authorities to trust besides the system's [default: none] [env: COSTAG_CA_FILE]
     #[arg(long, value_name = "FILE")]
     ca_file: Option<String>,
+    /// Use an http:// endpoint although it is not on this machine; whoever listens on the way could send the
+    /// signed requests again [env: COSTAG_ALLOW_HTTP]
+    #[arg(long, overrides_with = "no_allow_http")]
+    allow_http: bool,
+    /// Refuse such an endpoint [default]
+    #[arg(long, overrides_with = "allow_http")]
+    no_allow_http: bool,
 }
 
 impl ConnectionOptions {
@@ -199,6 +229,7 @@ impl ConnectionOptions {
         options.text("connect_timeout", self.connect_timeout.as_deref());
         options.text("timeout", self.timeout.as_deref());
         options.text("ca_file", self.ca_file.as_deref());
+        options.flag("allow_http", self.allow_http, self.no_allow_http);
     }
 }
 

@@ -9,7 +9,10 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::global::GlobalOptions;
+use super::ledger::{Price, amount};
+use super::settings::PriceOptions;
 use super::table::{Table, visible};
+use crate::config::Budget;
 use crate::export::{self, Output, field, iso_seconds};
 use crate::store::model::{Counts, RunState};
 use crate::store::read::{ContentCounts, DatabaseSize, Failure, FailureCode, Run};
@@ -33,6 +36,8 @@ pub struct Args {
     /// How many runs are shown, the newest first
     #[arg(long, value_name = "N", default_value_t = 5)]
     runs: u32,
+    #[command(flatten)]
+    price: PriceOptions,
 }
 
 /// What `--json` prints: its names are a contract.
@@ -42,6 +47,8 @@ struct Status {
     size: DatabaseSize,
     contents: ContentCounts,
     failure_codes: Vec<FailureCode>,
+    /// Of the costs.
+    currency: String,
     runs: Vec<RunStatus>,
     next: String,
 }
@@ -62,6 +69,8 @@ struct RunStatus {
     ranges_done: u64,
     ranges: u64,
     counts: Counts,
+    /// What its calls cost, by the settings; none without a price.
+    cost: Option<f64>,
 }
 
 impl Args {
@@ -70,13 +79,13 @@ impl Args {
     /// # Errors
     /// An unusable database or output.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
-        let settings = global.settings(|_| ())?;
+        let settings = global.settings(|options| self.price.give(options))?;
         let reader = Reader::open(&settings.db)?;
         let mut output = Output::open(Path::new("-"))?;
         if self.failures {
             self.failures(&reader, &mut output)?;
         } else {
-            let status = Status::read(&reader, self.runs.max(1))?;
+            let status = Status::read(&reader, self.runs.max(1), &settings.budget)?;
             let text = if self.json {
                 serde_json::to_string_pretty(&status)? + "\n"
             } else {
@@ -150,14 +159,16 @@ fn cells(failure: &Failure) -> [String; 8] {
 }
 
 impl Status {
-    fn read(reader: &Reader, runs: u32) -> Result<Self, store::Error> {
+    fn read(reader: &Reader, runs: u32, budget: &Budget) -> Result<Self, store::Error> {
         // Before the runs are read: one that starts in between is then no killed one.
         let running = reader.is_running();
         let runs = reader
             .runs(runs)?
             .into_iter()
             .enumerate()
-            .map(|(index, run)| RunStatus::of(reader, run, running && index == 0))
+            .map(|(index, run)| {
+                RunStatus::of(reader, run, running && index == 0, Price::of(budget))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let contents = reader.content_counts()?;
         Ok(Self {
@@ -166,6 +177,7 @@ impl Status {
             contents,
             failure_codes: reader.failure_codes(CODES)?,
             next: next(runs.first(), contents).to_owned(),
+            currency: budget.currency.clone(),
             runs,
         })
     }
@@ -208,6 +220,14 @@ impl Status {
                 let _ = writeln!(text, "skipped   {}", visible(&skipped.join(", ")));
             }
         }
+        for run in self.runs.iter().filter(|run| run.counts.calls > 0) {
+            if let Some(cost) = run.cost {
+                let (id, calls, currency) = (run.id, run.counts.calls, visible(&self.currency));
+                let cost = amount(cost);
+                let _ =
+                    writeln!(text, "cost      run {id}: about {cost} {currency} for {calls} calls");
+            }
+        }
         let mebibytes =
             |bytes: u64| format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20);
         let _ = writeln!(
@@ -237,7 +257,7 @@ impl Status {
 }
 
 impl RunStatus {
-    fn of(reader: &Reader, run: Run, at_work: bool) -> Result<Self, store::Error> {
+    fn of(reader: &Reader, run: Run, at_work: bool, price: Price) -> Result<Self, store::Error> {
         let ranges = reader.ranges(run.id)?;
         let killed = run.state == RunState::Running && !at_work;
         let end = if at_work { Some(Timestamp::now().as_second()) } else { run.ended_at };
@@ -256,6 +276,7 @@ impl RunStatus {
             listed_to_the_end: run.listed_at.is_some() && ranges.done == ranges.total,
             ranges_done: ranges.done,
             ranges: ranges.total,
+            cost: price.cost(run.counts.calls, run.counts.scenes_asked),
             counts: run.counts,
         })
     }
@@ -304,7 +325,8 @@ mod tests {
         let path = folder.path().join("t.db");
         let store = Store::open(&path).unwrap();
         let reader = store.reader().unwrap();
-        assert!(Status::read(&reader, 5).unwrap().next.contains("costag run"));
+        let budget = crate::config::Settings::default().budget;
+        assert!(Status::read(&reader, 5, &budget).unwrap().next.contains("costag run"));
         store
             .connection
             .execute_batch(
@@ -319,9 +341,9 @@ mod tests {
                  INSERT INTO error (content_id, verdict, code, status, message, request_id) VALUES (1, 'gone', 'NoSuchKey', 404, '', NULL);",
             )
             .unwrap();
-        assert_eq!(Status::read(&reader, 5).unwrap().runs[0].state, "running");
+        assert_eq!(Status::read(&reader, 5, &budget).unwrap().runs[0].state, "running");
         drop(store);
-        let status = Status::read(&reader, 5).unwrap();
+        let status = Status::read(&reader, 5, &budget).unwrap();
         assert_eq!((status.runs[0].state, status.runs[0].seconds), ("killed", None));
         insta::with_settings!({filters => vec![(r"database .*", "database [FILE]")]}, {
             insta::assert_snapshot!(status.text());

@@ -6,11 +6,12 @@ use super::ledger::{Price, amount};
 use super::table::visible;
 use crate::config;
 use crate::job::{End, Report, Snapshot};
+use crate::scene::Scenes;
 use crate::store::model::Counts;
 use crate::store::read::FailureCode;
 
 /// The summary on stderr; `codes` are those that contents of this run failed with.
-pub(super) fn text(report: &Report, codes: &[FailureCode]) -> String {
+pub(super) fn text(report: &Report, codes: &[FailureCode], budget: &config::Budget) -> String {
     let Report { run_id, end, snapshot, before, resumed } = report;
     let counts = &snapshot.counts;
     let mut text = String::new();
@@ -35,6 +36,9 @@ pub(super) fn text(report: &Report, codes: &[FailureCode]) -> String {
         "images",
         format!("{} done, {} failed, {} pending", counts.done, counts.failed, snapshot.pending()),
     );
+    if let Some(cost) = Price::of(budget).cost(counts.calls, counts.scenes_asked) {
+        row("cost", format!("about {} {}", amount(cost), visible(&budget.currency)));
+    }
     row("labels", counts.labels.to_string());
     let made = counts.calls.saturating_sub(before.calls);
     if made > 0 && !snapshot.calling.is_zero() {
@@ -57,13 +61,18 @@ pub(super) fn text(report: &Report, codes: &[FailureCode]) -> String {
 }
 
 /// What is known when a run is about to make more calls than `above`, and the question.
-pub(super) fn question(now: &Snapshot, above: u64, budget: &config::Budget) -> String {
+pub(super) fn question(
+    now: &Snapshot,
+    above: u64,
+    scenes: Scenes,
+    budget: &config::Budget,
+) -> String {
     let counts = &now.counts;
     let more = now.pending();
     let state = if now.listed { "and that is all" } else { "and listing goes on" };
     let price = Price::of(budget);
     let cost = price
-        .cost(more)
+        .cost(more, more * u64::from(scenes.len()))
         .map(|cost| format!(", about {} {}", amount(cost), visible(&budget.currency)));
     format!(
         "{above} calls are made; {} objects are listed, {} of them wanted, {state}; {more} images wait{}\n\

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::keys::{option, variable};
+
 /// Where the value of a setting came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -15,6 +17,8 @@ pub enum Origin {
     Environment(String),
     /// This option, with its dashes.
     Option(String),
+    /// A file gave a value, and what this names has put it out of force.
+    Overruled(Box<Origin>),
 }
 
 impl fmt::Display for Origin {
@@ -23,6 +27,7 @@ impl fmt::Display for Origin {
             Self::Default => f.write_str("default"),
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Environment(name) | Self::Option(name) => f.write_str(name),
+            Self::Overruled(by) => write!(f, "not used, because {by} is given"),
         }
     }
 }
@@ -40,6 +45,33 @@ pub enum Error {
         /// Why the system refused.
         #[source]
         source: io::Error,
+    },
+    /// The file in the current folder may have been made or changed by others.
+    #[error(
+        "{path} in the current folder is not used: {reason}. If you trust it, name it with --config {path}; \
+         --no-config goes on without it"
+    )]
+    Untrusted {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file that was merely found in the current folder sets what only a named file may set.
+    #[error(
+        "{path} in the current folder sets {key}, and a file that is only found there may not decide \
+         {decides}. If you trust it, name it with --config {path} (or COSTAG_CONFIG); otherwise take the line \
+         out and give {} or {}",
+        option(.key),
+        variable(.key)
+    )]
+    Guarded {
+        /// The setting.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What it decides.
+        decides: &'static str,
     },
     /// The file is not TOML. The line itself is not repeated: it may hold what should not be shown.
     #[error("{path}, line {line}: {reason}")]

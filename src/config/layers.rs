@@ -2,33 +2,17 @@
 //! came from.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::error::{Error, Origin};
-use super::keys::{KEYS, nearest, option, variable};
+use super::file::{self, ConfigFile, Content};
+use super::keys::{KEYS, option, variable};
 use super::settings::{Budget, Connection, CredentialSources, Logging, Pace, Settings, Stored};
 use super::types::Filter;
 use super::value::{self, Checked, describe};
-
-/// The file that is read if it is there and no other is named.
-pub const DEFAULT_FILE: &str = "costag.toml";
-
-/// Which configuration file is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ConfigFile {
-    /// None.
-    Without,
-    /// `costag.toml` in the working folder, if there is one.
-    Default,
-    /// This one, which must exist.
-    Named(PathBuf),
-}
 
 /// What was given as options: only what was, by key.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -97,18 +81,16 @@ impl Settings {
         env: impl Fn(&str) -> Option<String>,
         file: &ConfigFile,
     ) -> Result<(Self, Provenance), Error> {
-        let (path, text) = read(file)?;
-        Self::lay(options, env, path, &text)
+        Self::lay(options, env, file::read(file)?)
     }
 
     /// As [`Settings::resolve`], with the text of the file.
     pub(crate) fn lay(
         options: &PartialOptions,
         env: impl Fn(&str) -> Option<String>,
-        path: PathBuf,
-        text: &str,
+        text: Content,
     ) -> Result<(Self, Provenance), Error> {
-        let from_file = parse(&path, text)?;
+        let from_file = file::parse(&text)?;
         let from_env = KEYS
             .into_iter()
             .filter_map(|key| {
@@ -124,55 +106,29 @@ impl Settings {
                 .merge(Layer(FILE, from_file))
                 .merge(Layer(ENVIRONMENT, from_env))
                 .merge(Layer(OPTIONS, given)),
-            path,
+            path: text.path,
         };
-        let settings = layers.check()?;
+        let mut settings = layers.check()?;
         let origins = KEYS.into_iter().map(|key| (key, layers.origin(key, &layers.value(key))));
-        Ok((settings, origins.collect()))
+        let mut origins: Provenance = origins.collect();
+        settings.prefer_the_nearer_place(&mut origins);
+        Ok((settings, origins))
     }
-}
 
-/// The path and the text of the file that is to be read; no text if there is none.
-fn read(file: &ConfigFile) -> Result<(PathBuf, String), Error> {
-    let (path, required) = match file {
-        ConfigFile::Without => return Ok((PathBuf::new(), String::new())),
-        ConfigFile::Default => (Path::new(DEFAULT_FILE), false),
-        ConfigFile::Named(path) => (path.as_path(), true),
-    };
-    match fs::read_to_string(path) {
-        Ok(text) => Ok((path.into(), text)),
-        Err(error) if error.kind() == ErrorKind::NotFound && !required => {
-            Ok((path.into(), String::new()))
+    /// Drops an endpoint of a file if an option or the environment names a region: the person at the keyboard
+    /// has said where the bucket is.
+    fn prefer_the_nearer_place(&mut self, origins: &mut Provenance) {
+        let (Some(region), Some(Origin::File(_))) =
+            (origins.get("region"), origins.get("endpoint"))
+        else {
+            return;
+        };
+        let near = matches!(region, Origin::Option(_) | Origin::Environment(_));
+        if near && self.stored.region.is_some() && self.stored.endpoint.take().is_some() {
+            let overruled = Origin::Overruled(Box::new(region.clone()));
+            origins.insert("endpoint", overruled);
         }
-        Err(source) => Err(Error::Read { path: path.into(), source }),
     }
-}
-
-/// The values in the text of a file.
-fn parse(path: &Path, text: &str) -> Result<Dict, Error> {
-    // Some editors begin a UTF-8 file with a byte order mark, which TOML does not know.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let values: Dict = Toml::from_str(text).map_err(|error| {
-        let before = error.span().map_or(0, |span| span.start.min(text.len()));
-        let line = 1 + text.bytes().take(before).filter(|byte| *byte == b'\n').count();
-        Error::Syntax { path: path.into(), line, reason: error.message().replace('\n', ", ") }
-    })?;
-    match values.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        None => Ok(values),
-        Some(key) if looks_secret(key) => {
-            Err(Error::Secret { key: key.clone(), path: path.into() })
-        }
-        Some(key) => Err(Error::UnknownKey {
-            key: key.clone(),
-            path: path.into(),
-            near: nearest(key).map(str::to_owned),
-        }),
-    }
-}
-
-fn looks_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    ["secret", "token", "password"].iter().any(|word| key.contains(word))
 }
 
 struct Layers {
@@ -224,6 +180,7 @@ impl Layers {
                 connect_timeout: self.get("connect_timeout", value::timeout)?,
                 timeout: self.get("timeout", value::timeout)?,
                 ca_file: self.get("ca_file", path)?,
+                allow_http: self.get("allow_http", value::flag)?,
             },
             budget: self.budget()?,
             credentials: CredentialSources {
@@ -270,6 +227,7 @@ impl Layers {
             sample: self.get("sample", value::limit)?,
             confirm_above: self.get("confirm_above", value::limit)?,
             price_per_1000_calls: self.get("price_per_1000_calls", value::optional_amount)?,
+            billing: self.get("billing", value::billing)?,
             currency: self.get("currency", value::text)?,
         })
     }

@@ -5,6 +5,7 @@
 //! credentials themselves never pass through here.
 
 mod error;
+mod file;
 mod keys;
 mod layers;
 mod settings;
@@ -14,7 +15,9 @@ mod types;
 mod value;
 
 pub use error::{Error, Origin};
-pub use keys::{KEYS, option, variable};
-pub use layers::{ConfigFile, DEFAULT_FILE, PartialOptions, Provenance};
+pub(crate) use file::Content;
+pub use file::{ConfigFile, DEFAULT_FILE};
+pub use keys::{KEYS, guarded, option, variable};
+pub use layers::{PartialOptions, Provenance};
 pub use settings::{Budget, Connection, CredentialSources, Logging, Pace, Settings, Stored};
-pub use types::{FailureLimit, Filter, LogFormat, Rate, Until};
+pub use types::{Billing, FailureLimit, Filter, LogFormat, Rate, Until};

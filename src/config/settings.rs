@@ -7,7 +7,7 @@ use std::time::Duration;
 use figment::value::Value;
 use serde::{Deserialize, Serialize};
 
-use super::types::{FailureLimit, Filter, LogFormat, Rate, Until};
+use super::types::{Billing, FailureLimit, Filter, LogFormat, Rate, Until};
 use super::value::duration_text;
 use crate::scene::{Scene, Scenes};
 
@@ -74,6 +74,8 @@ pub struct Connection {
     pub timeout: Duration,
     /// A PEM file with further certificate authorities to trust.
     pub ca_file: Option<PathBuf>,
+    /// Whether an `http://` endpoint that is not on this machine may be used.
+    pub allow_http: bool,
 }
 
 /// What stops a run before everything is done, or asks before it starts; none is no limit.
@@ -83,7 +85,7 @@ pub struct Budget {
     pub max_failures: FailureLimit,
     /// Calls of this invocation.
     pub max_calls: Option<u64>,
-    /// Cost of this invocation's calls, in `currency`; set only together with a price.
+    /// Cost of this invocation's units of billing, in `currency`; set only together with a price.
     pub max_cost: Option<f64>,
     /// Calls of a day of the local zone, over the ledger.
     pub daily_calls: Option<u64>,
@@ -95,10 +97,12 @@ pub struct Budget {
     pub limit: Option<u64>,
     /// How many images are taken, chosen at random once all is listed.
     pub sample: Option<u64>,
-    /// Calls above which a run asks before it starts; none: it never asks.
+    /// Units of billing above which a run asks a person; none: it never asks.
     pub confirm_above: Option<u64>,
-    /// What 1,000 calls cost, in `currency`; none: unknown.
+    /// What 1,000 units of billing cost, in `currency`; none: unknown.
     pub price_per_1000_calls: Option<f64>,
+    /// What a unit of billing is.
+    pub billing: Billing,
     /// The currency of prices and costs, for display only.
     pub currency: String,
 }
@@ -155,6 +159,7 @@ impl Default for Settings {
                 connect_timeout: Duration::from_secs(5),
                 timeout: Duration::from_secs(30),
                 ca_file: None,
+                allow_http: false,
             },
             budget: Budget {
                 max_failures: FailureLimit::Percent(50.0),
@@ -167,11 +172,28 @@ impl Default for Settings {
                 sample: None,
                 confirm_above: Some(10_000),
                 price_per_1000_calls: None,
+                billing: Billing::Scene,
                 currency: "CNY".to_owned(),
             },
             credentials: CredentialSources::default(),
             logging: Logging { filter: "warn".to_owned(), format: LogFormat::Text },
         }
+    }
+}
+
+impl Budget {
+    /// How many units of billing `max_cost` pays for; none: there is no such limit.
+    pub fn units_for_cost(&self) -> Option<u64> {
+        let (cost, price) = self.max_cost.zip(self.price_per_1000_calls)?;
+        // What was typed in decimals must not lose a unit to its binary form: 0.7 / 0.1 is below 7.
+        let units = cost / price * 1000.0 * (1.0 + 1e-12);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "floored on purpose; a float saturates"
+        )]
+        let units = units as u64;
+        Some(units)
     }
 }
 
@@ -194,6 +216,7 @@ impl Settings {
             ("db", db.to_string_lossy().as_ref().into()),
             ("region", text(stored.region.as_deref())),
             ("endpoint", text(stored.endpoint.as_deref())),
+            ("allow_http", connection.allow_http.into()),
             (
                 "scenes",
                 stored.scenes.iter().map(|s| s.name().to_owned()).collect::<Vec<_>>().into(),
@@ -224,6 +247,7 @@ impl Settings {
             ("sample", limit(budget.sample)),
             ("confirm_above", limit(budget.confirm_above)),
             ("price_per_1000_calls", number(budget.price_per_1000_calls.unwrap_or(0.0))),
+            ("billing", budget.billing.name().into()),
             ("currency", budget.currency.as_str().into()),
             ("credentials_file", path(&credentials.file)),
             ("credential_process", text(credentials.process.as_deref())),

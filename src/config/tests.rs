@@ -71,6 +71,7 @@ fn entries_name_every_key_and_read_back() {
         ("until", "06:30-03:30"),
         ("max_cost", "1.25"),
         ("price_per_1000_calls", "1.5"),
+        ("billing", "call"),
         ("region", "ap-guangzhou"),
         ("endpoint", "http://127.0.0.1:9000"),
     ];
@@ -114,6 +115,8 @@ fn an_option_wins_over_environment_over_file_over_default() {
 }
 
 #[rstest]
+#[case("billing", "")]
+#[case("billing", "scenes")]
 #[case("qps", "-1")]
 #[case("qps", "NaN")]
 #[case("qps", "inf")]

@@ -8,6 +8,8 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 
+use crate::scene::Scenes;
+
 /// How many requests a second are sent at most.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rate {
@@ -29,6 +31,46 @@ pub enum FailureLimit {
     /// As soon as this share of the last 1,000 images has failed, and a short probe fails too; above 0, at
     /// most 100.
     Percent(f64),
+}
+
+/// What the price is paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Billing {
+    /// Each scene that a call asks for: a call for two scenes costs the price of two.
+    ///
+    /// The API page of the sister product ("Image tagging", `DetectLabel`) says so of the versions in one
+    /// request; nothing says otherwise of `detect-label`.
+    #[default]
+    Scene,
+    /// Each call, whatever it asks for.
+    Call,
+}
+
+impl Billing {
+    /// The name in settings and in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scene => "scene",
+            Self::Call => "call",
+        }
+    }
+
+    /// Units of billing in one call for these scenes; at least one.
+    pub fn units(self, scenes: Scenes) -> u64 {
+        match self {
+            Self::Scene => u64::from(scenes.len()).max(1),
+            Self::Call => 1,
+        }
+    }
+
+    /// Units of billing in so many calls, which asked for so many scenes in all.
+    pub const fn units_of(self, calls: u64, scenes: u64) -> u64 {
+        match self {
+            Self::Scene => scenes,
+            Self::Call => calls,
+        }
+    }
 }
 
 /// The time of day at which a run stops sending calls.

@@ -11,7 +11,7 @@ use figment::value::{Num, Value};
 use jiff::civil::Time;
 use jiff::tz::Offset;
 
-use super::types::{FailureLimit, LogFormat, Rate, Until};
+use super::types::{Billing, FailureLimit, LogFormat, Rate, Until};
 use crate::scene::Scenes;
 
 /// A value, or what was expected instead.
@@ -237,6 +237,16 @@ pub(super) fn failure_limit(value: &Value) -> Checked<FailureLimit> {
             Err(_) => Err(expected.to_owned()),
         },
     }
+}
+
+/// What the price is paid for: `scene` or `call`.
+pub(super) fn billing(value: &Value) -> Checked<Billing> {
+    let expected = "expected \"scene\" (each scene of a call is billed) or \"call\"";
+    let name = scalar(value, expected)?;
+    [Billing::Scene, Billing::Call]
+        .into_iter()
+        .find(|billing| billing.name() == name)
+        .ok_or_else(|| expected.to_owned())
 }
 
 /// A time of day, by the local clock or with a zone; empty text is none.

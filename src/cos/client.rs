@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, DATE, ETAG, HeaderMap, HeaderValue, LAST_MODIFIED};
+use reqwest::header::{AUTHORIZATION, DATE, ETAG, HeaderMap, HeaderValue, LAST_MODIFIED, RANGE};
 use reqwest::{Certificate, Method, Request, Response, Url, redirect, retry};
 
 use super::clock::Clock;
@@ -25,6 +25,12 @@ const TOKEN_HEADER: &str = "x-cos-security-token";
 const EMULATOR_HEADER: &str = "x-costag-emulator";
 /// Below the idle limit of common servers and balancers: a connection that was closed is rarely reused.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The class that headers leave out.
+const STANDARD: &str = "STANDARD";
+
+/// Of an answer that is asked for because of its headers, or of its error: as much of a body as is read.
+const ERROR_ONLY: usize = 1024;
 
 /// Room that an announced length gets before its bytes have come: about a page of a listing.
 const ROOM: usize = 512 * 1024;
@@ -237,33 +243,58 @@ impl Client {
     /// What the service knows about one object: HEAD Object.
     ///
     /// # Errors
-    /// See [`Error`]; a missing object is a service error with status 404 and, HEAD having no body, no code.
+    /// See [`Error`]; a refusal is a service error with a status and, because HEAD has no body, usually no code.
+    /// [`Client::look_up`] finds the code out.
     pub async fn head(&self, key: &str) -> Result<ObjectEntry, Error> {
         check(key)?;
         let reply = self.send(Method::HEAD, key, &[], 0).await?;
         self.observe(&reply);
-        let header = |name: &str| reply.headers.get(name).and_then(|value| value.to_str().ok());
-        let text = |name: &str| header(name).unwrap_or_default().to_owned();
-        let size = header("content-length").and_then(|size| size.trim().parse::<i64>().ok());
-        let Some(size) = size.filter(|size| *size >= 0) else {
-            return Err(reply.unusable("no content-length"));
+        let size = length(reply.header("content-length"));
+        Ok(reply.entry(key, size))
+    }
+
+    /// What the service knows about one object, or why it tells nothing.
+    ///
+    /// Asks by HEAD. A refusal without a code is asked for again, once, by a GET of one byte, whose answer has a body
+    /// that names the code. `bucket_is_known` says that the bucket exists: then a 404 of HEAD can only mean the key.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn look_up(&self, key: &str, bucket_is_known: bool) -> Result<ObjectEntry, Error> {
+        match self.head(key).await {
+            Err(Error::Service(error)) if error.hides_its_code(bucket_is_known) => {
+                self.first_byte(key).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// As [`Client::head`], by GET Object of the first byte: a refusal has a body.
+    async fn first_byte(&self, key: &str) -> Result<ObjectEntry, Error> {
+        let reply = match self.send_for(Method::GET, key, &[], ERROR_ONLY, true).await {
+            Ok(reply) => reply,
+            // Only of an empty object no first byte can be sent.
+            Err(Error::Service(error)) if error.status == 416 => {
+                let (key, storage_class) = (key.to_owned(), STANDARD.to_owned());
+                return Ok(ObjectEntry { key, size: Some(0), storage_class, ..Default::default() });
+            }
+            Err(error) => return Err(error),
         };
-        let class = text("x-cos-storage-class");
-        Ok(ObjectEntry {
-            key: key.to_owned(),
-            etag: list::unquote(&text(ETAG.as_str())).to_owned(),
-            size,
-            last_modified: header(LAST_MODIFIED.as_str())
-                .and_then(error::parse_date)
-                .map(|seconds| seconds * 1000),
-            // HEAD leaves the header out for the standard class.
-            storage_class: if class.is_empty() { "STANDARD".to_owned() } else { class },
-            storage_tier: header("x-cos-storage-tier").map(str::to_owned),
-            restored: header("x-cos-restore").map(|restore| {
-                let ongoing = restore.contains("ongoing-request=\"true\"");
-                if ongoing { Restore::Ongoing } else { Restore::Done }
-            }),
-        })
+        self.observe(&reply);
+        let size = match reply.header("content-range") {
+            Some(range) => length(range.rsplit('/').next()),
+            // The whole object was sent: the range was ignored.
+            None => length(reply.header("content-length")),
+        };
+        Ok(reply.entry(key, size))
+    }
+
+    /// Whether the service answers at all, asked for about the bucket itself: any answer of its own counts.
+    pub async fn is_reachable(&self) -> bool {
+        match self.send(Method::HEAD, "", &[], 0).await {
+            Ok(_) => true,
+            Err(error) => error.request_id().is_some() && error.status().is_some_and(|at| at < 500),
+        }
     }
 
     /// What is to be seen in one image: `detect-label`. Every call that is sent may be paid.
@@ -298,21 +329,43 @@ impl Client {
         params: &[(&str, &str)],
         body_max: usize,
     ) -> Result<Reply, Error> {
+        self.send_for(method, key, params, body_max, false).await
+    }
+
+    /// As [`Client::send`]; `first_byte` asks for no more of the object than that, and cuts whatever else is sent.
+    async fn send_for(
+        &self,
+        method: Method,
+        key: &str,
+        params: &[(&str, &str)],
+        body_max: usize,
+        first_byte: bool,
+    ) -> Result<Reply, Error> {
         let credentials = self.provider.current(&self.clock).await?;
         let offset = self.clock.offset();
         let url = self.url(key, params)?;
         let mut request = Request::new(method, url);
         self.authorize(&mut request, key, params, &credentials)?;
+        if first_byte {
+            request.headers_mut().insert(RANGE, HeaderValue::from_static("bytes=0-0"));
+        }
         let http = if body_max > detect_label::BODY_MAX { &self.pages } else { &self.http };
-        let mut response = http.execute(request).await.map_err(|e| self.transport(e))?;
+        let mut response = http.execute(request).await.map_err(|error| {
+            // An address that no request can hold: that is the key's fault, or the URL's, and nobody else's.
+            if error.is_builder() {
+                let url = params.iter().find(|(name, _)| *name == "detect-url");
+                return Error::UnaddressableKey { key: url.map_or(key, |(_, url)| url).to_owned() };
+            }
+            self.transport(error)
+        })?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         if status.is_success() {
             self.clock.accepted();
             let reply = Reply { status: status.as_u16(), headers, body: Bytes::new() };
             let body = match read(&mut response, body_max).await {
-                Ok((body, true)) => body,
-                Ok((_, false)) => return Err(reply.unusable("longer than any answer")),
+                Ok((body, whole)) if whole || first_byte => body,
+                Ok(_) => return Err(reply.unusable("longer than any answer")),
                 Err(error) => return Err(self.transport(error)),
             };
             return Ok(Reply { body, ..reply });
@@ -403,6 +456,32 @@ impl Client {
 }
 
 impl Reply {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// What the headers tell of an object of this size.
+    fn entry(&self, key: &str, size: Option<i64>) -> ObjectEntry {
+        let text = |name: &str| self.header(name).unwrap_or_default();
+        let class = text("x-cos-storage-class");
+        ObjectEntry {
+            key: key.to_owned(),
+            etag: list::unquote(text(ETAG.as_str())).to_owned(),
+            size,
+            last_modified: self
+                .header(LAST_MODIFIED.as_str())
+                .and_then(error::parse_date)
+                .map(|seconds| seconds * 1000),
+            // HEAD leaves the header out for the standard class.
+            storage_class: if class.is_empty() { STANDARD } else { class }.to_owned(),
+            storage_tier: self.header("x-cos-storage-tier").map(str::to_owned),
+            restored: self.header("x-cos-restore").map(|restore| {
+                let ongoing = restore.contains("ongoing-request=\"true\"");
+                if ongoing { Restore::Ongoing } else { Restore::Done }
+            }),
+        }
+    }
+
     fn unusable(&self, reason: &str) -> Error {
         let request_id = error::request_id(&self.headers);
         Error::Unusable { reason: reason.to_owned(), status: self.status, request_id }
@@ -420,6 +499,11 @@ impl Reply {
             error => error,
         }
     }
+}
+
+/// A size as a header tells it; `None` if there is none, or none that can be: the size is unknown then.
+fn length(text: Option<&str>) -> Option<i64> {
+    text.and_then(|size| size.trim().parse().ok()).filter(|size| *size >= 0)
 }
 
 fn check(key: &str) -> Result<(), Error> {

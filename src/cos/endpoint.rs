@@ -165,7 +165,8 @@ impl Endpoint {
         // signed is what is sent.
         let host = url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
         let loopback = match url.host() {
-            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            // Not names below it: whether those lead to this machine is up to the resolver.
+            Some(url::Host::Domain(name)) => name == "localhost",
             Some(url::Host::Ipv4(address)) => address.is_loopback(),
             Some(url::Host::Ipv6(address)) => address.is_loopback(),
             None => false,
@@ -181,6 +182,12 @@ impl Endpoint {
     /// The `Host` header as it is sent and signed: with the port, unless it is the scheme's own.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Whether requests would cross a network without encryption: whoever listens there could send the signed
+    /// ones again.
+    pub fn is_plain_http(&self) -> bool {
+        !self.loopback && self.origin.starts_with("http://")
     }
 
     /// Whether the host is this machine: then no proxy may stand between.
@@ -263,6 +270,19 @@ mod tests {
         assert_eq!(endpoint.host(), "127.0.0.1:9000");
         assert!(endpoint.is_loopback());
         assert!(Endpoint::custom("http://[::1]:9000").unwrap().is_loopback());
+        for loopback in
+            ["http://127.9.8.7", "http://localhost:80", "http://LOCALHOST", "http://127.1"]
+        {
+            let endpoint = Endpoint::custom(loopback).unwrap();
+            assert!(endpoint.is_loopback() && !endpoint.is_plain_http(), "{loopback}");
+        }
+        for plain in
+            ["http://10.0.0.1", "http://x.localhost", "http://localhost.x.org", "http://0.0.0.0"]
+        {
+            let endpoint = Endpoint::custom(plain).unwrap();
+            assert!(!endpoint.is_loopback() && endpoint.is_plain_http(), "{plain}");
+        }
+        assert!(!Endpoint::custom("https://10.0.0.1").unwrap().is_plain_http());
         let named = Endpoint::custom("https://img.example.com:443").unwrap();
         assert_eq!((named.host(), named.is_loopback()), ("img.example.com", false));
         for (text, word) in [

@@ -255,6 +255,18 @@ impl ServiceError {
         self.date.or(self.server_time).is_some_and(|theirs| theirs.abs_diff(ours) < 60)
     }
 
+    /// Whether this is a refusal that another request, one whose answer has a body, would explain.
+    ///
+    /// A status that says "later" needs no explanation, and neither does "not found" in a bucket that is known to exist.
+    pub(super) fn hides_its_code(&self, bucket_is_known: bool) -> bool {
+        let explains_itself = match self.status {
+            404 => bucket_is_known,
+            408 | 429 => true,
+            status => !(300..500).contains(&status),
+        };
+        self.code.is_empty() && !explains_itself
+    }
+
     /// Whether it is the request's time that the service refuses ("403 Forbidden" guide).
     ///
     /// The one place where a message counts: some answers have no code of their own for it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::answer::{Answer, Stamp, answer, cut_short, dripped, endless, xml};
 use super::catalogue::{Catalogue, Object};
-use super::faults::Fault;
+use super::faults::{Fault, Request};
 use super::scenes::{self, SceneSet};
 use super::server::{Asked, Dropped, State};
 use super::{hash, percent};
@@ -33,9 +33,9 @@ pub(super) async fn respond(
     } else {
         let hash = hash::mix(hash::of_bytes(state.seed, target), u64::from(call));
         pause(settings.delay_ms(hash, false)).await;
-        let fault = if settings.has_faults(false) {
+        let fault = if settings.has_faults(Request::Detect) {
             let attempt = state.stats.attempts_by_key.add(counted);
-            settings.draw(state.seed, target, attempt, false)
+            settings.draw(state.seed, target, attempt, Request::Detect)
         } else {
             None
         };
@@ -129,7 +129,7 @@ pub(super) async fn plain_fault(stamp: &Stamp, fault: Fault) -> Result<Option<An
     }))
 }
 
-fn no_such_key(stamp: &Stamp) -> Answer {
+pub(super) fn no_such_key(stamp: &Stamp) -> Answer {
     stamp.error(404, "NoSuchKey", "The specified key does not exist.")
 }
 

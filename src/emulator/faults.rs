@@ -55,6 +55,19 @@ pub(super) enum Fault {
     WrongMarker,
     /// Never the last page.
     NeverEnds,
+    /// An answer to HEAD without `Content-Length`.
+    NoLength,
+}
+
+/// Which requests a fault is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Request {
+    /// `detect-label`.
+    Detect,
+    /// GET Bucket.
+    List,
+    /// HEAD Object, and GET Object.
+    Object,
 }
 
 /// Faults of detect-label by name.
@@ -99,9 +112,22 @@ const LIST: [(&str, Fault); 17] = [
     ("list_huge_page", Fault::Endless),
 ];
 
-/// Every name that [`Settings::set_fault`] takes, those of listings last.
+/// Faults of HEAD Object and GET Object by name. A refusal of HEAD has no body, as with the service.
+const OBJECT: [(&str, Fault); 9] = [
+    ("head_internal_error", Fault::InternalError),
+    ("head_bad_gateway", Fault::BadGateway),
+    ("head_slow_down", Fault::SlowDown),
+    ("head_reset", Fault::Reset),
+    ("head_stall", Fault::Stall),
+    ("head_not_found", Fault::NotFound),
+    ("head_access_denied", Fault::AccessDenied),
+    ("head_empty_200", Fault::Empty200),
+    ("head_no_length", Fault::NoLength),
+];
+
+/// Every name that [`Settings::set_fault`] takes: those of `detect-label`, of listings, of single objects.
 pub fn fault_names() -> impl Iterator<Item = &'static str> {
-    DETECT.iter().chain(&LIST).map(|(name, _)| *name)
+    DETECT.iter().chain(&LIST).chain(&OBJECT).map(|(name, _)| *name)
 }
 
 /// An answer given to every detect request, whatever was asked.
@@ -140,6 +166,8 @@ pub struct Settings {
     pub list_qps_limit: Option<u32>,
     /// What every detect request is answered with.
     pub fail_code: Option<FailCode>,
+    /// What HEAD Object and GET Object of the keys that hold `fault_keys` are answered with; HEAD without the body.
+    pub head_fail_code: Option<FailCode>,
     /// How wrong the emulator's clock is.
     pub clock_offset_seconds: i64,
     /// How wrong the header `Date` is besides, as behind a proxy that writes its own.
@@ -173,6 +201,8 @@ pub(super) struct Change {
     list_qps_limit: Option<Option<u32>>,
     #[serde(deserialize_with = "given")]
     fail_code: Option<Option<FailCode>>,
+    #[serde(deserialize_with = "given")]
+    head_fail_code: Option<Option<FailCode>>,
     clock_offset_seconds: Option<i64>,
     date_offset_seconds: Option<i64>,
     #[serde(deserialize_with = "given")]
@@ -246,7 +276,8 @@ impl Settings {
         for (name, probability) in self.faults.clone() {
             self.set_fault(&name, probability)?;
         }
-        if self.fail_code.as_ref().is_some_and(|fail| !(400..600).contains(&fail.status)) {
+        let codes = self.fail_code.iter().chain(&self.head_fail_code);
+        if codes.into_iter().any(|fail| !(400..600).contains(&fail.status)) {
             return Err(SettingsError::Status);
         }
         for (name, given, most) in [
@@ -264,8 +295,8 @@ impl Settings {
             let set = |(name, fault): &(&str, Fault)| Some((*fault, *self.faults.get(*name)?));
             known.iter().filter_map(set).collect()
         };
-        let (detect, list) = (table(&DETECT), table(&LIST));
-        Ok(Prepared { settings: self, detect, list })
+        let (detect, list, object) = (table(&DETECT), table(&LIST), table(&OBJECT));
+        Ok(Prepared { settings: self, detect, list, object })
     }
 
     pub(super) fn changed(&self, change: Change) -> Result<Prepared, SettingsError> {
@@ -277,7 +308,15 @@ impl Settings {
             ($($field:ident),*) => { $(if let Some(value) = change.$field { new.$field = value; })* };
         }
         take!(fault_attempts, fault_keys, latency_ms, jitter_ms, list_latency_ms, list_jitter_ms);
-        take!(qps_limit, list_qps_limit, fail_code, clock_offset_seconds, token, expired_token);
+        take!(
+            qps_limit,
+            list_qps_limit,
+            fail_code,
+            head_fail_code,
+            clock_offset_seconds,
+            token,
+            expired_token
+        );
         take!(date_offset_seconds);
         new.prepared()
     }
@@ -289,6 +328,7 @@ pub(super) struct Prepared {
     settings: Settings,
     detect: Vec<(Fault, f64)>,
     list: Vec<(Fault, f64)>,
+    object: Vec<(Fault, f64)>,
 }
 
 impl Deref for Prepared {
@@ -300,21 +340,44 @@ impl Deref for Prepared {
 }
 
 impl Prepared {
-    /// Whether detect requests, or listings, can go wrong at all.
-    pub(super) fn has_faults(&self, listing: bool) -> bool {
-        !if listing { &self.list } else { &self.detect }.is_empty()
+    fn table(&self, request: Request) -> &[(Fault, f64)] {
+        match request {
+            Request::Detect => &self.detect,
+            Request::List => &self.list,
+            Request::Object => &self.object,
+        }
+    }
+
+    /// Whether such requests can go wrong at all.
+    pub(super) fn has_faults(&self, request: Request) -> bool {
+        !self.table(request).is_empty()
+    }
+
+    /// The answer that HEAD and GET of this key are always refused with, if there is one.
+    pub(super) fn object_failure(&self, key: &[u8]) -> Option<&FailCode> {
+        self.head_fail_code.as_ref().filter(|_| holds(key, self.fault_keys.as_bytes()))
     }
 
     /// The fault of this attempt (from 1) at this key, or marker.
-    pub(super) fn draw(&self, seed: u64, key: &[u8], attempt: u32, listing: bool) -> Option<Fault> {
+    pub(super) fn draw(
+        &self,
+        seed: u64,
+        key: &[u8],
+        attempt: u32,
+        request: Request,
+    ) -> Option<Fault> {
         let excused = self.fault_attempts > 0 && attempt > self.fault_attempts;
         if excused || !holds(key, self.fault_keys.as_bytes()) {
             return None;
         }
-        let purpose = if listing { 21 } else { 20 };
+        let purpose = match request {
+            Request::Detect => 20,
+            Request::List => 21,
+            Request::Object => 22,
+        };
         let hash = hash::of_bytes(hash::mix(seed, purpose), key);
         let mut left = hash::unit(hash::mix(hash, u64::from(attempt)));
-        for (fault, probability) in if listing { &self.list } else { &self.detect } {
+        for (fault, probability) in self.table(request) {
             if left < *probability {
                 return Some(*fault);
             }
@@ -353,12 +416,13 @@ mod tests {
     #[test]
     fn draws_repeat_and_come_as_often_as_asked() {
         let settings = with(&[("reset", 0.1), ("garbage", 0.2), ("list_stuck", 1.0)]);
-        let draw = |key: u32, attempt| settings.draw(5, &key.to_le_bytes(), attempt, false);
+        let draw =
+            |key: u32, attempt| settings.draw(5, &key.to_le_bytes(), attempt, Request::Detect);
         let count = |fault| (0..20_000).filter(|key| draw(*key, 1) == Some(fault)).count();
         assert!((1800..2200).contains(&count(Fault::Reset)), "{}", count(Fault::Reset));
         assert!((3700..4300).contains(&count(Fault::Garbage)));
         assert_eq!(count(Fault::Stuck), 0);
-        assert_eq!(settings.draw(5, b"m", 1, true), Some(Fault::Stuck));
+        assert_eq!(settings.draw(5, b"m", 1, Request::List), Some(Fault::Stuck));
         assert!((0..50).any(|key| draw(key, 1) != draw(key, 2)), "another attempt is another draw");
     }
 
@@ -367,9 +431,9 @@ mod tests {
         let mut settings = with(&[("reset", 1.0)]);
         settings.settings.fault_attempts = 2;
         settings.settings.fault_keys = "bad".into();
-        assert_eq!(settings.draw(1, b"a/bad.jpg", 2, false), Some(Fault::Reset));
-        assert_eq!(settings.draw(1, b"a/bad.jpg", 3, false), None);
-        assert_eq!(settings.draw(1, b"a/good.jpg", 1, false), None);
+        assert_eq!(settings.draw(1, b"a/bad.jpg", 2, Request::Detect), Some(Fault::Reset));
+        assert_eq!(settings.draw(1, b"a/bad.jpg", 3, Request::Detect), None);
+        assert_eq!(settings.draw(1, b"a/good.jpg", 1, Request::Detect), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, Metadata};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -117,6 +117,13 @@ impl Folder {
             since_epoch.map_or(0, |passed| i64::try_from(passed.as_secs()).unwrap_or(i64::MAX));
         let storage_class = Cow::Borrowed("STANDARD");
         Some(Object { key, etag, size: stamp.0, last_modified, storage_class, is_image: true })
+    }
+
+    /// The first byte of the file with this key; `None` if it is empty or gone.
+    pub(super) fn first_byte(&self, key: &[u8]) -> Option<u8> {
+        let mut first = [0];
+        fs::File::open(self.file(key)?.0).ok()?.read_exact(&mut first).ok()?;
+        Some(first[0])
     }
 
     fn known_etag(&self, key: &[u8], stamp: &Stamp) -> Option<String> {

@@ -8,7 +8,7 @@ use hyper::header::HeaderValue;
 use super::answer::{Answer, cut_short, dripped, endless, xml};
 use super::catalogue::Catalogue;
 use super::detect::{pause, plain_fault, slow_down};
-use super::faults::Fault;
+use super::faults::{Fault, Request};
 use super::hash;
 use super::listing::{self, Page, Query};
 use super::server::{Asked, Dropped, State};
@@ -27,9 +27,9 @@ pub(super) async fn respond(state: &Arc<State>, asked: &Asked) -> Result<Answer,
     };
     let place = [&query.prefix[..], b"\0", &query.marker].concat();
     let mut fault = None;
-    if settings.has_faults(true) {
+    if settings.has_faults(Request::List) {
         let attempt = state.stats.lists_by_marker.add(Counted::Other(&place));
-        fault = settings.draw(state.seed, &place, attempt, true);
+        fault = settings.draw(state.seed, &place, attempt, Request::List);
     }
     let hash = hash::mix(hash::of_bytes(state.seed, &place), asked.stamp.now.cast_unsigned());
     pause(settings.delay_ms(hash, true)).await;

@@ -26,6 +26,7 @@ mod hash;
 mod header_names;
 mod list;
 mod listing;
+mod object;
 mod percent;
 pub mod pictures;
 mod pixels;

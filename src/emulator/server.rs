@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_LENGTH, ETAG, HOST, HeaderValue, LAST_MODIFIED};
+use hyper::header::{HOST, HeaderValue, RANGE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request};
@@ -22,7 +22,7 @@ use super::percent::{self, Parameter};
 use super::stats::{Counted, Gate, Stats};
 use super::verify::{self, Conditions, Refusal, Verifier};
 use super::vocabulary::Vocabulary;
-use super::{clock, control, detect, list};
+use super::{clock, control, detect, list, object};
 
 /// The connection is dropped without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +126,8 @@ pub(super) struct Asked {
     /// The object's key: the decoded path without its first slash.
     pub(super) key: Vec<u8>,
     pub(super) parameters: Vec<Parameter>,
+    /// The header `Range`.
+    pub(super) range: Option<String>,
     pub(super) settings: Arc<Prepared>,
 }
 
@@ -149,7 +151,8 @@ async fn respond(state: &Arc<State>, request: Request<Incoming>) -> Result<Answe
     let host = headers.get(HOST).map_or(&b""[..], HeaderValue::as_bytes);
     stamp.resource = String::from_utf8_lossy(&[host, &path].concat()).into_owned();
     let key = path.get(1..).unwrap_or_default().to_vec();
-    let asked = Asked { stamp, key, parameters, settings };
+    let range = headers.get(RANGE).and_then(|range| range.to_str().ok()).map(str::to_owned);
+    let asked = Asked { stamp, key, parameters, range, settings };
     let refused = || refusal(state, &asked, method, &path, headers);
     let is_detect = percent::find(&asked.parameters, "ci-process") == Some(b"detect-label");
     let mut answer = if is_detect && method == Method::GET {
@@ -182,7 +185,8 @@ async fn operate(state: &Arc<State>, asked: &Asked, method: &Method) -> Result<A
         _ if sub => not_implemented(),
         Method::GET if asked.key.is_empty() => list::respond(state, asked).await?,
         Method::HEAD if asked.key.is_empty() => answer(200, "application/xml", ""),
-        Method::HEAD => head(state, asked).await,
+        Method::HEAD => object::head(state, asked).await?,
+        Method::GET if asked.range.is_some() => object::get(state, asked).await?,
         Method::GET => not_implemented(),
         _ => asked.stamp.error(
             405,
@@ -190,29 +194,6 @@ async fn operate(state: &Arc<State>, asked: &Asked, method: &Method) -> Result<A
             "The specified method is not allowed against this resource.",
         ),
     })
-}
-
-async fn head(state: &Arc<State>, asked: &Asked) -> Answer {
-    state.stats.headed();
-    let Some(object) = detect::object(state, &asked.key).await else {
-        return answer(404, "application/xml", "");
-    };
-    let mut answer = answer(200, "application/octet-stream", "");
-    let headers = answer.headers_mut();
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(object.size));
-    let texts = [
-        (ETAG, format!("\"{}\"", object.etag)),
-        (LAST_MODIFIED, clock::http_date(object.last_modified)),
-    ];
-    for (name, text) in texts {
-        if let Ok(value) = HeaderValue::from_str(&text) {
-            headers.insert(name, value);
-        }
-    }
-    if let Ok(class) = HeaderValue::from_str(&object.storage_class) {
-        headers.insert("x-cos-storage-class", class);
-    }
-    answer
 }
 
 /// Why the request may not go on, if so: another bucket, or the signature.

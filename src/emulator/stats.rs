@@ -114,6 +114,12 @@ impl KeyCounts {
         }
     }
 
+    /// How often a key that is not computed was counted.
+    pub(super) fn of_other(&self, key: &[u8]) -> u32 {
+        let other = self.other.lock().unwrap_or_else(PoisonError::into_inner);
+        other.get(key).copied().unwrap_or_default()
+    }
+
     /// Every index that was counted from `first` on, at most `limit` of them, with its count.
     pub(super) fn computed(&self, first: u64, limit: usize) -> Vec<(u64, u32)> {
         let mut found = Vec::new();
@@ -157,6 +163,7 @@ struct Numbers {
     peak_in_flight: AtomicU64,
     list_calls: AtomicU64,
     head_calls: AtomicU64,
+    get_calls: AtomicU64,
     throttled: AtomicU64,
     bad_signatures: AtomicU64,
 }
@@ -174,6 +181,8 @@ pub(super) struct Stats {
     pub(super) attempts_by_key: KeyCounts,
     /// Listings of each marker, for the faults of listings.
     pub(super) lists_by_marker: KeyCounts,
+    /// HEAD requests of each key, for their faults.
+    pub(super) heads_by_key: KeyCounts,
 }
 
 /// The counts as `GET /.costag/stats` shows them.
@@ -201,6 +210,8 @@ pub struct Statistics {
     pub list_calls: u64,
     /// HEAD requests received.
     pub head_calls: u64,
+    /// GET requests of an object's bytes received.
+    pub get_calls: u64,
     /// Detect requests and listings answered `SlowDown` because of a limit.
     pub throttled: u64,
     /// Requests refused for their signature, key, token or time.
@@ -227,6 +238,7 @@ impl Stats {
             calls_by_key: KeyCounts::new(objects),
             attempts_by_key: KeyCounts::new(objects),
             lists_by_marker: KeyCounts::new(0),
+            heads_by_key: KeyCounts::new(0),
         }
     }
 
@@ -269,6 +281,10 @@ impl Stats {
         self.numbers.head_calls.fetch_add(1, Relaxed);
     }
 
+    pub(super) fn got(&self) {
+        self.numbers.get_calls.fetch_add(1, Relaxed);
+    }
+
     pub(super) fn throttled(&self) {
         self.numbers.throttled.fetch_add(1, Relaxed);
     }
@@ -295,6 +311,7 @@ impl Stats {
             peak_in_flight: numbers.peak_in_flight.load(Relaxed),
             list_calls: numbers.list_calls.load(Relaxed),
             head_calls: numbers.head_calls.load(Relaxed),
+            get_calls: numbers.get_calls.load(Relaxed),
             throttled: numbers.throttled.load(Relaxed),
             bad_signatures: numbers.bad_signatures.load(Relaxed),
         }
@@ -312,6 +329,7 @@ impl Stats {
             &numbers.peak_in_flight,
             &numbers.list_calls,
             &numbers.head_calls,
+            &numbers.get_calls,
             &numbers.throttled,
             &numbers.bad_signatures,
         ] {
@@ -320,7 +338,8 @@ impl Stats {
         numbers.most_calls.store(0, Relaxed);
         self.by_status.iter().for_each(|count| count.store(0, Relaxed));
         *self.second.lock().unwrap_or_else(PoisonError::into_inner) = SlidingSecond::default();
-        for counts in [&self.calls_by_key, &self.attempts_by_key, &self.lists_by_marker] {
+        let by_key = [&self.calls_by_key, &self.attempts_by_key];
+        for counts in by_key.into_iter().chain([&self.lists_by_marker, &self.heads_by_key]) {
             counts.reset();
         }
     }

@@ -93,6 +93,27 @@ impl Breaker {
     }
 }
 
+/// Look-ups that failed one after another with the same code.
+#[derive(Debug, Default)]
+pub(super) struct Row(Mutex<(String, u32)>);
+
+impl Row {
+    /// A look-up was answered: the row is over.
+    pub(super) fn ended(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = 0;
+    }
+
+    /// A look-up failed with this code. Returns how many did in a row, once they are too many.
+    pub(super) fn failed(&self, code: &str) -> Option<u32> {
+        let mut row = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if row.0 != code {
+            *row = (code.to_owned(), 0);
+        }
+        row.1 += 1;
+        (row.1 >= IDENTICAL).then_some(row.1)
+    }
+}
+
 impl State {
     fn settled(&mut self, failed: bool) {
         if self.window.len() == WINDOW && self.window.pop_front() == Some(true) {

@@ -8,8 +8,9 @@ use jiff::tz::TimeZone;
 use super::control::StopReason;
 use super::day::{Day, Earlier};
 use super::window::Window;
-use crate::config;
+use crate::config::{self, Billing};
 use crate::cos::Clock;
+use crate::scene::Scenes;
 
 /// How often a window is looked at. By the monotonic clock alone it would end too late after the machine was asleep.
 const LOOK: Duration = Duration::from_secs(1);
@@ -20,6 +21,9 @@ pub(super) struct Budget {
     clock: Arc<Clock>,
     /// The most calls, and the words that say which limit it is.
     calls: Option<(u64, String)>,
+    /// The most units of billing, and the words that say which limit it is.
+    units: Option<(u64, String)>,
+    billing: Billing,
     /// The most images, and the words that say which limit it is.
     images: Option<(u64, String)>,
     window: Mutex<Window>,
@@ -29,6 +33,7 @@ pub(super) struct Budget {
 #[derive(Debug)]
 struct Used {
     calls: u64,
+    units: u64,
     images: u64,
     day: Option<Day>,
 }
@@ -42,40 +47,32 @@ impl Budget {
         zone: &TimeZone,
         earlier: Earlier,
     ) -> Self {
-        let by_count = settings.max_calls.map(|calls| (calls, format!("--max-calls {calls}")));
-        let by_cost = settings.max_cost.zip(settings.price_per_1000_calls).map(|(cost, price)| {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "floored on purpose; a float saturates"
-            )]
-            let calls = (cost / price * 1000.0) as u64;
-            (calls, format!("--max-cost {cost} {}, {calls} calls", settings.currency))
+        let billing = settings.billing;
+        let calls = settings.max_calls.map(|calls| (calls, format!("--max-calls {calls}")));
+        let units = settings.max_cost.zip(settings.units_for_cost()).map(|(cost, units)| {
+            let of = if billing == Billing::Scene { " of one scene" } else { "" };
+            (units, format!("--max-cost {cost} {}, {units} calls{of}", settings.currency))
         });
-        let calls = by_count.into_iter().chain(by_cost).min_by_key(|(calls, _)| *calls);
         let by_limit = settings.limit.map(|images| (images, format!("--limit {images}")));
         let by_sample = settings.sample.map(|images| (images, format!("--sample {images}")));
         let images = by_limit.into_iter().chain(by_sample).min_by_key(|(images, _)| *images);
         let day = settings.daily_calls.map(|limit| Day::new(limit, zone.clone(), earlier));
         let window = Mutex::new(Window::new(settings, &clock, zone.clone()));
-        Self { clock, calls, images, window, used: Mutex::new(Used { calls: 0, images: 0, day }) }
+        let used = Mutex::new(Used { calls: 0, units: 0, images: 0, day });
+        Self { clock, calls, units, billing, images, window, used }
     }
 
-    /// Takes one call out of the budget, and tells its number from 1. The call is on the wire until [`Budget::ended`]
-    /// or [`Budget::give_back`].
+    /// Takes one call for these scenes out of the budget. Returns the units of billing used so far, this call's
+    /// included. The call is on the wire until [`Budget::ended`] or [`Budget::give_back`].
     ///
     /// # Errors
     /// The limit that the call would exceed.
-    pub(super) fn take(&self) -> Result<u64, StopReason> {
+    pub(super) fn take(&self, scenes: Scenes) -> Result<u64, StopReason> {
         if let Some(what) = self.window().over(&self.clock) {
             return Err(StopReason::Window(what));
         }
         let mut used = self.used();
-        if let Some((limit, what)) = &self.calls
-            && used.calls >= *limit
-        {
-            return Err(StopReason::Budget(what.clone()));
-        }
+        self.fits(&used, scenes)?;
         if let Some(day) = &mut used.day {
             match day.take(&self.clock) {
                 Ok(true) => {}
@@ -88,12 +85,32 @@ impl Budget {
             }
         }
         used.calls += 1;
-        Ok(used.calls)
+        used.units += self.billing.units(scenes);
+        Ok(used.units)
     }
 
-    /// Calls taken so far.
-    pub(super) fn calls(&self) -> u64 {
-        self.used().calls
+    /// The units of billing that would be used if this call were made now.
+    ///
+    /// # Errors
+    /// The limit of calls or of their cost that the call would exceed.
+    pub(super) fn units_with(&self, scenes: Scenes) -> Result<u64, StopReason> {
+        let used = self.used();
+        self.fits(&used, scenes)?;
+        Ok(used.units + self.billing.units(scenes))
+    }
+
+    fn fits(&self, used: &Used, scenes: Scenes) -> Result<(), StopReason> {
+        if let Some((limit, what)) = &self.calls
+            && used.calls >= *limit
+        {
+            return Err(StopReason::Budget(what.clone()));
+        }
+        if let Some((limit, what)) = &self.units
+            && used.units + self.billing.units(scenes) > *limit
+        {
+            return Err(StopReason::Budget(what.clone()));
+        }
+        Ok(())
     }
 
     /// A call that was taken and sent has ended, at this moment by the machine's own clock in Unix milliseconds.
@@ -103,10 +120,11 @@ impl Budget {
         }
     }
 
-    /// Puts a call back that was taken and not made.
-    pub(super) fn give_back(&self) {
+    /// Puts a call for these scenes back that was taken and not made.
+    pub(super) fn give_back(&self, scenes: Scenes) {
         let mut used = self.used();
         used.calls = used.calls.saturating_sub(1);
+        used.units = used.units.saturating_sub(self.billing.units(scenes));
         if let Some(day) = &mut used.day {
             day.give_back();
         }
@@ -169,6 +187,7 @@ impl Budget {
 mod tests {
     use super::*;
     use crate::config::Settings;
+    use crate::scene::Scene;
 
     fn settings(change: impl FnOnce(&mut config::Budget)) -> config::Budget {
         let mut budget = Settings::default().budget;
@@ -180,33 +199,63 @@ mod tests {
         Budget::new(settings, Arc::default(), &TimeZone::UTC, Box::new(|_| Ok(9)))
     }
 
+    fn one() -> Scenes {
+        Scene::Web.into()
+    }
+
+    #[test]
+    fn a_scene_is_a_unit_of_billing_unless_the_settings_say_otherwise() {
+        let two: Scenes = [Scene::Web, Scene::News].into_iter().collect();
+        let billed = |billing| {
+            let settings = settings(|b| {
+                b.max_cost = Some(0.3);
+                b.price_per_1000_calls = Some(100.0);
+                b.billing = billing;
+            });
+            self::budget(&settings)
+        };
+        let scenes = billed(Billing::Scene);
+        assert_eq!((scenes.units_with(two).ok(), scenes.take(two).ok()), (Some(2), Some(2)));
+        // The one that would exceed it is not made; a smaller one would not exceed it.
+        assert!(scenes.units_with(two).is_err() && scenes.take(two).is_err());
+        assert_eq!(scenes.take(one()).ok(), Some(3));
+        scenes.give_back(two);
+        assert_eq!(scenes.take(two).ok(), Some(3));
+        let calls = billed(Billing::Call);
+        assert_eq!([two; 4].map(|two| calls.take(two).ok()), [Some(1), Some(2), Some(3), None]);
+    }
+
     #[test]
     fn calls_cost_and_day_each_stop_before_the_call_too_much() {
         let count = budget(&settings(|b| b.max_calls = Some(2)));
-        assert!(count.take().is_ok() && count.take().is_ok());
+        assert!(count.take(one()).is_ok() && count.take(one()).is_ok());
         assert!(
-            matches!(count.take(), Err(StopReason::Budget(what)) if what.contains("max-calls"))
+            matches!(count.take(one()), Err(StopReason::Budget(what)) if what.contains("max-calls"))
         );
-        count.give_back();
-        assert!(count.take().is_ok());
+        count.give_back(one());
+        assert!(count.take(one()).is_ok());
 
         let cost = settings(|b| {
             b.max_cost = Some(0.005);
             b.price_per_1000_calls = Some(2.0);
         });
         let cost = budget(&cost);
-        assert!(cost.take().is_ok() && cost.take().is_ok());
-        assert!(matches!(cost.take(), Err(StopReason::Budget(what)) if what.contains("max-cost")));
+        assert!(cost.take(one()).is_ok() && cost.take(one()).is_ok());
+        assert!(
+            matches!(cost.take(one()), Err(StopReason::Budget(what)) if what.contains("max-cost"))
+        );
 
         let daily = budget(&settings(|b| b.daily_calls = Some(10)));
-        assert!(daily.take().is_ok());
-        assert!(matches!(daily.take(), Err(StopReason::Budget(what)) if what.contains("daily")));
+        assert!(daily.take(one()).is_ok());
+        assert!(
+            matches!(daily.take(one()), Err(StopReason::Budget(what)) if what.contains("daily"))
+        );
     }
 
     #[test]
     fn time_and_images_end_too() {
         let none = budget(&settings(|b| b.max_duration = Some(Duration::ZERO)));
-        assert!(matches!(none.take(), Err(StopReason::Window(_))));
+        assert!(matches!(none.take(one()), Err(StopReason::Window(_))));
         let images = budget(&settings(|b| b.limit = Some(3)));
         assert_eq!(images.images(10).ok(), Some(3));
         images.claimed(3);

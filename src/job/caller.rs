@@ -127,7 +127,7 @@ impl Tagger {
                 // Not sent: it costs nothing, and everybody waits.
                 Err(error) if !error.was_sent() => {
                     image.calls -= 1;
-                    self.budget.give_back();
+                    self.budget.give_back(image.scenes);
                     match self.unsent(&mut image, error) {
                         Next::Settle(settled) => return Ok(image.settlement(None, settled)),
                         Next::Again(_) => continue,
@@ -160,8 +160,14 @@ impl Tagger {
             return None;
         }
         loop {
-            if !self.gate.admits(self.budget.calls() + 1, stopping).await {
-                return None;
+            // Nobody is asked about a call that a limit does not allow anyway.
+            match self.budget.units_with(image.scenes) {
+                Ok(units) if self.gate.admits(units, stopping).await => {}
+                Ok(_) => return None,
+                Err(reason) => {
+                    service.control.stop(reason);
+                    return None;
+                }
             }
             tokio::select! {
                 biased;
@@ -169,10 +175,10 @@ impl Tagger {
                 () = self.pace.permit() => {}
             }
             // After the permit: whoever waits for the pace must not hold what another one could call with.
-            match self.budget.take() {
-                Ok(number) if self.gate.lets(number) => break,
+            match self.budget.take(image.scenes) {
+                Ok(units) if self.gate.lets(units) => break,
                 // Others called meanwhile, and this one is above what was confirmed.
-                Ok(_) => self.budget.give_back(),
+                Ok(_) => self.budget.give_back(image.scenes),
                 Err(reason) => {
                     service.control.stop(reason);
                     return None;
@@ -491,7 +497,7 @@ fn error_row(error: &cos::Error, verdict: &'static str, temporary: bool) -> Erro
 }
 
 /// The service's code, or one of ours for what is no answer of the service.
-fn code(error: &cos::Error) -> String {
+pub(super) fn code(error: &cos::Error) -> String {
     match error {
         cos::Error::Unusable { .. } => "UnusableAnswer".to_owned(),
         cos::Error::Timeout { .. } => "Timeout".to_owned(),

@@ -19,6 +19,8 @@ pub enum StopReason {
     Window(String),
     /// Every image was denied: a permission is missing.
     Denied(String),
+    /// Every key of a list that was looked up was denied: a permission is missing.
+    LookUpsDenied(String),
     /// Too many failures; says which.
     Breaker(String),
     /// The service said something that no other image would change.
@@ -44,7 +46,7 @@ impl fmt::Display for StopReason {
             Self::Signal(number) => write!(f, "signal {number}"),
             Self::Budget(what) => write!(f, "budget: {what}"),
             Self::Window(what) => write!(f, "window: {what}"),
-            Self::Denied(what) => write!(f, "permission: {what}"),
+            Self::Denied(what) | Self::LookUpsDenied(what) => write!(f, "permission: {what}"),
             Self::Breaker(what) => write!(f, "breaker: {what}"),
             Self::Refused(_, _, error) => write!(f, "refused: {error}"),
             Self::Unavailable(error) => write!(f, "no success for too long: {error}"),

@@ -61,7 +61,8 @@ impl Filter {
     /// Why this object is not called, the most telling reason first; `None` if it is wanted.
     pub(super) fn skip(&self, entry: &cos::ObjectEntry) -> Option<SkipReason> {
         let key = entry.key.as_str();
-        let size = u64::try_from(entry.size).unwrap_or(0);
+        // Unknown: then it says nothing against the object.
+        let size = entry.size.map(|size| u64::try_from(size).unwrap_or(0));
         if key.ends_with('/') {
             return Some(SkipReason::Folder);
         }
@@ -79,13 +80,14 @@ impl Filter {
                 return Some(SkipReason::NotIncluded);
             }
         }
-        if size == 0 {
+        if size == Some(0) {
             return Some(SkipReason::Empty);
         }
-        if self.listing && size < self.min_size {
+        if self.listing && size.is_some_and(|size| size < self.min_size) {
             return Some(SkipReason::TooSmall);
         }
-        if self.listing && self.max_size.is_some_and(|max| size > max) {
+        let most = self.max_size.unwrap_or(u64::MAX);
+        if self.listing && size.is_some_and(|size| size > most) {
             return Some(SkipReason::TooLarge);
         }
         let restored = entry.restored == Some(cos::Restore::Done);
@@ -147,7 +149,7 @@ mod tests {
         cos::ObjectEntry {
             key: key.to_owned(),
             etag: "e".to_owned(),
-            size,
+            size: Some(size),
             storage_class: class.to_owned(),
             ..cos::ObjectEntry::default()
         }

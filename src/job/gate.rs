@@ -1,4 +1,4 @@
-//! A gate before the calls above a number: they wait until somebody has confirmed them.
+//! A gate before the units of billing above a number: their calls wait until a person has confirmed them.
 
 use std::sync::{Arc, OnceLock};
 
@@ -17,12 +17,13 @@ struct Inner {
 }
 
 impl Gate {
-    /// Holds back every call after the first `calls` of this invocation until [`Gate::open`].
-    pub fn hold_above(&self, calls: u64) {
-        let _ = self.0.above.set(calls);
+    /// Holds back every call that would take this invocation above so many units of billing, until
+    /// [`Gate::open`].
+    pub fn hold_above(&self, units: u64) {
+        let _ = self.0.above.set(units);
     }
 
-    /// The number of calls that pass without a question, if it was told to hold any back.
+    /// The units of billing that pass without a question, if it was told to hold any back.
     pub fn above(&self) -> Option<u64> {
         self.0.above.get().copied()
     }
@@ -37,15 +38,15 @@ impl Gate {
         self.0.opened.cancel();
     }
 
-    /// Whether this call, counted from 1, may be made at once.
-    pub(super) fn lets(&self, call: u64) -> bool {
-        self.above().is_none_or(|above| call <= above) || self.0.opened.is_cancelled()
+    /// Whether a call that takes the invocation to so many units may be made at once.
+    pub(super) fn lets(&self, units: u64) -> bool {
+        self.above().is_none_or(|above| units <= above) || self.0.opened.is_cancelled()
     }
 
-    /// Whether this call, counted from 1, may be made: at once, or once the gate opens; false if the run
-    /// stops meanwhile.
-    pub(super) async fn admits(&self, call: u64, stopping: &CancellationToken) -> bool {
-        if self.lets(call) {
+    /// Whether a call that takes the invocation to so many units may be made: at once, or once the gate opens.
+    /// Returns `false` if the run stops meanwhile.
+    pub(super) async fn admits(&self, units: u64, stopping: &CancellationToken) -> bool {
+        if self.lets(units) {
             return true;
         }
         self.0.reached.cancel();

@@ -4,19 +4,24 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::{StreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
 use super::Error;
+use super::breaker::Row;
+use super::caller::code;
 use super::compare::Comparison;
+use super::control::StopReason;
 use super::filter::Filter;
 use super::pace::Pace;
 use super::service::Service;
 use super::source::{Item, Source};
-use super::verdict::Operation;
+use super::verdict::{GiveUp, Operation, Verdict, verdict};
 use super::writer::{Record, Writer};
+use crate::cos;
 use crate::store::model::SkipReason;
 use crate::store::read::Known;
 use crate::store::write::{Candidate, Difference, Page, RangeRow, Reach};
@@ -45,6 +50,10 @@ pub(super) struct Lookup {
     pub(super) source: Source,
     /// Whether this goes on with a run.
     pub(super) resumed: bool,
+    /// Whether a key was found in this invocation: then the bucket exists.
+    pub(super) found: AtomicBool,
+    /// Look-ups that failed in a row.
+    pub(super) row: Row,
 }
 
 impl Lookup {
@@ -145,13 +154,19 @@ impl Lookup {
             .map(|(_, item, known)| self.line(item, known));
         let mut looked_up = stream::iter(distinct).buffered(LOOKUPS);
         while let Some(line) = looked_up.next().await {
-            let difference = match line? {
+            let line = line?;
+            match &line {
+                Line::Refused(code) => self.refused(code),
+                Line::Difference(_) | Line::Absent => self.row.ended(),
+                Line::Same => {}
+            }
+            let difference = match line {
                 Line::Same => {
                     page.wanted += 1;
                     continue;
                 }
                 Line::Absent => continue,
-                Line::Refused => {
+                Line::Refused(_) => {
                     page.rejected += 1;
                     continue;
                 }
@@ -202,10 +217,13 @@ impl Lookup {
         let client = &self.service.client;
         let answer = self
             .service
-            .ask(Operation::Head, &self.pace, async || client.head(&item).await)
+            .ask(Operation::Head, &self.pace, async || {
+                client.look_up(&item, self.found.load(Ordering::Relaxed)).await
+            })
             .await?;
         let error = match answer {
             Ok(entry) => {
+                self.found.store(true, Ordering::Relaxed);
                 let candidate = self.filter.candidate(entry);
                 return Some(Line::Difference(difference(known.as_ref(), candidate)));
             }
@@ -213,8 +231,7 @@ impl Lookup {
         };
         warn!(key = %item.escape_debug(), error = %error.message(), "cannot be looked up");
         Some(match known {
-            // Only "not found" says that it is not there.
-            _ if error.status() != Some(404) => Line::Refused,
+            _ if !self.is_missing(&error) => Line::Refused(code(&error)),
             Some(Known { object_id, content_id, gone: false, .. }) => {
                 Line::Difference(Difference::Gone { object_id, content_id })
             }
@@ -224,14 +241,37 @@ impl Lookup {
     }
 }
 
+impl Lookup {
+    /// Whether the error says that the key is not there. Without a code, "not found" can mean the bucket, unless a key
+    /// of it was found.
+    fn is_missing(&self, error: &cos::Error) -> bool {
+        let gone = matches!(verdict(Operation::Head, true, error), Verdict::GiveUp(GiveUp::Gone));
+        gone && (error.code().is_some() || self.found.load(Ordering::Relaxed))
+    }
+
+    /// Stops the run if all look-ups are refused.
+    fn refused(&self, code: &str) {
+        let Some(count) = self.row.failed(code) else { return };
+        let denied = code == "AccessDenied" || code == "HTTP403";
+        if denied {
+            let what = format!("{count} keys in a row could not be looked up: {code}");
+            self.service.control.stop(StopReason::LookUpsDenied(what));
+        } else if !self.found.load(Ordering::Relaxed) {
+            let what =
+                format!("{count} keys in a row could not be looked up: {code}, and none before");
+            self.service.control.stop(StopReason::Breaker(what));
+        }
+    }
+}
+
 /// What a line of the list came to.
 enum Line {
     /// As the store knows it.
     Same,
     /// Not there, as the store knows.
     Absent,
-    /// The service says nothing about it.
-    Refused,
+    /// It cannot be looked up, for this reason.
+    Refused(String),
     /// Something for the store.
     Difference(Difference),
 }
@@ -259,11 +299,11 @@ fn url_candidate(url: String) -> Candidate {
     Candidate {
         key: url,
         etag: String::new(),
-        size: 0,
+        size: None,
         last_modified: None,
         storage_class: String::new(),
         skip: None,
-        fingerprint: ident::fingerprint("", 0, "", None),
+        fingerprint: ident::fingerprint("", Some(0), "", None),
     }
 }
 

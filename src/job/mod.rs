@@ -49,10 +49,11 @@ pub use window::absolute;
 
 use crate::config::{self, Settings};
 use crate::cos::Client;
+use crate::scene::Scenes;
 use crate::store;
 use crate::store::model::{Counts, RunState};
 use crate::store::write::{RangeRow, Session};
-use breaker::Breaker;
+use breaker::{Breaker, Row};
 use budget::Budget;
 use caller::Tagger;
 use compare::Comparison;
@@ -173,6 +174,11 @@ impl Job {
     /// Seconds that are added to this machine's clock, because the service has confirmed that it is wrong.
     pub fn clock_offset(&self) -> i64 {
         self.client.clock().offset()
+    }
+
+    /// What each image is asked for.
+    pub fn scenes(&self) -> Scenes {
+        self.settings.stored.scenes
     }
 
     /// `run.id`.
@@ -297,6 +303,8 @@ impl Job {
                         bucket_id,
                         source,
                         resumed,
+                        found: AtomicBool::new(false),
+                        row: Row::default(),
                     }
                     .run(&ranges, reader)
                     .await

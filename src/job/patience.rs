@@ -29,6 +29,8 @@ pub(super) struct Patience {
 #[derive(Debug, Default)]
 struct State {
     succeeded: bool,
+    /// How often anything was answered.
+    answers: u64,
     failing_since: Option<Instant>,
     pauses: u32,
     paused_until: Option<Instant>,
@@ -45,11 +47,17 @@ impl Patience {
     /// The service answered something sensible.
     pub(super) fn answered(&self) {
         let mut state = self.lock();
+        state.answers += 1;
         state.failing_since = None;
         state.pauses = 0;
         if state.paused_until.take().is_some() {
             self.resumed.notify_waiters();
         }
+    }
+
+    /// How often the service has answered something sensible.
+    pub(super) fn answers(&self) -> u64 {
+        self.lock().answers
     }
 
     /// Ends when a pause ends before its time, from now on.

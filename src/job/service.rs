@@ -35,15 +35,24 @@ pub(super) struct Service {
     pub(super) complaints: AtomicU32,
 }
 
-/// Delays between the tries of a listing or a look-up, jittered; they end only with patience.
-fn delays() -> impl Iterator<Item = Duration> {
+/// Delays between the tries of a listing, jittered; they end only with patience.
+fn delays(longest: Duration) -> impl Iterator<Item = Duration> {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(250))
-        .with_max_delay(Duration::from_secs(15))
+        .with_max_delay(longest)
         .with_jitter()
         .without_max_times()
         .build()
 }
+
+/// The longest delay between two tries of a listing.
+const LONGEST_DELAY: Duration = Duration::from_secs(15);
+/// The longest delay between two tries at one key of a list.
+const LONGEST_DELAY_OF_KEY: Duration = Duration::from_secs(2);
+/// Tries at one key of a list while others are answered: then it is the key that fails.
+const TRIES_OF_KEY: u32 = 9;
+/// Throttle answers that one key of a list bears.
+const THROTTLES_OF_KEY: u32 = 30;
 
 /// Complaints in a row about the time of requests that stop the run. A request that was signed before the clock
 /// was corrected is not counted.
@@ -170,6 +179,9 @@ impl Service {
 
     /// Sends a request that is free, a listing or a look-up, until it is answered or patience ends.
     ///
+    /// A look-up is also given up once it has been tried nine times while others were answered, so that one key
+    /// cannot hold up the list.
+    ///
     /// Returns `None` if the run stops; an error only if it is about this key.
     pub(super) async fn ask<T>(
         &self,
@@ -178,8 +190,11 @@ impl Service {
         request: impl AsyncFn() -> Result<T, cos::Error>,
     ) -> Option<Result<T, cos::Error>> {
         let patience = &self.list_patience;
-        let mut delays = delays();
+        let of_key = operation == Operation::Head;
+        let mut delays = delays(if of_key { LONGEST_DELAY_OF_KEY } else { LONGEST_DELAY });
         let mut refreshed = false;
+        let (mut tries, mut throttles) = (0, 0);
+        let answers = self.answers();
         loop {
             tokio::select! {
                 () = pace.permit() => {}
@@ -234,8 +249,13 @@ impl Service {
                 }
                 Verdict::Throttle => {
                     pace.throttled();
+                    throttles += 1;
                 }
-                Verdict::Retry | Verdict::Unreachable => {}
+                Verdict::Retry | Verdict::Unreachable => tries += 1,
+            }
+            let too_often = tries >= TRIES_OF_KEY || throttles >= THROTTLES_OF_KEY;
+            if of_key && too_often && self.answers_others(answers).await {
+                return Some(Err(error));
             }
             let after = error.retry_after().unwrap_or_default();
             self.trouble(patience, error);
@@ -244,6 +264,19 @@ impl Service {
                 return None;
             }
         }
+    }
+}
+
+impl Service {
+    /// How often the service has answered anything in this invocation.
+    fn answers(&self) -> u64 {
+        self.patience.answers() + self.list_patience.answers()
+    }
+
+    /// Whether it has answered since there were `before` answers, or answers now: then what is not answered fails by
+    /// itself.
+    async fn answers_others(&self, before: u64) -> bool {
+        self.answers() > before || self.client.is_reachable().await
     }
 }
 

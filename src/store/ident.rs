@@ -26,8 +26,8 @@ pub enum Identity<'a> {
         key: &'a str,
         /// Without quotes; may be empty.
         etag: &'a str,
-        /// In bytes.
-        size: i64,
+        /// In bytes; `None` if the service does not tell it.
+        size: Option<i64>,
     },
     /// The image behind a URL.
     Url(&'a str),
@@ -38,10 +38,11 @@ impl Identity<'_> {
     pub fn hash(&self) -> i64 {
         match *self {
             Self::Bytes { etag, size } => hash(b"b", &[etag.as_bytes(), &size.to_be_bytes()]),
-            Self::Key { bucket, key, etag, size } => hash(
-                b"k",
-                &[bucket.as_bytes(), key.as_bytes(), etag.as_bytes(), &size.to_be_bytes()],
-            ),
+            Self::Key { bucket, key, etag, size } => {
+                let size = size.map(i64::to_be_bytes);
+                let size = size.as_ref().map_or(&[][..], |bytes| &bytes[..]);
+                hash(b"k", &[bucket.as_bytes(), key.as_bytes(), etag.as_bytes(), size])
+            }
             Self::Url(url) => hash(b"u", &[url.as_bytes()]),
         }
     }
@@ -58,16 +59,23 @@ impl Identity<'_> {
     /// The columns `etag` and `size`.
     pub fn columns(&self) -> (Option<Etag<'_>>, Option<i64>) {
         match *self {
-            Self::Bytes { etag, size } | Self::Key { etag, size, .. } => {
-                ((!etag.is_empty()).then_some(Etag(etag)), Some(size))
-            }
+            Self::Bytes { etag, size } => (Some(Etag(etag)), Some(size)),
+            Self::Key { etag, size, .. } => ((!etag.is_empty()).then_some(Etag(etag)), size),
             Self::Url(_) => (None, None),
         }
     }
 }
 
 /// 64 bits of all that makes an unchanged object unchanged.
-pub fn fingerprint(etag: &str, size: i64, storage_class: &str, last_modified: Option<i64>) -> i64 {
+///
+/// `size` and `last_modified` are `None` if the service does not tell them.
+pub fn fingerprint(
+    etag: &str,
+    size: Option<i64>,
+    storage_class: &str,
+    last_modified: Option<i64>,
+) -> i64 {
+    let size = size.unwrap_or(-1);
     let time = last_modified.unwrap_or(i64::MIN);
     hash(
         b"f",
@@ -133,8 +141,8 @@ mod tests {
 
     #[test]
     fn parts_do_not_run_into_one_another() {
-        let one = Identity::Key { bucket: "a-1", key: "bc", etag: "", size: 1 };
-        let two = Identity::Key { bucket: "a-1b", key: "c", etag: "", size: 1 };
+        let one = Identity::Key { bucket: "a-1", key: "bc", etag: "", size: Some(1) };
+        let two = Identity::Key { bucket: "a-1b", key: "c", etag: "", size: Some(1) };
         assert_ne!(one.hash(), two.hash());
         assert_ne!(Identity::Url("x").hash(), hash_text("x"));
     }
@@ -144,6 +152,6 @@ mod tests {
         // A database written today must be readable by every later version.
         let bytes = Identity::Bytes { etag: "b80e044d57282dd1cb7ea35079182b8e", size: 2_483_921 };
         assert_eq!(bytes.hash(), 2_389_172_691_336_656_211);
-        assert_eq!(fingerprint("e", 1, "STANDARD", Some(2)), -5_237_339_084_042_837_633);
+        assert_eq!(fingerprint("e", Some(1), "STANDARD", Some(2)), -5_237_339_084_042_837_633);
     }
 }

@@ -214,6 +214,8 @@ pub struct Counts {
     pub left: u64,
     /// Calls that ended, whatever came back.
     pub calls: u64,
+    /// Scenes that those calls asked for.
+    pub scenes_asked: u64,
     /// Calls answered with labels, perhaps none.
     pub answered: u64,
     /// Calls answered with an error.

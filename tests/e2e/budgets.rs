@@ -85,6 +85,55 @@ fn a_cost_needs_a_price_and_is_kept_to() {
     assert_eq!(site.calls(), 100);
 }
 
+/// Scenes that all calls so far asked for.
+fn scenes_asked(site: &Site) -> u64 {
+    let bits = "(scenes & 1) + (scenes >> 1 & 1) + (scenes >> 2 & 1) + (scenes >> 3 & 1)";
+    site.one::<i64>(&format!("SELECT coalesce(sum({bits}), 0) FROM call")).cast_unsigned()
+}
+
+#[rstest]
+#[case::each_scene_is_billed(&[], 30)]
+#[case::each_call_is_billed(&["--billing", "call"], 60)]
+fn a_cost_counts_what_is_billed(#[case] billing: &[&str], #[case] calls: u64) {
+    let site = Site::plain(100);
+    let limits = ["--scenes", "web,camera", "--price-per-1000-calls", "10", "--max-cost", "0.6"];
+    site.run(&[&limits[..], billing].concat()).with(8).says(&["--max-cost 0.6 CNY, 60 calls"]);
+    assert_eq!(site.calls(), calls);
+    assert_eq!(scenes_asked(&site), 2 * calls);
+    let priced = ["--json", "--by", "run"];
+    let toml = format!(
+        "price_per_1000_calls = 10\nbilling = \"{}\"\n",
+        if billing.is_empty() { "scene" } else { "call" }
+    );
+    site.write("costag.toml", toml);
+    let ledger = site.json(&[&["ledger"], &priced[..]].concat());
+    assert_eq!((&ledger["total"]["cost"], &ledger["total"]["calls"]), (&0.6.into(), &calls.into()));
+    assert_eq!(site.json(&["status", "--json"])["runs"][0]["cost"], 0.6);
+    let told = site.costag(&["retag", "--all", "--dry-run"]).with(0).stderr;
+    assert!(told.contains("about 0.60 CNY"), "{told}");
+    let text = site.costag(&["ledger"]).with(0).stdout;
+    assert!(text.contains("0.60") && text.contains("billing"), "{text}");
+}
+
+#[rstest]
+#[case::one_worker("1")]
+#[case::many_workers("32")]
+fn a_cost_is_kept_to_by_calls_for_different_numbers_of_scenes(#[case] workers: &str) {
+    let site = Site::plain(90);
+    site.run(&["--limit", "30", "--scenes", "web"]);
+    let before = scenes_asked(&site);
+    assert_eq!(before, 30);
+    // Thirty lack two scenes, sixty lack three.
+    let scenes = ["--scenes", "web,camera,news", "--workers", workers];
+    let limits = ["--price-per-1000-calls", "1000", "--max-cost", "100"];
+    site.run(&[scenes, limits].concat()).with(8).says(&["--max-cost 100"]);
+    let asked = scenes_asked(&site) - before;
+    assert!((98..=100).contains(&asked), "no call that would exceed it, and none too few: {asked}");
+    site.costag(&["resume", "--workers", workers]).with(0);
+    assert_eq!(scenes_asked(&site), 90 * 3);
+    site.assert_sound();
+}
+
 #[test]
 fn a_window_ends_and_what_is_on_the_wire_is_settled() {
     let settings = Settings { latency_ms: 200, ..Settings::default() };

@@ -48,6 +48,10 @@ fn a_file_can_be_checked() {
         start(bare(site.folder(), &["config", "check", "a.toml"])).end()
     };
     check("qps = 5\n").with(0);
+    let named = check("endpoint = \"https://cos.example\"\n").with(0).stdout;
+    assert!(named.contains("--config") && named.contains("endpoint"), "{named}");
+    check("endpoint = \"http://cos.example\"\n").with(2).says(&["--allow-http"]);
+    check("endpoint = \"http://cos.example\"\nallow_http = true\n").with(0);
     check("workers = 0\n").with(2).says(&["workers"]);
     check("secret_key = \"hush\"\n").with(2).says(&["secret_key"]);
 }

@@ -214,7 +214,7 @@ async fn head_gives_what_a_listing_would() {
         ObjectEntry {
             key: "a/b".to_owned(),
             etag: "abc-2".to_owned(),
-            size: 99,
+            size: Some(99),
             last_modified: Some(1_557_989_151_000),
             storage_class: "ARCHIVE".to_owned(),
             storage_tier: None,

@@ -40,8 +40,8 @@ pub struct ObjectEntry {
     pub key: String,
     /// The `ETag` without its quotes; not always an MD5, possibly empty.
     pub etag: String,
-    /// Bytes, never negative.
-    pub size: i64,
+    /// Bytes, never negative; `None` if the answer to a look-up does not tell them.
+    pub size: Option<i64>,
     /// Milliseconds since 1970 UTC; `None` if absent or unreadable.
     pub last_modified: Option<i64>,
     /// `STANDARD`, `ARCHIVE`, …, or one that is not known yet; empty if none was told.

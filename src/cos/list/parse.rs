@@ -301,7 +301,7 @@ impl<'a> Parser<'a> {
         match (entry.key, entry.size) {
             (Some(rejected), _) => self.page.rejected.push(rejected),
             (None, Some(size)) if size >= 0 => {
-                object.size = size;
+                object.size = Some(size);
                 self.page.entries.push(object);
             }
             (None, _) => {

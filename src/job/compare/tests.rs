@@ -15,7 +15,7 @@ fn candidate(key: &str, fingerprint: i64, skip: Option<SkipReason>) -> Candidate
     Candidate {
         key: key.to_owned(),
         etag: String::new(),
-        size: 0,
+        size: Some(0),
         last_modified: None,
         storage_class: String::new(),
         skip,

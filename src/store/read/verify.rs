@@ -238,9 +238,12 @@ impl Reader {
             let mut rows = statement.query((after, BATCH))?;
             while let Some(row) = rows.next()? {
                 after = row.get(0)?;
-                match hash(row) {
-                    Some(hash) if self.leads_to(hash, after)? => {}
-                    _ => problems.add(|| format!("content {after} is not found by its identity")),
+                let mut found = false;
+                for hash in hashes(row) {
+                    found = found || self.leads_to(hash, after)?;
+                }
+                if !found {
+                    problems.add(|| format!("content {after} is not found by its identity"));
                 }
             }
             if after == before {
@@ -326,20 +329,20 @@ impl Reader {
     }
 }
 
-/// The hash of the identity that a row of `content` tells; `None` if it tells none.
-fn hash(row: &Row<'_>) -> Option<i64> {
-    let identity: Option<String> = row.get(1).ok()?;
-    let StoredEtag(etag) = row.get(2).ok()?;
-    let size: Option<i64> = row.get(3).ok()?;
-    let identity = match (&identity, size) {
-        (None, Some(size)) => Identity::Bytes { etag: &etag, size },
-        (Some(url), None) => Identity::Url(url),
-        (Some(key), Some(size)) => {
-            // A bucket's name has no slash.
-            let (bucket, key) = key.split_once('/')?;
-            Identity::Key { bucket, key, etag: &etag, size }
-        }
-        (None, None) => return None,
+/// The hashes of the identities that a row of `content` can stand for; none if it tells no identity.
+///
+/// Without a size it is a URL, or a key whose size the service did not tell.
+fn hashes(row: &Row<'_>) -> Vec<i64> {
+    let columns = || -> rusqlite::Result<(Option<String>, StoredEtag, Option<i64>)> {
+        Ok((row.get(1)?, row.get(2)?, row.get(3)?))
     };
-    Some(identity.hash())
+    let Ok((text, StoredEtag(etag), size)) = columns() else { return Vec::new() };
+    let Some(text) = text else {
+        return size.map(|size| Identity::Bytes { etag: &etag, size }.hash()).into_iter().collect();
+    };
+    let url = size.is_none().then_some(Identity::Url(&text));
+    // A bucket's name has no slash.
+    let key =
+        text.split_once('/').map(|(bucket, key)| Identity::Key { bucket, key, etag: &etag, size });
+    url.into_iter().chain(key).map(|identity| identity.hash()).collect()
 }

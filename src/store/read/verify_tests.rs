@@ -19,9 +19,9 @@ fn candidate(key: &str) -> Candidate {
     let etag = if key.starts_with("copy") { "same".to_owned() } else { format!("etag of {key}") };
     Candidate {
         key: key.to_owned(),
-        fingerprint: fingerprint(&etag, 5, "STANDARD", Some(1_000)),
+        fingerprint: fingerprint(&etag, Some(5), "STANDARD", Some(1_000)),
         etag,
-        size: 5,
+        size: Some(5),
         last_modified: Some(1_000),
         storage_class: "STANDARD".to_owned(),
         skip: None,

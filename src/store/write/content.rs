@@ -149,7 +149,8 @@ impl Session {
         Ok(content)
     }
 
-    /// The content that an object has, if it is of these bytes; and whether other keys share it.
+    /// The content that an object has, if it is of these bytes; and whether other keys share it. Of bytes whose size
+    /// is unknown the `ETag` decides.
     pub(super) fn content_of_bytes(
         &self,
         id: i64,
@@ -158,7 +159,7 @@ impl Session {
         let (etag, size) = identity.columns();
         let sql = format!(
             "SELECT {COLUMNS}, identity IS NULL FROM content
-             WHERE id = ?1 AND etag IS ?2 AND size IS ?3"
+             WHERE id = ?1 AND etag IS ?2 AND (size IS ?3 OR ?3 IS NULL)"
         );
         self.prepare(&sql)?
             .query_row((id, etag, size), |row| Ok((ContentRow::read(row)?.0, row.get(6)?)))

@@ -14,8 +14,8 @@ pub struct Candidate {
     pub key: String,
     /// Without quotes; empty if there is none.
     pub etag: String,
-    /// In bytes.
-    pub size: i64,
+    /// In bytes; `None` if the service does not tell it.
+    pub size: Option<i64>,
     /// Unix milliseconds.
     pub last_modified: Option<i64>,
     /// As listed; `STANDARD` is stored as NULL.
@@ -320,8 +320,8 @@ fn identity<'a>(run: &'a RunContext, candidate: &'a Candidate) -> Identity<'a> {
     let Candidate { key, etag, size, .. } = candidate;
     if run.urls {
         Identity::Url(key)
-    } else if run.dedupe && !etag.is_empty() {
-        Identity::Bytes { etag, size: *size }
+    } else if let Some(size) = size.filter(|_| run.dedupe && !etag.is_empty()) {
+        Identity::Bytes { etag, size }
     } else {
         Identity::Key { bucket: &run.bucket, key, etag, size: *size }
     }

@@ -242,13 +242,20 @@ impl Store {
     pub fn recover(&mut self, now_ms: i64) -> Result<u64, Error> {
         let path = self.path.clone();
         let recover = |tx: &rusqlite::Transaction<'_>| {
-            let mut lost: Vec<(i64, u64)> = Vec::new();
+            let mut lost: Vec<(i64, u64, u64)> = Vec::new();
             {
                 let mut statement = tx.prepare(
-                    "SELECT coalesce(run_id, 0), count(*) FROM content WHERE state = 1 GROUP BY 1",
+                    "SELECT coalesce(run_id, 0), count(*),
+                            sum((asks & 1) + (asks >> 1 & 1) + (asks >> 2 & 1) + (asks >> 3 & 1))
+                     FROM (SELECT run_id, (scenes_wanted & ~scenes_done) | scenes_redo AS asks
+                           FROM content WHERE state = 1)
+                     GROUP BY 1",
                 )?;
                 let rows = statement.query_map([], |row| {
-                    Ok((row.get(0)?, u64::try_from(row.get::<_, i64>(1)?).unwrap_or_default()))
+                    let number = |column| {
+                        row.get::<_, i64>(column).map(|n| u64::try_from(n).unwrap_or_default())
+                    };
+                    Ok((row.get(0)?, number(1)?, number(2)?))
                 })?;
                 for row in rows {
                     lost.push(row?);
@@ -261,7 +268,7 @@ impl Store {
                 (now_ms, CallOutcome::Unknown as i64),
             )?;
             tx.execute("UPDATE content SET state = 0 WHERE state = 1", [])?;
-            for (run_id, count) in &lost {
+            for (run_id, count, scenes) in &lost {
                 let json: String =
                     tx.query_row("SELECT counts FROM run WHERE id = ?1", [run_id], |row| {
                         row.get(0)
@@ -269,6 +276,7 @@ impl Store {
                 let mut counts: Counts = serde_json::from_str(&json).unwrap_or_default();
                 counts.calls += count;
                 counts.unknown += count;
+                counts.scenes_asked += scenes;
                 tx.execute(
                     "UPDATE run SET counts = ?2 WHERE id = ?1",
                     (run_id, counts_json(&counts)),
@@ -279,7 +287,7 @@ impl Store {
                  WHERE state = 'running'",
                 [now_ms / 1000],
             )?;
-            Ok(lost.iter().map(|(_, count)| count).sum())
+            Ok(lost.iter().map(|(_, count, _)| count).sum())
         };
         self.transaction(recover).map_err(|source| Error::sqlite(path, source))
     }

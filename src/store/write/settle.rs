@@ -98,6 +98,7 @@ impl Session {
     /// Those of any write.
     pub fn call(&mut self, call: &CallRow) -> Result<(), Error> {
         self.counts.calls += 1;
+        self.counts.scenes_asked += u64::from(call.scenes.len());
         self.counts.retries += u64::from(call.retry);
         match call.outcome {
             CallOutcome::Answered => self.counts.answered += 1,

@@ -46,11 +46,11 @@ fn candidate(key: &str, etag: &str, last_modified: i64) -> Candidate {
     Candidate {
         key: key.to_owned(),
         etag: etag.to_owned(),
-        size: 1,
+        size: Some(1),
         last_modified: Some(last_modified),
         storage_class: String::new(),
         skip: None,
-        fingerprint: fingerprint(etag, 1, "", Some(last_modified)),
+        fingerprint: fingerprint(etag, Some(1), "", Some(last_modified)),
     }
 }
 

@@ -1,0 +1,130 @@
+//! What a refused look-up of a listed key means: HEAD answers have no body that could say it.
+
+use costag::emulator::{SECRET_ID, SECRET_KEY};
+use rstest::rstest;
+
+use crate::support::{BUCKET, Ended, Site};
+
+/// A bucket of so many pictures, and a list of their keys with these after them.
+fn listed(pictures: u64, others: &[&str]) -> Site {
+    let site = Site::plain(0);
+    let keys: Vec<_> = (0..pictures).map(|at| format!("p/{at:03}.jpg")).collect();
+    let objects: Vec<_> = keys.iter().map(|key| (key.as_str(), key.as_str())).collect();
+    site.put(&objects);
+    let lines: Vec<_> = keys.iter().map(String::as_str).chain(others.iter().copied()).collect();
+    site.write("keys.txt", lines.join("\n"));
+    site
+}
+
+fn run(site: &Site, options: &[&str]) -> Ended {
+    site.run(&[&["--keys", "keys.txt"], options].concat())
+}
+
+#[test]
+fn a_wrong_secret_id_stops_the_run_at_the_first_look_ups() {
+    let site = listed(30, &[]);
+    let mut command = site.command(&["run", BUCKET, "--keys", "keys.txt"]);
+    command.env("COSTAG_SECRET_ID", "AKIDnobody");
+    let ended = crate::support::start(command).end().with(6);
+    ended.says(&["InvalidAccessKeyId", "check the secret id"]);
+    let statistics = site.emulator.statistics();
+    assert!(statistics.head_calls <= 16, "{}", statistics.head_calls);
+    assert_eq!(statistics.calls, 0);
+}
+
+#[test]
+fn a_wrong_secret_key_stops_the_run() {
+    let site = listed(30, &[]);
+    let mut command = site.command(&["run", BUCKET, "--keys", "keys.txt"]);
+    command.env("COSTAG_SECRET_KEY", "wrong");
+    let ended = crate::support::start(command).end().with(6);
+    ended.says(&["SignatureDoesNotMatch"]);
+    assert_eq!(site.calls(), 0);
+}
+
+#[rstest]
+#[case::two_hours_ahead(-7200)]
+#[case::two_hours_behind(7200)]
+fn a_wrong_clock_is_corrected_by_a_look_up(#[case] offset: i64) {
+    let site = listed(30, &[]);
+    site.change(&format!(r#"{{"clock_offset_seconds":{offset}}}"#));
+    run(&site, &["--log", "info"]).with(0).says(&["clock corrected"]);
+    assert_eq!(site.calls(), 30);
+}
+
+#[test]
+fn an_expired_token_is_renewed_by_a_look_up() {
+    let site = listed(30, &[]);
+    let printed = |token: &str| {
+        serde_json::json!({ "SecretId": SECRET_ID, "SecretKey": SECRET_KEY, "Token": token })
+            .to_string()
+    };
+    site.change(r#"{"token":"second-token","expired_token":"first-token"}"#);
+    // The first answer of the command is out of date when it is used.
+    site.write("1.json", printed("first-token"));
+    site.write("2.json", printed("second-token"));
+    let process = "sh -c 'test -e used && cat 2.json || { touch used; cat 1.json; }'";
+    run(&site, &["--credential-process", process]).with(0);
+    assert_eq!(site.calls(), 30);
+}
+
+#[rstest]
+#[case("404", "NoSuchBucket", 2)]
+#[case("403", "AccessForbidden", 6)]
+#[case("402", "PaymentRequired", 6)]
+#[case("403", "InvalidAccessKeyId", 6)]
+fn what_stops_a_listing_stops_a_list(#[case] status: &str, #[case] code: &str, #[case] exit: i32) {
+    let site = listed(30, &[]);
+    site.change(&format!(r#"{{"head_fail_code":{{"status":{status},"code":"{code}"}}}}"#));
+    run(&site, &[]).with(exit).says(&[code]);
+    assert_eq!(site.calls(), 0);
+    assert!(site.emulator.statistics().head_calls <= 16);
+}
+
+#[test]
+fn a_missing_key_needs_a_proof_until_the_bucket_is_known() {
+    let others: Vec<_> = (0..80).map(|at| format!("missing/{at}.jpg")).collect();
+    let others: Vec<_> = others.iter().map(String::as_str).collect();
+    let site = listed(0, &others);
+    run(&site, &[]);
+    let statistics = site.emulator.statistics();
+    assert_eq!(
+        (statistics.head_calls, statistics.get_calls),
+        (80, 80),
+        "nothing proves the bucket"
+    );
+    let site = listed(1, &others);
+    run(&site, &[]);
+    let statistics = site.emulator.statistics();
+    assert_eq!(statistics.head_calls, 81);
+    assert!(statistics.get_calls <= 32, "{}", statistics.get_calls);
+}
+
+#[test]
+fn keys_that_are_all_denied_stop_the_run() {
+    let site = listed(60, &[]);
+    site.change(r#"{"faults":{"head_access_denied":1}}"#);
+    let ended = run(&site, &[]).with(6);
+    ended.says(&["20 keys in a row could not be looked up: AccessDenied", "cos:HeadObject"]);
+    assert_eq!(site.calls(), 0);
+    // The policy is repaired: nothing is lost.
+    site.change(r#"{"clear":true}"#);
+    site.resume().with(0);
+    assert_eq!(site.calls(), 60);
+}
+
+#[test]
+fn an_object_whose_length_is_not_told_is_called() {
+    let site = listed(3, &[]);
+    site.change(r#"{"faults":{"head_no_length":1}}"#);
+    run(&site, &[]).with(0);
+    assert_eq!(site.calls(), 3);
+    assert_eq!(site.one::<i64>("SELECT count(*) FROM content WHERE size IS NULL"), 3);
+    site.assert_sound();
+    assert!(site.export(&[]).iter().all(|row| row[8].is_empty()), "the size is unknown");
+    // What is labelled is known by its ETag, also when the length is told.
+    site.change(r#"{"clear":true}"#);
+    run(&site, &["--scenes", "camera,web"]).with(0);
+    assert_eq!(site.calls(), 6, "one more scene each");
+    site.assert_sound();
+}
