@@ -73,6 +73,7 @@ fn catch_up(path: &Path, images: u32) {
         prefix: String::new(),
         scenes: Scenes::NONE,
         dedupe: true,
+        list: false,
         urls: false,
         journals: false,
         plan: false,

@@ -20,14 +20,14 @@ use super::table::visible;
 use super::zone;
 use crate::config::{Billing, Budget, Rate, Settings};
 use crate::export::Output;
-use crate::job::{End, Job, Report, Source, absolute};
+use crate::job::{End, Job, Report, absolute};
 use crate::store::read::{Measured, Needed};
 use crate::store::{Reader, Store};
 
 /// List and compare only, and tell what a run would call, what it may cost and how long it takes
 ///
-/// Nothing is called. What was learnt is kept: the run that follows lists again and compares with it. Takes the options
-/// of run; what waits for an unfinished run stays its own, and is counted.
+/// Nothing is called, and nothing is changed: the run that follows does what it would have done without the plan. Takes
+/// the options of run; what waits for an unfinished run is counted.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -82,8 +82,7 @@ impl Args {
     /// As those of a run.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let (settings, bucket, source) = self.target.resolve(global)?;
-        let list = !matches!(source, Source::Bucket { .. });
-        let (shown, prefix) = (source.describe(bucket.as_str()), source.prefix().to_owned());
+        let shown = source.describe(bucket.as_str());
         let report = drive::runtime()?.block_on(async {
             let region = settings.stored.region.as_deref();
             let endpoint = settings.stored.endpoint.as_deref();
@@ -98,14 +97,8 @@ impl Args {
         if !matches!(report.end, End::Complete) {
             return Ok(drive::exit(&report));
         }
-        let reader = Reader::open(&settings.db)?;
-        let scenes = settings.stored.scenes;
-        let needed = if list {
-            reader.needed_of_list(report.run_id, scenes)?
-        } else {
-            reader.needed(report.run_id, &prefix, scenes)?
-        };
-        let measured = reader.measured_pace()?;
+        let needed = report.needed.clone().unwrap_or_default();
+        let measured = Reader::open(&settings.db)?.measured_pace()?;
         let plan = Plan::new(
             shown,
             &report,
@@ -293,6 +286,7 @@ mod tests {
             snapshot: Snapshot { counts, ..Snapshot::default() },
             before: Counts::default(),
             resumed: false,
+            needed: None,
         };
         let needed = Needed {
             by_scenes: vec![(Scenes::from_bits(2), 30), (Scenes::from_bits(10), 20)],

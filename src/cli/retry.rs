@@ -40,8 +40,9 @@ pub struct Retry {
 
 /// Put labelled images back on purpose, to be called, and paid, again
 ///
-/// Chooses images by where they are, what they were labelled and when; every option that is given must fit. Labels stay
-/// until the new answer is there. Images of which nothing fits are never called again by themselves.
+/// Chooses images by where they are, what they were labelled and when; every option that is given must fit. All other
+/// images are left alone. Labels stay until the new answer is there. The request belongs to the image's bytes and stands
+/// until it is answered: the next run that wants the image calls for it, also under another key.
 #[derive(Debug, clap::Args)]
 pub struct Retag {
     /// Keys that begin with this
@@ -222,12 +223,12 @@ fn next(reader: &Reader) -> Result<String, store::Error> {
         Some(run) if run.source == "bucket" => {
             let address = format!("cos://{}/{}", run.bucket, run.prefix);
             format!(
-                "`costag run {}` with the options of your last run calls for them (`costag resume` does not)",
+                "`costag run {}` with the options of your last run calls for them; so does `costag resume` if that \
+                 run is unfinished",
                 visible(&address)
             )
         }
-        _ => "`costag run …` over the same source calls for them (`costag resume` does not)"
-            .to_owned(),
+        _ => "`costag run …` over the same source calls for them".to_owned(),
     })
 }
 

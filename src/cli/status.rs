@@ -287,7 +287,8 @@ fn next(last: Option<&RunStatus>, contents: ContentCounts) -> &'static str {
     match last.map(|run| run.state) {
         Some(state)
             if last.is_some_and(|run| run.plan)
-                && (contents.pending > 0 && state != "running" || state == "stopped") =>
+                && state != "running"
+                && (state != "complete" || last.is_some_and(|run| run.counts.pending() > 0)) =>
         {
             "`costag run` with the options of the plan calls for what it found"
         }

@@ -12,7 +12,7 @@ use crate::store::read::FailureCode;
 
 /// The summary on stderr; `codes` are those that contents of this run failed with.
 pub(super) fn text(report: &Report, codes: &[FailureCode], budget: &config::Budget) -> String {
-    let Report { run_id, end, snapshot, before, resumed } = report;
+    let Report { run_id, end, snapshot, before, resumed, needed: _ } = report;
     let counts = &snapshot.counts;
     let mut text = String::new();
     let state = match end {

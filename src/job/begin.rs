@@ -79,6 +79,8 @@ impl Job {
     /// its listing unfinished and younger than a day. Unfinished runs that this one covers are closed as
     /// superseded; what they left pending is adopted as the listing meets it.
     ///
+    /// A `plan` begins, or goes on with, whatever the run would, in a transaction that is never committed.
+    ///
     /// # Errors
     /// The store's, and [`Error::Glob`].
     pub fn begin(
@@ -96,6 +98,7 @@ impl Job {
             RunSettings { bucket: bucket.to_string(), source, stored: settings.stored.clone() };
         let eligibility = mine.eligibility();
         let mut superseded = Vec::new();
+        let mut goes_on_with = None;
         for unfinished in store.unfinished()? {
             // Settings of another version are none to compare with.
             let Ok(theirs) = RunSettings::of(&unfinished) else { continue };
@@ -105,8 +108,12 @@ impl Job {
             let fresh = now - unfinished.started_at < FRESH;
             // The list at hand may be another one of the same name.
             let listing = matches!(mine.source, Source::Bucket { .. });
-            if same && fresh && listing && !unfinished.listed && !plan {
-                return Self::go_on(store, client, &unfinished, mine.source, settings);
+            if same && fresh && listing && !unfinished.listed {
+                if plan {
+                    goes_on_with = Some(unfinished);
+                    break;
+                }
+                return Self::go_on(store, client, &unfinished, mine.source, settings, None);
             }
             if mine.covers(&theirs) && !plan {
                 superseded.push(unfinished.id);
@@ -135,6 +142,14 @@ impl Job {
         for id in superseded {
             store.supersede(id)?;
         }
+        let list = !matches!(mine.source, Source::Bucket { .. });
+        // The lines of a list have to be read back by others: its plan begins to simulate with the first page.
+        if plan && !list {
+            store.simulate()?;
+        }
+        if let Some(unfinished) = goes_on_with {
+            return Self::go_on(store, client, &unfinished, mine.source, settings, Some(id));
+        }
         let context = RunContext {
             id,
             bucket_id,
@@ -142,12 +157,12 @@ impl Job {
             prefix: new.prefix,
             scenes: settings.stored.scenes,
             dedupe: settings.stored.dedupe,
+            list,
             urls: matches!(mine.source, Source::Urls(_)),
             journals,
             plan,
         };
         Self::new(store, client, context, Counts::default(), mine.source, settings, eligibility)
-            .map(|job| Self { plan, ..job })
     }
 
     /// Goes on with an unfinished run, with its own source, scenes and filters; pace, workers and budgets
@@ -164,7 +179,7 @@ impl Job {
         client.clock().restore(store.clock_offset()?);
         store.recover(client.clock().millis())?;
         let RunSettings { source, stored, .. } = RunSettings::of(unfinished)?;
-        Self::go_on(store, client, unfinished, source, Settings { stored, ..settings })
+        Self::go_on(store, client, unfinished, source, Settings { stored, ..settings }, None)
     }
 
     fn go_on(
@@ -173,6 +188,7 @@ impl Job {
         unfinished: &UnfinishedRun,
         source: Source,
         settings: Settings,
+        plan_row: Option<i64>,
     ) -> Result<Self, Error> {
         store.reopen_run(unfinished.id)?;
         let context = RunContext {
@@ -182,13 +198,24 @@ impl Job {
             prefix: unfinished.prefix.clone(),
             scenes: settings.stored.scenes,
             dedupe: settings.stored.dedupe,
+            list: !matches!(source, Source::Bucket { .. }),
             urls: matches!(source, Source::Urls(_)),
             journals: unfinished.journals,
-            plan: false,
+            plan: plan_row.is_some(),
         };
         let counts = store.counts(unfinished.id)?;
         let eligibility = unfinished.eligibility;
-        Self::new(store, client, context, counts, source, settings, eligibility).map(|job| Self {
+        let mut job = Self::new(store, client, context, counts, source, settings, eligibility)?;
+        if let Some(row) = plan_row {
+            job.session = job.session.planned_in(row);
+        }
+        // What waits for nobody is adopted at the end of a listing, and there is none any more.
+        if unfinished.listed {
+            job.session.begin()?;
+            job.session.adopt_waiting()?;
+            job.session.commit()?;
+        }
+        Ok(Self {
             resumed: true,
             listed: unfinished.listed,
             // What came between may have judged objects by other settings, or taken their contents.
@@ -220,6 +247,7 @@ impl Job {
         };
         let clock = Arc::clone(client.clock());
         let budget = Budget::new(&settings.budget, clock, &zone::local().zone, Box::new(earlier));
+        let plan = context.plan;
         Ok(Self {
             client,
             settings,
@@ -231,7 +259,7 @@ impl Job {
             resumed: false,
             limits: Arc::new(budget),
             recogniser,
-            plan: false,
+            plan,
             stats: Arc::new(Stats::new(counts)),
             control: Control::default(),
             gate: Gate::default(),

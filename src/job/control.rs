@@ -34,6 +34,8 @@ pub enum StopReason {
         /// Who answers now.
         now: &'static str,
     },
+    /// Nothing stopped the run, and yet images that it wants wait for their call.
+    Remains,
     /// The store or a stage failed; the run returns that error itself.
     Internal,
 }
@@ -53,6 +55,7 @@ impl fmt::Display for StopReason {
             Self::Recogniser { stored, now } => {
                 write!(f, "the database holds labels of {stored}, and {now} answers")
             }
+            Self::Remains => f.write_str("images that this run wants still wait for their call"),
             Self::Internal => f.write_str("error"),
         }
     }

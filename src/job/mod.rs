@@ -52,6 +52,7 @@ use crate::cos::Client;
 use crate::scene::Scenes;
 use crate::store;
 use crate::store::model::{Counts, RunState};
+use crate::store::read::Needed;
 use crate::store::write::{RangeRow, Session};
 use breaker::{Breaker, Row};
 use budget::Budget;
@@ -122,6 +123,8 @@ pub struct Report {
     pub before: Counts,
     /// Whether this invocation went on with an earlier one's run.
     pub resumed: bool,
+    /// What a plan found to be called; of one that came to its end.
+    pub needed: Option<Needed>,
 }
 
 /// A run that is about to go.
@@ -181,9 +184,9 @@ impl Job {
         self.settings.stored.scenes
     }
 
-    /// `run.id`.
+    /// `run.id`, also of a plan.
     pub fn run_id(&self) -> i64 {
-        self.session.run().id
+        self.session.own_row()
     }
 
     /// Runs to the end, or until it is stopped; every outcome is on disk when it returns.
@@ -194,7 +197,8 @@ impl Job {
         let Self { control, stats, .. } = &self;
         let (control, stats) = (control.clone(), Arc::clone(stats));
         let before = self.session.counts().clone();
-        let (run_id, resumed) = (self.run_id(), self.resumed);
+        let (run_id, resumed, plan) = (self.run_id(), self.resumed, self.plan);
+        let is_trial = self.budget().limit.or(self.budget().sample).is_some();
         let clock = Arc::clone(self.client.clock());
         let offset = clock.offset();
         let drain = {
@@ -214,6 +218,19 @@ impl Job {
         if clock.offset() != offset {
             session.set_clock_offset(clock.offset())?;
         }
+        // Whatever went wrong: a run that has left work behind is not complete.
+        if result.is_ok()
+            && control.reason().is_none()
+            && !plan
+            && !is_trial
+            && session.leaves_behind()?
+        {
+            control.stop(StopReason::Remains);
+        }
+        let needed = match (&result, control.reason()) {
+            (Ok(()), None) if plan => Some(session.needed()?),
+            _ => None,
+        };
         // An error of a stage stopped the run; so did a reason. Else it is complete.
         let (ended_as, reason) = match (&result, control.reason()) {
             (Err(error), _) => (RunState::Stopped, Some(error.to_string())),
@@ -227,7 +244,7 @@ impl Job {
         session.finish(ended_as, reason.as_deref(), clock.now())?;
         result?;
         let end = control.reason().cloned().map_or(End::Complete, End::Stopped);
-        Ok(Report { run_id, end, snapshot: stats.snapshot(), before, resumed })
+        Ok(Report { run_id, end, snapshot: stats.snapshot(), before, resumed, needed })
     }
 
     /// Wires the stages and waits for all of them. The outer error is the store's: then there is no

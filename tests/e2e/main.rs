@@ -38,3 +38,4 @@ mod terminal;
 mod trust;
 mod verify;
 mod whole_bucket;
+mod wishes;

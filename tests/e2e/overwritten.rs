@@ -72,3 +72,40 @@ fn labels_of_other_bytes_are_dropped_for_a_key_outside_the_prefix_too() {
     site.assert_exports("camera");
     site.assert_sound();
 }
+
+/// `a.jpg` was overwritten before its call: the next listing drops the labels that it shares with the others.
+#[test]
+fn a_key_that_the_filter_leaves_out_is_not_called_when_shared_labels_are_dropped() {
+    let site = overwritten_before_its_call(&[("a.jpg", "old"), ("b.jpg", "old"), ("c.png", "old")]);
+    site.resume().with(0);
+    site.reset();
+    site.run(&["--exclude", "b*", "--suffixes", "jpg"]).with(0);
+    assert_eq!(site.called().into_keys().collect::<Vec<_>>(), ["a.jpg"]);
+    site.assert_sound();
+    // The work is not lost for the run that wants it.
+    site.reset();
+    site.run(&["--suffixes", "png", "--scenes", "camera"]).with(0);
+    assert_eq!(site.called().into_keys().collect::<Vec<_>>(), ["c.png"]);
+    site.assert_sound();
+    site.reset();
+    site.run(&[]).with(0);
+    assert_eq!(site.calls(), 0);
+    site.assert_exports("camera");
+}
+
+#[test]
+fn dropped_labels_are_work_for_the_scenes_of_the_run_that_wants_the_image() {
+    let site = overwritten_before_its_call(&[("a.jpg", "old"), ("z/b.jpg", "old")]);
+    site.resume().with(0);
+    site.reset();
+    // This run's prefix does not have the other key.
+    site.costag(&["run", &format!("{BUCKET}/a"), "--scenes", "news"]).with(0);
+    assert_eq!(site.called().into_keys().collect::<Vec<_>>(), ["a.jpg"]);
+    site.assert_sound();
+    site.reset();
+    site.costag(&["run", &format!("{BUCKET}/z"), "--scenes", "web"]).with(0);
+    assert_eq!(site.called().into_keys().collect::<Vec<_>>(), ["z/b.jpg"]);
+    let asked = "SELECT scenes FROM call ORDER BY id DESC LIMIT 1";
+    assert_eq!(site.one::<i64>(asked), 8, "web, which this run asks for");
+    site.assert_sound();
+}

@@ -1,6 +1,7 @@
 //! `costag plan`: nothing is called, and what it says is what the run then does.
 
 use costag::emulator::{Settings, Synthetic};
+use rstest::rstest;
 use serde_json::Value;
 
 use crate::support::{BUCKET, Site};
@@ -177,4 +178,126 @@ fn what_makes_a_run_fail_makes_a_plan_fail() {
     site.costag(&["plan", BUCKET]).with(6).says(&["cos:GetBucket"]);
     site.costag(&["plan", "photos"]).with(2);
     assert_eq!(site.calls(), 0);
+}
+
+/// Two labelled images, a copy of one of them that no run has seen, and a picture that is new.
+fn with_a_copy() -> Site {
+    let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2"), ("bad.jpg", "no picture")]);
+    site.run(&[]).with(0);
+    site.put(&[("copy.jpg", "1"), ("new.jpg", "3")]);
+    site.reset();
+    site
+}
+
+#[test]
+fn a_plan_of_one_more_scene_hides_nothing_from_the_run() {
+    let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2")]);
+    site.run(&[]).with(0);
+    site.put(&[("copy.jpg", "1")]);
+    let keys = site.write("copy.txt", "copy.jpg\n");
+    for options in [
+        &["--include", "copy*", "--scenes", "camera,web"][..],
+        &["--keys", &keys, "--scenes", "web"],
+    ] {
+        site.reset();
+        let told = plan(&site, options);
+        assert_eq!(told["calls"], 1, "{told}");
+        assert_eq!(plan(&site, options)["calls"], 1);
+        assert_run_keeps(&told, &site, options);
+        assert_eq!(site.calls(), 1);
+        site.costag(&["retag", "--all", "--scene", "web"]).with(0);
+    }
+    site.assert_sound();
+}
+
+/// Whatever else is planned in between, the run makes the calls that its own plan told.
+#[rstest]
+#[case::the_same(&[], &[&[][..]])]
+#[case::more_scenes(&["--scenes", "camera,web"], &[&["--scenes", "camera,web"][..]])]
+#[case::fewer_files(&[], &[&["--include", "copy*"][..], &["--exclude", "new*"]])]
+#[case::no_files(&["--scenes", "web"], &[&["--exclude", "**"][..]])]
+#[case::without_dedupe(&[], &[&["--no-dedupe"][..]])]
+#[case::a_list(&["--scenes", "web"], &[&["--keys", "keys.txt"][..]])]
+#[case::of_a_list(&["--keys", "keys.txt"], &[&["--scenes", "web"][..], &["--suffixes", "png"]])]
+fn plans_change_nothing_that_a_run_counts_by(
+    #[case] options: &[&str],
+    #[case] between: &[&[&str]],
+) {
+    let site = with_a_copy();
+    site.write("keys.txt", "copy.jpg\nnew.jpg\ncopy.jpg\nnowhere.jpg\na.jpg\n");
+    let tables = || site.tables(&["run", "range", "bucket", "meta"]);
+    let before = tables();
+    let told = plan(&site, options);
+    for other in between {
+        plan(&site, other);
+    }
+    assert_eq!(plan(&site, options)["calls"], told["calls"]);
+    assert_eq!(tables(), before, "nothing but the plans' own rows is kept");
+    site.assert_sound();
+    assert_run_keeps(&told, &site, options);
+    let counts: String = site.one("SELECT counts FROM run ORDER BY id DESC LIMIT 1");
+    let counts: Value = serde_json::from_str(&counts).unwrap();
+    for name in ["added", "changed", "gone"] {
+        assert_eq!(counts[name], told[name], "{name}");
+    }
+    site.assert_sound();
+}
+
+/// The run goes on with one that was interrupted while it listed: so does its plan.
+#[test]
+fn a_plan_tells_what_a_run_calls_that_goes_on_with_an_unfinished_one() {
+    let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2"), ("c.jpg", "3")]);
+    site.run(&["--max-calls", "1"]).with(8);
+    // As if it had been interrupted behind the second key.
+    site.tamper(
+        "UPDATE range SET done = 0, cursor = 'b.jpg'; UPDATE run SET listed_at = NULL;
+         UPDATE content SET run_id = NULL WHERE id = 3",
+    );
+    site.put(&[("0.jpg", "before what was listed"), ("d.jpg", "behind it")]);
+    let told = plan(&site, &[]);
+    assert_eq!(told["calls"], 3, "b, c and d: {told}");
+    let before = site.tables(&["range", "run"]);
+    assert_eq!(plan(&site, &[])["calls"], 3);
+    assert_eq!(site.tables(&["range", "run"]), before);
+    let called = site.calls();
+    site.run(&[]).with(0).says(&["run 1"]);
+    assert_eq!(site.calls() - called, 3);
+    site.assert_sound();
+    let told = plan(&site, &[]);
+    assert_eq!(told["calls"], 1);
+    assert_run_keeps(&told, &site, &[]);
+    site.assert_exports("camera");
+}
+
+#[test]
+fn a_plan_is_no_last_listing_and_no_first_one() {
+    let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2")]);
+    plan(&site, &[]);
+    site.run(&[]).with(0).says(&["2 added, 0 changed, 0 gone"]);
+    assert_eq!(site.one::<i64>("SELECT count(*) FROM change"), 0, "nothing to compare with");
+    site.delete(&["a.jpg"]);
+    assert_eq!(plan(&site, &[])["gone"], 1);
+    site.run(&[]).with(0).says(&["0 added, 0 changed, 1 gone"]);
+    plan(&site, &[]);
+    let changes = site.costag(&["changes", "--csv"]).with(0).stdout;
+    assert!(changes.contains("gone") && changes.contains("a.jpg"), "{changes}");
+    let status = site.costag(&["status"]).with(0).stdout;
+    assert!(status.contains("complete (plan)"), "{status}");
+    site.assert_sound();
+}
+
+#[test]
+fn a_plan_that_is_killed_leaves_nothing() {
+    let bucket = Synthetic { objects: 5_000, ..Synthetic::default() };
+    let site = Site::new(bucket, Settings { list_latency_ms: 100, ..Settings::default() });
+    let mut program = site.start(&["plan", BUCKET, "--list-workers", "1"]);
+    crate::support::wait_until("some pages", || site.emulator.statistics().list_calls >= 3);
+    assert!(!program.has_ended());
+    program.kill();
+    assert_eq!(site.one::<i64>("SELECT count(*) FROM object"), 0);
+    site.change(r#"{"list_latency_ms":0}"#);
+    site.resume().with(0).says(&["nothing to resume"]);
+    let told = plan(&site, &[]);
+    assert_eq!(told["listed"], 5_000);
+    site.assert_sound();
 }

@@ -188,3 +188,81 @@ fn nothing_is_put_back_while_a_run_is_at_work() {
     site.costag(&["retag", "--all", "--dry-run"]).with(0);
     drop(run);
 }
+
+/// One good image and one that is none, both looked at long after they were written.
+fn with_a_bad_image() -> Site {
+    let site = Site::with(costag::emulator::Options {
+        holdings: costag::emulator::Holdings::Objects(costag::emulator::Synthetic {
+            objects: 0,
+            ..Default::default()
+        }),
+        ..Default::default()
+    });
+    site.put_at("bad.txt", BAD, -1_000);
+    site.put_at("good.jpg", "4", -1_000);
+    site.run(&ALL).with(3);
+    assert_eq!(site.states(), [0, 0, 1, 1]);
+    site.reset();
+    site
+}
+
+const BAD: &str = "no picture";
+
+#[test]
+fn a_bad_image_that_was_gone_and_is_back_is_not_called_again() {
+    let site = with_a_bad_image();
+    for (back, seconds) in [("bad.txt", 10), ("bad.txt", 2_000), ("renamed.txt", 3_000)] {
+        site.delete(&["bad.txt"]);
+        site.run(&ALL).with(0);
+        site.put_at(back, BAD, seconds);
+        site.run(&ALL).with(0);
+        site.assert_sound();
+        assert_eq!(site.calls(), 0, "{back}");
+        assert_eq!(site.one::<String>("SELECT key FROM failure"), back);
+    }
+    // A copy of it, and the same bytes written once more.
+    site.put_at("copy.txt", BAD, 4_000);
+    site.put_at("renamed.txt", BAD, 4_000);
+    site.run(&ALL).with(0);
+    assert_eq!(site.calls(), 0);
+    site.costag(&["retry"]).with(0).says(&["put back 1 images"]);
+    site.run(&ALL).with(3);
+    assert_eq!(site.calls(), 1);
+    site.assert_sound();
+}
+
+#[test]
+fn a_bad_image_that_was_written_over_and_is_back_is_not_called_again() {
+    let site = with_a_bad_image();
+    site.put_at("copy.txt", BAD, -1_000);
+    site.put_at("bad.txt", "now a picture, or not", 100);
+    site.run(&ALL);
+    assert_eq!(next_run_of_all(&site), 0, "the copy has the bytes that failed");
+    let calls = site.calls();
+    site.put_at("bad.txt", BAD, 200);
+    site.run(&ALL).with(0);
+    assert_eq!(site.calls(), calls, "the old bytes are known to fail");
+    site.assert_sound();
+}
+
+/// The calls of a further run over everything.
+fn next_run_of_all(site: &Site) -> u64 {
+    let before = site.calls();
+    site.run(&ALL);
+    site.calls() - before
+}
+
+#[test]
+fn an_image_that_was_not_there_when_it_was_called_is_called_once_it_is_back() {
+    let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2")]);
+    site.change(r#"{"faults":{"not_found":1.0},"fault_keys":"a"}"#);
+    site.run(&[]).with(3);
+    site.change(r#"{"clear":true}"#);
+    site.delete(&["a.jpg"]);
+    site.run(&[]).with(0);
+    site.assert_sound();
+    site.put(&[("moved.jpg", "1")]);
+    assert!(next_run(&site, &[]).into_keys().eq(["moved.jpg"]));
+    site.assert_exports("camera");
+    site.assert_sound();
+}

@@ -12,7 +12,8 @@ const BATCH: i64 = 1_000;
 
 /// Which contents are meant; every condition that is given must hold.
 ///
-/// Only contents that a present object wants are ever chosen: nothing would call for the others.
+/// Only contents that a present object has are ever chosen. A filter of an earlier run does not matter: the next run
+/// may have another one, and what is put back waits for a run that wants it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Choice {
     /// Failed contents; else those that have labels.
@@ -51,13 +52,13 @@ const FAILED: &str = "
     WHERE state = 3 AND (error_kind, run_id, id) > (:a, :b, :c)
     ORDER BY error_kind, run_id, id LIMIT :batch";
 
-// What waits already with its scenes asked for again is not chosen once more.
+// What waits already with its scenes asked for again is not chosen once more; what failed waits for nothing.
 const LABELLED: &str = "
-    SELECT id, scenes_done & ~scenes_redo & :scenes,
-           ((scenes_wanted & ~scenes_done) | scenes_redo) AS missing, scenes_done & :scenes,
-           (:before IS NULL OR tagged_at < :before)
+    SELECT id, scenes_done & CASE state WHEN 3 THEN :scenes ELSE ~scenes_redo & :scenes END,
+           CASE state WHEN 0 THEN (scenes_wanted & ~scenes_done) | scenes_redo ELSE scenes_redo END,
+           scenes_done & :scenes, (:before IS NULL OR tagged_at < :before)
     FROM content
-    WHERE id > :after AND state IN (0, 2) AND scenes_done & :scenes
+    WHERE id > :after AND state IN (0, 2, 3) AND scenes_done & :scenes
     ORDER BY id LIMIT :batch";
 
 const LABEL: &str = "
@@ -72,7 +73,7 @@ const SUREST: &str = "
 fn keys_of_content() -> String {
     format!(
         "SELECT key FROM object
-         WHERE {} AND gone_run IS NULL AND skip_reason IS NULL
+         WHERE {} AND gone_run IS NULL
            AND +key >= :prefix AND (:end IS NULL OR +key < :end)
            AND (:bucket IS NULL OR +bucket_id IN (SELECT id FROM bucket WHERE name = :bucket))",
         has_content(":content")

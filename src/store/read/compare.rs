@@ -241,11 +241,14 @@ impl Reader {
                 )
                 .optional()?;
             // ... and whatever came after it and touched the scope, had the same settings?
+            // A run that was resumed after it came after it too, and plans of earlier versions left objects
+            // behind that they had seen and nobody called.
             let differs = self
                 .connection
                 .prepare(
                     "SELECT 1 FROM run
-                     WHERE bucket_id = ?1 AND id <> ?2 AND id >= ?3 AND eligibility <> ?4
+                     WHERE bucket_id = ?1 AND id <> ?2 AND coalesce(resumed_after, id) >= ?3
+                       AND (eligibility <> ?4 OR plan) AND plan <> 2
                        AND (substr(?5, 1, length(prefix)) = prefix
                             OR substr(prefix, 1, length(?5)) = ?5)",
                 )?
@@ -254,7 +257,8 @@ impl Reader {
                 .connection
                 .prepare(
                     "SELECT 1 FROM run JOIN range ON run_id = run.id AND NOT done
-                     WHERE bucket_id = ?1 AND run.id <> ?2 AND run.id >= ?3 AND NOT plan
+                     WHERE bucket_id = ?1 AND run.id <> ?2 AND NOT plan
+                       AND coalesce(resumed_after, run.id) >= ?3
                        AND (substr(?4, 1, length(prefix)) = prefix
                             OR substr(prefix, 1, length(?4)) = ?4)",
                 )?

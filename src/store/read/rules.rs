@@ -15,12 +15,8 @@ pub(super) const STATES: &[Rule] = &[
         "content {} has scenes that do not exist: wanted {}, done {}, again {}",
     ),
     (
-        "SELECT id FROM content WHERE scenes_redo & ~scenes_done",
-        "content {} wants scenes again that it does not have",
-    ),
-    (
-        "SELECT id FROM content
-                     WHERE state = 2 AND ((scenes_wanted & ~scenes_done) | scenes_redo)",
+        // What was asked for again is kept while nobody wants the content.
+        "SELECT id FROM content WHERE state = 2 AND (scenes_wanted & ~scenes_done)",
         "content {} is done and lacks a scene",
     ),
     (
@@ -138,5 +134,11 @@ pub(super) const OBJECTS: &[Rule] = &[
                      WHERE gone_run IS NULL AND skip_reason IS NULL
                        AND content.state = 2 AND NOT scenes_done",
         "object {} is present and wanted, and its content {} waits for no run and has no scene",
+    ),
+    (
+        "SELECT object.id, content.id FROM object JOIN content ON content.id = content_id
+                     WHERE gone_run IS NULL AND skip_reason IS NULL
+                       AND content.state = 2 AND scenes_redo",
+        "object {} is present and wanted, and its content {} was asked for again and waits for no run",
     ),
 ];

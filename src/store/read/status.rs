@@ -140,12 +140,16 @@ impl Reader {
         Ok(runs)
     }
 
-    /// The newest run.
+    /// The newest run that is no plan: plans leave nothing that could be shown of them.
     ///
     /// # Errors
     /// As [`Reader::runs`].
     pub fn last_run(&self) -> Result<Option<Run>, Error> {
-        Ok(self.runs(1)?.pop())
+        let last: Option<i64> = self
+            .connection
+            .query_row("SELECT max(id) FROM run WHERE plan <> 2", [], |row| row.get(0))
+            .map_err(|source| self.error(source))?;
+        last.map_or(Ok(None), |id| self.run(id))
     }
 
     fn run_from(&self, row: &Row<'_>) -> Result<Run, Error> {

@@ -52,6 +52,7 @@ fn begin(mut store: Store, journals_expected: bool) -> Session {
         prefix: String::new(),
         scenes: CAMERA,
         dedupe: true,
+        list: false,
         urls: false,
         journals,
         plan: false,
@@ -173,7 +174,7 @@ fn what_breaks_is_found_by_the_right_check() {
     for (sql, check) in [
         ("UPDATE content SET state = 9 WHERE id = 1", Check::States),
         ("UPDATE content SET scenes_wanted = 16 | scenes_wanted WHERE id = 1", Check::States),
-        ("UPDATE content SET scenes_redo = 8 WHERE id = 2", Check::States),
+        ("UPDATE content SET scenes_redo = 16 WHERE id = 2", Check::States),
         ("UPDATE content SET scenes_wanted = 10 WHERE id = 1", Check::States),
         ("UPDATE content SET state = 0 WHERE id = 1", Check::States),
         ("UPDATE content SET run_id = 1 WHERE state = 0", Check::States),

@@ -1,12 +1,28 @@
 //! Contents: found or made by identity, wanted by a run, let go when nobody wants them.
 
+use std::sync::Arc;
+
 use rusqlite::{OptionalExtension, Row};
 
 use super::Session;
 use crate::scene::Scenes;
 use crate::store::ident::{Identity, StoredEtag};
+use crate::store::keyspace::prefix_end;
 use crate::store::model::{ContentState, ErrorKind};
 use crate::store::{Error, has_content};
+
+/// How the run came to an object that wants a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// The object is as it was when it was last listed.
+    Unchanged,
+    /// The key was not known before.
+    New,
+    /// The key was gone and is back.
+    Returned,
+    /// The bytes, the storage class or the time is another one.
+    Changed,
+}
 
 /// What deciding about a content needs of its row.
 #[derive(Debug, Clone, Copy)]
@@ -167,16 +183,15 @@ impl Session {
             .map_err(|source| self.error(source))
     }
 
-    /// This run wants the content, with its own scenes: queues it if anything is missing.
+    /// This run wants the content, with its own scenes: queues it if anything is missing, or was asked for again.
     ///
-    /// `renewed`: its object changed in storage class or time, so that what was given up for good is
-    /// worth another try.
-    pub(super) fn want(&mut self, content: ContentRow, renewed: bool) -> Result<(), Error> {
+    /// `sight` is how its object was found: see [`Session::is_worth_another_try`].
+    pub(super) fn want(&mut self, content: ContentRow, sight: Sight) -> Result<(), Error> {
         let run = &self.run;
         let missing = run.scenes.without(content.done).union(content.redo);
         let own = content.run_id == Some(run.id);
         if missing.is_empty() {
-            if content.state != ContentState::Done && !own && !self.run.plan {
+            if content.state != ContentState::Done && !own {
                 // Another run wants more of it, or has failed to get it; this one wants what is there.
                 if content.state != ContentState::Failed {
                     self.take_from(content.run_id)?;
@@ -185,25 +200,26 @@ impl Session {
             }
             return Ok(());
         }
-        if content.state == ContentState::Done && content.final_error && !renewed {
-            return self.fail_again(content.id);
-        }
         let again = match content.state {
             ContentState::Pending | ContentState::InFlight => !own,
-            ContentState::Done => true,
-            ContentState::Failed => !own && (content.temporary || renewed),
+            ContentState::Done if !content.final_error => true,
+            ContentState::Failed if content.temporary => !own,
+            ContentState::Done | ContentState::Failed => {
+                self.is_worth_another_try(content.id, sight)?
+            }
         };
-        if !again {
-            return Ok(());
-        }
-        self.counts.queued += 1;
-        // What is known stays whose it is, but what nobody wanted any more is wanted again.
-        let nobodys = content.state == ContentState::Done && content.done.is_empty();
-        if self.run.plan && !nobodys {
-            return Ok(());
-        }
-        if content.state == ContentState::Pending {
-            self.take_from(content.run_id)?;
+        match content.state {
+            ContentState::Done if !again => return self.fail_again(content.id),
+            _ if !again => return Ok(()),
+            // It is in this run's account already.
+            ContentState::Failed if own => {
+                self.counts.failed = self.counts.failed.saturating_sub(1);
+            }
+            ContentState::Pending => {
+                self.take_from(content.run_id)?;
+                self.counts.queued += 1;
+            }
+            _ => self.counts.queued += 1,
         }
         self.execute(
             "UPDATE content SET state = 0, run_id = ?2, scenes_wanted = scenes_done | ?3,
@@ -215,15 +231,29 @@ impl Session {
         Ok(())
     }
 
+    /// Whether the final failure of a content may be over, now that an object which has it was found so.
+    ///
+    /// A verdict belongs to the bytes, whatever keys come and go. But an archived object that changed may have been
+    /// restored.
+    fn is_worth_another_try(&self, content_id: i64, sight: Sight) -> Result<bool, Error> {
+        if sight != Sight::Changed {
+            return Ok(false);
+        }
+        let verdict: Option<String> = self
+            .prepare("SELECT verdict FROM error WHERE content_id = ?1")?
+            .query_row([content_id], |row| row.get(0))
+            .optional()
+            .map_err(|source| self.error(source))?;
+        Ok(verdict.as_deref() == Some("archived"))
+    }
+
     /// It was given up, and was no failure while nobody asked for what it lacks: now it is one again.
     fn fail_again(&self, content_id: i64) -> Result<(), Error> {
-        if !self.run.plan {
-            self.execute(
-                "UPDATE content SET state = 3, scenes_wanted = scenes_done | ?3, run_id = ?2 WHERE id = ?1",
-                (content_id, self.run.id, self.run.scenes.bits()),
-            )?;
-        }
-        Ok(())
+        self.execute(
+            "UPDATE content SET state = 3, scenes_wanted = scenes_done | ?3, run_id = ?2 WHERE id = ?1",
+            (content_id, self.run.id, self.run.scenes.bits()),
+        )
+        .map(drop)
     }
 
     /// Takes a pending content out of the queue if no present object wants it any longer.
@@ -245,50 +275,137 @@ impl Session {
         self.prepare(&sql)?.exists([content_id]).map_err(|source| self.error(source))
     }
 
-    /// Nothing more is wanted than what is there, which may be nothing.
+    /// Nothing more is wanted than what is there, which may be nothing. What was asked for again on purpose is kept: it
+    /// is called once an object wants the content.
     pub(super) fn settle_as_done(&self, content_id: i64) -> Result<(), Error> {
         self.execute(
-            "UPDATE content SET state = 2, scenes_wanted = scenes_done, scenes_redo = 0, run_id = NULL
-             WHERE id = ?1",
+            "UPDATE content SET state = 2, scenes_wanted = scenes_done, run_id = NULL WHERE id = ?1",
             [content_id],
         )
         .map(drop)
     }
 
-    /// Drops labels that turned out to be of other bytes; pending again if a present object wants it.
+    /// Drops labels, or a failure, that turned out to be of other bytes.
+    ///
+    /// A content in this run's queue stays there. Any other waits for nobody: a run that finds an object which has it
+    /// and is wanted by that run's own filter adopts it, see [`Session::adopt_waiting`].
     pub(super) fn drop_labels(&mut self, content_id: i64) -> Result<(), Error> {
         let content = self.content_by_id(content_id)?;
-        if content.state == ContentState::Pending {
-            self.take_from(content.run_id)?;
-        }
         self.execute(
             "DELETE FROM label WHERE id BETWEEN 256 * ?1 AND 256 * ?1 + 255",
             [content_id],
         )?;
         self.execute(
-            "UPDATE content SET scenes_done = 0, scenes_redo = 0, tagged_at = NULL,
-                    error_kind = 0
-             WHERE id = ?1",
+            "UPDATE content SET scenes_done = 0, tagged_at = NULL, error_kind = 0 WHERE id = ?1",
             [content_id],
         )?;
-        let own = content.state == ContentState::Pending && content.run_id == Some(self.run.id);
+        let waits = content.state == ContentState::Pending;
+        let own = waits && content.run_id == Some(self.run.id);
+        if own || content.state == ContentState::InFlight {
+            // The dropped scenes are wanted again by this run only if it asks for them.
+            return self
+                .execute(
+                    "UPDATE content SET scenes_wanted = ?2 WHERE id = ?1",
+                    (content_id, self.run.scenes.bits()),
+                )
+                .map(drop);
+        }
+        if waits {
+            self.take_from(content.run_id)?;
+        }
         if self.is_wanted(content_id)? {
-            let queued = self.execute(
-                "UPDATE content SET state = 0, pass = 0, attempts = 0, run_id = ?2,
-                        scenes_wanted = scenes_wanted | ?3
-                 WHERE id = ?1 AND state <> 1",
-                (content_id, self.run.id, self.run.scenes.bits()),
-            )?;
-            self.counts.queued += u64::from(queued > 0 && !own);
-            Ok(())
-        } else {
-            self.counts.left += u64::from(own);
             self.execute(
-                "UPDATE content SET state = 2, scenes_wanted = 0, run_id = NULL
-                 WHERE id = ?1 AND state <> 1",
+                "UPDATE content SET state = 0, pass = 0, attempts = 0, run_id = NULL WHERE id = ?1",
                 [content_id],
             )
             .map(drop)
+        } else {
+            self.settle_as_done(content_id)
         }
     }
+
+    /// Queues for this run what waits for nobody and has a present object that the run wants. Returns whether there
+    /// was anything.
+    ///
+    /// Call it once everything is listed: then every object of the scope was judged by this run's filter.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn adopt_waiting(&mut self) -> Result<bool, Error> {
+        let run = Arc::clone(&self.run);
+        let adopted = if run.list {
+            self.execute(ADOPT_LISTED, (run.id, run.scenes.bits(), run.bucket_id))?
+        } else {
+            let end = prefix_end(&run.prefix);
+            let bounds = (run.id, run.scenes.bits(), run.bucket_id, &run.prefix, end);
+            self.execute(&adopt(), bounds)?
+        };
+        self.counts.queued += adopted as u64;
+        Ok(adopted > 0)
+    }
+
+    /// Whether a content waits, for whichever run, that this run should have called: one that lacks a scene of this
+    /// run's, or was asked for again, and has a present object which the run wants.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub fn leaves_behind(&self) -> Result<bool, Error> {
+        let run = &self.run;
+        if run.list {
+            return self
+                .prepare(LEFT_BEHIND_OF_LIST)?
+                .exists((run.id, run.scenes.bits(), run.bucket_id))
+                .map_err(|source| self.error(source));
+        }
+        let end = prefix_end(&run.prefix);
+        self.prepare(&left_behind())?
+            .exists((run.id, run.scenes.bits(), run.bucket_id, &run.prefix, end))
+            .map_err(|source| self.error(source))
+    }
 }
+
+/// The condition that a present object wants `content` within the scope: bucket `?3`, keys from `?4` to before `?5`.
+fn wanted_in_scope() -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM object
+                 WHERE {} AND +bucket_id = ?3 AND gone_run IS NULL AND skip_reason IS NULL
+                   AND +key >= ?4 AND (?5 IS NULL OR +key < ?5))",
+        has_content("content.id")
+    )
+}
+
+/// Adopts, for the run `?1` and its scenes `?2`, what waits for nobody and is wanted in the scope.
+pub(super) fn adopt() -> String {
+    let content = wanted_in_scope();
+    format!(
+        "UPDATE content SET run_id = ?1, scenes_wanted = scenes_done | ?2, pass = 0, attempts = 0
+         WHERE state = 0 AND run_id IS NULL AND ((?2 & ~scenes_done) | scenes_redo) AND {content}"
+    )
+}
+
+/// As [`adopt`], of the lines of a list.
+const ADOPT_LISTED: &str = "
+    UPDATE content SET run_id = ?1, scenes_wanted = scenes_done | ?2, pass = 0, attempts = 0
+    WHERE state = 0 AND run_id IS NULL AND ((?2 & ~scenes_done) | scenes_redo) AND id IN (
+        SELECT content_id FROM list_item JOIN object ON bucket_id = ?3 AND key = item
+        WHERE list_item.run_id = ?1 AND gone_run IS NULL AND skip_reason IS NULL)";
+
+/// A content that waits for the run `?1`, or that it should have called.
+pub(super) fn left_behind() -> String {
+    let content = wanted_in_scope();
+    format!(
+        "SELECT 1 FROM content INDEXED BY content_queue
+         WHERE state = 0 AND (
+             run_id = ?1 OR ((?2 & ~scenes_done) | scenes_redo) AND {content})
+         LIMIT 1"
+    )
+}
+
+/// As [`left_behind`], of the lines of a list.
+const LEFT_BEHIND_OF_LIST: &str = "
+    SELECT 1 FROM content INDEXED BY content_queue
+    WHERE state = 0 AND (
+        run_id = ?1 OR ((?2 & ~scenes_done) | scenes_redo) AND id IN (
+            SELECT content_id FROM list_item JOIN object ON bucket_id = ?3 AND key = item
+            WHERE list_item.run_id = ?1 AND gone_run IS NULL AND skip_reason IS NULL))
+    LIMIT 1";

@@ -8,6 +8,7 @@ mod claim;
 mod content;
 mod list;
 mod page;
+mod plan;
 mod posting;
 mod requeue;
 mod run;
@@ -43,11 +44,13 @@ pub struct RunContext {
     pub scenes: Scenes,
     /// Whether equal `ETag` and size are one content.
     pub dedupe: bool,
+    /// Whether the source is a list, of keys or of URLs.
+    pub list: bool,
     /// Whether the objects are URLs.
     pub urls: bool,
     /// Whether differences go into the journal.
     pub journals: bool,
-    /// Whether nothing is to be called: contents that are known stay whose they are.
+    /// Whether nothing is to be called, and nothing kept of what the run does: see [`Store::simulate`].
     pub plan: bool,
 }
 
@@ -74,6 +77,10 @@ pub struct Session {
     last_call: i64,
     /// The last call whose labels are posted, once it was looked up.
     posted_call: Option<i64>,
+    /// Whether this is a plan whose one transaction is open: it goes on from turn to turn, and is undone at the end.
+    simulates: bool,
+    /// The row of the plan that this session belongs to; `None`: it is a run.
+    plan_row: Option<i64>,
 }
 
 /// Tags remembered at most; the service has some thousands of names.
@@ -89,6 +96,8 @@ impl Session {
     pub fn new(store: Store, run: RunContext, counts: Counts) -> Self {
         let written = counts.clone();
         Self {
+            simulates: run.plan && !store.connection.is_autocommit(),
+            plan_row: run.plan.then_some(run.id),
             store,
             run: Arc::new(run),
             counts,
@@ -124,6 +133,9 @@ impl Session {
     /// # Errors
     /// [`Error::Busy`] if somebody else keeps a write transaction open.
     pub fn begin(&mut self) -> Result<(), Error> {
+        if self.simulates {
+            return Ok(());
+        }
         self.execute("BEGIN IMMEDIATE", []).map(drop)
     }
 
@@ -133,8 +145,11 @@ impl Session {
     /// [`Error::Disk`] if the disk is full; nothing of the turn is kept then. [`Error::TakenAway`] if the file is no
     /// longer where it was opened.
     pub fn commit(&mut self) -> Result<(), Error> {
-        self.post_labels()?;
         self.counts.reused = self.counts.without_call();
+        if self.simulates {
+            return Ok(());
+        }
+        self.post_labels()?;
         if self.counts != self.written {
             let json = counts_json(&self.counts);
             self.execute("UPDATE run SET counts = ?2 WHERE id = ?1", (self.run.id, json))?;
@@ -145,7 +160,7 @@ impl Session {
         self.store.check_in_place()
     }
 
-    /// Ends the run, in a transaction of its own, and gives the store back.
+    /// Ends the run, in a transaction of its own, and gives the store back. A plan is undone first.
     ///
     /// # Errors
     /// Those of any write.
@@ -155,9 +170,11 @@ impl Session {
         reason: Option<&str>,
         ended_at: i64,
     ) -> Result<Store, Error> {
+        if self.run.plan {
+            return self.finish_plan(state, reason, ended_at);
+        }
         self.begin()?;
-        // A plan's list is counted yet.
-        if state == RunState::Complete && !self.run.plan {
+        if state == RunState::Complete {
             self.forget_list()?;
         }
         self.execute(

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use rusqlite::OptionalExtension;
+
+use super::content::Sight;
 use super::{RunContext, SLACK, Session};
 use crate::store::Error;
 use crate::store::ident::Identity;
@@ -106,6 +109,7 @@ impl Session {
     /// # Errors
     /// Those of any write.
     pub fn page(&mut self, page: Page) -> Result<bool, Error> {
+        self.simulates |= self.run.plan;
         let queued = self.counts.queued;
         self.counts.listed += page.listed;
         self.counts.wanted += page.wanted;
@@ -131,11 +135,12 @@ impl Session {
     }
 
     fn difference(&mut self, difference: Difference) -> Result<(), Error> {
+        let Some(difference) = self.seen_before(difference)? else { return Ok(()) };
         match difference {
             Difference::New(candidate) => {
                 // Known before the row is there: a new content names the object that brings it.
                 let object_id = self.next_number()?;
-                let content_id = self.wanted_content(&candidate, object_id, None, false)?;
+                let content_id = self.wanted_content(&candidate, object_id, None, Sight::New)?;
                 self.execute(
                     "INSERT INTO object (id, bucket_id, key, content_id, fingerprint, last_modified,
                             storage_class, skip_reason, first_run)
@@ -156,7 +161,8 @@ impl Session {
                 self.journal("added", object_id, content_id)
             }
             Difference::Changed { object_id, content_id, returned, candidate } => {
-                let now = self.rewrite(object_id, content_id, &candidate, true)?;
+                let sight = if returned { Sight::Returned } else { Sight::Changed };
+                let now = self.rewrite(object_id, content_id, &candidate, sight)?;
                 if returned {
                     self.counts.added += 1;
                     // What it has now, not what it had: by that it may be where a gone key went.
@@ -167,12 +173,12 @@ impl Session {
                 }
             }
             Difference::Reconsider { object_id, content_id, candidate } => {
-                self.rewrite(object_id, content_id, &candidate, false).map(drop)
+                self.rewrite(object_id, content_id, &candidate, Sight::Unchanged).map(drop)
             }
             Difference::Listed { object_id, content_id } => {
                 self.execute("UPDATE object SET skip_reason = NULL WHERE id = ?1", [object_id])?;
                 let content = self.content_by_id(content_id)?;
-                self.want(content, false)
+                self.want(content, Sight::Unchanged)
             }
             Difference::Missing { key } => {
                 let object_id = self.next_number()?;
@@ -198,15 +204,37 @@ impl Session {
         }
     }
 
+    /// In a simulation, what a difference is to an object that the simulation has made. A list may name a key twice, and
+    /// readers do not see what is never committed. `None`: nothing new.
+    fn seen_before(&self, difference: Difference) -> Result<Option<Difference>, Error> {
+        let key = match &difference {
+            Difference::New(candidate) if self.simulates && self.run.list => &candidate.key,
+            Difference::Missing { key } if self.simulates && self.run.list => key,
+            _ => return Ok(Some(difference)),
+        };
+        let seen = self
+            .prepare("SELECT id, content_id FROM object WHERE bucket_id = ?1 AND key = ?2")?
+            .query_row((self.run.bucket_id, key), |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()
+            .map_err(|source| self.error(source))?;
+        Ok(match (seen, difference) {
+            (None, difference) => Some(difference),
+            (Some((object_id, content_id)), Difference::New(candidate)) => {
+                Some(Difference::Reconsider { object_id, content_id, candidate })
+            }
+            (Some(_), _) => None,
+        })
+    }
+
     /// Brings a known object up to what was listed, and its old and new content with it. Returns the new one.
     fn rewrite(
         &mut self,
         object_id: i64,
         old: Option<i64>,
         candidate: &Candidate,
-        renewed: bool,
+        sight: Sight,
     ) -> Result<Option<i64>, Error> {
-        let new = self.wanted_content(candidate, object_id, old, renewed)?;
+        let new = self.wanted_content(candidate, object_id, old, sight)?;
         self.execute(
             "UPDATE object SET content_id = ?2, fingerprint = ?3, last_modified = ?4,
                     storage_class = ?5, skip_reason = ?6, gone_run = NULL
@@ -231,10 +259,10 @@ impl Session {
                 _ => {}
             }
         }
-        if renewed
+        if sight != Sight::Unchanged
             && new != Some(old)
             && (self.was_overwritten_before_call(old, object_id, candidate)?
-                || self.was_given_up_by(old, object_id)?)
+                || self.was_given_up_by(old, object_id, candidate)?)
         {
             self.drop_labels(old)?;
         }
@@ -249,27 +277,27 @@ impl Session {
         candidate: &Candidate,
         object_id: i64,
         old: Option<i64>,
-        renewed: bool,
+        sight: Sight,
     ) -> Result<Option<i64>, Error> {
         let run = Arc::clone(&self.run);
         let identity = identity(&run, candidate);
         if candidate.skip.is_some() {
             let Some(old) = old else { return Ok(None) };
-            let same = !renewed || self.content_of_bytes(old, identity)?.is_some();
+            let same = sight == Sight::Unchanged || self.content_of_bytes(old, identity)?.is_some();
             return Ok(same.then_some(old));
         }
         if let Some(old) = old
             && let Some((content, shared)) = self.content_of_bytes(old, identity)?
             && (shared == matches!(identity, Identity::Bytes { .. }) || content.is_kept())
         {
-            self.want(content, renewed)?;
+            self.want(content, sight)?;
             return Ok(Some(old));
         }
         let before = self.counts.queued;
         let content = self.content(identity, object_id)?;
         let made = self.counts.queued > before;
         if !made {
-            self.want(content, renewed)?;
+            self.want(content, sight)?;
         }
         Ok(Some(content.id))
     }
@@ -292,14 +320,21 @@ impl Session {
         .map_err(|source| self.error(source))
     }
 
-    /// Whether `content_id` has nothing but a failure, and that came from a call of this key: its bytes may
-    /// have been others already.
-    fn was_given_up_by(&self, content_id: i64, object_id: i64) -> Result<bool, Error> {
+    /// Whether `content_id` has nothing but a failure, and that came from a call of this key which ended after its
+    /// bytes had become the candidate's: then it is a failure of the candidate's bytes.
+    fn was_given_up_by(
+        &self,
+        content_id: i64,
+        object_id: i64,
+        candidate: &Candidate,
+    ) -> Result<bool, Error> {
+        // Without a time on either side the bytes may have been others already.
         self.prepare(
-            "SELECT 1 FROM content
-             WHERE id = ?1 AND object_id = ?2 AND state = 3 AND NOT scenes_done",
+            "SELECT 1 FROM content JOIN error ON content_id = content.id
+             WHERE content.id = ?1 AND object_id = ?2 AND state = 3 AND NOT scenes_done
+               AND (failed_at IS NULL OR ?3 IS NULL OR failed_at >= ?3)",
         )?
-        .exists((content_id, object_id))
+        .exists((content_id, object_id, candidate.last_modified.map(|at| at.saturating_sub(SLACK))))
         .map_err(|source| self.error(source))
     }
 

@@ -1,6 +1,6 @@
 //! How SQLite goes about the writer's statements: none of them walks what grows with the bucket.
 
-use super::claim;
+use super::{claim, content, plan};
 use crate::store::Store;
 
 #[test]
@@ -24,6 +24,7 @@ fn statements() -> Vec<String> {
         include_str!("list.rs"),
         include_str!("mod.rs"),
         include_str!("page.rs"),
+        include_str!("plan.rs"),
         include_str!("posting.rs"),
         include_str!("requeue.rs"),
         include_str!("run.rs"),
@@ -39,7 +40,10 @@ fn statements() -> Vec<String> {
     let of_content = crate::store::has_content("?1");
     let whole = statements.filter(|sql| !sql.contains("{content}"));
     let whole = whole.map(|sql| sql.replace("{COLUMNS}", columns).replace("{}", &of_content));
-    whole.chain([claim::queue(), claim::queued_content()]).collect()
+    whole
+        .chain([claim::queue(), claim::queued_content()])
+        .chain([content::adopt(), content::left_behind(), plan::queued(), plan::given_up()])
+        .collect()
 }
 
 #[test]
@@ -72,8 +76,10 @@ fn no_statement_of_the_writer_walks_a_table_that_grows_with_the_bucket() {
                 "posting",
             ];
             let grows = table.is_some_and(|table| grows.contains(&table));
-            // A partial index holds what waits or is in flight, and no more.
-            let partial = ["content_queue", "content_in_flight"].iter().any(|i| step.contains(i));
+            // A partial index holds what waits, is in flight or failed, and no more.
+            let partial = ["content_queue", "content_in_flight", "content_failed"]
+                .iter()
+                .any(|i| step.contains(i));
             assert!(!grows || partial, "{step}: {sql}");
         }
     }

@@ -119,6 +119,7 @@ mod tests {
             prefix: String::new(),
             scenes: Scenes::NONE,
             dedupe: true,
+            list: false,
             urls: false,
             journals: false,
             plan: false,

@@ -1,11 +1,44 @@
 //! Contents put back on purpose, by a person and not by a run.
 
+use std::collections::BTreeMap;
+
+use rusqlite::Transaction;
+
+use super::counts_json;
+use super::run::list_again;
+use crate::store::model::Counts;
 use crate::store::read::Chosen;
-use crate::store::{Error, Store};
+use crate::store::{Error, Store, has_content};
+
+/// How many contents of a run's account were put back.
+#[derive(Debug, Clone, Copy, Default)]
+struct Returned {
+    done: u64,
+    failed: u64,
+}
+
+/// What is put back waits for nobody: the next run that finds an object which wants it adopts it. If no present object
+/// does, it stays done with what it has, and the wish stays with it.
+const PUT_BACK: &str = "
+    UPDATE content
+    SET scenes_redo = scenes_redo | (scenes_done & ?2), pass = 0, attempts = 0, error_kind = 0,
+        run_id = NULL, state = CASE WHEN ?3 THEN 0 ELSE 2 END,
+        scenes_wanted = CASE WHEN ?3 THEN scenes_wanted ELSE scenes_done END
+    WHERE id = ?1 AND state IN (2, 3)";
+
+/// Whether a present object wants the content `?1`.
+fn is_wanted() -> String {
+    format!(
+        "SELECT 1 FROM object WHERE {} AND gone_run IS NULL AND skip_reason IS NULL",
+        has_content("?1")
+    )
+}
 
 impl Store {
-    /// Puts contents back, in one transaction: they wait, with no attempt used, for the next run that meets
-    /// them. What belongs to an unfinished run's queue stays there. Labels stay until the new answer settles.
+    /// Puts contents back, in one transaction: they wait, with no attempt used, for the next run that wants them. What
+    /// belongs to an unfinished run's queue stays there. Labels stay until the new answer settles.
+    ///
+    /// Unfinished runs list again once they are resumed, so that they find what was put back of their scope.
     ///
     /// Doing it twice changes nothing more.
     ///
@@ -16,22 +49,62 @@ impl Store {
             return Ok(());
         }
         let path = self.path.clone();
-        let put_back = |tx: &rusqlite::Transaction<'_>| {
-            // For no run: the next one looks at unchanged objects too, and adopts what waits.
-            let mut statement = tx.prepare_cached(
-                "UPDATE content
-                 SET scenes_redo = scenes_redo | (scenes_done & ?2), pass = 0, attempts = 0,
-                     run_id = CASE state WHEN 0 THEN run_id END, state = 0,
-                     error_kind = 0
-                 WHERE id = ?1 AND state <> 1",
-            )?;
+        let put_back = |tx: &Transaction<'_>| {
+            let mut returned: BTreeMap<i64, Returned> = BTreeMap::new();
+            let mut left_queues = false;
             for chosen in contents {
-                statement.execute((chosen.content_id, chosen.redo.bits()))?;
+                let (state, run_id): (i64, Option<i64>) = tx
+                    .prepare_cached("SELECT state, run_id FROM content WHERE id = ?1")?
+                    .query_row([chosen.content_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                let redo = chosen.redo.bits();
+                if state == 0 {
+                    tx.prepare_cached(
+                        "UPDATE content SET scenes_redo = scenes_redo | (scenes_done & ?2), pass = 0,
+                                attempts = 0, error_kind = 0
+                         WHERE id = ?1",
+                    )?
+                    .execute((chosen.content_id, redo))?;
+                    continue;
+                }
+                let wanted = tx.prepare_cached(&is_wanted())?.exists([chosen.content_id])?;
+                tx.prepare_cached(PUT_BACK)?.execute((chosen.content_id, redo, wanted))?;
+                left_queues = true;
+                if let Some(run_id) = run_id {
+                    let of_run = returned.entry(run_id).or_default();
+                    of_run.done += u64::from(state == 2);
+                    of_run.failed += u64::from(state == 3);
+                }
+            }
+            if left_queues {
+                let unfinished: Vec<i64> = tx
+                    .prepare_cached(
+                        "SELECT id FROM run WHERE state IN ('interrupted', 'stopped') AND NOT plan",
+                    )?
+                    .query_map([], |row| row.get(0))?
+                    .collect::<Result<_, _>>()?;
+                for run_id in unfinished {
+                    give_back(tx, run_id, returned.get(&run_id).copied().unwrap_or_default())?;
+                    list_again(tx, run_id)?;
+                }
             }
             Ok(())
         };
         self.transaction(put_back).map_err(|source| Error::sqlite(path, source))
     }
+}
+
+/// Takes contents out of an unfinished run's account: it counts them anew when it meets them.
+fn give_back(tx: &Transaction<'_>, run_id: i64, returned: Returned) -> rusqlite::Result<()> {
+    let json: String = tx
+        .prepare_cached("SELECT counts FROM run WHERE id = ?1")?
+        .query_row([run_id], |row| row.get(0))?;
+    let mut counts: Counts = serde_json::from_str(&json).unwrap_or_default();
+    counts.done = counts.done.saturating_sub(returned.done);
+    counts.failed = counts.failed.saturating_sub(returned.failed);
+    counts.queued = counts.queued.saturating_sub(returned.done + returned.failed);
+    tx.prepare_cached("UPDATE run SET counts = ?2 WHERE id = ?1")?
+        .execute((run_id, counts_json(&counts)))
+        .map(drop)
 }
 
 #[cfg(test)]
@@ -40,7 +113,8 @@ mod tests {
     use crate::scene::Scene;
     use crate::store::read::Choice;
 
-    /// Content 1 failed, 2 and 3 are labelled (camera; camera and web), 4 is unwanted, 5 waits for run 1.
+    /// Content 1 failed, 2 and 3 are labelled (camera; camera and web), 4 is labelled and a filter leaves its key out, 5
+    /// waits for run 1.
     fn database(folder: &std::path::Path) -> Store {
         let store = Store::open(&folder.join("t.db")).unwrap();
         store
@@ -93,7 +167,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = database(folder.path());
         let all = Choice::default;
-        assert_eq!(chosen(&store, &all()), [(2, 2), (3, 10), (5, 10)]);
+        assert_eq!(chosen(&store, &all()), [(2, 2), (3, 10), (4, 2), (5, 10)]);
         let failed = Choice { failed: true, ..all() };
         assert_eq!(chosen(&store, &failed), [(1, 2)]);
         let codes = |code: &str| Choice { codes: vec![code.to_owned()], ..failed.clone() };
@@ -101,16 +175,16 @@ mod tests {
         assert_eq!(chosen(&store, &codes("Timeout")), []);
         assert_eq!(chosen(&store, &Choice { prefix: "y/".into(), ..all() }), [(3, 10)]);
         let bucket = Choice { bucket: Some("a-1".into()), ..all() };
-        assert_eq!(chosen(&store, &bucket), [(2, 2), (5, 10)]);
+        assert_eq!(chosen(&store, &bucket), [(2, 2), (4, 2), (5, 10)]);
         let label = |name: &str, below| Choice { label: Some(name.into()), below, ..all() };
-        assert_eq!(chosen(&store, &label("cat", None)), [(2, 2), (3, 10)]);
+        assert_eq!(chosen(&store, &label("cat", None)), [(2, 2), (3, 10), (4, 2)]);
         assert_eq!(chosen(&store, &label("cat", Some(40))), [(3, 10)]);
         assert_eq!(chosen(&store, &Choice { below: Some(60), ..all() }), [(5, 10)]);
         let web = Choice { scenes: Scene::Web.into(), ..all() };
         assert_eq!(chosen(&store, &web), [(3, 8)]);
         assert_eq!(
             chosen(&store, &Choice { tagged_before: Some(200), ..all() }),
-            [(2, 2), (5, 10)]
+            [(2, 2), (4, 2), (5, 10)]
         );
     }
 
@@ -142,7 +216,8 @@ mod tests {
                 (0, 0, 0, None, 0),
                 (0, 2, 2, None, 0),
                 (0, 10, 10, None, 0),
-                (2, 2, 0, Some(1), 1),
+                // Nobody wants it: its wish is kept until somebody does.
+                (2, 2, 2, None, 0),
                 (0, 2, 2, Some(1), 0)
             ]
         );

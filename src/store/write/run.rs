@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{Session, counts_json};
 use crate::store::model::{CallOutcome, Counts};
@@ -120,10 +120,11 @@ impl Store {
             )?;
             // There is something to compare with once the scope, or more, was listed to its end.
             let journals: bool = new.source == "bucket"
+                && !new.plan
                 && tx
                     .prepare(
                         "SELECT 1 FROM run WHERE bucket_id = ?1 AND source = 'bucket'
-                             AND listed_at IS NOT NULL
+                             AND listed_at IS NOT NULL AND plan <> 2
                              AND substr(?2, 1, length(prefix)) = prefix",
                     )?
                     .exists((bucket_id, &new.prefix))?;
@@ -138,7 +139,7 @@ impl Store {
                     new.eligibility,
                     &new.settings,
                     journals,
-                    new.plan,
+                    if new.plan { 2 } else { 0 },
                     env!("CARGO_PKG_VERSION"),
                     new.started_at,
                 ),
@@ -212,7 +213,9 @@ impl Store {
             id,
         )?;
         self.change_run(
-            "UPDATE run SET state = 'running', stop_reason = NULL, ended_at = NULL WHERE id = ?1",
+            "UPDATE run SET state = 'running', stop_reason = NULL, ended_at = NULL,
+                    resumed_after = (SELECT max(id) FROM run)
+             WHERE id = ?1",
             id,
         )
     }
@@ -355,6 +358,33 @@ impl Store {
     }
 }
 
+/// Has an unfinished run list again from the first key on, and judge each object by its own settings, once it is
+/// resumed. Does nothing to any other run.
+pub(super) fn list_again(connection: &Connection, run_id: i64) -> rusqlite::Result<()> {
+    let found: Option<(String, String)> = connection
+        .prepare_cached(
+            "SELECT source, counts FROM run
+             WHERE id = ?1 AND state IN ('interrupted', 'stopped') AND NOT plan",
+        )?
+        .query_row([run_id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((source, counts)) = found else { return Ok(()) };
+    // A list was read into the store; only its look-up begins anew.
+    let first = i64::from(source != "bucket");
+    connection
+        .prepare_cached(
+            "UPDATE range SET cursor = start_after, done = 0 WHERE run_id = ?1 AND seq >= ?2",
+        )?
+        .execute((run_id, first))?;
+    let counts: Counts = serde_json::from_str(&counts).unwrap_or_default();
+    // What is counted of each object will be counted again.
+    let counts = Counts { listed: 0, wanted: 0, skipped: BTreeMap::new(), rejected: 0, ..counts };
+    connection
+        .prepare_cached("UPDATE run SET counts = ?2 WHERE id = ?1")?
+        .execute((run_id, counts_json(&counts)))
+        .map(drop)
+}
+
 impl Session {
     /// Records who answers, in the turn under way.
     ///
@@ -401,12 +431,13 @@ impl Session {
         .map(drop)
     }
 
-    /// Marks the listing as complete once every range is done: pairs gone and added keys of one content
-    /// as moved, and sets `listed_at`.
+    /// Marks the listing as complete once every range is done: adopts what waits for nobody, pairs gone and added keys
+    /// of one content as moved, and sets `listed_at`.
     ///
     /// # Errors
     /// Those of any write.
     pub fn complete_listing(&mut self, now: i64) -> Result<(), Error> {
+        self.adopt_waiting()?;
         if self.run.journals {
             self.pair_moves()?;
         }
@@ -420,27 +451,7 @@ impl Session {
         if !self.taken_from.insert(owner) {
             return Ok(());
         }
-        let found: Option<(String, String)> = self
-            .prepare(
-                "SELECT source, counts FROM run
-                 WHERE id = ?1 AND state IN ('interrupted', 'stopped') AND NOT plan",
-            )?
-            .query_row([owner], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()
-            .map_err(|source| self.error(source))?;
-        let Some((source, counts)) = found else { return Ok(()) };
-        // A list was read into the store; only its look-up begins anew.
-        let first = i64::from(source != "bucket");
-        self.execute(
-            "UPDATE range SET cursor = start_after, done = 0 WHERE run_id = ?1 AND seq >= ?2",
-            (owner, first),
-        )?;
-        let counts: Counts = serde_json::from_str(&counts).unwrap_or_default();
-        // What is counted of each object will be counted again.
-        let counts =
-            Counts { listed: 0, wanted: 0, skipped: BTreeMap::new(), rejected: 0, ..counts };
-        self.execute("UPDATE run SET counts = ?2 WHERE id = ?1", (owner, counts_json(&counts)))
-            .map(drop)
+        list_again(&self.store.connection, owner).map_err(|source| self.error(source))
     }
 
     /// One gone and one added key with the same content are one moved object; with several of either,

@@ -158,7 +158,7 @@ impl Session {
             }
             Settled::GivenUp { attempts, error } => {
                 self.counts.failed += 1;
-                self.failed(*content_id, 3, *attempts, None, error)?;
+                self.failed(*content_id, 3, *attempts, None, error, call.as_ref())?;
                 if let Some(call) = call {
                     self.execute(
                         "UPDATE content SET object_id = ?2 WHERE id = ?1 AND NOT scenes_done",
@@ -168,7 +168,8 @@ impl Session {
                 Ok(false)
             }
             Settled::PutBack { attempts, pass, error } => {
-                self.failed(*content_id, 0, *attempts, Some(*pass), error).map(|()| true)
+                let call = call.as_ref();
+                self.failed(*content_id, 0, *attempts, Some(*pass), error, call).map(|()| true)
             }
             Settled::Released => {
                 self.execute("UPDATE content SET state = 0 WHERE id = ?1", [content_id])?;
@@ -261,6 +262,7 @@ impl Session {
         attempts: u32,
         pass: Option<u32>,
         error: &ErrorRow,
+        call: Option<&CallRow>,
     ) -> Result<(), Error> {
         let kind = if error.temporary { ErrorKind::Temporary } else { ErrorKind::Final };
         self.execute(
@@ -270,8 +272,9 @@ impl Session {
             (content_id, state, attempts, pass, kind as i64),
         )?;
         self.execute(
-            "INSERT OR REPLACE INTO error (content_id, verdict, code, status, message, request_id)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT OR REPLACE INTO error (content_id, verdict, code, status, message, request_id,
+                    failed_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             (
                 content_id,
                 error.verdict,
@@ -279,6 +282,7 @@ impl Session {
                 error.status,
                 &error.message,
                 &error.request_id,
+                call.map(|call| call.ended_at),
             ),
         )
         .map(drop)

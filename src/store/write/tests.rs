@@ -21,6 +21,7 @@ fn context(id: i64, bucket_id: i64, prefix: &str, journals: bool) -> RunContext 
         prefix: prefix.to_owned(),
         scenes: Scene::Camera.into(),
         dedupe: true,
+        list: false,
         urls: false,
         journals,
         plan: false,
@@ -254,10 +255,11 @@ fn a_failure_of_other_bytes_is_not_that_of_the_content(#[case] in_flight: bool) 
     });
     let state = format!("SELECT state FROM content WHERE id = {}", claimed.content_id);
     assert_eq!(one::<i64>(&session.store.connection, &state), 0, "b.jpg has its bytes still");
-    let keys: Vec<String> = turn(&mut session, |session| session.claim(10, 0))
-        .into_iter()
-        .map(|claimed| claimed.key.key)
-        .collect();
+    let claimed = turn(&mut session, |session| {
+        session.complete_listing(2)?;
+        session.claim(10, 0)
+    });
+    let keys: Vec<String> = claimed.into_iter().map(|claimed| claimed.key.key).collect();
     assert!(keys.contains(&"b.jpg".to_owned()), "{keys:?}");
 }
 

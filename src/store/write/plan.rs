@@ -1,0 +1,147 @@
+//! A plan is a run that is never committed: it does all that the run would do up to its first call, in one
+//! transaction that is undone. So the run that follows finds what it would have found without the plan, and calls what
+//! the plan told.
+//!
+//! Of a plan only its own row in `run` stays. What it changes is in the write-ahead log until it ends.
+
+use rusqlite::Row;
+
+use super::{Session, counts_json};
+use crate::scene::Scenes;
+use crate::store::keyspace::prefix_end;
+use crate::store::model::{Counts, RunState};
+use crate::store::read::Needed;
+use crate::store::{Error, Store, has_content};
+
+/// The condition that a present, wanted object of the bucket `?2` and of the keys from `?3` to before `?4` has
+/// `content`.
+fn is_in_scope() -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM object
+                 WHERE {} AND gone_run IS NULL AND skip_reason IS NULL
+                   AND +bucket_id = ?2 AND +key >= ?3 AND (?4 IS NULL OR +key < ?4))",
+        has_content("content.id")
+    )
+}
+
+/// What is in the queue of the run `?1`, by what a call asks for.
+pub(super) fn queued() -> String {
+    let content = is_in_scope();
+    format!(
+        "SELECT (scenes_wanted & ~scenes_done) | scenes_redo AS missing, count(*)
+         FROM content INDEXED BY content_queue
+         WHERE run_id = ?1 AND state = 0 AND {content} GROUP BY 1 ORDER BY 1"
+    )
+}
+
+/// What failed for good, lacks one of the scenes `?1`, and is wanted in the scope.
+pub(super) fn given_up() -> String {
+    let content = is_in_scope();
+    format!(
+        "SELECT 0, count(*) FROM content INDEXED BY content_failed
+         WHERE state = 3 AND error_kind = 1 AND ((?1 & ~scenes_done) | scenes_redo) AND {content}"
+    )
+}
+
+/// As [`given_up`], of the lines of a list.
+const GIVEN_UP_OF_LIST: &str = "
+    SELECT 0, count(*) FROM content
+    WHERE state = 3 AND error_kind = 1 AND ((?1 & ~scenes_done) | scenes_redo) AND id IN (
+        SELECT content_id FROM list_item JOIN object ON bucket_id = ?2 AND key = item
+        WHERE list_item.run_id = ?3 AND gone_run IS NULL AND skip_reason IS NULL)";
+
+impl Store {
+    /// Opens the transaction of a plan: from here on nothing is kept until [`Session::finish`] undoes it.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if somebody else keeps a write transaction open.
+    pub fn simulate(&mut self) -> Result<(), Error> {
+        self.connection
+            .execute_batch("BEGIN IMMEDIATE")
+            .map_err(|source| Error::sqlite(&self.path, source))
+    }
+}
+
+impl Session {
+    /// Makes this the session of a plan whose own row is `row`, whichever run it simulates.
+    #[must_use]
+    pub fn planned_in(mut self, row: i64) -> Self {
+        self.plan_row = Some(row);
+        self
+    }
+
+    /// The row of the plan that this session belongs to, or of the run.
+    pub fn own_row(&self) -> i64 {
+        self.plan_row.unwrap_or(self.run.id)
+    }
+
+    /// What the run would call for now: its queue, once everything is listed.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub fn needed(&self) -> Result<Needed, Error> {
+        let run = &self.run;
+        let end = prefix_end(&run.prefix);
+        let read = |row: &Row<'_>| -> rusqlite::Result<(Scenes, u64)> {
+            let contents: i64 = row.get(1)?;
+            Ok((Scenes::from_bits(row.get(0)?), u64::try_from(contents).unwrap_or_default()))
+        };
+        let by_scenes = self
+            .prepare(&queued())?
+            .query_map((run.id, run.bucket_id, &run.prefix, &end), read)
+            .and_then(Iterator::collect)
+            .map_err(|source| self.error(source))?;
+        let scenes = run.scenes.bits();
+        let (_, given_up) = if run.list {
+            self.prepare(GIVEN_UP_OF_LIST)?.query_row((scenes, run.bucket_id, run.id), read)
+        } else {
+            let bounds = (scenes, run.bucket_id, &run.prefix, &end);
+            self.prepare(&given_up())?.query_row(bounds, read)
+        }
+        .map_err(|source| self.error(source))?;
+        Ok(Needed { by_scenes, given_up })
+    }
+
+    /// Undoes what the plan did, and keeps what it counted.
+    pub(super) fn finish_plan(
+        mut self,
+        state: RunState,
+        reason: Option<&str>,
+        ended_at: i64,
+    ) -> Result<Store, Error> {
+        if std::mem::take(&mut self.simulates) {
+            self.execute("ROLLBACK", [])?;
+        }
+        let row = self.own_row();
+        let counts = counts_json(&of_plan(&self.counts));
+        self.begin()?;
+        let listed_at = (state == RunState::Complete).then_some(ended_at);
+        if listed_at.is_some() {
+            self.execute("UPDATE range SET done = 1 WHERE run_id = ?1", [row])?;
+        }
+        self.execute("DELETE FROM list_item WHERE run_id = ?1", [row])?;
+        self.execute(
+            "UPDATE run SET state = ?2, stop_reason = ?3, ended_at = ?4, listed_at = ?5, counts = ?6
+             WHERE id = ?1",
+            (row, state.name(), reason, ended_at, listed_at, counts),
+        )?;
+        self.execute("COMMIT", [])?;
+        Ok(self.store)
+    }
+}
+
+/// What a plan counted itself: of the run that it went on with, neither calls nor what came of them.
+fn of_plan(counts: &Counts) -> Counts {
+    Counts {
+        listed: counts.listed,
+        wanted: counts.wanted,
+        skipped: counts.skipped.clone(),
+        rejected: counts.rejected,
+        added: counts.added,
+        changed: counts.changed,
+        gone: counts.gone,
+        reused: counts.reused,
+        queued: counts.pending(),
+        ..Counts::default()
+    }
+}
