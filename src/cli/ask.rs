@@ -12,9 +12,12 @@ pub(super) fn can_ask() -> bool {
 /// # Errors
 /// If the terminal cannot be written or read.
 pub(super) fn confirm(question: &str) -> io::Result<bool> {
-    let mut out = stderr().lock();
-    write!(out, "{question} [y/N] ")?;
-    out.flush()?;
+    {
+        // Not locked while it waits for the answer: a signal that comes meanwhile is told on stderr too.
+        let mut out = stderr().lock();
+        write!(out, "{question} [y/N] ")?;
+        out.flush()?;
+    }
     let mut answer = String::new();
     stdin().lock().read_line(&mut answer)?;
     Ok(is_yes(&answer))

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Exit;
+use super::interrupt::Signals;
 use super::progress::Progress;
 use super::{ask, summary, table, zone};
 use crate::config::{Connection, CredentialSources, Pace, Settings};
@@ -208,27 +208,18 @@ fn asking<'p>(
     }
 }
 
-/// Stops the run at the first SIGINT or SIGTERM; a second one ends the program at once.
+/// Stops the run at the first signal; a later one ends the program at once.
 fn watch_signals(
     control: Control,
 ) -> anyhow::Result<impl Future<Output = std::convert::Infallible>> {
-    let mut interrupts = signal(SignalKind::interrupt()).context("cannot watch SIGINT")?;
-    let mut terminations = signal(SignalKind::terminate()).context("cannot watch SIGTERM")?;
+    let mut signals = Signals::watch().context("cannot watch signals")?;
     Ok(async move {
-        let mut second = false;
         loop {
-            let (number, exit) = tokio::select! {
-                _ = interrupts.recv() => (2, Exit::Interrupted),
-                _ = terminations.recv() => (15, Exit::Terminated),
-            };
-            if second {
-                std::process::exit(exit.code().into());
-            }
-            second = true;
+            let exit = signals.next().await;
             say!(
                 "stopping once the calls in flight have ended, at most 10 s; again to quit at once"
             );
-            control.stop(StopReason::Signal(number));
+            control.stop(StopReason::Signal(exit.signal().unwrap_or_default()));
         }
     })
 }
@@ -271,8 +262,7 @@ const RESUME: &str = "everything so far is saved; `costag resume` goes on";
 
 fn of_reason(reason: &StopReason) -> (Exit, &'static str) {
     match reason {
-        StopReason::Signal(15) => (Exit::Terminated, RESUME),
-        StopReason::Signal(_) => (Exit::Interrupted, RESUME),
+        StopReason::Signal(number) => (of_signal(*number), RESUME),
         StopReason::Budget(_) => (Exit::Budget, RESUME),
         StopReason::Window(_) => (Exit::Window, RESUME),
         StopReason::Breaker(_) => (
@@ -297,6 +287,11 @@ fn of_reason(reason: &StopReason) -> (Exit, &'static str) {
         }
         StopReason::Internal => (Exit::Unexpected, ""),
     }
+}
+
+fn of_signal(number: i32) -> Exit {
+    let of_number = |exit: &Exit| exit.signal() == Some(number);
+    Exit::ALL.into_iter().find(of_number).unwrap_or(Exit::Interrupted)
 }
 
 fn of_stop(stop: Stop) -> Exit {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use anyhow::Context as _;
 
+use super::interrupt::Signals;
 use crate::emulator::{
     Emulator, FailCode, Holdings, Layout, Options, SECRET_ID, SECRET_KEY, Settings, Statistics,
     Synthetic,
@@ -244,7 +245,7 @@ pub fn execute(args: Args) -> anyhow::Result<()> {
     let hello = introduction(&options);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Before it is ready: a script may signal as soon as it sees the ready file.
-    let mut stopped = runtime.block_on(async { Signals::new() })?;
+    let mut stopped = runtime.block_on(async { Signals::watch() })?;
     let emulator = Emulator::start(options).context("the emulator does not start")?;
     let mut out = io::stdout().lock();
     let endpoint = emulator.endpoint();
@@ -257,7 +258,7 @@ pub fn execute(args: Args) -> anyhow::Result<()> {
         std::fs::write(&path, format!("{endpoint}\n"))
             .with_context(|| format!("{} cannot be written", path.display()))?;
     }
-    runtime.block_on(stopped.wait());
+    runtime.block_on(stopped.next());
     let statistics = emulator.statistics();
     emulator.stop();
     print(&mut out, &statistics)?;
@@ -285,42 +286,4 @@ fn introduction(options: &Options) -> String {
 fn print(out: &mut impl Write, statistics: &Statistics) -> io::Result<()> {
     let text = serde_json::to_string_pretty(statistics).map_err(io::Error::other)?;
     writeln!(out, "{text}")
-}
-
-/// SIGINT and SIGTERM, caught from when this is made.
-struct Signals {
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    #[cfg(unix)]
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    #[cfg(unix)]
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-
-    #[cfg(not(unix))]
-    #[expect(clippy::unnecessary_wraps, reason = "the same shape as on Unix")]
-    fn new() -> io::Result<Self> {
-        Ok(Self {})
-    }
-
-    #[cfg(not(unix))]
-    async fn wait(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
-    }
 }

@@ -35,15 +35,19 @@ pub enum Exit {
     Window = 10,
     /// Another run is at work.
     Locked = 11,
+    /// The terminal is gone.
+    HungUp = 129,
     /// Ctrl-C.
     Interrupted = 130,
+    /// Ctrl-\\.
+    Quit = 131,
     /// A polite kill.
     Terminated = 143,
 }
 
 impl Exit {
     /// Every exit code, ascending.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Complete,
         Self::Unexpected,
         Self::Usage,
@@ -56,13 +60,26 @@ impl Exit {
         Self::Failures,
         Self::Window,
         Self::Locked,
+        Self::HungUp,
         Self::Interrupted,
+        Self::Quit,
         Self::Terminated,
     ];
 
     /// The number.
     pub const fn code(self) -> u8 {
         self as u8
+    }
+
+    /// The number of the signal that it stands for, if it does.
+    pub const fn signal(self) -> Option<i32> {
+        match self {
+            Self::HungUp => Some(1),
+            Self::Interrupted => Some(2),
+            Self::Quit => Some(3),
+            Self::Terminated => Some(15),
+            _ => None,
+        }
     }
 
     /// What it means and what to do, as the manual says it.
@@ -82,6 +99,8 @@ impl Exit {
             Self::Failures => "breaker or failure limit",
             Self::Window => "time window ended, work remains",
             Self::Locked => "another run holds the database's lock",
+            Self::HungUp => "hung up (SIGHUP), state saved: costag resume",
+            Self::Quit => "quit (SIGQUIT), state saved: costag resume",
             Self::Interrupted => "interrupted (SIGINT), state saved: costag resume",
             Self::Terminated => "terminated (SIGTERM), state saved: costag resume",
         }

@@ -11,7 +11,7 @@ use crate::cos;
 /// Why a run ended before its work was done.
 #[derive(Debug, Clone)]
 pub enum StopReason {
-    /// SIGINT or SIGTERM, by number.
+    /// SIGINT, SIGTERM, SIGQUIT or SIGHUP, by number.
     Signal(i32),
     /// A budget of calls, cost or images is used up; says which.
     Budget(String),
@@ -43,6 +43,8 @@ pub enum StopReason {
 impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Signal(1) => f.write_str("SIGHUP"),
+            Self::Signal(3) => f.write_str("SIGQUIT"),
             Self::Signal(2) => f.write_str("SIGINT"),
             Self::Signal(15) => f.write_str("SIGTERM"),
             Self::Signal(number) => write!(f, "signal {number}"),

@@ -1,11 +1,12 @@
 //! Ctrl-C, a polite kill, and their second time.
 
-use std::time::Instant;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use costag::emulator::{Settings, Synthetic};
 use rstest::rstest;
 
-use crate::support::{BUCKET, Site, wait_until};
+use crate::support::{BUCKET, Running, Site, nobody, start, wait_until};
 
 fn slow(objects: u64, latency_ms: u64) -> Site {
     let bucket = Synthetic { objects, duplicates: 0.2, ..Synthetic::default() };
@@ -15,6 +16,8 @@ fn slow(objects: u64, latency_ms: u64) -> Site {
 #[rstest]
 #[case::interrupted("INT", 130, "SIGINT")]
 #[case::terminated("TERM", 143, "SIGTERM")]
+#[case::quit("QUIT", 131, "SIGQUIT")]
+#[case::hung_up("HUP", 129, "SIGHUP")]
 fn a_signal_settles_what_is_in_flight_and_resume_does_the_rest(
     #[case] signal: &str,
     #[case] code: i32,
@@ -69,6 +72,8 @@ fn a_second_signal_quits_at_once_and_nothing_is_lost() {
     wait_until("calls in flight", || site.calls() >= 16);
     run.signal("INT");
     wait_until("the first signal was seen", || run.stderr().contains("again to quit at once"));
+    // Only a signal that comes a second later is another wish.
+    std::thread::sleep(Duration::from_millis(1100));
     let begun = Instant::now();
     run.signal("INT");
     run.end().with(130);
@@ -97,4 +102,132 @@ fn calls_that_hang_are_cut_after_ten_seconds() {
     assert_eq!(site.states()[1], 0, "none is left in flight");
     let (settled, unknown) = site.ledger();
     assert_eq!((settled, unknown), (0, site.calls()));
+}
+
+#[test]
+fn a_second_signal_within_a_second_is_the_same_wish() {
+    let site = slow(200, 1500);
+    let run = site.start(&["run", BUCKET]);
+    wait_until("calls in flight", || site.calls() >= 16);
+    run.signal("TERM");
+    wait_until("the first signal was seen", || run.stderr().contains("again to quit at once"));
+    // As `timeout` and service managers do.
+    for signal in ["TERM", "CONT", "HUP", "INT"] {
+        run.signal(signal);
+    }
+    run.end().with(143).says(&["costag resume", "SIGTERM"]);
+    let calls = site.calls();
+    assert_eq!(site.ledger(), (calls, 0), "the calls in flight have been waited for");
+    assert_eq!(site.states()[2].cast_unsigned(), calls);
+}
+
+#[test]
+fn a_hang_up_that_was_ignored_at_the_start_stays_ignored() {
+    let site = slow(100, 100);
+    let line = format!("trap '' HUP; exec '{}' run {BUCKET}", env!("CARGO_BIN_EXE_costag"));
+    let mut command = Command::new("sh");
+    site.set_up(&mut command);
+    command.args(["-c", &line]);
+    let run = start(command);
+    wait_until("some calls", || site.calls() >= 5);
+    run.signal("HUP");
+    run.end().with(0);
+    site.assert_exports("camera");
+}
+
+/// Whether a process has a handler for SIGHUP: then it watches all signals.
+fn catches_hang_up(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap() & 1 == 1
+}
+
+#[rstest]
+#[case::a_listing("a listing", "INT", 130)]
+#[case::the_service("the service", "QUIT", 131)]
+#[case::the_network("the network", "HUP", 129)]
+#[case::a_pause("a pause", "TERM", 143)]
+#[case::a_list("a list", "INT", 130)]
+#[case::a_list_hung_up("a list", "HUP", 129)]
+fn a_signal_ends_whatever_the_run_is_waiting_for(
+    #[case] what: &str,
+    #[case] signal: &str,
+    #[case] code: i32,
+) {
+    let site = slow(30, 0);
+    let mut command = site.command(&["run", BUCKET]);
+    match what {
+        "a listing" => site.change(r#"{"list_latency_ms":40000}"#),
+        "the service" => site.change(r#"{"faults":{"stall":1.0}}"#),
+        "the network" => {
+            command.env("COSTAG_ENDPOINT", format!("http://{}", nobody()));
+        }
+        "a pause" => site.change(r#"{"faults":{"internal_error":1.0}}"#),
+        _ => {
+            command = site.command(&["run", BUCKET, "--keys", "-"]);
+            command.stdin(Stdio::piped());
+        }
+    }
+    command.env("COSTAG_COOLDOWN", "1m").env("COSTAG_LOG", "debug");
+    let run = start(command);
+    wait_until("it has begun", || match what {
+        "a listing" => site.emulator.statistics().list_calls > 0,
+        "the service" => site.calls() >= 16,
+        "a pause" => site.calls() >= 20,
+        "the network" => run.stderr().contains("WARN"),
+        _ => catches_hang_up(run.id()),
+    });
+    let begun = Instant::now();
+    run.signal(signal);
+    run.end().with(code).says(&["costag resume"]);
+    let most = if what == "the service" { 20 } else { 8 };
+    assert!(begun.elapsed().as_secs() < most, "{what}: {:?}", begun.elapsed());
+}
+
+/// The program on a terminal, and its own process id.
+fn on_a_terminal(site: &Site, arguments: &str) -> Option<(Running, String)> {
+    let version = Command::new("script").arg("--version").output();
+    if !version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("util-linux")) {
+        return None;
+    }
+    let mut command = Command::new("script");
+    site.set_up(&mut command);
+    let line = format!("echo $$ >pid; exec '{}' {arguments}", env!("CARGO_BIN_EXE_costag"));
+    command.args(["-q", "-e", "-c", &line, "/dev/null"]).stdin(Stdio::piped());
+    command.env("TERM", "xterm").env("SHELL", "/bin/sh");
+    let run = start(command);
+    wait_until("its number", || {
+        std::fs::read_to_string(site.path("pid")).is_ok_and(|pid| pid.ends_with('\n'))
+    });
+    let pid = std::fs::read_to_string(site.path("pid")).unwrap().trim().to_owned();
+    Some((run, pid))
+}
+
+#[rstest]
+#[case::a_key("\u{3}", None, 130)]
+#[case::quit_by_a_key("\u{1c}", None, 131)]
+#[case::hung_up("", Some("HUP"), 129)]
+#[case::terminated("", Some("TERM"), 143)]
+fn a_signal_is_an_answer_to_the_question(
+    #[case] types: &str,
+    #[case] signal: Option<&str>,
+    #[case] code: i32,
+) {
+    let site = slow(300, 5);
+    let arguments = format!("run {BUCKET} --confirm-above 20");
+    let Some((mut run, pid)) = on_a_terminal(&site, &arguments) else { return };
+    wait_until("the question", || run.stdout().contains("[y/N]"));
+    wait_until("the calls before it", || site.calls() >= 20);
+    let begun = Instant::now();
+    match signal {
+        Some(signal) => {
+            let sent = Command::new("kill").args(["-s", signal, &pid]).status().unwrap();
+            assert!(sent.success());
+        }
+        None => run.types(types),
+    }
+    run.end().with(code);
+    assert!(begun.elapsed().as_secs() < 8, "{:?}", begun.elapsed());
+    assert_eq!(site.calls(), 20);
+    assert_eq!(site.one::<String>("SELECT state FROM run"), "interrupted");
 }
