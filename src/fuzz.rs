@@ -141,7 +141,7 @@ pub fn config_file(input: &[u8]) {
     let path = PathBuf::from("costag.toml");
     let text = config::Content { path, text: text.to_owned(), found: false };
     let length = text.text.len();
-    match Settings::lay(&options, |_| None, text) {
+    match Settings::lay(&options, |_| None, &text) {
         Ok((settings, _)) => assert!(settings.pace.workers.get() <= 4096),
         Err(error) => {
             assert!(error.to_string().len() <= MESSAGE_MAX + length, "{error}");

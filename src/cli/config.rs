@@ -60,12 +60,12 @@ impl Args {
             Command::Show(show) => {
                 global.give(&mut options);
                 show.options.give(&mut options);
-                let (settings, origins) = resolve(&options, &global.config_file())?;
+                let (settings, origins) = resolve(options, &global.config_file())?;
                 if show.json { json(&settings, &origins)? } else { toml(&settings, &origins)? }
             }
             Command::Check { file } => {
                 let file = file.map_or_else(|| global.config_file(), ConfigFile::Named);
-                let (settings, origins) = resolve(&options, &file)?;
+                let (settings, origins) = resolve(options, &file)?;
                 if let Some(endpoint) = &settings.stored.endpoint {
                     refuse_plain_http(
                         &Endpoint::custom(endpoint)?,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{self, ConfigFile, KEYS, PartialOptions, Provenance, Settings};
+use crate::config::{self, ConfigFile, Content, KEYS, PartialOptions, Provenance, Settings, Typed};
 use crate::telemetry::logging;
 
 /// The variable that names the configuration file.
@@ -61,12 +61,75 @@ impl GlobalOptions {
         &self,
         give: impl FnOnce(&mut PartialOptions),
     ) -> Result<Settings, config::Error> {
+        let (settings, _) = self.inputs(give)?.resolve()?;
+        logging::init(&settings.logging);
+        Ok(settings)
+    }
+
+    /// What the settings of a command with these options follow from.
+    ///
+    /// # Errors
+    /// As [`Inputs::read`].
+    pub fn inputs(&self, give: impl FnOnce(&mut PartialOptions)) -> Result<Inputs, config::Error> {
         let mut options = PartialOptions::default();
         self.give(&mut options);
         give(&mut options);
-        let (settings, _) = resolve(&options, &self.config_file())?;
+        Inputs::read(options, &self.config_file())
+    }
+}
+
+/// Options, this process's environment, and the content of the configuration file, which is read only once.
+#[derive(Debug)]
+pub struct Inputs {
+    options: PartialOptions,
+    variables: BTreeMap<String, String>,
+    content: Content,
+}
+
+impl Inputs {
+    /// Reads the environment and the file.
+    ///
+    /// # Errors
+    /// A variable that is no text, and a file that cannot be read or is not trusted.
+    pub fn read(options: PartialOptions, file: &ConfigFile) -> Result<Self, config::Error> {
+        let mut variables = BTreeMap::new();
+        for name in KEYS.into_iter().map(config::variable) {
+            if let Some(value) = env::var_os(&name) {
+                match value.into_string() {
+                    Ok(text) => variables.insert(name, text),
+                    Err(_) => return Err(config::Error::NotText { name }),
+                };
+            }
+        }
+        Ok(Self { options, variables, content: file.read()? })
+    }
+
+    /// The settings, and where each came from.
+    ///
+    /// # Errors
+    /// As [`Settings::resolve`].
+    pub fn resolve(&self) -> Result<(Settings, Provenance), config::Error> {
+        self.resolve_again(&Typed::default())
+    }
+
+    /// The settings without those of a run that is not known yet; starts logging by them.
+    ///
+    /// # Errors
+    /// As [`Settings::resolve_alone`].
+    pub fn resolve_alone(&self) -> Result<Settings, config::Error> {
+        let variable = |name: &str| self.variables.get(name).cloned();
+        let (settings, _) = Settings::resolve_alone(&self.options, variable, &self.content)?;
         logging::init(&settings.logging);
         Ok(settings)
+    }
+
+    /// The settings for a run that was begun with the options `typed`.
+    ///
+    /// # Errors
+    /// As [`Settings::resolve_again`].
+    pub fn resolve_again(&self, typed: &Typed) -> Result<(Settings, Provenance), config::Error> {
+        let variable = |name: &str| self.variables.get(name).cloned();
+        Settings::resolve_again(&self.options, variable, &self.content, typed)
     }
 }
 
@@ -75,17 +138,8 @@ impl GlobalOptions {
 /// # Errors
 /// As [`Settings::resolve`], and a variable that is no text.
 pub(super) fn resolve(
-    options: &PartialOptions,
+    options: PartialOptions,
     file: &ConfigFile,
 ) -> Result<(Settings, Provenance), config::Error> {
-    let mut variables = BTreeMap::new();
-    for name in KEYS.into_iter().map(config::variable) {
-        if let Some(value) = env::var_os(&name) {
-            match value.into_string() {
-                Ok(text) => variables.insert(name, text),
-                Err(_) => return Err(config::Error::NotText { name }),
-            };
-        }
-    }
-    Settings::resolve(options, |name| variables.get(name).cloned(), file)
+    Inputs::read(options, file)?.resolve()
 }

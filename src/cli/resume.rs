@@ -1,23 +1,29 @@
 //! `costag resume`: go on with the last run that was interrupted, stopped or killed.
 
-use super::drive;
+use std::path::Path;
+
+use super::drive::{self, Usage};
 use super::exit::Exit;
-use super::global::GlobalOptions;
-use super::settings::ResumeOptions;
-use super::table;
+use super::global::{GlobalOptions, Inputs};
+use super::settings::RunOptions;
+use super::table::visible;
+use super::{ask, place};
+use crate::config::{self, Origin, Provenance, Settings, Stored};
 use crate::cos::Bucket;
-use crate::job::{End, Job, RunSettings};
+use crate::job::{self, End, Job, RunSettings, Source};
+use crate::store::write::UnfinishedRun;
 use crate::store::{Error, Reader, Store};
 
 /// Go on with the last run that was interrupted, stopped or killed
 ///
-/// Source, region, endpoint, scenes and filters are the run's own; pace, workers, budgets and connection are those of
-/// this command.
+/// This is the same command again: source, scenes, filters, pace, workers, budgets and window are those that were typed
+/// when the run began, and an option that is given now replaces the one of then. Budgets and windows start afresh. What
+/// came from the environment or a file is looked up again, and a limit there holds if it is stricter.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    options: ResumeOptions,
-    /// Do not ask before more than --confirm-above calls; without a terminal nothing is asked
+    options: RunOptions,
+    /// Do not ask before more than --confirm-above units are billed; without a terminal nothing is asked
     #[arg(short, long)]
     yes: bool,
 }
@@ -28,8 +34,9 @@ impl Args {
     /// # Errors
     /// Wrong settings, an unusable database, missing credentials.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
-        let settings = global.settings(|options| self.options.give(options))?;
-        let database = settings.db.clone();
+        let inputs = global.inputs(|options| self.options.give(options))?;
+        let now = inputs.resolve_alone()?;
+        let database = now.db.clone();
         // A missing database is none to resume; opening it for writing would make one.
         if let Err(missing @ Error::Missing { .. }) = Reader::open(&database) {
             return Err(missing.into());
@@ -39,21 +46,36 @@ impl Args {
         let Some(unfinished) = all.next() else {
             say!(
                 "nothing to resume: no run in {} is unfinished",
-                table::visible(&database.display().to_string())
+                visible(&database.display().to_string())
             );
             return Ok(Exit::Complete);
         };
-        let RunSettings { bucket, source, stored } = RunSettings::of(&unfinished)?;
+        let run = RunSettings::of(&unfinished)?;
+        let bucket = Bucket::parse(&run.bucket)?;
+        let (mut settings, origins) = settings_again(&inputs, &unfinished, &run)?;
         say!(
             "going on with run {} over {}",
             unfinished.id,
-            table::visible(&source.describe(&bucket))
+            visible(&run.source.describe(&run.bucket))
         );
+        tell_what_holds(&settings, &origins);
+        let place = place::of_run(&unfinished, &run, &bucket, &now, &settings, &origins)?;
+        if let Some(stranger) = &place.unconfirmed {
+            confirm_endpoint(stranger, &unfinished, &database)?;
+        }
+        settings.stored = wanted(&run.stored, &settings.stored, &origins);
+        settings.stored.region = place.region;
+        settings.stored.endpoint = place.endpoint;
         drive::runtime()?.block_on(async {
-            let bucket = Bucket::parse(&bucket)?;
-            let (region, endpoint) = (stored.region.as_deref(), stored.endpoint.as_deref());
-            let client = drive::client(&bucket, region, endpoint, &settings).await?;
-            let job = Job::resume(store, client, &unfinished, settings)?;
+            let Stored { region, endpoint, .. } = &settings.stored;
+            let client =
+                drive::client(&bucket, region.as_deref(), endpoint.as_deref(), &settings).await?;
+            let job = if run.wants_as(&settings.stored) {
+                Job::resume(store, client, &unfinished, settings)?
+            } else {
+                let source = begins_anew(&run, &unfinished)?;
+                Job::begin(store, client, &bucket, source, settings, false)?
+            };
             drive::hold(&job, self.yes);
             let (exit, report) = Box::pin(drive::drive(job, &database)).await?;
             if let (End::Complete, Some(other)) = (&report.end, all.next()) {
@@ -62,4 +84,119 @@ impl Args {
             Ok(exit)
         })
     }
+}
+
+/// The settings of the command that began the run, given again.
+fn settings_again(
+    inputs: &Inputs,
+    unfinished: &UnfinishedRun,
+    run: &RunSettings,
+) -> anyhow::Result<(Settings, Provenance)> {
+    let typed = run.typed.clone().unwrap_or_default();
+    inputs.resolve_again(&typed).map_err(|error| match error {
+        // The database is at fault, and not this command.
+        config::Error::NotKept { .. } | config::Error::Invalid { origin: Origin::Run, .. } => {
+            job::Error::Settings { run: unfinished.id, source: error.into() }.into()
+        }
+        error => error.into(),
+    })
+}
+
+fn tell_what_holds(settings: &Settings, origins: &Provenance) {
+    let typed = settings.typed.command_line(|key| origins.get(key) == Some(&Origin::Run));
+    if !typed.is_empty() {
+        say!("with the options of that command: {}", visible(&typed));
+    }
+    for (key, origin) in origins {
+        let stricter = matches!(origin, Origin::Environment(_) | Origin::File(_));
+        let typed = settings.typed.command_line(|typed| stricter && typed == *key);
+        if !typed.is_empty() {
+            let origin = origin.to_string();
+            say!(
+                "{} is stricter than {} of that command, and holds",
+                visible(&origin),
+                visible(&typed)
+            );
+        }
+    }
+}
+
+/// What the run wants, with each option that is given now in place of what it had.
+fn wanted(run: &Stored, now: &Stored, origins: &Provenance) -> Stored {
+    let given = |key: &str| matches!(origins.get(key), Some(Origin::Option(_)));
+    let mut stored = run.clone();
+    let (filter, new) = (&mut stored.filter, &now.filter);
+    if given("suffixes") {
+        filter.suffixes.clone_from(&new.suffixes);
+    }
+    if given("include") {
+        filter.include.clone_from(&new.include);
+    }
+    if given("exclude") {
+        filter.exclude.clone_from(&new.exclude);
+    }
+    if given("min_size") {
+        filter.min_size = new.min_size;
+    }
+    if given("max_size") {
+        filter.max_size = new.max_size;
+    }
+    if given("archive") {
+        filter.archive = new.archive;
+    }
+    if given("scenes") {
+        stored.scenes = now.scenes;
+    }
+    if given("dedupe") {
+        stored.dedupe = now.dedupe;
+    }
+    stored
+}
+
+/// The source of the new run that other scenes or filters need.
+fn begins_anew(run: &RunSettings, unfinished: &UnfinishedRun) -> anyhow::Result<Source> {
+    if !matches!(run.source, Source::Bucket { .. }) {
+        anyhow::bail!(Usage(format!(
+            "run {} works through a list, and its scenes, filters and --dedupe cannot be changed: give the list \
+             again with `costag run`",
+            unfinished.id
+        )));
+    }
+    say!(
+        "other scenes or filters were given than run {} had: a new run takes its place, and lists again",
+        unfinished.id
+    );
+    Ok(run.source.clone())
+}
+
+/// Asks whether signed requests may go to the endpoint that only the database names.
+///
+/// # Errors
+/// [`Usage`] if nobody can be asked, or the answer is no.
+fn confirm_endpoint(
+    endpoint: &str,
+    unfinished: &UnfinishedRun,
+    database: &Path,
+) -> anyhow::Result<()> {
+    let shown = visible(endpoint);
+    say!(
+        "the database sends run {} to the endpoint {shown}, which is not the service's own host and is not given by \
+         this command, the environment or a named configuration file",
+        unfinished.id
+    );
+    if ask::can_ask() {
+        if ask::confirm(&format!("send signed requests to {shown}?"))? {
+            return Ok(());
+        }
+        anyhow::bail!(Usage("the endpoint was not confirmed, and nothing was sent".to_owned()));
+    }
+    let mut command = format!("costag resume --endpoint {shown}");
+    if endpoint.starts_with("http://") && !place::is_loopback(endpoint) {
+        command.push_str(" --allow-http");
+    }
+    if database != config::Settings::default().db {
+        command.push_str(" --db ");
+        command.push_str(&visible(&database.display().to_string()));
+    }
+    anyhow::bail!(Usage(format!("confirm the endpoint by typing it again: `{command}`")))
 }

@@ -273,7 +273,7 @@ pub struct RunOptions {
     pub filter: FilterOptions,
     /// All others.
     #[command(flatten)]
-    pub resume: ResumeOptions,
+    pub work: WorkOptions,
 }
 
 impl RunOptions {
@@ -281,13 +281,13 @@ impl RunOptions {
     pub fn give(&self, options: &mut PartialOptions) {
         self.source.give(options);
         self.filter.give(options);
-        self.resume.give(options);
+        self.work.give(options);
     }
 }
 
-/// The groups that a resumed run takes from the command at hand.
+/// How a run works, apart from what it is over.
 #[derive(Debug, Clone, Default, Args)]
-pub struct ResumeOptions {
+pub struct WorkOptions {
     /// How fast.
     #[command(flatten)]
     pub pace: PaceOptions,
@@ -302,7 +302,7 @@ pub struct ResumeOptions {
     pub credentials: CredentialOptions,
 }
 
-impl ResumeOptions {
+impl WorkOptions {
     /// Adds what was given.
     pub fn give(&self, options: &mut PartialOptions) {
         self.pace.give(options);

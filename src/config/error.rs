@@ -17,6 +17,8 @@ pub enum Origin {
     Environment(String),
     /// This option, with its dashes.
     Option(String),
+    /// The option that was typed when the run began.
+    Run,
     /// A file gave a value, and what this names has put it out of force.
     Overruled(Box<Origin>),
 }
@@ -27,6 +29,7 @@ impl fmt::Display for Origin {
             Self::Default => f.write_str("default"),
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Environment(name) | Self::Option(name) => f.write_str(name),
+            Self::Run => f.write_str("as it was typed when the run began"),
             Self::Overruled(by) => write!(f, "not used, because {by} is given"),
         }
     }
@@ -120,6 +123,12 @@ pub enum Error {
     Conflict {
         /// Which, and what to do.
         reason: String,
+    },
+    /// A run keeps an option that no run keeps: its settings were changed, or are those of another version.
+    #[error("a run does not keep the setting {key:?}")]
+    NotKept {
+        /// The key.
+        key: String,
     },
     /// A variable whose bytes are no text.
     #[error("the environment variable {name} is not UTF-8 text: set it anew, or unset it")]

@@ -41,31 +41,35 @@ pub enum ConfigFile {
 
 /// The text of a configuration file, and how it was chosen.
 #[derive(Debug)]
-pub(crate) struct Content {
-    pub(crate) path: PathBuf,
-    pub(crate) text: String,
+pub struct Content {
+    /// Where it was read from; empty if no file was read.
+    pub path: PathBuf,
+    /// The whole text.
+    pub text: String,
     /// Whether the person did not name the file, but it was found in the current folder.
-    pub(crate) found: bool,
+    pub found: bool,
 }
 
-/// Reads the file; without one, the text is empty.
-///
-/// # Errors
-/// [`Error::Read`], and [`Error::Untrusted`] for a file that was found and that others can change.
-pub(super) fn read(file: &ConfigFile) -> Result<Content, Error> {
-    let (path, found) = match file {
-        ConfigFile::Without => {
-            return Ok(Content { path: PathBuf::new(), text: String::new(), found: false });
-        }
-        ConfigFile::Default => (Path::new(DEFAULT_FILE), true),
-        ConfigFile::Named(path) => (path.as_path(), false),
-    };
-    let opened = if found { open_found(path)? } else { Some(open(path, false)?) };
-    let text = match opened {
-        Some(file) => text(file).map_err(|source| Error::Read { path: path.into(), source })?,
-        None => String::new(),
-    };
-    Ok(Content { path: path.into(), text, found })
+impl ConfigFile {
+    /// Reads the file; without one, the text is empty.
+    ///
+    /// # Errors
+    /// [`Error::Read`], and [`Error::Untrusted`] for a file that was found and that others can change.
+    pub fn read(&self) -> Result<Content, Error> {
+        let (path, found) = match self {
+            Self::Without => {
+                return Ok(Content { path: PathBuf::new(), text: String::new(), found: false });
+            }
+            Self::Default => (Path::new(DEFAULT_FILE), true),
+            Self::Named(path) => (path.as_path(), false),
+        };
+        let opened = if found { open_found(path)? } else { Some(open(path, false)?) };
+        let text = match opened {
+            Some(file) => text(file).map_err(|source| Error::Read { path: path.into(), source })?,
+            None => String::new(),
+        };
+        Ok(Content { path: path.into(), text, found })
+    }
 }
 
 fn text(file: File) -> io::Result<String> {

@@ -9,17 +9,40 @@ pub(super) struct Setting {
     /// What the setting decides that a file which is merely found in the current folder may not decide, as
     /// the end of a sentence; `None` if any file may set it.
     pub(super) guarded: Option<&'static str>,
+    /// Whether a run keeps the option that was typed, for `costag resume`.
+    pub(super) kept: Kept,
+}
+
+/// What `costag resume` does with an option that was typed when its run began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// The option is not kept, or it is kept as part of what the run is over: scenes, filters, how many images.
+    No,
+    /// It holds again, before the environment and files.
+    Value,
+    /// It holds again, unless the environment or a file sets a stricter value now.
+    Limit,
 }
 
 impl Setting {
-    /// A setting that any configuration file may set.
+    /// A setting that any configuration file may set, and that is looked up anew by every command.
     const fn new(name: &'static str) -> Self {
-        Self { name, guarded: None }
+        Self { name, guarded: None, kept: Kept::No }
     }
 
     /// A setting that a file found in the current folder may not set.
     const fn guarded(name: &'static str, decides: &'static str) -> Self {
-        Self { name, guarded: Some(decides) }
+        Self { name, guarded: Some(decides), kept: Kept::No }
+    }
+
+    /// A run keeps the option that was typed.
+    const fn kept(self) -> Self {
+        Self { kept: Kept::Value, ..self }
+    }
+
+    /// A run keeps the option that was typed, and it never loosens what holds elsewhere.
+    const fn limit(self) -> Self {
+        Self { kept: Kept::Limit, ..self }
     }
 }
 
@@ -29,11 +52,12 @@ const CREDENTIALS: &str = "where credentials come from";
 /// Every setting, in the order of `config/costag.toml`.
 ///
 /// A setting that starts a program, names a host, or decides whom to trust must be guarded: whoever made the
-/// folder would otherwise decide it for everybody who works there.
+/// folder would otherwise decide it for everybody who works there. A guarded setting is not kept with a run
+/// either, except for the endpoint, which `costag resume` has confirmed.
 const SETTINGS: [Setting; 39] = [
     Setting::new("db"),
-    Setting::new("region"),
-    Setting::guarded("endpoint", DESTINATION),
+    Setting::new("region").kept(),
+    Setting::guarded("endpoint", DESTINATION).kept(),
     Setting::guarded("allow_http", "whether requests may be sent without encryption"),
     Setting::new("scenes"),
     Setting::new("suffixes"),
@@ -43,27 +67,27 @@ const SETTINGS: [Setting; 39] = [
     Setting::new("max_size"),
     Setting::new("archive"),
     Setting::new("dedupe"),
-    Setting::new("qps"),
-    Setting::new("workers"),
-    Setting::new("list_qps"),
-    Setting::new("list_workers"),
-    Setting::new("patience"),
-    Setting::new("cooldown"),
-    Setting::new("connect_timeout"),
-    Setting::new("timeout"),
+    Setting::new("qps").limit(),
+    Setting::new("workers").limit(),
+    Setting::new("list_qps").limit(),
+    Setting::new("list_workers").limit(),
+    Setting::new("patience").kept(),
+    Setting::new("cooldown").kept(),
+    Setting::new("connect_timeout").kept(),
+    Setting::new("timeout").kept(),
     Setting::guarded("ca_file", "which certificates are trusted"),
-    Setting::new("max_failures"),
-    Setting::new("max_calls"),
-    Setting::new("max_cost"),
-    Setting::new("daily_calls"),
-    Setting::new("max_duration"),
-    Setting::new("until"),
+    Setting::new("max_failures").limit(),
+    Setting::new("max_calls").limit(),
+    Setting::new("max_cost").limit(),
+    Setting::new("daily_calls").limit(),
+    Setting::new("max_duration").limit(),
+    Setting::new("until").limit(),
     Setting::new("limit"),
     Setting::new("sample"),
-    Setting::new("confirm_above"),
-    Setting::new("price_per_1000_calls"),
-    Setting::new("billing"),
-    Setting::new("currency"),
+    Setting::new("confirm_above").limit(),
+    Setting::new("price_per_1000_calls").limit(),
+    Setting::new("billing").limit(),
+    Setting::new("currency").kept(),
     Setting::guarded("credentials_file", CREDENTIALS),
     Setting::guarded("credential_process", CREDENTIALS),
     Setting::guarded("cvm_role", CREDENTIALS),
@@ -86,6 +110,11 @@ pub const KEYS: [&str; SETTINGS.len()] = {
 /// The names of the settings that a file found in the current folder may not set.
 pub fn guarded() -> impl Iterator<Item = &'static str> {
     SETTINGS.into_iter().filter(|setting| setting.guarded.is_some()).map(|setting| setting.name)
+}
+
+/// The settings of which a run keeps the option that was typed.
+pub(super) fn kept() -> impl Iterator<Item = Setting> {
+    SETTINGS.into_iter().filter(|setting| setting.kept != Kept::No)
 }
 
 /// The setting of this name.

@@ -9,8 +9,9 @@ use figment::{Figment, Metadata, Profile, Provider};
 
 use super::error::{Error, Origin};
 use super::file::{self, ConfigFile, Content};
-use super::keys::{KEYS, option, variable};
+use super::keys::{KEYS, Kept, kept, option, setting, variable};
 use super::settings::{Budget, Connection, CredentialSources, Logging, Pace, Settings, Stored};
+use super::typed::{Given, Typed, keep_stricter};
 use super::types::Filter;
 use super::value::{self, Checked, describe};
 
@@ -45,6 +46,15 @@ impl PartialOptions {
     pub fn keys(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.0.keys().copied()
     }
+
+    /// Those of the options that a run keeps.
+    pub(super) fn kept(&self) -> Typed {
+        let kept = self
+            .0
+            .iter()
+            .filter(|(key, _)| setting(key).is_some_and(|setting| setting.kept != Kept::No));
+        kept.filter_map(|(key, value)| Some(((*key).to_owned(), Given::of(value)?))).collect()
+    }
 }
 
 /// Where each setting came from, by key.
@@ -53,6 +63,7 @@ pub type Provenance = BTreeMap<&'static str, Origin>;
 const DEFAULTS: &str = "default";
 const FILE: &str = "file";
 const ENVIRONMENT: &str = "environment";
+const RUN: &str = "run";
 const OPTIONS: &str = "option";
 
 struct Layer(&'static str, Dict);
@@ -81,38 +92,61 @@ impl Settings {
         env: impl Fn(&str) -> Option<String>,
         file: &ConfigFile,
     ) -> Result<(Self, Provenance), Error> {
-        Self::lay(options, env, file::read(file)?)
+        Self::lay(options, env, &file.read()?)
     }
 
-    /// As [`Settings::resolve`], with the text of the file.
+    /// As [`Settings::resolve`], with the content of the file.
     pub(crate) fn lay(
         options: &PartialOptions,
         env: impl Fn(&str) -> Option<String>,
-        text: Content,
+        content: &Content,
     ) -> Result<(Self, Provenance), Error> {
-        let from_file = file::parse(&text)?;
-        let from_env = KEYS
-            .into_iter()
-            .filter_map(|key| {
-                let text = env(&variable(key)).filter(|text| !text.is_empty())?;
-                Some((key.to_owned(), text.into()))
-            })
-            .collect();
-        let named = |(key, value): (&'static str, Value)| (key.to_owned(), value);
-        let defaults = Self::default().entries().into_iter().map(named).collect();
-        let given = options.0.clone().into_iter().map(named).collect();
-        let layers = Layers {
-            figment: Figment::from(Layer(DEFAULTS, defaults))
-                .merge(Layer(FILE, from_file))
-                .merge(Layer(ENVIRONMENT, from_env))
-                .merge(Layer(OPTIONS, given)),
-            path: text.path,
-        };
-        let mut settings = layers.check()?;
-        let origins = KEYS.into_iter().map(|key| (key, layers.origin(key, &layers.value(key))));
-        let mut origins: Provenance = origins.collect();
-        settings.prefer_the_nearer_place(&mut origins);
+        let layers = Layers::new(options, env, content, &Typed::default())?;
+        let (settings, origins) = layers.settings(options.kept())?;
+        layers.conflicts(&settings)?;
         Ok((settings, origins))
+    }
+
+    /// As [`Settings::resolve`], for a command that takes some of its settings from a run: settings that are only
+    /// wrong together are not refused, since those of the run are missing yet.
+    ///
+    /// # Errors
+    /// As [`Settings::resolve`].
+    pub fn resolve_alone(
+        options: &PartialOptions,
+        env: impl Fn(&str) -> Option<String>,
+        content: &Content,
+    ) -> Result<(Self, Provenance), Error> {
+        Layers::new(options, env, content, &Typed::default())?.settings(options.kept())
+    }
+
+    /// As [`Settings::resolve`], for a run that is resumed: the options that were `typed` when it began hold
+    /// again, after the options that are given now and before the environment and the file. A limit that the
+    /// environment or the file sets now holds where it is stricter.
+    ///
+    /// # Errors
+    /// As [`Settings::resolve`], and [`Error::NotKept`].
+    pub fn resolve_again(
+        options: &PartialOptions,
+        env: impl Fn(&str) -> Option<String>,
+        content: &Content,
+        typed: &Typed,
+    ) -> Result<(Self, Provenance), Error> {
+        typed.check()?;
+        let (now, now_from) = Self::resolve_alone(options, &env, content)?;
+        let layers = Layers::new(options, &env, content, typed)?;
+        let (mut again, mut origins) = layers.settings(typed.replaced_by(options.kept()))?;
+        for setting in kept().filter(|setting| setting.kept == Kept::Limit) {
+            let (key, from) = (setting.name, &now_from[setting.name]);
+            if origins[key] == Origin::Run
+                && *from != Origin::Default
+                && keep_stricter(&mut again, &now, key)
+            {
+                origins.insert(key, from.clone());
+            }
+        }
+        layers.conflicts(&again)?;
+        Ok((again, origins))
     }
 
     /// Drops an endpoint of a file if an option or the environment names a region: the person at the keyboard
@@ -123,7 +157,7 @@ impl Settings {
         else {
             return;
         };
-        let near = matches!(region, Origin::Option(_) | Origin::Environment(_));
+        let near = matches!(region, Origin::Option(_) | Origin::Environment(_) | Origin::Run);
         if near && self.stored.region.is_some() && self.stored.endpoint.take().is_some() {
             let overruled = Origin::Overruled(Box::new(region.clone()));
             origins.insert("endpoint", overruled);
@@ -137,6 +171,43 @@ struct Layers {
 }
 
 impl Layers {
+    /// Reads the content of the file and lays the layers over one another; nothing is checked yet.
+    fn new(
+        options: &PartialOptions,
+        env: impl Fn(&str) -> Option<String>,
+        content: &Content,
+        typed: &Typed,
+    ) -> Result<Self, Error> {
+        let from_file = file::parse(content)?;
+        let from_env = KEYS
+            .into_iter()
+            .filter_map(|key| {
+                let text = env(&variable(key)).filter(|text| !text.is_empty())?;
+                Some((key.to_owned(), text.into()))
+            })
+            .collect();
+        let named = |(key, value): (&'static str, Value)| (key.to_owned(), value);
+        let defaults = Settings::default().entries().into_iter().map(named).collect();
+        let given = options.0.clone().into_iter().map(named).collect();
+        Ok(Self {
+            figment: Figment::from(Layer(DEFAULTS, defaults))
+                .merge(Layer(FILE, from_file))
+                .merge(Layer(ENVIRONMENT, from_env))
+                .merge(Layer(RUN, typed.values()))
+                .merge(Layer(OPTIONS, given)),
+            path: content.path.clone(),
+        })
+    }
+
+    /// Every setting, checked by itself, and where it came from.
+    fn settings(&self, typed: Typed) -> Result<(Settings, Provenance), Error> {
+        let mut settings = Settings { typed, ..self.check()? };
+        let origins = KEYS.into_iter().map(|key| (key, self.origin(key, &self.value(key))));
+        let mut origins: Provenance = origins.collect();
+        settings.prefer_the_nearer_place(&mut origins);
+        Ok((settings, origins))
+    }
+
     fn value(&self, key: &'static str) -> Value {
         self.figment.find_value(key).unwrap_or_else(|_| Value::from(""))
     }
@@ -145,6 +216,7 @@ impl Layers {
         match self.figment.get_metadata(value.tag()).map(|metadata| metadata.name.as_ref()) {
             Some(FILE) => Origin::File(self.path.clone()),
             Some(ENVIRONMENT) => Origin::Environment(variable(key)),
+            Some(RUN) => Origin::Run,
             Some(OPTIONS) if matches!(value, Value::Bool(_, false)) => {
                 Origin::Option(option(&format!("no_{key}")))
             }
@@ -165,7 +237,7 @@ impl Layers {
 
     fn check(&self) -> Result<Settings, Error> {
         let path = |value: &Value| Ok(value::optional_text(value)?.map(PathBuf::from));
-        let settings = Settings {
+        Ok(Settings {
             db: self.get("db", value::text)?.into(),
             stored: self.stored()?,
             pace: Pace {
@@ -193,9 +265,8 @@ impl Layers {
                 filter: self.get("log", value::log_filter)?,
                 format: self.get("log_format", value::log_format)?,
             },
-        };
-        self.conflicts(&settings)?;
-        Ok(settings)
+            typed: Typed::default(),
+        })
     }
 
     fn stored(&self) -> Result<Stored, Error> {

@@ -11,13 +11,14 @@ mod layers;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod types;
 mod value;
 
 pub use error::{Error, Origin};
-pub(crate) use file::Content;
-pub use file::{ConfigFile, DEFAULT_FILE};
+pub use file::{ConfigFile, Content, DEFAULT_FILE};
 pub use keys::{KEYS, guarded, option, variable};
 pub use layers::{PartialOptions, Provenance};
 pub use settings::{Budget, Connection, CredentialSources, Logging, Pace, Settings, Stored};
+pub use typed::Typed;
 pub use types::{Billing, FailureLimit, Filter, LogFormat, Rate, Until};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use figment::value::Value;
 use serde::{Deserialize, Serialize};
 
+use super::typed::Typed;
 use super::types::{Billing, FailureLimit, Filter, LogFormat, Rate, Until};
 use super::value::duration_text;
 use crate::scene::{Scene, Scenes};
@@ -28,11 +29,13 @@ pub struct Settings {
     pub credentials: CredentialSources,
     /// What is told on stderr.
     pub logging: Logging,
+    /// The options that were typed and that a run keeps, for `costag resume`.
+    pub typed: Typed,
 }
 
 /// The settings that a run keeps, so that resuming it takes the same objects and asks for the same scenes.
 ///
-/// All others come from the command at hand.
+/// Of the other settings it keeps the options that were typed, see [`Typed`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Stored {
@@ -177,6 +180,7 @@ impl Default for Settings {
             },
             credentials: CredentialSources::default(),
             logging: Logging { filter: "warn".to_owned(), format: LogFormat::Text },
+            typed: Typed::default(),
         }
     }
 }
@@ -210,7 +214,7 @@ impl Settings {
         };
         let limit = |limit: Option<u64>| Value::from(limit.unwrap_or(0));
         let list = |list: &[String]| Value::from(list.to_vec());
-        let Self { db, stored, pace, connection, budget, credentials, logging } = self;
+        let Self { db, stored, pace, connection, budget, credentials, logging, typed: _ } = self;
         let filter = &stored.filter;
         vec![
             ("db", db.to_string_lossy().as_ref().into()),

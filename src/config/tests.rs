@@ -88,6 +88,7 @@ fn entries_name_every_key_and_read_back() {
         .iter()
         .map(|(key, value)| format!("{key} = {}", serde_json::to_string(value).unwrap()))
         .collect();
+    let settings = Settings { typed: Typed::default(), ..settings };
     assert_eq!(from_file(&toml.join("\n")).unwrap(), settings);
 }
 

@@ -121,7 +121,7 @@ impl Endpoint {
         if region.contains("cos.") {
             return refuse("leave out the 'cos.'");
         }
-        if !region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+        if !is_region(region) {
             return refuse("only lower-case letters, digits and '-' are allowed");
         }
         let host = format!("{bucket}.cos.{region}.myqcloud.com");
@@ -184,6 +184,23 @@ impl Endpoint {
         &self.host
     }
 
+    /// Whether this is the service itself: a host that only Tencent answers on, for this bucket, over TLS.
+    ///
+    /// The forms are those of "Regions and access endpoints": `cos.` and `cos-internal.` hosts of a region or of
+    /// the global acceleration, below `myqcloud.com` or `tencentcos.cn`.
+    pub fn is_service_of(&self, bucket: &Bucket) -> bool {
+        let region = self
+            .host
+            .strip_prefix(bucket.as_str())
+            .and_then(|rest| {
+                rest.strip_prefix(".cos.").or_else(|| rest.strip_prefix(".cos-internal."))
+            })
+            .and_then(|rest| {
+                rest.strip_suffix(".myqcloud.com").or_else(|| rest.strip_suffix(".tencentcos.cn"))
+            });
+        self.origin.starts_with("https://") && region.is_some_and(is_region)
+    }
+
     /// Whether requests would cross a network without encryption: whoever listens there could send the signed
     /// ones again.
     pub fn is_plain_http(&self) -> bool {
@@ -200,6 +217,11 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.origin)
     }
+}
+
+fn is_region(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !name.is_empty() && name.bytes().all(fits)
 }
 
 /// Whether a request for `key` reaches that object.
@@ -248,6 +270,36 @@ mod tests {
         assert_eq!(endpoint.host(), "photos-1250000000.cos.ap-guangzhou.myqcloud.com");
         for region in ["", "cos.ap-guangzhou", "ap guangzhou", "AP-x", "a.b", "x/", "x\n"] {
             assert!(Endpoint::for_region(&bucket, region).is_err(), "{region}");
+        }
+    }
+
+    #[test]
+    fn the_service_is_told_from_hosts_that_look_like_it() {
+        let bucket = Bucket::parse("photos-1250000000").unwrap();
+        let is_service = |text: &str| Endpoint::custom(text).unwrap().is_service_of(&bucket);
+        assert!(Endpoint::for_region(&bucket, "ap-guangzhou").unwrap().is_service_of(&bucket));
+        for host in [
+            "https://photos-1250000000.cos.ap-guangzhou.tencentcos.cn",
+            "https://photos-1250000000.cos-internal.ap-guangzhou.tencentcos.cn",
+            "https://photos-1250000000.cos.accelerate.myqcloud.com",
+            "https://PHOTOS-1250000000.cos.ap-beijing.myqcloud.com:443/",
+        ] {
+            assert!(is_service(host), "{host}");
+        }
+        for host in [
+            "http://photos-1250000000.cos.ap-guangzhou.myqcloud.com",
+            "https://photos-1250000000.cos.ap-guangzhou.myqcloud.com:8443",
+            "https://photos-1250000000.cos.ap-guangzhou.myqcloud.com.",
+            "https://photos-1250000000.cos.ap-guangzhou.myqcloud.com.evil.example",
+            "https://photos-1250000000.cos.evil.example",
+            "https://photos-1250000000.cos.a.b.myqcloud.com",
+            "https://photos-1250000000.cos..myqcloud.com",
+            "https://photos-1250000000.cos-website.ap-guangzhou.myqcloud.com",
+            "https://other-1250000000.cos.ap-guangzhou.myqcloud.com",
+            "https://photos-1250000000.cos.ap-guangzhou.evilmyqcloud.com",
+            "http://127.0.0.1:9000",
+        ] {
+            assert!(!is_service(host), "{host}");
         }
     }
 

@@ -10,7 +10,7 @@ use super::gate::Gate;
 use super::source::Source;
 use super::stats::Stats;
 use super::{Error, Job};
-use crate::config::{Settings, Stored};
+use crate::config::{Settings, Stored, Typed};
 use crate::cos::{Bucket, Client};
 use crate::store::model::Counts;
 use crate::store::write::{NewRun, RunContext, Session, Span, UnfinishedRun};
@@ -30,6 +30,9 @@ pub struct RunSettings {
     /// Region, endpoint, scenes, filter and dedupe.
     #[serde(flatten)]
     pub stored: Stored,
+    /// The options that were typed; `None` in a run of a version that did not keep them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typed: Option<Typed>,
 }
 
 impl RunSettings {
@@ -38,8 +41,29 @@ impl RunSettings {
     /// # Errors
     /// [`Error::Settings`] if another version wrote them so that this one cannot read them.
     pub fn of(run: &UnfinishedRun) -> Result<Self, Error> {
-        serde_json::from_str(&run.settings)
-            .map_err(|source| Error::Settings { run: run.id, source })
+        let settings: Self = serde_json::from_str(&run.settings)
+            .map_err(|source| Error::Settings { run: run.id, source: source.into() })?;
+        // What the database says twice must agree; else it was changed by something else than costag.
+        let refuse = |reason| Err(Error::Settings { run: run.id, source: reason });
+        if settings.bucket != run.bucket {
+            let Self { bucket, .. } = &settings;
+            return refuse(
+                format!("they are for {bucket:?}, the run is for {:?}", run.bucket).into(),
+            );
+        }
+        if settings.source.name() != run.source || settings.source.prefix() != run.prefix {
+            return refuse("they are for another source than the run".into());
+        }
+        if let Err(error) = Bucket::parse(&settings.bucket) {
+            return refuse(error.into());
+        }
+        Ok(settings)
+    }
+
+    /// Whether both want the same objects of a source, for the same scenes.
+    pub fn wants_as(&self, stored: &Stored) -> bool {
+        let Stored { scenes, filter, dedupe, .. } = &self.stored;
+        (scenes, filter, dedupe) == (&stored.scenes, &stored.filter, &stored.dedupe)
     }
 
     /// A number for all that decides which objects are wanted, and for what.
@@ -94,8 +118,12 @@ impl Job {
         client.clock().restore(store.clock_offset()?);
         let now = client.clock().now();
         store.recover(client.clock().millis())?;
-        let mine =
-            RunSettings { bucket: bucket.to_string(), source, stored: settings.stored.clone() };
+        let mine = RunSettings {
+            bucket: bucket.to_string(),
+            source,
+            stored: settings.stored.clone(),
+            typed: Some(settings.typed.clone()),
+        };
         let eligibility = mine.eligibility();
         let mut superseded = Vec::new();
         let mut goes_on_with = None;
@@ -165,8 +193,8 @@ impl Job {
         Self::new(store, client, context, Counts::default(), mine.source, settings, eligibility)
     }
 
-    /// Goes on with an unfinished run, with its own source, scenes and filters; pace, workers and budgets
-    /// are those of `settings`.
+    /// Goes on with an unfinished run over its own source. `settings` must want what the run wants
+    /// ([`RunSettings::wants_as`]); everything else in them replaces what the run had kept.
     ///
     /// # Errors
     /// The store's, and [`Error::Settings`].
@@ -178,8 +206,8 @@ impl Job {
     ) -> Result<Self, Error> {
         client.clock().restore(store.clock_offset()?);
         store.recover(client.clock().millis())?;
-        let RunSettings { source, stored, .. } = RunSettings::of(unfinished)?;
-        Self::go_on(store, client, unfinished, source, Settings { stored, ..settings }, None)
+        let RunSettings { source, .. } = RunSettings::of(unfinished)?;
+        Self::go_on(store, client, unfinished, source, settings, None)
     }
 
     fn go_on(
@@ -191,6 +219,13 @@ impl Job {
         plan_row: Option<i64>,
     ) -> Result<Self, Error> {
         store.reopen_run(unfinished.id)?;
+        let kept = RunSettings {
+            bucket: unfinished.bucket.clone(),
+            source: source.clone(),
+            stored: settings.stored.clone(),
+            typed: Some(settings.typed.clone()),
+        };
+        store.keep_settings(unfinished.id, &serde_json::to_string(&kept).unwrap_or_default())?;
         let context = RunContext {
             id: unfinished.id,
             bucket_id: unfinished.bucket_id,

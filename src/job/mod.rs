@@ -88,7 +88,7 @@ pub enum Error {
         run: i64,
         /// Why.
         #[source]
-        source: serde_json::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The writer has ended; its own error is the one to look at.
     #[error("the writer ended early")]

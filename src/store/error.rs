@@ -181,6 +181,18 @@ pub enum Error {
     },
 }
 
+/// Whether a column held a value of a type that this program never writes there.
+fn holds_a_foreign_value(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error;
+    matches!(
+        error,
+        Error::InvalidColumnType(..)
+            | Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::Utf8Error(..)
+    )
+}
+
 impl Error {
     /// Sorts an error of SQLite on `path` by what the caller can do about it.
     pub fn sqlite(path: impl Into<PathBuf>, source: rusqlite::Error) -> Self {
@@ -196,6 +208,7 @@ impl Error {
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
                 Self::ReadOnly { path, source }
             }
+            _ if holds_a_foreign_value(&source) => Self::Corrupt { path, source },
             _ => Self::Statement { path, source },
         }
     }

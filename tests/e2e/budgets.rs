@@ -129,7 +129,7 @@ fn a_cost_is_kept_to_by_calls_for_different_numbers_of_scenes(#[case] workers: &
     site.run(&[scenes, limits].concat()).with(8).says(&["--max-cost 100"]);
     let asked = scenes_asked(&site) - before;
     assert!((98..=100).contains(&asked), "no call that would exceed it, and none too few: {asked}");
-    site.costag(&["resume", "--workers", workers]).with(0);
+    site.resume_with(&["--workers", workers]).with(0);
     assert_eq!(scenes_asked(&site), 90 * 3);
     site.assert_sound();
 }
@@ -149,7 +149,7 @@ fn a_window_ends_and_what_is_on_the_wire_is_settled() {
     // An end of the window that is half a day away.
     let later = jiff::Zoned::now().saturating_add(jiff::Span::new().hours(12));
     let until = later.strftime("%H:%M").to_string();
-    site.costag(&["resume", "--until", &until]).with(0);
+    site.resume_with(&["--until", &until]).with(0);
     assert_eq!(site.calls(), 200);
     site.assert_exports("camera");
     site.assert_sound();

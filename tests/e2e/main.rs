@@ -29,6 +29,7 @@ mod pace;
 mod plan;
 mod put_back;
 mod refused;
+mod resume;
 mod secrets;
 mod sequences;
 mod signals;

@@ -119,12 +119,13 @@ fn budgets_stop_before_the_call_too_much() {
     site.run(&["--max-calls", "25"]).with(8).says(&["--max-calls 25"]);
     assert_eq!(site.calls(), 25);
     assert_eq!(site.ledger(), (25, 0));
-    site.costag(&["resume", "--limit", "40"]).with(8);
+    site.costag(&["resume", "--limit", "40", "--max-calls", "0"]).with(8);
     assert_eq!(site.calls(), 65);
     site.costag(&["resume", "--max-duration", "1ms"]).with(10);
-    site.costag(&["resume", "--daily-calls", "100"]).with(8);
+    site.costag(&["resume", "--daily-calls", "100", "--max-duration", ""]).with(8);
     assert_eq!(site.calls(), 100);
-    site.costag(&["resume", "--max-cost", "0.5", "--price-per-1000-calls", "10"]).with(8);
+    let cost = ["--max-cost", "0.5", "--price-per-1000-calls", "10"];
+    site.resume_with(&cost).with(8);
     assert_eq!(site.calls(), 150);
     assert_eq!(site.emulator.statistics().most_calls_for_one_key, 1);
 }

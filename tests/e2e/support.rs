@@ -255,9 +255,20 @@ impl Site {
         self.costag(&[&["run", BUCKET], options].concat())
     }
 
+    /// `costag resume` to the end: without the budget and the window that the run may have been begun with.
     #[track_caller]
     pub(crate) fn resume(&self) -> Ended {
-        self.costag(&["resume"])
+        self.resume_with(&[])
+    }
+
+    /// As [`Site::resume`], with these options besides.
+    #[track_caller]
+    pub(crate) fn resume_with(&self, options: &[&str]) -> Ended {
+        let unlimited = ["--max-calls", "0", "--daily-calls", "0", "--max-cost", "0"];
+        let unlimited = [&unlimited[..], &["--max-duration", "", "--until", ""]].concat();
+        let given = |name: &str| options.contains(&name);
+        let others = unlimited.chunks(2).filter(|pair| !given(pair[0])).flatten().copied();
+        self.costag(&[&["resume"], &others.collect::<Vec<_>>()[..], options].concat())
     }
 
     /// Asks one of the emulator's own paths.

@@ -220,6 +220,20 @@ impl Store {
         )
     }
 
+    /// Keeps these settings with a run, in place of those that it had.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn keep_settings(&mut self, id: i64, settings: &str) -> Result<(), Error> {
+        self.connection
+            .execute(
+                "UPDATE run SET settings = ?2 WHERE id = ?1 AND settings <> ?2",
+                (id, settings),
+            )
+            .map(drop)
+            .map_err(|source| Error::sqlite(&self.path, source))
+    }
+
     /// Closes unfinished runs over a bucket's source for a new one; what they left pending is adopted as
     /// the new one meets it.
     ///

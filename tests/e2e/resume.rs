@@ -1,0 +1,264 @@
+//! `costag resume` is the same command again: what was typed holds, what is given now replaces it, and nothing
+//! that stands in the database loosens a limit or names a place to send secrets to.
+
+use costag::emulator::{SECRET_ID, SECRET_KEY, Settings, Synthetic};
+use rstest::rstest;
+
+use crate::support::{BUCKET, Ended, Site, bare, nobody, start};
+
+/// A bucket of many images, of which no two have the same bytes.
+fn site(objects: u64) -> Site {
+    Site::new(Synthetic { objects, ..Synthetic::default() }, Settings::default())
+}
+
+/// Runs the program with the emulator's keys and endpoint, and nothing else, in the environment.
+fn plain(site: &Site, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+    let mut command = bare(site.folder(), arguments);
+    command
+        .env("COSTAG_SECRET_ID", SECRET_ID)
+        .env("COSTAG_SECRET_KEY", SECRET_KEY)
+        .env("COSTAG_ENDPOINT", site.emulator.endpoint())
+        .envs(variables.iter().copied());
+    start(command).end()
+}
+
+#[test]
+fn a_budget_that_was_typed_starts_afresh_with_every_resume() {
+    let site = site(70);
+    let run = ["run", BUCKET, "--qps", "0", "--max-calls", "30", "--scenes", "web"];
+    plain(&site, &run, &[]).with(8);
+    assert_eq!(site.calls(), 30);
+    plain(&site, &["resume"], &[]).with(8).says(&["--max-calls 30", "--qps 0"]);
+    assert_eq!(site.calls(), 60);
+    plain(&site, &["resume"], &[]).with(0);
+    assert_eq!(site.calls(), 70);
+    site.assert_exports("web");
+}
+
+#[test]
+fn an_option_given_now_replaces_the_one_of_then_for_good() {
+    let site = site(90);
+    plain(&site, &["run", BUCKET, "--qps", "0", "--max-calls", "30"], &[]).with(8);
+    plain(&site, &["resume", "--max-calls", "20"], &[]).with(8);
+    assert_eq!(site.calls(), 50);
+    plain(&site, &["resume"], &[]).with(8).says(&["--max-calls 20"]);
+    assert_eq!(site.calls(), 70);
+    plain(&site, &["resume", "--max-calls", "0"], &[]).with(0);
+    assert_eq!(site.calls(), 90);
+}
+
+#[test]
+fn the_pace_that_was_typed_holds_again() {
+    // At ten calls a second, the default, the rest would take twelve seconds.
+    let site = site(240);
+    plain(&site, &["run", BUCKET, "--qps", "500", "--max-calls", "120"], &[]).with(8);
+    let begun = std::time::Instant::now();
+    plain(&site, &["resume", "--max-calls", "0"], &[]).with(0).says(&["--qps 500"]);
+    assert!(begun.elapsed().as_secs() < 8, "{:?}", begun.elapsed());
+}
+
+#[rstest]
+#[case::of_the_environment(&[("COSTAG_MAX_CALLS", "7")], None)]
+#[case::of_the_file(&[], Some("max_calls = 7\n"))]
+fn a_stricter_limit_of_now_holds(#[case] variables: &[(&str, &str)], #[case] file: Option<&str>) {
+    let site = site(60);
+    plain(&site, &["run", BUCKET, "--qps", "0", "--max-calls", "20"], &[]).with(8);
+    if let Some(content) = file {
+        site.write("costag.toml", content);
+    }
+    plain(&site, &["resume"], variables).with(8).says(&["stricter", "--max-calls 20"]);
+    assert_eq!(site.calls(), 27);
+    // A looser one does not, and what was not typed is looked up anew.
+    site.write("costag.toml", "");
+    plain(&site, &["resume"], &[("COSTAG_MAX_CALLS", "25")]).with(8);
+    assert_eq!(site.calls(), 47);
+    plain(&site, &["resume", "--max-calls", "0"], &[("COSTAG_MAX_CALLS", "1")]).with(0);
+    assert_eq!(site.calls(), 60);
+}
+
+#[test]
+fn what_came_from_environment_or_file_is_looked_up_anew() {
+    let site = site(60);
+    site.write("costag.toml", "workers = 4\n");
+    plain(&site, &["run", BUCKET], &[("COSTAG_QPS", "0"), ("COSTAG_MAX_CALLS", "20")]).with(8);
+    let typed: String = site.one("SELECT coalesce(settings ->> 'typed', 'none') FROM run");
+    assert_eq!(typed, "{}");
+    plain(&site, &["resume"], &[("COSTAG_QPS", "0")]).with(0);
+    assert_eq!(site.calls(), 60);
+}
+
+#[test]
+fn a_run_that_goes_on_is_the_command_at_hand() {
+    let settings = Settings { latency_ms: 20, ..Settings::default() };
+    let site = Site::new(Synthetic { objects: 3000, ..Synthetic::default() }, settings);
+    let first = [
+        "run",
+        BUCKET,
+        "--qps",
+        "0",
+        "--max-calls",
+        "10",
+        "--list-qps",
+        "2",
+        "--list-workers",
+        "1",
+    ];
+    plain(&site, &first, &[]).with(8);
+    let listed: Option<i64> = site.one("SELECT listed_at FROM run");
+    assert_eq!(listed, None, "its listing is unfinished");
+    plain(&site, &["run", BUCKET, "--qps", "0", "--max-calls", "15"], &[]).with(8);
+    assert_eq!((site.calls(), site.one::<i64>("SELECT max(id) FROM run")), (25, 1));
+    plain(&site, &["resume"], &[]).with(8).says(&["--max-calls 15"]);
+    assert_eq!(site.calls(), 40);
+}
+
+#[test]
+fn other_scenes_given_to_resume_are_a_new_run_over_the_same_source() {
+    let site = site(40);
+    plain(&site, &["run", BUCKET, "--qps", "0", "--max-calls", "10"], &[]).with(8);
+    let ended = plain(&site, &["resume", "--max-calls", "0", "--scenes", "news"], &[]).with(0);
+    ended.says(&["a new run takes its place"]);
+    assert_eq!(site.export(&["--scene", "news"]), site.expected("news"));
+    assert_eq!(site.calls(), 50);
+    plain(&site, &["resume"], &[]).with(0).says(&["nothing to resume"]);
+}
+
+#[test]
+fn a_run_of_an_older_version_resumes_with_the_settings_of_now() {
+    let site = site(50);
+    plain(&site, &["run", BUCKET, "--qps", "0", "--max-calls", "20"], &[]).with(8);
+    site.tamper("UPDATE run SET settings = json_remove(settings, '$.typed')");
+    plain(&site, &["resume", "--qps", "0"], &[]).with(0);
+    assert_eq!(site.calls(), 50);
+}
+
+#[test]
+fn no_secret_and_no_source_of_secrets_is_kept() {
+    let site = site(30);
+    let mut command = bare(
+        site.folder(),
+        &[
+            "run",
+            BUCKET,
+            "--qps",
+            "0",
+            "--max-calls",
+            "10",
+            "--endpoint",
+            &site.emulator.endpoint(),
+            "--credential-process",
+            &format!("echo '{{\"SecretId\":\"{SECRET_ID}\",\"SecretKey\":\"{SECRET_KEY}\"}}'"),
+            "--metadata-endpoint",
+            "http://127.0.0.1:9",
+        ],
+    );
+    command.env("COSTAG_COOLDOWN", "100ms");
+    start(command).end().with(8);
+    let settings: String = site.one("SELECT settings FROM run");
+    for word in [SECRET_ID, SECRET_KEY, "credential", "metadata", "echo"] {
+        assert!(!settings.contains(word), "{word} in {settings}");
+    }
+    // The command has to be given again.
+    let resume = ["resume", "--endpoint", &site.emulator.endpoint()];
+    start(bare(site.folder(), &resume)).end().with(6);
+}
+
+/// Resumes in an environment that names no endpoint.
+fn without_an_endpoint(site: &Site, arguments: &[&str]) -> Ended {
+    let mut command = bare(site.folder(), arguments);
+    command.env("COSTAG_SECRET_ID", SECRET_ID).env("COSTAG_SECRET_KEY", SECRET_KEY);
+    start(command).end()
+}
+
+#[test]
+fn an_endpoint_that_only_the_database_names_must_be_confirmed() {
+    let site = site(45);
+    let endpoint = site.emulator.endpoint();
+    without_an_endpoint(
+        &site,
+        &["run", BUCKET, "--endpoint", &endpoint, "--qps", "0", "--max-calls", "10"],
+    )
+    .with(8);
+    let told = format!("costag resume --endpoint {endpoint}");
+    without_an_endpoint(&site, &["resume"]).with(2).says(&[&endpoint, &told]);
+    without_an_endpoint(&site, &["resume", "-y"]).with(2);
+    assert_eq!(site.calls(), 10);
+    // It is given now: as an option, a variable, or in a file that is named.
+    without_an_endpoint(&site, &["resume", "--endpoint", &endpoint]).with(8);
+    plain(&site, &["resume"], &[]).with(8);
+    site.write("named.toml", format!("endpoint = \"{endpoint}\"\n"));
+    without_an_endpoint(&site, &["resume", "--config", "named.toml"]).with(8);
+    assert_eq!(site.calls(), 40);
+}
+
+#[test]
+fn an_endpoint_of_a_stranger_gets_no_request() {
+    let site = site(40);
+    plain(&site, &["run", BUCKET, "--qps", "0", "--max-calls", "10"], &[]).with(8);
+    let stranger = Site::plain(40);
+    let other = stranger.emulator.endpoint();
+    for path in ["$.endpoint", "$.typed.endpoint"] {
+        site.tamper(&format!("UPDATE run SET settings = json_set(settings, '{path}', '{other}')"));
+        without_an_endpoint(&site, &["resume"]).with(2).says(&[&other]);
+        without_an_endpoint(&site, &["resume", "--db", "costag.db", "-y"]).with(2);
+        // A region that is given now leads to the service, whatever the database says.
+        let region = ["resume", "--region", "ap-nowhere", "--patience", "1s", "--max-calls", "0"];
+        let mut command = bare(site.folder(), &region);
+        command.env("COSTAG_SECRET_ID", SECRET_ID).env("COSTAG_SECRET_KEY", SECRET_KEY);
+        // A proxy where nobody listens: no name is looked up.
+        command.env("HTTPS_PROXY", format!("http://{}", nobody()));
+        start(command).end().with(5).says(&["ap-nowhere.myqcloud.com"]);
+    }
+    let seen = stranger.emulator.statistics();
+    assert_eq!((seen.calls, seen.list_calls, seen.head_calls), (0, 0, 0));
+}
+
+#[rstest]
+#[case::no_json("settings = '{'")]
+#[case::no_text("settings = x'ff00ff'")]
+#[case::a_number("settings = 7")]
+#[case::nothing("settings = ''")]
+#[case::wrong_types("settings = json_set(settings, '$.scenes', 7)")]
+#[case::another_bucket("settings = json_set(settings, '$.bucket', 'other-1250000000')")]
+#[case::another_prefix("settings = json_set(settings, '$.source.prefix', 'private/')")]
+#[case::another_source(
+    "settings = json_set(settings, '$.source', json('{\"kind\":\"keys\",\"file\":\"/etc/shadow\"}'))"
+)]
+#[case::a_host_as_region(
+    "settings = json_set(json_remove(settings, '$.endpoint'), '$.region', 'x.evil.example/')"
+)]
+#[case::a_region_that_escapes(
+    "settings = json_set(json_remove(settings, '$.endpoint'), '$.region', 'x@evil.example')"
+)]
+#[case::a_typed_region_that_escapes(
+    "settings = json_set(json_remove(settings, '$.endpoint'), '$.typed.region', 'evil.example/')"
+)]
+#[case::an_endpoint_that_is_none(
+    "settings = json_set(settings, '$.endpoint', 'file:///etc/passwd')"
+)]
+#[case::typed_is_a_list("settings = json_set(settings, '$.typed', json('[1]'))")]
+#[case::a_typed_number("settings = json_set(settings, '$.typed.qps', 1e308)")]
+#[case::a_typed_text("settings = json_set(settings, '$.typed.qps', 'fast')")]
+#[case::too_many_workers(
+    "settings = json_set(settings, '$.typed.workers', '99999999999999999999')"
+)]
+#[case::a_typed_command(
+    "settings = json_set(settings, '$.typed.credential_process', 'touch started')"
+)]
+#[case::a_typed_authority("settings = json_set(settings, '$.typed.ca_file', 'evil.pem')")]
+#[case::a_typed_stranger("settings = json_set(settings, '$.typed.later', 'x')")]
+#[case::a_bad_glob("settings = json_set(settings, '$.filter.include[#]', 'a{b')")]
+#[case::a_negative_size("settings = json_set(settings, '$.filter.min_size', -1)")]
+#[case::a_huge_size("settings = json_set(settings, '$.filter.max_size', 1e300)")]
+fn settings_that_somebody_changed_are_a_clear_error(#[case] change: &str) {
+    let site = site(20);
+    let run = ["run", BUCKET, "--qps", "0", "--max-calls", "10"];
+    plain(&site, &run, &[]).with(8);
+    site.tamper(&format!("UPDATE run SET {change}"));
+    let ended = without_an_endpoint(&site, &["resume"]);
+    assert!(matches!(ended.code, Some(2 | 7)), "{:?} {}", ended.code, ended.stderr);
+    assert!(ended.stderr.contains("error: "), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("panic"), "{}", ended.stderr);
+    assert!(!site.path("started").exists());
+    assert_eq!(site.calls(), 10);
+}
