@@ -27,6 +27,8 @@
 //! | [`store`] | pages, claims, outcomes | the database; nothing else writes SQL |
 //! | [`export`] | rows of the store | CSV and JSON lines |
 //! | [`emulator`] | a folder or a number of objects | a bucket on loopback; uses nothing of the other modules |
+//! | [`part`] | | a file that has another name until it is whole |
+//! | [`visible`] | text of others | text that a terminal shows and does not obey |
 //! | [`scene`] | | the set of models that a content needs or has |
 //! | [`telemetry`] | | log lines |
 //! | [`zone`] | | the time zone of this machine |
@@ -46,8 +48,10 @@ pub mod export;
 pub mod emulator;
 
 pub mod label;
+pub mod part;
 pub mod scene;
 pub mod telemetry;
+pub mod visible;
 pub mod zone;
 
 #[doc(hidden)]

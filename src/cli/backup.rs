@@ -15,7 +15,7 @@ use crate::store::Reader;
 /// Copy the database, also while a run goes on
 ///
 /// The copy is of one moment, and takes its name when it is whole; an existing file is never replaced. It is a
-/// database of its own: `costag --db FILE …` reads it. What was called after the copy is not in it: going on from
+/// database of its own, in one file that can be read where nothing can be written: `costag --db FILE …` reads it. What was called after the copy is not in it: going on from
 /// an old copy pays for those calls again.
 #[derive(Debug, clap::Args)]
 pub struct Args {

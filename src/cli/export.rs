@@ -1,6 +1,7 @@
 //! `costag export`: labels as CSV or JSON lines.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
@@ -12,12 +13,14 @@ use crate::export::{self, Format, Layout, Output};
 use crate::scene::{Scene, Scenes};
 use crate::store::Reader;
 use crate::store::read::ExportFilter;
+use crate::visible::Notation;
 
 /// Write labels as CSV or JSON lines, by bucket and key
 ///
 /// CSV: RFC 4180 with LF line ends, UTF-8; times are ISO 8601 in UTC; rows of a list of URLs have no etag, size
 /// and last_modified. The wide layout has a row for every tagged object, its labels joined in a column a scene as
-/// name:confidence;name:confidence (a : ; or \ in a name has a \ before it). A file takes its name when it is whole.
+/// name:confidence;name:confidence (a : ; or \ in a name has a \ before it). A file takes its name when it is whole. Cells
+/// that a spreadsheet would run are written as they are. On a terminal, what it would obey or not show is spelled out.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "it is the help's text")]
 pub struct Args {
@@ -78,7 +81,11 @@ impl Args {
         let interrupt =
             if self.output.as_os_str() == "-" { None } else { Some(Interrupt::watch()?) };
         let going_on = || interrupt.as_ref().is_none_or(|interrupt| interrupt.exit().is_none());
-        let mut output = Output::open(&self.output)?;
+        let notation = match self.format {
+            Format::Csv => Notation::Csv,
+            Format::Jsonl => Notation::Json,
+        };
+        let mut output = Output::open(&self.output)?.in_notation(notation);
         let written = export::write(&mut rows, self.format, self.layout, &mut output, going_on);
         if let (Err(export::Error::Interrupted), Some(exit)) =
             (&written, interrupt.as_ref().and_then(Interrupt::exit))
@@ -93,14 +100,15 @@ impl Args {
     }
 }
 
-/// Whether `target` is the database or one of the files that belong to it.
+/// Whether `target` is the database, or one of the files that belong to it, under whatever name.
 fn is_database(target: &Path, database: &Path) -> bool {
-    let (Ok(target), Ok(database)) = (fs::canonicalize(target), fs::canonicalize(database)) else {
+    let id = |path: &Path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
+    let (Ok(target), Ok(database)) = (id(target), fs::canonicalize(database)) else {
         return false;
     };
     ["", "-wal", "-shm", ".lock"].into_iter().any(|ending| {
         let mut name = database.as_os_str().to_owned();
         name.push(ending);
-        target.as_os_str() == name
+        id(Path::new(&name)).is_ok_and(|id| id == target)
     })
 }

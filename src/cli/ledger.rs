@@ -195,12 +195,13 @@ impl Args {
         let settings = global.settings(|options| self.price.give(options))?;
         let reader = Reader::open(&settings.db)?;
         let ledger = Ledger::read(&reader, self.by, self.month, &settings, &zone::local())?;
+        reader.unchanged()?;
         let text = match self.form.form() {
             Form::Text => ledger.text(),
             Form::Csv => ledger.csv(),
             Form::Json => ledger.json()?,
         };
-        let mut output = Output::open(Path::new("-"))?;
+        let mut output = Output::open(Path::new("-"))?.in_notation(self.form.form().notation());
         output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;
         output.commit()?;
         Ok(Exit::Complete)

@@ -23,6 +23,7 @@ use crate::export::Output;
 use crate::job::{End, Job, Report, absolute};
 use crate::store::read::{Measured, Needed};
 use crate::store::{Reader, Store};
+use crate::visible::Notation;
 
 /// List and compare only, and tell what a run would call, what it may cost and how long it takes
 ///
@@ -112,7 +113,8 @@ impl Args {
         } else {
             plan.text(&settings)
         };
-        let mut output = Output::open(Path::new("-"))?;
+        let notation = if self.json { Notation::Json } else { Notation::Text };
+        let mut output = Output::open(Path::new("-"))?.in_notation(notation);
         output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;
         output.commit()?;
         Ok(Exit::Complete)

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::export::{self, Output, field};
+use crate::visible::Notation;
 
 /// The options that choose the form.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
@@ -27,6 +28,17 @@ pub enum Form {
     Csv,
     /// One object a line.
     Json,
+}
+
+impl Form {
+    /// How characters that a terminal would obey are spelled out in this form.
+    pub(super) fn notation(self) -> Notation {
+        match self {
+            Self::Text => Notation::Text,
+            Self::Csv => Notation::Csv,
+            Self::Json => Notation::Json,
+        }
+    }
 }
 
 impl FormOptions {
@@ -55,8 +67,8 @@ impl Rows {
     /// # Errors
     /// Those of an output.
     pub(super) fn begin(form: Form, columns: &[&str]) -> Result<Self, export::Error> {
-        let mut rows =
-            Self { form, output: Output::open(Path::new("-"))?, line: Vec::new(), count: 0 };
+        let output = Output::open(Path::new("-"))?.in_notation(form.notation());
+        let mut rows = Self { form, output, line: Vec::new(), count: 0 };
         if form == Form::Csv {
             rows.line.extend_from_slice(columns.join(",").as_bytes());
             rows.line.push(b'\n');

@@ -72,6 +72,7 @@ impl Args {
         let settings = global.settings(|_| ())?;
         let reader = Reader::open(&settings.db)?;
         let mut rows = group(self.by, reader.frequencies(self.min_confidence)?);
+        reader.unchanged()?;
         let all = rows.len();
         if self.top > 0 {
             rows.truncate(self.top);

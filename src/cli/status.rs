@@ -17,6 +17,7 @@ use crate::export::{self, Output, field, iso_seconds};
 use crate::store::model::{Counts, RunState};
 use crate::store::read::{ContentCounts, DatabaseSize, Failure, FailureCode, Run};
 use crate::store::{self, Reader};
+use crate::visible::Notation;
 
 /// How many error codes are shown.
 const CODES: u32 = 10;
@@ -81,11 +82,17 @@ impl Args {
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let settings = global.settings(|options| self.price.give(options))?;
         let reader = Reader::open(&settings.db)?;
-        let mut output = Output::open(Path::new("-"))?;
+        let notation = match (self.json, self.csv) {
+            (true, _) => Notation::Json,
+            (false, true) => Notation::Csv,
+            (false, false) => Notation::Text,
+        };
+        let mut output = Output::open(Path::new("-"))?.in_notation(notation);
         if self.failures {
             self.failures(&reader, &mut output)?;
         } else {
             let status = Status::read(&reader, self.runs.max(1), &settings.budget)?;
+            reader.unchanged()?;
             let text = if self.json {
                 serde_json::to_string_pretty(&status)? + "\n"
             } else {

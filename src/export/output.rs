@@ -1,12 +1,13 @@
 //! Where an export goes: a file that appears when it is whole, or a stream.
 
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, StdoutLock, Write};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use super::Error;
+use crate::part::Part;
+use crate::visible::{Notation, visible_lines};
 
 /// Bytes gathered before a write.
 const BUFFER: usize = 64 * 1024;
@@ -14,37 +15,37 @@ const BUFFER: usize = 64 * 1024;
 /// Links followed from a name to a file, as the system itself does.
 const LINKS: usize = 40;
 
+/// Rights of a new file, less those that the umask takes away.
+const NEW: u32 = 0o666;
+
 /// An output under way. Dropped without [`Output::commit`], it leaves no file behind.
 #[derive(Debug)]
 pub struct Output {
     target: String,
     sink: Sink,
+    /// How a terminal is told what it must not obey.
+    notation: Notation,
 }
 
 #[derive(Debug)]
 enum Sink {
     Stdout(BufWriter<StdoutLock<'static>>),
+    /// A person looks on: characters that the terminal would obey, or not show, are spelled out.
+    Terminal(StdoutLock<'static>),
     /// A pipe or a device: what is written is there at once.
     Direct(BufWriter<File>),
-    Replace(BufWriter<File>, Temporary),
+    /// A regular file, or a new one: the rows go into a part beside it.
+    Replace(BufWriter<File>, Replacement),
 }
 
-/// A hidden file beside the target; removed unless it was moved there.
+/// What takes the target's place at the end.
 #[derive(Debug)]
-struct Temporary {
-    path: PathBuf,
-    target: PathBuf,
+struct Replacement {
+    part: Part,
+    /// The rights that it gets then.
     mode: u32,
-    moved: bool,
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if !self.moved {
-            // Nobody is left to be told; the name says what it is.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
+    /// The owner and group of the file that it replaces.
+    owner: Option<(u32, u32)>,
 }
 
 impl Output {
@@ -57,14 +58,25 @@ impl Output {
     /// [`Error::Open`] if the file, or the one beside it, cannot be made or written.
     pub fn open(target: &Path) -> Result<Self, Error> {
         if target.as_os_str() == "-" {
-            let sink = Sink::Stdout(BufWriter::with_capacity(BUFFER, io::stdout().lock()));
-            return Ok(Self { target: "stdout".to_owned(), sink });
+            let stdout = io::stdout().lock();
+            let sink = if stdout.is_terminal() {
+                Sink::Terminal(stdout)
+            } else {
+                Sink::Stdout(BufWriter::with_capacity(BUFFER, stdout))
+            };
+            return Ok(Self { target: "stdout".to_owned(), sink, notation: Notation::Text });
         }
         let name = target.display().to_string();
         match sink(target) {
-            Ok(sink) => Ok(Self { target: name, sink }),
+            Ok(sink) => Ok(Self { target: name, sink, notation: Notation::Text }),
             Err(source) => Err(Error::Open { target: name, source }),
         }
+    }
+
+    /// Says what is written, so that on a terminal it stays what it is.
+    #[must_use]
+    pub fn in_notation(self, notation: Notation) -> Self {
+        Self { notation, ..self }
     }
 
     /// What is written to, for messages.
@@ -76,7 +88,9 @@ impl Output {
     pub fn error(&self, source: io::Error) -> Error {
         let target = self.target.clone();
         match (source.kind(), &self.sink) {
-            (ErrorKind::BrokenPipe, Sink::Stdout(_) | Sink::Direct(_)) => Error::Closed { target },
+            (ErrorKind::BrokenPipe, Sink::Stdout(_) | Sink::Terminal(_) | Sink::Direct(_)) => {
+                Error::Closed { target }
+            }
             _ => Error::Write { target, source },
         }
     }
@@ -86,12 +100,18 @@ impl Output {
     /// # Errors
     /// [`Error::Write`], [`Error::Closed`]; the target is then as it was, if it is a file.
     pub fn commit(mut self) -> Result<(), Error> {
-        let done = match &mut self.sink {
-            Sink::Stdout(stream) => stream.flush(),
-            Sink::Direct(stream) => stream.flush(),
-            Sink::Replace(file, temporary) => replace(file, temporary),
-        };
-        done.map_err(|source| self.error(source))
+        if let Err(source) = self.flush() {
+            return Err(self.error(source));
+        }
+        match self.sink {
+            Sink::Replace(file, replacement) => {
+                drop(file);
+                replacement
+                    .take_place()
+                    .map_err(|source| Error::Write { target: self.target, source })
+            }
+            Sink::Stdout(_) | Sink::Terminal(_) | Sink::Direct(_) => Ok(()),
+        }
     }
 }
 
@@ -99,6 +119,12 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.sink {
             Sink::Stdout(stream) => stream.write(bytes),
+            Sink::Terminal(stream) => {
+                // Whole lines are written at a time, so that no character is cut in two.
+                let lines = String::from_utf8_lossy(bytes);
+                stream.write_all(visible_lines(&lines, self.notation).as_bytes())?;
+                Ok(bytes.len())
+            }
             Sink::Direct(file) | Sink::Replace(file, _) => file.write(bytes),
         }
     }
@@ -106,32 +132,71 @@ impl Write for Output {
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.sink {
             Sink::Stdout(stream) => stream.flush(),
+            Sink::Terminal(stream) => stream.flush(),
             Sink::Direct(file) | Sink::Replace(file, _) => file.flush(),
         }
     }
 }
 
 fn sink(target: &Path) -> io::Result<Sink> {
-    let target = follow(target)?;
-    let existing = match fs::metadata(&target) {
-        Ok(metadata) if metadata.is_file() => {
-            // Replacing asks for the folder's permission only; the file's own counts as well.
-            OpenOptions::new().write(true).open(&target)?;
-            Some(metadata.permissions().mode() & 0o7777)
-        }
+    // The name is opened as it was given, before anything else: so the system's own rules for shared folders hold
+    // (links and files of others in a folder such as /tmp). Nothing of the file is changed by it.
+    let existing = match fs::metadata(target) {
         Ok(_) => {
-            let file = OpenOptions::new().write(true).open(&target)?;
-            return Ok(Sink::Direct(BufWriter::with_capacity(BUFFER, file)));
+            let mut options = OpenOptions::new();
+            // `create`, since some of these rules are for opening with it; the file is there already.
+            let file = options.write(true).create(true).truncate(false).mode(NEW).open(target)?;
+            let metadata = file.metadata()?;
+            if !metadata.is_file() {
+                return Ok(Sink::Direct(BufWriter::with_capacity(BUFFER, file)));
+            }
+            Some(metadata)
         }
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    let (path, file) = create_beside(&target)?;
-    let mut temporary = Temporary { path, target, mode: 0, moved: false };
-    // The mode that the process's umask leaves; half a file is nobody else's to read.
-    temporary.mode = existing.unwrap_or(file.metadata()?.permissions().mode() & 0o7777);
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    Ok(Sink::Replace(BufWriter::with_capacity(BUFFER, file), temporary))
+    let target = follow(target)?;
+    let Some(existing) = existing else {
+        let part = Part::create(&target, NEW)?;
+        // The rights that the umask leaves; until then, half a file is nobody else's to read.
+        let mode = part.file().metadata()?.permissions().mode() & 0o7777;
+        part.file().set_permissions(Permissions::from_mode(0o600))?;
+        return replacing(part, mode, None);
+    };
+    let now = fs::symlink_metadata(&target)?;
+    if (now.dev(), now.ino()) != (existing.dev(), existing.ino()) {
+        return Err(io::Error::other("it was replaced while it was being opened"));
+    }
+    let mode = existing.permissions().mode() & 0o7777;
+    // At no time may anybody read the part who may not read the file that it replaces.
+    let part = Part::create(&target, mode & 0o600)?;
+    replacing(part, mode, Some((existing.uid(), existing.gid())))
+}
+
+fn replacing(part: Part, mode: u32, owner: Option<(u32, u32)>) -> io::Result<Sink> {
+    let file = BufWriter::with_capacity(BUFFER, part.file().try_clone()?);
+    Ok(Sink::Replace(file, Replacement { part, mode, owner }))
+}
+
+impl Replacement {
+    fn take_place(self) -> io::Result<()> {
+        let file = self.part.file();
+        let mut mode = self.mode;
+        if let Some((uid, gid)) = self.owner {
+            let part = file.metadata()?;
+            // Root may give the file back to its owner. Whoever may not must not give the old group's rights to
+            // another group.
+            if (part.uid(), part.gid()) != (uid, gid)
+                && fchown(file, Some(uid), Some(gid)).is_err()
+                && part.gid() != gid
+                && fchown(file, None, Some(gid)).is_err()
+            {
+                mode &= !0o070;
+            }
+        }
+        file.set_permissions(Permissions::from_mode(mode))?;
+        self.part.replace()
+    }
 }
 
 /// The name at the end of a chain of links, whether anything is there or not.
@@ -150,39 +215,9 @@ fn follow(target: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many links"))
 }
 
-fn create_beside(target: &Path) -> io::Result<(PathBuf, File)> {
-    let Some(name) = target.file_name() else {
-        return Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder"));
-    };
-    let mut last = io::Error::from(ErrorKind::AlreadyExists);
-    for attempt in 0..100_u32 {
-        let mut hidden = OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}-{attempt}.part", std::process::id()));
-        let path = target.with_file_name(hidden);
-        match OpenOptions::new().write(true).create_new(true).mode(0o666).open(&path) {
-            Ok(file) => return Ok((path, file)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => last = error,
-            Err(error) => return Err(error),
-        }
-    }
-    Err(last)
-}
-
-fn replace(file: &mut BufWriter<File>, temporary: &mut Temporary) -> io::Result<()> {
-    file.flush()?;
-    let file = file.get_ref();
-    file.set_permissions(Permissions::from_mode(temporary.mode))?;
-    file.sync_all()?;
-    fs::rename(&temporary.path, &temporary.target)?;
-    temporary.moved = true;
-    // The new name is a change of the folder.
-    let folder = temporary.target.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
     use std::os::unix::fs::symlink;
     use std::process::Command;
 

@@ -5,38 +5,25 @@
 //! begins is kept to its end, so that commits of the writer neither wait for it nor start it again. The
 //! write-ahead log grows by what is committed meanwhile, and is recycled afterwards.
 
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::anchor::OWNER_ONLY;
 use super::read::Snapshot;
 use super::{Error, Reader};
+use crate::part::Part;
 
 /// Pages copied at a time; between two of these it may be told to stop.
 const PAGES: i32 = 4096;
 
-/// The unfinished copy; removed unless it became the file.
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        for ending in ["", "-journal", "-wal", "-shm"] {
-            // Nobody is left to be told, and most of these were never there.
-            let _ = fs::remove_file(with_ending(&self.0, ending));
-        }
-    }
-}
-
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut name: OsString = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
-}
+/// Where the header of a database tells how it is written and read, and the values for "without a log".
+const FORMAT_VERSIONS: u64 = 18;
+const NO_LOG: [u8; 2] = [1, 1];
 
 impl Reader {
     /// Copies the database to `target`, which must not exist; it appears when it is whole.
@@ -55,37 +42,17 @@ impl Reader {
         if fs::symlink_metadata(target).is_ok() {
             return Err(copy(io::ErrorKind::AlreadyExists.into()));
         }
-        let Some(name) = target.file_name() else {
-            return Err(copy(io::ErrorKind::IsADirectory.into()));
-        };
-        let mut hidden = OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}.part", std::process::id()));
-        let temporary = Temporary(target.with_file_name(hidden));
-        // Made here, not by SQLite: labels are nobody else's to read, and an old file is not overwritten.
-        OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary.0)
-            .map_err(copy)?;
-        if !self.copy_pages(&temporary.0, &mut go_on).map_err(|error| self.sorted(target, error))? {
+        // Labels are their owner's: nobody else may read the copy.
+        let part = Part::create(target, OWNER_ONLY).map_err(copy)?;
+        if !self.copy_pages(part.path(), &mut go_on).map_err(|error| self.sorted(target, error))? {
             return Ok(false);
         }
-        let file = File::open(&temporary.0).map_err(copy)?;
-        file.sync_all().map_err(copy)?;
-        // A link, not a rename: it never takes the place of a file that came to be meanwhile.
-        fs::hard_link(&temporary.0, target)
-            .or_else(|error| match error.kind() {
-                io::ErrorKind::AlreadyExists => Err(error),
-                // A file system without links.
-                _ => fs::rename(&temporary.0, target),
-            })
-            .map_err(copy)?;
-        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))
-            .and_then(|folder| folder.sync_all())
-            .map_err(copy)?;
+        self.unchanged()?;
+        // The copy has no log, so it can be read where none can be made. A run makes one again.
+        if part.file().metadata().map_err(copy)?.len() > 0 {
+            part.file().write_all_at(&NO_LOG, FORMAT_VERSIONS).map_err(copy)?;
+        }
+        part.appear().map_err(copy)?;
         Ok(true)
     }
 
@@ -95,7 +62,9 @@ impl Reader {
         go_on: &mut impl FnMut(u64, u64) -> bool,
     ) -> rusqlite::Result<bool> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut copy = Connection::open_with_flags(to, flags)?;
+        // Without locks: nobody else knows of the copy.
+        let to = std::path::absolute(to).map_err(|_| rusqlite::Error::InvalidPath(to.into()))?;
+        let mut copy = Connection::open_with_flags_and_vfs(&to, flags, "unix-none")?;
         // A copy that breaks off is thrown away: nothing of it needs a journal.
         copy.pragma_update(None, "journal_mode", "off")?;
         copy.pragma_update(None, "synchronous", "off")?;

@@ -24,6 +24,7 @@ mod matrix;
 mod network;
 mod night;
 mod one_writer;
+mod outputs;
 mod overwritten;
 mod pace;
 mod plan;

@@ -68,6 +68,47 @@ fn no_key_reaches_a_terminal_as_it_is() {
 }
 
 #[test]
+fn rows_on_a_terminal_are_spelled_out_and_a_pipe_gets_the_bytes() {
+    // Invisible: a filler, a blank of Braille, a tag.
+    let hidden = format!("{NASTY}\u{3164}\u{2800}\u{e0041}.jpg");
+    let site = Site::holding(&[(&hidden, "one"), ("b.jpg", "two"), ("bad.jpg", "three")]);
+    site.change(r#"{"faults":{"invalid_state":1.0},"fault_keys":"bad"}"#);
+    site.run(&[]).with(3);
+    site.delete(&[&hidden]);
+    site.run(&[]).with(0);
+    site.put(&[(&hidden, "one")]);
+    site.run(&[]).with(0);
+    let piped = site.costag(&["export"]).with(0).stdout;
+    assert!(piped.contains(&hidden), "{piped}");
+    if !has_script() {
+        return;
+    }
+    let spelled = format!("{SHOWN}\\u{{3164}}\\u{{2800}}\\u{{e0041}}.jpg");
+    for (arguments, is_json) in [
+        (&["export"][..], false),
+        (&["export", "--layout", "wide"], false),
+        (&["export", "--format", "jsonl"], true),
+        (&["export", "--format", "jsonl", "--layout", "wide"], true),
+        (&["find", "--not", "x", "--csv"], false),
+        (&["find", "--not", "x", "--json"], true),
+        (&["find", "--not", "x", "-0"], false),
+        (&["changes", "--csv"], false),
+        (&["changes", "--json"], true),
+    ] {
+        let text = on_a_terminal(&site, arguments);
+        assert_is_safe(&text);
+        assert!(!text.contains(['\u{3164}', '\u{2800}', '\u{e0041}']), "{text:?}");
+        if is_json {
+            let rows = text.lines().filter_map(|line| serde_json::from_str(line.trim()).ok());
+            let keys = rows.map(|row: serde_json::Value| row["key"].as_str().unwrap().to_owned());
+            assert!(keys.into_iter().any(|key| key == hidden), "{arguments:?}: {text}");
+        } else {
+            assert!(text.contains(&spelled), "{arguments:?}: {text}");
+        }
+    }
+}
+
+#[test]
 fn a_stderr_that_nobody_reads_ends_nothing() {
     let site = Site::plain(30);
     for (number, redirect) in ["2>&-", "2>/dev/full", "2>&1 >out.txt | :"].iter().enumerate() {

@@ -1,0 +1,118 @@
+//! Text of others, made safe to show on a terminal.
+//!
+//! Keys, labels and messages come from others. Shown as they are, they could rewrite what is on the screen, or look
+//! like something else than they are.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// How hidden characters are spelled out: each form of output has its own way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notation {
+    /// `\\x1b`, `\\u{202e}`; line ends are those of the text's own lines.
+    Text,
+    /// As [`Notation::Text`]; a line end within quotes belongs to a field and is spelled out too.
+    Csv,
+    /// `\\u001b`, `\\u202e`: it stays JSON.
+    Json,
+}
+
+/// Text that can be shown on a terminal: what would move the cursor, change colours, reverse the direction of
+/// writing or be invisible is spelled out, `\\x1b` for an escape, and so is a line end.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_hidden(c) {
+            spell(c, Notation::Text, &mut shown);
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Whole lines of a form, with all hidden characters spelled out but the ends of these lines.
+pub fn visible_lines(lines: &str, notation: Notation) -> Cow<'_, str> {
+    if !lines.chars().any(|c| is_hidden(c) && c != '\n') && notation != Notation::Csv {
+        return Cow::Borrowed(lines);
+    }
+    let mut shown = String::with_capacity(lines.len() + 8);
+    let mut quoted = false;
+    for c in lines.chars() {
+        quoted ^= c == '"' && notation == Notation::Csv;
+        let is_layout = match c {
+            '\n' => !quoted,
+            // Columns of the program's own text.
+            '\t' => notation == Notation::Text,
+            _ => false,
+        };
+        if is_hidden(c) && !is_layout {
+            spell(c, notation, &mut shown);
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+fn spell(c: char, notation: Notation, out: &mut String) {
+    let number = u32::from(c);
+    // A string takes every write.
+    let _ = match (notation, c) {
+        (Notation::Json, _) => {
+            c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(out, "\\u{unit:04x}"))
+        }
+        (_, '\n') => out.write_str("\\n"),
+        (_, '\r') => out.write_str("\\r"),
+        (_, '\t') => out.write_str("\\t"),
+        _ if number < 0x100 => write!(out, "\\x{number:02x}"),
+        _ => write!(out, "\\u{{{number:x}}}"),
+    };
+}
+
+/// Controls, marks of writing direction, and characters that show nothing. Variation selectors are not among them:
+/// they change the look of the character before them.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}'
+            | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_move_the_cursor_is_spelled_out() {
+        assert_eq!(visible("a\u{1b}[2J\n\u{202e}b\u{9b}"), "a\\x1b[2J\\n\\u{202e}b\\x9b");
+        assert!(matches!(visible("照片/猫.jpg"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn what_shows_nothing_is_spelled_out() {
+        for c in
+            "\u{115f}\u{1160}\u{3164}\u{ffa0}\u{2800}\u{206a}\u{206f}\u{e0000}\u{e0041}\u{e007f}"
+                .chars()
+        {
+            assert_eq!(visible(&c.to_string()), format!("\\u{{{:x}}}", u32::from(c)));
+        }
+        assert_eq!(visible("❤\u{fe0f} 한글"), "❤\u{fe0f} 한글");
+    }
+
+    #[test]
+    fn lines_of_a_form_stay_lines_of_that_form() {
+        let csv = visible_lines("a,\"b\nc\"\"\n\"\nd\u{9b},\t\n", Notation::Csv);
+        assert_eq!(csv, "a,\"b\\nc\"\"\\n\"\nd\\x9b,\\t\n");
+        let json = visible_lines("{\"a\": \"\u{202e}\u{e0041}\u{7f}\"}\n", Notation::Json);
+        assert_eq!(json, "{\"a\": \"\\u202e\\udb40\\udc41\\u007f\"}\n");
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["a"], "\u{202e}\u{e0041}\u{7f}");
+        assert!(matches!(visible_lines("a\nb\n", Notation::Text), Cow::Borrowed(_)));
+    }
+}

@@ -1,0 +1,154 @@
+//! Files that an export or a backup makes: whose they are, and what a killed one leaves.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{Site, start};
+
+fn labelled() -> Site {
+    let site = Site::plain(20);
+    site.run(&[]).with(0);
+    site
+}
+
+fn parts(folder: &Path) -> Vec<String> {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".part"))
+        .collect()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o7777
+}
+
+#[test]
+fn what_a_killed_export_left_is_removed_and_never_in_the_way() {
+    let site = labelled();
+    // As earlier versions named them, for a process of every number that this one may have, and as this one does.
+    for number in 0..100 {
+        for pid in [1, 7, std::process::id()] {
+            site.write(&format!(".tags.csv.{pid}-{number}.part"), "half");
+        }
+    }
+    site.write(".tags.csv.00c0ffee00c0ffee.part", "half");
+    site.write(".other.csv.00c0ffee00c0ffee.part", "of another file");
+    for pid in 0..2000 {
+        site.write(&format!(".copy.db.{pid}.part"), "half");
+    }
+    site.costag(&["export", "-o", "tags.csv"]).with(0);
+    site.costag(&["backup", "copy.db"]).with(0);
+    assert_eq!(parts(site.folder()), [".other.csv.00c0ffee00c0ffee.part"]);
+    assert_eq!(fs::read_to_string(site.path("tags.csv")).unwrap(), site.costag(&["export"]).stdout);
+    // What cannot be removed is in nobody's way either.
+    fs::create_dir(site.path(".tags.csv.1.part")).unwrap();
+    symlink("nowhere", site.path(".tags.csv.2.part")).unwrap();
+    assert!(Command::new("mkfifo").arg(site.path(".tags.csv.3.part")).status().unwrap().success());
+    site.costag(&["export", "-o", "tags.csv"]).with(0);
+    let long = "x".repeat(255);
+    site.costag(&["export", "-o", &long]).with(0);
+    site.costag(&["backup", &long.replace('x', "y")]).with(0);
+}
+
+#[test]
+fn an_export_follows_the_umask_and_keeps_the_rights_of_what_it_replaces() {
+    let site = labelled();
+    for (umask, rights) in [("000", 0o666), ("022", 0o644), ("027", 0o640), ("077", 0o600)] {
+        let mut command = Command::new("sh");
+        site.set_up(&mut command);
+        let script = format!("umask {umask}; exec \"$0\" export -o {umask}.csv");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_costag")]);
+        start(command).end().with(0);
+        assert_eq!(mode(&site.path(&format!("{umask}.csv"))), rights, "{umask}");
+        let copy = format!("{umask}.db");
+        let mut command = Command::new("sh");
+        site.set_up(&mut command);
+        let script = format!("umask {umask}; exec \"$0\" backup {copy}");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_costag")]);
+        start(command).end().with(0);
+        assert_eq!(mode(&site.path(&copy)), 0o600, "a copy of the database is its owner's");
+    }
+    for rights in [0o600, 0o640, 0o604, 0o666] {
+        let path = site.path("kept.csv");
+        fs::write(&path, "before").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(rights)).unwrap();
+        site.costag(&["export", "-o", "kept.csv"]).with(0);
+        assert_eq!(mode(&path), rights);
+        fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn root_gives_a_replaced_file_back_to_its_owner() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let site = labelled();
+    let path = site.path("theirs.csv");
+    fs::write(&path, "before").unwrap();
+    std::os::unix::fs::chown(&path, Some(65_534), Some(65_534)).unwrap();
+    site.costag(&["export", "-o", "theirs.csv"]).with(0);
+    let metadata = fs::metadata(&path).unwrap();
+    assert_eq!((metadata.uid(), metadata.gid()), (65_534, 65_534));
+    assert!(metadata.len() > 100);
+}
+
+/// Whether the system protects people in shared folders in this way.
+fn protects(what: &str) -> bool {
+    fs::read_to_string(format!("/proc/sys/fs/{what}")).is_ok_and(|value| value.trim() != "0")
+}
+
+#[test]
+fn the_systems_rules_for_shared_folders_hold() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let site = labelled();
+    let shared = site.path("shared");
+    fs::create_dir(&shared).unwrap();
+    std::os::unix::fs::chown(&shared, Some(65_534), Some(65_534)).unwrap();
+    fs::set_permissions(&shared, Permissions::from_mode(0o1777)).unwrap();
+    let mine = site.path("mine.txt");
+    fs::write(&mine, "dear").unwrap();
+    // Somebody else's link to a file of ours, and to where there is none; and a file of theirs.
+    for (link, target) in [("there", mine.clone()), ("new", site.path("new.txt"))] {
+        symlink(target, shared.join(link)).unwrap();
+        std::os::unix::fs::lchown(shared.join(link), Some(1000), Some(1000)).unwrap();
+    }
+    fs::write(shared.join("theirs"), "").unwrap();
+    std::os::unix::fs::chown(shared.join("theirs"), Some(1000), Some(1000)).unwrap();
+    if protects("protected_symlinks") {
+        site.costag(&["export", "-o", "shared/there"]).with(4).says(&["shared/there"]);
+        site.costag(&["export", "-o", "shared/new"]).with(4).says(&["shared/new"]);
+        assert!(!site.path("new.txt").exists());
+        assert_eq!(fs::read_to_string(&mine).unwrap(), "dear");
+    }
+    if protects("protected_regular") {
+        site.costag(&["export", "-o", "shared/theirs"]).with(4).says(&["shared/theirs"]);
+        assert_eq!(fs::read_to_string(shared.join("theirs")).unwrap(), "");
+    }
+}
+
+#[test]
+fn the_database_is_no_target_whatever_it_is_called() {
+    let site = labelled();
+    symlink("costag.db", site.path("link.db")).unwrap();
+    fs::hard_link(site.path("costag.db"), site.path("twin.db")).unwrap();
+    for name in ["costag.db", "./costag.db", "link.db", "twin.db", "costag.db.lock"] {
+        site.costag(&["export", "-o", name]).with(4).says(&["it is the job database"]);
+    }
+    fs::remove_file(site.path("twin.db")).unwrap();
+    site.assert_sound();
+}
+
+#[test]
+fn cells_that_a_spreadsheet_would_run_are_written_as_they_are() {
+    let site = Site::holding(&[("=HYPERLINK(\"x\").jpg", "one"), ("@SUM(1).jpg", "two")]);
+    site.run(&[]).with(0);
+    let text = site.costag(&["export"]).with(0).stdout;
+    assert!(text.contains("\n") && text.contains(",\"=HYPERLINK(\"\"x\"\").jpg\","), "{text}");
+    assert!(text.contains(",@SUM(1).jpg,"), "{text}");
+}
