@@ -182,6 +182,7 @@ impl From<&store::Error> for Exit {
             | Error::Newer { .. }
             | Error::Older { .. }
             | Error::Corrupt { .. }
+            | Error::Altered { .. }
             | Error::Unsound { .. }
             | Error::Migration { .. } => Self::State,
             Error::Open { .. }

@@ -10,13 +10,14 @@ use super::table::visible;
 use crate::export::Output;
 use crate::store::Reader;
 use crate::store::read::Checked;
+use crate::visible::Notation;
 
 /// From this size on, each check is announced: it may take a while.
 const LARGE: u64 = 256 << 20;
 
 /// Check that the database is sound; exit code 7 if it is not
 ///
-/// Reads every row and writes nothing: pages and indexes, references, states, ranges, labels, the ledger against
+/// Reads every row and writes nothing: tables and views, pages and indexes, texts, references, states, ranges, labels, the ledger against
 /// contents and runs, identities. Each problem is a line (the first ones of each check), and the last line says
 /// whether the database is sound. May be used while a run goes on.
 #[derive(Debug, clap::Args)]
@@ -47,6 +48,7 @@ impl Args {
                 say!("checking {}", check.name());
             }
         })?;
+        reader.unchanged()?;
         let sound = checks.iter().all(|checked| checked.problems.count == 0);
         let database = reader.path().display().to_string();
         let text = if self.json {
@@ -54,7 +56,8 @@ impl Args {
         } else {
             text(&database, &checks)
         };
-        let mut output = Output::open(Path::new("-"))?;
+        let notation = if self.json { Notation::Json } else { Notation::Text };
+        let mut output = Output::open(Path::new("-"))?.in_notation(notation);
         output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;
         output.commit()?;
         Ok(if sound { Exit::Complete } else { Exit::State })
@@ -64,7 +67,10 @@ impl Args {
 fn text(database: &str, checks: &[Checked]) -> String {
     let mut text = String::new();
     let mut problems = 0;
-    for Checked { check, problems: found } in checks {
+    for Checked { check, problems: found, notes } in checks {
+        for note in notes {
+            let _ = writeln!(text, "{}: no problem: {}", check.name(), visible(note));
+        }
         problems += found.count;
         for problem in &found.shown {
             let _ = writeln!(text, "{}: {}", check.name(), visible(problem));

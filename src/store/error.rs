@@ -155,6 +155,16 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The schema is not the one that this program makes; nothing was written.
+    #[error(
+        "{path} is not as costag made it: {what}; nothing was written to it: do not use a database of somebody you do not trust; undo what was changed, or restore a backup"
+    )]
+    Altered {
+        /// The file.
+        path: PathBuf,
+        /// Each difference, in words.
+        what: String,
+    },
     /// A row that this program cannot have written.
     #[error("the database holds {what}: run `costag verify`")]
     Unsound {
@@ -197,6 +207,13 @@ impl Error {
     /// Sorts an error of SQLite on `path` by what the caller can do about it.
     pub fn sqlite(path: impl Into<PathBuf>, source: rusqlite::Error) -> Self {
         let path = path.into();
+        if let rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::Utf8Error(..) = source
+        {
+            return Self::Unsound { what: format!("a value that no run writes ({source})") };
+        }
         match source.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Corrupt { path, source }

@@ -19,6 +19,10 @@ static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
         .expect("the embedded folders are numbered, a test opens them")
 });
 
+/// The oldest schema version that can be read without being brought up to date: later versions only add tables and
+/// columns to it.
+const OLDEST_READABLE: i64 = 2;
+
 /// The newest schema version this program knows.
 pub fn known_version() -> i64 {
     FOLDER.dirs().map(|_| 1).sum()
@@ -65,6 +69,63 @@ pub(super) fn inspect(connection: &Connection, path: &Path) -> Result<Schema, Er
         _ if found < known => Ok(Schema::Older(found)),
         _ => Ok(Schema::Current),
     }
+}
+
+/// A database in memory that has the program's own schema of this version, and no rows.
+pub(super) fn model(version: i64) -> rusqlite::Result<Connection> {
+    let mut model = Connection::open_in_memory()?;
+    match MIGRATIONS.to_version(&mut model, usize::try_from(version).unwrap_or_default()) {
+        Err(rusqlite_migration::Error::RusqliteError { err, .. }) => Err(err),
+        // The versions are those of the embedded folders, which a test applies.
+        Ok(()) | Err(_) => Ok(model),
+    }
+}
+
+/// Lets a database of an earlier version be read as if it were up to date, by temporary views and tables that add
+/// what it lacks. Returns `false` if its version is too old for that.
+pub(super) fn bridge(connection: &Connection, version: i64) -> rusqlite::Result<bool> {
+    if version < OLDEST_READABLE {
+        return Ok(false);
+    }
+    let (old, new) = (model(version)?, model(known_version())?);
+    for (table, columns) in tables(&new)? {
+        let known = columns_of(&old, &table)?;
+        let missing: Vec<String> = columns
+            .iter()
+            .filter(|(name, _)| !known.iter().any(|(known, _)| known == name))
+            .map(|(name, default)| format!("{default} AS \"{name}\""))
+            .collect();
+        let sql = if known.is_empty() {
+            let names: Vec<_> = columns.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+            format!("CREATE TEMP TABLE \"{table}\" ({})", names.join(", "))
+        } else if missing.is_empty() {
+            continue;
+        } else {
+            let missing = missing.join(", ");
+            format!("CREATE TEMP VIEW \"{table}\" AS SELECT *, {missing} FROM main.\"{table}\"")
+        };
+        connection.execute_batch(&sql)?;
+    }
+    Ok(true)
+}
+
+/// A table's columns with their defaults as SQL.
+type Columns = Vec<(String, String)>;
+
+fn tables(model: &Connection) -> rusqlite::Result<Vec<(String, Columns)>> {
+    let mut names = model.prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+    )?;
+    let names = names.query_map([], |row| row.get::<_, String>(0))?;
+    names.map(|name| name.and_then(|name| Ok((name.clone(), columns_of(model, &name)?)))).collect()
+}
+
+/// The columns of a table; none if there is no such table.
+fn columns_of(model: &Connection, table: &str) -> rusqlite::Result<Columns> {
+    model
+        .prepare("SELECT name, ifnull(dflt_value, 'NULL') FROM pragma_table_xinfo(?1)")?
+        .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
 }
 
 /// Brings the schema up to date, in one transaction; the caller holds the lock.

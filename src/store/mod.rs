@@ -14,6 +14,7 @@ mod migrate;
 pub mod model;
 mod posting;
 pub mod read;
+mod schema;
 mod still;
 pub mod write;
 
@@ -63,6 +64,18 @@ impl Store {
         let file = lock.anchor().path();
         let mut connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
         let schema = migrate::inspect(&connection, path)?;
+        let version = match schema {
+            Schema::Fresh => None,
+            Schema::Older(found) => Some(found),
+            Schema::Current => Some(known_version()),
+        };
+        if let Some(version) = version {
+            let differences = schema::compare(&connection, version).map_err(sqlite)?;
+            if !differences.refused.is_empty() {
+                let what = differences.refused.join("; ");
+                return Err(Error::Altered { path: path.into(), what });
+            }
+        }
         // WAL lets readers go on while the one writer commits. FULL syncs the log at each commit: an
         // answer that was paid for survives power loss.
         connection.pragma_update(None, "journal_mode", "wal").map_err(sqlite)?;
@@ -123,6 +136,8 @@ pub struct Reader {
     // Fields are dropped in this order: the connection closes before the file.
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
+    /// The schema's version in the file.
+    version: i64,
     /// Set if the file is read without SQLite's locks.
     still: Option<Still>,
     anchor: Anchor,
@@ -132,23 +147,33 @@ impl Reader {
     /// Opens an existing database for reading, also where nothing can be written.
     ///
     /// # Errors
-    /// [`Error::Missing`] if there is none, [`Error::Older`] if a run must bring it up to date first, [`Error::Unread`]
-    /// if its log cannot be read, and what [`Store::open`] refuses.
+    /// [`Error::Missing`] if there is none, [`Error::Older`] if a run must bring it up to date first,
+    /// [`Error::Unread`] if its log cannot be read, and what [`Store::open`] refuses.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let anchor = Anchor::open(path, false)?;
         let (connection, still) = still::connect_for_reading(&anchor, path)?;
         let sqlite = |source| Error::sqlite(path, source);
-        let reader = Self { connection, path: path.into(), still, anchor };
-        reader.connection.pragma_update(None, "query_only", "on").map_err(sqlite)?;
+        let version = known_version();
+        let mut reader = Self { connection, path: path.into(), version, still, anchor };
         reader.connection.pragma_update(None, "cache_size", -2_048).map_err(sqlite)?;
+        // Where nothing can be written, there is no place for temporary files either.
+        reader.connection.pragma_update(None, "temp_store", "memory").map_err(sqlite)?;
         let older = |found| Error::Older { path: path.into(), found, known: known_version() };
         match migrate::inspect(&reader.connection, path) {
-            Ok(Schema::Current) => Ok(reader),
-            Ok(Schema::Fresh) => Err(older(0)),
-            Ok(Schema::Older(found)) => Err(older(found)),
+            Ok(Schema::Current) => {}
+            Ok(Schema::Fresh) => return Err(older(0)),
+            Ok(Schema::Older(found)) => {
+                reader.version = found;
+                let readable = migrate::bridge(&reader.connection, found);
+                if !readable.map_err(|source| reader.error(source))? {
+                    return Err(older(found));
+                }
+            }
             // What looks like damage may be a writer at work.
-            Err(error) => reader.unchanged().and(Err(error)),
+            Err(error) => return reader.unchanged().and(Err(error)),
         }
+        reader.connection.pragma_update(None, "query_only", "on").map_err(sqlite)?;
+        Ok(reader)
     }
 
     /// The database's file.

@@ -17,7 +17,7 @@ fn parts(folder: &Path) -> Vec<String> {
     fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".part"))
+        .filter(|name| Path::new(name).extension().is_some_and(|end| end == "part"))
         .collect()
 }
 
@@ -149,6 +149,6 @@ fn cells_that_a_spreadsheet_would_run_are_written_as_they_are() {
     let site = Site::holding(&[("=HYPERLINK(\"x\").jpg", "one"), ("@SUM(1).jpg", "two")]);
     site.run(&[]).with(0);
     let text = site.costag(&["export"]).with(0).stdout;
-    assert!(text.contains("\n") && text.contains(",\"=HYPERLINK(\"\"x\"\").jpg\","), "{text}");
+    assert!(text.contains(",\"=HYPERLINK(\"\"x\"\").jpg\","), "{text}");
     assert!(text.contains(",@SUM(1).jpg,"), "{text}");
 }

@@ -72,6 +72,7 @@ impl Reader {
         loop {
             let batch =
                 self.change_batch(run_id, after).map_err(|source| E::from(self.error(source)))?;
+            self.unchanged()?;
             let Some((last, ..)) = batch.last() else { return Ok(()) };
             after = *last;
             for (_, kind, mut change) in batch {

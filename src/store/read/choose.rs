@@ -107,6 +107,7 @@ impl Reader {
                 self.labelled_batch(choice, &keys, after, &mut batch)
             };
             let next = next.map_err(|source| E::from(self.error(source)))?;
+            self.unchanged()?;
             each(&batch)?;
             match next {
                 Some(next) => after = next,

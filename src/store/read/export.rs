@@ -274,7 +274,13 @@ impl Export<'_> {
             self.tags.clear();
             self.tag_index.clear();
         }
-        if !self.fill(id)? {
+        let reader = self.reader;
+        // Rows of several moments could look like anything: whether they are is asked first.
+        let more = match self.fill(id) {
+            Ok(more) => reader.unchanged().map(|()| more),
+            Err(error) => reader.unchanged().and(Err(error)),
+        };
+        if !more? {
             self.buckets.pop();
             self.after = None;
         }

@@ -84,6 +84,7 @@ impl Reader {
             batch.clear();
             let next =
                 self.failure_batch(position, &mut batch).map_err(|source| self.error(source))?;
+            self.unchanged()?;
             for failure in &batch {
                 each(failure)?;
             }

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row};
 
 use super::Snapshot;
 use super::rules::{self, Rule};
 use crate::store::ident::{Identity, StoredEtag};
 use crate::store::model::{Counts, RunState, SkipReason};
-use crate::store::{Error, Reader};
+use crate::store::{Error, Reader, schema};
 
 /// Problems of one check that are told in words; the others are counted.
 const SHOWN: usize = 10;
@@ -48,14 +49,21 @@ pub struct Checked {
     /// What does not.
     #[serde(flatten)]
     pub problems: Problems,
+    /// What is worth knowing and no problem.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// What must hold of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Check {
+    /// Tables, views and indexes are those that this program makes, and there is no trigger.
+    Schema,
     /// The file's pages and indexes are whole (`PRAGMA integrity_check`).
     Integrity,
+    /// Every text is UTF-8.
+    Texts,
     /// Every reference has its row (`PRAGMA foreign_key_check`).
     References,
     /// A content's state says what its scenes say.
@@ -80,8 +88,10 @@ pub enum Check {
 
 impl Check {
     /// Every check, in the order in which they are made.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
+        Self::Schema,
         Self::Integrity,
+        Self::Texts,
         Self::References,
         Self::Runs,
         Self::Ranges,
@@ -97,7 +107,9 @@ impl Check {
     /// What it looks at, in a word.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Schema => "schema",
             Self::Integrity => "integrity",
+            Self::Texts => "texts",
             Self::References => "references",
             Self::States => "states",
             Self::InFlight => "in-flight",
@@ -120,9 +132,13 @@ impl Check {
             Self::Ledger => rules::LEDGER,
             Self::Failures => rules::FAILURES,
             Self::Objects => rules::OBJECTS,
-            Self::Integrity | Self::References | Self::Identities | Self::InFlight | Self::Runs => {
-                &[]
-            }
+            Self::Schema
+            | Self::Integrity
+            | Self::Texts
+            | Self::References
+            | Self::Identities
+            | Self::InFlight
+            | Self::Runs => &[],
         }
     }
 }
@@ -133,27 +149,77 @@ impl Reader {
     /// # Errors
     /// As any read: [`Error::Corrupt`] if the file is so damaged that it cannot be checked.
     pub fn verify(&self, mut begins: impl FnMut(Check)) -> Result<Vec<Checked>, Error> {
-        let mut all = Vec::new();
+        let mut all: Vec<Checked> = Vec::new();
         for check in Check::ALL {
             begins(check);
-            let mut problems = Problems::default();
-            for (sql, words) in check.rules() {
-                self.problems(sql, words, &mut problems).map_err(|source| self.error(source))?;
+            let (mut problems, mut notes) = (Problems::default(), Vec::new());
+            if let Err(source) = self.check(check, &mut problems, &mut notes) {
+                let spoilt = all.iter().any(|checked| {
+                    matches!(checked.check, Check::Schema | Check::Texts)
+                        && checked.problems.count > 0
+                });
+                let error = self.error(source);
+                // A statement that needs what is missing there fails: that is no news.
+                if !spoilt || !matches!(error, Error::Statement { .. } | Error::Unsound { .. }) {
+                    return Err(error);
+                }
+                problems.add(|| "cannot be checked because of the problems above".to_owned());
             }
-            let more = match check {
-                Check::Integrity => self.integrity(&mut problems),
-                Check::References => self.references(&mut problems),
-                Check::InFlight => self.nothing_in_flight(&mut problems),
-                Check::Identities => self.identities(&mut problems),
-                Check::Runs => self.runs_are_sound(&mut problems),
-                Check::Ledger => self.ledger_agrees(&mut problems),
-                Check::Objects => self.reasons_are_known(&mut problems),
-                _ => Ok(()),
-            };
-            more.map_err(|source| self.error(source))?;
-            all.push(Checked { check, problems });
+            all.push(Checked { check, problems, notes });
         }
         Ok(all)
+    }
+
+    fn check(
+        &self,
+        check: Check,
+        problems: &mut Problems,
+        notes: &mut Vec<String>,
+    ) -> rusqlite::Result<()> {
+        for (sql, words) in check.rules() {
+            self.problems(sql, words, problems)?;
+        }
+        match check {
+            Check::Schema => {
+                let differences = schema::compare(&self.connection, self.version)?;
+                differences.refused.into_iter().for_each(|what| problems.add(|| what));
+                notes.extend(differences.alien);
+                Ok(())
+            }
+            Check::Integrity => self.integrity(problems),
+            Check::Texts => self.texts(problems),
+            Check::References => self.references(problems),
+            Check::InFlight => self.nothing_in_flight(problems),
+            Check::Identities => self.identities(problems),
+            Check::Runs => self.runs_are_sound(problems),
+            Check::Ledger => self.ledger_agrees(problems),
+            Check::Objects => self.reasons_are_known(problems),
+            Check::States | Check::Ranges | Check::Labels | Check::Failures => Ok(()),
+        }
+    }
+
+    /// Every text of every table of ours is UTF-8, and no other bytes stand where a text should be.
+    fn texts(&self, problems: &mut Problems) -> rusqlite::Result<()> {
+        for (table, columns) in schema::text_columns(self.version)? {
+            let names: Vec<String> =
+                columns.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+            let sql = format!("SELECT {} FROM main.\"{table}\"", names.join(", "));
+            let mut statement = self.connection.prepare(&sql)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                for (index, (name, text_only)) in columns.iter().enumerate() {
+                    let wrong = match row.get_ref(index)? {
+                        ValueRef::Text(text) => std::str::from_utf8(text).is_err(),
+                        ValueRef::Blob(_) => *text_only,
+                        _ => false,
+                    };
+                    if wrong {
+                        problems.add(|| format!("a {name} of {table} is no text in UTF-8"));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn problems(&self, sql: &str, words: &str, problems: &mut Problems) -> rusqlite::Result<()> {

@@ -1,0 +1,173 @@
+//! A database that somebody else made, or changed: what it says is not believed.
+
+use rstest::rstest;
+use rusqlite::Connection;
+
+use crate::support::{BUCKET, Site};
+
+const WRITES: [&[&str]; 6] = [
+    &["run", BUCKET],
+    &["plan", BUCKET],
+    &["resume"],
+    &["retry"],
+    &["retag", "--all", "-y"],
+    &["run", BUCKET, "--limit", "1"],
+];
+
+fn site() -> Site {
+    let site = Site::plain(12);
+    site.change(r#"{"faults":{"invalid_state":0.3}}"#);
+    site.run(&[]).with(3);
+    site
+}
+
+#[rstest]
+#[case::a_trigger(
+    "CREATE TRIGGER evil AFTER INSERT ON run BEGIN DELETE FROM content; END",
+    "trigger evil"
+)]
+#[case::a_trigger_on_a_view(
+    "CREATE TRIGGER labels_i INSTEAD OF INSERT ON labels BEGIN SELECT 1; END",
+    "trigger labels_i"
+)]
+#[case::another_view("DROP VIEW labels; CREATE VIEW labels AS SELECT key FROM object", "labels")]
+#[case::a_view_for_a_table(
+    "ALTER TABLE meta RENAME TO old; CREATE VIEW meta AS SELECT name, value FROM old",
+    "meta"
+)]
+#[case::a_column_more("ALTER TABLE tag ADD COLUMN more", "tag")]
+#[case::a_missing_table("DROP TABLE change", "change")]
+#[case::a_missing_index("DROP INDEX content_queue", "content_queue")]
+#[case::another_index(
+    "DROP INDEX content_failed; CREATE INDEX content_failed ON content (state)",
+    "content_failed"
+)]
+fn a_schema_that_is_not_ours_is_not_written_to(#[case] sql: &str, #[case] names: &str) {
+    let site = site();
+    site.tamper(sql);
+    let before = std::fs::read(site.path("costag.db")).unwrap();
+    let calls = site.calls();
+    for command in WRITES {
+        site.costag(command).with(7).says(&["costag.db", names, "nothing was written"]);
+    }
+    let verified = site.costag(&["verify"]).with(7);
+    let line = verified.stdout.lines().find(|line| line.contains(names));
+    assert!(line.is_some_and(|line| line.starts_with("schema: ")), "{}", verified.stdout);
+    assert!(std::fs::read(site.path("costag.db")).unwrap() == before, "it is as it was");
+    assert_eq!(site.calls(), calls);
+}
+
+#[test]
+fn further_tables_views_and_indexes_are_named_and_allowed() {
+    let site = site();
+    site.tamper(
+        "CREATE TABLE notes (key TEXT PRIMARY KEY, note TEXT);
+         CREATE VIEW best AS SELECT * FROM labels WHERE confidence > 90;
+         CREATE INDEX by_size ON content (size);
+         ANALYZE",
+    );
+    site.change(r#"{"clear":true}"#);
+    site.costag(&["retry"]).with(0);
+    site.run(&[]).with(0);
+    let verified = site.costag(&["verify"]).with(0).stdout;
+    for named in ["table notes", "view best", "index by_size"] {
+        let line = verified.lines().find(|line| line.contains(named));
+        assert!(line.is_some_and(|line| line.starts_with("schema: no problem: ")), "{verified}");
+    }
+    assert_eq!(verified.lines().count(), 4, "{verified}");
+    assert!(verified.lines().last().unwrap().contains("is sound"), "{verified}");
+    let json = site.json(&["verify", "--json"]);
+    assert_eq!(json["sound"], true);
+    assert_eq!(json["checks"][0]["notes"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_view_cannot_run_what_it_should_not() {
+    let site = site();
+    // A function of the shell's, or any other with effects, is none for a schema that is not trusted.
+    site.tamper("CREATE VIEW trap AS SELECT load_extension('/tmp/x.so')");
+    site.costag(&["verify"]).with(0);
+    site.run(&[]).with(0);
+}
+
+/// Every text that is stored, as `UPDATE` statements that break one value of it.
+fn broken_texts() -> Vec<String> {
+    let site = site();
+    let database = Connection::open(site.path("costag.db")).unwrap();
+    let mut columns = database
+        .prepare(
+            "SELECT schema.name, info.name FROM sqlite_schema AS schema,
+                    pragma_table_info(schema.name) AS info
+             WHERE schema.type = 'table' AND info.type = 'TEXT'",
+        )
+        .unwrap();
+    let columns = columns.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    columns
+        .map(Result::unwrap)
+        .map(|(table, column): (String, String)| {
+            format!(
+                "UPDATE OR IGNORE {table} SET {column} = CAST(x'61ff62' AS TEXT) WHERE {column} IN
+                 (SELECT {column} FROM {table} WHERE {column} IS NOT NULL LIMIT 1)"
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn a_text_that_is_not_utf_8_is_exit_7_wherever_it_is_met() {
+    let mut met = 0;
+    for sql in broken_texts() {
+        let site = site();
+        let database = Connection::open(site.path("costag.db")).unwrap();
+        // The checks of columns with few values do not let them be broken.
+        let changed = database
+            .execute_batch("PRAGMA ignore_check_constraints = ON")
+            .and_then(|()| database.execute(&sql, []))
+            .unwrap();
+        drop(database);
+        if changed == 0 {
+            continue;
+        }
+        met += 1;
+        let verified = site.costag(&["verify"]).with(7);
+        assert!(verified.stdout.contains("texts: "), "{sql}: {}", verified.stdout);
+        for command in [
+            &["status"][..],
+            &["status", "--failures"],
+            &["export"],
+            &["export", "--format", "jsonl", "--layout", "wide"],
+            &["find", "--label", "横图"],
+            &["stats"],
+            &["ledger"],
+            &["changes"],
+            &["retry", "--dry-run"],
+            &["retag", "--all", "--dry-run"],
+            &["plan", BUCKET],
+            &["run", BUCKET, "--scenes", "web"],
+            &["resume"],
+            &["retry"],
+            &["doctor", BUCKET],
+        ] {
+            let ended = site.costag(command);
+            let shown = format!("{sql}\n{command:?}\n{}\n{}", ended.stdout, ended.stderr);
+            assert!(!ended.stderr.contains("panicked"), "{shown}");
+            assert!(!ended.stdout.contains('\u{fffd}'), "{shown}");
+            // Met, or not needed for the answer.
+            assert!(matches!(ended.code, Some(0 | 2 | 3 | 7)), "{:?} {shown}", ended.code);
+        }
+    }
+    assert!(met > 12, "{met}");
+}
+
+#[test]
+fn a_key_that_is_not_utf_8_ends_every_command_that_meets_it() {
+    let site = site();
+    site.tamper(
+        "UPDATE object SET key = CAST(x'30ff' AS TEXT) WHERE id = (SELECT min(id) FROM object)",
+    );
+    for command in
+        [&["export"][..], &["find", "--not", "x"], &["run", BUCKET], &["plan", BUCKET], &["verify"]]
+    {
+        site.costag(command).with(7);
+    }
+}
