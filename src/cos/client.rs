@@ -16,6 +16,7 @@ use super::detect_label::{self, Answer};
 use super::encode::encode_into;
 use super::endpoint::{Endpoint, addressable};
 use super::error::{self, Error, SignedWith};
+use super::foreign;
 use super::list::{self, ListPage, ListRequest, ObjectEntry, Restore};
 use super::signer::{self, SignKey};
 use crate::scene::Scenes;
@@ -233,8 +234,8 @@ impl Client {
             }
         }
         let reply = self.send(Method::GET, "", &params, list::BODY_MAX).await?;
+        let mut page = list::parse(&reply.body).map_err(|error| self.blame(&reply, error))?;
         self.observe(&reply);
-        let mut page = list::parse(&reply.body).map_err(|error| reply.blame(error))?;
         page.request_id = error::request_id(&reply.headers);
         page.emulated = reply.headers.contains_key(EMULATOR_HEADER);
         Ok(page)
@@ -248,6 +249,9 @@ impl Client {
     pub async fn head(&self, key: &str) -> Result<ObjectEntry, Error> {
         check(key)?;
         let reply = self.send(Method::HEAD, key, &[], 0).await?;
+        if !reply.headers.contains_key(ETAG) && error::request_id(&reply.headers).is_none() {
+            return Err(self.foreign(reply.status, &reply.headers, "no ETag".to_owned()));
+        }
         self.observe(&reply);
         let size = length(reply.header("content-length"));
         Ok(reply.entry(key, size))
@@ -315,7 +319,7 @@ impl Client {
             }
         };
         let answer = detect_label::parse(&reply.body, scenes);
-        let mut answer = answer.map_err(|error| reply.blame(error))?;
+        let mut answer = answer.map_err(|error| self.blame(&reply, error))?;
         answer.request_id = error::request_id(&reply.headers);
         answer.emulated = reply.headers.contains_key(EMULATOR_HEADER);
         Ok(answer)
@@ -374,6 +378,9 @@ impl Client {
         let body = read(&mut response, error::BODY_MAX).await;
         let body = body.map(|(body, _)| body).unwrap_or_default();
         let mut error = error::parse(status.as_u16(), &headers, &body);
+        if !foreign::is_from_service(&error, &body) {
+            return Err(self.foreign(status.as_u16(), &headers, foreign::name(&body)));
+        }
         if let Some(date) = error.date {
             self.clock.observe(date);
         }
@@ -447,6 +454,31 @@ impl Client {
         Error::from_transport(self.endpoint.host(), error)
     }
 
+    /// Adds to what a parser has found what only the headers tell.
+    fn blame(&self, reply: &Reply, error: Error) -> Error {
+        match error {
+            Error::Unusable { reason, .. } => {
+                let unusable = reply.unusable(&foreign::describe(&reply.body).unwrap_or(reason));
+                if unusable.request_id().is_none() && !foreign::has_known_root(&reply.body) {
+                    return self.foreign(reply.status, &reply.headers, foreign::name(&reply.body));
+                }
+                unusable
+            }
+            Error::Service(mut error) => {
+                error.status = reply.status;
+                error.request_id = error::request_id(&reply.headers).or(error.request_id);
+                Error::Service(error)
+            }
+            error => error,
+        }
+    }
+
+    /// An answer that is not the service's.
+    fn foreign(&self, status: u16, headers: &HeaderMap, what: String) -> Error {
+        let host = self.endpoint.host().to_owned();
+        Error::Foreign { host, status, what, location: error::location(headers) }
+    }
+
     fn observe(&self, reply: &Reply) {
         let date = reply.headers.get(DATE).and_then(|value| value.to_str().ok());
         if let Some(date) = date.and_then(error::parse_date) {
@@ -485,19 +517,6 @@ impl Reply {
     fn unusable(&self, reason: &str) -> Error {
         let request_id = error::request_id(&self.headers);
         Error::Unusable { reason: reason.to_owned(), status: self.status, request_id }
-    }
-
-    /// Adds to what a parser has found what only the headers tell.
-    fn blame(&self, error: Error) -> Error {
-        match error {
-            Error::Unusable { reason, .. } => self.unusable(&reason),
-            Error::Service(mut error) => {
-                error.status = self.status;
-                error.request_id = error::request_id(&self.headers).or(error.request_id);
-                Error::Service(error)
-            }
-            error => error,
-        }
     }
 }
 

@@ -11,6 +11,7 @@ use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use serde_json::Value;
 
 use super::credentials::{self, Credentials};
+use super::foreign;
 use super::list::{StuckListing, Unproven};
 use super::xml::{Document, Step, is_unseen, shorten};
 
@@ -20,8 +21,8 @@ pub type Cause = Box<dyn StdError + Send + Sync>;
 /// No error body that tells anything is longer; the rest is not read.
 pub const BODY_MAX: usize = 64 * 1024;
 
-/// The longest wait that a `Retry-After` can ask for.
-const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
+/// A longer `Retry-After` counts as this much: no run waits that long, and clocks can add it without an overflow.
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(30 * 24);
 
 /// Tokens that the 403 guide prints as the message of an `AccessDenied`, and the code table as codes.
 const TOKENS: [&str; 6] = [
@@ -48,6 +49,19 @@ pub enum Error {
         status: u16,
         /// The request's id, if the service gave one.
         request_id: Option<String>,
+    },
+    /// The answer does not come from the service but from something in between: a proxy, a captive portal, a gateway.
+    /// It says nothing about the image, the key or the account. Whether the service got the request is not known.
+    #[error("{}", Between { host, status: *status, what, location: location.as_deref() })]
+    Foreign {
+        /// Host and port that were asked.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+        /// What the body is, such as "an HTML page: TITLE".
+        what: String,
+        /// Where a redirect leads, without its query.
+        location: Option<String>,
     },
     /// No connection: name not found, refused, timed out before anything was sent.
     #[error("cannot connect to {host}")]
@@ -102,6 +116,25 @@ pub enum Error {
     },
 }
 
+/// The words for an answer that is not the service's.
+struct Between<'a> {
+    host: &'a str,
+    status: u16,
+    what: &'a str,
+    location: Option<&'a str>,
+}
+
+impl std::fmt::Display for Between<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { host, status, what, location } = self;
+        if *status == 407 {
+            write!(f, "the proxy on the way to {host} asks for a user name and a password: ")?;
+        }
+        write!(f, "HTTP {status} from something in between, not from {host}: {what}")?;
+        location.map_or(Ok(()), |location| write!(f, ", a redirect to {location}"))
+    }
+}
+
 struct Id<'a>(Option<&'a str>);
 
 impl std::fmt::Display for Id<'_> {
@@ -116,6 +149,7 @@ impl Error {
         match self {
             Self::Service(_)
             | Self::Unusable { .. }
+            | Self::Foreign { .. }
             | Self::Interrupted { .. }
             | Self::Timeout { .. }
             | Self::StuckListing(_)
@@ -144,7 +178,7 @@ impl Error {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Service(error) => Some(error.status),
-            Self::Unusable { status, .. } => Some(*status),
+            Self::Unusable { status, .. } | Self::Foreign { status, .. } => Some(*status),
             _ => None,
         }
     }
@@ -173,7 +207,7 @@ impl Error {
         message
     }
 
-    /// How long the service asks to wait, at most five minutes.
+    /// How long the service asks to wait, at most thirty days.
     pub fn retry_after(&self) -> Option<Duration> {
         self.service().and_then(|error| error.retry_after)
     }
@@ -199,6 +233,15 @@ impl From<ServiceError> for Error {
     }
 }
 
+/// Where a redirect leads.
+struct To<'a>(Option<&'a str>);
+
+impl std::fmt::Display for To<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |location| write!(f, ", a redirect to {location}"))
+    }
+}
+
 /// Whether a certificate was refused somewhere down the chain; an `io::Error` hides its own cause.
 fn is_certificate(error: &(dyn StdError + 'static)) -> bool {
     let mut next = Some(error);
@@ -214,7 +257,7 @@ fn is_certificate(error: &(dyn StdError + 'static)) -> bool {
 
 /// An answer that is no success, whatever form its body had ("Error Codes").
 #[derive(Debug, Clone, Default, thiserror::Error)]
-#[error("HTTP {status}{}{code}{}{message}{}", sep(" ", .code), sep(": ", .message), Id(.request_id.as_deref()))]
+#[error("HTTP {status}{}{code}{}{message}{}{}", sep(" ", .code), sep(": ", .message), To(.location.as_deref()), Id(.request_id.as_deref()))]
 pub struct ServiceError {
     /// The HTTP status.
     pub status: u16,
@@ -230,7 +273,7 @@ pub struct ServiceError {
     pub server_time: Option<i64>,
     /// The server's time from the header `Date`, Unix seconds.
     pub date: Option<i64>,
-    /// How long to wait, at most five minutes.
+    /// How long to wait, at most thirty days.
     pub retry_after: Option<Duration>,
     /// Where a redirect leads, without its query.
     pub location: Option<String>,
@@ -310,8 +353,7 @@ pub fn parse(status: u16, headers: &HeaderMap, body: &[u8]) -> ServiceError {
         });
         Some(Duration::from_secs(seconds?).min(RETRY_AFTER_MAX))
     });
-    error.location = header(LOCATION.as_str())
-        .map(|location| shorten(location.split(['?', '#']).next().unwrap_or_default()));
+    error.location = location(headers);
     error.message = clean(&error.message);
     if error.code == "AccessDenied"
         && let Some(token) = TOKENS.iter().find(|token| error.message.trim() == **token)
@@ -319,6 +361,21 @@ pub fn parse(status: u16, headers: &HeaderMap, body: &[u8]) -> ServiceError {
         (*token).clone_into(&mut error.code);
     }
     error
+}
+
+/// Where a redirect leads, without its query, which may repeat a signature, and without a user and password.
+pub(super) fn location(headers: &HeaderMap) -> Option<String> {
+    let location = headers.get(LOCATION)?.to_str().ok()?;
+    let target = location.split(['?', '#']).next().unwrap_or_default();
+    let target = match target.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+            format!("{scheme}://{host}{path}")
+        }
+        None => target.to_owned(),
+    };
+    Some(shorten(&target))
 }
 
 /// The request's id: that of COS before that of Cloud Infinite.
@@ -388,19 +445,11 @@ fn parse_json(text: &str) -> Option<ServiceError> {
 
 /// A body that is neither XML nor JSON: an HTML page by its title, other text as it is.
 fn describe(text: &str) -> String {
-    let lower = text.to_ascii_lowercase();
-    if !lower.contains("<html") && !lower.contains("<!doctype") {
-        return text.trim().to_owned();
-    }
-    let title = lower.find("<title>").map(|at| at + "<title>".len()).and_then(|start| {
-        let end = start + lower[start..].find("</title>")?;
-        Some(text[start..end].trim())
-    });
-    format!("an HTML page, not from COS: {}", title.unwrap_or("without a title"))
+    foreign::html(text).unwrap_or_else(|| text.trim().to_owned())
 }
 
 /// One line, bounded, and cut before anything that belongs to a signature.
-fn clean(message: &str) -> String {
+pub(super) fn clean(message: &str) -> String {
     let secret = ["q-sign", "q-ak=", "StringToSign", "FormatString", "HttpString"];
     let words: Vec<&str> = message.split_whitespace().collect();
     // What is unseen goes first: it could hide such a word, which would be whole again without it.

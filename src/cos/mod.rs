@@ -16,6 +16,7 @@ pub mod detect_label;
 mod encode;
 pub mod endpoint;
 pub mod error;
+mod foreign;
 pub mod list;
 pub mod signer;
 mod xml;

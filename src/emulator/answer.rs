@@ -56,6 +56,10 @@ impl hyper::body::Body for Body {
     }
 }
 
+/// Marks an answer that pretends not to come from the service: it gets none of its headers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Between;
+
 pub(super) type Answer = Response<Body>;
 
 /// An answer with this type and body.

@@ -57,6 +57,14 @@ pub(super) enum Fault {
     NeverEnds,
     /// An answer to HEAD without `Content-Length`.
     NoLength,
+    /// 403 with the page of a proxy, without a request id.
+    ProxyPage,
+    /// 302 to a login page, without a body and a request id.
+    ProxyRedirect,
+    /// 503 with `Retry-After`, without a body and a request id.
+    ProxyEmpty,
+    /// 200 with a login page, without a request id.
+    ProxyLogin,
 }
 
 /// Which requests a fault is for.
@@ -71,7 +79,7 @@ pub(super) enum Request {
 }
 
 /// Faults of detect-label by name.
-const DETECT: [(&str, Fault); 17] = [
+const DETECT: [(&str, Fault); 21] = [
     ("internal_error", Fault::InternalError),
     ("bad_gateway", Fault::BadGateway),
     ("slow_down", Fault::SlowDown),
@@ -89,10 +97,14 @@ const DETECT: [(&str, Fault); 17] = [
     ("access_denied", Fault::AccessDenied),
     ("error_200", Fault::Error200),
     ("skewed", Fault::Skewed),
+    ("proxy_page", Fault::ProxyPage),
+    ("proxy_redirect", Fault::ProxyRedirect),
+    ("proxy_empty", Fault::ProxyEmpty),
+    ("proxy_login", Fault::ProxyLogin),
 ];
 
 /// Faults of listings by name.
-const LIST: [(&str, Fault); 17] = [
+const LIST: [(&str, Fault); 21] = [
     ("list_internal_error", Fault::InternalError),
     ("list_bad_gateway", Fault::BadGateway),
     ("list_slow_down", Fault::SlowDown),
@@ -110,10 +122,14 @@ const LIST: [(&str, Fault); 17] = [
     ("list_wrong_marker", Fault::WrongMarker),
     ("list_never_ends", Fault::NeverEnds),
     ("list_huge_page", Fault::Endless),
+    ("list_proxy_page", Fault::ProxyPage),
+    ("list_proxy_redirect", Fault::ProxyRedirect),
+    ("list_proxy_empty", Fault::ProxyEmpty),
+    ("list_proxy_login", Fault::ProxyLogin),
 ];
 
 /// Faults of HEAD Object and GET Object by name. A refusal of HEAD has no body, as with the service.
-const OBJECT: [(&str, Fault); 9] = [
+const OBJECT: [(&str, Fault); 12] = [
     ("head_internal_error", Fault::InternalError),
     ("head_bad_gateway", Fault::BadGateway),
     ("head_slow_down", Fault::SlowDown),
@@ -123,6 +139,9 @@ const OBJECT: [(&str, Fault); 9] = [
     ("head_access_denied", Fault::AccessDenied),
     ("head_empty_200", Fault::Empty200),
     ("head_no_length", Fault::NoLength),
+    ("head_proxy_page", Fault::ProxyPage),
+    ("head_proxy_redirect", Fault::ProxyRedirect),
+    ("head_proxy_empty", Fault::ProxyEmpty),
 ];
 
 /// Every name that [`Settings::set_fault`] takes: those of `detect-label`, of listings, of single objects.

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::answer::{Answer, Stamp, answer};
+use super::answer::{Answer, Between, Stamp, answer};
 use super::catalogue::Catalogue;
 use super::faults::Prepared;
 use super::header_names::HeaderNames;
@@ -162,7 +162,9 @@ async fn respond(state: &Arc<State>, request: Request<Incoming>) -> Result<Answe
     } else {
         operate(state, &asked, method).await?
     };
-    asked.stamp.headers(answer.headers_mut());
+    if answer.extensions().get::<Between>().is_none() {
+        asked.stamp.headers(answer.headers_mut());
+    }
     Ok(answer)
 }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::config::FailureLimit;
 
-/// Identical failures in a row, before the first success, that stop the run.
+/// Calls in a row, before the first success, that failed in the same way and stop the run.
 const IDENTICAL: u32 = 20;
 /// Images that the share of failures is taken over.
 const WINDOW: usize = 1000;
@@ -65,22 +65,19 @@ impl Breaker {
         state.settled(false);
     }
 
+    /// A call failed in a way that would be the same for every image, though its image may be tried again.
+    pub(super) fn call_failed(&self, code: &str) -> Tripped {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).identical(code)
+    }
+
     /// An image was given up, by a call begun at `begun`. `suspicious`: nothing says that it is this
     /// image's own fault.
     pub(super) fn failed(&self, code: &str, suspicious: bool, begun: Instant) -> Tripped {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.failed += 1;
         state.settled(true);
-        if suspicious && !state.succeeded {
-            let count = match &state.row {
-                Some((last, count)) if last == code => count + 1,
-                _ => 1,
-            };
-            state.row = Some((code.to_owned(), count));
-            if count >= IDENTICAL {
-                let what = format!("{count} images in a row failed with {code}, none succeeded");
-                return Tripped::Stop(what, Some(code.to_owned()));
-            }
+        if suspicious && let stop @ Tripped::Stop(..) = state.identical(code) {
+            return stop;
         }
         match self.limit {
             FailureLimit::Count(limit) if state.failed >= limit.get() => Tripped::Stop(
@@ -115,6 +112,23 @@ impl Row {
 }
 
 impl State {
+    /// Counts equal failures before the first success.
+    fn identical(&mut self, code: &str) -> Tripped {
+        if self.succeeded {
+            return Tripped::No;
+        }
+        let count = match &self.row {
+            Some((last, count)) if last == code => count + 1,
+            _ => 1,
+        };
+        self.row = Some((code.to_owned(), count));
+        if count < IDENTICAL {
+            return Tripped::No;
+        }
+        let what = format!("{count} calls in a row failed with {code}, none succeeded");
+        Tripped::Stop(what, Some(code.to_owned()))
+    }
+
     fn settled(&mut self, failed: bool) {
         if self.window.len() == WINDOW && self.window.pop_front() == Some(true) {
             self.failed_in_window -= 1;

@@ -130,6 +130,11 @@ impl Budget {
         }
     }
 
+    /// Whether only so many images are called.
+    pub(super) fn limits_images(&self) -> bool {
+        self.images.is_some()
+    }
+
     /// How many of `wanted` further images may be claimed.
     ///
     /// # Errors
@@ -146,6 +151,12 @@ impl Budget {
     /// Counts images that were claimed for the first time in this invocation.
     pub(super) fn claimed(&self, images: u64) {
         self.used().images += images;
+    }
+
+    /// Takes back an image that was counted and is to be claimed for the first time once more.
+    pub(super) fn unclaimed(&self) {
+        let mut used = self.used();
+        used.images = used.images.saturating_sub(1);
     }
 
     /// When calling ends, with the limit that says so, for people.

@@ -1,5 +1,6 @@
 //! One claimed image: its calls, until it is settled or put back for a later pass.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::breaker::{Breaker, Tripped};
 use super::budget::Budget;
 use super::control::StopReason;
 use super::gate::Gate;
+use super::outage::{Fault, Outage, Standing};
 use super::pace::Pace;
 use super::service::{LONGEST_DELAY_OF_NODE, Recognised, Refused, Service};
 use super::verdict::{GiveUp, Operation, Stop, Verdict, verdict};
@@ -33,6 +35,8 @@ const LONGEST_DELAY: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = LONGEST_DELAY.saturating_mul(2);
 /// Complaints about the time of one image's calls that use up none of its attempts.
 const COMPLAINTS: u32 = 9;
+/// The verdict that is stored of a throttle answer.
+const THROTTLE: &str = Verdict::Throttle.name();
 /// Keys of one content that are tried when they turn out to be gone.
 const KEYS: usize = 100;
 
@@ -47,11 +51,16 @@ pub(super) struct Tagger {
     pub(super) breaker: Breaker,
     /// Before this moment the service wants none of the images that were put back; it had said so.
     pub(super) not_before: Mutex<Option<Instant>>,
+    /// Whether the service answers at all.
+    pub(super) outage: Outage,
+    /// Images that are claimed and wait for a worker.
+    pub(super) waiting: AtomicUsize,
     /// Whether keys are URLs.
     pub(super) urls: bool,
 }
 
 /// The state of one image between its calls.
+#[expect(clippy::struct_excessive_bools, reason = "answers that do not depend on one another")]
 struct Image {
     content_id: i64,
     scenes: Scenes,
@@ -67,6 +76,12 @@ struct Image {
     complaints: u32,
     refreshed: bool,
     last_error: Option<ErrorRow>,
+    /// Whether it had not failed before it was claimed.
+    is_fresh: bool,
+    /// Whether this is the one call that looks whether an outage is over.
+    is_probe: bool,
+    /// Answers of the service that had come when it failed last.
+    answers: u64,
 }
 
 /// How a call that was sent ended.
@@ -91,6 +106,18 @@ impl Tagger {
     /// # Errors
     /// Only if the writer is gone.
     pub(super) async fn tag(&self, claimed: Claimed) -> Result<Settlement, Error> {
+        self.work(claimed, false).await
+    }
+
+    /// Calls once for a claimed content, to look whether an outage is over.
+    ///
+    /// # Errors
+    /// Only if the writer is gone.
+    pub(super) async fn probe(&self, claimed: Claimed) -> Result<Settlement, Error> {
+        self.work(claimed, true).await
+    }
+
+    async fn work(&self, claimed: Claimed, is_probe: bool) -> Result<Settlement, Error> {
         let Claimed { content_id, key, scenes, again, attempts, throttles, pass } = claimed;
         let mut image = Image {
             content_id,
@@ -106,6 +133,9 @@ impl Tagger {
             complaints: 0,
             refreshed: false,
             last_error: None,
+            is_fresh: attempts == 0 && throttles == 0 && pass == 0,
+            is_probe,
+            answers: 0,
         };
         let mut delays = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
@@ -130,6 +160,9 @@ impl Tagger {
                     self.budget.give_back(image.scenes);
                     match self.unsent(&mut image, error) {
                         Next::Settle(settled) => return Ok(image.settlement(None, settled)),
+                        Next::Again(_) if is_probe => {
+                            return Ok(image.settlement(None, image.untouched()));
+                        }
                         Next::Again(_) => continue,
                     }
                 }
@@ -147,19 +180,41 @@ impl Tagger {
                     if !self.service.sleep(delay).await {
                         return Ok(image.settlement(None, image.untouched()));
                     }
+                    if let Some(settled) = self.defer(&image) {
+                        return Ok(image.settlement(None, settled));
+                    }
                 }
             }
         }
     }
 
-    /// Makes one call, paced and within the budget. `None`: the run stops, and nothing was sent.
+    /// While nothing but faults comes back, images that were not tried yet go before a further try of this one.
+    fn defer(&self, image: &Image) -> Option<Settled> {
+        let error = image.last_error.as_ref()?;
+        let others = self.waiting.load(Ordering::Relaxed) > 0;
+        let defers = others && self.outage.is_suspected_since(image.answers);
+        (defers && image.pass == 0 && !self.outage.is_waiting()).then(|| Settled::PutBack {
+            attempts: image.attempts,
+            pass: 1,
+            error: error.clone(),
+        })
+    }
+
+    /// Whether the run waits for the service, and this image is not the one that looks for it.
+    fn is_held_back(&self, image: &Image) -> bool {
+        self.outage.is_waiting() && !image.is_probe
+    }
+
+    /// Makes one call, paced and within the budget. `None`: nothing was sent, because the run stops or waits for the
+    /// service.
     async fn call(&self, image: &Image) -> Option<Ended> {
         let service = &self.service;
         let stopping = service.control.stopping();
-        if !service.pause_ends().await {
+        if self.is_held_back(image) || !service.pause_ends().await {
             return None;
         }
         loop {
+            let outage = self.outage.begins();
             // Nobody is asked about a call that a limit does not allow anyway.
             match self.budget.units_with(image.scenes) {
                 Ok(units) if self.gate.admits(units, stopping).await => {}
@@ -173,6 +228,12 @@ impl Tagger {
                 biased;
                 () = stopping.cancelled() => return None,
                 () = self.pace.permit() => {}
+                // Whoever waits for the pace must not hold up the call that looks whether the outage is over.
+                () = outage, if !image.is_probe => return None,
+            }
+            // Nothing is awaited between here and the call: no call follows the one that began an outage.
+            if self.is_held_back(image) {
+                return None;
             }
             // After the permit: whoever waits for the pace must not hold what another one could call with.
             match self.budget.take(image.scenes) {
@@ -249,6 +310,7 @@ impl Tagger {
         }
         service.accepted_time();
         service.patience.succeeded();
+        self.service_answered();
         self.breaker.succeeded();
         self.note_pace(self.pace.answered());
         let mut labels = answer.labels;
@@ -258,6 +320,32 @@ impl Tagger {
                 "an answer of more than {RANK_MAX} labels in a scene: those behind are not kept");
         }
         Ok(Settled::Labels(labels))
+    }
+
+    /// The service answered, whatever it said: an outage is over.
+    fn service_answered(&self) {
+        if let Some(ended) = self.outage.answered() {
+            info!("the service answers again");
+            if ended.throttles_only {
+                self.note_pace(self.pace.begin_low());
+            }
+        }
+    }
+
+    /// Notes a fault of the service or the network; the run waits once there are too many in a row.
+    fn fault(&self, image: &mut Image, fault: Fault, error: cos::Error) {
+        let is_first = image.is_fresh && image.calls == 1;
+        let standing = if is_first { Standing::First } else { Standing::FailedBefore };
+        image.answers = self.outage.answers();
+        if self.outage.fault(fault, standing) {
+            warn!(error = %error.message(),
+                "the service does not answer: one call at a time looks whether it is back");
+            self.service.patience.pause();
+        }
+        if image.is_probe {
+            self.service.patience.pause();
+        }
+        self.service.trouble(&self.service.patience, error);
     }
 
     #[expect(clippy::option_option, reason = "no change; a change to no limit; a change to a rate")]
@@ -302,17 +390,24 @@ impl Tagger {
             request_id = error.request_id(), ?verdict, attempt = image.attempts + 1, "call failed");
         let after = error.retry_after().unwrap_or_default();
         let delay = delays.next().unwrap_or_default().max(after);
+        // An outage uses at most one try of an image: the one that marks it as failed before.
+        let spared = image.attempts > 0 && self.outage.is_waiting() && verdict.is_passing();
         if !matches!(verdict, Verdict::Throttle) {
-            image.attempts += 1;
+            image.attempts += u32::from(!spared);
             self.note_pace(self.pace.answered());
+        }
+        if !verdict.is_passing() {
+            self.service_answered();
         }
         Ok(match verdict {
             Verdict::Throttle => {
                 self.note_pace(self.pace.throttled());
                 image.throttles += 1;
-                let row = error_row(&error, "throttle", true);
-                service.trouble(&service.patience, error);
-                if image.throttles >= THROTTLES {
+                let row = error_row(&error, THROTTLE, true);
+                self.fault(image, Fault::Throttle, error);
+                if self.outage.is_waiting() {
+                    image.put_back(image.pass, row)
+                } else if image.throttles >= THROTTLES {
                     self.give_up(image, row, false, begun)
                 } else if delay > LONGEST_WAIT {
                     if self.pace.is_throttled() {
@@ -324,9 +419,18 @@ impl Tagger {
                     Next::Again(delay)
                 }
             }
-            Verdict::Retry | Verdict::Unreachable => {
-                let row = error_row(&error, "retry", true);
-                service.trouble(&service.patience, error);
+            Verdict::Retry | Verdict::Unreachable | Verdict::Foreign => {
+                let row = error_row(&error, verdict.name(), true);
+                let fault = match &error {
+                    cos::Error::Foreign { .. } => Fault::Foreign,
+                    cos::Error::Service(_) | cos::Error::Unusable { .. } => Fault::Answer,
+                    _ => Fault::Transport,
+                };
+                if matches!(error, cos::Error::Unusable { .. }) {
+                    // The service answers, and with nothing that can be used: that does not pass by waiting.
+                    self.stop_if(self.breaker.call_failed(&row.code));
+                }
+                self.fault(image, fault, error);
                 self.try_again(image, row, delay, begun)
             }
             Verdict::GiveUp(GiveUp::Source) if image.tries + 1 < TRIES => {
@@ -397,15 +501,18 @@ impl Tagger {
     /// After a failure that may pass: a further try, a later pass, or the end.
     fn try_again(&self, image: &mut Image, row: ErrorRow, delay: Duration, begun: Instant) -> Next {
         image.tries += 1;
-        let later = image.tries >= TRIES || delay > LONGEST_WAIT;
+        if self.outage.is_waiting() {
+            return image.put_back(image.pass, row);
+        }
+        let too_long = delay > LONGEST_WAIT;
         // Being throttled uses no attempt, though it may have taken the image to a later pass.
         let last = image.pass + 1 >= PASSES && image.throttles == 0;
-        if image.attempts >= TRIES * PASSES || (later && last) {
+        if image.attempts >= TRIES * PASSES || (too_long && last) {
             return self.give_up(image, row, false, begun);
         }
-        if later {
-            let (attempts, pass) = (image.attempts, image.pass + 1);
-            return Next::Settle(Settled::PutBack { attempts, pass, error: row });
+        // In the last pass come the tries that earlier ones have left.
+        if (image.tries >= TRIES && !last) || too_long {
+            return image.put_back(image.pass + 1, row);
         }
         image.last_error = Some(row);
         Next::Again(delay)
@@ -416,11 +523,7 @@ impl Tagger {
         let moment = Instant::now() + delay;
         let mut not_before = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
         *not_before = (*not_before).max(Some(moment));
-        Next::Settle(Settled::PutBack {
-            attempts: image.attempts,
-            pass: image.pass + 1,
-            error: row,
-        })
+        image.put_back(image.pass + 1, row)
     }
 
     /// How long the images that were put back have to wait at least.
@@ -430,7 +533,13 @@ impl Tagger {
     }
 
     fn give_up(&self, image: &Image, row: ErrorRow, suspicious: bool, begun: Instant) -> Next {
-        match self.breaker.failed(&row.code, suspicious, begun) {
+        self.stop_if(self.breaker.failed(&row.code, suspicious, begun));
+        Next::Settle(Settled::GivenUp { attempts: image.attempts, error: row })
+    }
+
+    /// Stops the run, or makes it pause, if the breaker says so.
+    fn stop_if(&self, tripped: Tripped) {
+        match tripped {
             Tripped::No => {}
             Tripped::Probe => {
                 warn!("too many failures: waiting a moment before a probe");
@@ -445,7 +554,6 @@ impl Tagger {
                 self.service.control.stop(reason);
             }
         }
-        Next::Settle(Settled::GivenUp { attempts: image.attempts, error: row })
     }
 
     /// Looks for another key of the content; whether there is one.
@@ -471,6 +579,11 @@ impl Image {
             }
             None => Settled::Released,
         }
+    }
+
+    /// Back to the queue, for this pass of the run.
+    fn put_back(&self, pass: u32, error: ErrorRow) -> Next {
+        Next::Settle(Settled::PutBack { attempts: self.attempts, pass, error })
     }
 
     fn settlement(&self, call: Option<CallRow>, settled: Settled) -> Settlement {
@@ -500,6 +613,7 @@ fn error_row(error: &cos::Error, verdict: &'static str, temporary: bool) -> Erro
 pub(super) fn code(error: &cos::Error) -> String {
     match error {
         cos::Error::Unusable { .. } => "UnusableAnswer".to_owned(),
+        cos::Error::Foreign { .. } => "NotFromService".to_owned(),
         cos::Error::Timeout { .. } => "Timeout".to_owned(),
         cos::Error::Interrupted { .. } => "ConnectionBroken".to_owned(),
         cos::Error::UnaddressableKey { .. } => "UnaddressableKey".to_owned(),

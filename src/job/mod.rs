@@ -21,6 +21,7 @@ mod filter;
 mod gate;
 mod lister;
 mod lookup;
+mod outage;
 mod pace;
 mod patience;
 mod pool;
@@ -32,7 +33,7 @@ pub mod verdict;
 mod window;
 mod writer;
 
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -61,6 +62,7 @@ use compare::Comparison;
 use filter::Filter;
 use lister::Listing;
 use lookup::Lookup;
+use outage::Outage;
 use patience::Patience;
 use pool::Pool;
 use service::Service;
@@ -337,6 +339,8 @@ impl Job {
                 gate: self.gate,
                 breaker: Breaker::new(settings.budget.max_failures),
                 not_before: Mutex::default(),
+                outage: Outage::default(),
+                waiting: AtomicUsize::new(0),
                 urls: context.urls,
             }),
             workers,

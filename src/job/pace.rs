@@ -129,6 +129,22 @@ impl<C: Clock + Clone> Pace<C> {
         self.count(1)
     }
 
+    /// Begins low again, after an outage in which the service answered nothing but that it was asked too often.
+    /// Returns the rate if it has changed.
+    pub fn begin_low(&self) -> Option<Option<f64>> {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        if state.rate.is_some_and(|rate| rate <= AUTO_START) {
+            return None;
+        }
+        state.rate = Some(AUTO_START);
+        state.limiter = state.rate.map(|rate| limiter(rate, self.clock.clone()));
+        state.search = state.search.is_some().then(Search::new);
+        state.second = now;
+        (state.permits, state.answers, state.throttled, state.in_a_row) = (0, 0, 0, 0);
+        Some(state.rate)
+    }
+
     /// Whether so many answers ask for a lower rate that it is not about one image: several in a row, or a share
     /// of this second's that is no accident of few.
     pub fn is_throttled(&self) -> bool {

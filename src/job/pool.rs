@@ -4,6 +4,7 @@
 //! settled: after a crash these are exactly what may have been paid and lost.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::try_join_all;
@@ -11,8 +12,8 @@ use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::Error;
 use super::caller::Tagger;
-use super::writer::{Record, Writer};
-use crate::store::write::Claimed;
+use super::writer::{Record, Wish, Writer};
+use crate::store::write::{Claimed, Settled, Settlement};
 
 /// What the pool needs besides the tagger.
 #[derive(Debug)]
@@ -51,9 +52,65 @@ impl Pool {
         loop {
             let next = claimed.lock().await.recv().await;
             let Some((claimed, slot)) = next else { return Ok(()) };
+            self.tagger.waiting.fetch_sub(1, Ordering::Relaxed);
+            let pass = claimed.pass;
             let settlement = self.tagger.tag(claimed).await?;
-            self.tagger.writer.send(Record::Settle { settlement, slot }).await?;
+            self.settle(settlement, pass, slot).await?;
         }
+    }
+
+    /// Hands a settlement of an image that was claimed in this pass to the writer.
+    async fn settle(
+        &self,
+        settlement: Settlement,
+        pass: u32,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<(), Error> {
+        // It is claimed in the first pass once more, and counts as one image.
+        let again =
+            matches!(settlement.settled, Settled::Released | Settled::PutBack { pass: 0, .. });
+        if pass == 0 && again {
+            self.tagger.budget.unclaimed();
+        }
+        self.tagger.writer.send(Record::Settle { settlement, slot }).await
+    }
+
+    /// While the run waits for the service, calls for one image at a time, each from anywhere in the queue, to look
+    /// whether the service is back. Returns false if the run stops.
+    async fn probe(&self, slots: &Arc<Semaphore>) -> Result<bool, Error> {
+        let tagger = &self.tagger;
+        let service = &tagger.service;
+        while tagger.outage.is_waiting() {
+            if !service.pause_ends().await {
+                return Ok(false);
+            }
+            if !tagger.outage.is_waiting() {
+                break;
+            }
+            let Some(mut free) = self.free_slots(slots).await else { return Ok(false) };
+            let idle = free.num_permits() + slots.available_permits() == 2 * self.workers;
+            let first_pass = u32::from(tagger.budget.images(1).is_err());
+            let claimed = tagger.writer.ask(|reply| Record::Probe { first_pass, reply }).await?;
+            let Some(claimed) = claimed else {
+                drop(free);
+                if idle {
+                    // Nothing is left to look with, and nothing is in flight that would come back.
+                    tagger.outage.give_up();
+                } else {
+                    self.wait_for_work().await;
+                }
+                continue;
+            };
+            let pass = claimed.pass;
+            if pass == 0 {
+                tagger.budget.claimed(1);
+            }
+            let slot = free.split(1).expect("there is at least one");
+            drop(free);
+            let settlement = tagger.probe(claimed).await?;
+            self.settle(settlement, pass, slot).await?;
+        }
+        Ok(!service.control.is_stopping())
     }
 
     async fn claim(
@@ -75,6 +132,9 @@ impl Pool {
             tagger.writer.ask(|committed| Record::Sample { size, committed }).await?;
         }
         loop {
+            if !self.probe(slots).await? {
+                return Ok(());
+            }
             let Some(mut free) = self.free_slots(slots).await else { return Ok(()) };
             // Used up: only what was put back is claimed, so that the images of the limit are settled.
             let (limit, first, used_up) = match tagger.budget.images(free.num_permits()) {
@@ -85,13 +145,22 @@ impl Pool {
             let listed = service.stats.is_listed();
             let idle = (listed || used_up.is_some())
                 && free.num_permits() + slots.available_permits() == all;
-            let passes = first..=pass;
-            let claims = tagger.writer.ask(|reply| Record::Claim { limit, passes, reply }).await?;
+            let ask = |keeps_back| {
+                let wish = Wish { limit, passes: first..=pass, keeps_back };
+                tagger.writer.ask(|reply| Record::Claim { wish, reply })
+            };
+            // A trial of a few images takes them in the order of the listing.
+            let mut claims = ask(!tagger.budget.limits_images()).await?;
+            let is_over = claims.claimed.is_empty() && claims.kept_back;
+            if is_over && (idle || tagger.outage.is_calm()) {
+                claims = ask(false).await?;
+            }
             let fresh = claims.claimed.iter().filter(|claimed| claimed.pass == 0).count();
             tagger.budget.claimed(fresh as u64);
             let exhausted = claims.claimed.is_empty();
             for claimed in claims.claimed {
                 let slot = free.split(1).expect("no more is claimed than there are slots");
+                tagger.waiting.fetch_add(1, Ordering::Relaxed);
                 if sender.send((claimed, slot)).await.is_err() {
                     return Ok(());
                 }

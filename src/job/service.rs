@@ -251,7 +251,7 @@ impl Service {
                     pace.throttled();
                     throttles += 1;
                 }
-                Verdict::Retry | Verdict::Unreachable => tries += 1,
+                Verdict::Retry | Verdict::Unreachable | Verdict::Foreign => tries += 1,
             }
             let too_often = tries >= TRIES_OF_KEY || throttles >= THROTTLES_OF_KEY;
             if of_key && too_often && self.answers_others(answers).await {

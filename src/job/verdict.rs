@@ -35,6 +35,8 @@ pub enum Verdict {
     RefreshCredentials,
     /// Nothing was sent: wait for the network; no attempt is used.
     Unreachable,
+    /// Something between costag and the service answered: try again later, and conclude nothing from it.
+    Foreign,
 }
 
 /// Why an image is given up.
@@ -84,7 +86,13 @@ impl Verdict {
             Self::FixClock => "fix clock",
             Self::RefreshCredentials => "refresh credentials",
             Self::Unreachable => "unreachable",
+            Self::Foreign => "foreign",
         }
+    }
+
+    /// Whether the fault may pass by itself: the service, or the way to it, has trouble.
+    pub const fn is_passing(self) -> bool {
+        matches!(self, Self::Retry | Self::Throttle | Self::Unreachable | Self::Foreign)
     }
 
     /// What is left when the repair that this verdict asks for is impossible: a reason to stop.
@@ -148,6 +156,7 @@ pub fn verdict(operation: Operation, succeeded_before: bool, error: &cos::Error)
             Verdict::Retry
         }
         Error::Connect { .. } => Verdict::Unreachable,
+        Error::Foreign { .. } => Verdict::Foreign,
         Error::Certificate { .. } | Error::Unproven(Unproven::Bucket { .. }) => {
             Verdict::Stop(Stop::Configuration)
         }
@@ -274,6 +283,17 @@ pub fn advice(operation: Operation, error: &cos::Error) -> Option<&'static str> 
         Error::Service(service) => service,
         Error::Connect { .. } => {
             return Some("check the network, the region's name and the proxy settings");
+        }
+        Error::Foreign { status: 407, .. } => {
+            return Some(
+                "put the proxy's user name and password into its address: http://USER:PASSWORD@HOST:PORT",
+            );
+        }
+        Error::Foreign { .. } => {
+            return Some(
+                "a proxy, a login page of the network or a gateway answers instead of the service: check the \
+                 proxy settings (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY) and the endpoint",
+            );
         }
         Error::Certificate { .. } => {
             return Some("give the CA that signed it as a CA file, or correct the endpoint");

@@ -19,6 +19,17 @@ use crate::store::write::{CallRow, Claimed, Key, Page, Reach, Session, Settlemen
 /// Records of calls taken into one turn at most.
 const TURN: usize = 4096;
 
+/// What a claim asks for.
+#[derive(Debug)]
+pub(super) struct Wish {
+    /// At most so many contents.
+    pub(super) limit: usize,
+    /// Of these passes.
+    pub(super) passes: RangeInclusive<u32>,
+    /// Whether a few contents are kept back for the end.
+    pub(super) keeps_back: bool,
+}
+
 /// What a claim came to.
 #[derive(Debug)]
 pub(super) struct Claims {
@@ -26,6 +37,8 @@ pub(super) struct Claims {
     pub(super) claimed: Vec<Claimed>,
     /// Nothing was claimed, and contents wait for a later pass.
     pub(super) later: bool,
+    /// Contents were kept back that could be claimed.
+    pub(super) kept_back: bool,
 }
 
 /// What the stages ask of the writer.
@@ -43,8 +56,10 @@ pub(super) enum Record {
     Call { row: CallRow, committed: oneshot::Sender<()> },
     /// A content's settlement; the slot is free again once it is committed.
     Settle { settlement: Settlement, slot: OwnedSemaphorePermit },
-    /// Contents to call, of these passes.
-    Claim { limit: usize, passes: RangeInclusive<u32>, reply: oneshot::Sender<Claims> },
+    /// Contents to call.
+    Claim { wish: Wish, reply: oneshot::Sender<Claims> },
+    /// One content from anywhere in the queue, of this pass or a later one, to look whether an outage is over.
+    Probe { first_pass: u32, reply: oneshot::Sender<Option<Claimed>> },
     /// Claims are to take only so many contents, chosen at random.
     Sample { size: u64, committed: oneshot::Sender<()> },
     /// Another key of a content whose key is gone.
@@ -117,6 +132,7 @@ impl Writer {
 struct Replies {
     committed: Vec<oneshot::Sender<()>>,
     claims: Vec<(oneshot::Sender<Claims>, Claims)>,
+    probes: Vec<(oneshot::Sender<Option<Claimed>>, Option<Claimed>)>,
     keys: Vec<(oneshot::Sender<Option<Key>>, Option<Key>)>,
     waits: Vec<(oneshot::Sender<bool>, bool)>,
     slots: Vec<OwnedSemaphorePermit>,
@@ -131,6 +147,9 @@ impl Replies {
         }
         for (reply, claims) in self.claims.drain(..) {
             let _ = reply.send(claims);
+        }
+        for (reply, claimed) in self.probes.drain(..) {
+            let _ = reply.send(claimed);
         }
         for (reply, key) in self.keys.drain(..) {
             let _ = reply.send(key);
@@ -171,11 +190,16 @@ fn write(
             apply(&mut session, record, &mut claims, &mut replies)?;
         }
         // Claims last: they take what this very turn has queued.
-        for (limit, passes, reply) in claims.drain(..) {
+        for (wish, reply) in claims.drain(..) {
+            let Wish { limit, passes, keeps_back } = wish;
             let pass = *passes.end();
-            let claimed = session.claim_of(limit, passes)?;
+            let (claimed, kept_back) = if keeps_back {
+                session.claim_with_reserve(limit, passes)?
+            } else {
+                (session.claim_of(limit, passes)?, false)
+            };
             let later = claimed.is_empty() && session.waits_after(pass)?;
-            replies.claims.push((reply, Claims { claimed, later }));
+            replies.claims.push((reply, Claims { claimed, later, kept_back }));
         }
         session.commit()?;
         stats.committed(session.counts());
@@ -210,7 +234,7 @@ fn take(
 fn apply(
     session: &mut Session,
     record: Record,
-    claims: &mut Vec<(usize, RangeInclusive<u32>, oneshot::Sender<Claims>)>,
+    claims: &mut Vec<(Wish, oneshot::Sender<Claims>)>,
     replies: &mut Replies,
 ) -> Result<(), store::Error> {
     match record {
@@ -240,7 +264,11 @@ fn apply(
             replies.slots.push(slot);
             replies.work = true;
         }
-        Record::Claim { limit, passes, reply } => claims.push((limit, passes, reply)),
+        Record::Probe { first_pass, reply } => {
+            let claimed = session.claim_probe(first_pass)?;
+            replies.probes.push((reply, claimed));
+        }
+        Record::Claim { wish, reply } => claims.push((wish, reply)),
         Record::Sample { size, committed } => {
             session.sample(size)?;
             replies.committed.push(committed);

@@ -25,6 +25,7 @@ mod matrix;
 mod network;
 mod night;
 mod one_writer;
+mod outage;
 mod outputs;
 mod overwritten;
 mod pace;

@@ -46,7 +46,7 @@ fn twenty_identical_failures_and_no_success_stop_it(
     #[case] exit: i32,
 ) {
     let site = failing(status, code);
-    site.run(&["--workers", "4"]).with(exit).says(&[code, "20 images in a row"]);
+    site.run(&["--workers", "4"]).with(exit).says(&[code, "20 calls in a row"]);
     assert!((20..=28).contains(&site.calls()), "{}", site.calls());
     let [pending, in_flight, done, failed] = site.states();
     assert_eq!((in_flight, done, pending + failed), (0, 0, 100));

@@ -240,13 +240,60 @@ async fn a_key_that_cannot_be_named_is_not_sent() {
 
 #[tokio::test]
 async fn a_redirect_is_an_error_that_tells_where_to() {
-    let head = "307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/x?q-signature=s";
-    let (address, mut heads) = server(vec![answer(head, ""), answer("200 OK", NOTHING)]).await;
-    let error = label(&client(address), "a").await.unwrap_err();
+    let head = "307 Temporary Redirect\r\nlocation: http://u:secret@127.0.0.1:1/x?q-signature=s";
+    let by_service = format!("{head}\r\nx-cos-request-id: R");
+    let plays = vec![answer(&by_service, ""), answer(head, ""), answer("200 OK", NOTHING)];
+    let (address, mut heads) = server(plays).await;
+    let client = client(address);
+    let error = label(&client, "a").await.unwrap_err();
     let service = error.service().unwrap();
     assert_eq!((service.status, service.location.as_deref()), (307, Some("http://127.0.0.1:1/x")));
-    heads.recv().await.unwrap();
+    let error = label(&client, "a").await.unwrap_err();
+    assert!(matches!(&error, Error::Foreign { status: 307, location, .. }
+        if location.as_deref() == Some("http://127.0.0.1:1/x")));
+    for _ in 0..2 {
+        heads.recv().await.unwrap();
+    }
     assert!(heads.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn an_answer_without_a_trace_of_the_service_is_not_its_own() {
+    let page = "<!doctype html><html><head><title>Blocked</title></head></html>";
+    for status in
+        ["200 OK", "302 Found", "400 Bad", "403 Forbidden", "404 Not Found", "407 Proxy", "501 No"]
+    {
+        for (body, told) in [(page, "an HTML page: Blocked"), ("", "an empty body")] {
+            let head =
+                format!("{status}\r\nRetry-After: 3600\r\nDate: Thu, 16 May 2019 06:45:51 GMT");
+            let plays = vec![answer(&head, body); 3];
+            let (address, _heads) = server(plays).await;
+            let client = client(address);
+            let errors = [
+                label(&client, "a").await.unwrap_err(),
+                client.list(&ListRequest::default()).await.unwrap_err(),
+                client.head("a").await.unwrap_err(),
+            ];
+            for (error, told) in errors.iter().zip([told, told, ""]) {
+                assert!(matches!(error, Error::Foreign { .. }), "{status}: {error:?}");
+                assert!(error.message().contains(told), "{error}");
+                assert_eq!(error.retry_after(), None);
+            }
+            assert!(errors[0].message().contains("the proxy") == status.starts_with("407"));
+            assert_eq!(client.clock().measured(), None, "its time is not the service's");
+        }
+    }
+    for (head, body) in [
+        ("403 Forbidden\r\nx-cos-request-id: R", page),
+        ("404 Not Found\r\nx-ci-request-id: R", ""),
+        ("403 Forbidden", "<Error><Code>AccessDenied</Code></Error>"),
+        ("400 Bad", r#"{"code":-1,"message":"no"}"#),
+        ("403 Forbidden\r\nx-cos-error-code: Denied", ""),
+    ] {
+        let (address, _heads) = server(vec![answer(head, body)]).await;
+        let error = label(&client(address), "a").await.unwrap_err();
+        assert!(error.service().is_some(), "{head}: {error:?}");
+    }
 }
 
 #[tokio::test]

@@ -82,6 +82,40 @@ pub(super) const DRAWN: &str = "
     ORDER BY (((((id & 0x7fffffff) * 1103515245 + 12345) >> 16) & 0xffffff) * 1664525) & 0xffffff, id
     LIMIT ?2";
 
+/// The number of a content of the first pass that was not tried yet, at or after a random place of the queue.
+const UNTRIED_FROM_ANYWHERE: &str = "
+    SELECT id FROM content INDEXED BY content_queue
+    WHERE run_id = ?1 AND state = 0 AND pass = ?2 AND attempts = 0 AND error_kind = 0 AND id >= (
+        SELECT lowest + abs(random() % (highest - lowest + 1)) FROM (SELECT
+            (SELECT id FROM content INDEXED BY content_queue
+             WHERE run_id = ?1 AND state = 0 AND pass = ?2 ORDER BY id LIMIT 1) AS lowest,
+            (SELECT id FROM content INDEXED BY content_queue
+             WHERE run_id = ?1 AND state = 0 AND pass = ?2 ORDER BY id DESC LIMIT 1) AS highest))
+    ORDER BY id LIMIT 1";
+
+/// As [`UNTRIED_FROM_ANYWHERE`], from the beginning of the queue.
+const UNTRIED: &str = "
+    SELECT id FROM content INDEXED BY content_queue
+    WHERE run_id = ?1 AND state = 0 AND pass = ?2 AND attempts = 0 AND error_kind = 0
+    ORDER BY id LIMIT 1";
+
+/// The number of any content of a pass, at or after a random place of its queue.
+const TRIED_FROM_ANYWHERE: &str = "
+    SELECT id FROM content INDEXED BY content_queue
+    WHERE run_id = ?1 AND state = 0 AND pass = ?2 AND id >= (
+        SELECT lowest + abs(random() % (highest - lowest + 1)) FROM (SELECT
+            (SELECT id FROM content INDEXED BY content_queue
+             WHERE run_id = ?1 AND state = 0 AND pass = ?2 ORDER BY id LIMIT 1) AS lowest,
+            (SELECT id FROM content INDEXED BY content_queue
+             WHERE run_id = ?1 AND state = 0 AND pass = ?2 ORDER BY id DESC LIMIT 1) AS highest))
+    ORDER BY id LIMIT 1";
+
+/// The number of the first content of this pass or a later one.
+const TRIED: &str = "
+    SELECT id FROM content INDEXED BY content_queue
+    WHERE run_id = ?1 AND state = 0 AND pass >= ?2
+    ORDER BY pass, id LIMIT 1";
+
 impl Queued {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let wanted = Scenes::from_bits(row.get(1)?);
@@ -123,33 +157,127 @@ impl Session {
         limit: usize,
         passes: RangeInclusive<u32>,
     ) -> Result<Vec<Claimed>, Error> {
+        let claimed = self.claim_up_to(limit, &passes, false)?;
+        if claimed.len() < limit {
+            self.reserve.clear();
+        }
+        Ok(claimed)
+    }
+
+    /// As [`Session::claim_of`], but keeps a few contents from all over the queue back, so that there are some that were
+    /// not tried yet when the last ones fail. Returns also whether any are kept back.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn claim_with_reserve(
+        &mut self,
+        limit: usize,
+        passes: RangeInclusive<u32>,
+    ) -> Result<(Vec<Claimed>, bool), Error> {
+        let holds = *passes.start() == 0 && self.sample.is_none();
+        let claimed = self.claim_up_to(limit, &passes, holds)?;
+        Ok((claimed, self.reserve.len() > 0))
+    }
+
+    fn claim_up_to(
+        &mut self,
+        limit: usize,
+        passes: &RangeInclusive<u32>,
+        holds_back: bool,
+    ) -> Result<Vec<Claimed>, Error> {
         let mut claimed = Vec::with_capacity(limit);
         while claimed.len() < limit {
-            let wanted = limit - claimed.len();
-            let queued = self.queued(wanted, &passes)?;
+            let kept = if holds_back { self.reserve.len() } else { 0 };
+            let wanted = limit - claimed.len() + kept;
+            let queued = self.queued(wanted, passes)?;
             // Of a sample, fewer are no end: some may have left the queue since they were drawn.
-            let exhausted = queued.is_empty() || (queued.len() < wanted && self.sample.is_none());
-            for mut entry in queued {
-                let key = match entry.key.take() {
-                    Some(key) => Some(key),
-                    None => self.key_of(entry.content_id, &[])?,
-                };
-                let Some(key) = key.filter(|_| !entry.scenes.is_empty()) else {
-                    self.leave(&entry)?;
-                    continue;
-                };
-                self.execute("UPDATE content SET state = 1 WHERE id = ?1", [entry.content_id])?;
-                // A kill may have come between a throttle answer and the next call.
-                let may_have = entry.failed_before || self.counts.throttled > 0;
-                let throttles = if may_have { self.throttles(entry.content_id)? } else { 0 };
-                let Queued { content_id, scenes, again, attempts, pass, .. } = entry;
-                claimed.push(Claimed { content_id, key, scenes, again, attempts, throttles, pass });
+            let mut exhausted =
+                queued.is_empty() || (queued.len() < wanted && self.sample.is_none());
+            for entry in queued {
+                if claimed.len() == limit {
+                    break;
+                }
+                if holds_back && entry.pass == 0 {
+                    let before = self.reserve.len();
+                    let known = self.reserve.contains(entry.content_id);
+                    if self.reserve.keeps(entry.content_id) {
+                        // One that made room for it waits to be claimed, before this one in the queue.
+                        exhausted &= known || self.reserve.len() > before;
+                        continue;
+                    }
+                }
+                claimed.extend(self.claim_entry(entry)?);
             }
             if exhausted {
                 break;
             }
         }
         Ok(claimed)
+    }
+
+    /// Claims one content to look whether an outage is over: from anywhere in the queue, and one that has not been
+    /// tried yet if there is any. Nothing of a pass before `first_pass` is claimed.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn claim_probe(&mut self, first_pass: u32) -> Result<Option<Claimed>, Error> {
+        if first_pass == 0 && self.sample.is_some() {
+            if let Some(claimed) = self.claim_of(1, 0..=0)?.pop() {
+                return Ok(Some(claimed));
+            }
+        } else if first_pass == 0 {
+            for sql in [UNTRIED_FROM_ANYWHERE, UNTRIED] {
+                if let Some(claimed) = self.claim_found(sql, first_pass)? {
+                    return Ok(Some(claimed));
+                }
+            }
+        }
+        for sql in [TRIED_FROM_ANYWHERE, TRIED] {
+            if let Some(claimed) = self.claim_found(sql, first_pass)? {
+                return Ok(Some(claimed));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Claims the content whose number a query finds; looks again if that one leaves the queue instead.
+    fn claim_found(&mut self, sql: &str, first_pass: u32) -> Result<Option<Claimed>, Error> {
+        let run = Arc::clone(&self.run);
+        let end = prefix_end(&run.prefix);
+        loop {
+            let found = self
+                .prepare(sql)?
+                .query_row((run.id, first_pass), |row| row.get::<_, i64>(0))
+                .optional()
+                .map_err(|source| self.error(source))?;
+            let Some(id) = found else { return Ok(None) };
+            let entry = self
+                .prepare(&queued_content())?
+                .query_row((run.id, run.bucket_id, &run.prefix, &end, id), Queued::read)
+                .map_err(|source| self.error(source))?;
+            if let Some(claimed) = self.claim_entry(entry)? {
+                return Ok(Some(claimed));
+            }
+        }
+    }
+
+    /// Marks a queued content in flight; `None` if it leaves the queue instead.
+    fn claim_entry(&mut self, mut entry: Queued) -> Result<Option<Claimed>, Error> {
+        let key = match entry.key.take() {
+            Some(key) => Some(key),
+            None => self.key_of(entry.content_id, &[])?,
+        };
+        let Some(key) = key.filter(|_| !entry.scenes.is_empty()) else {
+            self.leave(&entry)?;
+            return Ok(None);
+        };
+        self.execute("UPDATE content SET state = 1 WHERE id = ?1", [entry.content_id])?;
+        self.reserve.remove(entry.content_id);
+        // A kill may have come between a throttle answer and the next call.
+        let may_have = entry.failed_before || self.counts.throttled > 0;
+        let throttles = if may_have { self.throttles(entry.content_id)? } else { 0 };
+        let Queued { content_id, scenes, again, attempts, pass, .. } = entry;
+        Ok(Some(Claimed { content_id, key, scenes, again, attempts, throttles, pass }))
     }
 
     /// Takes a content that no key of the scope wants any longer out of the queue. If a key elsewhere does, it

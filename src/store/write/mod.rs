@@ -11,6 +11,7 @@ mod page;
 mod plan;
 mod posting;
 mod requeue;
+mod reserve;
 mod run;
 mod settle;
 
@@ -73,6 +74,8 @@ pub struct Session {
     taken_from: HashSet<i64>,
     /// Contents that are claimed, if not all of the queue is to be: the last one first.
     sample: Option<Vec<i64>>,
+    /// Contents that are claimed last.
+    reserve: reserve::Reserve,
     /// The ledger's last row.
     last_call: i64,
     /// The last call whose labels are posted, once it was looked up.
@@ -108,6 +111,7 @@ impl Session {
             overwritten: HashSet::new(),
             taken_from: HashSet::new(),
             sample: None,
+            reserve: reserve::Reserve::default(),
             last_call: 0,
             posted_call: None,
         }

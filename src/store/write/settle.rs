@@ -168,13 +168,24 @@ impl Session {
                 Ok(false)
             }
             Settled::PutBack { attempts, pass, error } => {
+                if *pass == 0 {
+                    self.back_to_sample(*content_id);
+                }
                 let call = call.as_ref();
                 self.failed(*content_id, 0, *attempts, Some(*pass), error, call).map(|()| true)
             }
             Settled::Released => {
+                self.back_to_sample(*content_id);
                 self.execute("UPDATE content SET state = 0 WHERE id = ?1", [content_id])?;
                 Ok(true)
             }
+        }
+    }
+
+    /// A content of the sample that was claimed and not settled is claimed again, after the others.
+    fn back_to_sample(&mut self, content_id: i64) {
+        if let Some(sample) = &mut self.sample {
+            sample.insert(0, content_id);
         }
     }
 

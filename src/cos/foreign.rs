@@ -1,0 +1,114 @@
+//! Tells the service's answers from those of whatever stands between: a proxy, a captive portal, a gateway.
+//!
+//! The service puts its request id into every answer, and its bodies are XML documents with a few known roots, or JSON
+//! with a code. An answer that has none of these says nothing about an image, a key or the account.
+
+use super::error::{ServiceError, clean};
+use super::xml::{is_unseen, shorten};
+
+/// The roots of the documents that the service sends.
+const ROOTS: [&str; 3] = ["RecognitionResult", "ListBucketResult", "Error"];
+
+/// Whether an answer that is no success comes from the service.
+pub(super) fn is_from_service(error: &ServiceError, body: &[u8]) -> bool {
+    error.request_id.is_some() || !error.code.is_empty() || has_known_root(body)
+}
+
+/// Whether the body begins like a document of the service, even if it is cut or wrong later on.
+pub(super) fn has_known_root(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(&body[..body.len().min(4096)]);
+    let mut rest = text.trim_start_matches('\u{feff}').trim_start();
+    loop {
+        let skipped = if rest.starts_with("<?") {
+            rest.split_once("?>")
+        } else if rest.starts_with("<!--") {
+            rest.split_once("-->")
+        } else {
+            break;
+        };
+        // A declaration that does not end says nothing of what would have followed.
+        let Some((_, after)) = skipped else { return false };
+        rest = after.trim_start();
+    }
+    let Some(name) = rest.strip_prefix('<') else { return false };
+    let name = name.split(|c: char| c.is_whitespace() || c == '>' || c == '/').next();
+    let local = name.map(|name| name.rsplit(':').next().unwrap_or(name));
+    local.is_some_and(|local| ROOTS.contains(&local))
+}
+
+/// What a body is that the service would not have sent; `None` if it looks like XML or JSON of somebody.
+pub(super) fn describe(body: &[u8]) -> Option<String> {
+    if body.starts_with(&[0x1f, 0x8b]) {
+        return Some("a gzip body".to_owned());
+    }
+    if body.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        return Some("a zstd body".to_owned());
+    }
+    let text = String::from_utf8_lossy(body);
+    if text.trim().is_empty() {
+        return Some("an empty body".to_owned());
+    }
+    html(&text)
+}
+
+/// An HTML page by its title.
+pub(super) fn html(text: &str) -> Option<String> {
+    let lower = text.to_ascii_lowercase();
+    if !["<html", "<!doctype html", "<head>", "<body"].iter().any(|mark| lower.contains(mark)) {
+        return None;
+    }
+    let title = lower.find("<title").and_then(|at| {
+        let start = at + lower[at..].find('>')? + 1;
+        let end = start + lower[start..].find("</title")?;
+        let title = text[start..end].split_whitespace().collect::<Vec<_>>().join(" ");
+        let title: String = title.chars().filter(|c| !is_unseen(*c)).collect();
+        (!title.is_empty()).then(|| shorten(&title))
+    });
+    Some(format!("an HTML page: {}", title.as_deref().unwrap_or("without a title")))
+}
+
+/// What to call a body in a message, whatever it is.
+pub(super) fn name(body: &[u8]) -> String {
+    describe(body).unwrap_or_else(|| {
+        let text = String::from_utf8_lossy(&body[..body.len().min(1024)]);
+        let words: String = clean(&text).chars().take(80).collect();
+        format!("the text {words:?}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_named_for_what_they_are() {
+        for (body, told) in [
+            (
+                &b"<!DOCTYPE html><HTML><head><Title lang=en>\n Log  in</TITLE>"[..],
+                "an HTML page: Log in",
+            ),
+            (b"<html>", "an HTML page: without a title"),
+            (b"\x1f\x8b\x08\x00", "a gzip body"),
+            (b" \r\n", "an empty body"),
+            (b"no healthy\nupstream", "the text \"no healthy upstream\""),
+        ] {
+            assert_eq!(name(body), told);
+        }
+        assert_eq!(describe(b"<RecognitionResult/>"), None);
+    }
+
+    #[test]
+    fn a_known_root_is_the_services() {
+        for body in [
+            "<Error/>",
+            "\u{feff}<?xml version='1.0'?>\n<!-- c --><Error><Code>",
+            "<ListBucketResult xmlns=\"x\">",
+            "<n:RecognitionResult>cut",
+        ] {
+            assert!(has_known_root(body.as_bytes()), "{body}");
+        }
+        for body in ["", "<?xml ", "<html><Error/>", "Error", "<Errors>", "{\"code\":1}"] {
+            assert!(!has_known_root(body.as_bytes()), "{body}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Tells an outage of the service from images that fail one by one.
+//!
+//! An outage is not worked through at full pace: each call of it may be paid, and each image would use up its tries for
+//! nothing. When calls fail one after the other with nothing answered in between, the run waits, and one call at a time
+//! looks whether the service is back. The first answer ends the wait.
+//!
+//! Images that have failed before do not count, since the fault may be theirs: otherwise a folder of images that the
+//! service cannot digest would look like an outage when the last of them are tried again.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+/// So many faults in a row are an outage.
+const FAULTS: u32 = 20;
+/// So many answers in a row that are not the service's are an outage: no image causes them.
+const FOREIGN: u32 = 3;
+/// After so many faults in a row, images that have not been tried yet go before retries: they tell more.
+const SUSPICIOUS: u32 = 2;
+
+/// How a call failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The service asked for a lower rate.
+    Throttle,
+    /// Something in between answered.
+    Foreign,
+    /// An error of the service that may pass, or an answer that cannot be used.
+    Answer,
+    /// No whole answer: the connection broke, or it took too long.
+    Transport,
+}
+
+/// What is known of the image whose call failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// This was its first call in the run.
+    First,
+    /// It had failed before.
+    FailedBefore,
+}
+
+/// How an outage ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ended {
+    /// All of its faults were throttle answers.
+    pub(super) throttles_only: bool,
+}
+
+/// Counts faults in a row; shared by all calls of a run.
+#[derive(Debug, Default)]
+pub(super) struct Outage {
+    state: Mutex<State>,
+    /// Notified when the run begins to wait.
+    begun: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Faults in a row, those of images that had failed before among them.
+    all: u32,
+    /// Those that count.
+    counted: u32,
+    /// Calls that were answered so far.
+    answers: u64,
+    /// Answers in a row that are not the service's.
+    foreign: u32,
+    /// Whether a fault of the row was no throttle answer.
+    other_than_throttle: bool,
+    waiting: bool,
+}
+
+impl Outage {
+    /// Notes a fault. Returns whether it is the one that makes the run wait.
+    pub(super) fn fault(&self, fault: Fault, standing: Standing) -> bool {
+        let mut state = self.lock();
+        state.all += 1;
+        state.counted += u32::from(standing == Standing::First);
+        state.other_than_throttle |= fault != Fault::Throttle;
+        match fault {
+            // Once something was answered, one image alone is not enough.
+            Fault::Foreign if state.answers > 0 && standing != Standing::First => {}
+            Fault::Foreign => state.foreign += 1,
+            Fault::Throttle | Fault::Answer => state.foreign = 0,
+            Fault::Transport => {}
+        }
+        let begins = !state.waiting && (state.counted >= FAULTS || state.foreign >= FOREIGN);
+        state.waiting |= begins;
+        if begins {
+            self.begun.notify_waiters();
+        }
+        begins
+    }
+
+    /// The service answered. Returns how an outage ended, if there was one.
+    pub(super) fn answered(&self) -> Option<Ended> {
+        let mut state = self.lock();
+        let ended = state.waiting.then_some(Ended { throttles_only: !state.other_than_throttle });
+        *state = State { answers: state.answers + 1, ..State::default() };
+        ended
+    }
+
+    /// Ends the wait without an answer, because nothing is left to look with.
+    pub(super) fn give_up(&self) {
+        let mut state = self.lock();
+        *state = State { answers: state.answers, ..State::default() };
+    }
+
+    /// Whether the run waits: then only one call at a time is made, to look whether the service is back.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.lock().waiting
+    }
+
+    /// Whether the last call was answered.
+    pub(super) fn is_calm(&self) -> bool {
+        self.lock().all == 0
+    }
+
+    /// Ends when an outage begins from now on.
+    pub(super) fn begins(&self) -> Notified<'_> {
+        self.begun.notified()
+    }
+
+    /// Calls that were answered so far.
+    pub(super) fn answers(&self) -> u64 {
+        self.lock().answers
+    }
+
+    /// Whether several calls have failed in a row and nothing was answered since so many answers had come: then images
+    /// that have not been tried yet go before retries.
+    pub(super) fn is_suspected_since(&self, answers: u64) -> bool {
+        let state = self.lock();
+        state.all >= SUSPICIOUS && state.answers == answers
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twenty_faults_of_any_mix_are_an_outage_and_an_answer_ends_it() {
+        let outage = Outage::default();
+        for fault in [Fault::Answer, Fault::Transport, Fault::Throttle].into_iter().cycle().take(19)
+        {
+            assert!(!outage.fault(fault, Standing::First));
+        }
+        assert_eq!(outage.answered(), None);
+        for _ in 0..19 {
+            assert!(!outage.fault(Fault::Throttle, Standing::First));
+        }
+        assert!(outage.fault(Fault::Throttle, Standing::First) && outage.is_waiting());
+        assert!(!outage.fault(Fault::Throttle, Standing::First), "it has begun already");
+        assert_eq!(outage.answered(), Some(Ended { throttles_only: true }));
+        assert!(!outage.is_waiting());
+    }
+
+    #[test]
+    fn images_that_had_failed_before_are_no_outage() {
+        let outage = Outage::default();
+        for _ in 0..100 {
+            assert!(!outage.fault(Fault::Answer, Standing::FailedBefore));
+        }
+        assert!(outage.is_suspected_since(0));
+        outage.answered();
+        outage.fault(Fault::Answer, Standing::FailedBefore);
+        assert!(!outage.is_suspected_since(1), "a fault alone is none");
+        outage.fault(Fault::Answer, Standing::FailedBefore);
+        assert!(outage.is_suspected_since(1) && !outage.is_suspected_since(0));
+    }
+
+    #[test]
+    fn three_answers_of_something_in_between_are_an_outage() {
+        let outage = Outage::default();
+        assert!(!outage.fault(Fault::Foreign, Standing::First));
+        assert!(!outage.fault(Fault::Foreign, Standing::FailedBefore));
+        assert!(
+            outage.fault(Fault::Foreign, Standing::FailedBefore),
+            "nothing was answered so far"
+        );
+        outage.answered();
+        for _ in 0..9 {
+            assert!(!outage.fault(Fault::Foreign, Standing::FailedBefore), "one image's own");
+        }
+        assert!(!outage.fault(Fault::Foreign, Standing::First));
+        assert!(!outage.fault(Fault::Foreign, Standing::First));
+        assert!(!outage.fault(Fault::Answer, Standing::First), "an answer in between");
+        assert!(!outage.fault(Fault::Foreign, Standing::First));
+    }
+}
