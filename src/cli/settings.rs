@@ -206,7 +206,7 @@ pub struct ConnectionOptions {
     /// Time for a connection to be made [default: 5s] [env: COSTAG_CONNECT_TIMEOUT]
     #[arg(long, value_name = "DURATION")]
     connect_timeout: Option<String>,
-    /// Time for a request and its answer [default: 30s] [env: COSTAG_TIMEOUT]
+    /// Time in which an answer may keep silent; the whole may take ten times as long [default: 30s] [env: COSTAG_TIMEOUT]
     #[arg(long, value_name = "DURATION")]
     timeout: Option<String>,
     /// PEM file of authorities to trust besides the system's [default: none] [env: COSTAG_CA_FILE]

@@ -19,6 +19,7 @@ use super::error::{self, Error, SignedWith};
 use super::foreign;
 use super::list::{self, ListPage, ListRequest, ObjectEntry, Restore};
 use super::signer::{self, SignKey};
+use super::silence::Silence;
 use crate::scene::Scenes;
 
 const TOKEN_HEADER: &str = "x-cos-security-token";
@@ -41,7 +42,7 @@ const ROOM: usize = 512 * 1024;
 pub struct Options {
     /// For name, connection and TLS together.
     pub connect_timeout: Duration,
-    /// For a whole request, its body included.
+    /// For each silence while an answer is waited for or read; the whole may take ten times as long.
     pub timeout: Duration,
     /// How many idle connections are kept: as many as there are requests at a time.
     pub pool_size: usize,
@@ -116,6 +117,7 @@ pub struct Client {
     base: Url,
     provider: Arc<Provider>,
     clock: Arc<Clock>,
+    timeout: Duration,
     key: Mutex<Option<CachedKey>>,
 }
 
@@ -143,7 +145,6 @@ fn http(endpoint: &Endpoint, options: &Options) -> Result<reqwest::Client, Build
         .retry(retry::never())
         .tcp_nodelay(true)
         .connect_timeout(options.connect_timeout)
-        .timeout(options.timeout)
         .pool_max_idle_per_host(options.pool_size)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .user_agent(options.user_agent.as_str());
@@ -184,6 +185,7 @@ impl Client {
             endpoint,
             provider,
             clock: Arc::default(),
+            timeout: options.timeout,
             key: Mutex::new(None),
         })
     }
@@ -346,6 +348,27 @@ impl Client {
         first_byte: bool,
     ) -> Result<Reply, Error> {
         let credentials = self.provider.current(&self.clock).await?;
+        let silence = Silence::new(self.timeout);
+        let exchange =
+            self.exchange(credentials, method, key, params, body_max, first_byte, &silence);
+        silence.bound(exchange).await.unwrap_or_else(|exceeded| {
+            let host = self.endpoint.host().to_owned();
+            Err(Error::Timeout { host, cause: Box::new(exceeded) })
+        })
+    }
+
+    /// Sends one request and reads its answer, without a bound of time.
+    #[expect(clippy::too_many_arguments, reason = "what a request is made of")]
+    async fn exchange(
+        &self,
+        credentials: Arc<Credentials>,
+        method: Method,
+        key: &str,
+        params: &[(&str, &str)],
+        body_max: usize,
+        first_byte: bool,
+        silence: &Silence,
+    ) -> Result<Reply, Error> {
         let offset = self.clock.offset();
         let url = self.url(key, params)?;
         let mut request = Request::new(method, url);
@@ -362,12 +385,13 @@ impl Client {
             }
             self.transport(error)
         })?;
+        silence.heard();
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         if status.is_success() {
             self.clock.accepted();
             let reply = Reply { status: status.as_u16(), headers, body: Bytes::new() };
-            let body = match read(&mut response, body_max).await {
+            let body = match read(&mut response, body_max, silence).await {
                 Ok((body, whole)) if whole || first_byte => body,
                 Ok(_) => return Err(reply.unusable("longer than any answer")),
                 Err(error) => return Err(self.transport(error)),
@@ -375,7 +399,7 @@ impl Client {
             return Ok(Reply { body, ..reply });
         }
         // The status is known: a body that cannot be read takes nothing from it.
-        let body = read(&mut response, error::BODY_MAX).await;
+        let body = read(&mut response, error::BODY_MAX, silence).await;
         let body = body.map(|(body, _)| body).unwrap_or_default();
         let mut error = error::parse(status.as_u16(), &headers, &body);
         if !foreign::is_from_service(&error, &body) {
@@ -540,19 +564,25 @@ fn secret_header(value: &str) -> Result<HeaderValue, Error> {
 }
 
 /// The body up to `max` bytes, and whether that was all of it.
-async fn read(response: &mut Response, max: usize) -> Result<(Bytes, bool), reqwest::Error> {
+async fn read(
+    response: &mut Response,
+    max: usize,
+    silence: &Silence,
+) -> Result<(Bytes, bool), reqwest::Error> {
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
     // Most answers come in one piece, which need not be copied.
     let first = response.chunk().await?.unwrap_or_default();
     if first.len() > max {
         return Ok((first.slice(..max), false));
     }
+    silence.heard();
     let Some(second) = response.chunk().await? else { return Ok((first, true)) };
     // What is announced need not come: room for a page is taken at once, more only as it is filled.
     let mut body = Vec::with_capacity(announced.unwrap_or(0).min(max).min(ROOM));
     body.extend_from_slice(&first);
     let mut next = Some(second);
     while let Some(chunk) = next {
+        silence.heard();
         let room = max - body.len();
         if chunk.len() > room {
             body.extend_from_slice(&chunk[..room]);

@@ -19,6 +19,7 @@ pub mod error;
 mod foreign;
 pub mod list;
 pub mod signer;
+mod silence;
 mod xml;
 
 pub use client::{Client, Options, Target};

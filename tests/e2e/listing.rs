@@ -24,7 +24,6 @@ fn two_pages() -> Site {
 #[case::stall("list_stall")]
 #[case::truncated("list_truncated")]
 #[case::huge_page("list_huge_page")]
-#[case::slow("list_slow")]
 fn a_listing_that_stays_wrong_ends_the_run_and_concludes_nothing(#[case] fault: &str) {
     let site = two_pages();
     site.run(&[]).with(0);
@@ -39,6 +38,17 @@ fn a_listing_that_stays_wrong_ends_the_run_and_concludes_nothing(#[case] fault: 
     site.change(r#"{"clear":true}"#);
     site.resume().with(0);
     assert_eq!(site.tables(&["run", "range"]), tables);
+}
+
+#[test]
+fn a_slow_but_steady_answer_is_no_timeout_until_ten_of_them() {
+    let site = Site::plain(20);
+    // A page comes in twenty parts over five seconds.
+    site.change(r#"{"faults":{"list_slow":1.0}}"#);
+    let ended = site.run(&["--patience", "1s", "--timeout", "400ms", "--log", "warn"]).with(5);
+    ended.says(&["not whole after 4s"]);
+    site.run(&["--timeout", "1s"]).with(0);
+    site.assert_exports("camera");
 }
 
 #[rstest]

@@ -184,6 +184,27 @@ fn a_signal_ends_whatever_the_run_is_waiting_for(
     assert!(begun.elapsed().as_secs() < most, "{what}: {:?}", begun.elapsed());
 }
 
+#[test]
+fn a_process_that_was_stopped_reads_its_answers_before_it_calls_them_late() {
+    let site = slow(120, 700);
+    let run = site.start(&["run", BUCKET, "--timeout", "2s", "--patience", "3s"]);
+    wait_until("some answers", || site.emulator.statistics().answered_ok >= 16);
+    // Stopped for longer than any timeout, three times, with calls on the wire.
+    for _ in 0..3 {
+        let calls = site.calls();
+        wait_until("further calls", || site.calls() >= (calls + 8).min(site.contents()));
+        run.signal("STOP");
+        std::thread::sleep(Duration::from_millis(4500));
+        run.signal("CONT");
+    }
+    run.end().with(0);
+    assert_eq!(site.calls(), site.contents(), "no call is made twice");
+    let failed: i64 = site.one("SELECT count(*) FROM call WHERE outcome <> 0");
+    let answered: i64 = site.one("SELECT count(*) FROM call");
+    assert_eq!((failed, answered.cast_unsigned()), (0, site.contents()), "none was late");
+    site.assert_exports("camera");
+}
+
 /// The program on a terminal, and its own process id.
 fn on_a_terminal(site: &Site, arguments: &str) -> Option<(Running, String)> {
     let version = Command::new("script").arg("--version").output();
