@@ -83,7 +83,7 @@ impl Args {
             let store = Store::open(&database)?;
             let source = Source::Bucket { prefix: String::new() };
             let job = Job::begin(store, client, &bucket, source, settings, false)?;
-            let (exit, report) = Box::pin(drive::drive(job, &database)).await?;
+            let (exit, report) = Box::pin(drive::drive(job, &database, &super::trial::Again::typed())).await?;
             if report.snapshot.counts.calls == 0 {
                 say!(
                     "nothing was called: all of it was labelled by an earlier demo; remove {} to see it \

@@ -10,7 +10,8 @@ use tokio::runtime::Runtime;
 use super::exit::Exit;
 use super::interrupt::Signals;
 use super::progress::Progress;
-use super::{ask, summary, table, zone};
+use super::trial::Again;
+use super::{ask, summary, table, trial, zone};
 use crate::config::{Connection, CredentialSources, Pace, Settings};
 use crate::cos::{self, Bucket, Client, Endpoint, Options, Provider, Sources, credentials};
 use crate::job::verdict::{GiveUp, Operation, Stop, Verdict, advice, verdict};
@@ -135,15 +136,25 @@ fn options(connection: &Connection, pace: &Pace) -> Options {
 #[error("{0}")]
 pub(super) struct Usage(pub(super) String);
 
-/// Runs the job with signals and progress, prints its summary, and answers with its exit code.
+/// Runs the job with signals and progress, prints its summary, and answers with its exit code. `again` is the command
+/// that goes on with it if it was a trial.
 ///
 /// # Errors
 /// Those of the job that are not the service's.
-pub(super) async fn drive(job: Job, database: &std::path::Path) -> anyhow::Result<(Exit, Report)> {
-    let budget = job.budget().clone();
+pub(super) async fn drive(
+    job: Job,
+    database: &std::path::Path,
+    again: &Again,
+) -> anyhow::Result<(Exit, Report)> {
+    let settings = job.settings().clone();
     let report = run(job).await?;
-    let codes = Reader::open(database)?.failure_codes_of(report.run_id, 8)?;
-    say!("{}", summary::text(&report, &codes, &budget).trim_end());
+    let reader = Reader::open(database)?;
+    let codes = reader.failure_codes_of(report.run_id, 8)?;
+    say!("{}", summary::text(&report, &codes, &settings.budget).trim_end());
+    if let End::Trial(trial) = report.end {
+        let left = reader.left(report.run_id)?;
+        say!("{}", trial::text(trial, &report, &left, &settings, again));
+    }
     Ok((exit(&report), report))
 }
 
@@ -227,11 +238,11 @@ fn watch_signals(
 /// What the end of a run means for the exit code; says on stderr what to do about it.
 pub(super) fn exit(report: &Report) -> Exit {
     let reason = match &report.end {
-        End::Complete if report.snapshot.counts.failed > 0 => {
+        End::Complete | End::Trial(_) if report.snapshot.counts.failed > 0 => {
             say!("some images failed: `costag status --failures` lists them");
             return Exit::ImagesFailed;
         }
-        End::Complete => return Exit::Complete,
+        End::Complete | End::Trial(_) => return Exit::Complete,
         End::Stopped(reason) => reason,
     };
     let (exit, hint) = of_reason(reason);
@@ -285,6 +296,8 @@ fn of_reason(reason: &StopReason) -> (Exit, &'static str) {
         StopReason::Recogniser { .. } => {
             (Exit::Usage, "use another --db: a rehearsal must not mix with real results")
         }
+        // A trial that is settled is complete, see `End::Trial`.
+        StopReason::Trial(_) => (Exit::Complete, ""),
         StopReason::Internal => (Exit::Unexpected, ""),
     }
 }

@@ -39,6 +39,7 @@ mod summary;
 pub mod table;
 #[cfg(test)]
 mod tests;
+mod trial;
 pub mod verify;
 mod zone;
 

@@ -165,7 +165,11 @@ pub(super) fn duration(seconds: f64) -> String {
     match whole {
         0..60 => format!("{whole} s"),
         60..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+        _ => {
+            // To the nearest minute.
+            let minutes = (whole + 30) / 60;
+            format!("{} h {} min", minutes / 60, minutes % 60)
+        }
     }
 }
 
@@ -218,5 +222,6 @@ mod tests {
         assert_eq!(duration(0.4), "0 s");
         assert_eq!(duration(185.0), "3 min 5 s");
         assert_eq!(duration(7620.0), "2 h 7 min");
+        assert_eq!(duration(11_980.0), "3 h 20 min");
     }
 }

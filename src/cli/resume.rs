@@ -7,6 +7,7 @@ use super::exit::Exit;
 use super::global::{GlobalOptions, Inputs};
 use super::settings::RunOptions;
 use super::table::visible;
+use super::trial::Again;
 use super::{ask, place};
 use crate::config::{self, Origin, Provenance, Settings, Stored};
 use crate::cos::Bucket;
@@ -71,14 +72,17 @@ impl Args {
             let client =
                 drive::client(&bucket, region.as_deref(), endpoint.as_deref(), &settings).await?;
             let job = if run.wants_as(&settings.stored) {
-                Job::resume(store, client, &unfinished, settings)?
+                let given = |key| matches!(origins.get(key), Some(Origin::Option(_)));
+                let new_trial = given("limit") || given("sample");
+                Job::resume(store, client, &unfinished, settings, new_trial)?
             } else {
                 let source = begins_anew(&run, &unfinished)?;
                 Job::begin(store, client, &bucket, source, settings, false)?
             };
             drive::hold(&job, self.yes);
-            let (exit, report) = Box::pin(drive::drive(job, &database)).await?;
-            if let (End::Complete, Some(other)) = (&report.end, all.next()) {
+            let again = Again::of(&run, job.settings());
+            let (exit, report) = Box::pin(drive::drive(job, &database, &again)).await?;
+            if let (End::Complete | End::Trial(_), Some(other)) = (&report.end, all.next()) {
                 say!("run {} is unfinished too: `costag resume` goes on with it", other.id);
             }
             Ok(exit)

@@ -6,6 +6,7 @@ use super::drive::{self, Usage};
 use super::exit::Exit;
 use super::global::GlobalOptions;
 use super::settings::RunOptions;
+use super::trial::Again;
 use crate::config::Settings;
 use crate::cos::Bucket;
 use crate::job::{Job, List, Source};
@@ -74,7 +75,7 @@ impl Args {
             let store = Store::open(&database)?;
             let job = Job::begin(store, client, &bucket, source, settings, false)?;
             drive::hold(&job, self.yes);
-            Ok(Box::pin(drive::drive(job, &database)).await?.0)
+            Ok(Box::pin(drive::drive(job, &database, &Again::typed())).await?.0)
         })
     }
 }

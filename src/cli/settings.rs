@@ -135,10 +135,12 @@ pub struct BudgetOptions {
     /// Stop at this time of day, such as 06:30 (local) or 06:30+08:00; where the clocks change, at the moment that skips it, or at the first of two [default: none] [env: COSTAG_UNTIL]
     #[arg(long, value_name = "HH:MM")]
     until: Option<String>,
-    /// Take only the first N wanted images; 0 for all [default: 0] [env: COSTAG_LIMIT]
+    /// Tag only the first N images that need a call: the run is complete with them, and tells what the whole would
+    /// be; 0 for all [default: 0] [env: COSTAG_LIMIT]
     #[arg(long, value_name = "N")]
     limit: Option<String>,
-    /// Take only N wanted images, chosen at random once all is listed; 0 for all [default: 0] [env: COSTAG_SAMPLE]
+    /// As --limit, with N images that are chosen at random once all is listed; 0 for all [default: 0]
+    /// [env: COSTAG_SAMPLE]
     #[arg(long, value_name = "N")]
     sample: Option<String>,
     /// Ask a person before more units of billing than this; 0 to never ask [default: 10000]

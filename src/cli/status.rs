@@ -302,6 +302,12 @@ fn next(last: Option<&RunStatus>, contents: ContentCounts) -> &'static str {
         None => "`costag run cos://BUCKET-APPID -r REGION` begins",
         Some("running") => "a run is at work",
         Some("killed" | "interrupted" | "stopped") => "`costag resume` goes on with the last run",
+        // A complete run with a reason was a trial.
+        Some("complete")
+            if contents.pending > 0 && last.is_some_and(|run| run.stop_reason.is_some()) =>
+        {
+            "`costag run` with the options of the last run, without --limit and --sample, calls for the rest"
+        }
         Some(_) if contents.failed > 0 => "`costag status --failures` tells what failed and why",
         Some(_) => "`costag export -o tags.csv` writes the labels",
     }

@@ -17,6 +17,7 @@ pub(super) fn text(report: &Report, codes: &[FailureCode], budget: &config::Budg
     let mut text = String::new();
     let state = match end {
         End::Complete => "complete".to_owned(),
+        End::Trial(trial) => format!("complete ({})", trial.name()),
         End::Stopped(reason) => visible(&reason.to_string()).into_owned(),
     };
     let whole = if *resumed { " (all figures: since the run began)" } else { "" };

@@ -71,6 +71,15 @@ impl Typed {
         Self(self.0.clone().into_iter().chain(now.0).collect())
     }
 
+    /// The options as the words of a command line.
+    pub fn words(&self) -> impl Iterator<Item = String> {
+        self.0.iter().flat_map(|(key, given)| match given {
+            Given::Flag(true) => vec![option(key)],
+            Given::Flag(false) => vec![option(&format!("no_{key}"))],
+            Given::Text(text) => vec![option(key), text.clone()],
+        })
+    }
+
     /// The options of these keys as a person would type them again.
     pub fn command_line(&self, holds: impl Fn(&str) -> bool) -> String {
         let typed = self.0.iter().filter(|(key, _)| holds(key)).map(|(key, given)| match given {

@@ -9,6 +9,7 @@ use super::control::Control;
 use super::gate::Gate;
 use super::source::Source;
 use super::stats::Stats;
+use super::trial::Trial;
 use super::{Error, Job};
 use crate::config::{Settings, Stored, Typed};
 use crate::cos::{Bucket, Client};
@@ -33,6 +34,9 @@ pub struct RunSettings {
     /// The options that were typed; `None` in a run of a version that did not keep them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typed: Option<Typed>,
+    /// How many images the run is limited to; none: everything that is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
 }
 
 impl RunSettings {
@@ -74,9 +78,18 @@ impl RunSettings {
         ident::hash_text(&format!("{listing} {scenes} {dedupe} {filter}"))
     }
 
+    /// Whether both are over everything that is wanted, or trials of the same images.
+    fn is_same_trial(&self, other: &Self) -> bool {
+        match (&self.trial, &other.trial) {
+            (Some(mine), Some(theirs)) => mine.is_same(theirs),
+            (mine, theirs) => mine.is_none() && theirs.is_none(),
+        }
+    }
+
     /// Whether a complete run over this source meets all that one over `other` would.
     fn covers(&self, other: &Self) -> bool {
         self.bucket == other.bucket
+            && (self.trial.is_none() || self.is_same_trial(other))
             && match (&self.source, &other.source) {
                 (Source::Bucket { prefix }, Source::Bucket { prefix: narrower }) => {
                     narrower.starts_with(prefix.as_str())
@@ -118,11 +131,13 @@ impl Job {
         client.clock().restore(store.clock_offset()?);
         let now = client.clock().now();
         store.recover(client.clock().millis())?;
+        let trial = Trial::of(&settings.budget);
         let mine = RunSettings {
             bucket: bucket.to_string(),
             source,
             stored: settings.stored.clone(),
             typed: Some(settings.typed.clone()),
+            trial,
         };
         let eligibility = mine.eligibility();
         let mut superseded = Vec::new();
@@ -132,16 +147,18 @@ impl Job {
             let Ok(theirs) = RunSettings::of(&unfinished) else { continue };
             let same = theirs.source == mine.source
                 && theirs.bucket == mine.bucket
+                && mine.is_same_trial(&theirs)
                 && unfinished.eligibility == eligibility;
             let fresh = now - unfinished.started_at < FRESH;
             // The list at hand may be another one of the same name.
             let listing = matches!(mine.source, Source::Bucket { .. });
-            if same && fresh && listing && !unfinished.listed {
+            // A trial has its number to come to, whatever is new; a run over everything lists what is.
+            if same && fresh && listing && (!unfinished.listed || mine.trial.is_some()) {
                 if plan {
-                    goes_on_with = Some(unfinished);
+                    goes_on_with = Some((unfinished, theirs));
                     break;
                 }
-                return Self::go_on(store, client, &unfinished, mine.source, settings, None);
+                return Self::go_on(store, client, &unfinished, theirs, settings, None);
             }
             if mine.covers(&theirs) && !plan {
                 superseded.push(unfinished.id);
@@ -175,8 +192,8 @@ impl Job {
         if plan && !list {
             store.simulate()?;
         }
-        if let Some(unfinished) = goes_on_with {
-            return Self::go_on(store, client, &unfinished, mine.source, settings, Some(id));
+        if let Some((unfinished, theirs)) = goes_on_with {
+            return Self::go_on(store, client, &unfinished, theirs, settings, Some(id));
         }
         let context = RunContext {
             id,
@@ -191,10 +208,12 @@ impl Job {
             plan,
         };
         Self::new(store, client, context, Counts::default(), mine.source, settings, eligibility)
+            .map(|job| job.limited_to(trial))
     }
 
     /// Goes on with an unfinished run over its own source. `settings` must want what the run wants
-    /// ([`RunSettings::wants_as`]); everything else in them replaces what the run had kept.
+    /// ([`RunSettings::wants_as`]); everything else in them replaces what the run had kept. The number of images that
+    /// it is limited to is the run's own, unless `settings` have one, or `new_trial` says that they want none.
     ///
     /// # Errors
     /// The store's, and [`Error::Settings`].
@@ -203,27 +222,37 @@ impl Job {
         client: Client,
         unfinished: &UnfinishedRun,
         settings: Settings,
+        new_trial: bool,
     ) -> Result<Self, Error> {
         client.clock().restore(store.clock_offset()?);
         store.recover(client.clock().millis())?;
-        let RunSettings { source, .. } = RunSettings::of(unfinished)?;
-        Self::go_on(store, client, unfinished, source, settings, None)
+        let mut own = RunSettings::of(unfinished)?;
+        let given = Trial::of(&settings.budget);
+        if new_trial || given.is_some() {
+            let counts = store.counts(unfinished.id)?;
+            // Of a run over everything, what was settled before is none of the trial.
+            let from = own.trial.map_or(counts.done + counts.failed, |trial| trial.from);
+            own.trial = given.map(|trial| Trial { from, ..trial });
+        }
+        Self::go_on(store, client, unfinished, own, settings, None)
     }
 
     fn go_on(
         mut store: Store,
         client: Client,
         unfinished: &UnfinishedRun,
-        source: Source,
+        own: RunSettings,
         settings: Settings,
         plan_row: Option<i64>,
     ) -> Result<Self, Error> {
+        let RunSettings { source, trial, .. } = own;
         store.reopen_run(unfinished.id)?;
         let kept = RunSettings {
             bucket: unfinished.bucket.clone(),
             source: source.clone(),
             stored: settings.stored.clone(),
             typed: Some(settings.typed.clone()),
+            trial,
         };
         store.keep_settings(unfinished.id, &serde_json::to_string(&kept).unwrap_or_default())?;
         let context = RunContext {
@@ -240,6 +269,7 @@ impl Job {
         };
         let counts = store.counts(unfinished.id)?;
         let eligibility = unfinished.eligibility;
+        let tried = trial.map_or(0, |trial| trial.settled(&counts));
         let mut job = Self::new(store, client, context, counts, source, settings, eligibility)?;
         if let Some(row) = plan_row {
             job.session = job.session.planned_in(row);
@@ -250,13 +280,26 @@ impl Job {
             job.session.adopt_waiting()?;
             job.session.commit()?;
         }
-        Ok(Self {
+        let job = Self {
             resumed: true,
+            tried,
             listed: unfinished.listed,
             // What came between may have judged objects by other settings, or taken their contents.
             reconsider: true,
             ..job
-        })
+        };
+        Ok(job.limited_to(trial))
+    }
+
+    /// The job with so many images as its scope.
+    fn limited_to(mut self, trial: Option<Trial>) -> Self {
+        if trial.is_some() && !self.plan && matches!(self.source, Source::Bucket { .. }) {
+            self.session.hold_gone();
+        }
+        if let Some(trial) = trial {
+            self.limits.limit_to(trial, self.tried);
+        }
+        Self { trial, ..self }
     }
 
     fn new(
@@ -293,6 +336,8 @@ impl Job {
             reconsider,
             resumed: false,
             limits: Arc::new(budget),
+            trial: None,
+            tried: 0,
             recogniser,
             plan,
             stats: Arc::new(Stats::new(counts)),

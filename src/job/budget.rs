@@ -1,12 +1,13 @@
 //! What stops a run before the call that would be too much: calls, cost, a day's calls, time, images.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
 use super::control::StopReason;
 use super::day::{Day, Earlier};
+use super::trial::Trial;
 use super::window::Window;
 use crate::config::{self, Billing};
 use crate::cos::Clock;
@@ -24,8 +25,8 @@ pub(super) struct Budget {
     /// The most units of billing, and the words that say which limit it is.
     units: Option<(u64, String)>,
     billing: Billing,
-    /// The most images, and the words that say which limit it is.
-    images: Option<(u64, String)>,
+    /// What the run is limited to; nothing in it is a limit of calls.
+    trial: OnceLock<Trial>,
     window: Mutex<Window>,
     used: Mutex<Used>,
 }
@@ -53,13 +54,16 @@ impl Budget {
             let of = if billing == Billing::Scene { " of one scene" } else { "" };
             (units, format!("--max-cost {cost} {}, {units} calls{of}", settings.currency))
         });
-        let by_limit = settings.limit.map(|images| (images, format!("--limit {images}")));
-        let by_sample = settings.sample.map(|images| (images, format!("--sample {images}")));
-        let images = by_limit.into_iter().chain(by_sample).min_by_key(|(images, _)| *images);
         let day = settings.daily_calls.map(|limit| Day::new(limit, zone.clone(), earlier));
         let window = Mutex::new(Window::new(settings, &clock, zone.clone()));
         let used = Mutex::new(Used { calls: 0, units: 0, images: 0, day });
-        Self { clock, calls, units, billing, images, window, used }
+        Self { clock, calls, units, billing, trial: OnceLock::new(), window, used }
+    }
+
+    /// Limits the run to a trial, of which so many images are settled.
+    pub(super) fn limit_to(&self, trial: Trial, settled: u64) {
+        let _ = self.trial.set(trial);
+        self.used().images = settled;
     }
 
     /// Takes one call for these scenes out of the budget. Returns the units of billing used so far, this call's
@@ -132,18 +136,18 @@ impl Budget {
 
     /// Whether only so many images are called.
     pub(super) fn limits_images(&self) -> bool {
-        self.images.is_some()
+        self.trial.get().is_some()
     }
 
     /// How many of `wanted` further images may be claimed.
     ///
     /// # Errors
-    /// The limit, if it is none.
-    pub(super) fn images(&self, wanted: usize) -> Result<usize, StopReason> {
-        let Some((limit, what)) = &self.images else { return Ok(wanted) };
+    /// The trial, if all of its images are claimed.
+    pub(super) fn images(&self, wanted: usize) -> Result<usize, Trial> {
+        let Some(trial) = self.trial.get().copied() else { return Ok(wanted) };
         let used = self.used();
-        match limit.saturating_sub(used.images) {
-            0 => Err(StopReason::Budget(what.clone())),
+        match trial.images().saturating_sub(used.images) {
+            0 => Err(trial),
             left => Ok(wanted.min(usize::try_from(left).unwrap_or(usize::MAX))),
         }
     }
@@ -157,6 +161,13 @@ impl Budget {
     pub(super) fn unclaimed(&self) {
         let mut used = self.used();
         used.images = used.images.saturating_sub(1);
+    }
+
+    /// When nothing is in flight: takes so many images as settled, whatever was claimed. An answer that turned out
+    /// to be of other bytes settles none. Returns whether all of the trial are settled.
+    pub(super) fn settled(&self, images: u64) -> bool {
+        self.used().images = images;
+        self.trial.get().is_some_and(|trial| images >= trial.images())
     }
 
     /// When calling ends, with the limit that says so, for people.
@@ -267,14 +278,15 @@ mod tests {
     fn time_and_images_end_too() {
         let none = budget(&settings(|b| b.max_duration = Some(Duration::ZERO)));
         assert!(matches!(none.take(one()), Err(StopReason::Window(_))));
-        let images = budget(&settings(|b| b.limit = Some(3)));
-        assert_eq!(images.images(10).ok(), Some(3));
-        images.claimed(3);
-        assert!(matches!(images.images(1), Err(StopReason::Budget(what)) if what == "--limit 3"));
-        let both = settings(|b| (b.limit, b.sample) = (Some(3), Some(2)));
-        let both = budget(&both);
-        assert_eq!(both.images(10).ok(), Some(2));
-        both.claimed(2);
-        assert!(matches!(both.images(1), Err(StopReason::Budget(what)) if what == "--sample 2"));
+        let trial = Trial { limit: Some(3), ..Trial::default() };
+        let images = budget(&settings(|_| ()));
+        assert_eq!(images.images(10).ok(), Some(10));
+        images.limit_to(trial, 1);
+        assert_eq!(images.images(10).ok(), Some(2), "one is settled");
+        images.claimed(2);
+        assert_eq!(images.images(1), Err(trial));
+        assert!(!images.settled(2));
+        assert_eq!(images.images(10).ok(), Some(1), "one of them was discarded");
+        assert!(images.settled(3));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
 
+use super::trial::Trial;
 use super::verdict;
 use crate::cos;
 
@@ -15,6 +16,8 @@ pub enum StopReason {
     Signal(i32),
     /// A budget of calls, cost or images is used up; says which.
     Budget(String),
+    /// All images of the run's scope are settled, and others may be wanted.
+    Trial(Trial),
     /// The time for calls is over; says which limit.
     Window(String),
     /// Every image was denied: a permission is missing.
@@ -49,6 +52,7 @@ impl fmt::Display for StopReason {
             Self::Signal(15) => f.write_str("SIGTERM"),
             Self::Signal(number) => write!(f, "signal {number}"),
             Self::Budget(what) => write!(f, "budget: {what}"),
+            Self::Trial(trial) => f.write_str(&trial.name()),
             Self::Window(what) => write!(f, "window: {what}"),
             Self::Denied(what) | Self::LookUpsDenied(what) => write!(f, "permission: {what}"),
             Self::Breaker(what) => write!(f, "breaker: {what}"),

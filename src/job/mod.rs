@@ -29,6 +29,7 @@ mod ranges;
 mod service;
 mod source;
 mod stats;
+mod trial;
 pub mod verdict;
 mod window;
 mod writer;
@@ -46,6 +47,7 @@ pub use gate::Gate;
 pub use pace::Pace;
 pub use source::{Error as ListError, List, Source};
 pub use stats::{Snapshot, Stats};
+pub use trial::Trial;
 pub use window::absolute;
 
 use crate::config::{self, Settings};
@@ -108,6 +110,8 @@ pub enum Error {
 pub enum End {
     /// Everything listed, nothing pending.
     Complete,
+    /// The images of `--limit` or `--sample` are settled; others may be wanted.
+    Trial(Trial),
     /// Before that.
     Stopped(StopReason),
 }
@@ -142,6 +146,10 @@ pub struct Job {
     reconsider: bool,
     resumed: bool,
     limits: Arc<Budget>,
+    /// What the run is limited to.
+    trial: Option<Trial>,
+    /// How many images of it were settled before this invocation.
+    tried: u64,
     recogniser: Option<String>,
     /// Nothing is called.
     plan: bool,
@@ -181,6 +189,11 @@ impl Job {
         self.client.clock().offset()
     }
 
+    /// The settings that hold for it.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// What each image is asked for.
     pub fn scenes(&self) -> Scenes {
         self.settings.stored.scenes
@@ -200,7 +213,7 @@ impl Job {
         let (control, stats) = (control.clone(), Arc::clone(stats));
         let before = self.session.counts().clone();
         let (run_id, resumed, plan) = (self.run_id(), self.resumed, self.plan);
-        let is_trial = self.budget().limit.or(self.budget().sample).is_some();
+        let trial = self.trial;
         let clock = Arc::clone(self.client.clock());
         let offset = clock.offset();
         let drain = {
@@ -221,13 +234,10 @@ impl Job {
             session.set_clock_offset(clock.offset())?;
         }
         // Whatever went wrong: a run that has left work behind is not complete.
-        if result.is_ok()
-            && control.reason().is_none()
-            && !plan
-            && !is_trial
-            && session.leaves_behind()?
-        {
-            control.stop(StopReason::Remains);
+        if result.is_ok() && control.reason().is_none() && !plan && session.leaves_behind()? {
+            // What is beyond the number of a trial is no part of it.
+            let settled = |trial: &Trial| trial.settled(session.counts()) >= trial.images();
+            control.stop(trial.filter(settled).map_or(StopReason::Remains, StopReason::Trial));
         }
         let needed = match (&result, control.reason()) {
             (Ok(()), None) if plan => Some(session.needed()?),
@@ -239,13 +249,18 @@ impl Job {
             (Ok(()), Some(reason @ StopReason::Signal(_))) => {
                 (RunState::Interrupted, Some(reason.to_string()))
             }
+            (Ok(()), Some(StopReason::Trial(trial))) => (RunState::Complete, Some(trial.name())),
             (Ok(()), Some(reason)) => (RunState::Stopped, Some(reason.to_string())),
             (Ok(()), None) => (RunState::Complete, None),
         };
         stats.committed(session.counts());
         session.finish(ended_as, reason.as_deref(), clock.now())?;
         result?;
-        let end = control.reason().cloned().map_or(End::Complete, End::Stopped);
+        let end = match control.reason().cloned() {
+            None => End::Complete,
+            Some(StopReason::Trial(trial)) => End::Trial(trial),
+            Some(reason) => End::Stopped(reason),
+        };
         Ok(Report { run_id, end, snapshot: stats.snapshot(), before, resumed, needed })
     }
 
@@ -346,7 +361,7 @@ impl Job {
             workers,
             work,
             cooldown: settings.connection.cooldown,
-            sample: settings.budget.sample,
+            trial: self.trial,
         };
         let budget = self.limits;
         let tagging = async {

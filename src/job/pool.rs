@@ -12,6 +12,8 @@ use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::Error;
 use super::caller::Tagger;
+use super::control::StopReason;
+use super::trial::Trial;
 use super::writer::{Record, Wish, Writer};
 use crate::store::write::{Claimed, Settled, Settlement};
 
@@ -24,8 +26,8 @@ pub(super) struct Pool {
     pub(super) work: Arc<Notify>,
     /// Before the second pass; before the third it is four times as long.
     pub(super) cooldown: Duration,
-    /// Only so many images, chosen from the whole queue once everything is listed.
-    pub(super) sample: Option<u64>,
+    /// What the run is limited to.
+    pub(super) trial: Option<Trial>,
 }
 
 type Slotted = (Claimed, OwnedSemaphorePermit);
@@ -122,7 +124,7 @@ impl Pool {
         let service = &tagger.service;
         let all = 2 * self.workers;
         let mut pass = 0;
-        if let Some(size) = self.sample {
+        if let Some(size) = self.trial.and_then(|trial| trial.sample) {
             while !service.stats.is_listed() {
                 if service.control.is_stopping() {
                     return Ok(());
@@ -136,7 +138,7 @@ impl Pool {
                 return Ok(());
             }
             let Some(mut free) = self.free_slots(slots).await else { return Ok(()) };
-            // Used up: only what was put back is claimed, so that the images of the limit are settled.
+            // Used up: only what was put back is claimed, so that the images of the trial are settled.
             let (limit, first, used_up) = match tagger.budget.images(free.num_permits()) {
                 Ok(limit) => (limit, 0, None),
                 Err(reason) => (free.num_permits(), 1, Some(reason)),
@@ -171,13 +173,17 @@ impl Pool {
             }
             match (idle, claims.later) {
                 (true, false) => match used_up {
-                    // Only if anything would go on.
-                    Some(reason) if self.waits(&tagger.writer).await? => {
-                        service.control.stop(reason);
+                    Some(trial) => {
+                        if !tagger.budget.settled(trial.settled(&service.stats.snapshot().counts)) {
+                            continue;
+                        }
+                        // With nothing left it is complete like any other run.
+                        if !listed || self.waits(&tagger.writer).await? {
+                            service.control.stop(StopReason::Trial(trial));
+                        }
                         return Ok(());
                     }
-                    Some(_) if !listed => self.wait_for_work().await,
-                    _ => return Ok(()),
+                    None => return Ok(()),
                 },
                 // It ends: each image is given up after so many attempts or throttle answers.
                 (true, true) => {

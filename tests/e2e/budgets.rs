@@ -120,7 +120,7 @@ fn a_cost_counts_what_is_billed(#[case] billing: &[&str], #[case] calls: u64) {
 #[case::many_workers("32")]
 fn a_cost_is_kept_to_by_calls_for_different_numbers_of_scenes(#[case] workers: &str) {
     let site = Site::plain(90);
-    site.run(&["--limit", "30", "--scenes", "web"]);
+    site.run(&["--limit", "30", "--scenes", "web"]).with(0);
     let before = scenes_asked(&site);
     assert_eq!(before, 30);
     // Thirty lack two scenes, sixty lack three.
@@ -195,47 +195,10 @@ fn a_run_ends_with_its_window_and_resume_goes_on(#[case] window: &[&str], #[case
     site.assert_sound();
 }
 
-#[rstest]
-#[case::limit("--limit")]
-#[case::sample("--sample")]
-fn some_images_first_and_the_others_by_resume(#[case] option: &str) {
-    let bucket = Synthetic { objects: 400, duplicates: 0.2, ..Synthetic::default() };
-    let site = Site::new(bucket, Settings::default());
-    site.run(&[option, "25"]).with(8).says(&[&format!("{option} 25"), "costag resume"]);
-    assert_eq!(site.calls(), 25);
-    assert_eq!(site.states()[2], 25);
-    site.costag(&["resume", option, "10"]).with(8);
-    assert_eq!(site.calls(), 35);
-    site.resume().with(0);
-    assert_eq!(site.calls(), site.contents());
-    assert_eq!(site.called().values().max(), Some(&1));
-    site.assert_exports("camera");
-    site.assert_sound();
-}
-
-#[rstest]
-#[case::limit("--limit")]
-#[case::sample("--sample")]
-fn the_images_of_a_limit_are_settled_in_this_run(#[case] option: &str) {
-    // Each key fails until the second or third pass.
-    let mut settings = Settings { fault_attempts: 5, ..Settings::default() };
-    settings.set_fault("internal_error", 1.0).unwrap();
-    let site = Site::new(Synthetic { objects: 60, ..Synthetic::default() }, settings);
-    let ended = site.run(&[option, "8"]).with(8);
-    ended.says(&["8 done, 0 failed, 52 pending", "  waited    once, "]);
-    assert_eq!(site.called().into_values().collect::<Vec<_>>(), [6; 8]);
-    // What is given up is settled too.
-    site.change(r#"{"fault_attempts":0}"#);
-    site.costag(&["resume", option, "5"]).with(8).says(&["8 done, 5 failed, 47 pending"]);
-    site.change(r#"{"clear":true}"#);
-    site.resume().with(3);
-    site.assert_sound();
-}
-
 #[test]
 fn a_sample_is_of_the_whole_bucket() {
     let site = Site::plain(1000);
-    site.run(&["--sample", "60"]).with(8);
+    site.run(&["--sample", "60"]).with(0);
     let mut keys: Vec<_> = site.expected("camera").into_iter().map(|row| row[0].clone()).collect();
     keys.dedup();
     let quarters: std::collections::BTreeSet<_> = site
@@ -245,6 +208,6 @@ fn a_sample_is_of_the_whole_bucket() {
         .collect();
     assert_eq!(quarters.len(), 4, "{quarters:?}");
     // Wanting more than there is takes all.
-    site.costag(&["resume", "--sample", "5000"]).with(0);
+    site.run(&["--sample", "5000"]).with(0);
     assert_eq!(site.calls(), 1000);
 }

@@ -73,7 +73,7 @@ fn not_200(statistics: &costag::emulator::Statistics) -> u64 {
 #[test]
 fn months_days_and_costs() {
     let site = Site::plain(30);
-    site.run(&["--limit", "10"]).with(8);
+    site.run(&["--max-calls", "10"]).with(8);
     // The first night was a month ago.
     site.tamper("UPDATE call SET ended_at = ended_at - 32 * 86400000");
     site.resume().with(0);

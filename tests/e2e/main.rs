@@ -40,6 +40,7 @@ mod signals;
 mod support;
 mod taken_away;
 mod terminal;
+mod trial;
 mod trust;
 mod verify;
 mod whole_bucket;

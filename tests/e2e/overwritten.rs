@@ -32,7 +32,7 @@ fn the_new_bytes_get_labels_and_other_keys_keep_those_of_the_old() {
 /// Listed with the bytes "old" by a run that stops before they are called, and then written over.
 fn overwritten_before_its_call(objects: &[(&str, &str)]) -> Site {
     let site = Site::holding(&[&[("0.jpg", "first")], objects].concat());
-    site.run(&["--limit", "1"]).with(8);
+    site.run(&["--max-calls", "1", "--workers", "1"]).with(8);
     assert_eq!(site.called().into_keys().collect::<Vec<_>>(), ["0.jpg"]);
     site.put_at("a.jpg", "new", -5);
     site

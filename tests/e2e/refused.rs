@@ -91,9 +91,9 @@ fn no_permission_to_list() {
 #[test]
 fn a_service_that_is_ill_for_longer_than_patience_lasts() {
     let site = Site::plain(30);
-    site.run(&["--limit", "10"]).with(8);
+    site.run(&["--max-calls", "10"]).with(8);
     fail(&site, 500, "InternalError");
-    site.costag(&["resume", "--patience", "1s"]).with(5).says(&["InternalError"]);
+    site.resume_with(&["--patience", "1s"]).with(5).says(&["InternalError"]);
     let [_, in_flight, done, failed] = site.states();
     assert_eq!([in_flight, done, failed], [0, 10, 0], "no image is to blame");
     site.change(r#"{"fail_code":null}"#);
@@ -119,7 +119,7 @@ fn budgets_stop_before_the_call_too_much() {
     site.run(&["--max-calls", "25"]).with(8).says(&["--max-calls 25"]);
     assert_eq!(site.calls(), 25);
     assert_eq!(site.ledger(), (25, 0));
-    site.costag(&["resume", "--limit", "40", "--max-calls", "0"]).with(8);
+    site.costag(&["resume", "--max-calls", "40"]).with(8);
     assert_eq!(site.calls(), 65);
     site.costag(&["resume", "--max-duration", "1ms"]).with(10);
     site.costag(&["resume", "--daily-calls", "100", "--max-duration", ""]).with(8);

@@ -1,6 +1,7 @@
 //! What a run would call, as a plan tells it.
 
 use crate::scene::Scenes;
+use crate::store::{Error, Reader};
 
 /// What is left to be called within the scope of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -9,4 +10,46 @@ pub struct Needed {
     pub by_scenes: Vec<(Scenes, u64)>,
     /// Contents that failed, and that only new bytes or `costag retry` bring back.
     pub given_up: u64,
+}
+
+impl Needed {
+    /// Calls for all of them, if none has to be repeated.
+    pub fn calls(&self) -> u64 {
+        self.by_scenes.iter().map(|(_, calls)| calls).sum()
+    }
+
+    /// Scenes that these calls ask for.
+    pub fn scenes(&self) -> u64 {
+        self.by_scenes.iter().map(|(scenes, calls)| calls * u64::from(scenes.len())).sum()
+    }
+}
+
+// What a run has left in its queue, and what it gave up for a reason that the next run tries again for.
+const LEFT: &str = "
+    SELECT (scenes_wanted & ~scenes_done) | scenes_redo AS missing, count(*) FROM (
+        SELECT scenes_wanted, scenes_done, scenes_redo
+        FROM content INDEXED BY content_queue WHERE run_id = ?1 AND state = 0
+        UNION ALL
+        SELECT scenes_wanted, scenes_done, scenes_redo
+        FROM content INDEXED BY content_failed WHERE run_id = ?1 AND state = 3 AND error_kind = 2)
+    GROUP BY 1 ORDER BY 1";
+
+impl Reader {
+    /// What a run has found and left uncalled; reads its queue and nothing else.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn left(&self, run_id: i64) -> Result<Needed, Error> {
+        let read = || {
+            let mut statement = self.connection.prepare(LEFT)?;
+            let by_scenes = statement
+                .query_map([run_id], |row| {
+                    let contents = u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
+                    Ok((Scenes::from_bits(row.get(0)?), contents))
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(Needed { by_scenes, given_up: 0 })
+        };
+        read().map_err(|source| self.error(source))
+    }
 }

@@ -3,7 +3,8 @@
 /// A statement, and what is wrong with each row that it gives; a `{}` stands for each of its columns.
 pub(super) type Rule = (&'static str, &'static str);
 
-/// A content's state says what its scenes say.
+/// A content's state says what its scenes say. A complete run with a reason was a trial: what it left waits for the
+/// next run.
 pub(super) const STATES: &[Rule] = &[
     (
         "SELECT id, state FROM content WHERE state NOT IN (0, 1, 2, 3)",
@@ -26,7 +27,8 @@ pub(super) const STATES: &[Rule] = &[
     ),
     (
         "SELECT content.id, run.id FROM content JOIN run ON run.id = content.run_id
-                     WHERE content.state = 0 AND run.state = 'complete' AND NOT run.plan",
+                     WHERE content.state = 0 AND run.state = 'complete' AND NOT run.plan
+                       AND run.stop_reason IS NULL",
         "content {} still waits for run {}, which is complete",
     ),
 ];
@@ -59,7 +61,7 @@ pub(super) const RANGES: &[Rule] = &[
         "range {}.{} has its cursor outside, or its ends in the wrong order",
     ),
     (
-        "SELECT id FROM run WHERE state = 'complete'
+        "SELECT id FROM run WHERE state = 'complete' AND stop_reason IS NULL
                      AND EXISTS (SELECT 1 FROM range WHERE run_id = run.id AND NOT done)",
         "run {} is complete, and a range of it is not done",
     ),

@@ -336,7 +336,10 @@ impl Reader {
 
     fn runs_are_sound(&self, problems: &mut Problems) -> rusqlite::Result<()> {
         let mut statement = self.connection.prepare(
-            "SELECT id, state, listed_at, ended_at, settings, counts FROM run ORDER BY id",
+            // A run with a reason that is complete was a trial, which need not list everything.
+            "SELECT id, state, coalesce(listed_at, CASE WHEN stop_reason IS NOT NULL THEN 0 END),
+                    ended_at, settings, counts
+             FROM run ORDER BY id",
         )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {

@@ -264,8 +264,8 @@ impl Session {
     /// Marks a queued content in flight; `None` if it leaves the queue instead.
     fn claim_entry(&mut self, mut entry: Queued) -> Result<Option<Claimed>, Error> {
         let key = match entry.key.take() {
-            Some(key) => Some(key),
-            None => self.key_of(entry.content_id, &[])?,
+            Some(key) if !self.is_held(key.object_id) => Some(key),
+            _ => self.key_of(entry.content_id, &[])?,
         };
         let Some(key) = key.filter(|_| !entry.scenes.is_empty()) else {
             self.leave(&entry)?;
@@ -278,6 +278,11 @@ impl Session {
         let throttles = if may_have { self.throttles(entry.content_id)? } else { 0 };
         let Queued { content_id, scenes, again, attempts, pass, .. } = entry;
         Ok(Some(Claimed { content_id, key, scenes, again, attempts, throttles, pass }))
+    }
+
+    /// Whether this run's listing no longer has the object, though nothing is concluded of it yet.
+    fn is_held(&self, object_id: i64) -> bool {
+        self.held.as_ref().is_some_and(|held| held.has(object_id))
     }
 
     /// Takes a content that no key of the scope wants any longer out of the queue. If a key elsewhere does, it
@@ -402,8 +407,10 @@ impl Session {
              LIMIT 1 OFFSET ?5",
             has_content("?1")
         ))?;
-        // `tried` is short: each of them cost a call.
-        for offset in 0..=tried.len() {
+        // `tried` is short: each of them cost a call. More than a hundred that are known to be gone are no matter:
+        // the content waits for the next run then.
+        let held = if self.held.is_some() { 100 } else { 0 };
+        for offset in 0..=tried.len() + held {
             let offset = i64::try_from(offset).unwrap_or(i64::MAX);
             let found = statement
                 .query_row(
@@ -413,7 +420,7 @@ impl Session {
                 .optional()
                 .map_err(|source| self.error(source))?;
             match found {
-                Some(key) if tried.contains(&key.object_id) => {}
+                Some(key) if tried.contains(&key.object_id) || self.is_held(key.object_id) => {}
                 other => return Ok(other),
             }
         }

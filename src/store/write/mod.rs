@@ -76,6 +76,8 @@ pub struct Session {
     sample: Option<Vec<i64>>,
     /// Contents that are claimed last.
     reserve: reserve::Reserve,
+    /// What pages no longer have, while nothing is to be concluded to be gone.
+    held: Option<page::Held>,
     /// The ledger's last row.
     last_call: i64,
     /// The last call whose labels are posted, once it was looked up.
@@ -112,6 +114,7 @@ impl Session {
             taken_from: HashSet::new(),
             sample: None,
             reserve: reserve::Reserve::default(),
+            held: None,
             last_call: 0,
             posted_call: None,
         }

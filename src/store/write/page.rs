@@ -1,5 +1,6 @@
 //! A page of candidates, compared, becomes rows: objects, their contents, the journal and the cursor.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rusqlite::OptionalExtension;
@@ -103,6 +104,35 @@ pub struct Page {
     pub rejected: u64,
 }
 
+/// Objects that pages no longer have, until it is clear that the listing comes to its end.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// By `object.id`: the content that it has.
+    objects: BTreeMap<i64, Option<i64>>,
+    /// Set once there were too many to remember: nothing is concluded by this run then.
+    too_many: bool,
+}
+
+/// Objects held at most: memory must not grow with the bucket. The next run concludes what this one did not.
+const HELD: usize = 100_000;
+
+impl Held {
+    fn hold(&mut self, object_id: i64, content_id: Option<i64>) {
+        if self.objects.len() >= HELD {
+            self.too_many = true;
+            self.objects.clear();
+        }
+        if !self.too_many {
+            self.objects.insert(object_id, content_id);
+        }
+    }
+
+    /// Whether the object is known to be gone.
+    pub(super) fn has(&self, object_id: i64) -> bool {
+        self.objects.contains_key(&object_id)
+    }
+}
+
 impl Session {
     /// Applies a page: its rows and its range's cursor. Returns whether contents were queued.
     ///
@@ -190,17 +220,13 @@ impl Session {
                 self.counts.gone += 1;
                 self.journal("gone", object_id, None)
             }
-            Difference::Gone { object_id, content_id } => {
-                self.execute(
-                    "UPDATE object SET gone_run = ?2 WHERE id = ?1",
-                    (object_id, self.run.id),
-                )?;
-                self.counts.gone += 1;
-                if let Some(content_id) = content_id {
-                    self.release_if_unwanted(content_id)?;
+            Difference::Gone { object_id, content_id } => match &mut self.held {
+                Some(held) => {
+                    held.hold(object_id, content_id);
+                    Ok(())
                 }
-                self.journal("gone", object_id, content_id)
-            }
+                None => self.gone(object_id, content_id),
+            },
         }
     }
 
@@ -224,6 +250,29 @@ impl Session {
             }
             (Some(_), _) => None,
         })
+    }
+
+    /// An object is no longer there.
+    fn gone(&mut self, object_id: i64, content_id: Option<i64>) -> Result<(), Error> {
+        self.execute("UPDATE object SET gone_run = ?2 WHERE id = ?1", (object_id, self.run.id))?;
+        self.counts.gone += 1;
+        if let Some(content_id) = content_id {
+            self.release_if_unwanted(content_id)?;
+        }
+        self.journal("gone", object_id, content_id)
+    }
+
+    /// From now on nothing is concluded to be gone before the listing is complete: a trial may cut it short.
+    pub fn hold_gone(&mut self) {
+        self.held = Some(Held::default());
+    }
+
+    /// The listing is complete: what its pages no longer had is gone.
+    pub(super) fn conclude_held(&mut self) -> Result<(), Error> {
+        let held = self.held.take().unwrap_or_default();
+        held.objects
+            .into_iter()
+            .try_for_each(|(object_id, content_id)| self.gone(object_id, content_id))
     }
 
     /// Brings a known object up to what was listed, and its old and new content with it. Returns the new one.

@@ -445,12 +445,13 @@ impl Session {
         .map(drop)
     }
 
-    /// Marks the listing as complete once every range is done: adopts what waits for nobody, pairs gone and added keys
-    /// of one content as moved, and sets `listed_at`.
+    /// Marks the listing as complete once every range is done: concludes what it held back, adopts what waits for nobody,
+    /// pairs gone and added keys of one content as moved, and sets `listed_at`.
     ///
     /// # Errors
     /// Those of any write.
     pub fn complete_listing(&mut self, now: i64) -> Result<(), Error> {
+        self.conclude_held()?;
         self.adopt_waiting()?;
         if self.run.journals {
             self.pair_moves()?;

@@ -1,0 +1,336 @@
+//! What is said at the end of a trial: what the whole would be, and the command that goes on with it.
+
+use std::env;
+use std::fmt::Write as _;
+
+use super::ledger::{Price, amount};
+use super::progress::duration;
+use super::table::visible;
+use crate::config::{Filter, Rate, Settings, Stored};
+use crate::job::{Report, RunSettings, Source, Trial};
+use crate::store::read::Needed;
+
+/// The options that make a run a trial.
+const OPTIONS: [&str; 2] = ["--limit", "--sample"];
+
+/// Options whose values are texts that may hold a secret by mistake: they are not repeated.
+const UNSHOWN: [&str; 1] = ["--credential-process"];
+
+/// A command line that runs over the same source, word by word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Again(Vec<String>);
+
+impl Again {
+    /// The command that was typed.
+    pub(super) fn typed() -> Self {
+        Self::from_words(env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()))
+    }
+
+    fn from_words(words: impl IntoIterator<Item = String>) -> Self {
+        Self(std::iter::once("costag".to_owned()).chain(words).collect())
+    }
+
+    /// The command that begins a run like this one, which `costag resume` has gone on with: what it is over, the
+    /// options that were typed for it, and those of the command at hand that no run keeps.
+    pub(super) fn of(run: &RunSettings, settings: &Settings) -> Self {
+        let address = match run.source.prefix() {
+            "" => format!("cos://{}", run.bucket),
+            prefix => format!("cos://{}/{prefix}", run.bucket),
+        };
+        let mut words = vec!["run".to_owned(), address];
+        let (option, list) = match &run.source {
+            Source::Bucket { .. } => ("", None),
+            Source::Keys(list) => ("--keys", Some(list)),
+            Source::Urls(list) => ("--urls", Some(list)),
+        };
+        if let Some(list) = list {
+            let file = list.file.as_ref().map_or("-".into(), |file| file.to_string_lossy());
+            words.extend([option.to_owned(), file.into_owned()]);
+            words.extend(list.nul.then(|| "-0".to_owned()));
+        }
+        words.extend(wanted(&settings.stored));
+        words.extend(settings.typed.words());
+        words.extend(not_kept(Self::typed().0));
+        Self::from_words(words)
+    }
+
+    /// The command without the options that made it a trial, to be pasted into a shell; `settings` are those
+    /// that hold, from wherever they come. Options that undo a variable or a file are added.
+    fn without_trial(&self, settings: &Settings) -> (String, bool) {
+        let mut words = Vec::new();
+        let mut given: Vec<&str> = Vec::new();
+        let mut rest = self.0.iter();
+        while let Some(word) = rest.next() {
+            let (name, value) = word
+                .split_once('=')
+                .map_or((word.as_str(), None), |(name, value)| (name, Some(value)));
+            let has_value = |rest: &mut std::slice::Iter<'_, String>| {
+                if value.is_none() {
+                    rest.next();
+                }
+            };
+            if let Some(option) = OPTIONS.iter().find(|option| **option == name) {
+                given.push(option);
+                has_value(&mut rest);
+            } else if UNSHOWN.contains(&name) {
+                has_value(&mut rest);
+                words.extend([name.to_owned(), "…".to_owned()]);
+            } else {
+                words.push(quoted(word));
+            }
+        }
+        let holds = [settings.budget.limit, settings.budget.sample];
+        let mut undone = false;
+        for (option, holds) in OPTIONS.iter().zip(holds) {
+            if holds.is_some() && !given.contains(option) {
+                words.extend([(*option).to_owned(), "0".to_owned()]);
+                undone = true;
+            }
+        }
+        (words.join(" "), undone)
+    }
+}
+
+/// The options that say which objects are wanted and for what, as far as they are not the defaults.
+fn wanted(stored: &Stored) -> Vec<String> {
+    let default = Stored::default();
+    let mut words = Vec::new();
+    let mut text = |name: &str, value: Option<String>| {
+        words.extend(value.map(|value| [name.to_owned(), value]).into_iter().flatten());
+    };
+    let scenes = (stored.scenes != default.scenes).then(|| stored.scenes.to_string());
+    text("--scenes", scenes);
+    let Filter { suffixes, include, exclude, min_size, max_size, archive, .. } = &stored.filter;
+    text("--suffixes", (*suffixes != default.filter.suffixes).then(|| suffixes.join(",")));
+    for glob in include {
+        text("--include", Some(glob.clone()));
+    }
+    for glob in exclude {
+        text("--exclude", Some(glob.clone()));
+    }
+    text("--min-size", (*min_size > 0).then(|| min_size.to_string()));
+    text("--max-size", max_size.map(|size| size.to_string()));
+    words.extend(archive.then(|| "--archive".to_owned()));
+    words.extend((!stored.dedupe).then(|| "--no-dedupe".to_owned()));
+    words
+}
+
+/// Options of `costag resume` that no run keeps: with a value, and without one.
+const NOT_KEPT: [&str; 11] = [
+    "--db",
+    "--config",
+    "--ca-file",
+    "--credentials-file",
+    "--credential-process",
+    "--cvm-role",
+    "--metadata-endpoint",
+    "--log",
+    "--log-format",
+    "--limit",
+    "--sample",
+];
+const NOT_KEPT_FLAGS: [&str; 4] = ["--no-config", "--allow-http", "-y", "--yes"];
+
+/// Those of the words that belong to such an option.
+fn not_kept(words: Vec<String>) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let (name, value) =
+            word.split_once('=').map_or((word.as_str(), None), |(name, value)| (name, Some(value)));
+        if NOT_KEPT.contains(&name) {
+            let needs_value = value.is_none();
+            found.push(word);
+            if needs_value {
+                found.extend(words.next());
+            }
+        } else if NOT_KEPT_FLAGS.contains(&name) {
+            found.push(word);
+        }
+    }
+    found
+}
+
+/// A word as a POSIX shell reads it; control characters are spelled out, since it is for a screen.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,@%+".contains(c);
+    let shown = visible(word);
+    if !word.is_empty() && word.chars().all(plain) {
+        shown.into_owned()
+    } else {
+        format!("'{}'", shown.replace('\'', r"'\''"))
+    }
+}
+
+/// What is said once the images of a trial are settled; `needed` is what is known to be left.
+pub(super) fn text(
+    trial: Trial,
+    report: &Report,
+    needed: &Needed,
+    settings: &Settings,
+    again: &Again,
+) -> String {
+    let counts = &report.snapshot.counts;
+    let failed = counts.failed - if trial.from > 0 { report.before.failed } else { 0 };
+    let settled = trial.settled(counts);
+    let mut text = match failed {
+        0 => format!("{} tagged as asked; ", grouped(settled)),
+        _ => format!(
+            "{} tagged and {} failed, {} as asked; ",
+            grouped(settled.saturating_sub(failed)),
+            grouped(failed),
+            grouped(settled)
+        ),
+    };
+    let (calls, scenes) = (needed.calls(), needed.scenes());
+    let least = if report.snapshot.listed { "" } else { "at least " };
+    let verb = if calls == 1 { "is" } else { "are" };
+    let _ = write!(text, "{least}{} more {verb} wanted", grouped(calls));
+    if calls > 0 {
+        let cost = match Price::of(&settings.budget).cost(calls, scenes) {
+            Some(cost) => format!("about {} {}", amount(cost), visible(&settings.budget.currency)),
+            None => "cost unknown (price_per_1000_calls is not set)".to_owned(),
+        };
+        let _ = write!(text, ": {cost}");
+        if let Some(pace) = pace(settings, report) {
+            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+            let seconds = calls as f64 / pace;
+            let _ = write!(text, ", {} at {}/s", duration(seconds), rate(pace));
+        }
+    }
+    let (command, undone) = again.without_trial(settings);
+    let without = match (undone, trial.limit, trial.sample) {
+        (true, _, _) => "",
+        (false, Some(_), Some(_)) => " without --limit and --sample",
+        (false, Some(_), None) => " without --limit",
+        (false, None, _) => " without --sample",
+    };
+    let _ = write!(text, "\n`{command}`{without} goes on");
+    text
+}
+
+/// Calls a second: what is configured, or else what this run came to.
+fn pace(settings: &Settings, report: &Report) -> Option<f64> {
+    if let Rate::PerSecond(rate) = settings.pace.qps {
+        return Some(rate);
+    }
+    let made = report.snapshot.counts.calls.saturating_sub(report.before.calls);
+    let seconds = report.snapshot.calling.as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let pace = made as f64 / seconds;
+    // A handful of calls says nothing: most of them were the first burst.
+    (made >= 20 && seconds > 0.0).then_some(pace)
+}
+
+/// A rate with no more digits than it needs.
+pub(super) fn rate(per_second: f64) -> String {
+    let digits = if per_second < 10.0 { 3 } else { 1 };
+    let text = format!("{per_second:.digits$}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A number with commas between thousands.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{End, Snapshot};
+    use crate::scene::Scenes;
+    use crate::store::model::Counts;
+
+    fn again(line: &str) -> Again {
+        Again::from_words(line.split(' ').map(str::to_owned))
+    }
+
+    #[test]
+    fn the_whole_is_told_with_its_cost_and_its_time() {
+        let trial = Trial { limit: Some(20), ..Trial::default() };
+        let counts = Counts { done: 20, calls: 20, ..Counts::default() };
+        let mut report = Report {
+            run_id: 1,
+            end: End::Trial(trial),
+            snapshot: Snapshot { counts, listed: true, ..Snapshot::default() },
+            before: Counts::default(),
+            resumed: false,
+            needed: None,
+        };
+        let needed = Needed { by_scenes: vec![(Scenes::from_bits(2), 11_980)], given_up: 0 };
+        let mut settings = Settings::default();
+        settings.budget.price_per_1000_calls = Some(1.5);
+        settings.budget.limit = Some(20);
+        settings.pace.qps = Rate::PerSecond(1.0);
+        let line = again("run cos://a-1 --limit 20");
+        assert_eq!(
+            text(trial, &report, &needed, &settings, &line),
+            "20 tagged as asked; 11,980 more are wanted: about 17.97 CNY, 3 h 20 min at 1/s\n\
+             `costag run cos://a-1` without --limit goes on"
+        );
+        report.snapshot.listed = false;
+        report.snapshot.counts.failed = 3;
+        report.snapshot.counts.done = 17;
+        settings.budget.price_per_1000_calls = None;
+        settings.pace.qps = Rate::Auto;
+        let told = text(trial, &report, &needed, &settings, &again("run cos://a-1"));
+        assert_eq!(
+            told,
+            "17 tagged and 3 failed, 20 as asked; at least 11,980 more are wanted: cost unknown \
+             (price_per_1000_calls is not set)\n`costag run cos://a-1 --limit 0` goes on"
+        );
+    }
+
+    #[test]
+    fn a_command_is_quoted_for_a_shell_and_tells_no_command_of_credentials() {
+        let mut settings = Settings::default();
+        let words = ["run", "cos://a-1/it's", "--limit=3", "--include", "*.jpg", "--sample", "4"];
+        let line = Again::from_words(words.map(str::to_owned));
+        settings.budget.limit = Some(3);
+        settings.budget.sample = Some(4);
+        assert_eq!(
+            line.without_trial(&settings),
+            (r"costag run 'cos://a-1/it'\''s' --include '*.jpg'".to_owned(), false)
+        );
+        let line = again("run cos://a-1 --credential-process KEY=x --limit 3 --sample=9");
+        assert_eq!(line.without_trial(&settings).0, "costag run cos://a-1 --credential-process …");
+    }
+
+    #[test]
+    fn a_run_that_was_resumed_is_typed_anew() {
+        let run = RunSettings {
+            bucket: "a-1".to_owned(),
+            source: Source::Bucket { prefix: "2026/".to_owned() },
+            stored: Stored::default(),
+            typed: None,
+            trial: None,
+        };
+        let mut settings = Settings::default();
+        settings.stored.filter.max_size = Some(9);
+        settings.stored.filter.archive = true;
+        settings.stored.dedupe = false;
+        let line = Again::of(&run, &settings).0.join(" ");
+        let expected = "costag run cos://a-1/2026/ --max-size 9 --archive --no-dedupe";
+        assert!(line.starts_with(expected), "{line}");
+        let words =
+            ["costag", "resume", "--db=x.db", "--qps", "5", "--limit", "3", "-y", "-w", "2"];
+        assert_eq!(
+            not_kept(words.map(str::to_owned).to_vec()),
+            ["--db=x.db", "--limit", "3", "-y"]
+        );
+    }
+
+    #[test]
+    fn thousands_and_rates() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([1.0, 0.25, 100.0, 37.123].map(rate), ["1", "0.25", "100", "37.1"]);
+    }
+}
