@@ -271,6 +271,7 @@ impl Job {
         let Self { client, settings, source, session, ranges, control, stats, .. } = self;
         let reader = store::Reader::open(session.path())?;
         let context = session.run().clone();
+        let database = session.place();
         let workers = settings.pace.workers.get();
         let work = Arc::new(Notify::new());
         let (writer, thread) =
@@ -362,6 +363,7 @@ impl Job {
             work,
             cooldown: settings.connection.cooldown,
             trial: self.trial,
+            place: database,
         };
         let budget = self.limits;
         let tagging = async {

@@ -15,6 +15,7 @@ use super::caller::Tagger;
 use super::control::StopReason;
 use super::trial::Trial;
 use super::writer::{Record, Wish, Writer};
+use crate::store::Place;
 use crate::store::write::{Claimed, Settled, Settlement};
 
 /// What the pool needs besides the tagger.
@@ -28,6 +29,8 @@ pub(super) struct Pool {
     pub(super) cooldown: Duration,
     /// What the run is limited to.
     pub(super) trial: Option<Trial>,
+    /// Where the results go.
+    pub(super) place: Place,
 }
 
 type Slotted = (Claimed, OwnedSemaphorePermit);
@@ -56,6 +59,12 @@ impl Pool {
             let Some((claimed, slot)) = next else { return Ok(()) };
             self.tagger.waiting.fetch_sub(1, Ordering::Relaxed);
             let pass = claimed.pass;
+            // The writer finds it out too, but only with its next turn; until then each worker could begin a call
+            // whose result nobody will find. What is on the wire ends and is committed.
+            if self.place.is_lost() {
+                self.tagger.service.control.stop(StopReason::Internal);
+                return Ok(());
+            }
             let settlement = self.tagger.tag(claimed).await?;
             self.settle(settlement, pass, slot).await?;
         }

@@ -23,6 +23,20 @@ use super::Error;
 /// Rights of a new database, which `-wal`, `-shm` and the lock file take over: keys and labels are their owner's.
 pub(super) const OWNER_ONLY: u32 = 0o600;
 
+/// Where a database lies, for those who only want to know whether it still does. Asking takes one `lstat`.
+#[derive(Debug, Clone)]
+pub struct Place {
+    path: PathBuf,
+    id: FileId,
+}
+
+impl Place {
+    /// Whether the name no longer leads to the file that was opened.
+    pub fn is_lost(&self) -> bool {
+        FileId::at(&self.path) != Some(self.id)
+    }
+}
+
 /// What tells a file from every other one on this machine, whatever its names are: device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FileId(u64, u64);
@@ -123,6 +137,11 @@ impl Anchor {
     /// Whether the name still leads to the file that was opened.
     pub(super) fn is_in_place(&self) -> bool {
         FileId::at(&self.path) == Some(self.id)
+    }
+
+    /// Where the file lies.
+    pub(super) fn place(&self) -> Place {
+        Place { path: self.path.clone(), id: self.id }
     }
 
     /// What the system knows of the opened file.

@@ -218,6 +218,10 @@ impl Error {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Corrupt { path, source }
             }
+            // An index or a row of somebody else's making stands in the way.
+            Some(ErrorCode::ConstraintViolation) => {
+                Self::Unsound { what: format!("rows that contradict each other ({source})") }
+            }
             Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => Self::Disk { path, source },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 Self::Busy { path, source }

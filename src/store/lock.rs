@@ -32,6 +32,10 @@ impl Lock {
         if !anchor.can_write() {
             return Err(refused(path, io::ErrorKind::PermissionDenied.into()));
         }
+        if anchor.has_writer() {
+            return Err(Error::Locked { path: path.into() });
+        }
+        check_names(&anchor, path)?;
         let name = anchor.beside(".lock");
         let file = loop {
             let file = open_lock_file(&name, &anchor).map_err(|source| refused(&name, source))?;
@@ -51,11 +55,8 @@ impl Lock {
             return Err(Error::Locked { path: path.into() });
         }
         let lock = Self { anchor, _file: file };
-        let names = lock.anchor.metadata().map_err(|source| refused(path, source))?.nlink();
-        // The write-ahead log belongs to a name: under another name of the same file, what is in it is missing.
-        if names > 1 {
-            return Err(Error::Linked { path: path.into(), names });
-        }
+        // Again, now that no other writer can be at work.
+        check_names(&lock.anchor, path)?;
         Ok(lock)
     }
 
@@ -68,6 +69,15 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         self.anchor.unlock();
+    }
+}
+
+/// The write-ahead log belongs to a name: under another name of the same file, what is in it is missing.
+fn check_names(anchor: &Anchor, path: &Path) -> Result<(), Error> {
+    let metadata = anchor.metadata().map_err(|source| Error::Open { path: path.into(), source })?;
+    match metadata.nlink() {
+        names @ 2.. => Err(Error::Linked { path: path.into(), names }),
+        _ => Ok(()),
     }
 }
 

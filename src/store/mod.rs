@@ -24,6 +24,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+pub use anchor::Place;
 pub use error::Error;
 pub use migrate::{APPLICATION_ID, known_version};
 
@@ -100,6 +101,11 @@ impl Store {
     /// The database's file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where the database lies.
+    pub fn place(&self) -> Place {
+        self.lock.anchor().place()
     }
 
     /// A further handle that only reads the same database.

@@ -102,6 +102,14 @@ pub(super) fn connect_for_reading(
     if elsewhere {
         return Err(Error::Locked { path: path.into() });
     }
+    if log.is_some() || anchor.has_writer() {
+        for ending in ["-wal", "-shm"] {
+            let beside = anchor.beside(ending);
+            if beside.exists() && access(&beside, Access::READ_OK).is_err() {
+                return Err(Error::Unread { path: beside, hint: PERMIT_IT, source: None });
+            }
+        }
+    }
     if anchor.can_write() && folder_is_writable(file) {
         // `query_only`, which the caller sets, keeps this connection from writing rows. It may write the log's
         // index, and is the one to remove the log's files if nobody else uses them.
@@ -115,12 +123,6 @@ pub(super) fn connect_for_reading(
     let unread = |hint, source| Error::Unread { path: anchor.beside("-wal"), hint, source };
     let has_index = anchor.beside("-shm").exists();
     if log.is_some() || anchor.has_writer() {
-        for ending in ["-wal", "-shm"] {
-            let beside = anchor.beside(ending);
-            if beside.exists() && access(&beside, Access::READ_OK).is_err() {
-                return Err(Error::Unread { path: beside, hint: PERMIT_IT, source: None });
-            }
-        }
         if has_index {
             let connection = connect(file, read_only).map_err(sqlite)?;
             return read_once(&connection)

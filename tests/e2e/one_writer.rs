@@ -101,17 +101,21 @@ fn a_second_writer_is_refused_whatever_it_calls_the_file(
 fn a_lock_file_that_is_removed_again_and_again_lets_nobody_in() {
     let site = slow(300);
     let run = at_work(&site);
-    for _ in 0..5 {
-        fs::remove_file(site.path("costag.db.lock")).unwrap();
+    let lock = site.path("costag.db.lock");
+    for round in 0..5 {
+        fs::remove_file(&lock).unwrap();
+        site.run(&[]).with(11).says(&["costag.db", "another costag run"]);
+        // One that somebody else made.
+        site.write("costag.db.lock", round.to_string());
         site.run(&[]).with(11).says(&["costag.db", "another costag run"]);
     }
-    // Somebody else's file, or a link, in its place.
-    fs::remove_file(site.path("costag.db.lock")).unwrap();
-    symlink("elsewhere", site.path("costag.db.lock")).unwrap();
-    site.run(&[]).with(4).says(&["costag.db.lock"]);
-    assert!(!site.path("elsewhere").exists());
     run.end().with(0);
     assert_eq!(site.calls(), 300);
+    // A link in its place could lead anywhere.
+    fs::remove_file(&lock).unwrap();
+    symlink("elsewhere", &lock).unwrap();
+    site.run(&[]).with(4).says(&["costag.db.lock"]);
+    assert!(!site.path("elsewhere").exists());
 }
 
 #[test]
@@ -148,6 +152,35 @@ fn two_runs_that_begin_together_are_one_run() {
         assert_eq!(codes, [Some(0), Some(11), Some(11), Some(11)]);
         assert_eq!(site.calls(), 100);
     }
+}
+
+#[test]
+fn a_run_is_not_complete_while_images_of_its_own_wait() {
+    // Another program puts images back under the run: whatever it does, the run does not say that all is done.
+    let site = slow(200);
+    let mut run = at_work(&site);
+    let (mut puts, begun) = (0, site.calls());
+    while !run.has_ended() && puts < 40 {
+        // The last of them come when everything else is done.
+        site.tamper(
+            "PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE;
+             DELETE FROM label WHERE id >> 8 IN
+                 (SELECT id FROM content WHERE state = 2 ORDER BY id LIMIT 2);
+             UPDATE content SET state = 0, scenes_done = 0, pass = 0
+             WHERE id IN (SELECT id FROM content WHERE state = 2 ORDER BY id LIMIT 2);
+             COMMIT",
+        );
+        puts += 1;
+        wait_until("more calls", || site.calls() > begun + puts * 6 || run.has_ended());
+    }
+    let ended = run.end();
+    let [pending, in_flight, ..] = site.states();
+    assert!(in_flight == 0, "{}", ended.stderr);
+    let says_so = ended.code == Some(0) || ended.stderr.contains("complete,");
+    assert!(!says_so || pending == 0, "{pending} wait: {:?}\n{}", ended.code, ended.stderr);
+    site.costag(&["resume"]);
+    site.run(&[]);
+    assert_eq!(site.states(), [0, 0, 200, 0]);
 }
 
 #[test]

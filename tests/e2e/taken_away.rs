@@ -61,8 +61,9 @@ fn a_run_whose_database_is_taken_away_stops_before_it_pays_for_more(
     take_away(&site, how);
     let calls = site.calls();
     let ended = run.end().with(4).says(&["costag.db", "removed, replaced or unmounted"]);
-    // Those on the wire, and those that began before the turn in which it was noticed.
-    assert!(site.calls() <= calls + 3 * WORKERS, "{how}: {calls} {}", site.calls());
+    // Those on the way to the wire at this moment. A missing log is only noticed by the next turn.
+    let more = if how.starts_with("without") { 3 * WORKERS } else { WORKERS };
+    assert!(site.calls() <= calls + more, "{how}: {calls} {}", site.calls());
     assert!(!ended.stderr.contains("complete"), "{}", ended.stderr);
     match how {
         "moved" => {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use rusqlite::{CachedStatement, Params};
 
 use super::model::{Counts, RunState};
-use super::{Error, Store};
+use super::{Error, Place, Store};
 use crate::scene::Scenes;
 
 pub use claim::{Claimed, Key};
@@ -128,6 +128,11 @@ impl Session {
     /// The database's file.
     pub fn path(&self) -> &std::path::Path {
         self.store.path()
+    }
+
+    /// Where the database lies.
+    pub fn place(&self) -> Place {
+        self.store.place()
     }
 
     /// What the run has counted, commits under way included.
