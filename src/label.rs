@@ -76,6 +76,11 @@ impl Labels {
         })
     }
 
+    /// All names and categories, one after the other.
+    pub fn texts(&self) -> &str {
+        &self.text
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.spans.len()

@@ -103,14 +103,12 @@ fn note(origins: &Provenance) -> String {
     }
 }
 
-/// The values by key; a command's arguments are left out, since people put secrets there all the same.
+/// The values by key; the values and arguments in a command are left out, since people put secrets there all the same.
 fn entries(settings: &Settings) -> Vec<(&'static str, Value)> {
     let mut entries = settings.entries();
     for (key, value) in &mut entries {
-        if let (&mut "credential_process", Some(command)) = (&mut *key, value.as_str())
-            && let Some((program, _)) = command.split_once(char::is_whitespace)
-        {
-            *value = format!("{program} …").into();
+        if let (&mut "credential_process", Some(command)) = (&mut *key, value.as_str()) {
+            *value = config::command_shown(command).into();
         }
     }
     entries

@@ -310,7 +310,7 @@ async fn list(client: &Client, prefix: &str, lines: &mut Lines) -> anyhow::Resul
         }
     }
     let proven = answer.and_then(|page| {
-        page.prove(&request)?;
+        page.prove(&request).map_err(|error| client.without_secrets(error.into()))?;
         Ok(page)
     });
     match proven {

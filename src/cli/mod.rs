@@ -43,6 +43,7 @@ mod trial;
 pub mod verify;
 mod zone;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::Path;
@@ -51,6 +52,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::cos;
 use crate::export::Output;
 use exit::Exit;
 use global::GlobalOptions;
@@ -149,7 +151,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to stdout with code 0; a pipe that is closed is no fault.
-            let _ = error.print();
+            let text = error.render().to_string();
+            match cos::without_password(&text) {
+                Cow::Owned(masked) if error.use_stderr() && masked != text => {
+                    say!("{}", masked.trim_end());
+                }
+                _ => drop(error.print()),
+            }
             return if error.use_stderr() { Exit::Usage } else { Exit::Complete }.into();
         }
     };

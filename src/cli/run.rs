@@ -8,7 +8,7 @@ use super::global::GlobalOptions;
 use super::settings::RunOptions;
 use super::trial::Again;
 use crate::config::Settings;
-use crate::cos::Bucket;
+use crate::cos::{Bucket, without_password};
 use crate::job::{Job, List, Source};
 use crate::store::Store;
 
@@ -52,8 +52,9 @@ pub(super) struct Target {
 pub(super) fn parse_address(address: &str) -> anyhow::Result<(Bucket, String)> {
     let Some(rest) = address.strip_prefix("cos://") else {
         anyhow::bail!(Usage(format!(
-            "{address:?} is no address of a bucket: it has the form cos://BUCKET-APPID or \
-             cos://BUCKET-APPID/PREFIX"
+            "{:?} is no address of a bucket: it has the form cos://BUCKET-APPID or \
+             cos://BUCKET-APPID/PREFIX",
+            without_password(address)
         )));
     };
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));

@@ -13,7 +13,7 @@ use super::keys::{KEYS, Kept, kept, option, setting, variable};
 use super::settings::{Budget, Connection, CredentialSources, Logging, Pace, Settings, Stored};
 use super::typed::{Given, Typed, keep_stricter};
 use super::types::Filter;
-use super::value::{self, Checked, describe};
+use super::value::{self, Checked, shown};
 
 /// What was given as options: only what was, by key.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -229,7 +229,7 @@ impl Layers {
         let value = self.value(key);
         parse(&value).map_err(|reason| Error::Invalid {
             key,
-            value: describe(&value),
+            value: shown(key, &value),
             origin: self.origin(key, &value),
             reason,
         })

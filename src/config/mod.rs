@@ -22,3 +22,4 @@ pub use layers::{PartialOptions, Provenance};
 pub use settings::{Budget, Connection, CredentialSources, Logging, Pace, Settings, Stored};
 pub use typed::Typed;
 pub use types::{Billing, FailureLimit, Filter, LogFormat, Rate, Until};
+pub use value::command_shown;

@@ -222,6 +222,42 @@ fn a_secret_in_the_file_is_refused_and_not_repeated() {
 }
 
 #[test]
+fn a_command_is_shown_without_values_and_arguments() {
+    for (command, shown) in [
+        ("", ""),
+        ("get-keys", "get-keys"),
+        ("/usr/bin/get-keys --token hush", "/usr/bin/get-keys …"),
+        ("KEY=hush get-keys", "KEY=… get-keys"),
+        ("A=hush B_2='hush hush' get-keys x", "A=… B_2=… get-keys …"),
+        ("A=hush\\ hush B=\"hu\\\" sh\" get-keys", "A=… B=… get-keys"),
+        ("A=$(echo hush hush) get-keys", "A=… …"),
+        ("A=hush", "A=…"),
+        ("env A=hush get-keys", "env …"),
+        ("'hush hush' x", "…"),
+        ("hush;A=hush get-keys", "…"),
+        ("echo${IFS}hush", "…"),
+    ] {
+        let told = value::command_shown(command);
+        assert_eq!(told, shown, "{command}");
+        assert!(!told.contains("hush"), "{command}");
+    }
+}
+
+#[test]
+fn no_message_about_a_value_shows_a_secret() {
+    for (key, text) in [
+        ("endpoint", "http://user:hush@cos.example"),
+        ("endpoint", "user:hush@cos.example"),
+        ("metadata_endpoint", "ftp://user:hu/sh@cos.example"),
+        ("credential_process", "KEY=hush\u{1} get-keys hush"),
+    ] {
+        let shown = from_options(&[(key, text)]).unwrap_err().to_string();
+        assert!(!shown.contains("hush") && !shown.contains("hu/sh"), "{shown}");
+        assert!(shown.contains(key), "{shown}");
+    }
+}
+
+#[test]
 fn stored_settings_survive_the_database() {
     let stored = from_options(&[("scenes", "web,news"), ("exclude", "tmp/*"), ("max_size", "5M")])
         .unwrap()

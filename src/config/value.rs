@@ -11,11 +11,79 @@ use figment::value::{Num, Value};
 use jiff::civil::Time;
 use jiff::tz::Offset;
 
+use crate::cos::without_password;
+
 use super::types::{Billing, FailureLimit, LogFormat, Rate, Until};
 use crate::scene::Scenes;
 
 /// A value, or what was expected instead.
 pub(super) type Checked<T> = Result<T, String>;
+
+/// How the value of a setting appears in a message: without a password, and a command without its arguments.
+pub(super) fn shown(key: &str, value: &Value) -> String {
+    let value = match value {
+        Value::String(tag, text) if key == "credential_process" => {
+            &Value::String(*tag, command_shown(text))
+        }
+        Value::String(tag, text) if key.ends_with("endpoint") => {
+            &Value::String(*tag, without_password(text).into_owned())
+        }
+        value => value,
+    };
+    describe(value)
+}
+
+/// A command as it can be shown: the names of the variables that it sets and the program, without values and
+/// arguments, since people put secrets there all the same.
+pub fn command_shown(command: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = command.trim();
+    while let Some((name, value)) = rest.split_once('=').filter(|(name, _)| is_variable(name)) {
+        shown.push_str(name);
+        shown.push_str("=… ");
+        let (word, after) = value.split_at(word_length(value));
+        // Where a substitution ends is for a shell to say.
+        if word.contains(['(', '{']) {
+            shown.push('…');
+            return shown;
+        }
+        rest = after.trim_start();
+    }
+    let program = &rest[..rest.find(char::is_whitespace).unwrap_or(rest.len())];
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '~');
+    if program.chars().all(is_plain) {
+        shown.push_str(program);
+        if program.len() < rest.len() {
+            shown.push_str(" …");
+        }
+    } else {
+        shown.push('…');
+    }
+    shown.trim_end().to_owned()
+}
+
+/// Whether a shell takes `NAME` in `NAME=value` for a variable.
+fn is_variable(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// How long the first word is for a shell: blanks within quotes or after a backslash belong to it.
+fn word_length(text: &str) -> usize {
+    let (mut quote, mut escaped) = (None, false);
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            _ if escaped => escaped = false,
+            (None | Some('"'), '\\') => escaped = true,
+            (None, '\'' | '"' | '`') => quote = Some(c),
+            (Some(open), c) if open == c => quote = None,
+            (None, c) if c.is_whitespace() => return at,
+            _ => {}
+        }
+    }
+    text.len()
+}
 
 /// How a value appears in a message: quoted, escaped, cut to a line.
 pub(super) fn describe(value: &Value) -> String {

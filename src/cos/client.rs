@@ -18,6 +18,7 @@ use super::endpoint::{Endpoint, addressable};
 use super::error::{self, Error, SignedWith};
 use super::foreign;
 use super::list::{self, ListPage, ListRequest, ObjectEntry, Restore};
+use super::redact::Redactor;
 use super::signer::{self, SignKey};
 use super::silence::Silence;
 use crate::scene::Scenes;
@@ -119,6 +120,7 @@ pub struct Client {
     clock: Arc<Clock>,
     timeout: Duration,
     key: Mutex<Option<CachedKey>>,
+    redactor: Redactor,
 }
 
 /// The key of the current minute, made from these credentials.
@@ -187,12 +189,19 @@ impl Client {
             clock: Arc::default(),
             timeout: options.timeout,
             key: Mutex::new(None),
+            redactor: Redactor::new(Redactor::proxies()),
         })
     }
 
     /// The clock that requests are signed by.
     pub fn clock(&self) -> &Arc<Clock> {
         &self.clock
+    }
+
+    /// The error without the id, token, key or signature of any request, should the answer repeat them: errors are
+    /// shown and kept. Those of this client's requests have been through this already.
+    pub fn without_secrets(&self, error: Error) -> Error {
+        self.redactor.hide_error(error)
     }
 
     /// Where requests go.
@@ -236,8 +245,10 @@ impl Client {
             }
         }
         let reply = self.send(Method::GET, "", &params, list::BODY_MAX).await?;
-        let mut page = list::parse(&reply.body).map_err(|error| self.blame(&reply, error))?;
+        let mut page = list::parse(&reply.body)
+            .map_err(|error| self.without_secrets(self.blame(&reply, error)))?;
         self.observe(&reply);
+        self.redactor.clean_page(&mut page);
         page.request_id = error::request_id(&reply.headers);
         page.emulated = reply.headers.contains_key(EMULATOR_HEADER);
         Ok(page)
@@ -256,7 +267,7 @@ impl Client {
         }
         self.observe(&reply);
         let size = length(reply.header("content-length"));
-        Ok(reply.entry(key, size))
+        Ok(self.redactor.clean_entry(reply.entry(key, size)))
     }
 
     /// What the service knows about one object, or why it tells nothing.
@@ -292,7 +303,7 @@ impl Client {
             // The whole object was sent: the range was ignored.
             None => length(reply.header("content-length")),
         };
-        Ok(reply.entry(key, size))
+        Ok(self.redactor.clean_entry(reply.entry(key, size)))
     }
 
     /// Whether the service answers at all, asked for about the bucket itself: any answer of its own counts.
@@ -321,7 +332,8 @@ impl Client {
             }
         };
         let answer = detect_label::parse(&reply.body, scenes);
-        let mut answer = answer.map_err(|error| self.blame(&reply, error))?;
+        let mut answer = answer.map_err(|error| self.without_secrets(self.blame(&reply, error)))?;
+        self.redactor.clean_labels(&mut answer.labels);
         answer.request_id = error::request_id(&reply.headers);
         answer.emulated = reply.headers.contains_key(EMULATOR_HEADER);
         Ok(answer)
@@ -351,10 +363,11 @@ impl Client {
         let silence = Silence::new(self.timeout);
         let exchange =
             self.exchange(credentials, method, key, params, body_max, first_byte, &silence);
-        silence.bound(exchange).await.unwrap_or_else(|exceeded| {
+        let answer = silence.bound(exchange).await.unwrap_or_else(|exceeded| {
             let host = self.endpoint.host().to_owned();
             Err(Error::Timeout { host, cause: Box::new(exceeded) })
-        })
+        });
+        answer.map_err(|error| self.without_secrets(error))
     }
 
     /// Sends one request and reads its answer, without a bound of time.
@@ -452,6 +465,7 @@ impl Client {
         );
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, secret_header(&signed.authorization)?);
+        self.redactor.signed(credentials, signed.signature);
         if let Some(token) = token {
             headers.insert(TOKEN_HEADER, secret_header(token)?);
         }
@@ -500,7 +514,8 @@ impl Client {
     /// An answer that is not the service's.
     fn foreign(&self, status: u16, headers: &HeaderMap, what: String) -> Error {
         let host = self.endpoint.host().to_owned();
-        Error::Foreign { host, status, what, location: error::location(headers) }
+        let location = error::location(headers);
+        self.without_secrets(Error::Foreign { host, status, what, location })
     }
 
     fn observe(&self, reply: &Reply) {

@@ -3,12 +3,15 @@
 //! An answer without labels is an answer: an absent, a closed and an empty scene all mean "no labels".
 
 use super::error::{self, Error};
-use super::xml::{Document, Step};
+use super::xml::{Document, Step, beginning};
 use crate::label::{Label, Labels};
 use crate::scene::{Scene, Scenes};
 
 /// A longer body is no answer about one image; it is cut there and cannot be used.
 pub const BODY_MAX: usize = 1024 * 1024;
+
+/// The name of a label, and of its categories, is cut at so many bytes.
+pub const NAME_MAX: usize = 1024;
 
 /// What the service says about one image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -168,9 +171,9 @@ impl Reading {
     fn set(&mut self, name: Name, text: &str) {
         match name {
             Name::Confidence => self.confidence = confidence(text),
-            Name::FirstCategory => text.clone_into(&mut self.first_category),
-            Name::SecondCategory => text.clone_into(&mut self.second_category),
-            _ => text.clone_into(&mut self.name),
+            Name::FirstCategory => beginning(text, NAME_MAX).clone_into(&mut self.first_category),
+            Name::SecondCategory => beginning(text, NAME_MAX).clone_into(&mut self.second_category),
+            _ => beginning(text, NAME_MAX).clone_into(&mut self.name),
         }
     }
 
@@ -259,6 +262,18 @@ mod tests {
         assert_eq!(shown(&one), ["web 1 Tower Scene/Architecture 55"]);
         let two = answer(sample!("label-single-scene"), "camera");
         assert_eq!(two.labels.iter().nth(1).unwrap().name, "Sea & sky");
+    }
+
+    #[test]
+    fn a_name_is_cut_at_one_kibibyte() {
+        let long = "猫".repeat(1000);
+        let body = format!(
+            "<RecognitionResult><CameraLabels><Labels><Name>{long}</Name><FirstCategory>{long}\
+             </FirstCategory></Labels></CameraLabels></RecognitionResult>"
+        );
+        let cut = answer(&body, "camera");
+        let label = cut.labels.iter().next().unwrap();
+        assert_eq!((label.name, label.first_category), (&long[..1023], &long[..1023]));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::credentials::{self, Credentials};
 use super::foreign;
 use super::list::{StuckListing, Unproven};
-use super::xml::{Document, Step, is_unseen, shorten};
+use super::xml::{Document, Step, bounded, is_unseen, shorten};
 
 /// A cause from below: a transport error without its URL, which may hold a signature.
 pub type Cause = Box<dyn StdError + Send + Sync>;
@@ -263,7 +263,7 @@ pub struct ServiceError {
     pub status: u16,
     /// The code, empty if none was given; an `AccessDenied` whose message is a known code has that one.
     pub code: String,
-    /// The message in one line, without signatures, at most 300 characters.
+    /// The message in one line, without signatures, cut at 4 KiB.
     pub message: String,
     /// The request's id: what Tencent's support asks for.
     pub request_id: Option<String>,
@@ -341,11 +341,11 @@ pub fn parse(status: u16, headers: &HeaderMap, body: &[u8]) -> ServiceError {
     error.date = date;
     if error.code.is_empty() {
         let code = header("x-cos-error-code").or_else(|| header("x-errno"));
-        error.code = code.map(shorten).unwrap_or_default();
+        error.code = code.map(bounded).unwrap_or_default();
     }
     error.request_id = request_id(headers).or(error.request_id);
     let trace = header("x-cos-trace-id").or_else(|| header("x-ci-trace-id"));
-    error.trace_id = trace.map(shorten).or(error.trace_id);
+    error.trace_id = trace.map(bounded).or(error.trace_id);
     error.retry_after = header(RETRY_AFTER.as_str()).and_then(|value| {
         let seconds = value.trim().parse::<u64>().ok().or_else(|| {
             let at = parse_date(value)?;
@@ -384,7 +384,7 @@ pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
         .iter()
         .find_map(|name| headers.get(*name)?.to_str().ok())
         .filter(|id| !id.is_empty())
-        .map(shorten)
+        .map(bounded)
 }
 
 /// An HTTP date (RFC 9110 section 5.6.7) in Unix seconds.
@@ -405,10 +405,10 @@ pub(super) fn parse_xml(text: &str) -> Option<ServiceError> {
             Ok(Step::Close) if document.depth() == 1 => {
                 let value = document.text();
                 match field.as_str() {
-                    "Code" => error.code = shorten(value.trim()),
+                    "Code" => error.code = bounded(value.trim()),
                     "Message" => value.trim().clone_into(&mut error.message),
-                    "RequestId" => error.request_id = Some(shorten(value.trim())),
-                    "TraceId" => error.trace_id = Some(shorten(value.trim())),
+                    "RequestId" => error.request_id = Some(bounded(value.trim())),
+                    "TraceId" => error.trace_id = Some(bounded(value.trim())),
                     "ServerTime" => {
                         let time = value.trim().parse::<jiff::Timestamp>();
                         error.server_time = time.ok().map(jiff::Timestamp::as_second);
@@ -436,9 +436,9 @@ fn parse_json(text: &str) -> Option<ServiceError> {
         })
     };
     Some(ServiceError {
-        code: get("code").map(|code| shorten(&code)).unwrap_or_default(),
+        code: get("code").map(|code| bounded(&code)).unwrap_or_default(),
         message: get("message").unwrap_or_default(),
-        request_id: get("request_id").or_else(|| get("requestid")).map(|id| shorten(&id)),
+        request_id: get("request_id").or_else(|| get("requestid")).map(|id| bounded(&id)),
         ..ServiceError::default()
     })
 }
@@ -455,8 +455,7 @@ pub(super) fn clean(message: &str) -> String {
     // What is unseen goes first: it could hide such a word, which would be whole again without it.
     let whole: String = words.join(" ").chars().filter(|c| !is_unseen(*c)).collect();
     let end = secret.iter().filter_map(|word| whole.find(word)).min();
-    let mut line: String =
-        whole[..end.unwrap_or(whole.len())].trim_end().chars().take(300).collect();
+    let mut line = bounded(whole[..end.unwrap_or(whole.len())].trim_end());
     if end.is_some() {
         line.push('…');
     }

@@ -18,6 +18,7 @@ pub mod endpoint;
 pub mod error;
 mod foreign;
 pub mod list;
+mod redact;
 pub mod signer;
 mod silence;
 mod xml;
@@ -27,7 +28,7 @@ pub use clock::{Clock, Correction};
 pub use credentials::{Credentials, Provider, Sources};
 pub use detect_label::Answer;
 pub use encode::{decode, encode};
-pub use endpoint::{Bucket, Endpoint, addressable};
+pub use endpoint::{Bucket, Endpoint, addressable, without_password};
 pub use error::{Error, ServiceError};
 pub use list::{ListPage, ListRequest, ObjectEntry, Restore};
 

@@ -284,6 +284,24 @@ pub(super) fn shorten(text: &str) -> String {
     text.chars().take(80).map(|c| if is_unseen(c) { '?' } else { c }).collect()
 }
 
+/// The longest code, message or id that is kept, in bytes.
+pub(super) const TEXT_MAX: usize = 4096;
+
+/// The beginning of a text, at most so many bytes of it.
+pub(super) fn beginning(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
+/// Text to show and to keep: without what is unseen, cut at 4 KiB with a note.
+pub(super) fn bounded(text: &str) -> String {
+    let kept = beginning(text, TEXT_MAX);
+    let mut shown: String = kept.chars().map(|c| if is_unseen(c) { '?' } else { c }).collect();
+    if kept.len() < text.len() {
+        shown.push_str("… (cut at 4 KiB)");
+    }
+    shown
+}
+
 /// Controls, marks of writing direction, and what takes no room: no message of a service needs them, and on a
 /// terminal they change what is read.
 pub(super) fn is_unseen(c: char) -> bool {

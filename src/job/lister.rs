@@ -181,16 +181,22 @@ impl Listing {
         request: &ListRequest,
     ) -> Option<Result<(ListPage, Option<String>), cos::Error>> {
         let asked = self.service.ask(Operation::List, &self.pace, async || {
-            let page = self.service.client.list(request).await?;
-            page.prove(request)?;
-            // A forgotten endpoint would file one bucket's objects under another one's name.
-            if let Some(echo) = page.name.clone().filter(|name| *name != self.bucket) {
-                return Err(Unproven::Bucket { asked: self.bucket.clone(), echo }.into());
-            }
-            let next = page.next_unbroken(&request.marker)?;
+            let client = &self.service.client;
+            let page = client.list(request).await?;
+            let next = self.prove(&page, request).map_err(|error| client.without_secrets(error))?;
             Ok((page, next))
         });
         asked.await
+    }
+
+    /// Checks that the page answers the request; returns the marker of the next one.
+    fn prove(&self, page: &ListPage, request: &ListRequest) -> Result<Option<String>, cos::Error> {
+        page.prove(request)?;
+        // A forgotten endpoint would file one bucket's objects under another one's name.
+        if let Some(echo) = page.name.clone().filter(|name| *name != self.bucket) {
+            return Err(Unproven::Bucket { asked: self.bucket.clone(), echo }.into());
+        }
+        Ok(page.next_unbroken(&request.marker)?)
     }
 
     /// Lists one range from its marker on, with the receipt of this lister's last page. Returns whether it

@@ -93,9 +93,20 @@ fn a_wait_is_seconds_or_a_date_and_bounded() {
 
 #[test]
 fn a_message_is_one_bounded_line() {
-    let message = read(400, &[], &format!("a\u{1b}[31m\r\n\tb {}", "猫".repeat(400))).message;
+    let message = read(400, &[], &format!("a\u{1b}[31m\r\n\tb {}", "猫".repeat(4000))).message;
     assert!(message.starts_with("a[31m b 猫"), "{message}");
-    assert_eq!(message.chars().count(), 300);
+    assert!(
+        message.ends_with("猫… (cut at 4 KiB)") && message.len() < 4096 + 20,
+        "{}",
+        message.len()
+    );
+    let long = "x".repeat(9000);
+    let body = format!("<Error><Code>{long}</Code><RequestId>{long}</RequestId></Error>");
+    let error = read(400, &[], &body);
+    for text in [&error.code, error.request_id.as_ref().unwrap()] {
+        assert_eq!(*text, format!("{}… (cut at 4 KiB)", &long[..4096]));
+    }
+    assert_eq!(read(400, &[("x-cos-request-id", &long)], "").request_id, error.request_id);
 }
 
 #[test]

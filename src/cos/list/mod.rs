@@ -11,6 +11,9 @@ pub use parse::parse;
 /// A longer body is no page of a thousand keys; it is cut there and cannot be used.
 pub const BODY_MAX: usize = 16 * 1024 * 1024;
 
+/// An `ETag` of more bytes identifies nothing: it counts as none.
+pub const ETAG_MAX: usize = 4096;
+
 /// The most entries that a page may be asked for.
 pub const KEYS_MAX: u16 = 1000;
 
@@ -134,6 +137,14 @@ pub enum Unproven {
         /// What the page says.
         echo: String,
     },
+    /// There are more entries than were asked for.
+    #[error("the page has {entries} entries, and {asked} were asked for at most")]
+    TooMany {
+        /// What was asked.
+        asked: u16,
+        /// What the page has.
+        entries: usize,
+    },
     /// A key does not ascend.
     #[error("the key {key:?} comes after {before:?}, which is not the order of a listing")]
     Order {
@@ -211,6 +222,11 @@ impl ListPage {
             let (asked, echo) = (request.marker.clone(), self.marker.clone());
             return Err(Unproven::Marker { asked, echo });
         }
+        let entries = self.entries.len() + self.rejected.len() + self.common_prefixes.len();
+        let asked = request.max_keys.min(KEYS_MAX);
+        if entries > usize::from(asked) {
+            return Err(Unproven::TooMany { asked, entries });
+        }
         let mut before = request.marker.as_str();
         for ObjectEntry { key, .. } in &self.entries {
             if key.as_str() <= before {
@@ -240,10 +256,11 @@ impl ListPage {
     }
 }
 
-/// An `ETag` without the quotes around it.
+/// An `ETag` without the quotes around it; empty if it is longer than any that identifies something.
 pub(super) fn unquote(etag: &str) -> &str {
     let etag = etag.trim();
-    etag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(etag)
+    let etag = etag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(etag);
+    if etag.len() > ETAG_MAX { "" } else { etag }
 }
 
 #[cfg(test)]

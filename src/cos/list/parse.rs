@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::time::parse_time;
-use super::{KEYS_MAX, ListPage, ObjectEntry, Rejected, Restore, unquote};
+use super::{ETAG_MAX, KEYS_MAX, ListPage, ObjectEntry, Rejected, Restore, unquote};
 use crate::cos::encode::{self, DecodeError};
 use crate::cos::error::{Error, ServiceError};
 use crate::cos::xml::{Document, Leaf, Step, shorten};
@@ -236,7 +236,9 @@ impl<'a> Parser<'a> {
                 match name {
                     _ if !is_field(Place::Entry, name) => {}
                     // Its quotes would only be taken off again.
-                    Name::ETag if quoted => text.clone_into(&mut self.entry.object.etag),
+                    Name::ETag if quoted && text.len() <= ETAG_MAX => {
+                        text.clone_into(&mut self.entry.object.etag);
+                    }
                     _ if quoted => self.plain_field(name, &format!("\"{text}\""))?,
                     _ => self.plain_field(name, text)?,
                 }

@@ -272,9 +272,26 @@ fn a_page_that_answers_something_else_is_unproven() {
     let mut bad = good.clone();
     bad.entries[2].key = "other/".to_owned();
     assert!(matches!(bad.prove(&asked), Err(Unproven::Outside { .. })));
+    let fewer = u16::try_from(good.entries.len() - 1).unwrap();
+    let fewer = ListRequest { max_keys: fewer, ..asked.clone() };
+    assert!(matches!(good.prove(&fewer), Err(Unproven::TooMany { .. })));
     let mut bad = good;
     bad.marker = None;
     assert!(matches!(bad.prove(&asked), Err(Unproven::Marker { .. })));
+}
+
+#[test]
+fn an_etag_of_more_than_four_kibibytes_counts_as_none() {
+    for (length, kept) in [(4096, 4096), (4097, 0)] {
+        let etag = "e".repeat(length);
+        for quoted in [format!("\"{etag}\""), format!("&quot;{etag}&quot;"), etag] {
+            let body = format!(
+                "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a</Key><ETag>{quoted}</ETag>\
+                 <Size>1</Size></Contents></ListBucketResult>"
+            );
+            assert_eq!(page(&body).entries[0].etag.len(), kept);
+        }
+    }
 }
 
 fn render(keys: &[String]) -> String {
