@@ -292,7 +292,9 @@ fn of_reason(reason: &StopReason) -> (Exit, &'static str) {
         ),
         StopReason::Refused(Stop::Configuration, _, _) => (Exit::Usage, ""),
         StopReason::Refused(stop, _, _) => (of_stop(*stop), RESUME),
-        StopReason::Unavailable(_) | StopReason::Remains => (Exit::Temporary, RESUME),
+        StopReason::AskedToWait { .. } | StopReason::Unavailable(_) | StopReason::Remains => {
+            (Exit::Temporary, RESUME)
+        }
         StopReason::Recogniser { .. } => {
             (Exit::Usage, "use another --db: a rehearsal must not mix with real results")
         }

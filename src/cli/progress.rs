@@ -4,17 +4,20 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::io::{IsTerminal as _, stderr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::sync::oneshot;
 
 use super::{ask, table};
-use crate::job::{Snapshot, Stats};
+use crate::job::{Snapshot, Stats, Wait};
 
 /// How often bars are drawn.
 const FRAME: Duration = Duration::from_millis(200);
+/// How often it is looked whether there is a plain line to write.
+const LOOK: Duration = Duration::from_secs(1);
 /// How often a plain line is written.
 const LINE: Duration = Duration::from_secs(10);
 /// What the rate and the time left are taken over.
@@ -56,7 +59,9 @@ impl Progress {
     /// Shows the numbers until it is dropped.
     pub(super) async fn watch(&self) -> Infallible {
         let mut rate = Recent::default();
-        let mut ticks = tokio::time::interval(if self.bars.is_some() { FRAME } else { LINE });
+        let mut ticks = tokio::time::interval(if self.bars.is_some() { FRAME } else { LOOK });
+        let mut last_line = Instant::now();
+        let mut was_waiting = false;
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         ticks.tick().await;
         loop {
@@ -66,9 +71,16 @@ impl Progress {
             }
             let now = self.stats.snapshot();
             let per_second = rate.add(&now);
-            match &self.bars {
-                Some(bars) => bars.show(&now, per_second),
-                None => say!("{}", line(&now, per_second)),
+            if let Some(bars) = &self.bars {
+                bars.show(&now, per_second);
+                continue;
+            }
+            // A wait is told when it begins, and then like everything else.
+            let is_new = now.waits.is_some() && !was_waiting;
+            was_waiting = now.waits.is_some();
+            if is_new || last_line.elapsed() >= LINE {
+                last_line = Instant::now();
+                say!("{}", line(&now, per_second));
             }
         }
     }
@@ -133,8 +145,8 @@ fn tagging(now: &Snapshot, per_second: f64) -> String {
             let _ = write!(text, ", {count} {what}");
         }
     }
-    if let Some(waits) = &now.waits {
-        let _ = write!(text, ", waiting: {}", table::visible(waits));
+    if let Some(wait) = &now.waits {
+        let _ = write!(text, ", waiting: {}", waiting(wait));
     } else if per_second > 0.0 && now.pending() > 0 {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let seconds = now.pending() as f64 / per_second;
@@ -142,6 +154,18 @@ fn tagging(now: &Snapshot, per_second: f64) -> String {
         let _ = write!(text, ", {} left{more}", duration(seconds));
     }
     text
+}
+
+/// What is waited for, since when and until when, by the clock on the wall.
+fn waiting(wait: &Wait) -> String {
+    let clock = |at: Timestamp| at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string();
+    let (what, since, until) = (table::visible(&wait.what), clock(wait.since), clock(wait.until));
+    match wait.gives_up {
+        Some(end) => {
+            format!("{what}, since {since}; next try at {until}, gives up at {}", clock(end))
+        }
+        None => format!("{what}, since {since} until {until}"),
+    }
 }
 
 fn line(now: &Snapshot, per_second: f64) -> String {
@@ -215,6 +239,27 @@ mod tests {
             "listing: 30 objects, 20 wanted; tagged 7 of 18, 4 in flight, 2.0/s, 3 throttled, 1 failed, \
              5 s left of what is listed"
         );
+    }
+
+    #[test]
+    fn a_wait_is_told_with_its_times() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        let wait = Wait {
+            what: "the service cannot be reached".to_owned(),
+            since: at(0),
+            until: at(30),
+            gives_up: Some(at(900)),
+        };
+        let now = Snapshot { waits: Some(wait), ..Snapshot::default() };
+        let told = tagging(&now, 0.0);
+        for part in [
+            "waiting: the service cannot be reached, since ",
+            "; next try at ",
+            ":30",
+            "gives up at ",
+        ] {
+            assert!(told.contains(part), "{told}");
+        }
     }
 
     #[test]

@@ -309,7 +309,8 @@ impl Client {
     /// Whether the service answers at all, asked for about the bucket itself: any answer of its own counts.
     pub async fn is_reachable(&self) -> bool {
         match self.send(Method::HEAD, "", &[], 0).await {
-            Ok(_) => true,
+            // A login page answers everything with success.
+            Ok(reply) => error::request_id(&reply.headers).is_some(),
             Err(error) => error.request_id().is_some() && error.status().is_some_and(|at| at < 500),
         }
     }

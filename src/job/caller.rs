@@ -60,7 +60,6 @@ pub(super) struct Tagger {
 }
 
 /// The state of one image between its calls.
-#[expect(clippy::struct_excessive_bools, reason = "answers that do not depend on one another")]
 struct Image {
     content_id: i64,
     scenes: Scenes,
@@ -400,38 +399,9 @@ impl Tagger {
             self.service_answered();
         }
         Ok(match verdict {
-            Verdict::Throttle => {
-                self.note_pace(self.pace.throttled());
-                image.throttles += 1;
-                let row = error_row(&error, THROTTLE, true);
-                self.fault(image, Fault::Throttle, error);
-                if self.outage.is_waiting() {
-                    image.put_back(image.pass, row)
-                } else if image.throttles >= THROTTLES {
-                    self.give_up(image, row, false, begun)
-                } else if delay > LONGEST_WAIT {
-                    if self.pace.is_throttled() {
-                        service.patience.hold(delay);
-                    }
-                    self.put_back(image, row, delay)
-                } else {
-                    image.last_error = Some(row);
-                    Next::Again(delay)
-                }
-            }
+            Verdict::Throttle => self.throttled(image, error, delay, begun),
             Verdict::Retry | Verdict::Unreachable | Verdict::Foreign => {
-                let row = error_row(&error, verdict.name(), true);
-                let fault = match &error {
-                    cos::Error::Foreign { .. } => Fault::Foreign,
-                    cos::Error::Service(_) | cos::Error::Unusable { .. } => Fault::Answer,
-                    _ => Fault::Transport,
-                };
-                if matches!(error, cos::Error::Unusable { .. }) {
-                    // The service answers, and with nothing that can be used: that does not pass by waiting.
-                    self.stop_if(self.breaker.call_failed(&row.code));
-                }
-                self.fault(image, fault, error);
-                self.try_again(image, row, delay, begun)
+                self.passing(image, verdict, error, delay, begun)
             }
             Verdict::GiveUp(GiveUp::Source) if image.tries + 1 < TRIES => {
                 service.patience.answered();
@@ -498,6 +468,61 @@ impl Tagger {
         })
     }
 
+    /// After a throttle answer, which uses no attempt.
+    fn throttled(
+        &self,
+        image: &mut Image,
+        error: cos::Error,
+        delay: Duration,
+        begun: Instant,
+    ) -> Next {
+        let service = &self.service;
+        self.note_pace(self.pace.throttled());
+        image.throttles += 1;
+        let row = error_row(&error, THROTTLE, true);
+        let wait = error.retry_after().unwrap_or_default();
+        if !service.patience.allows(wait) {
+            return self.asked_to_wait(image, row, wait, error, begun);
+        }
+        self.fault(image, Fault::Throttle, error);
+        if self.outage.is_waiting() {
+            image.put_back(image.pass, row)
+        } else if image.throttles >= THROTTLES {
+            self.give_up(image, row, false, begun)
+        } else if delay > LONGEST_WAIT {
+            if self.pace.is_throttled() {
+                service.patience.hold(delay);
+            }
+            self.put_back(image, row, delay)
+        } else {
+            image.last_error = Some(row);
+            Next::Again(delay)
+        }
+    }
+
+    /// After a fault of the service or the network that may pass.
+    fn passing(
+        &self,
+        image: &mut Image,
+        verdict: Verdict,
+        error: cos::Error,
+        delay: Duration,
+        begun: Instant,
+    ) -> Next {
+        let row = error_row(&error, verdict.name(), true);
+        let fault = match &error {
+            cos::Error::Foreign { .. } => Fault::Foreign,
+            cos::Error::Service(_) | cos::Error::Unusable { .. } => Fault::Answer,
+            _ => Fault::Transport,
+        };
+        if matches!(error, cos::Error::Unusable { .. }) {
+            // The service answers, and with nothing that can be used: that does not pass by waiting.
+            self.stop_if(self.breaker.call_failed(&row.code));
+        }
+        self.fault(image, fault, error);
+        self.try_again(image, row, delay, begun)
+    }
+
     /// After a failure that may pass: a further try, a later pass, or the end.
     fn try_again(&self, image: &mut Image, row: ErrorRow, delay: Duration, begun: Instant) -> Next {
         image.tries += 1;
@@ -516,6 +541,33 @@ impl Tagger {
         }
         image.last_error = Some(row);
         Next::Again(delay)
+    }
+
+    /// The service asks for a longer wait than patience allows: of everybody, which ends the run, or of this image.
+    fn asked_to_wait(
+        &self,
+        image: &mut Image,
+        row: ErrorRow,
+        wait: Duration,
+        error: cos::Error,
+        begun: Instant,
+    ) -> Next {
+        let service = &self.service;
+        let answers = service.patience.has_succeeded();
+        let is_late = image.pass > 0;
+        if is_late && answers && !image.is_probe {
+            return self.give_up(image, row, false, begun);
+        }
+        self.outage.fault(Fault::Throttle, Standing::FailedBefore);
+        let others = self.waiting.load(Ordering::Relaxed) > 0 || service.stats.in_flight() > 0;
+        let is_alone = is_late || (!answers && !others);
+        if is_alone || image.is_probe || self.pace.is_throttled() {
+            service.asked_to_wait(wait, error);
+            image.last_error = Some(row);
+            return Next::Settle(image.untouched());
+        }
+        // What the others are told decides.
+        image.put_back(image.pass + 1, row)
     }
 
     /// For a later pass, and not before the service wants it.

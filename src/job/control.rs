@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +31,15 @@ pub enum StopReason {
     Refused(verdict::Stop, verdict::Operation, Arc<cos::Error>),
     /// Network or service were in trouble for longer than patience lasts; the last error.
     Unavailable(Arc<cos::Error>),
+    /// The service asks for a longer wait than patience allows.
+    AskedToWait {
+        /// When to come back.
+        until: jiff::Timestamp,
+        /// How long that is.
+        wait: Duration,
+        /// What it said.
+        error: Arc<cos::Error>,
+    },
     /// Another recogniser answers than the one whose labels are in the database.
     Recogniser {
         /// Who answered before.
@@ -57,6 +67,16 @@ impl fmt::Display for StopReason {
             Self::Denied(what) | Self::LookUpsDenied(what) => write!(f, "permission: {what}"),
             Self::Breaker(what) => write!(f, "breaker: {what}"),
             Self::Refused(_, _, error) => write!(f, "refused: {error}"),
+            Self::AskedToWait { until, wait, error } => {
+                let until = until.to_zoned(jiff::tz::TimeZone::system());
+                let wait = jiff::SignedDuration::from_secs(wait.as_secs().cast_signed());
+                write!(
+                    f,
+                    "the service asks for a wait of {wait:#}, which is longer than --patience allows: come back \
+                     at {} ({error})",
+                    until.strftime("%Y-%m-%d %H:%M:%S %:z")
+                )
+            }
             Self::Unavailable(error) => write!(f, "no success for too long: {error}"),
             Self::Recogniser { stored, now } => {
                 write!(f, "the database holds labels of {stored}, and {now} answers")

@@ -46,7 +46,7 @@ pub use filter::{GlobError, glob_set};
 pub use gate::Gate;
 pub use pace::Pace;
 pub use source::{Error as ListError, List, Source};
-pub use stats::{Snapshot, Stats};
+pub use stats::{Snapshot, Stats, Wait};
 pub use trial::Trial;
 pub use window::absolute;
 

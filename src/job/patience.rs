@@ -84,8 +84,26 @@ impl Patience {
     fn failed_at(&self, now: Instant) -> bool {
         let mut state = self.lock();
         let since = *state.failing_since.get_or_insert(now);
-        let limit = if state.succeeded { self.limit } else { self.limit.min(FIRST) };
-        now - since >= limit
+        now - since >= self.limit(&state)
+    }
+
+    /// Whether a wait that the service asks for ends before patience does: only then is it kept.
+    pub(super) fn allows(&self, wait: Duration) -> bool {
+        let now = Instant::now();
+        let since = self.lock().failing_since.unwrap_or(now);
+        now + wait <= since + self.limit
+    }
+
+    /// Since when nothing was answered, and when patience ends; `None` if there is no trouble.
+    pub(super) fn trouble(&self) -> Option<(Instant, Instant)> {
+        let state = self.lock();
+        let limit = self.limit(&state);
+        state.failing_since.map(|since| (since, since + limit))
+    }
+
+    fn limit(&self, state: &State) -> Duration {
+        // A service that says when to come back is set up rightly.
+        if state.succeeded || state.asked { self.limit } else { self.limit.min(FIRST) }
     }
 
     /// Nothing can be reached: everybody waits, longer each time in a row.
@@ -96,10 +114,10 @@ impl Patience {
     fn pause_at(&self, now: Instant) {
         let mut state = self.lock();
         if state.paused_until.is_none_or(|until| until <= now) {
+            state.asked = false;
             let pause = PAUSE.saturating_mul(1 << state.pauses.min(6)).min(LONGEST_PAUSE);
             state.pauses += 1;
             state.paused_until = Some(self.at_most(&state, now, pause));
-            state.asked = false;
         }
     }
 
@@ -110,15 +128,16 @@ impl Patience {
 
     fn hold_at(&self, now: Instant, pause: Duration) {
         let mut state = self.lock();
+        state.asked = true;
         let until = self.at_most(&state, now, pause);
         if state.paused_until.is_none_or(|paused| paused < until) {
-            (state.paused_until, state.asked) = (Some(until), true);
+            state.paused_until = Some(until);
         }
     }
 
     /// The end of a pause: never past the moment at which patience ends, when the last try is made.
     fn at_most(&self, state: &State, now: Instant, pause: Duration) -> Instant {
-        let limit = if state.succeeded { self.limit } else { self.limit.min(FIRST) };
+        let limit = self.limit(state);
         let end = state.failing_since.map_or(now + pause, |since| since + limit);
         (now + pause).min(end.max(now))
     }
@@ -185,7 +204,12 @@ mod tests {
         let at = |seconds| now + Duration::from_secs(seconds);
         assert_eq!(patience.paused_until(), Some((at(40), true)));
         patience.hold_at(now, Duration::from_mins(5));
-        assert_eq!(patience.paused_until(), Some((at(60), true)), "patience before a success");
+        assert_eq!(patience.paused_until(), Some((at(300), true)), "before a success too");
+        patience.hold_at(now, Duration::from_mins(20));
+        assert_eq!(patience.paused_until(), Some((at(900), true)), "until patience ends");
+        assert!(
+            patience.allows(Duration::from_mins(14)) && !patience.allows(Duration::from_mins(16))
+        );
         patience.succeeded();
         assert_eq!(patience.paused_until(), None);
     }

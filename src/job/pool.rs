@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use super::Error;
 use super::caller::Tagger;
 use super::control::StopReason;
+use super::stats::{Wait, wall};
 use super::trial::Trial;
 use super::writer::{Record, Wish, Writer};
 use crate::store::Place;
@@ -199,7 +200,13 @@ impl Pool {
                     let cooldown = self.cooldown * if pass == 0 { 1 } else { 4 };
                     let wait = cooldown.max(tagger.wait_of_put_back());
                     let stats = &service.stats;
-                    stats.begins_to_wait("a pause before failed images are tried again");
+                    let now = tokio::time::Instant::now();
+                    stats.begins_to_wait(Wait {
+                        what: "a pause before failed images are tried again".to_owned(),
+                        since: wall(now),
+                        until: wall(now + wait),
+                        gives_up: None,
+                    });
                     let goes_on = service.sleep(wait).await;
                     stats.ends_waiting();
                     if !goes_on {

@@ -11,7 +11,7 @@ use tracing::warn;
 use super::control::{Control, StopReason};
 use super::pace::Pace;
 use super::patience::Patience;
-use super::stats::Stats;
+use super::stats::{Stats, Wait, wall};
 use super::verdict::{Operation, Stop, Verdict, verdict};
 use crate::cos::{self, Client, Correction};
 
@@ -70,6 +70,9 @@ pub(super) enum Refused {
     /// Nothing more: there were too many complaints in a row.
     Stop,
 }
+
+/// A shorter wait of the listing is not told.
+const WORTH_A_WORD: Duration = Duration::from_secs(1);
 
 impl Service {
     /// Says once that answers come without scenes.
@@ -144,9 +147,15 @@ impl Service {
             let why = if asked {
                 "the service asks for a pause"
             } else {
-                "the service cannot be reached"
+                "the service cannot be reached or does not answer"
             };
-            self.stats.begins_to_wait(why);
+            let (since, gives_up) = self.patience.trouble().unzip();
+            self.stats.begins_to_wait(Wait {
+                what: why.to_owned(),
+                since: wall(since.unwrap_or_else(tokio::time::Instant::now)),
+                until: wall(until),
+                gives_up: gives_up.map(wall),
+            });
             tokio::select! {
                 () = tokio::time::sleep_until(until) => {}
                 () = resumed => {}
@@ -170,6 +179,12 @@ impl Service {
         if patience.failed() {
             self.control.stop(StopReason::Unavailable(Arc::new(error)));
         }
+    }
+
+    /// Stops the run because the service asks for a longer wait than patience allows.
+    pub(super) fn asked_to_wait(&self, wait: Duration, error: cos::Error) {
+        let until = wall(tokio::time::Instant::now() + wait);
+        self.control.stop(StopReason::AskedToWait { until, wait, error: Arc::new(error) });
     }
 
     /// Stops the run for an error that no other image would change.
@@ -208,6 +223,7 @@ impl Service {
                 Ok(answer) => {
                     self.accepted_time();
                     patience.succeeded();
+                    self.stats.listing_waits(None);
                     pace.answered();
                     return Some(Ok(answer));
                 }
@@ -258,8 +274,26 @@ impl Service {
                 return Some(Err(error));
             }
             let after = error.retry_after().unwrap_or_default();
+            if !patience.allows(after) {
+                if of_key && self.answers_others(answers).await {
+                    return Some(Err(error));
+                }
+                self.asked_to_wait(after, error);
+                return None;
+            }
+            let message = error.message();
             self.trouble(patience, error);
             let delay = delays.next().unwrap_or_default().max(after);
+            if let Some((since, gives_up)) = patience.trouble()
+                && (delay >= WORTH_A_WORD || since.elapsed() >= WORTH_A_WORD)
+            {
+                self.stats.listing_waits(Some(Wait {
+                    what: format!("the listing was not answered ({message})"),
+                    since: wall(since),
+                    until: wall(tokio::time::Instant::now() + delay),
+                    gives_up: Some(wall(gives_up)),
+                }));
+            }
             if !self.sleep(delay).await {
                 return None;
             }

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::store::model::Counts;
 
 /// Live numbers of a run, shared with its observers.
@@ -20,10 +22,38 @@ pub struct Stats {
     last_call: Mutex<Option<Instant>>,
 }
 
+/// What a run waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// In words that go on after "waiting: ".
+    pub what: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it goes on, or is tried again.
+    pub until: Timestamp,
+    /// When the run ends if that does not help; `None` if nothing can go wrong.
+    pub gives_up: Option<Timestamp>,
+}
+
+/// A moment of the monotonic clock by the machine's own clock.
+pub(super) fn wall(moment: tokio::time::Instant) -> Timestamp {
+    let (now, here) = (Timestamp::now(), tokio::time::Instant::now());
+    let far =
+        |duration: Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+    let moved = if moment >= here {
+        now.checked_add(far(moment - here))
+    } else {
+        now.checked_sub(far(here - moment))
+    };
+    moved.unwrap_or(now)
+}
+
 /// What the run waits for now, and how often and how long it has waited before.
 #[derive(Debug, Default)]
 struct Waits {
-    now: Option<(String, Instant)>,
+    now: Option<(Wait, Instant)>,
+    /// What the listing waits for, beside the calls.
+    listing: Option<Wait>,
     times: u32,
     before: Duration,
 }
@@ -40,7 +70,7 @@ pub struct Snapshot {
     /// Calls a second allowed at the moment; `None`: what was asked for.
     pub pace: Option<f64>,
     /// What the run waits for, if it waits.
-    pub waits: Option<String>,
+    pub waits: Option<Wait>,
     /// How often it has waited: for the network, for the service, before a later pass.
     pub times_waited: u32,
     /// How long it has waited.
@@ -91,7 +121,7 @@ impl Stats {
             in_flight: self.in_flight.load(Ordering::Relaxed),
             listed: self.listed.load(Ordering::Relaxed),
             pace,
-            waits: waits.now.as_ref().map(|(what, _)| what.clone()),
+            waits: waits.now.as_ref().map(|(wait, _)| wait).or(waits.listing.as_ref()).cloned(),
             times_waited: waits.times,
             waited: waits.before + waits_since,
             elapsed: self.started.elapsed(),
@@ -121,12 +151,24 @@ impl Stats {
     }
 
     /// Several may wait for the same at once: that is one wait.
-    pub(super) fn begins_to_wait(&self, what: &str) {
+    pub(super) fn begins_to_wait(&self, wait: Wait) {
         let mut waits = lock(&self.waits);
-        if waits.now.is_none() {
-            waits.now = Some((what.to_owned(), Instant::now()));
+        if let Some((now, _)) = &mut waits.now {
+            *now = wait;
+        } else {
+            waits.now = Some((wait, Instant::now()));
             waits.times += 1;
         }
+    }
+
+    /// What the listing or a look-up waits for; `None` if it goes on.
+    pub(super) fn listing_waits(&self, wait: Option<Wait>) {
+        lock(&self.waits).listing = wait;
+    }
+
+    /// Calls on the wire.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     pub(super) fn ends_waiting(&self) {

@@ -350,6 +350,88 @@ fn a_service_that_throttles_everything_is_left_alone_for_as_long_as_it_says() {
     assert!(throttled <= 6, "{throttled} of 14: those that were on the wire, and no more");
 }
 
+#[rstest]
+#[case::one_by_one(1)]
+#[case::side_by_side(8)]
+fn a_wait_that_is_longer_than_patience_ends_the_run_at_once(#[case] workers: usize) {
+    let keys: Vec<String> = (0..60).map(|n| format!("{n:02}.jpg")).collect();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let address = answering(move |head| {
+        if !head.contains("detect-label") {
+            return page(&keys.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        let answered = count.fetch_add(1, Ordering::SeqCst) < 5;
+        if answered {
+            return http("200 OK", "<RecognitionResult><CameraLabels/></RecognitionResult>");
+        }
+        let body = "<Error><Code>SlowDown</Code></Error>";
+        http("503 Slow Down\r\nRetry-After: 7200", body)
+    });
+    let options = ["--workers", &workers.to_string(), "--patience", "1h"];
+    let begun = Instant::now();
+    let ended = run_at(&format!("http://{address}"), &options).with(5);
+    ended.says(&["come back at", "2h", "5 done, 0 failed, 55 pending"]);
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    assert!(asked.load(Ordering::SeqCst) <= 5 + 3 + workers, "{asked:?}");
+}
+
+#[test]
+fn a_listing_that_is_to_wait_longer_than_patience_ends_the_run_at_once() {
+    let body = "<Error><Code>SlowDown</Code></Error>";
+    let address = answering(move |_| http("503 Slow Down\r\nRetry-After: 7200", body));
+    let begun = Instant::now();
+    run_at(&format!("http://{address}"), &["--patience", "1h"]).with(5).says(&["come back at"]);
+    assert!(begun.elapsed() < Duration::from_secs(30));
+}
+
+#[rstest]
+#[case::one_by_one("1")]
+#[case::side_by_side("8")]
+fn a_long_wait_for_one_image_is_its_own_failure(#[case] workers: &str) {
+    let keys: Vec<String> = (0..30).map(|n| format!("{n:02}.jpg")).collect();
+    let address = answering(move |head| {
+        if !head.contains("detect-label") {
+            return page(&keys.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        if head.starts_with("GET /00.jpg?") || head.starts_with("GET /17.jpg?") {
+            let body = "<Error><Code>SlowDown</Code></Error>";
+            return http("503 Slow Down\r\nRetry-After: 7200", body);
+        }
+        http("200 OK", "<RecognitionResult><CameraLabels/></RecognitionResult>")
+    });
+    let begun = Instant::now();
+    let ended = run_at(&format!("http://{address}"), &["--workers", workers]).with(3);
+    ended.says(&["28 done, 2 failed, 0 pending", "SlowDown"]);
+    assert!(begun.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn a_wait_in_an_answer_that_is_not_the_services_is_ignored() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let address = answering(move |_| {
+        if count.fetch_add(1, Ordering::SeqCst) < 2 {
+            http("503 Busy\r\nRetry-After: 7200", "<html><title>Busy</title></html>")
+        } else {
+            page(&[])
+        }
+    });
+    run_at(&format!("http://{address}"), &[]).with(0);
+}
+
+#[test]
+fn while_it_waits_the_screen_says_for_what_and_until_when() {
+    let endpoint = format!("http://{}", nobody());
+    let ended = run_at(&endpoint, &["--patience", "4s"]).with(5);
+    ended.says(&[
+        "waiting: the listing was not answered",
+        ", since ",
+        "next try at ",
+        "gives up at ",
+    ]);
+}
+
 #[test]
 fn a_service_whose_time_jumps_is_not_asked_for_ever() {
     let asked = Arc::new(AtomicUsize::new(0));
