@@ -31,6 +31,7 @@
 //! | [`visible`] | text of others | text that a terminal shows and does not obey |
 //! | [`scene`] | | the set of models that a content needs or has |
 //! | [`telemetry`] | | log lines |
+//! | [`text`] | a file | its text, without a byte order mark |
 //! | [`zone`] | | the time zone of this machine |
 //!
 //! The program is the product, and the library its rooms: commands, options, exit codes, CSV columns and the views
@@ -51,6 +52,7 @@ pub mod label;
 pub mod part;
 pub mod scene;
 pub mod telemetry;
+pub mod text;
 pub mod visible;
 pub mod zone;
 

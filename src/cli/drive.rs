@@ -235,11 +235,20 @@ fn watch_signals(
     })
 }
 
+/// Says which runs over other lists are unfinished, once this one is complete.
+fn tell_of_other_lists(report: &Report) {
+    let (End::Complete, Some(list)) = (&report.end, &report.list) else { return };
+    if let Some(run) = list.unfinished.last() {
+        say!("run {run} over another list is unfinished: `costag resume` goes on with it");
+    }
+}
+
 /// What the end of a run means for the exit code; says on stderr what to do about it.
 pub(super) fn exit(report: &Report) -> Exit {
+    tell_of_other_lists(report);
     let reason = match &report.end {
-        End::Complete | End::Trial(_) if report.snapshot.counts.failed > 0 => {
-            say!("some images failed: `costag status --failures` lists them");
+        End::Complete | End::Trial(_) if report.fails() => {
+            say!("some images failed or are missing: `costag status --failures` lists them");
             return Exit::ImagesFailed;
         }
         End::Complete | End::Trial(_) => return Exit::Complete,

@@ -89,7 +89,7 @@ impl Exit {
             Self::Unexpected => "unexpected error",
             Self::Usage => "usage, configuration, wrong bucket, region or endpoint",
             Self::ImagesFailed => {
-                "complete, but images failed in this run (costag status --failures)"
+                "complete, but images failed, or listed keys are missing (costag status --failures)"
             }
             Self::Local => "local disk or output",
             Self::Temporary => "temporary fault of network or service: run again",

@@ -48,6 +48,10 @@ struct Plan {
     wanted: u64,
     skipped: BTreeMap<String, u64>,
     rejected: u64,
+    /// Lines of a list that cannot be looked up, or that no request can carry.
+    lines_failed: u64,
+    /// Keys of a list that the bucket does not have.
+    missing: u64,
     added: u64,
     changed: u64,
     gone: u64,
@@ -164,6 +168,8 @@ impl Plan {
             wanted: counts.wanted,
             skipped: counts.skipped.clone(),
             rejected: counts.rejected,
+            lines_failed: counts.lines_failed,
+            missing: counts.missing,
             added: counts.added,
             changed: counts.changed,
             gone: counts.gone,
@@ -213,6 +219,11 @@ impl Plan {
         }
         if self.rejected > 0 {
             let _ = write!(listed, ", {} that no request can carry", self.rejected);
+        }
+        for (count, what) in [(self.lines_failed, "failed"), (self.missing, "missing")] {
+            if count > 0 {
+                let _ = write!(listed, ", {count} {what}");
+            }
         }
         row("listed", listed);
         row(
@@ -289,6 +300,7 @@ mod tests {
             before: Counts::default(),
             resumed: false,
             needed: None,
+            list: None,
         };
         let needed = Needed {
             by_scenes: vec![(Scenes::from_bits(2), 30), (Scenes::from_bits(10), 20)],

@@ -32,10 +32,11 @@ pub(super) struct Target {
     /// cos://BUCKET-APPID or cos://BUCKET-APPID/PREFIX; the prefix is taken literally
     #[arg(value_name = "ADDRESS")]
     address: String,
-    /// Keys to tag instead of listing, one a line; - is standard input
+    /// Keys to tag instead of listing, one a line in UTF-8; - is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "urls")]
     keys: Option<PathBuf>,
-    /// Public image URLs to tag through the bucket, one a line, or the column `url` of a CSV; - is standard input
+    /// Public image URLs to tag through the bucket, one a line, or the column `url` of a CSV; lines that begin with # are
+    /// comments; - is standard input
     #[arg(long, value_name = "FILE")]
     urls: Option<PathBuf>,
     /// Keys or URLs are separated by NUL, not by newlines

@@ -118,6 +118,12 @@ pub struct BudgetOptions {
     /// [env: COSTAG_MAX_FAILURES]
     #[arg(long, value_name = "N|N%")]
     max_failures: Option<String>,
+    /// Do not end with exit code 3 because keys of a list are not in the bucket [env: COSTAG_ALLOW_MISSING]
+    #[arg(long, overrides_with = "no_allow_missing")]
+    allow_missing: bool,
+    /// End with exit code 3 if a key of a list is not in the bucket [default]
+    #[arg(long, overrides_with = "allow_missing")]
+    no_allow_missing: bool,
     /// Stop after so many calls; 0 for no limit [default: 0] [env: COSTAG_MAX_CALLS]
     #[arg(long, value_name = "N")]
     max_calls: Option<String>,
@@ -182,6 +188,7 @@ impl BudgetOptions {
     /// Adds what was given.
     pub fn give(&self, options: &mut PartialOptions) {
         options.text("max_failures", self.max_failures.as_deref());
+        options.flag("allow_missing", self.allow_missing, self.no_allow_missing);
         options.text("max_calls", self.max_calls.as_deref());
         options.text("max_cost", self.max_cost.as_deref());
         options.text("daily_calls", self.daily_calls.as_deref());

@@ -264,6 +264,11 @@ impl Status {
 }
 
 impl RunStatus {
+    /// Whether lines of the run's list failed or are missing.
+    fn has_failed_lines(&self) -> bool {
+        self.counts.lines_failed + self.counts.missing > 0
+    }
+
     fn of(reader: &Reader, run: Run, at_work: bool, price: Price) -> Result<Self, store::Error> {
         let ranges = reader.ranges(run.id)?;
         let killed = run.state == RunState::Running && !at_work;
@@ -308,7 +313,9 @@ fn next(last: Option<&RunStatus>, contents: ContentCounts) -> &'static str {
         {
             "`costag run` with the options of the last run, without --limit and --sample, calls for the rest"
         }
-        Some(_) if contents.failed > 0 => "`costag status --failures` tells what failed and why",
+        Some(_) if contents.failed > 0 || last.is_some_and(RunStatus::has_failed_lines) => {
+            "`costag status --failures` tells what failed and why"
+        }
         Some(_) => "`costag export -o tags.csv` writes the labels",
     }
 }

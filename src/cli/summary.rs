@@ -12,7 +12,7 @@ use crate::store::read::FailureCode;
 
 /// The summary on stderr; `codes` are those that contents of this run failed with.
 pub(super) fn text(report: &Report, codes: &[FailureCode], budget: &config::Budget) -> String {
-    let Report { run_id, end, snapshot, before, resumed, needed: _ } = report;
+    let Report { run_id, end, snapshot, before, resumed, needed: _, list } = report;
     let counts = &snapshot.counts;
     let mut text = String::new();
     let state = match end {
@@ -27,6 +27,9 @@ pub(super) fn text(report: &Report, codes: &[FailureCode], budget: &config::Budg
         let _ = writeln!(text, "  {name:<9} {value}");
     };
     row("listed", listed(counts));
+    if list.is_some() && matches!(end, End::Complete) {
+        row("lines", lines(counts));
+    }
     row(
         "changes",
         format!("{} added, {} changed, {} gone", counts.added, counts.changed, counts.gone),
@@ -95,6 +98,26 @@ fn listed(counts: &Counts) -> String {
     }
     if counts.rejected > 0 {
         let _ = write!(text, ", {} that no request can carry", counts.rejected);
+    }
+    for (count, what) in [(counts.lines_failed, "failed"), (counts.missing, "missing")] {
+        if count > 0 {
+            let _ = write!(text, ", {count} {what}");
+        }
+    }
+    text
+}
+
+/// How each line of a list has ended: each in one way.
+fn lines(counts: &Counts) -> String {
+    let skipped: u64 = counts.skipped.values().sum();
+    let failed = counts.lines_failed + counts.given_up_lines;
+    let done = counts.wanted.saturating_sub(counts.given_up_lines);
+    let mut text = format!(
+        "{}: {done} done, {failed} failed, {skipped} skipped, {} gone",
+        counts.listed, counts.missing
+    );
+    if counts.repeated > 0 {
+        let _ = write!(text, "; {} more repeat one of them", counts.repeated);
     }
     text
 }

@@ -25,7 +25,7 @@ fn every_setting_has_an_option_whose_help_names_its_variable() {
             .unwrap_or_else(|| panic!("no option {name}"));
         let help = arg.get_help().unwrap().to_string().replace('\n', " ");
         assert!(help.contains(&format!("[env: {}]", variable(key))), "{name}: {help}");
-        let defaults = ["[default", "region", "endpoint", "archive", "allow_http"];
+        let defaults = ["[default", "region", "endpoint", "archive", "allow_http", "allow_missing"];
         assert!(defaults.iter().any(|word| help.contains(word) || key == *word), "{name}: {help}");
     }
 }

@@ -78,7 +78,7 @@ fn text(file: File) -> io::Result<String> {
     if bytes.len() as u64 > SIZE_MAX {
         return Err(io::Error::new(ErrorKind::FileTooLarge, "it is longer than 1 MiB"));
     }
-    String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
+    crate::text::decode(bytes)
 }
 
 fn open(path: &Path, nonblocking: bool) -> Result<File, Error> {
@@ -144,8 +144,6 @@ fn distrust(metadata: &Metadata, what: &str) -> Option<String> {
 /// Content that is not TOML, a key that no setting has, and [`Error::Guarded`] for a guarded key in a file that
 /// was merely found.
 pub(super) fn parse(Content { path, text, found }: &Content) -> Result<Dict, Error> {
-    // Some editors begin a UTF-8 file with a byte order mark, which TOML does not know.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let values: Dict = Toml::from_str(text).map_err(|error| {
         let before = error.span().map_or(0, |span| span.start.min(text.len()));
         let line = 1 + text.bytes().take(before).filter(|byte| *byte == b'\n').count();

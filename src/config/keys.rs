@@ -54,7 +54,7 @@ const CREDENTIALS: &str = "where credentials come from";
 /// A setting that starts a program, names a host, or decides whom to trust must be guarded: whoever made the
 /// folder would otherwise decide it for everybody who works there. A guarded setting is not kept with a run
 /// either, except for the endpoint, which `costag resume` has confirmed.
-const SETTINGS: [Setting; 39] = [
+const SETTINGS: [Setting; 40] = [
     Setting::new("db"),
     Setting::new("region").kept(),
     Setting::guarded("endpoint", DESTINATION).kept(),
@@ -77,6 +77,7 @@ const SETTINGS: [Setting; 39] = [
     Setting::new("timeout").kept(),
     Setting::guarded("ca_file", "which certificates are trusted"),
     Setting::new("max_failures").limit(),
+    Setting::new("allow_missing").kept(),
     Setting::new("max_calls").limit(),
     Setting::new("max_cost").limit(),
     Setting::new("daily_calls").limit(),

@@ -289,6 +289,7 @@ impl Layers {
     fn budget(&self) -> Result<Budget, Error> {
         Ok(Budget {
             max_failures: self.get("max_failures", value::failure_limit)?,
+            allow_missing: self.get("allow_missing", value::flag)?,
             max_calls: self.get("max_calls", value::limit)?,
             max_cost: self.get("max_cost", value::optional_amount)?,
             daily_calls: self.get("daily_calls", value::limit)?,

@@ -86,6 +86,8 @@ pub struct Connection {
 pub struct Budget {
     /// Failed images after which the run stops.
     pub max_failures: FailureLimit,
+    /// Whether keys of a list that the bucket does not have are no failure.
+    pub allow_missing: bool,
     /// Calls of this invocation.
     pub max_calls: Option<u64>,
     /// Cost of this invocation's units of billing, in `currency`; set only together with a price.
@@ -166,6 +168,7 @@ impl Default for Settings {
             },
             budget: Budget {
                 max_failures: FailureLimit::Percent(50.0),
+                allow_missing: false,
                 max_calls: None,
                 max_cost: None,
                 daily_calls: None,
@@ -242,6 +245,7 @@ impl Settings {
             ("timeout", duration_text(connection.timeout).into()),
             ("ca_file", path(&connection.ca_file)),
             ("max_failures", failures(budget.max_failures)),
+            ("allow_missing", budget.allow_missing.into()),
             ("max_calls", limit(budget.max_calls)),
             ("max_cost", number(budget.max_cost.unwrap_or(0.0))),
             ("daily_calls", limit(budget.daily_calls)),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::budget::Budget;
 use super::control::Control;
 use super::gate::Gate;
+use super::lookup::OtherList;
 use super::source::Source;
 use super::stats::Stats;
 use super::trial::Trial;
@@ -86,7 +87,8 @@ impl RunSettings {
         }
     }
 
-    /// Whether a complete run over this source meets all that one over `other` would.
+    /// Whether a complete run over this source meets all that one over `other` would. Of lists that is known only once
+    /// they are read.
     fn covers(&self, other: &Self) -> bool {
         self.bucket == other.bucket
             && (self.trial.is_none() || self.is_same_trial(other))
@@ -94,7 +96,7 @@ impl RunSettings {
                 (Source::Bucket { prefix }, Source::Bucket { prefix: narrower }) => {
                     narrower.starts_with(prefix.as_str())
                 }
-                (mine, theirs) => mine == theirs,
+                _ => false,
             }
     }
 }
@@ -142,6 +144,7 @@ impl Job {
         let eligibility = mine.eligibility();
         let mut superseded = Vec::new();
         let mut goes_on_with = None;
+        let mut lists = Vec::new();
         for unfinished in store.unfinished()? {
             // Settings of another version are none to compare with.
             let Ok(theirs) = RunSettings::of(&unfinished) else { continue };
@@ -162,6 +165,19 @@ impl Job {
             }
             if mine.covers(&theirs) && !plan {
                 superseded.push(unfinished.id);
+            }
+            if theirs.bucket == mine.bucket
+                && theirs.source.name() == mine.source.name()
+                && (mine.trial.is_none() || mine.is_same_trial(&theirs))
+                && !plan
+                && let Some(progress) = store.list_progress(unfinished.id)?
+            {
+                lists.push(OtherList {
+                    run_id: unfinished.id,
+                    has_same_name: theirs.source == mine.source,
+                    described: theirs.source.describe(&theirs.bucket),
+                    progress,
+                });
             }
         }
         let spans = match mine.source {
@@ -208,7 +224,7 @@ impl Job {
             plan,
         };
         Self::new(store, client, context, Counts::default(), mine.source, settings, eligibility)
-            .map(|job| job.limited_to(trial))
+            .map(|job| Self { lists, ..job.limited_to(trial) })
     }
 
     /// Goes on with an unfinished run over its own source. `settings` must want what the run wants
@@ -332,6 +348,7 @@ impl Job {
             source,
             session: Session::new(store, context, counts.clone()),
             ranges,
+            lists: Vec::new(),
             listed: false,
             reconsider,
             resumed: false,

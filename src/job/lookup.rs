@@ -1,41 +1,62 @@
-//! Lists of keys and URLs become objects: read into the store, then looked up, page by page.
+//! Lists of keys and URLs become objects: read into the store first, then looked up line by line.
 //!
+//! Lines are asked for several at a time and end in any order, so that one key that is not answered holds no other up.
+//! What is found is committed as it comes; the cursor, and the counts of lines, follow once all lines before have ended.
 //! Nothing is concluded from what a list does not name.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use futures::{StreamExt, stream};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::Error;
 use super::breaker::Row;
-use super::caller::code;
 use super::compare::Comparison;
 use super::control::StopReason;
 use super::filter::Filter;
+use super::line::{End, EndedLine};
+use super::lines::Item;
 use super::pace::Pace;
 use super::service::Service;
-use super::source::{Item, Source};
-use super::verdict::{GiveUp, Operation, Verdict, verdict};
+use super::source::{List, Refused, Source};
 use super::writer::{Record, Writer};
-use crate::cos;
 use crate::store::model::SkipReason;
-use crate::store::read::Known;
-use crate::store::write::{Candidate, Difference, Page, RangeRow, Reach};
+use crate::store::read::ListedLine;
+use crate::store::write::{EndedLines, ListProgress, Page, RangeRow, Reach, ReadLine};
 use crate::store::{Reader, ident};
 
 /// `range.seq` of reading the list into the store; its cursor counts lines.
 pub(super) const READING: i64 = 0;
-/// `range.seq` of looking the lines up; its cursor is the number of the last line.
+/// `range.seq` of looking the lines up; its cursor is the number of the last line up to which all have ended.
 pub(super) const LOOKING_UP: i64 = 1;
 
 /// Lines in one transaction.
 const PAGE: u32 = 500;
-/// HEAD requests at a time.
+/// Keys that are asked for the first time, at a time.
 const LOOKUPS: usize = 16;
+/// Keys that are asked for again, besides, at a time.
+const STRAGGLERS: usize = 48;
+/// Lines that may have ended after one that has not.
+const AHEAD: usize = 50_000;
+/// How long what was found may wait for its commit.
+const FLUSH: Duration = Duration::from_millis(100);
+
+/// An unfinished run over a list of the same bucket and kind.
+#[derive(Debug, Clone)]
+pub(super) struct OtherList {
+    pub(super) run_id: i64,
+    /// Whether its list has the same name: the same file, or standard input too.
+    pub(super) has_same_name: bool,
+    /// What it works through, to be shown.
+    pub(super) described: String,
+    pub(super) progress: ListProgress,
+}
 
 /// What working through a list needs.
 #[derive(Debug)]
@@ -50,10 +71,29 @@ pub(super) struct Lookup {
     pub(super) source: Source,
     /// Whether this goes on with a run.
     pub(super) resumed: bool,
+    /// Unfinished runs whose lines the list at hand may have.
+    pub(super) others: Vec<OtherList>,
     /// Whether a key was found in this invocation: then the bucket exists.
     pub(super) found: AtomicBool,
     /// Look-ups that failed in a row.
     pub(super) row: Row,
+}
+
+/// What was read of a list, up to its end.
+#[derive(Debug)]
+struct Whole {
+    count: u64,
+    hash: i64,
+    /// The hash at the line counts that were asked for.
+    marks: BTreeMap<u64, i64>,
+}
+
+/// Lines that were read, with the number and the hash of all up to and including them.
+#[derive(Debug, Default)]
+struct Chunk {
+    lines: Vec<ReadLine>,
+    count: u64,
+    hash: i64,
 }
 
 impl Lookup {
@@ -65,294 +105,392 @@ impl Lookup {
         let range = |seq| ranges.iter().find(|range| range.seq == seq);
         if let Some(reading) = range(READING).filter(|range| !range.done) {
             let read: u64 = reading.cursor.parse().unwrap_or(0);
-            let from_stdin = matches!(&self.source, Source::Keys(list) | Source::Urls(list)
-                if list.file.is_none());
-            if self.resumed && from_stdin {
-                // What was piped in is gone; what was read of it goes on.
-                warn!(
-                    read,
-                    "the list came from standard input and was not read to its end: \
-                    give it again with `costag run` for the rest"
-                );
-                let reach = Reach { seq: READING, cursor: read.to_string(), done: true };
-                let items = Vec::new();
-                self.writer.ask(|committed| Record::List { items, reach, committed }).await?;
-            } else if !self.read(read).await? {
+            if self.resumed {
+                let progress = reader.list_hash(self.run_id)?.map(|hash| (read, hash));
+                if !self.go_on_reading(read, progress).await? {
+                    return Ok(());
+                }
+            } else if !self.read(read, None).await? {
                 return Ok(());
             }
         }
-        let mut cursor: i64 =
-            range(LOOKING_UP).and_then(|range| range.cursor.parse().ok()).unwrap_or(0);
-        let mut reader = reader;
-        loop {
-            if self.service.control.is_stopping() {
-                return Ok(());
-            }
-            let (run_id, bucket_id) = (self.run_id, self.bucket_id);
-            let (found, back) = tokio::task::spawn_blocking(move || {
-                let found = known_lines(&reader, run_id, bucket_id, cursor);
-                (found, reader)
-            })
-            .await
-            .map_err(|_| Error::Panicked)?;
-            reader = back;
-            let found = found?;
-            let done = found.is_empty();
-            cursor = found.last().map_or(cursor, |(seq, _, _)| *seq);
-            let Some(mut page) = self.look_up(found).await else { return Ok(()) };
-            page.reach = Reach { seq: LOOKING_UP, cursor: cursor.to_string(), done };
-            self.writer.ask(|committed| Record::Page { page, committed: Some(committed) }).await?;
-            if done {
-                let now = self.service.client.clock().now();
-                return self.writer.send(Record::Listed { now }).await;
-            }
-        }
+        let cursor = range(LOOKING_UP).and_then(|range| range.cursor.parse().ok()).unwrap_or(0);
+        self.look_up(reader, cursor).await
     }
 
-    /// Reads the list into the store after the first `read` lines; false if the run stops meanwhile.
-    async fn read(&self, read: u64) -> Result<bool, Error> {
-        let (sender, mut chunks) = mpsc::channel::<Vec<String>>(2);
+    /// Goes on with a list whose reading was cut short; returns false if the run stops meanwhile.
+    async fn go_on_reading(&self, read: u64, progress: Option<(u64, i64)>) -> Result<bool, Error> {
+        let (Source::Keys(list) | Source::Urls(list)) = &self.source else { return Ok(true) };
+        if list.file.is_some() {
+            return self.read(read, progress).await;
+        }
+        // What was piped in is gone; what was read of it goes on.
+        warn!(
+            read,
+            "the list came from standard input and was not read to its end: \
+            give it again with `costag run` for the rest"
+        );
+        let hash = progress.map_or(0, |(_, hash)| hash);
+        self.keep(Chunk { count: read, hash, lines: Vec::new() }, true).await?;
+        Ok(true)
+    }
+
+    /// Reads the list into the store after the first `read` lines; returns false if the run stops meanwhile.
+    ///
+    /// `expected` is the hash that so many first lines must have, if they were read before.
+    async fn read(&self, read: u64, expected: Option<(u64, i64)>) -> Result<bool, Error> {
+        let (sender, mut chunks) = mpsc::channel::<Chunk>(2);
         let source = self.source.clone();
+        let marks = self.others.iter().map(|other| other.progress.read).collect::<Vec<_>>();
         // A thread of its own, and none of the runtime's, which would wait for it at the end: a list that is typed
         // may have no end.
         let (end, reading) = oneshot::channel();
         std::thread::Builder::new()
             .name("list".to_owned())
-            .spawn(move || drop(end.send(read_list(&source, read, &sender))))
+            .spawn(move || drop(end.send(read_list(&source, read, expected, &marks, &sender))))
             .map_err(Error::Thread)?;
-        let mut count = read;
         loop {
             let chunk = tokio::select! {
                 chunk = chunks.recv() => chunk,
                 () = self.service.control.stopping().cancelled() => return Ok(false),
             };
-            let Some(items) = chunk else { break };
-            count += items.len() as u64;
-            let reach = Reach { seq: READING, cursor: count.to_string(), done: false };
-            self.writer.ask(|committed| Record::List { items, reach, committed }).await?;
+            let Some(chunk) = chunk else { break };
+            self.keep(chunk, false).await?;
         }
-        reading.await.map_err(|_| Error::Panicked)??;
-        let reach = Reach { seq: READING, cursor: count.to_string(), done: true };
-        self.writer.ask(|committed| Record::List { items: Vec::new(), reach, committed }).await?;
+        let whole = reading.await.map_err(|_| Error::Panicked)??;
+        self.keep(Chunk { count: whole.count, hash: whole.hash, lines: Vec::new() }, true).await?;
+        self.compare_lists(&whole).await?;
         Ok(true)
     }
 
-    /// What the lines of one page are; `None` if the run stops.
-    async fn look_up(&self, lines: Vec<(i64, String, Option<Known>)>) -> Option<Page> {
-        let mut seen = HashSet::new();
-        let mut page = Page {
-            reach: Reach { seq: LOOKING_UP, cursor: String::new(), done: false },
-            differences: Vec::new(),
-            listed: lines.len() as u64,
-            wanted: 0,
-            skipped: Vec::new(),
-            rejected: 0,
-        };
-        let distinct = lines
-            .into_iter()
-            .filter(|(_, item, _)| seen.insert(item.clone()))
-            .map(|(_, item, known)| self.line(item, known));
-        let mut looked_up = stream::iter(distinct).buffered(LOOKUPS);
-        while let Some(line) = looked_up.next().await {
-            let line = line?;
-            match &line {
-                Line::Refused(code) => self.refused(code),
-                Line::Difference(_) | Line::Absent => self.row.ended(),
-                Line::Same => {}
+    async fn keep(&self, chunk: Chunk, done: bool) -> Result<(), Error> {
+        let Chunk { lines, count, hash } = chunk;
+        let reach = Reach { seq: READING, cursor: count.to_string(), done };
+        self.writer.ask(|committed| Record::List { lines, hash, reach, committed }).await
+    }
+
+    /// Tells the unfinished runs over these very lines from those over others. This run takes the first ones' place;
+    /// the others stay.
+    async fn compare_lists(&self, whole: &Whole) -> Result<(), Error> {
+        if self.resumed {
+            return Ok(());
+        }
+        let mut run_ids = Vec::new();
+        for other in &self.others {
+            let ListProgress { read, whole: is_whole, hash } = other.progress;
+            let hash_then = whole.marks.get(&read).copied();
+            let all_of_it = !is_whole || read == whole.count;
+            if hash.is_some() && hash == hash_then && all_of_it {
+                run_ids.push(other.run_id);
+                continue;
             }
-            let difference = match line {
-                Line::Same => {
-                    page.wanted += 1;
-                    continue;
+            let run = other.run_id;
+            let edited = other.has_same_name
+                && matches!(&self.source, Source::Keys(list) | Source::Urls(list) if list.file.is_some());
+            if edited {
+                warn!(
+                    "the list has other lines than when run {run} read it, so this is a new run; run {run} stays \
+                     unfinished with the lines that it has, and `costag resume` goes on with it"
+                );
+            } else {
+                let described = other.described.as_str();
+                warn!(
+                    "this is another list than that of run {run} ({described}), so this is a new run; run {run} \
+                     stays unfinished, and `costag resume` goes on with it"
+                );
+            }
+        }
+        if !run_ids.is_empty() {
+            self.writer.ask(|committed| Record::TakeOver { run_ids, committed }).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks up what comes after `cursor`, and records the end.
+    async fn look_up(&self, mut reader: Reader, cursor: i64) -> Result<(), Error> {
+        let mut window = Window { cursor, ends: VecDeque::new() };
+        let mut last_read = cursor;
+        let mut all_read = false;
+        let mut waiting: VecDeque<ListedLine> = VecDeque::new();
+        let stragglers = AtomicUsize::new(0);
+        let mut asked = FuturesUnordered::new();
+        let mut batch = Batch::default();
+        // Refused one after another: if it is the account that is refused, they are to be looked up again.
+        let mut refused: Vec<EndedLine> = Vec::new();
+        loop {
+            while asked.len() < LOOKUPS + stragglers.load(Ordering::Relaxed).min(STRAGGLERS)
+                && window.ends.len() < AHEAD
+            {
+                if waiting.is_empty() && !all_read {
+                    let (run_id, bucket_id) = (self.run_id, self.bucket_id);
+                    let (found, back) = tokio::task::spawn_blocking(move || {
+                        (reader.listed_lines(run_id, bucket_id, last_read, PAGE), reader)
+                    })
+                    .await
+                    .map_err(|_| Error::Panicked)?;
+                    reader = back;
+                    waiting.extend(found?);
+                    all_read = waiting.is_empty();
+                    last_read = waiting.back().map_or(last_read, |line| line.seq);
                 }
-                Line::Absent => continue,
-                Line::Refused(_) => {
-                    page.rejected += 1;
-                    continue;
+                let Some(line) = waiting.pop_front() else { break };
+                window.begin(line.seq);
+                match self.without_asking(&line) {
+                    Some(ended) => batch.add(ended, &mut window),
+                    None => asked.push(self.counted(line, &stragglers)),
                 }
-                Line::Difference(difference) => difference,
-            };
-            match &difference {
-                Difference::New(candidate)
-                | Difference::Changed { candidate, .. }
-                | Difference::Reconsider { candidate, .. } => match candidate.skip {
-                    Some(reason) => page.skipped.push((reason, 1)),
-                    None => page.wanted += 1,
-                },
-                Difference::Listed { .. } => page.wanted += 1,
-                Difference::Missing { .. } | Difference::Gone { .. } => {}
+                if batch.is_full() {
+                    break;
+                }
             }
-            page.differences.push(difference);
+            if self.service.control.is_stopping() {
+                return Ok(());
+            }
+            if asked.is_empty() && !batch.is_full() && waiting.is_empty() && all_read {
+                batch.add_all(&mut refused, &mut window);
+                self.commit(&mut batch, &mut window, true).await?;
+                let now = self.service.client.clock().now();
+                return self.writer.send(Record::Listed { now }).await;
+            }
+            if batch.is_due() || (asked.is_empty() && !batch.is_empty()) {
+                self.commit(&mut batch, &mut window, false).await?;
+                continue;
+            }
+            tokio::select! {
+                Some(ended) = asked.next(), if !asked.is_empty() => {
+                    let Some(ended) = ended else { return Ok(()) };
+                    if self.is_refused(&ended) {
+                        refused.push(ended);
+                    } else {
+                        batch.add_all(&mut refused, &mut window);
+                        batch.add(ended, &mut window);
+                    }
+                }
+                () = tokio::time::sleep_until(batch.due()), if !batch.is_empty() => {}
+                () = self.service.control.stopping().cancelled() => return Ok(()),
+            }
         }
-        Some(page)
     }
 
-    /// What one line is; `None` if the run stops.
-    async fn line(&self, item: String, known: Option<Known>) -> Option<Line> {
-        let present = known.as_ref().filter(|known| !known.gone);
-        if let Some(Known {
-            object_id, content_id: Some(content_id), standing, skip_reason, ..
-        }) = present
-        {
-            // What a listing skips by its settings is no matter here; the rest is looked at again.
-            let skip = skip_reason.as_deref().and_then(SkipReason::from_name);
-            let by_settings = skip.is_none_or(is_by_settings);
-            if by_settings {
-                let needs = standing.is_none_or(|standing| self.comparison.needs(standing));
-                let listed = Difference::Listed { object_id: *object_id, content_id: *content_id };
-                let news = needs || skip.is_some();
-                return Some(if news { Line::Difference(listed) } else { Line::Same });
+    /// Asks about a line, and counts it as a straggler while it takes long.
+    async fn counted(&self, line: ListedLine, stragglers: &AtomicUsize) -> Option<EndedLine> {
+        let asked = std::pin::pin!(self.ask(line));
+        match futures::future::select(asked, std::pin::pin!(tokio::time::sleep(SLOW))).await {
+            futures::future::Either::Left((ended, _)) => ended,
+            futures::future::Either::Right(((), asked)) => {
+                stragglers.fetch_add(1, Ordering::Relaxed);
+                let ended = asked.await;
+                stragglers.fetch_sub(1, Ordering::Relaxed);
+                ended
             }
         }
-        if matches!(self.source, Source::Urls(_)) {
-            return Some(Line::Difference(difference(known.as_ref(), url_candidate(item))));
-        }
-        if !crate::cos::addressable(&item) {
-            let entry = crate::cos::ObjectEntry { key: item, ..Default::default() };
-            return Some(Line::Difference(difference(
-                known.as_ref(),
-                self.filter.candidate(entry),
-            )));
-        }
-        let client = &self.service.client;
-        let answer = self
-            .service
-            .ask(Operation::Head, &self.pace, async || {
-                client.look_up(&item, self.found.load(Ordering::Relaxed)).await
-            })
-            .await?;
-        let error = match answer {
-            Ok(entry) => {
-                self.found.store(true, Ordering::Relaxed);
-                let candidate = self.filter.candidate(entry);
-                return Some(Line::Difference(difference(known.as_ref(), candidate)));
+    }
+
+    /// Whether the look-up failed as those before it, which may be the account's fault; stops the run once too many did,
+    /// one after another.
+    fn is_refused(&self, ended: &EndedLine) -> bool {
+        let code = match &ended.failure {
+            Some(failure) if ended.end == End::Failed => failure.code.as_str(),
+            _ => {
+                self.row.ended();
+                return false;
             }
-            Err(error) => error,
         };
-        warn!(key = %item.escape_debug(), error = %error.message(), "cannot be looked up");
-        Some(match known {
-            _ if !self.is_missing(&error) => Line::Refused(code(&error)),
-            Some(Known { object_id, content_id, gone: false, .. }) => {
-                Line::Difference(Difference::Gone { object_id, content_id })
-            }
-            Some(_) => Line::Absent,
-            None => Line::Difference(Difference::Missing { key: item }),
-        })
-    }
-}
-
-impl Lookup {
-    /// Whether the error says that the key is not there. Without a code, "not found" can mean the bucket, unless a key
-    /// of it was found.
-    fn is_missing(&self, error: &cos::Error) -> bool {
-        let gone = matches!(verdict(Operation::Head, true, error), Verdict::GiveUp(GiveUp::Gone));
-        gone && (error.code().is_some() || self.found.load(Ordering::Relaxed))
-    }
-
-    /// Stops the run if all look-ups are refused.
-    fn refused(&self, code: &str) {
-        let Some(count) = self.row.failed(code) else { return };
-        let denied = code == "AccessDenied" || code == "HTTP403";
-        if denied {
-            let what = format!("{count} keys in a row could not be looked up: {code}");
+        let Some(count) = self.row.failed(code) else { return true };
+        let what = format!("{count} keys in a row could not be looked up: {code}");
+        if code == "AccessDenied" || code == "HTTP403" {
             self.service.control.stop(StopReason::LookUpsDenied(what));
         } else if !self.found.load(Ordering::Relaxed) {
-            let what =
-                format!("{count} keys in a row could not be looked up: {code}, and none before");
-            self.service.control.stop(StopReason::Breaker(what));
+            self.service.control.stop(StopReason::Breaker(format!("{what}, and none was found")));
+        } else {
+            return false;
         }
+        true
+    }
+
+    async fn commit(
+        &self,
+        batch: &mut Batch,
+        window: &mut Window,
+        done: bool,
+    ) -> Result<(), Error> {
+        let lines = std::mem::take(batch).lines(window, done);
+        let now = self.service.client.clock().now();
+        self.writer.ask(|committed| Record::Lines { lines, now, committed }).await
     }
 }
 
-/// What a line of the list came to.
-enum Line {
-    /// As the store knows it.
-    Same,
-    /// Not there, as the store knows.
-    Absent,
-    /// It cannot be looked up, for this reason.
-    Refused(String),
-    /// Something for the store.
-    Difference(Difference),
+/// A look-up that takes longer than this makes room for another one.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// The lines from the first one that has not ended.
+#[derive(Debug)]
+struct Window {
+    /// The last line up to which all have ended.
+    cursor: i64,
+    ends: VecDeque<(i64, Option<End>)>,
 }
 
-fn is_by_settings(reason: SkipReason) -> bool {
-    use SkipReason::{Excluded, NotIncluded, Suffix, TooLarge, TooSmall};
-    matches!(reason, Excluded | NotIncluded | Suffix | TooLarge | TooSmall)
+impl Window {
+    fn begin(&mut self, seq: i64) {
+        self.ends.push_back((seq, None));
+    }
+
+    fn end(&mut self, seq: i64, end: End) {
+        if let Ok(at) = self.ends.binary_search_by_key(&seq, |(seq, _)| *seq) {
+            self.ends[at].1 = Some(end);
+        }
+    }
+
+    /// The next line in order, if it has ended.
+    fn pass(&mut self) -> Option<End> {
+        let end = self.ends.front()?.1?;
+        self.cursor = self.ends.pop_front().map_or(self.cursor, |(seq, _)| seq);
+        Some(end)
+    }
 }
 
-fn difference(known: Option<&Known>, candidate: Candidate) -> Difference {
-    match known {
-        None => Difference::New(candidate),
-        Some(&Known { object_id, content_id, gone, fingerprint, .. }) => {
-            if gone || fingerprint != candidate.fingerprint {
-                Difference::Changed { object_id, content_id, returned: gone, candidate }
-            } else {
-                Difference::Reconsider { object_id, content_id, candidate }
+/// Lines that have ended since the last commit.
+#[derive(Debug, Default)]
+struct Batch {
+    ended: Vec<EndedLine>,
+    since: Option<Instant>,
+}
+
+impl Batch {
+    fn add(&mut self, ended: EndedLine, window: &mut Window) {
+        window.end(ended.seq, ended.end);
+        self.since.get_or_insert_with(Instant::now);
+        self.ended.push(ended);
+    }
+
+    fn add_all(&mut self, ended: &mut Vec<EndedLine>, window: &mut Window) {
+        for ended in ended.drain(..) {
+            self.add(ended, window);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.ended.is_empty()
+    }
+
+    fn is_full(&self) -> bool {
+        self.ended.len() >= PAGE as usize
+    }
+
+    fn due(&self) -> Instant {
+        self.since.map_or_else(Instant::now, |since| since + FLUSH)
+    }
+
+    fn is_due(&self) -> bool {
+        self.is_full() || self.since.is_some_and(|since| since.elapsed() >= FLUSH)
+    }
+
+    /// As the store takes them, with the counts of all lines that the cursor passes now.
+    fn lines(self, window: &mut Window, done: bool) -> EndedLines {
+        let mut lines = EndedLines {
+            page: Page {
+                reach: Reach { seq: LOOKING_UP, cursor: String::new(), done },
+                differences: Vec::new(),
+                listed: 0,
+                wanted: 0,
+                skipped: Vec::new(),
+                rejected: 0,
+            },
+            failures: Vec::new(),
+            found: Vec::new(),
+            failed: 0,
+            missing: 0,
+        };
+        for EndedLine { difference, failure, found, .. } in self.ended {
+            lines.page.differences.extend(difference);
+            lines.failures.extend(failure);
+            lines.found.extend(found);
+        }
+        let mut skipped: BTreeMap<SkipReason, u64> = BTreeMap::new();
+        while let Some(end) = window.pass() {
+            lines.page.listed += 1;
+            match end {
+                End::Wanted => lines.page.wanted += 1,
+                End::Skipped(reason) => *skipped.entry(reason).or_default() += 1,
+                End::Failed => lines.failed += 1,
+                End::Missing => lines.missing += 1,
             }
         }
+        lines.page.skipped = skipped.into_iter().collect();
+        lines.page.reach.cursor = window.cursor.to_string();
+        lines
     }
-}
-
-/// A URL is all that is known of its image.
-fn url_candidate(url: String) -> Candidate {
-    Candidate {
-        key: url,
-        etag: String::new(),
-        size: None,
-        last_modified: None,
-        storage_class: String::new(),
-        skip: None,
-        fingerprint: ident::fingerprint("", Some(0), "", None),
-    }
-}
-
-/// The next lines of the list, with what the store knows of each.
-fn known_lines(
-    reader: &Reader,
-    run_id: i64,
-    bucket_id: i64,
-    cursor: i64,
-) -> Result<Vec<(i64, String, Option<Known>)>, crate::store::Error> {
-    let lines = reader.list_items(run_id, cursor, PAGE)?;
-    lines
-        .into_iter()
-        .map(|(seq, item)| {
-            let known = reader.known(bucket_id, &item)?;
-            Ok((seq, item, known))
-        })
-        .collect()
 }
 
 /// Sends the list in chunks, without the first `read` items.
-fn read_list(source: &Source, read: u64, chunks: &mpsc::Sender<Vec<String>>) -> Result<(), Error> {
-    let items: Box<dyn Iterator<Item = Result<Item, super::source::Error>>> = match source {
-        Source::Bucket { .. } => return Ok(()),
-        Source::Keys(list) => Box::new(list.keys()?),
-        Source::Urls(list) => list.urls()?,
+fn read_list(
+    source: &Source,
+    read: u64,
+    expected: Option<(u64, i64)>,
+    marks: &[u64],
+    chunks: &mpsc::Sender<Chunk>,
+) -> Result<Whole, Error> {
+    type Items = Box<dyn Iterator<Item = Result<Item, super::source::Error>>>;
+    let (list, items): (&List, Items) = match source {
+        Source::Bucket { .. } => {
+            return Ok(Whole { count: 0, hash: 0, marks: BTreeMap::new() });
+        }
+        Source::Keys(list) => (list, Box::new(list.keys()?)),
+        Source::Urls(list) => (list, list.urls()?),
     };
-    let mut chunk = Vec::with_capacity(PAGE as usize);
-    let mut skip = read;
+    let edited = || super::source::Error::Edited { name: list.name() };
+    let mut refused = Refused::default();
+    let mut comments = 0_u64;
+    let mut whole = Whole { count: 0, hash: 0, marks: BTreeMap::new() };
+    whole.marks.extend(marks.contains(&0).then_some((0, 0)));
+    let mut lines = Vec::new();
     for item in items {
-        let item = match item? {
-            Item::Item(item) => item,
-            Item::NotUtf8 { line } => {
-                warn!(line, "this line of the list is not UTF-8: nothing in COS has such a name");
+        let (item, fault) = match item? {
+            Item::Text(item) => (item, None),
+            Item::Faulty { shown, fault } => (shown, Some(fault.to_owned())),
+            Item::Comment => {
+                comments += 1;
+                continue;
+            }
+            item @ Item::NotUrl { .. } => {
+                refused.look_at(&item);
                 continue;
             }
         };
-        if skip > 0 {
-            skip -= 1;
+        if refused.any() {
             continue;
         }
-        chunk.push(item);
-        if chunk.len() == PAGE as usize && chunks.blocking_send(std::mem::take(&mut chunk)).is_err()
-        {
-            return Ok(());
+        whole.count += 1;
+        whole.hash = ident::hash_lines(whole.hash, &item);
+        if marks.contains(&whole.count) {
+            whole.marks.insert(whole.count, whole.hash);
+        }
+        if expected.is_some_and(|(count, hash)| count == whole.count && hash != whole.hash) {
+            return Err(edited().into());
+        }
+        if whole.count <= read {
+            continue;
+        }
+        let seq = i64::try_from(whole.count).unwrap_or(i64::MAX);
+        lines.push(ReadLine { seq, item, fault });
+        if lines.len() == PAGE as usize {
+            let (count, hash) = (whole.count, whole.hash);
+            let chunk = Chunk { lines: std::mem::take(&mut lines), count, hash };
+            if chunks.blocking_send(chunk).is_err() {
+                return Ok(whole);
+            }
         }
     }
-    if !chunk.is_empty() {
-        let _ = chunks.blocking_send(chunk);
+    refused.end(list)?;
+    if expected.is_some_and(|(count, _)| count > whole.count) {
+        return Err(edited().into());
     }
-    Ok(())
+    if comments > 0 {
+        warn!(comments, "lines of the list that begin with # are comments, and are passed over");
+    }
+    if !lines.is_empty() {
+        let _ = chunks.blocking_send(Chunk { lines, count: whole.count, hash: whole.hash });
+    }
+    Ok(whole)
 }

@@ -19,6 +19,8 @@ mod control;
 mod day;
 mod filter;
 mod gate;
+mod line;
+mod lines;
 mod lister;
 mod lookup;
 mod outage;
@@ -63,7 +65,7 @@ use caller::Tagger;
 use compare::Comparison;
 use filter::Filter;
 use lister::Listing;
-use lookup::Lookup;
+use lookup::{Lookup, OtherList};
 use outage::Outage;
 use patience::Patience;
 use pool::Pool;
@@ -131,6 +133,26 @@ pub struct Report {
     pub resumed: bool,
     /// What a plan found to be called; of one that came to its end.
     pub needed: Option<Needed>,
+    /// Of a run over a list.
+    pub list: Option<ListReport>,
+}
+
+/// What there is to tell of a run over a list, besides its numbers.
+#[derive(Debug, Clone)]
+pub struct ListReport {
+    /// Runs over other lists that are unfinished.
+    pub unfinished: Vec<i64>,
+    /// Whether a key that is missing makes the run a failure.
+    pub fails_if_missing: bool,
+}
+
+impl Report {
+    /// Whether images failed, or lines of a list: those whose key is missing too, unless that is allowed.
+    pub fn fails(&self) -> bool {
+        let Counts { failed, lines_failed, missing, .. } = self.snapshot.counts;
+        let fails_if_missing = self.list.as_ref().is_some_and(|list| list.fails_if_missing);
+        failed > 0 || lines_failed > 0 || (missing > 0 && fails_if_missing)
+    }
 }
 
 /// A run that is about to go.
@@ -142,6 +164,8 @@ pub struct Job {
     source: Source,
     session: Session,
     ranges: Vec<RangeRow>,
+    /// Unfinished runs over lists, which the list at hand may be.
+    lists: Vec<OtherList>,
     listed: bool,
     reconsider: bool,
     resumed: bool,
@@ -214,6 +238,9 @@ impl Job {
         let before = self.session.counts().clone();
         let (run_id, resumed, plan) = (self.run_id(), self.resumed, self.plan);
         let trial = self.trial;
+        let others: Vec<i64> = self.lists.iter().map(|other| other.run_id).collect();
+        let is_listing = matches!(self.source, Source::Bucket { .. });
+        let fails_if_missing = !plan && !self.settings.budget.allow_missing;
         let clock = Arc::clone(self.client.clock());
         let offset = clock.offset();
         let drain = {
@@ -245,6 +272,10 @@ impl Job {
         };
         // An error of a stage stopped the run; so did a reason. Else it is complete.
         let (ended_as, reason) = match (&result, control.reason()) {
+            // A list that is refused is to be mended, and given again: there is nothing to go on with.
+            (Err(Error::List(error)), _) if error.is_refusal() && !resumed => {
+                (RunState::Superseded, Some(error.to_string()))
+            }
             (Err(error), _) => (RunState::Stopped, Some(error.to_string())),
             (Ok(()), Some(reason @ StopReason::Signal(_))) => {
                 (RunState::Interrupted, Some(reason.to_string()))
@@ -253,7 +284,12 @@ impl Job {
             (Ok(()), Some(reason)) => (RunState::Stopped, Some(reason.to_string())),
             (Ok(()), None) => (RunState::Complete, None),
         };
+        if ended_as == RunState::Complete && !is_listing {
+            session.count_given_up_lines()?;
+        }
         stats.committed(session.counts());
+        let unfinished = session.unfinished_of(&others)?;
+        let list = (!is_listing).then_some(ListReport { unfinished, fails_if_missing });
         session.finish(ended_as, reason.as_deref(), clock.now())?;
         result?;
         let end = match control.reason().cloned() {
@@ -261,7 +297,7 @@ impl Job {
             Some(StopReason::Trial(trial)) => End::Trial(trial),
             Some(reason) => End::Stopped(reason),
         };
-        Ok(Report { run_id, end, snapshot: stats.snapshot(), before, resumed, needed })
+        Ok(Report { run_id, end, snapshot: stats.snapshot(), before, resumed, needed, list })
     }
 
     /// Wires the stages and waits for all of them. The outer error is the store's: then there is no
@@ -338,6 +374,7 @@ impl Job {
                         bucket_id,
                         source,
                         resumed,
+                        others: self.lists,
                         found: AtomicBool::new(false),
                         row: Row::default(),
                     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::Notify;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::control::{Control, StopReason};
 use super::pace::Pace;
@@ -230,8 +230,14 @@ impl Service {
                 Err(error) => error,
             };
             let verdict = verdict(operation, patience.has_succeeded(), &error);
-            warn!(?operation, ?verdict, error = %error.message(), code = error.code(),
-                request_id = error.request_id(), "request failed");
+            // A key that is refused is told with its line; there may be many.
+            if of_key && matches!(verdict, Verdict::GiveUp(_)) {
+                info!(?verdict, error = %error.message(), code = error.code(),
+                    request_id = error.request_id(), "look-up refused");
+            } else {
+                warn!(?operation, ?verdict, error = %error.message(), code = error.code(),
+                    request_id = error.request_id(), "request failed");
+            }
             match verdict {
                 Verdict::GiveUp(_) => {
                     patience.answered();

@@ -1,10 +1,13 @@
 //! Where the work comes from: a bucket or prefix, a list of keys, a list of URLs.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use super::lines::{self, Item};
+use crate::text;
 
 /// The source of a run, kept with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,19 +63,86 @@ impl Source {
         }
     }
 
-    /// Finds out before any traffic whether a list's file can be read.
+    /// Finds out before any traffic whether a list's file can be read, and is a list.
     ///
     /// # Errors
-    /// [`Error::Read`].
+    /// [`Error::Read`], [`Error::Encoding`], [`Error::NotUrls`]; what is no regular file can be read only once, and is
+    /// looked at when the run reads it.
     pub fn check(&self) -> Result<(), Error> {
         match self {
             Self::Keys(list) | Self::Urls(list) => match &list.file {
+                Some(file) if is_regular(file) => self.refuse_lines(),
                 Some(file) => open(file, list.name()).map(drop),
                 None => Ok(()),
             },
             Self::Bucket { .. } => Ok(()),
         }
     }
+}
+
+impl Source {
+    /// Reads a list of URLs for what is none of it; of a list of keys only the start matters.
+    fn refuse_lines(&self) -> Result<(), Error> {
+        match self {
+            Self::Bucket { .. } => Ok(()),
+            Self::Keys(list) => list.keys().map(drop),
+            Self::Urls(list) => {
+                let mut refused = Refused::default();
+                for item in list.urls()? {
+                    refused.look_at(&item?);
+                }
+                refused.end(list)
+            }
+        }
+    }
+}
+
+/// Lines of a list of URLs that are none.
+#[derive(Debug, Default)]
+pub(super) struct Refused {
+    lines: Vec<u64>,
+    more: u64,
+    shown: String,
+}
+
+impl Refused {
+    /// How many of them are told by number.
+    const TOLD: usize = 5;
+
+    /// Notes an item that is no URL.
+    pub(super) fn look_at(&mut self, item: &Item) {
+        let Item::NotUrl { line, shown } = item else { return };
+        if self.lines.is_empty() {
+            self.shown.clone_from(shown);
+        }
+        if self.lines.len() < Self::TOLD {
+            self.lines.push(*line);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Whether there was any.
+    pub(super) fn any(&self) -> bool {
+        !self.lines.is_empty()
+    }
+
+    /// The end of the list.
+    ///
+    /// # Errors
+    /// [`Error::NotUrls`] if there was any.
+    pub(super) fn end(self, list: &List) -> Result<(), Error> {
+        let Self { lines, more, shown } = self;
+        if lines.is_empty() {
+            return Ok(());
+        }
+        Err(Error::NotUrls { name: list.name(), lines, more, shown })
+    }
+}
+
+/// Whether it can be read twice; a pipe cannot.
+fn is_regular(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|metadata| metadata.is_file())
 }
 
 /// A list that cannot be read.
@@ -87,27 +157,60 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// The first line says it is a CSV, and a later one is none.
-    #[error("cannot read the CSV {name}")]
-    Csv {
+    /// The file is not in an encoding that is read.
+    #[error("cannot read the list {name}")]
+    Encoding {
         /// The file, or standard input.
         name: String,
-        /// Where and why.
+        /// Which one it is in.
         #[source]
-        source: csv::Error,
+        source: text::Utf16,
+    },
+    /// The list that a run was reading has other lines now.
+    #[error(
+        "the list {name} was edited since the run began to read it: give it to `costag run` as a new list"
+    )]
+    Edited {
+        /// The file, or standard input.
+        name: String,
+    },
+    /// Lines of a list of URLs that are none.
+    #[error(
+        "{} of the list {name} {}: {shown:?} does not begin with http:// or https:// (a CSV needs a column named url)",
+        numbers(.lines, *.more),
+        if .lines.len() > 1 { "are not URLs" } else { "is not a URL" }
+    )]
+    NotUrls {
+        /// The file, or standard input.
+        name: String,
+        /// The first of them, from 1.
+        lines: Vec<u64>,
+        /// How many there are besides.
+        more: u64,
+        /// The beginning of the first one.
+        shown: String,
     },
 }
 
-/// One item of a list, or the number of a line that holds none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Item {
-    /// A key or URL.
-    Item(String),
-    /// A line that is not UTF-8; nothing in COS can have that name.
-    NotUtf8 {
-        /// From 1.
-        line: u64,
-    },
+impl Error {
+    /// Whether the list is refused as it is, so that it has to be mended.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Encoding { .. } | Self::NotUrls { .. } => true,
+            Self::Read { .. } | Self::Edited { .. } => false,
+        }
+    }
+}
+
+/// "line 3", "lines 3, 5 and 9", "lines 3, 5, 9 and 4 more".
+fn numbers(lines: &[u64], more: u64) -> String {
+    let mut texts: Vec<String> = lines.iter().map(u64::to_string).collect();
+    texts.extend((more > 0).then(|| format!("{more} more")));
+    match texts.as_slice() {
+        [] => "no line".to_owned(),
+        [one] => format!("line {one}"),
+        [first @ .., last] => format!("lines {} and {last}", first.join(", ")),
+    }
 }
 
 impl List {
@@ -118,12 +221,12 @@ impl List {
             .map_or_else(|| "standard input".into(), |file| file.display().to_string())
     }
 
-    /// The keys of the list, one a line, one trailing CR dropped; or NUL-separated. Empty lines are none.
+    /// The keys of the list, one a line or separated by NUL; see [`Item`].
     ///
     /// # Errors
-    /// [`Error::Read`], at once or in an item.
+    /// [`Error::Read`] and [`Error::Encoding`], at once or in an item.
     pub fn keys(&self) -> Result<impl Iterator<Item = Result<Item, Error>> + use<>, Error> {
-        Ok(Self::keys_in(self.open()?, self.nul, self.name()))
+        Self::keys_in(self.open()?, self.nul, self.name())
     }
 
     /// As [`List::keys`], of a list that is open already.
@@ -131,49 +234,32 @@ impl List {
         reader: R,
         nul: bool,
         name: String,
-    ) -> impl Iterator<Item = Result<Item, Error>> + use<R> {
-        lines(reader, nul)
-            .map(move |item| item.map_err(|source| Error::Read { name: name.clone(), source }))
+    ) -> Result<impl Iterator<Item = Result<Item, Error>> + use<R>, Error> {
+        let items = lines::keys(unmarked(reader, nul, &name)?, nul);
+        Ok(items.map(move |item| item.map_err(|source| Error::Read { name: name.clone(), source })))
     }
 
-    /// The URLs of the list, one a line; or the column `url` of a CSV, which it is exactly if its first
-    /// line has a field of that name.
+    /// The URLs of the list, one a line or separated by NUL; or the column `url` of a CSV, which it is exactly if its
+    /// first line that is no comment has a field of that name.
     ///
     /// # Errors
-    /// [`Error::Read`] and [`Error::Csv`], at once or in an item.
+    /// As [`List::keys`].
     pub fn urls(&self) -> Result<Box<dyn Iterator<Item = Result<Item, Error>> + Send>, Error> {
         Self::urls_in(self.open()?, self.nul, self.name())
     }
 
     /// As [`List::urls`], of a list that is open already.
     pub(crate) fn urls_in(
-        mut reader: impl BufRead + Send + 'static,
+        reader: impl BufRead + Send + 'static,
         nul: bool,
         name: String,
     ) -> Result<Box<dyn Iterator<Item = Result<Item, Error>> + Send>, Error> {
-        let mut first = Vec::new();
-        let read = |source| Error::Read { name: name.clone(), source };
-        reader.read_until(b'\n', &mut first).map_err(read)?;
-        let mut header = csv::ReaderBuilder::new().has_headers(false).from_reader(first.as_slice());
-        let column = header
-            .byte_records()
-            .next()
-            .and_then(Result::ok)
-            .and_then(|fields| fields.iter().position(|field| trim_bom(field) == b"url"));
-        let whole = io::Cursor::new(first).chain(reader);
-        let Some(column) = column else {
-            return Ok(Box::new(lines(BufReader::new(whole), nul).map(move |item| {
-                item.map_err(|source| Error::Read { name: name.clone(), source })
-            })));
-        };
-        let records =
-            csv::ReaderBuilder::new().flexible(true).from_reader(whole).into_byte_records();
-        Ok(Box::new(records.map(move |record| {
-            let record = record.map_err(|source| Error::Csv { name: name.clone(), source })?;
-            let line = record.position().map_or(0, csv::Position::line);
-            let field = record.get(column).unwrap_or_default().to_vec();
-            Ok(String::from_utf8(field).map_or(Item::NotUtf8 { line }, Item::Item))
-        })))
+        let items = lines::urls(unmarked(reader, nul, &name)?, nul)
+            .map_err(|source| Error::Read { name: name.clone(), source })?;
+        Ok(Box::new(
+            items
+                .map(move |item| item.map_err(|source| Error::Read { name: name.clone(), source })),
+        ))
     }
 
     fn open(&self) -> Result<Box<dyn BufRead + Send>, Error> {
@@ -188,71 +274,22 @@ fn open(file: &Path, name: String) -> Result<File, Error> {
     File::open(file).map_err(|source| Error::Read { name, source })
 }
 
-fn trim_bom(field: &[u8]) -> &[u8] {
-    field.strip_prefix(b"\xef\xbb\xbf").unwrap_or(field)
-}
-
-/// Items between separators; a last one without separator counts.
-fn lines(reader: impl BufRead, nul: bool) -> impl Iterator<Item = io::Result<Item>> {
-    let separator = if nul { 0 } else { b'\n' };
-    (1..).zip(reader.split(separator)).filter_map(move |(line, bytes)| {
-        let mut bytes = match bytes {
-            Ok(bytes) => bytes,
-            Err(error) => return Some(Err(error)),
-        };
-        if !nul && bytes.last() == Some(&b'\r') {
-            bytes.pop();
-        }
-        if bytes.is_empty() {
-            return None;
-        }
-        Some(Ok(String::from_utf8(bytes).map_or(Item::NotUtf8 { line }, Item::Item)))
-    })
+/// The text without its byte order mark.
+fn unmarked<R: BufRead>(reader: R, nul: bool, name: &str) -> Result<impl BufRead + use<R>, Error> {
+    text::without_mark(reader, nul)
+        .map_err(|source| Error::Read { name: name.to_owned(), source })?
+        .map_err(|source| Error::Encoding { name: name.to_owned(), source })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn list(content: &[u8], nul: bool) -> (tempfile::NamedTempFile, List) {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), content).unwrap();
-        let list = List { file: Some(file.path().into()), nul };
-        (file, list)
-    }
-
-    fn items(items: impl Iterator<Item = Result<Item, Error>>) -> Vec<Item> {
-        items.map(Result::unwrap).collect()
-    }
-
-    fn item(text: &str) -> Item {
-        Item::Item(text.to_owned())
-    }
-
     #[test]
-    fn keys_are_taken_byte_for_byte() {
-        let (_file, list) = list(b" a b \r\n\nc\r\r\n\xff\nlast", false);
-        assert_eq!(
-            items(list.keys().unwrap()),
-            [item(" a b "), item("c\r"), Item::NotUtf8 { line: 4 }, item("last")]
-        );
-    }
-
-    #[test]
-    fn nul_separated_keys_may_hold_newlines() {
-        let (_file, list) = list(b"a\nb\0c\r\0", true);
-        assert_eq!(items(list.keys().unwrap()), [item("a\nb"), item("c\r")]);
-    }
-
-    #[test]
-    fn a_csv_of_urls_is_one_with_a_field_url() {
-        let (_file, csv) = list(b"id,url\n1,\"http://e.com/a,b\"\n2,http://e.com/c\n", false);
-        assert_eq!(items(csv.urls().unwrap()), [item("http://e.com/a,b"), item("http://e.com/c")]);
-        let (_file, lines) = list(b"http://e.com/url,1\nhttp://e.com/b\r\n", false);
-        assert_eq!(
-            items(lines.urls().unwrap()),
-            [item("http://e.com/url,1"), item("http://e.com/b")]
-        );
+    fn lines_are_told_by_their_numbers() {
+        assert_eq!(numbers(&[3], 0), "line 3");
+        assert_eq!(numbers(&[3, 5], 0), "lines 3 and 5");
+        assert_eq!(numbers(&[3, 5, 9], 4), "lines 3, 5, 9 and 4 more");
     }
 
     #[test]

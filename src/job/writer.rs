@@ -14,7 +14,9 @@ use super::Error;
 use super::control::{Control, StopReason};
 use super::stats::Stats;
 use crate::store;
-use crate::store::write::{CallRow, Claimed, Key, Page, Reach, Session, Settlement, Span};
+use crate::store::write::{
+    CallRow, Claimed, EndedLines, Key, Page, Reach, ReadLine, Session, Settlement, Span,
+};
 
 /// Records of calls taken into one turn at most.
 const TURN: usize = 4096;
@@ -47,7 +49,11 @@ pub(super) enum Record {
     /// Rows and cursor of a compared page.
     Page { page: Page, committed: Option<oneshot::Sender<()>> },
     /// Lines of a list, and how far it was read.
-    List { items: Vec<String>, reach: Reach, committed: oneshot::Sender<()> },
+    List { lines: Vec<ReadLine>, hash: i64, reach: Reach, committed: oneshot::Sender<()> },
+    /// The list is read: unfinished runs over the same lines are this run's now.
+    TakeOver { run_ids: Vec<i64>, committed: oneshot::Sender<()> },
+    /// Lines of a list that have ended.
+    Lines { lines: EndedLines, now: i64, committed: oneshot::Sender<()> },
     /// A range was split: `span` is a range of its own, and the old one ends where it begins.
     Split { seq: i64, new_seq: i64, span: Span, committed: oneshot::Sender<()> },
     /// Every range is done.
@@ -222,6 +228,8 @@ fn take(
         match record {
             Record::Page { .. }
             | Record::List { .. }
+            | Record::TakeOver { .. }
+            | Record::Lines { .. }
             | Record::Split { .. }
             | Record::Listed { .. } => discovery.push_back(record),
             record => batch.push(record),
@@ -242,8 +250,16 @@ fn apply(
             replies.work |= session.page(page)?;
             replies.committed.extend(committed);
         }
-        Record::List { items, reach, committed } => {
-            session.keep_list(&items, &reach)?;
+        Record::List { lines, hash, reach, committed } => {
+            session.keep_list(&lines, hash, &reach)?;
+            replies.committed.push(committed);
+        }
+        Record::TakeOver { run_ids, committed } => {
+            session.take_over(&run_ids)?;
+            replies.committed.push(committed);
+        }
+        Record::Lines { lines, now, committed } => {
+            replies.work |= session.ended_lines(lines, now)?;
             replies.committed.push(committed);
         }
         Record::Split { seq, new_seq, span, committed } => {

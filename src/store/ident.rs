@@ -88,6 +88,11 @@ pub fn hash_text(text: &str) -> i64 {
     hash(b"t", &[text.as_bytes()])
 }
 
+/// The hash of the lines of a list up to `line`, made from that of the lines before it; 0 before the first one.
+pub fn hash_lines(before: i64, line: &str) -> i64 {
+    hash(b"l", &[&before.to_be_bytes(), line.as_bytes()])
+}
+
 fn hash(kind: &[u8], parts: &[&[u8]]) -> i64 {
     let mut sha = Sha1::new();
     sha.update(kind);

@@ -200,6 +200,14 @@ pub struct Counts {
     pub skipped: std::collections::BTreeMap<String, u64>,
     /// Keys that the service listed and no request can carry: not UTF-8, or with impossible fields.
     pub rejected: u64,
+    /// Lines of the list that repeat an earlier one; they are not among those listed.
+    pub repeated: u64,
+    /// Lines of the list that failed without a call: no request can carry them, or they cannot be looked up.
+    pub lines_failed: u64,
+    /// Lines of the list whose key the bucket does not have.
+    pub missing: u64,
+    /// Of a complete run over a list: lines whose image is given up, in this run or an earlier one.
+    pub given_up_lines: u64,
     /// Objects that were not there before.
     pub added: u64,
     /// Objects whose content or storage class is new.

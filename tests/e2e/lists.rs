@@ -3,9 +3,10 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
+use costag::emulator::{SECRET_ID, SECRET_KEY};
 use rstest::rstest;
 
-use crate::support::{BUCKET, Ended, Site};
+use crate::support::{BUCKET, Ended, Site, wait_until};
 
 fn piped(site: &Site, arguments: &[&str], input: &str) -> Ended {
     let mut command = site.command(arguments);
@@ -38,7 +39,7 @@ fn keys_a_line_each_with_what_windows_and_people_leave_in_them() {
     let site = Site::holding(&OBJECTS);
     let list = "a.jpg\r\n\nb %41+?.jpg\n//c/../\u{1F431}.png\na.jpg\ncopy.jpg\nmissing.jpg";
     let list = site.write("keys.txt", list);
-    site.run(&["--keys", &list]).with(0);
+    site.run(&["--keys", &list]).with(3).says(&["NoSuchKey", "1 more repeat one of them"]);
     let statistics = site.emulator.statistics();
     assert_eq!(statistics.head_calls, 5, "a key that stands twice is looked up once");
     assert_eq!((statistics.list_calls, statistics.bad_signatures), (0, 0));
@@ -52,7 +53,7 @@ fn keys_a_line_each_with_what_windows_and_people_leave_in_them() {
     );
 
     // What the database knows is not looked up again.
-    site.run(&["--keys", &list]).with(0);
+    site.run(&["--keys", &list]).with(3);
     let again = site.emulator.statistics();
     assert_eq!((again.calls, again.head_calls), (3, 6), "only the missing one is asked for");
 }
@@ -140,9 +141,239 @@ fn a_key_that_is_not_there_is_not_wanted_on_any_night() {
     let site = Site::holding(&[("a.jpg", "1")]);
     let list = site.write("keys.txt", "a.jpg\nnowhere.jpg\n");
     for gone in [1, 0, 0] {
-        let ended = site.run(&["--keys", &list]).with(0);
-        ended.says(&["listed    2 objects: 1 wanted, 0 skipped", &format!(" {gone} gone")]);
+        let ended = site.run(&["--keys", &list]).with(3);
+        ended.says(&[
+            "listed    2 objects: 1 wanted, 0 skipped, 1 missing",
+            &format!(" {gone} gone"),
+        ]);
     }
     assert_eq!(site.calls(), 1);
+    site.assert_sound();
+    // It is in the failures until it is found.
+    let failures = || site.costag(&["status", "--failures"]).with(0).stdout;
+    assert!(failures().contains("nowhere.jpg") && failures().contains("NoSuchKey"));
+    site.put(&[("nowhere.jpg", "2")]);
+    site.run(&["--keys", &list]).with(0);
+    assert_eq!(failures(), "nothing failed\n");
+}
+
+#[test]
+fn missing_keys_can_be_allowed() {
+    let site = Site::holding(&[("a.jpg", "1")]);
+    let list = site.write("keys.txt", "a.jpg\nnowhere.jpg\n");
+    site.run(&["--keys", &list, "--allow-missing"]).with(0).says(&["1 done", "1 gone"]);
+    let mut command = site.command(&["run", BUCKET, "--keys", &list]);
+    command.env("COSTAG_ALLOW_MISSING", "true");
+    crate::support::start(command).end().with(0);
+    site.write("costag.toml", "allow_missing = true\n");
+    site.run(&["--keys", &list]).with(0);
+    site.run(&["--keys", &list, "--no-allow-missing"]).with(3);
+    assert!(site.costag(&["status", "--failures"]).stdout.contains("nowhere.jpg"));
+}
+
+#[test]
+fn every_line_ends_in_exactly_one_way() {
+    let site = Site::holding(&[
+        ("good.jpg", "1"),
+        ("bad.txt", "no image"),
+        ("denied.jpg", "2"),
+        ("empty.jpg", ""),
+    ]);
+    site.change(r#"{"fault_keys":"denied","faults":{"head_access_denied":1}}"#);
+    let mut list = b"good.jpg\nbad.txt\ndenied.jpg\nempty.jpg\nmissing.jpg\ngood.jpg\n".to_vec();
+    list.extend(b"not utf-8 \xff.jpg\n");
+    list.extend("x".repeat(8193).as_bytes());
+    list.extend(b".jpg\n");
+    let list = site.write("keys", list);
+    let ended = site.run(&["--keys", &list]).with(3);
+    ended.says(&["lines     7: 1 done, 4 failed, 1 skipped, 1 gone; 1 more repeat one of them"]);
+    let failures = site.costag(&["status", "--failures", "--json"]).with(0).stdout;
+    let failures: Vec<serde_json::Value> =
+        failures.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: std::collections::BTreeMap<_, _> = failures
+        .iter()
+        .map(|row| (row["key"].as_str().unwrap(), row["code"].as_str().unwrap()))
+        .collect();
+    assert_eq!(told["bad.txt"], "InvalidImageFormat");
+    assert_eq!(told["denied.jpg"], "AccessDenied");
+    assert_eq!(told["missing.jpg"], "NoSuchKey");
+    let unusable: Vec<_> = told.keys().filter(|key| told[*key] == "UnusableLine").collect();
+    assert!(unusable[0].starts_with("line 7: not utf-8"), "{unusable:?}");
+    assert!(unusable[1].starts_with("line 8: xxx"), "{unusable:?}");
+    assert_eq!(told.len(), 5);
+    assert_eq!(site.one::<i64>("SELECT count(*) FROM failure"), 1, "the view is as it was");
+    site.assert_sound();
+}
+
+#[test]
+fn one_key_that_is_never_answered_holds_no_other_up() {
+    let keys: Vec<_> = (0..60).map(|at| format!("{at:02}.jpg")).collect();
+    let objects: Vec<_> = keys.iter().map(|key| (key.as_str(), key.as_str())).collect();
+    let site = Site::holding(&objects);
+    let list = site.write("keys.txt", keys.join("\n"));
+    site.change(r#"{"fault_keys":"03.jpg","faults":{"head_stall":1}}"#);
+    let run = site.start(&["run", BUCKET, "--keys", &list]);
+    wait_until("the others are called", || site.calls() == 59);
+    run.signal("INT");
+    run.end().with(130);
+    // It fails by itself in the end.
+    site.costag(&["resume", "--timeout", "200ms"]).with(3).says(&["1 with Timeout", "59 done"]);
+    assert_eq!(site.calls(), 59);
+    site.change(r#"{"clear":true}"#);
+    site.run(&["--keys", &list]).with(0);
+    assert_eq!(site.calls(), 60);
+    site.assert_sound();
+}
+
+#[test]
+fn a_list_that_is_no_list_of_urls_is_refused_before_any_call() {
+    let site = Site::holding(&[]);
+    let text = "https://e.com/1.jpg\n\nwww.e.com/2.jpg\nhttp://e.com/3.jpg\nftp://e.com/4.jpg\n";
+    let list = site.write("urls.txt", text);
+    let told = ["lines 3 and 5 of the list", "urls.txt", "www.e.com/2.jpg"];
+    site.run(&["--urls", &list]).with(2).says(&told);
+    assert!(!site.path("costag.db").exists());
+    piped(&site, &["run", BUCKET, "--urls", "-"], text).with(2).says(&["lines 3 and 5"]);
+    assert_eq!(site.calls(), 0);
+    site.resume().with(0).says(&["nothing to resume"]);
+    site.run(&["--urls", &site.write("urls.csv", "id,link\n1,https://e.com/1.jpg\n")])
+        .with(2)
+        .says(&["lines 1 and 2 of the list", "column named url"]);
+    // Comments are no URLs, and that is said.
+    let list =
+        site.write("urls.txt", "# from the shop\nhttps://e.com/1.jpg\n#https://e.com/2.jpg\n");
+    site.run(&["--urls", &list]).with(0).says(&["begin with #"]);
+    assert_eq!(site.called().into_keys().collect::<Vec<_>>(), ["https://e.com/1.jpg"]);
+}
+
+#[test]
+fn files_from_windows() {
+    let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2")]);
+    let keys = site.write("keys.txt", "\u{feff}a.jpg\r\nb.jpg\r\n");
+    site.write("costag.toml", "\u{feff}qps = 0\r\n");
+    site.run(&["--keys", &keys]).with(0);
+    assert_eq!(site.calls(), 2);
+    let urls = site.write("urls.csv", "\u{feff}url,id\r\nhttps://e.com/1.jpg,1\r\n");
+    site.run(&["--urls", &urls]).with(0);
+    let urls = site.write("urls.txt", "\u{feff}https://e.com/2.jpg\r\n");
+    site.run(&["--urls", &urls]).with(0);
+    assert_eq!(site.calls(), 4);
+
+    let utf16 = |text: &str| -> Vec<u8> {
+        std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+    };
+    let keys = site.write("keys.txt", utf16("a.jpg\r\nb.jpg\r\n"));
+    site.run(&["--keys", &keys]).with(2).says(&["keys.txt", "UTF-16"]);
+    let urls = site.write("urls.txt", utf16("https://e.com/3.jpg\r\n"));
+    site.run(&["--urls", &urls]).with(2).says(&["urls.txt", "UTF-16"]);
+    site.write("costag.toml", utf16("qps = 0\r\n"));
+    site.run(&[]).with(2).says(&["costag.toml", "UTF-16"]);
+    assert_eq!(site.calls(), 4);
+}
+
+#[test]
+fn credentials_from_windows() {
+    let site = Site::holding(&[("a.jpg", "1")]);
+    let run = |options: &[&str]| {
+        let mut command = site.command(&[&["run", BUCKET], options].concat());
+        command.env_remove("COSTAG_SECRET_ID").env_remove("COSTAG_SECRET_KEY");
+        crate::support::start(command).end()
+    };
+    let variables = format!("COSTAG_SECRET_ID={SECRET_ID}\r\nCOSTAG_SECRET_KEY={SECRET_KEY}\r\n");
+    let conf = format!("[common]\r\nsecret_id = {SECRET_ID}\r\nsecret_key = {SECRET_KEY}\r\n");
+    let yaml =
+        format!("cos:\r\n  base:\r\n    secretid: {SECRET_ID}\r\n    secretkey: {SECRET_KEY}\r\n");
+    let utf16 = |text: &str| -> Vec<u8> {
+        std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect()
+    };
+    for (file, options, text) in [
+        ("variables.env", &["--credentials-file", "variables.env"][..], &variables),
+        (".cos.conf", &[], &conf),
+        (".cos.yaml", &[], &yaml),
+    ] {
+        site.write(file, format!("\u{feff}{text}"));
+        run(options).with(0);
+        site.write(file, utf16(text));
+        run(options).with(6).says(&[file, "UTF-16"]);
+        std::fs::remove_file(site.path(file)).unwrap();
+    }
+}
+
+/// Sixty keys in two lists of thirty.
+fn two_lists() -> (Site, [String; 2]) {
+    let keys: Vec<_> = (0..60).map(|at| format!("{at:02}.jpg")).collect();
+    let objects: Vec<_> = keys.iter().map(|key| (key.as_str(), key.as_str())).collect();
+    let site = Site::holding(&objects);
+    let lists = [0, 30].map(|from| keys[from..from + 30].join("\n"));
+    (site, lists)
+}
+
+#[rstest]
+#[case::from_standard_input(true)]
+#[case::from_a_file_that_is_edited(false)]
+fn another_list_is_a_new_run_and_the_unfinished_one_stays(#[case] stdin: bool) {
+    let (site, [first, second]) = two_lists();
+    let run = |list: &str, options: &[&str]| {
+        if stdin {
+            piped(&site, &[&["run", BUCKET, "--keys", "-"], options].concat(), list)
+        } else {
+            site.write("keys.txt", list);
+            site.run(&[&["--keys", "keys.txt"], options].concat())
+        }
+    };
+    run(&first, &["--max-calls", "7"]).with(8);
+    let ended = run(&second, &[]).with(0);
+    ended.says(&[
+        "run 1 stays unfinished",
+        "run 1 over another list is unfinished: `costag resume`",
+    ]);
+    assert_eq!(site.calls(), 37);
+    site.resume().with(0).says(&["going on with run 1"]);
+    assert_eq!(site.calls(), 60);
+    assert!(site.called().values().all(|calls| *calls == 1));
+    site.assert_sound();
+    site.resume().with(0).says(&["nothing to resume"]);
+}
+
+#[test]
+fn the_same_lines_are_the_same_list_whatever_its_name() {
+    let (site, [first, _]) = two_lists();
+    let list = site.write("keys.txt", &first);
+    site.run(&["--keys", &list, "--max-calls", "7"]).with(8);
+    let again = site.write("copy.txt", &first);
+    site.run(&["--keys", &again, "--max-calls", "7"]).with(8);
+    piped(&site, &["run", BUCKET, "--keys", "-"], &first).with(0);
+    assert_eq!(site.calls(), 30);
+    assert!(site.called().values().all(|calls| *calls == 1));
+    site.resume().with(0).says(&["nothing to resume"]);
+    site.assert_sound();
+}
+
+#[test]
+fn a_list_calls_its_own_keys_only_and_each_after_a_look_at_it() {
+    let site = Site::holding(&[("a.jpg", "same"), ("b.jpg", "same"), ("c.jpg", "same")]);
+    site.run(&[]).with(0);
+    assert_eq!(site.calls(), 1);
+    // The key that was called first has other bytes now, and nobody has noticed.
+    let called = site.called().into_keys().next().unwrap();
+    site.put(&[(&called, "other")]);
+    let mine = ["a.jpg", "b.jpg", "c.jpg"].into_iter().find(|key| *key != called).unwrap();
+    let list = site.write("keys.txt", mine);
+    site.run(&["--keys", &list, "--scenes", "camera,web"]).with(0);
+    assert_eq!(site.called()[mine], 1);
+    assert_eq!(site.called()[&called], 1, "it is not in the list");
+    // The listed key itself was overwritten: its new bytes are called, for both scenes.
+    site.put_at(mine, "new", 5);
+    site.run(&["--keys", &list, "--scenes", "camera,web,news"]).with(0);
+    assert_eq!((site.called()[mine], site.called()[&called]), (2, 1));
+    let rows = site.export(&["--prefix", mine]);
+    assert_eq!(
+        rows.len(),
+        site.expected("camera,news,web").iter().filter(|row| row[0] == mine).count()
+    );
+    // What needs no call is not looked up.
+    let heads = site.emulator.statistics().head_calls;
+    site.run(&["--keys", &list, "--scenes", "news"]).with(0);
+    assert_eq!(site.emulator.statistics().head_calls, heads);
     site.assert_sound();
 }

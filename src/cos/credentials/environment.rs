@@ -57,8 +57,8 @@ pub(super) fn find(
 
 /// Reads an environment file: lines of `NAME=value`, with `export ` before and quotes around allowed.
 pub(super) fn read(path: &Path) -> Result<Credentials, Error> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|cause| Error::File { path: path.to_owned(), cause })?;
+    let text =
+        crate::text::read(path).map_err(|cause| Error::File { path: path.to_owned(), cause })?;
     parse(&path.display().to_string(), &text)
 }
 

@@ -98,7 +98,7 @@ fn nothing(path: &Path) -> Error {
 
 /// The text of a file that may be absent.
 fn read_optional(path: &Path) -> Result<Option<String>, Error> {
-    match std::fs::read_to_string(path) {
+    match crate::text::read(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(Error::File { path: path.to_owned(), cause }),

@@ -41,6 +41,21 @@ pub struct Standing {
     pub temporary: bool,
 }
 
+/// A line of a list, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedLine {
+    /// `list_item.seq`.
+    pub seq: i64,
+    /// The key or URL; of a faulty line its beginning.
+    pub item: String,
+    /// Why no request can carry it.
+    pub fault: Option<String>,
+    /// Its object.
+    pub known: Option<Known>,
+    /// Whether the run has looked the key up and found the content that it has.
+    pub looked_up: bool,
+}
+
 /// The columns of a [`Standing`], after those of the object.
 const STANDING: &str = ", scenes_done, scenes_redo, state, content.run_id, error_kind = 2";
 
@@ -191,26 +206,63 @@ impl Reader {
         read().map_err(|source| self.error(source))
     }
 
-    /// Up to `limit` lines of a list that are not objects yet, after `seq`, with their numbers.
+    /// Up to `limit` lines of a list after `seq`, in order, with what is known of each.
     ///
     /// # Errors
     /// Those of any read.
-    pub fn list_items(
+    pub fn listed_lines(
         &self,
         run_id: i64,
+        bucket_id: i64,
         seq: i64,
         limit: u32,
-    ) -> Result<Vec<(i64, String)>, Error> {
+    ) -> Result<Vec<ListedLine>, Error> {
         let read = || {
             self.connection
                 .prepare_cached(
-                    "SELECT seq, item FROM list_item WHERE run_id = ?1 AND seq > ?2
+                    "SELECT seq, item, fault FROM list_item WHERE run_id = ?1 AND seq > ?2
                      ORDER BY seq LIMIT ?3",
                 )?
-                .query_map((run_id, seq, limit), |row| Ok((row.get(0)?, row.get(1)?)))?
+                .query_map((run_id, seq, limit), |row| {
+                    Ok(ListedLine {
+                        seq: row.get(0)?,
+                        item: row.get(1)?,
+                        fault: row.get(2)?,
+                        known: None,
+                        looked_up: false,
+                    })
+                })?
                 .collect::<rusqlite::Result<Vec<_>>>()
         };
-        read().map_err(|source| self.error(source))
+        let mut lines = read().map_err(|source| self.error(source))?;
+        for line in lines.iter_mut().filter(|line| line.fault.is_none()) {
+            line.known = self.known(bucket_id, &line.item)?;
+            let Some(known) = &line.known else { continue };
+            let Some((content_id, standing)) = known.content_id.zip(known.standing) else {
+                continue;
+            };
+            if standing.run_id == Some(run_id) {
+                line.looked_up = self
+                    .connection
+                    .prepare_cached(
+                        "SELECT 1 FROM looked_up
+                         WHERE run_id = ?1 AND content_id = ?2 AND object_id = ?3",
+                    )
+                    .and_then(|mut found| found.exists((run_id, content_id, known.object_id)))
+                    .map_err(|source| self.error(source))?;
+            }
+        }
+        Ok(lines)
+    }
+
+    /// The hash of what was read of a run's list; `None` if none was made.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub fn list_hash(&self, run_id: i64) -> Result<Option<i64>, Error> {
+        self.connection
+            .query_row("SELECT list_hash FROM run WHERE id = ?1", [run_id], |row| row.get(0))
+            .map_err(|source| self.error(source))
     }
 
     /// Whether unchanged objects of this run's scope must be looked at one by one: the settings that

@@ -50,6 +50,24 @@ fn objects() -> String {
     )
 }
 
+/// Lines of lists that ended without a call, less those that a later run has made up for: it has seen the key that was
+/// missing, or labelled the image that could not be looked up.
+pub(super) const LINES: &str = "
+    line_failure
+    LEFT JOIN object ON object.bucket_id = line_failure.bucket_id AND key = item AND gone_run IS NULL
+    LEFT JOIN content ON content.id = content_id
+        AND content.state = 2 AND scenes_done AND tagged_at >= failed_at
+    WHERE (verdict <> 'gone' OR object.id IS NULL) AND content.id IS NULL";
+
+fn lines() -> String {
+    format!(
+        "SELECT bucket.name, item, code, status, message, request_id, 0, line_failure.run_id, bucket.id
+         FROM bucket JOIN {LINES} AND line_failure.bucket_id = bucket.id
+             AND (bucket.id, item) > (?1, ?2)
+         ORDER BY bucket.id, item LIMIT ?3"
+    )
+}
+
 impl Failure {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
@@ -68,7 +86,8 @@ impl Failure {
 type Position = (i64, i64, i64);
 
 impl Reader {
-    /// Hands every failure to `each`: final ones first, then temporary ones, by run.
+    /// Hands every failure to `each`: of images, final ones first, then temporary ones, by run; then lines of lists that
+    /// ended without a call.
     ///
     /// Memory is that of a batch; no read is open while `each` is at work. Stops at the first error.
     ///
@@ -90,7 +109,29 @@ impl Reader {
             }
             match next {
                 Some(next) => position = next,
-                None => return Ok(()),
+                None => return self.line_failures(each),
+            }
+        }
+    }
+
+    fn line_failures<E: From<Error>>(
+        &self,
+        mut each: impl FnMut(&Failure) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut after = (0_i64, String::new());
+        loop {
+            let read = || {
+                let mut statement = self.connection.prepare_cached(&lines())?;
+                let rows = statement.query_map((after.0, &after.1, BATCH), |row| {
+                    Ok((row.get::<_, i64>(8)?, Failure::from_row(row)?))
+                })?;
+                rows.collect::<rusqlite::Result<Vec<_>>>()
+            };
+            let batch = read().map_err(|source| self.error(source))?;
+            let Some((bucket_id, last)) = batch.last() else { return Ok(()) };
+            after = (*bucket_id, last.key.clone());
+            for (_, failure) in &batch {
+                each(failure)?;
             }
         }
     }

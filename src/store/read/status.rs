@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rusqlite::{Row, params};
 
+use super::failure::LINES;
 use crate::store::model::{Counts, RunState, SkipReason};
 use crate::store::{Error, Reader};
 
@@ -286,12 +287,16 @@ impl Reader {
         limit: u32,
     ) -> Result<Vec<FailureCode>, Error> {
         self.connection
-            .prepare_cached(
-                "SELECT code, status, error_kind = 2, count(*)
-                 FROM content LEFT JOIN error ON content_id = id
-                 WHERE state = 3 AND (?1 IS NULL OR run_id = ?1)
-                 GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT ?2",
-            )
+            .prepare_cached(&format!(
+                "SELECT code, status, temporary, count(*) FROM (
+                         SELECT code, status, error_kind = 2 AS temporary
+                         FROM content LEFT JOIN error ON content_id = id
+                         WHERE state = 3 AND (?1 IS NULL OR run_id = ?1)
+                         UNION ALL
+                         SELECT code, status, code <> 'UnusableLine'
+                         FROM {LINES} AND (?1 IS NULL OR line_failure.run_id = ?1))
+                     GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT ?2"
+            ))
             .and_then(|mut statement| {
                 statement
                     .query_map(params![run_id, limit], |row| {

@@ -263,7 +263,9 @@ impl Session {
 
     /// Marks a queued content in flight; `None` if it leaves the queue instead.
     fn claim_entry(&mut self, mut entry: Queued) -> Result<Option<Claimed>, Error> {
-        let key = match entry.key.take() {
+        // A list calls its own keys only, and each after it was looked up.
+        let named = entry.key.take().filter(|_| !self.run.calls_looked_up_keys());
+        let key = match named {
             Some(key) if !self.is_held(key.object_id) => Some(key),
             _ => self.key_of(entry.content_id, &[])?,
         };
@@ -393,11 +395,15 @@ impl Session {
             .map_err(|source| self.error(source))
     }
 
-    /// A present, wanted key of the content in this run's bucket and scope, none of `tried`.
+    /// A present, wanted key of the content in this run's bucket and scope, none of `tried`. A run over a list of keys has
+    /// those of them in its scope that it has looked up.
     ///
     /// # Errors
     /// Those of any read.
     pub fn key_of(&self, content_id: i64, tried: &[i64]) -> Result<Option<Key>, Error> {
+        if self.run.calls_looked_up_keys() {
+            return self.looked_up_key(content_id, tried);
+        }
         // An empty prefix has no end, and a prefix without end is one of the highest code points only.
         let end = prefix_end(&self.run.prefix);
         let mut statement = self.prepare(&format!(

@@ -334,7 +334,7 @@ impl Session {
     pub fn adopt_waiting(&mut self) -> Result<bool, Error> {
         let run = Arc::clone(&self.run);
         let adopted = if run.list {
-            self.execute(ADOPT_LISTED, (run.id, run.scenes.bits(), run.bucket_id))?
+            self.execute(ADOPT_LISTED, (run.id, run.scenes.bits(), run.bucket_id, run.urls))?
         } else {
             let end = prefix_end(&run.prefix);
             let bounds = (run.id, run.scenes.bits(), run.bucket_id, &run.prefix, end);
@@ -354,7 +354,7 @@ impl Session {
         if run.list {
             return self
                 .prepare(LEFT_BEHIND_OF_LIST)?
-                .exists((run.id, run.scenes.bits(), run.bucket_id))
+                .exists((run.id, run.scenes.bits(), run.bucket_id, run.urls))
                 .map_err(|source| self.error(source));
         }
         let end = prefix_end(&run.prefix);
@@ -383,12 +383,14 @@ pub(super) fn adopt() -> String {
     )
 }
 
-/// As [`adopt`], of the lines of a list.
+/// As [`adopt`], of the lines of a list: of URLs if `?4`, else of keys, which must have been looked up.
 const ADOPT_LISTED: &str = "
     UPDATE content SET run_id = ?1, scenes_wanted = scenes_done | ?2, pass = 0, attempts = 0
     WHERE state = 0 AND run_id IS NULL AND ((?2 & ~scenes_done) | scenes_redo) AND id IN (
         SELECT content_id FROM list_item JOIN object ON bucket_id = ?3 AND key = item
-        WHERE list_item.run_id = ?1 AND gone_run IS NULL AND skip_reason IS NULL)";
+        WHERE list_item.run_id = ?1 AND gone_run IS NULL AND skip_reason IS NULL
+          AND (?4 OR (list_item.run_id, content_id, object.id) IN (
+              SELECT run_id, content_id, object_id FROM looked_up)))";
 
 /// A content that waits for the run `?1`, or that it should have called.
 pub(super) fn left_behind() -> String {
@@ -407,5 +409,7 @@ const LEFT_BEHIND_OF_LIST: &str = "
     WHERE state = 0 AND (
         run_id = ?1 OR ((?2 & ~scenes_done) | scenes_redo) AND id IN (
             SELECT content_id FROM list_item JOIN object ON bucket_id = ?3 AND key = item
-            WHERE list_item.run_id = ?1 AND gone_run IS NULL AND skip_reason IS NULL))
+            WHERE list_item.run_id = ?1 AND gone_run IS NULL AND skip_reason IS NULL
+              AND (?4 OR (list_item.run_id, content_id, object.id) IN (
+                  SELECT run_id, content_id, object_id FROM looked_up))))
     LIMIT 1";

@@ -25,6 +25,7 @@ use super::{Error, Place, Store};
 use crate::scene::Scenes;
 
 pub use claim::{Claimed, Key};
+pub use list::{EndedLines, LineFailure, ListProgress, ReadLine};
 pub use page::{Candidate, Difference, Page, Reach};
 pub use run::{NewRun, RangeRow, Span, UnfinishedRun};
 pub use settle::{CallRow, ErrorRow, Settled, Settlement};
@@ -53,6 +54,13 @@ pub struct RunContext {
     pub journals: bool,
     /// Whether nothing is to be called, and nothing kept of what the run does: see [`Store::simulate`].
     pub plan: bool,
+}
+
+impl RunContext {
+    /// Whether only keys that this run has looked up are called.
+    fn calls_looked_up_keys(&self) -> bool {
+        self.list && !self.urls
+    }
 }
 
 /// One run's write handle: [`Store`], what the run is, and what it has counted so far.

@@ -119,7 +119,7 @@ impl Session {
         if listed_at.is_some() {
             self.execute("UPDATE range SET done = 1 WHERE run_id = ?1", [row])?;
         }
-        self.execute("DELETE FROM list_item WHERE run_id = ?1", [row])?;
+        self.forget_list_of(row)?;
         self.execute(
             "UPDATE run SET state = ?2, stop_reason = ?3, ended_at = ?4, listed_at = ?5, counts = ?6
              WHERE id = ?1",
@@ -137,6 +137,9 @@ fn of_plan(counts: &Counts) -> Counts {
         wanted: counts.wanted,
         skipped: counts.skipped.clone(),
         rejected: counts.rejected,
+        repeated: counts.repeated,
+        lines_failed: counts.lines_failed,
+        missing: counts.missing,
         added: counts.added,
         changed: counts.changed,
         gone: counts.gone,

@@ -113,6 +113,14 @@ impl Store {
                 "DELETE FROM list_item WHERE run_id IN (SELECT id FROM run WHERE plan)",
                 [],
             )?;
+            // The same list, or its successor: what is wrong with it is found out anew.
+            tx.execute(
+                "DELETE FROM line_failure WHERE NOT ?2 AND run_id IN (
+                     SELECT run.id FROM run JOIN bucket ON bucket.id = bucket_id
+                     WHERE state IN ('complete', 'superseded') AND source <> 'bucket' AND name = ?3
+                       AND json_extract(settings, '$.source') = json_extract(?1, '$.source'))",
+                (&new.settings, new.plan, &new.bucket),
+            )?;
             let bucket_id: i64 = tx.query_row(
                 "SELECT id FROM bucket WHERE name = ?1 AND kind = ?2",
                 (&new.bucket, kind),
@@ -241,7 +249,8 @@ impl Store {
     /// Those of any write.
     pub fn supersede(&mut self, id: i64) -> Result<(), Error> {
         self.change_run("UPDATE run SET state = 'superseded' WHERE id = ?1", id)?;
-        self.change_run("DELETE FROM list_item WHERE run_id = ?1", id)
+        self.change_run("DELETE FROM list_item WHERE run_id = ?1", id)?;
+        self.change_run("DELETE FROM looked_up WHERE run_id = ?1", id)
     }
 
     fn change_run(&mut self, sql: &str, id: i64) -> Result<(), Error> {
@@ -392,7 +401,15 @@ pub(super) fn list_again(connection: &Connection, run_id: i64) -> rusqlite::Resu
         .execute((run_id, first))?;
     let counts: Counts = serde_json::from_str(&counts).unwrap_or_default();
     // What is counted of each object will be counted again.
-    let counts = Counts { listed: 0, wanted: 0, skipped: BTreeMap::new(), rejected: 0, ..counts };
+    let counts = Counts {
+        listed: 0,
+        wanted: 0,
+        skipped: BTreeMap::new(),
+        rejected: 0,
+        lines_failed: 0,
+        missing: 0,
+        ..counts
+    };
     connection
         .prepare_cached("UPDATE run SET counts = ?2 WHERE id = ?1")?
         .execute((run_id, counts_json(&counts)))
