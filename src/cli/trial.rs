@@ -264,6 +264,7 @@ mod tests {
             before: Counts::default(),
             resumed: false,
             needed: None,
+            list: None,
         };
         let needed = Needed { by_scenes: vec![(Scenes::from_bits(2), 11_980)], given_up: 0 };
         let mut settings = Settings::default();

@@ -218,7 +218,7 @@ fn a_plan_of_one_more_scene_hides_nothing_from_the_run() {
 #[case::no_files(&["--scenes", "web"], &[&["--exclude", "**"][..]])]
 #[case::without_dedupe(&[], &[&["--no-dedupe"][..]])]
 #[case::a_list(&["--scenes", "web"], &[&["--keys", "keys.txt"][..]])]
-#[case::of_a_list(&["--keys", "keys.txt"], &[&["--scenes", "web"][..], &["--suffixes", "png"]])]
+#[case::of_a_list(&["--keys", "keys.txt", "--allow-missing"], &[&["--scenes", "web"][..], &["--suffixes", "png"]])]
 fn plans_change_nothing_that_a_run_counts_by(
     #[case] options: &[&str],
     #[case] between: &[&[&str]],
