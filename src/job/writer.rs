@@ -99,7 +99,7 @@ impl Writer {
     ) -> std::io::Result<(Self, Thread)> {
         let (sender, receiver) = mpsc::channel(capacity);
         let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
-            let written = write(session, receiver, &stats, &work);
+            let written = write(session, receiver, &stats, &work, &control);
             // A stage that waits for what the writer would tell has no other way to learn of it.
             if written.is_err() {
                 control.stop(StopReason::Internal);
@@ -147,6 +147,13 @@ struct Replies {
 }
 
 impl Replies {
+    /// What was claimed in this turn is not called.
+    fn drop_claims(&mut self) {
+        for (_, claims) in &mut self.claims {
+            claims.claimed.clear();
+        }
+    }
+
     fn send(&mut self, stats: &Stats, work: &Notify) {
         for reply in self.committed.drain(..) {
             let _ = reply.send(());
@@ -178,11 +185,13 @@ fn write(
     mut receiver: mpsc::Receiver<Record>,
     stats: &Stats,
     work: &Notify,
+    control: &Control,
 ) -> Result<Session, store::Error> {
     let mut batch = Vec::with_capacity(TURN);
     let mut discovery = VecDeque::new();
     let mut claims = Vec::new();
     let mut replies = Replies::default();
+    let mut lost = None;
     while take(&mut receiver, &mut batch, &mut discovery) {
         session.begin()?;
         // Labels are kept in the order of their contents: settled in that order, their pages fill up.
@@ -197,6 +206,12 @@ fn write(
         }
         // Claims last: they take what this very turn has queued.
         for (wish, reply) in claims.drain(..) {
+            if lost.is_some() {
+                // Nothing more is called.
+                let claimed = Claims { claimed: Vec::new(), later: false, kept_back: false };
+                replies.claims.push((reply, claimed));
+                continue;
+            }
             let Wish { limit, passes, keeps_back } = wish;
             let pass = *passes.end();
             let (claimed, kept_back) = if keeps_back {
@@ -207,11 +222,20 @@ fn write(
             let later = claimed.is_empty() && session.waits_after(pass)?;
             replies.claims.push((reply, Claims { claimed, later, kept_back }));
         }
-        session.commit()?;
+        match session.commit() {
+            Ok(()) => {}
+            // The file is somewhere else, and can still be written: what was on the wire ends, and is in it.
+            Err(error @ store::Error::TakenAway { .. }) => {
+                control.stop(StopReason::Internal);
+                lost.get_or_insert(error);
+                replies.drop_claims();
+            }
+            Err(error) => return Err(error),
+        }
         stats.committed(session.counts());
         replies.send(stats, work);
     }
-    Ok(session)
+    lost.map_or(Ok(session), Err)
 }
 
 /// Fills a turn with what has come; waits if there is nothing at all. False once nothing more can come.

@@ -163,7 +163,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Disk`] if the disk is full; nothing of the turn is kept then. [`Error::TakenAway`] if the file is no
-    /// longer where it was opened.
+    /// longer where it was opened; the turn is in it, wherever it is.
     pub fn commit(&mut self) -> Result<(), Error> {
         self.counts.reused = self.counts.without_call();
         if self.simulates {
