@@ -22,7 +22,7 @@ pub enum Error {
     },
     /// The file has several names; a write-ahead log belongs to one of them.
     #[error(
-        "{path} is a file with {names} names (hard links), and its write-ahead log belongs to one of them: remove the other names, or copy the database with `costag backup` and use the copy"
+        "{path} is a file with {names} names (hard links), and its write-ahead log belongs to one of them: use that name and remove the others, or use a copy that `costag backup` made"
     )]
     Linked {
         /// The file.

@@ -16,12 +16,13 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Access, access};
 
-use super::anchor::{Anchor, FileId};
+use super::anchor::{Anchor, FileId, beside};
 use super::{Error, connect, guarded};
 
 const MOVE_IT: &str = "read it as a user who may write to its folder, or copy the database with all its files (-wal, \
@@ -29,6 +30,10 @@ const MOVE_IT: &str = "read it as a user who may write to its folder, or copy th
 const PERMIT_IT: &str = "ask the database's owner for the right to read this file too";
 const WRITER: &str =
     "a run is at work; try again when it has ended, or read a copy made by `costag backup`";
+
+/// How often a connection is tried while the files come and go, and the pause between.
+const ATTEMPTS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What a file looked like when it was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +87,19 @@ fn log(anchor: &Anchor) -> io::Result<Option<Stamp>> {
     }
 }
 
+/// Whether there is a log with content beside another name of the file in the same folder.
+fn another_name_has_a_log(anchor: &Anchor) -> bool {
+    let of_database = FileId::at(anchor.path());
+    let folder = anchor.path().parent().unwrap_or(Path::new("/"));
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    entries.flatten().any(|entry| {
+        let name = entry.path();
+        name != anchor.path()
+            && FileId::at(&name) == of_database
+            && fs::metadata(beside(&name, "-wal")).is_ok_and(|metadata| metadata.len() > 0)
+    })
+}
+
 /// A connection that reads the database, in the way that this place permits.
 ///
 /// # Errors
@@ -90,17 +108,35 @@ pub(super) fn connect_for_reading(
     anchor: &Anchor,
     path: &Path,
 ) -> Result<(Connection, Option<Still>), Error> {
+    let mut attempts = 1;
+    loop {
+        match connect_as_it_is(anchor, path) {
+            // A run that begins or ends makes or removes its files between two looks at them.
+            Err(Error::ChangedMeanwhile { .. } | Error::Unread { source: Some(_), .. })
+                if attempts < ATTEMPTS =>
+            {
+                attempts += 1;
+                std::thread::sleep(PAUSE);
+            }
+            connected => return connected,
+        }
+    }
+}
+
+fn connect_as_it_is(anchor: &Anchor, path: &Path) -> Result<(Connection, Option<Still>), Error> {
     let refused = |source| Error::Open { path: path.into(), source };
     let sqlite = |source| Error::sqlite(path, source);
     let file = anchor.path();
     let log = log(anchor).map_err(refused)?;
-    // The log of a file with several names lies beside the name that its writer uses.
-    let elsewhere = log.is_none()
-        && anchor.has_writer()
-        && anchor.metadata().map_err(refused)?.nlink() > 1
-        && !anchor.beside("-wal").exists();
-    if elsewhere {
-        return Err(Error::Locked { path: path.into() });
+    let names = anchor.metadata().map_err(refused)?.nlink();
+    // The log lies beside the name that the writer used.
+    if log.is_none() && names > 1 {
+        if anchor.has_writer() && !anchor.beside("-wal").exists() {
+            return Err(Error::Locked { path: path.into() });
+        }
+        if another_name_has_a_log(anchor) {
+            return Err(Error::Linked { path: path.into(), names });
+        }
     }
     if log.is_some() || anchor.has_writer() {
         for ending in ["-wal", "-shm"] {

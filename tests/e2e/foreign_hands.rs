@@ -90,10 +90,8 @@ fn a_view_cannot_run_what_it_should_not() {
     site.run(&[]).with(0);
 }
 
-/// Every text that is stored, as `UPDATE` statements that break one value of it.
-fn broken_texts() -> Vec<String> {
-    let site = site();
-    let database = Connection::open(site.path("costag.db")).unwrap();
+/// Every column of texts, as a statement that breaks one value of it.
+fn breaking(database: &Connection) -> Vec<String> {
     let mut columns = database
         .prepare(
             "SELECT schema.name, info.name FROM sqlite_schema AS schema,
@@ -115,10 +113,16 @@ fn broken_texts() -> Vec<String> {
 
 #[test]
 fn a_text_that_is_not_utf_8_is_exit_7_wherever_it_is_met() {
+    let site = site();
+    let path = site.path("costag.db");
+    let whole = std::fs::read(&path).unwrap();
     let mut met = 0;
-    for sql in broken_texts() {
-        let site = site();
-        let database = Connection::open(site.path("costag.db")).unwrap();
+    let database = Connection::open(&path).unwrap();
+    let statements = breaking(&database);
+    drop(database);
+    for sql in statements {
+        std::fs::write(&path, &whole).unwrap();
+        let database = Connection::open(&path).unwrap();
         // The checks of columns with few values do not let them be broken.
         let changed = database
             .execute_batch("PRAGMA ignore_check_constraints = ON")
@@ -135,25 +139,18 @@ fn a_text_that_is_not_utf_8_is_exit_7_wherever_it_is_met() {
             &["status"][..],
             &["status", "--failures"],
             &["export"],
-            &["export", "--format", "jsonl", "--layout", "wide"],
-            &["find", "--label", "横图"],
             &["stats"],
-            &["ledger"],
             &["changes"],
-            &["retry", "--dry-run"],
             &["retag", "--all", "--dry-run"],
-            &["plan", BUCKET],
-            &["run", BUCKET, "--scenes", "web"],
             &["resume"],
-            &["retry"],
-            &["doctor", BUCKET],
+            &["run", BUCKET, "--scenes", "web"],
         ] {
             let ended = site.costag(command);
             let shown = format!("{sql}\n{command:?}\n{}\n{}", ended.stdout, ended.stderr);
             assert!(!ended.stderr.contains("panicked"), "{shown}");
             assert!(!ended.stdout.contains('\u{fffd}'), "{shown}");
             // Met, or not needed for the answer.
-            assert!(matches!(ended.code, Some(0 | 2 | 3 | 7)), "{:?} {shown}", ended.code);
+            assert!(matches!(ended.code, Some(0 | 3 | 7)), "{:?} {shown}", ended.code);
         }
     }
     assert!(met > 12, "{met}");

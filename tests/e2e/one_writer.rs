@@ -69,37 +69,51 @@ fn a_second_writer_is_refused_whatever_it_calls_the_file(
         Name::HardLink
     )]
     name: Name,
-    #[values(false, true)] without_lock_file: bool,
 ) {
-    let site = slow(300);
-    let mut run = at_work(&site);
-    if without_lock_file {
-        fs::remove_file(site.path("costag.db.lock")).unwrap();
-    }
+    let site = slow(500);
+    site.change(r#"{"latency_ms":50}"#);
+    let run = at_work(&site);
     let name = name.of(&site);
-    for command in [
-        &["run", BUCKET][..],
-        &["plan", BUCKET],
-        &["run", BUCKET, "--keys", "keys.txt"],
-        &["resume"],
-        &["retry"],
-        &["retag", "--all", "-y"],
-    ] {
-        site.write("keys.txt", "a.jpg\n");
-        let arguments = [command, &["--db", &name]].concat();
-        site.costag(&arguments).with(11).says(&[&name]);
+    site.write("keys.txt", "a.jpg\n");
+    let refuses = || {
+        for command in [
+            &["run", BUCKET][..],
+            &["plan", BUCKET],
+            &["run", BUCKET, "--keys", "keys.txt"],
+            &["resume"],
+            &["retry"],
+            &["retag", "--all", "-y"],
+        ] {
+            site.costag(&[command, &["--db", &name]].concat()).with(11).says(&[&name]);
+        }
+    };
+    refuses();
+    fs::remove_file(site.path("costag.db.lock")).unwrap();
+    refuses();
+    goes_on_alone(&site, run, 500);
+}
+
+/// The run is alone in the database: nothing is called twice, and everything in the end.
+#[track_caller]
+fn goes_on_alone(site: &Site, mut run: Running, objects: i64) {
+    assert!(!run.has_ended(), "all this was to happen while the run goes on");
+    run.signal("INT");
+    run.end().with(130);
+    if site.path("twin.db").exists() {
+        fs::remove_file(site.path("twin.db")).unwrap();
     }
-    assert!(!run.has_ended(), "the commands were to be tried while the run goes on");
-    run.end().with(0);
-    assert_eq!(site.calls(), 300);
+    site.change(r#"{"latency_ms":0}"#);
+    site.resume().with(0);
+    assert_eq!(site.calls(), objects.cast_unsigned());
     assert_eq!(site.emulator.statistics().most_calls_for_one_key, 1);
-    assert_eq!(site.states(), [0, 0, 300, 0]);
+    assert_eq!(site.states(), [0, 0, objects, 0]);
     site.assert_sound();
 }
 
 #[test]
 fn a_lock_file_that_is_removed_again_and_again_lets_nobody_in() {
-    let site = slow(300);
+    let site = slow(500);
+    site.change(r#"{"latency_ms":50}"#);
     let run = at_work(&site);
     let lock = site.path("costag.db.lock");
     for round in 0..5 {
@@ -109,8 +123,7 @@ fn a_lock_file_that_is_removed_again_and_again_lets_nobody_in() {
         site.write("costag.db.lock", round.to_string());
         site.run(&[]).with(11).says(&["costag.db", "another costag run"]);
     }
-    run.end().with(0);
-    assert_eq!(site.calls(), 300);
+    goes_on_alone(&site, run, 500);
     // A link in its place could lead anywhere.
     fs::remove_file(&lock).unwrap();
     symlink("elsewhere", &lock).unwrap();
@@ -135,6 +148,21 @@ fn a_file_with_two_names_is_not_written_but_read() {
     assert_eq!(site.calls(), 5);
     fs::remove_file(site.path("twin.db")).unwrap();
     site.run(&[]).with(0);
+}
+
+#[test]
+fn a_log_that_belongs_to_another_name_is_never_skipped() {
+    let site = slow(300);
+    let run = at_work(&site);
+    fs::hard_link(site.path("costag.db"), site.path("twin.db")).unwrap();
+    site.costag(&["export", "--db", "twin.db"]).with(11).says(&["twin.db", "another costag run"]);
+    assert!(run.kill());
+    for command in ["export", "status", "verify", "retry", "resume"] {
+        let ended = site.costag(&[command, "--db", "twin.db"]).with(11);
+        ended.says(&["twin.db", "2 names", "use that name"]);
+    }
+    assert!(site.costag(&["export"]).with(0).stdout.lines().count() > 20);
+    site.costag(&["export", "--db", "twin.db"]).with(0);
 }
 
 #[test]
