@@ -198,19 +198,28 @@ pub(super) fn hold(job: &Job, yes: bool) {
     }
 }
 
-/// Asks once calls are held back, while listing goes on.
+/// Asks as soon as it is known that calls will be held back, while listing goes on.
 fn asking<'p>(
     job: &Job,
     progress: &'p Progress,
 ) -> impl Future<Output = std::convert::Infallible> + use<'p> {
     let (gate, control, stats) = (job.gate(), job.control(), job.stats());
-    let (budget, scenes) = (job.budget().clone(), job.scenes());
+    let settings = job.settings().clone();
     async move {
-        gate.reached().await;
+        let expected = gate.asks().await;
         let above = gate.above().unwrap_or_default();
-        let question = summary::question(&stats.snapshot(), above, scenes, &budget);
+        let question = |expected| summary::question(expected, &stats.snapshot(), above, &settings);
+        let mut answer = std::pin::pin!(progress.ask(question(expected)));
+        // Whoever comes back later reads what is known by then.
+        let yes = tokio::select! {
+            yes = &mut answer => yes,
+            whole = gate.is_listed(), if !expected.listed => {
+                say!("\n{}", question(whole));
+                answer.await
+            }
+        };
         // A question that cannot be asked is not answered with yes.
-        if progress.ask(question).await {
+        if yes {
             gate.open();
         } else {
             control.stop(StopReason::Budget(format!("--confirm-above {above}: not confirmed")));

@@ -17,10 +17,11 @@ use super::progress::duration;
 use super::retry::cost;
 use super::run::Target;
 use super::table::visible;
+use super::trial::rate;
 use super::zone;
 use crate::config::{Billing, Budget, Rate, Settings};
 use crate::export::Output;
-use crate::job::{End, Job, Report, absolute};
+use crate::job::{End, Job, Report, Room, Share, absolute};
 use crate::store::read::{Measured, Needed};
 use crate::store::{Reader, Store};
 use crate::visible::Notation;
@@ -28,7 +29,8 @@ use crate::visible::Notation;
 /// List and compare only, and tell what a run would call, what it may cost and how long it takes
 ///
 /// Nothing is called, and nothing is changed: the run that follows does what it would have done without the plan. Takes
-/// the options of run; what waits for an unfinished run is counted.
+/// the options of run, its limits included (--limit, --sample, --max-calls, --max-cost, --daily-calls): it tells what
+/// that run calls, and what remains after it. What waits for an unfinished run is counted.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -59,10 +61,21 @@ struct Plan {
     need_no_call: u64,
     /// Contents that failed for good.
     given_up: u64,
+    /// Calls of the run that follows, within its limits.
     calls: u64,
+    /// As `calls`, if those for the most scenes come first: less only where `--max-cost` is reached by calls for
+    /// different numbers of scenes.
+    calls_at_least: u64,
+    /// The limits that the run reaches before everything is called.
+    limited_by: Vec<String>,
+    /// Of all calls that are needed, those of the run and those that remain after it.
     calls_by_scenes: BTreeMap<String, u64>,
-    /// Scenes over all calls: what is billed, unless `billing` is `call`.
+    /// Scenes over the calls of the run: what is billed, unless `billing` is `call`.
     scenes_asked: u64,
+    /// Calls that remain after the run, and what they ask for and cost.
+    remaining_calls: u64,
+    remaining_scenes_asked: u64,
+    remaining_cost: Option<f64>,
     price_per_1000_calls: Option<f64>,
     billing: Billing,
     currency: String,
@@ -144,9 +157,15 @@ impl Plan {
         now: &Zoned,
     ) -> Self {
         let counts = &report.snapshot.counts;
-        let calls: u64 = needed.by_scenes.iter().map(|(_, calls)| calls).sum();
-        let scenes_asked =
-            needed.by_scenes.iter().map(|(scenes, calls)| calls * u64::from(scenes.len())).sum();
+        let billing = settings.budget.billing;
+        let share = Share::of(needed, Room::of(&report.limits), billing);
+        let (calls, scenes_asked) = (share.calls.1, share.scenes.1);
+        let (remaining_calls, remaining_scenes_asked) =
+            (needed.calls() - calls, needed.scenes().saturating_sub(scenes_asked));
+        let limited_by = report.limits.iter().filter(|limit| {
+            let alone = Share::of(needed, limit.room, billing).calls;
+            alone.0 < needed.calls() && alone.0 <= share.calls.0
+        });
         let price = Price::of(&settings.budget);
         let configured_pace = match settings.pace.qps {
             Rate::PerSecond(rate) => Some(rate),
@@ -173,9 +192,14 @@ impl Plan {
             added: counts.added,
             changed: counts.changed,
             gone: counts.gone,
-            need_no_call: counts.wanted.saturating_sub(calls + needed.given_up),
+            need_no_call: counts.wanted.saturating_sub(needed.calls() + needed.given_up),
             given_up: needed.given_up,
             calls,
+            calls_at_least: share.calls.0,
+            limited_by: limited_by.map(|limit| limit.name.clone()).collect(),
+            remaining_calls,
+            remaining_scenes_asked,
+            remaining_cost: price.cost(remaining_calls, remaining_scenes_asked),
             calls_by_scenes: needed
                 .by_scenes
                 .iter()
@@ -183,7 +207,7 @@ impl Plan {
                 .collect(),
             scenes_asked,
             price_per_1000_calls: settings.budget.price_per_1000_calls,
-            billing: settings.budget.billing,
+            billing,
             currency: settings.budget.currency.clone(),
             cost: price.cost(calls, scenes_asked),
             cost_up_to: price.of_units(scenes_asked),
@@ -237,11 +261,25 @@ impl Plan {
         if self.given_up > 0 {
             row("given up", format!("{} images; `costag retry` puts them back", self.given_up));
         }
-        let by_scenes = match self.calls {
+        let needed = self.calls + self.remaining_calls;
+        let by_scenes = match needed {
             0 => String::new(),
             _ => format!(": {}", named(&self.calls_by_scenes, " for ")),
         };
-        row("calls", format!("{}{by_scenes}, if none has to be repeated", self.calls));
+        if self.limited_by.is_empty() {
+            row("calls", format!("{needed}{by_scenes}, if none has to be repeated"));
+        } else {
+            let least = match self.calls_at_least {
+                least if least < self.calls => format!("{least} to "),
+                _ => String::new(),
+            };
+            let limits = visible(&self.limited_by.join(", ")).into_owned();
+            row("needed", format!("{needed} calls{by_scenes}"));
+            row(
+                "calls",
+                format!("{least}{} by this run ({limits}), if none has to be repeated", self.calls),
+            );
+        }
         row("cost", cost(settings, self.calls, self.scenes_asked));
         let configured = match (self.configured_pace, self.configured_seconds) {
             (Some(pace), Some(seconds)) => {
@@ -267,6 +305,16 @@ impl Plan {
                 None => "unknown without a pace",
             };
             row("window", format!("{} until {end}: {fits}", duration(window)));
+        }
+        if !self.limited_by.is_empty() {
+            let cost = cost(settings, self.remaining_calls, self.remaining_scenes_asked);
+            let mut remain = format!("{} calls after this run; cost: {cost}", self.remaining_calls);
+            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+            let at = |pace: f64| self.remaining_calls as f64 / pace;
+            if let Some(pace) = self.configured_pace.or(self.measured_pace) {
+                let _ = write!(remain, "; {} at {}/s", duration(at(pace)), rate(pace));
+            }
+            row("remain", remain);
         }
         let _ = match self.calls {
             0 => writeln!(text, "next: nothing to call"),
@@ -301,6 +349,7 @@ mod tests {
             resumed: false,
             needed: None,
             list: None,
+            limits: Vec::new(),
         };
         let needed = Needed {
             by_scenes: vec![(Scenes::from_bits(2), 30), (Scenes::from_bits(10), 20)],

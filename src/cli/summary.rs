@@ -3,16 +3,17 @@
 use std::fmt::Write as _;
 
 use super::ledger::{Price, amount};
+use super::progress::duration;
 use super::table::visible;
-use crate::config;
-use crate::job::{End, Report, Snapshot};
-use crate::scene::Scenes;
+use super::trial::{self, grouped};
+use crate::config::{self, Settings};
+use crate::job::{End, Expected, Report, Snapshot};
 use crate::store::model::Counts;
 use crate::store::read::FailureCode;
 
 /// The summary on stderr; `codes` are those that contents of this run failed with.
 pub(super) fn text(report: &Report, codes: &[FailureCode], budget: &config::Budget) -> String {
-    let Report { run_id, end, snapshot, before, resumed, needed: _, list } = report;
+    let Report { run_id, end, snapshot, before, resumed, needed: _, list, limits: _ } = report;
     let counts = &snapshot.counts;
     let mut text = String::new();
     let state = match end {
@@ -64,27 +65,35 @@ pub(super) fn text(report: &Report, codes: &[FailureCode], budget: &config::Budg
     text
 }
 
-/// What is known when a run is about to make more calls than `above`, and the question.
+/// What is known of the calls of a run that are more than `above` units of billing, and the question.
 pub(super) fn question(
+    expected: Expected,
     now: &Snapshot,
     above: u64,
-    scenes: Scenes,
-    budget: &config::Budget,
+    settings: &Settings,
 ) -> String {
-    let counts = &now.counts;
-    let more = now.pending();
-    let state = if now.listed { "and that is all" } else { "and listing goes on" };
-    let price = Price::of(budget);
-    let cost = price
-        .cost(more, more * u64::from(scenes.len()))
-        .map(|cost| format!(", about {} {}", amount(cost), visible(&budget.currency)));
-    format!(
-        "{above} calls are made; {} objects are listed, {} of them wanted, {state}; {more} images wait{}\n\
-         go on calling?",
-        counts.listed,
-        counts.wanted,
-        cost.unwrap_or_default()
-    )
+    let Expected { made, calls, units, listed } = expected;
+    let least = if listed { "" } else { "at least " };
+    let mut text = format!("this run comes to {least}{} calls", grouped(calls));
+    if units != calls {
+        let _ = write!(text, ", in which {} scenes are billed", grouped(units));
+    }
+    if let Some(cost) = Price::of(&settings.budget).of_units(units) {
+        let currency = visible(&settings.budget.currency).into_owned();
+        let _ = write!(text, ", about {} {currency}", amount(cost));
+    }
+    if let Some(pace) = trial::pace(settings, made, now.calling) {
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let seconds = calls as f64 / pace;
+        let _ = write!(text, ", {} at {}/s", duration(seconds), trial::rate(pace));
+    }
+    let state = if listed { "everything is listed" } else { "the listing goes on" };
+    let _ = write!(
+        text,
+        "; {state}\nup to {} units of billing it calls without a question (--confirm-above); go on calling?",
+        grouped(above)
+    );
+    text
 }
 
 fn listed(counts: &Counts) -> String {

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::ledger::{Price, amount};
 use super::progress::duration;
@@ -192,7 +193,8 @@ pub(super) fn text(
             None => "cost unknown (price_per_1000_calls is not set)".to_owned(),
         };
         let _ = write!(text, ": {cost}");
-        if let Some(pace) = pace(settings, report) {
+        let made = counts.calls.saturating_sub(report.before.calls);
+        if let Some(pace) = pace(settings, made, report.snapshot.calling) {
             #[expect(clippy::cast_precision_loss, reason = "an estimate")]
             let seconds = calls as f64 / pace;
             let _ = write!(text, ", {} at {}/s", duration(seconds), rate(pace));
@@ -209,17 +211,16 @@ pub(super) fn text(
     text
 }
 
-/// Calls a second: what is configured, or else what this run came to.
-fn pace(settings: &Settings, report: &Report) -> Option<f64> {
+/// Calls a second: what is configured, or else what so many calls came to in so much time.
+pub(super) fn pace(settings: &Settings, calls: u64, calling: Duration) -> Option<f64> {
     if let Rate::PerSecond(rate) = settings.pace.qps {
         return Some(rate);
     }
-    let made = report.snapshot.counts.calls.saturating_sub(report.before.calls);
-    let seconds = report.snapshot.calling.as_secs_f64();
+    let seconds = calling.as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    let pace = made as f64 / seconds;
+    let pace = calls as f64 / seconds;
     // A handful of calls says nothing: most of them were the first burst.
-    (made >= 20 && seconds > 0.0).then_some(pace)
+    (calls >= 20 && seconds > 0.0).then_some(pace)
 }
 
 /// A rate with no more digits than it needs.
@@ -265,6 +266,7 @@ mod tests {
             resumed: false,
             needed: None,
             list: None,
+            limits: Vec::new(),
         };
         let needed = Needed { by_scenes: vec![(Scenes::from_bits(2), 11_980)], given_up: 0 };
         let mut settings = Settings::default();

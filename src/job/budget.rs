@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::control::StopReason;
 use super::day::{Day, Earlier};
+use super::forecast::{Limit, Room};
 use super::trial::Trial;
 use super::window::Window;
 use crate::config::{self, Billing};
@@ -96,11 +97,53 @@ impl Budget {
     /// The units of billing that would be used if this call were made now.
     ///
     /// # Errors
-    /// The limit of calls or of their cost that the call would exceed.
+    /// The limit of calls, of a day's calls or of their cost that the call would exceed.
     pub(super) fn units_with(&self, scenes: Scenes) -> Result<u64, StopReason> {
-        let used = self.used();
+        let mut used = self.used();
         self.fits(&used, scenes)?;
+        // A day that cannot be counted is told of when the call is taken.
+        if let Some(day) = &mut used.day
+            && day.left(&self.clock).is_ok_and(|left| left == 0)
+        {
+            return Err(StopReason::Budget(day.describe()));
+        }
         Ok(used.units + self.billing.units(scenes))
+    }
+
+    /// What each limit leaves at this moment; an image that was claimed is no longer part of what a trial leaves.
+    pub(super) fn limits(&self) -> Vec<Limit> {
+        let mut used = self.used();
+        let mut limits = Vec::new();
+        let mut limit = |name: String, room: Room| limits.push(Limit { name, room });
+        if let Some(trial) = self.trial.get() {
+            let calls = trial.images().saturating_sub(used.images);
+            limit(trial.name(), Room { calls, ..Room::ALL });
+        }
+        if let Some((most, name)) = &self.calls {
+            limit(name.clone(), Room { calls: most.saturating_sub(used.calls), ..Room::ALL });
+        }
+        if let Some((most, name)) = &self.units {
+            limit(name.clone(), Room { units: most.saturating_sub(used.units), ..Room::ALL });
+        }
+        if let Some(day) = &mut used.day {
+            // A day that cannot be counted lets nothing through.
+            let calls = day.left(&self.clock).unwrap_or(0);
+            limit(day.describe(), Room { calls, ..Room::ALL });
+        }
+        limits
+    }
+
+    /// As [`Budget::limits`], without the number of images.
+    pub(super) fn limits_of_calls(&self) -> Vec<Limit> {
+        let mut limits = self.limits();
+        limits.drain(..usize::from(self.trial.get().is_some()));
+        limits
+    }
+
+    /// The calls made so far, with those on the wire, and their units of billing.
+    pub(super) fn used_so_far(&self) -> (u64, u64) {
+        let used = self.used();
+        (used.calls, used.units)
     }
 
     fn fits(&self, used: &Used, scenes: Scenes) -> Result<(), StopReason> {

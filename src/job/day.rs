@@ -69,6 +69,18 @@ impl Day {
     /// # Errors
     /// Those of any read, when the day has to be counted.
     pub(super) fn take(&mut self, clock: &Clock) -> Result<bool, store::Error> {
+        if self.left(clock)? == 0 {
+            return Ok(false);
+        }
+        self.on_the_wire += 1;
+        Ok(true)
+    }
+
+    /// How many calls of today are left.
+    ///
+    /// # Errors
+    /// Those of any read, when the day has to be counted.
+    pub(super) fn left(&mut self, clock: &Clock) -> Result<u64, store::Error> {
         let (now, offset) = (clock.millis(), clock.offset());
         let is_counted = self
             .counted
@@ -77,11 +89,7 @@ impl Day {
         if !is_counted {
             self.count(now, offset)?;
         }
-        if self.before + self.own + self.on_the_wire >= self.limit {
-            return Ok(false);
-        }
-        self.on_the_wire += 1;
-        Ok(true)
+        Ok(self.limit.saturating_sub(self.before + self.own + self.on_the_wire))
     }
 
     /// Counts the day in which `now` lies.

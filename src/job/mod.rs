@@ -18,6 +18,7 @@ mod compare;
 mod control;
 mod day;
 mod filter;
+mod forecast;
 mod gate;
 mod line;
 mod lines;
@@ -45,7 +46,8 @@ use tokio::sync::Notify;
 pub use begin::RunSettings;
 pub use control::{Control, StopReason};
 pub use filter::{GlobError, glob_set};
-pub use gate::Gate;
+pub use forecast::{Limit, Room, Share};
+pub use gate::{Expected, Gate};
 pub use pace::Pace;
 pub use source::{Error as ListError, List, Source};
 pub use stats::{Snapshot, Stats, Wait};
@@ -64,6 +66,7 @@ use budget::Budget;
 use caller::Tagger;
 use compare::Comparison;
 use filter::Filter;
+use gate::Watch;
 use lister::Listing;
 use lookup::{Lookup, OtherList};
 use outage::Outage;
@@ -135,6 +138,8 @@ pub struct Report {
     pub needed: Option<Needed>,
     /// Of a run over a list.
     pub list: Option<ListReport>,
+    /// Of a plan: what each limit leaves to the run that follows.
+    pub limits: Vec<Limit>,
 }
 
 /// What there is to tell of a run over a list, besides its numbers.
@@ -241,6 +246,7 @@ impl Job {
         let others: Vec<i64> = self.lists.iter().map(|other| other.run_id).collect();
         let is_listing = matches!(self.source, Source::Bucket { .. });
         let fails_if_missing = !plan && !self.settings.budget.allow_missing;
+        let limits = if plan { self.limits.limits() } else { Vec::new() };
         let clock = Arc::clone(self.client.clock());
         let offset = clock.offset();
         let drain = {
@@ -297,7 +303,16 @@ impl Job {
             Some(StopReason::Trial(trial)) => End::Trial(trial),
             Some(reason) => End::Stopped(reason),
         };
-        Ok(Report { run_id, end, snapshot: stats.snapshot(), before, resumed, needed, list })
+        Ok(Report {
+            run_id,
+            end,
+            snapshot: stats.snapshot(),
+            before,
+            resumed,
+            needed,
+            list,
+            limits,
+        })
     }
 
     /// Wires the stages and waits for all of them. The outer error is the store's: then there is no
@@ -308,6 +323,21 @@ impl Job {
         let reader = store::Reader::open(session.path())?;
         let context = session.run().clone();
         let database = session.place();
+        let before = session.counts().clone();
+        let watching = match self.gate.above() {
+            Some(_) if !self.plan => Some(Watch {
+                gate: self.gate.clone(),
+                budget: Arc::clone(&self.limits),
+                stats: Arc::clone(&stats),
+                reader: store::Reader::open(session.path())?,
+                run_id: context.id,
+                scenes: context.scenes,
+                billing: settings.budget.billing,
+                trial: self.trial,
+                before,
+            }),
+            _ => None,
+        };
         let workers = settings.pace.workers.get();
         let work = Arc::new(Notify::new());
         let (writer, thread) =
@@ -437,9 +467,16 @@ impl Job {
                 }
             }
         };
+        let watching = async {
+            match watching {
+                Some(watch) => watch.run().await,
+                None => std::future::pending().await,
+            }
+        };
         let (discovered, tagged) = tokio::select! {
             both = both => both,
             () = closing => unreachable!("it waits for ever"),
+            never = watching => match never {},
         };
         let session = tokio::task::spawn_blocking(move || thread.join())
             .await

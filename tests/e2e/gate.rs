@@ -39,14 +39,14 @@ fn it_asks_a_person_and_a_no_ends_it_before_the_next_call() {
     let arguments = format!("run {BUCKET} --confirm-above 40 --price-per-1000-calls 2");
     let Some(mut run) = on_a_terminal(&site, &arguments) else { return };
     wait_until("the question", || run.stdout().contains(QUESTION));
-    // Listing goes on while it waits.
+    // All that is free to do is done while it waits, and what may be called without a question is called.
     wait_until("the whole listing", || site.one::<i64>("SELECT count(*) FROM object") == 1500);
-    // It is asked for the next call, when those before it may still be on their way.
     wait_until("the calls before it", || site.calls() >= 40);
+    wait_until("the whole number", || run.stdout().contains("comes to 1,500 calls"));
     run.types("n\n");
     let ended = run.end().with(8);
-    assert!(ended.stdout.contains("40 calls are made"), "{}", ended.stdout);
-    assert!(ended.stdout.contains("about ") && ended.stdout.contains("CNY"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("comes to 1,500 calls, about 3.00 CNY"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("up to 40 units"), "{}", ended.stdout);
     assert!(ended.stdout.contains("costag resume"), "{}", ended.stdout);
     assert_eq!(site.calls(), 40, "nothing above was called");
     assert_eq!(site.ledger(), (40, 0));
@@ -54,6 +54,67 @@ fn it_asks_a_person_and_a_no_ends_it_before_the_next_call() {
     // A pipe is not asked.
     site.costag(&["resume", "--confirm-above", "40"]).with(0);
     assert_eq!(site.calls(), 1500);
+}
+
+#[test]
+fn it_asks_as_soon_as_the_listing_shows_it() {
+    // The calls up to the bound would take a quarter of an hour.
+    let site = site();
+    let arguments = format!("run {BUCKET} --confirm-above 1000 --qps 1");
+    let Some(mut run) = on_a_terminal(&site, &arguments) else { return };
+    wait_until("the question", || run.stdout().contains(QUESTION));
+    assert!(site.calls() < 100);
+    wait_until("the time", || run.stdout().contains("1,500 calls, 25 min 0 s at 1/s"));
+    run.types("n\n");
+    run.end().with(8);
+    assert!(site.calls() < 100);
+}
+
+#[test]
+fn a_scene_is_a_unit_of_the_question_and_so_is_a_retry() {
+    let site = site();
+    let two = format!("run {BUCKET} --confirm-above 41 --scenes web,camera");
+    let Some(mut run) = on_a_terminal(&site, &two) else { return };
+    wait_until("the question", || {
+        run.stdout().contains("1,500 calls, in which 3,000 scenes are billed")
+    });
+    wait_until("the calls before it", || site.calls() >= 20);
+    run.types("n\n");
+    run.end().with(8);
+    assert_eq!(site.calls(), 20, "forty scenes, and the next call would ask for the 42nd");
+    // Thirty-six images, of which twelve have to be called twice.
+    site.reset();
+    let key = |number| format!("r/{}{number}.jpg", if number < 12 { "twice" } else { "once" });
+    let keys: Vec<String> = (0..36).map(key).collect();
+    let objects: Vec<_> = keys.iter().map(|key| (key.as_str(), key.as_str())).collect();
+    site.put(&objects);
+    site.change(r#"{"faults":{"internal_error":1.0},"fault_attempts":1,"fault_keys":"twice"}"#);
+    let again = format!("run {BUCKET}/r/ --confirm-above 40 --db retries.db");
+    let before = site.calls();
+    let Some(mut run) = on_a_terminal(&site, &again) else { return };
+    wait_until("the question", || run.stdout().contains(QUESTION));
+    wait_until("the calls before it", || site.calls() - before >= 40);
+    run.types("y\n");
+    run.end().with(0);
+    assert_eq!(site.calls() - before, 48);
+}
+
+#[test]
+fn nobody_is_asked_about_calls_that_a_limit_does_not_allow() {
+    let site = site();
+    for limit in ["--max-calls 40", "--limit 40", "--sample 40", "--daily-calls 160"] {
+        let arguments = format!("run {BUCKET} --confirm-above 40 {limit}");
+        let Some(run) = on_a_terminal(&site, &arguments) else { return };
+        let ended = run.end();
+        assert!(!ended.stdout.contains(QUESTION), "{limit}: {}", ended.stdout);
+    }
+    assert_eq!(site.calls(), 160);
+    let trial = format!("run {BUCKET} --confirm-above 40 --limit 50");
+    let Some(mut run) = on_a_terminal(&site, &trial) else { return };
+    wait_until("the question", || run.stdout().contains("comes to 50 calls"));
+    run.types("y\n");
+    run.end().with(0);
+    assert_eq!(site.calls(), 210);
 }
 
 #[test]

@@ -301,3 +301,74 @@ fn a_plan_that_is_killed_leaves_nothing() {
     assert_eq!(told["listed"], 5_000);
     site.assert_sound();
 }
+
+#[rstest]
+#[case::limit(&["--limit", "25"], 25, 0)]
+#[case::sample(&["--sample", "25"], 25, 0)]
+#[case::calls(&["--max-calls", "30"], 30, 8)]
+#[case::a_day(&["--daily-calls", "35"], 35, 8)]
+#[case::a_cost(&["--max-cost", "0.1", "--price-per-1000-calls", "2", "--scenes", "web,camera"], 25, 8)]
+#[case::a_cost_by_call(
+    &["--max-cost", "0.1", "--price-per-1000-calls", "2", "--scenes", "web,camera", "--billing", "call"],
+    50,
+    8
+)]
+#[case::the_smallest(&["--limit", "40", "--max-calls", "12", "--daily-calls", "50"], 12, 8)]
+#[case::more_than_there_is(&["--limit", "5000", "--max-calls", "5000"], 100, 0)]
+fn it_tells_what_the_limits_let_through_and_what_remains(
+    #[case] limits: &[&str],
+    #[case] calls: u64,
+    #[case] code: i32,
+) {
+    let site = Site::plain(100);
+    let told = plan(&site, limits);
+    assert_eq!((&told["calls"], &told["calls_at_least"]), (&calls.into(), &calls.into()), "{told}");
+    assert_eq!(told["remaining_calls"], 100 - calls, "{told}");
+    let limited = told["limited_by"].as_array().unwrap();
+    assert_eq!(limited.len(), usize::from(calls < 100), "{told}");
+    let text = site.costag(&[&["plan", BUCKET], limits].concat()).with(0).stdout;
+    if calls < 100 {
+        assert!(text.contains(&format!("{calls} by this run ({}", limits[0])) || limits.len() > 5);
+        assert!(
+            text.contains(&format!("remain    {} calls after this run", 100 - calls)),
+            "{text}"
+        );
+    }
+    site.run(limits).with(code);
+    assert_eq!(site.calls(), calls);
+    // The next time it speaks of what remains.
+    let again = plan(&site, &[]);
+    assert_eq!((&again["calls"], &again["remaining_calls"]), (&(100 - calls).into(), &0.into()));
+    site.run(&[]).with(0);
+    assert_eq!(site.calls(), 100);
+}
+
+#[test]
+fn it_knows_what_an_unfinished_trial_and_the_day_have_left() {
+    let site = Site::plain(100);
+    site.run(&["--limit", "40", "--max-calls", "15"]).with(8);
+    let told = plan(&site, &["--limit", "40"]);
+    assert_eq!((&told["calls"], &told["remaining_calls"]), (&25.into(), &60.into()), "{told}");
+    let told = plan(&site, &["--daily-calls", "50"]);
+    assert_eq!((&told["calls"], &told["remaining_calls"]), (&35.into(), &50.into()), "{told}");
+    site.run(&["--limit", "40"]).with(0);
+    assert_eq!(site.calls(), 40);
+    let told = plan(&site, &["--limit", "40"]);
+    assert_eq!((&told["calls"], &told["remaining_calls"]), (&40.into(), &20.into()), "{told}");
+    site.run(&["--limit", "40"]).with(0);
+    assert_eq!(site.calls(), 80);
+}
+
+#[test]
+fn a_cost_that_pays_for_calls_of_several_kinds_has_two_numbers() {
+    let site = Site::plain(60);
+    site.run(&["--limit", "30", "--scenes", "web"]).with(0);
+    let options = ["--scenes", "web,camera", "--max-cost", "40", "--price-per-1000-calls", "1000"];
+    let told = plan(&site, &options);
+    assert_eq!((&told["calls"], &told["calls_at_least"]), (&35.into(), &20.into()), "{told}");
+    let text = site.costag(&[&["plan", BUCKET], &options[..]].concat()).with(0).stdout;
+    assert!(text.contains("20 to 35 by this run"), "{text}");
+    let before = site.calls();
+    site.run(&options).with(8);
+    assert!((20..=35).contains(&(site.calls() - before)));
+}

@@ -34,7 +34,34 @@ const LEFT: &str = "
         FROM content INDEXED BY content_failed WHERE run_id = ?1 AND state = 3 AND error_kind = 2)
     GROUP BY 1 ORDER BY 1";
 
+const ASKED: &str = "
+    SELECT (scenes_wanted & ~scenes_done) | scenes_redo
+    FROM content INDEXED BY content_queue WHERE run_id = ?1 AND state = 0
+    UNION ALL
+    SELECT (scenes_wanted & ~scenes_done) | scenes_redo
+    FROM content INDEXED BY content_in_flight WHERE run_id = ?1 AND state = 1
+    LIMIT ?2";
+
 impl Reader {
+    /// How many of the first `limit` contents that a run has in its queue or in flight there are, and for how many
+    /// scenes in all.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn asked_of_queue(&self, run_id: i64, limit: u32) -> Result<(u64, u64), Error> {
+        let read = || {
+            let mut statement = self.connection.prepare_cached(ASKED)?;
+            let mut rows = statement.query((run_id, limit))?;
+            let (mut contents, mut scenes) = (0, 0);
+            while let Some(row) = rows.next()? {
+                contents += 1;
+                scenes += u64::from(Scenes::from_bits(row.get(0)?).len());
+            }
+            Ok((contents, scenes))
+        };
+        read().map_err(|source| self.error(source))
+    }
+
     /// What a run has found and left uncalled; reads its queue and nothing else.
     ///
     /// # Errors
