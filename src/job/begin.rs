@@ -155,8 +155,9 @@ impl Job {
             let fresh = now - unfinished.started_at < FRESH;
             // The list at hand may be another one of the same name.
             let listing = matches!(mine.source, Source::Bucket { .. });
-            // A trial has its number to come to, whatever is new; a run over everything lists what is.
-            if same && fresh && listing && (!unfinished.listed || mine.trial.is_some()) {
+            // A trial has its number to come to, whatever is new; a run over everything lists what is. One that has to
+            // list again would first call for keys that it had listed long ago: a new run knows better.
+            if same && fresh && listing && (!unfinished.was_listed || mine.trial.is_some()) {
                 if plan {
                     goes_on_with = Some((unfinished, theirs));
                     break;

@@ -47,6 +47,8 @@ struct Queued {
     attempts: u32,
     pass: u32,
     failed_before: bool,
+    /// Whether `key` is one that this run was the first to list.
+    is_new: bool,
 }
 
 /// What a claim reads of a content, and of the object that it names if that is still one of the run's keys
@@ -54,7 +56,7 @@ struct Queued {
 fn queued_from(content: &str) -> String {
     format!(
         "SELECT content.id, scenes_wanted, scenes_done, scenes_redo, attempts, pass, object.id,
-                object.key, error_kind
+                object.key, error_kind, object.first_run = ?1
     FROM {content} LEFT JOIN object ON object.id = object_id AND object.content_id = content.id
         AND bucket_id = ?2 AND gone_run IS NULL AND skip_reason IS NULL
         AND key >= ?3 AND (?4 IS NULL OR key < ?4)
@@ -81,6 +83,15 @@ pub(super) const DRAWN: &str = "
     WHERE run_id = ?1 AND state = 0 AND pass = 0
     ORDER BY (((((id & 0x7fffffff) * 1103515245 + 12345) >> 16) & 0xffffff) * 1664525) & 0xffffff, id
     LIMIT ?2";
+
+/// Whether the listing of the run `?2` has come to the object `?1`.
+const JUDGED: &str = "
+    SELECT 1 FROM object JOIN range ON run_id = ?2 AND start_after < key AND (done OR cursor >= key)
+         AND (stop_at IS NULL OR stop_at >= key)
+    WHERE object.id = ?1";
+
+/// Keys of a content that are looked at for one that the listing has come to.
+const OTHER_KEYS: usize = 100;
 
 /// The number of a content of the first pass that was not tried yet, at or after a random place of the queue.
 const UNTRIED_FROM_ANYWHERE: &str = "
@@ -131,6 +142,7 @@ impl Queued {
             attempts: row.get(4)?,
             pass: row.get(5)?,
             failed_before: row.get::<_, i64>(8)? != 0,
+            is_new: row.get::<_, Option<bool>>(9)?.unwrap_or_default(),
         })
     }
 }
@@ -269,6 +281,10 @@ impl Session {
             Some(key) if !self.is_held(key.object_id) => Some(key),
             _ => self.key_of(entry.content_id, &[])?,
         };
+        let key = match key {
+            Some(key) if !entry.is_new => Some(self.judged_key(entry.content_id, key)?),
+            key => key,
+        };
         let Some(key) = key.filter(|_| !entry.scenes.is_empty()) else {
             self.leave(&entry)?;
             return Ok(None);
@@ -280,6 +296,31 @@ impl Session {
         let throttles = if may_have { self.throttles(entry.content_id)? } else { 0 };
         let Queued { content_id, scenes, again, attempts, pass, .. } = entry;
         Ok(Some(Claimed { content_id, key, scenes, again, attempts, throttles, pass }))
+    }
+
+    /// The key, or another one of the content that this run's listing has come to, if it has not come to this one: the
+    /// filter may leave it out.
+    fn judged_key(&self, content_id: i64, key: Key) -> Result<Key, Error> {
+        if self.listed || self.run.list {
+            return Ok(key);
+        }
+        let mut judged = self.prepare(JUDGED)?;
+        let mut is_judged = |key: &Key| {
+            judged.exists((key.object_id, self.run.id)).map_err(|source| self.error(source))
+        };
+        if is_judged(&key)? {
+            return Ok(key);
+        }
+        let mut unjudged = vec![key.object_id];
+        while unjudged.len() < OTHER_KEYS
+            && let Some(other) = self.key_of(content_id, &unjudged)?
+        {
+            if is_judged(&other)? {
+                return Ok(other);
+            }
+            unjudged.push(other.object_id);
+        }
+        Ok(key)
     }
 
     /// Whether this run's listing no longer has the object, though nothing is concluded of it yet.

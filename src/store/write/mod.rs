@@ -92,6 +92,8 @@ pub struct Session {
     posted_call: Option<i64>,
     /// Whether this is a plan whose one transaction is open: it goes on from turn to turn, and is undone at the end.
     simulates: bool,
+    /// Whether everything is listed: every object of the scope was judged by the run's filter.
+    listed: bool,
     /// The row of the plan that this session belongs to; `None`: it is a run.
     plan_row: Option<i64>,
 }
@@ -110,6 +112,7 @@ impl Session {
         let written = counts.clone();
         Self {
             simulates: run.plan && !store.connection.is_autocommit(),
+            listed: false,
             plan_row: run.plan.then_some(run.id),
             store,
             run: Arc::new(run),

@@ -70,6 +70,8 @@ pub struct UnfinishedRun {
     pub settings: String,
     /// Whether every range is done, and nothing has come between that makes it list again.
     pub listed: bool,
+    /// Whether it has come to the end of its listing once.
+    pub was_listed: bool,
     /// Whether differences go into the journal.
     pub journals: bool,
     /// Unix seconds.
@@ -92,6 +94,7 @@ impl UnfinishedRun {
             listed: row.get(7)?,
             journals: row.get(8)?,
             started_at: row.get(9)?,
+            was_listed: row.get(10)?,
         })
     }
 }
@@ -176,7 +179,7 @@ impl Store {
                     "SELECT run.id, bucket_id, bucket.name, source, prefix, eligibility, settings,
                         listed_at IS NOT NULL AND NOT EXISTS (
                             SELECT 1 FROM range WHERE run_id = run.id AND NOT done),
-                        journals, started_at
+                        journals, started_at, listed_at IS NOT NULL
                  FROM run JOIN bucket ON bucket.id = run.bucket_id
                  WHERE state IN ('running', 'interrupted', 'stopped') AND NOT plan
                  ORDER BY run.id DESC",
@@ -469,6 +472,7 @@ impl Session {
     /// Those of any write.
     pub fn complete_listing(&mut self, now: i64) -> Result<(), Error> {
         self.conclude_held()?;
+        self.listed = true;
         self.adopt_waiting()?;
         if self.run.journals {
             self.pair_moves()?;

@@ -10,6 +10,7 @@ use crate::scene::Scene;
 use crate::store::Reader;
 use crate::store::ident::fingerprint;
 use crate::store::model::CallOutcome;
+use crate::store::read::Chosen;
 
 const BUCKET: &str = "photos-1250000000";
 
@@ -261,6 +262,40 @@ fn a_failure_of_other_bytes_is_not_that_of_the_content(#[case] in_flight: bool) 
     });
     let keys: Vec<String> = claimed.into_iter().map(|claimed| claimed.key.key).collect();
     assert!(keys.contains(&"b.jpg".to_owned()), "{keys:?}");
+}
+
+#[test]
+fn a_key_that_the_listing_has_not_come_to_is_not_called_in_place_of_one_that_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = begin(Store::open(&folder.path().join("t.db")).unwrap(), "");
+    let keys = ["m.jpg", "z.png", "a.jpg"];
+    let claimed = turn(&mut session, |session| {
+        let new = keys.map(|key| Difference::New(candidate(key, "same", 1)));
+        session.page(page("", new.into(), true))?;
+        session.complete_listing(1)?;
+        session.claim(10, 0)
+    });
+    turn(&mut session, |session| {
+        // The labels came from a key that this run's filter may leave out.
+        let key = Key { object_id: claimed[0].key.object_id + 1, key: "z.png".to_owned() };
+        let by_png = Claimed { key, ..claimed[0].clone() };
+        settle(session, &by_png, Settled::Labels(label("old")), 50_000);
+        Ok(())
+    });
+    let mut store = session.finish(RunState::Complete, None, 2).unwrap();
+    let content_id = claimed[0].content_id;
+    let redo = Scene::Camera.into();
+    store.put_back(&[Chosen { content_id, redo, asks: redo }]).unwrap();
+    let mut session = begin(store, "");
+    let object_id = claimed[0].key.object_id + 2;
+    let called = turn(&mut session, |session| {
+        let candidate = candidate("a.jpg", "same", 1);
+        let wanted = Difference::Reconsider { object_id, content_id: Some(content_id), candidate };
+        session.page(page("a.jpg", vec![wanted], false))?;
+        session.claim(10, 0)
+    });
+    let called: Vec<_> = called.into_iter().map(|claimed| claimed.key.key).collect();
+    assert_eq!(called, ["a.jpg"]);
 }
 
 #[test]
