@@ -313,6 +313,11 @@ fn of_reason(reason: &StopReason) -> (Exit, &'static str) {
         StopReason::AskedToWait { .. } | StopReason::Unavailable(_) | StopReason::Remains => {
             (Exit::Temporary, RESUME)
         }
+        StopReason::Unread(_) => (
+            Exit::Usage,
+            "a file that only the database names is not opened: `costag resume` with this option reads on, if the list \
+             is what you want to go on with",
+        ),
         StopReason::Recogniser { .. } => {
             (Exit::Usage, "use another --db: a rehearsal must not mix with real results")
         }

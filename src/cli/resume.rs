@@ -1,6 +1,6 @@
 //! `costag resume`: go on with the last run that was interrupted, stopped or killed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::drive::{self, Usage};
 use super::exit::Exit;
@@ -11,7 +11,7 @@ use super::trial::Again;
 use super::{ask, place};
 use crate::config::{self, Origin, Provenance, Settings, Stored};
 use crate::cos::Bucket;
-use crate::job::{self, End, Job, RunSettings, Source};
+use crate::job::{self, End, Job, List, RunSettings, Source};
 use crate::store::write::UnfinishedRun;
 use crate::store::{Error, Reader, Store};
 
@@ -24,6 +24,12 @@ use crate::store::{Error, Reader, Store};
 pub struct Args {
     #[command(flatten)]
     options: RunOptions,
+    /// The list of the run again, if its reading was cut short: a file that only the database names is not opened
+    #[arg(long, value_name = "FILE", conflicts_with = "urls")]
+    keys: Option<PathBuf>,
+    /// As --keys, for a run over URLs
+    #[arg(long, value_name = "FILE")]
+    urls: Option<PathBuf>,
     /// Do not ask before more than --confirm-above units are billed; without a terminal nothing is asked
     #[arg(short, long)]
     yes: bool,
@@ -53,6 +59,7 @@ impl Args {
         };
         let run = RunSettings::of(&unfinished)?;
         let bucket = Bucket::parse(&run.bucket)?;
+        let named = named(self.keys, self.urls, &run, unfinished.id)?;
         let (mut settings, origins) = settings_again(&inputs, &unfinished, &run)?;
         say!(
             "going on with run {} over {}",
@@ -74,9 +81,9 @@ impl Args {
             let job = if run.wants_as(&settings.stored) {
                 let given = |key| matches!(origins.get(key), Some(Origin::Option(_)));
                 let new_trial = given("limit") || given("sample");
-                Job::resume(store, client, &unfinished, settings, new_trial)?
+                Job::resume(store, client, &unfinished, settings, new_trial, named)?
             } else {
-                let source = begins_anew(&run, &unfinished)?;
+                let source = begins_anew(&run, named, &unfinished)?;
                 Job::begin(store, client, &bucket, source, settings, false)?
             };
             drive::hold(&job, self.yes);
@@ -157,12 +164,43 @@ fn wanted(run: &Stored, now: &Stored, origins: &Provenance) -> Stored {
     stored
 }
 
+/// The list that was named again, which must be of the kind that the run is over.
+///
+/// # Errors
+/// [`Usage`], and a list that cannot be read.
+fn named(
+    keys: Option<PathBuf>,
+    urls: Option<PathBuf>,
+    run: &RunSettings,
+    id: i64,
+) -> anyhow::Result<Option<Source>> {
+    let list = |file: PathBuf, list: &List| List {
+        file: (file.as_os_str() != "-").then(|| std::path::absolute(&file).unwrap_or(file)),
+        ..list.clone()
+    };
+    let source = match (keys, urls, &run.source) {
+        (None, None, _) => return Ok(None),
+        (Some(file), _, Source::Keys(then)) => Source::Keys(list(file, then)),
+        (_, Some(file), Source::Urls(then)) => Source::Urls(list(file, then)),
+        _ => anyhow::bail!(Usage(format!(
+            "run {id} is over {}, so --keys or --urls does not fit",
+            run.source.describe(&run.bucket)
+        ))),
+    };
+    source.check()?;
+    Ok(Some(source))
+}
+
 /// The source of the new run that other scenes or filters need.
-fn begins_anew(run: &RunSettings, unfinished: &UnfinishedRun) -> anyhow::Result<Source> {
-    if !matches!(run.source, Source::Bucket { .. }) {
+fn begins_anew(
+    run: &RunSettings,
+    named: Option<Source>,
+    unfinished: &UnfinishedRun,
+) -> anyhow::Result<Source> {
+    if !matches!(run.source, Source::Bucket { .. }) && named.is_none() {
         anyhow::bail!(Usage(format!(
-            "run {} works through a list, and its scenes, filters and --dedupe cannot be changed: give the list \
-             again with `costag run`",
+            "run {} works through a list, and its scenes, filters and --dedupe can only be changed together with \
+             its list: give --keys or --urls too",
             unfinished.id
         )));
     }
@@ -170,7 +208,7 @@ fn begins_anew(run: &RunSettings, unfinished: &UnfinishedRun) -> anyhow::Result<
         "other scenes or filters were given than run {} had: a new run takes its place, and lists again",
         unfinished.id
     );
-    Ok(run.source.clone())
+    Ok(named.unwrap_or_else(|| run.source.clone()))
 }
 
 /// Asks whether signed requests may go to the endpoint that only the database names.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::budget::Budget;
 use super::control::Control;
 use super::gate::Gate;
-use super::lookup::OtherList;
+use super::lookup::{OtherList, READING};
 use super::source::Source;
 use super::stats::Stats;
 use super::trial::Trial;
@@ -15,7 +15,7 @@ use super::{Error, Job};
 use crate::config::{Settings, Stored, Typed};
 use crate::cos::{Bucket, Client};
 use crate::store::model::Counts;
-use crate::store::write::{NewRun, RunContext, Session, Span, UnfinishedRun};
+use crate::store::write::{NewRun, RangeRow, RunContext, Session, Span, UnfinishedRun};
 use crate::store::{Store, ident};
 use crate::zone;
 
@@ -234,16 +234,24 @@ impl Job {
     ///
     /// # Errors
     /// The store's, and [`Error::Settings`].
+    ///
+    /// The file of a list whose reading was cut short is read on only as the source `named`: the one that the database
+    /// names may have been put there by somebody else, and its lines would be sent out as keys.
     pub fn resume(
         mut store: Store,
         client: Client,
         unfinished: &UnfinishedRun,
         settings: Settings,
         new_trial: bool,
+        named: Option<Source>,
     ) -> Result<Self, Error> {
         client.clock().restore(store.clock_offset()?);
         store.recover(client.clock().millis())?;
         let mut own = RunSettings::of(unfinished)?;
+        let is_named = named.is_some();
+        if let Some(named) = named {
+            own.source = named;
+        }
         let given = Trial::of(&settings.budget);
         if new_trial || given.is_some() {
             let counts = store.counts(unfinished.id)?;
@@ -251,7 +259,22 @@ impl Job {
             let from = own.trial.map_or(counts.done + counts.failed, |trial| trial.from);
             own.trial = given.map(|trial| Trial { from, ..trial });
         }
-        Self::go_on(store, client, unfinished, own, settings, None)
+        let job = Self::go_on(store, client, unfinished, own, settings, None)?;
+        Ok(if is_named { job } else { job.without_reading() })
+    }
+
+    /// The job with the lines that its list has in the store, if it would go on reading a file.
+    fn without_reading(mut self) -> Self {
+        let file = match &self.source {
+            Source::Keys(list) | Source::Urls(list) if list.file.is_some() => list.name(),
+            _ => return self,
+        };
+        let is_reading = |range: &RangeRow| range.seq == READING && !range.done;
+        if self.ranges.iter().any(is_reading) {
+            self.ranges.retain(|range| range.seq != READING);
+            self.unread = Some(format!("--{} {file}", self.source.name()));
+        }
+        self
     }
 
     fn go_on(
@@ -353,6 +376,7 @@ impl Job {
             listed: false,
             reconsider,
             resumed: false,
+            unread: None,
             limits: Arc::new(budget),
             trial: None,
             tried: 0,

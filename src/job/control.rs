@@ -49,6 +49,9 @@ pub enum StopReason {
     },
     /// Nothing stopped the run, and yet images that it wants wait for their call.
     Remains,
+    /// All lines that the store has of a list are done, and the list was not read to its end; with the option that names
+    /// the list.
+    Unread(String),
     /// The store or a stage failed; the run returns that error itself.
     Internal,
 }
@@ -82,6 +85,12 @@ impl fmt::Display for StopReason {
                 write!(f, "the database holds labels of {stored}, and {now} answers")
             }
             Self::Remains => f.write_str("images that this run wants still wait for their call"),
+            Self::Unread(option) => {
+                write!(
+                    f,
+                    "the list of {option} was not read to its end; the lines of it that the database has are done"
+                )
+            }
             Self::Internal => f.write_str("error"),
         }
     }

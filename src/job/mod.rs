@@ -174,6 +174,8 @@ pub struct Job {
     listed: bool,
     reconsider: bool,
     resumed: bool,
+    /// The option that names the rest of a list which this job does not read.
+    unread: Option<String>,
     limits: Arc<Budget>,
     /// What the run is limited to.
     trial: Option<Trial>,
@@ -247,6 +249,7 @@ impl Job {
         let is_listing = matches!(self.source, Source::Bucket { .. });
         let fails_if_missing = !plan && !self.settings.budget.allow_missing;
         let limits = if plan { self.limits.limits() } else { Vec::new() };
+        let unread = self.unread.clone();
         let clock = Arc::clone(self.client.clock());
         let offset = clock.offset();
         let drain = {
@@ -271,6 +274,9 @@ impl Job {
             // What is beyond the number of a trial is no part of it.
             let settled = |trial: &Trial| trial.settled(session.counts()) >= trial.images();
             control.stop(trial.filter(settled).map_or(StopReason::Remains, StopReason::Trial));
+        }
+        if let (true, Some(list), None) = (result.is_ok(), unread, control.reason()) {
+            control.stop(StopReason::Unread(list));
         }
         let needed = match (&result, control.reason()) {
             (Ok(()), None) if plan => Some(session.needed()?),

@@ -1,10 +1,12 @@
 //! `costag resume` is the same command again: what was typed holds, what is given now replaces it, and nothing
 //! that stands in the database loosens a limit or names a place to send secrets to.
 
+use std::io::Write as _;
+
 use costag::emulator::{SECRET_ID, SECRET_KEY, Settings, Synthetic};
 use rstest::rstest;
 
-use crate::support::{BUCKET, Ended, Site, bare, nobody, start};
+use crate::support::{BUCKET, Ended, Site, bare, nobody, start, wait_until};
 
 /// A bucket of many images, of which no two have the same bytes.
 fn site(objects: u64) -> Site {
@@ -261,4 +263,59 @@ fn settings_that_somebody_changed_are_a_clear_error(#[case] change: &str) {
     assert!(!ended.stderr.contains("panic"), "{}", ended.stderr);
     assert!(!site.path("started").exists());
     assert_eq!(site.calls(), 10);
+}
+
+#[test]
+fn the_file_of_a_list_is_read_on_only_if_it_is_named_again() {
+    let site = site(700);
+    let keys: Vec<String> = site.expected("camera").into_iter().map(|row| row[0].clone()).collect();
+    let mut keys: Vec<String> =
+        keys.into_iter().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+    keys.truncate(650);
+    assert_eq!(keys.len(), 650);
+    // A pipe, so that the list has no end yet when the run is killed.
+    let pipe = site.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let run = site.start(&["run", BUCKET, "--keys", "pipe"]);
+    // Opened for reading too, so that the pipe keeps a reader while the program looks whether it can be opened.
+    let mut writer = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    writer.write_all(format!("{}\n", keys[..600].join("\n")).as_bytes()).unwrap();
+    wait_until("lines in the database", || {
+        site.path("costag.db").exists()
+            && site
+                .database()
+                .query_row("SELECT count(*) FROM list_item", [], |row| row.get(0))
+                .unwrap_or(0)
+                >= 500
+    });
+    run.kill();
+    drop(writer);
+    let read: u64 = site.one::<i64>("SELECT count(*) FROM list_item").cast_unsigned();
+    let ended = site.resume().with(2);
+    let named = format!("--keys {}", pipe.display());
+    ended.says(&[&named, "not read to its end", "costag resume"]);
+    assert_eq!(site.calls(), read);
+    // What is named is read on, and only what is missing is paid for.
+    site.write("whole.txt", keys.join("\n"));
+    site.resume_with(&["--urls", "whole.txt"]).with(2).says(&["does not fit"]);
+    site.resume_with(&["--keys", "whole.txt"]).with(0);
+    assert_eq!((site.calls(), site.emulator.statistics().most_calls_for_one_key), (650, 1));
+}
+
+#[test]
+fn a_file_that_only_the_database_names_is_not_sent_out_as_keys() {
+    let site = Site::plain(3);
+    let keys: Vec<String> = site.expected("camera").into_iter().map(|row| row[0].clone()).collect();
+    site.write("keys.txt", &keys[0]);
+    site.run(&["--keys", "keys.txt", "--max-duration", "1ms"]).with(10);
+    let secret = site.write("secret.txt", "root:hush-hush:1:2\n");
+    let secret = site.path(&secret);
+    site.tamper(&format!(
+        "UPDATE run SET settings = json_set(settings, '$.source.file', '{}'); UPDATE range SET done = 0",
+        secret.display()
+    ));
+    site.resume().with(2).says(&["secret.txt", "--keys"]);
+    assert!(!site.called().keys().any(|key| key.contains("hush")));
+    assert_eq!(site.one::<i64>("SELECT count(*) FROM list_item WHERE item LIKE '%hush%'"), 0);
+    assert!(site.emulator.statistics().head_calls <= 1);
 }
