@@ -184,7 +184,9 @@ impl Redactor {
 
     /// The object without secrets in what is told of it beside its key.
     pub(super) fn clean_entry(&self, mut entry: ObjectEntry) -> ObjectEntry {
-        self.clean_object(&mut entry);
+        if !is_usual(&entry) {
+            self.clean_object(&mut entry);
+        }
         entry
     }
 
