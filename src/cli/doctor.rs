@@ -12,11 +12,13 @@ use super::global::GlobalOptions;
 use super::run::parse_address;
 use super::settings::{ConnectionOptions, CredentialOptions, SourceOptions};
 use super::table::visible;
+use super::takes;
 use super::{ask, chain};
-use crate::config::{self, ConfigFile, Settings};
-use crate::cos::{self, Bucket, Client, ListRequest, Provider, Target};
+use crate::config::{self, ConfigFile, Filter, Settings};
+use crate::cos::{self, Bucket, Client, ListRequest, ObjectEntry, Provider, Target};
 use crate::export::Output;
 use crate::job::verdict::{Operation, advice};
+use crate::store::read::Doubtful;
 use crate::store::{self, Reader};
 
 /// A clock that is off by more is told to be set, though requests are signed by the service's time.
@@ -27,7 +29,7 @@ const TRIES: u32 = 3;
 
 /// Check credentials, clock, endpoint, permissions and database before a run
 ///
-/// Each line is ok, FAIL with what to do, or skip. Makes one or two list requests and, if allowed, one detect-label call,
+/// Each line is ok, FAIL with what to do, or skip. Makes two or three list requests and, if allowed, one detect-label call,
 /// which is paid and is not in the ledger. The exit code is that of the first failure.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "it is the help's text")]
@@ -102,7 +104,7 @@ impl Args {
             let Some(client) = client(&bucket, provider, &settings, &mut lines)? else {
                 return Ok(());
             };
-            if list(&client, &prefix, &mut lines).await? {
+            if list(&client, &prefix, &settings, &mut lines).await? {
                 self.call(&client, &prefix, &settings, &mut lines).await?;
             }
             anyhow::Ok(())
@@ -271,7 +273,12 @@ fn client(
 
 /// One list request: it tells whether the endpoint answers and how fast, what time it is there, and whether
 /// listing is allowed. Returns the latter.
-async fn list(client: &Client, prefix: &str, lines: &mut Lines) -> anyhow::Result<bool> {
+async fn list(
+    client: &Client,
+    prefix: &str,
+    settings: &Settings,
+    lines: &mut Lines,
+) -> anyhow::Result<bool> {
     let request = ListRequest { prefix: prefix.to_owned(), max_keys: 1, ..ListRequest::default() };
     let begun = Instant::now();
     let mut answer = client.list(&request).await;
@@ -320,7 +327,8 @@ async fn list(client: &Client, prefix: &str, lines: &mut Lines) -> anyhow::Resul
         }
         Ok(page) => {
             let by = if page.emulated { ", by the emulator" } else { "" };
-            lines.ok("list", &format!("allowed{by}"))?;
+            let images = images(client, prefix, settings).await;
+            lines.ok("list", &format!("allowed{by}{images}"))?;
             Ok(true)
         }
         Err(error) => {
@@ -328,6 +336,36 @@ async fn list(client: &Client, prefix: &str, lines: &mut Lines) -> anyhow::Resul
             Ok(false)
         }
     }
+}
+
+/// What the first page of the address holds that the service may refuse, after a semicolon.
+async fn images(client: &Client, prefix: &str, settings: &Settings) -> String {
+    let request = ListRequest { prefix: prefix.to_owned(), ..ListRequest::default() };
+    let Ok(page) = client.list(&request).await else { return String::new() };
+    let (keys, mut wanted, mut doubtful) = (page.entries.len(), 0_u64, Doubtful::default());
+    for entry in page.entries.iter().filter(|entry| is_wanted(entry, settings)) {
+        wanted += 1;
+        let larger = entry
+            .size
+            .is_some_and(|size| u64::try_from(size).is_ok_and(|size| size > takes::LARGEST));
+        doubtful.larger += u64::from(larger);
+        doubtful.other_formats += u64::from(!takes::is_documented(&entry.key));
+    }
+    let of = format!("the {wanted} wanted objects among its first {keys} keys");
+    takes::text(doubtful, &of).map_or_else(String::new, |text| format!("; {text}"))
+}
+
+/// Whether a run would call for the object, by its suffix, size and storage class; globs are left out here.
+fn is_wanted(entry: &ObjectEntry, settings: &Settings) -> bool {
+    let Filter { suffixes, min_size, max_size, archive, .. } = &settings.stored.filter;
+    let suffix = entry.key.rsplit_once('.').map(|(_, suffix)| suffix.to_ascii_lowercase());
+    let size = entry.size.and_then(|size| u64::try_from(size).ok());
+    (suffixes.is_empty() || suffix.is_some_and(|suffix| suffixes.contains(&suffix)))
+        && !entry.key.ends_with('/')
+        && size.is_none_or(|size| {
+            size > 0 && size >= *min_size && max_size.is_none_or(|most| size <= most)
+        })
+        && (*archive || !entry.storage_class.contains("ARCHIVE"))
 }
 
 fn refused(

@@ -37,6 +37,7 @@ pub mod stats;
 pub mod status;
 mod summary;
 pub mod table;
+mod takes;
 #[cfg(test)]
 mod tests;
 mod trial;

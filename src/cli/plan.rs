@@ -17,12 +17,13 @@ use super::progress::duration;
 use super::retry::cost;
 use super::run::Target;
 use super::table::visible;
+use super::takes;
 use super::trial::rate;
 use super::zone;
 use crate::config::{Billing, Budget, Rate, Settings};
 use crate::export::Output;
 use crate::job::{End, Job, Report, Room, Share, absolute};
-use crate::store::read::{Measured, Needed};
+use crate::store::read::{Doubtful, Measured, Needed};
 use crate::store::{Reader, Store};
 use crate::visible::Notation;
 
@@ -61,6 +62,9 @@ struct Plan {
     need_no_call: u64,
     /// Contents that failed for good.
     given_up: u64,
+    /// Wanted objects that are larger than 3 MB, and that are neither PNG nor JPEG: the service may refuse them.
+    larger_than_3_mb: u64,
+    other_formats: u64,
     /// Calls of the run that follows, within its limits.
     calls: u64,
     /// As `calls`, if those for the most scenes come first: less only where `--max-cost` is reached by calls for
@@ -194,6 +198,8 @@ impl Plan {
             gone: counts.gone,
             need_no_call: counts.wanted.saturating_sub(needed.calls() + needed.given_up),
             given_up: needed.given_up,
+            larger_than_3_mb: needed.doubtful.larger,
+            other_formats: needed.doubtful.other_formats,
             calls,
             calls_at_least: share.calls.0,
             limited_by: limited_by.map(|limit| limit.name.clone()).collect(),
@@ -260,6 +266,11 @@ impl Plan {
         );
         if self.given_up > 0 {
             row("given up", format!("{} images; `costag retry` puts them back", self.given_up));
+        }
+        let doubtful =
+            Doubtful { larger: self.larger_than_3_mb, other_formats: self.other_formats };
+        if let Some(text) = takes::text(doubtful, &format!("{} wanted objects", self.wanted)) {
+            row("doubtful", text);
         }
         let needed = self.calls + self.remaining_calls;
         let by_scenes = match needed {
@@ -354,6 +365,7 @@ mod tests {
         let needed = Needed {
             by_scenes: vec![(Scenes::from_bits(2), 30), (Scenes::from_bits(10), 20)],
             given_up: 5,
+            ..Needed::default()
         };
         let measured = Measured { run_id: 3, per_second: 5.0, calls: 1_000 };
         let mut settings = Settings::default();

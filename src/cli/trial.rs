@@ -268,7 +268,11 @@ mod tests {
             list: None,
             limits: Vec::new(),
         };
-        let needed = Needed { by_scenes: vec![(Scenes::from_bits(2), 11_980)], given_up: 0 };
+        let needed = Needed {
+            by_scenes: vec![(Scenes::from_bits(2), 11_980)],
+            given_up: 0,
+            ..Needed::default()
+        };
         let mut settings = Settings::default();
         settings.budget.price_per_1000_calls = Some(1.5);
         settings.budget.limit = Some(20);

@@ -94,6 +94,7 @@ mod tests {
         let needed = |groups: &[(u8, u64)]| Needed {
             by_scenes: groups.iter().map(|(bits, n)| (Scenes::from_bits(*bits), *n)).collect(),
             given_up: 0,
+            ..Needed::default()
         };
         let share = |groups: &[(u8, u64)], calls, units, billing| {
             let share = Share::of(&needed(groups), Room { calls, units }, billing);

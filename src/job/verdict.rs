@@ -232,6 +232,7 @@ fn of_service(operation: Operation, succeeded_before: bool, error: &ServiceError
         | "InvalidRequest"
         | "MethodNotAllowed" => give_up(GiveUp::Unknown),
         code if code.starts_with("RequestLimitExceeded") => Throttle,
+        code if !list && speaks_of_bytes(code) => give_up(GiveUp::Image),
         code if code.contains("Arrear") || code.contains("Balance") => stop(Stop::Arrears),
         _ if speaks_of_rate(&error.message) => Throttle,
         code => by_status(operation, error.status, code.is_empty()),
@@ -245,6 +246,51 @@ fn denied(list: bool, message: &str) -> Verdict {
     } else {
         Verdict::GiveUp(GiveUp::Denied)
     }
+}
+
+/// Whether a code says that the bytes are too large, too small, or of a format that is not taken: no other try of the
+/// same bytes can succeed. The names are those of COS, Cloud Infinite and the neighbouring image products.
+fn speaks_of_bytes(code: &str) -> bool {
+    let code: String =
+        code.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| code.contains(word));
+    let of_image = has(&["image", "picture", "file", "entity", "object", "body", "media", "url"]);
+    let of_bytes = has(&[
+        "size",
+        "large",
+        "small",
+        "big",
+        "resolution",
+        "format",
+        "pixel",
+        "width",
+        "height",
+        "decode",
+    ]);
+    let refuses = has(&[
+        "too",
+        "exceed",
+        "limit",
+        "invalid",
+        "unsupport",
+        "notsupport",
+        "illegal",
+        "insufficient",
+        "error",
+        "fail",
+        "wrong",
+        "mismatch",
+    ]);
+    of_bytes
+        && refuses
+        && (of_image || has(&["resolution", "unsupportedformat", "formatnotsupport", "pixel"]))
+        || has(&[
+            "imagenotsupport",
+            "imageunsupport",
+            "unsupportedimage",
+            "imagedecodefail",
+            "imagedecodefailed",
+        ])
 }
 
 /// Whether a message names the rate as a word of its own ("generate" does not).
@@ -269,6 +315,8 @@ fn by_status(operation: Operation, status: u16, no_code: bool) -> Verdict {
         // HEAD has no body that could hold a code.
         404 if no_code && operation == Operation::Head => Verdict::GiveUp(GiveUp::Gone),
         405 if list => Verdict::Stop(Stop::Configuration),
+        // Too large, and of a type that is not taken.
+        413 | 415 if operation == Operation::Label => Verdict::GiveUp(GiveUp::Image),
         429 | 503 => Verdict::Throttle,
         501 => Verdict::Stop(Stop::Protocol),
         // An error in the body of a success is unusable like any other such body.

@@ -372,3 +372,47 @@ fn a_cost_that_pays_for_calls_of_several_kinds_has_two_numbers() {
     site.run(&options).with(8);
     assert!((20..=35).contains(&(site.calls() - before)));
 }
+
+#[test]
+fn it_tells_what_the_service_may_refuse_and_leaves_nothing_out() {
+    let site = Site::holding(&[
+        ("a.jpg", "1"),
+        ("b.PNG", "2"),
+        ("c.gif", "3"),
+        ("d.webp", "4"),
+        ("e.txt", "5"),
+        ("f.JPEG", &"x".repeat((3 << 20) + 1)),
+        ("g.jpg", &"x".repeat(3 << 20)),
+    ]);
+    let told = plan(&site, &[]);
+    assert_eq!((&told["larger_than_3_mb"], &told["other_formats"]), (&1.into(), &2.into()));
+    assert_eq!(told["calls"], 6, "nothing is left out: {told}");
+    let text = site.costag(&["plan", BUCKET]).with(0).stdout;
+    for part in ["of 6 wanted objects, 1 is larger", "--max-size 3M", "2 are neither", "--suffixes"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let doctor = site.costag(&["doctor", BUCKET]).with(0).stdout;
+    assert!(doctor.contains("of the 6 wanted objects among its first 7 keys, 1 is"), "{doctor}");
+    let options = ["--max-size", "3M", "--suffixes", "png,jpg,jpeg"];
+    let told = plan(&site, &options);
+    assert_eq!((&told["larger_than_3_mb"], &told["other_formats"]), (&0.into(), &0.into()));
+    let text = site.costag(&[&["plan", BUCKET], &options[..]].concat()).with(0).stdout;
+    assert!(!text.contains("doubtful"), "{text}");
+    let list = site.write("keys.txt", "a.jpg\nc.gif\nf.JPEG\n");
+    let told = plan(&site, &["--keys", &list]);
+    assert_eq!((&told["larger_than_3_mb"], &told["other_formats"]), (&1.into(), &1.into()));
+}
+
+#[test]
+fn a_code_that_speaks_of_the_bytes_is_final() {
+    let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2")]);
+    site.change(r#"{"fail_code":{"status":400,"code":"FailedOperation.ImageSizeExceed"}}"#);
+    site.run(&[]).with(3);
+    site.change(r#"{"clear":true}"#);
+    site.run(&[]).with(0);
+    assert_eq!((site.calls(), site.states()), (2, [0, 0, 0, 2]));
+    site.put(&[("a.jpg", "3")]);
+    site.run(&[]).with(0);
+    assert_eq!(site.calls(), 3, "other bytes are another image");
+}

@@ -28,7 +28,7 @@ pub use export::{Batch, Etag, Export, ExportFilter, Exported};
 pub use failure::Failure;
 pub use frequency::Frequency;
 pub use ledger::{LedgerRow, Measured};
-pub use plan::Needed;
+pub use plan::{Doubtful, Needed};
 pub use status::{ContentCounts, DatabaseSize, FailureCode, Ranges, Run, TagCount};
 pub use verify::{Check, Checked, Problems};
 

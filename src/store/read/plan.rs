@@ -10,6 +10,17 @@ pub struct Needed {
     pub by_scenes: Vec<(Scenes, u64)>,
     /// Contents that failed, and that only new bytes or `costag retry` bring back.
     pub given_up: u64,
+    /// Wanted objects that the service may refuse.
+    pub doubtful: Doubtful,
+}
+
+/// How many wanted objects are beyond what the service is documented to take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Doubtful {
+    /// Larger than 3 MB (powers of 1024).
+    pub larger: u64,
+    /// By their suffix neither PNG nor JPEG.
+    pub other_formats: u64,
 }
 
 impl Needed {
@@ -75,7 +86,7 @@ impl Reader {
                     Ok((Scenes::from_bits(row.get(0)?), contents))
                 })?
                 .collect::<rusqlite::Result<_>>()?;
-            Ok(Needed { by_scenes, given_up: 0 })
+            Ok(Needed { by_scenes, ..Needed::default() })
         };
         read().map_err(|source| self.error(source))
     }

@@ -10,7 +10,7 @@ use super::{Session, counts_json};
 use crate::scene::Scenes;
 use crate::store::keyspace::prefix_end;
 use crate::store::model::{Counts, RunState};
-use crate::store::read::Needed;
+use crate::store::read::{Doubtful, Needed};
 use crate::store::{Error, Store, has_content};
 
 /// The condition that a present, wanted object of the bucket `?2` and of the keys from `?3` to before `?4` has
@@ -49,6 +49,16 @@ const GIVEN_UP_OF_LIST: &str = "
     WHERE state = 3 AND error_kind = 1 AND ((?1 & ~scenes_done) | scenes_redo) AND id IN (
         SELECT content_id FROM list_item JOIN object ON bucket_id = ?2 AND key = item
         WHERE list_item.run_id = ?3 AND gone_run IS NULL AND skip_reason IS NULL)";
+
+/// Counts present, wanted objects of the bucket `?1`; the scope follows: keys from `?2` to before `?3`, or the lines of
+/// the list of the run `?4`.
+const DOUBTFUL: &str = "
+    SELECT count(*) FILTER (WHERE content.size > 3145728),
+           count(*) FILTER (WHERE NOT (key LIKE '%.jpg' OR key LIKE '%.jpeg' OR key LIKE '%.png'))
+    FROM object JOIN content ON content.id = content_id
+    WHERE bucket_id = ?1 AND gone_run IS NULL AND skip_reason IS NULL AND (?2 || ifnull(?3, '') || ?4) IS NOT NULL";
+const IN_PREFIX: &str = "AND key >= ?2 AND (?3 IS NULL OR key < ?3)";
+const IN_LIST: &str = "AND key IN (SELECT item FROM list_item WHERE run_id = ?4)";
 
 impl Store {
     /// Opens the transaction of a plan: from here on nothing is kept until [`Session::finish`] undoes it.
@@ -99,7 +109,29 @@ impl Session {
             self.prepare(&given_up())?.query_row(bounds, read)
         }
         .map_err(|source| self.error(source))?;
-        Ok(Needed { by_scenes, given_up })
+        Ok(Needed { by_scenes, given_up, doubtful: self.doubtful()? })
+    }
+
+    /// Wanted objects that are larger than 3 MB, or neither PNG nor JPEG. Of URLs neither is known.
+    fn doubtful(&self) -> Result<Doubtful, Error> {
+        let run = &self.run;
+        if run.urls {
+            return Ok(Doubtful::default());
+        }
+        let scope = match (run.list, run.prefix.as_str()) {
+            (true, _) => IN_LIST,
+            (false, "") => "",
+            (false, _) => IN_PREFIX,
+        };
+        let end = prefix_end(&run.prefix);
+        self.prepare(&format!("{DOUBTFUL} {scope}"))?
+            .query_row((run.bucket_id, &run.prefix, &end, run.id), |row| {
+                let count = |column| {
+                    row.get::<_, i64>(column).map(|n| u64::try_from(n).unwrap_or_default())
+                };
+                Ok(Doubtful { larger: count(0)?, other_formats: count(1)? })
+            })
+            .map_err(|source| self.error(source))
     }
 
     /// Undoes what the plan did, and keeps what it counted.
