@@ -18,7 +18,9 @@ use super::endpoint::{Endpoint, addressable};
 use super::error::{self, Error, SignedWith};
 use super::foreign;
 use super::list::{self, ListPage, ListRequest, ObjectEntry, Restore};
+use super::proxy;
 use super::redact::Redactor;
+use super::resolve::Resolver;
 use super::signer::{self, SignKey};
 use super::silence::Silence;
 use crate::scene::Scenes;
@@ -92,6 +94,17 @@ pub enum BuildError {
         #[source]
         cause: url::ParseError,
     },
+    /// The environment names a proxy that cannot be used. Its address is not kept: it may hold a password.
+    #[error(
+        "the proxy in the environment variable {variable} has the scheme {scheme:?}, which cannot be used: \
+         write http, https, socks5 or socks5h"
+    )]
+    Proxy {
+        /// The variable.
+        variable: String,
+        /// Its scheme.
+        scheme: String,
+    },
     /// The HTTP client cannot be built.
     #[error("cannot build the HTTP client")]
     Http(#[source] reqwest::Error),
@@ -140,8 +153,12 @@ struct Reply {
 
 /// A client with connections of its own.
 fn http(endpoint: &Endpoint, options: &Options) -> Result<reqwest::Client, BuildError> {
+    let variable = |name: &str| std::env::var(name).ok();
+    proxy::check(endpoint, variable)
+        .map_err(|(variable, scheme)| BuildError::Proxy { variable, scheme })?;
     let mut builder = reqwest::Client::builder()
         .http1_only()
+        .dns_resolver(Arc::new(Resolver))
         .redirect(redirect::Policy::none())
         .referer(false)
         .retry(retry::never())
@@ -423,6 +440,7 @@ impl Client {
             self.clock.observe(date);
         }
         error.temporary = credentials.token.is_some();
+        error.signed_from = (status.as_u16() == 403).then(|| self.provider.source());
         error.signed = Some(SignedWith { offset, credentials });
         Err(error.into())
     }

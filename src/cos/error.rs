@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
+use rustls::CertificateError;
 use serde_json::Value;
 
 use super::credentials::{self, Credentials};
 use super::foreign;
 use super::list::{StuckListing, Unproven};
+use super::resolve;
 use super::xml::{Document, Step, bounded, is_unseen, shorten};
 
 /// A cause from below: a transport error without its URL, which may hold a signature.
@@ -72,11 +74,22 @@ pub enum Error {
         #[source]
         cause: Cause,
     },
+    /// No connection, because there is no host of this name: of the service, or of a proxy.
+    #[error("there is no host {name}{}", Nearest(name))]
+    NoSuchHost {
+        /// The name.
+        name: String,
+        /// What the transport says.
+        #[source]
+        cause: Cause,
+    },
     /// No connection, because the server's certificate is not trusted: waiting does not help.
     #[error("the certificate of {host} is not trusted")]
     Certificate {
         /// Host and port.
         host: String,
+        /// Whether it is not valid yet, or has not been for years: then this machine's clock may be wrong.
+        is_about_time: bool,
         /// What the transport says.
         #[source]
         cause: Cause,
@@ -155,6 +168,7 @@ impl Error {
             | Self::StuckListing(_)
             | Self::Unproven(_) => true,
             Self::Connect { .. }
+            | Self::NoSuchHost { .. }
             | Self::Certificate { .. }
             | Self::Credentials(_)
             | Self::UnaddressableKey { .. } => false,
@@ -216,13 +230,19 @@ impl Error {
     pub(super) fn from_transport(host: &str, error: reqwest::Error) -> Self {
         let (host, connect, timeout) = (host.to_owned(), error.is_connect(), error.is_timeout());
         let unsent = connect || error.is_builder();
-        let untrusted = connect && is_certificate(&error);
+        let untrusted = if connect { certificate(&error) } else { None };
+        let unknown = if connect { resolve::no_such_host(&error) } else { None };
         let cause: Cause = Box::new(error.without_url());
-        match (unsent, untrusted, timeout) {
-            (_, true, _) => Self::Certificate { host, cause },
-            (true, false, _) => Self::Connect { host, cause },
-            (false, false, true) => Self::Timeout { host, cause },
-            (false, false, false) => Self::Interrupted { host, cause },
+        if let Some(is_about_time) = untrusted {
+            return Self::Certificate { host, is_about_time, cause };
+        }
+        if let Some(name) = unknown {
+            return Self::NoSuchHost { name, cause };
+        }
+        match (unsent, timeout) {
+            (true, _) => Self::Connect { host, cause },
+            (false, true) => Self::Timeout { host, cause },
+            (false, false) => Self::Interrupted { host, cause },
         }
     }
 }
@@ -230,6 +250,15 @@ impl Error {
 impl From<ServiceError> for Error {
     fn from(error: ServiceError) -> Self {
         Self::Service(Box::new(error))
+    }
+}
+
+/// Where the credentials came from that a request was signed with.
+struct Source<'a>(Option<&'a str>);
+
+impl std::fmt::Display for Source<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |source| write!(f, "; the credentials came from {source}"))
     }
 }
 
@@ -242,22 +271,42 @@ impl std::fmt::Display for To<'_> {
     }
 }
 
-/// Whether a certificate was refused somewhere down the chain; an `io::Error` hides its own cause.
-fn is_certificate(error: &(dyn StdError + 'static)) -> bool {
+/// The region that was probably meant by a host that does not exist.
+struct Nearest<'a>(&'a str);
+
+impl std::fmt::Display for Nearest<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        resolve::nearest_region(self.0)
+            .map_or(Ok(()), |region| write!(f, "; the region with the nearest name is {region}"))
+    }
+}
+
+/// A certificate that has ended for longer than this was hardly forgotten: rather the clock is wrong.
+const YEARS: Duration = Duration::from_hours(2 * 365 * 24);
+
+/// Whether a certificate was refused somewhere down the chain, and if so whether its time is what is wrong; an
+/// `io::Error` hides its own cause.
+fn certificate(error: &(dyn StdError + 'static)) -> Option<bool> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))) {
-            return true;
+        if let Some(rustls::Error::InvalidCertificate(reason)) = error.downcast_ref() {
+            return Some(match reason {
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => true,
+                CertificateError::ExpiredContext { time, not_after } => {
+                    time.as_secs().saturating_sub(not_after.as_secs()) > YEARS.as_secs()
+                }
+                _ => false,
+            });
         }
         let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         next = inner.map_or_else(|| error.source(), |inner| Some(inner));
     }
-    false
+    None
 }
 
 /// An answer that is no success, whatever form its body had ("Error Codes").
 #[derive(Debug, Clone, Default, thiserror::Error)]
-#[error("HTTP {status}{}{code}{}{message}{}{}", sep(" ", .code), sep(": ", .message), To(.location.as_deref()), Id(.request_id.as_deref()))]
+#[error("HTTP {status}{}{code}{}{message}{}{}{}", sep(" ", .code), sep(": ", .message), To(.location.as_deref()), Id(.request_id.as_deref()), Source(.signed_from.as_deref()))]
 pub struct ServiceError {
     /// The HTTP status.
     pub status: u16,
@@ -279,6 +328,8 @@ pub struct ServiceError {
     pub location: Option<String>,
     /// Whether temporary credentials had signed: then new ones may help.
     pub temporary: bool,
+    /// Where the credentials came from, if the status is 403: a place, never a value.
+    pub signed_from: Option<String>,
     /// What the request was signed with.
     pub signed: Option<SignedWith>,
 }

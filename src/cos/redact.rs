@@ -246,6 +246,7 @@ impl Redactor {
                 Unproven::Outside { key, .. } => self.clean(key),
             },
             Error::Connect { .. }
+            | Error::NoSuchHost { .. }
             | Error::Certificate { .. }
             | Error::Interrupted { .. }
             | Error::Timeout { .. }

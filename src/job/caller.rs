@@ -358,7 +358,8 @@ impl Tagger {
     /// Nothing was sent: no attempt is used, and nobody is to send while nothing can be reached.
     fn unsent(&self, image: &mut Image, error: cos::Error) -> Next {
         let service = &self.service;
-        match verdict(Operation::Label, service.patience.has_succeeded(), &error) {
+        let verdict = verdict(Operation::Label, service.patience.has_succeeded(), &error);
+        match service.softened(verdict, &error) {
             Verdict::GiveUp(_) => {
                 let error = error_row(&error, "image", false);
                 Next::Settle(Settled::GivenUp { attempts: image.attempts, error })
@@ -600,7 +601,10 @@ impl Tagger {
             Tripped::Stop(what, code) => {
                 let reason = match code.as_deref() {
                     // The same refusal for every image is a missing permission.
-                    Some("AccessDenied") => StopReason::Denied(what),
+                    Some("AccessDenied") => {
+                        let source = self.service.client.provider().source();
+                        StopReason::Denied(format!("{what}; the credentials came from {source}"))
+                    }
                     _ => StopReason::Breaker(what),
                 };
                 self.service.control.stop(reason);

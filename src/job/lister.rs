@@ -16,6 +16,7 @@ use super::compare::{Compared, Comparison, Merge};
 use super::control::StopReason;
 use super::filter::Filter;
 use super::pace::Pace;
+use super::page_size::PageSize;
 use super::ranges::{Ranges, Search, Split, Splittable, Taken};
 use super::service::{Recognised, Service};
 use super::verdict::{Operation, Stop};
@@ -46,6 +47,7 @@ pub(super) struct Listing {
     pub(super) workers: usize,
     /// Whether unchanged objects are looked at one by one.
     pub(super) reconsider: bool,
+    pub(super) page_size: PageSize,
 }
 
 /// A proven page on its way to being compared.
@@ -182,8 +184,13 @@ impl Listing {
     ) -> Option<Result<(ListPage, Option<String>), cos::Error>> {
         let asked = self.service.ask(Operation::List, &self.pace, async || {
             let client = &self.service.client;
-            let page = client.list(request).await?;
-            let next = self.prove(&page, request).map_err(|error| client.without_secrets(error))?;
+            let max_keys = request.max_keys.min(self.page_size.get());
+            let request = ListRequest { max_keys, ..request.clone() };
+            let page = client.list(&request).await;
+            let page = page.inspect_err(|error| self.page_size.failed(max_keys, error))?;
+            self.page_size.came(max_keys);
+            let next =
+                self.prove(&page, &request).map_err(|error| client.without_secrets(error))?;
             Ok((page, next))
         });
         asked.await

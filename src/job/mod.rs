@@ -26,6 +26,7 @@ mod lister;
 mod lookup;
 mod outage;
 mod pace;
+mod page_size;
 mod patience;
 mod pool;
 mod ranges;
@@ -70,6 +71,7 @@ use gate::Watch;
 use lister::Listing;
 use lookup::{Lookup, OtherList};
 use outage::Outage;
+use page_size::PageSize;
 use patience::Patience;
 use pool::Pool;
 use service::Service;
@@ -363,6 +365,7 @@ impl Job {
             control: control.clone(),
             stats: Arc::clone(&stats),
             recogniser,
+            lookups: Mutex::default(),
             legacy: AtomicBool::new(false),
             clock_corrected: Arc::clone(&clock_corrected),
             complaints: AtomicU32::new(0),
@@ -395,6 +398,7 @@ impl Job {
                         prefix,
                         workers: list_workers,
                         reconsider,
+                        page_size: PageSize::default(),
                     }
                     .run(ranges, reader)
                     .await

@@ -1,7 +1,7 @@
 //! What every stage that talks to the service shares: client, patience, control, and who answers.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -27,6 +27,8 @@ pub(super) struct Service {
     pub(super) stats: Arc<Stats>,
     /// Who answered this database's calls so far.
     pub(super) recogniser: OnceLock<&'static str>,
+    /// How often the host's name did not exist, and when it was looked up last.
+    pub(super) lookups: Mutex<(u32, Option<tokio::time::Instant>)>,
     /// Whether it was said that answers come without scenes.
     pub(super) legacy: AtomicBool,
     /// Notified when the service has confirmed another offset of the clock.
@@ -71,6 +73,10 @@ pub(super) enum Refused {
     Stop,
 }
 
+/// A host's name that does not exist is looked up so often before the first success.
+const LOOKUPS: u32 = 3;
+/// Look-ups within this time are one.
+const SAME_LOOKUP: Duration = Duration::from_millis(200);
 /// A shorter wait of the listing is not told.
 const WORTH_A_WORD: Duration = Duration::from_secs(1);
 
@@ -116,6 +122,24 @@ impl Service {
         if self.complaints.load(Ordering::Relaxed) > 0 {
             self.complaints.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// The verdict, but a name that does not exist is looked up three times before that is believed, and for as long as
+    /// patience lasts once anything was answered in this run.
+    pub(super) fn softened(&self, verdict: Verdict, error: &cos::Error) -> Verdict {
+        if !matches!(error, cos::Error::NoSuchHost { .. }) {
+            return verdict;
+        }
+        if self.patience.has_succeeded() || self.list_patience.has_succeeded() {
+            return Verdict::Unreachable;
+        }
+        let now = tokio::time::Instant::now();
+        let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        // What many ask for at the same moment is one look-up.
+        if lookups.1.is_none_or(|last| now - last >= SAME_LOOKUP) {
+            *lookups = (lookups.0 + 1, Some(now));
+        }
+        if lookups.0 < LOOKUPS { Verdict::Unreachable } else { verdict }
     }
 
     /// Checks who answers against who answered before; tells a new name through `first`.
@@ -229,7 +253,8 @@ impl Service {
                 }
                 Err(error) => error,
             };
-            let verdict = verdict(operation, patience.has_succeeded(), &error);
+            let verdict =
+                self.softened(verdict(operation, patience.has_succeeded(), &error), &error);
             // A key that is refused is told with its line; there may be many.
             if of_key && matches!(verdict, Verdict::GiveUp(_)) {
                 info!(?verdict, error = %error.message(), code = error.code(),

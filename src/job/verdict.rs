@@ -156,6 +156,9 @@ pub fn verdict(operation: Operation, succeeded_before: bool, error: &cos::Error)
             Verdict::Retry
         }
         Error::Connect { .. } => Verdict::Unreachable,
+        // A name that was there before is there again in a while.
+        Error::NoSuchHost { .. } if succeeded_before => Verdict::Unreachable,
+        Error::NoSuchHost { .. } => Verdict::Stop(Stop::Configuration),
         Error::Foreign { .. } => Verdict::Foreign,
         Error::Certificate { .. } | Error::Unproven(Unproven::Bucket { .. }) => {
             Verdict::Stop(Stop::Configuration)
@@ -341,6 +344,17 @@ pub fn advice(operation: Operation, error: &cos::Error) -> Option<&'static str> 
             return Some(
                 "a proxy, a login page of the network or a gateway answers instead of the service: check the \
                  proxy settings (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY) and the endpoint",
+            );
+        }
+        Error::NoSuchHost { .. } => {
+            return Some(
+                "check the names of bucket, region and endpoint, and of the proxy if there is one; without a network \
+                 no name can be found either",
+            );
+        }
+        Error::Certificate { is_about_time: true, .. } => {
+            return Some(
+                "look at this machine's clock: by it, the certificate is not valid yet, or has not been for years",
             );
         }
         Error::Certificate { .. } => {

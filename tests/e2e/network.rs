@@ -444,3 +444,101 @@ fn a_service_whose_time_jumps_is_not_asked_for_ever() {
     run_at(&format!("http://{address}"), &[]).with(6);
     assert!(asked.load(Ordering::SeqCst) < 200, "{asked:?}");
 }
+
+#[test]
+fn a_host_that_does_not_exist_is_a_wrong_setting() {
+    let site = Site::plain(0);
+    let begun = Instant::now();
+    let run = |endpoint: &str| {
+        let mut command = site.command(&["run", BUCKET]);
+        command.env("COSTAG_ENDPOINT", endpoint);
+        start(command).end()
+    };
+    let ended = run("https://photos-1.cos.ap-guangzho.invalid");
+    if ended.stderr.contains("Temporary failure") {
+        // This machine's resolver cannot tell.
+        return;
+    }
+    let ended = ended.with(2);
+    ended.says(&["there is no host", "ap-guangzhou", "without a network"]);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_a_wrong_setting() {
+    let site = Site::plain(0);
+    for (name, value) in [("ALL_PROXY", "ftp://u:secret@p:1"), ("https_proxy", "socks6://p:1")] {
+        let mut command = site.command(&["run", BUCKET]);
+        command.env("COSTAG_ENDPOINT", "https://photos.invalid").env(name, value);
+        let ended = start(command).end().with(2).says(&[name, "socks5"]);
+        assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
+    }
+}
+
+/// A SOCKS5 proxy that connects to this address whatever it is asked for; and how many connections it made.
+fn socks(to: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, count) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&count);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut here, counted) = (stream.unwrap(), Arc::clone(&counted));
+            thread::spawn(move || -> io::Result<()> {
+                let mut start = [0; 2];
+                here.read_exact(&mut start)?;
+                here.read_exact(&mut vec![0; start[1].into()])?;
+                here.write_all(&[5, 0])?;
+                let mut request = [0; 4];
+                here.read_exact(&mut request)?;
+                let length = match request[3] {
+                    1 => 4,
+                    4 => 16,
+                    _ => {
+                        let mut length = [0];
+                        here.read_exact(&mut length)?;
+                        length[0].into()
+                    }
+                };
+                here.read_exact(&mut vec![0; length + 2])?;
+                let mut there = TcpStream::connect(to)?;
+                counted.fetch_add(1, Ordering::SeqCst);
+                here.write_all(&[5, 0, 0, 1, 127, 0, 0, 1, 0, 0])?;
+                let (mut back, mut into) = (there.try_clone()?, here.try_clone()?);
+                thread::spawn(move || io::copy(&mut back, &mut into));
+                io::copy(&mut here, &mut there)?;
+                there.shutdown(Shutdown::Both)
+            });
+        }
+    });
+    (address, count)
+}
+
+#[rstest]
+#[case::by_address("socks5", "http://192.0.2.7:8080")]
+#[case::by_name("socks5h", "http://photos.invalid:8080")]
+fn a_socks_proxy_is_used(#[case] scheme: &str, #[case] endpoint: &str) {
+    let site = Site::plain(20);
+    let (proxy, count) = socks(site.emulator.address());
+    let mut command = site.command(&["run", BUCKET, "--allow-http"]);
+    command.env("COSTAG_ENDPOINT", endpoint).env("ALL_PROXY", format!("{scheme}://{proxy}"));
+    start(command).end().with(0);
+    assert!(count.load(Ordering::SeqCst) > 0);
+    site.assert_exports("camera");
+}
+
+#[test]
+fn every_refusal_names_where_the_credentials_came_from() {
+    let site = Site::plain(30);
+    let source = "the environment variable COSTAG_SECRET_ID";
+    site.change(r#"{"faults":{"list_access_denied":1.0}}"#);
+    site.run(&[]).with(6).says(&["AccessDenied", source]);
+    site.change(r#"{"clear":true,"faults":{"access_denied":1.0}}"#);
+    site.run(&[]).with(6).says(&["AccessDenied", source]);
+    site.change(r#"{"clear":true,"faults":{"proxy_page":1.0}}"#);
+    let ended = site.run(&["--patience", "1s"]).with(5);
+    assert!(
+        !ended.stderr.contains("credentials"),
+        "a proxy's refusal blames no key: {}",
+        ended.stderr
+    );
+}

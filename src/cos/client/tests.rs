@@ -417,6 +417,41 @@ async fn an_https_server_is_trusted_through_the_ca_file_only() {
     assert!(matches!(error, Error::Certificate { .. }) && !error.was_sent(), "{error:?}");
 }
 
+#[tokio::test]
+async fn a_certificate_of_another_time_advises_to_look_at_the_clock() {
+    crate::cos::install_crypto_provider();
+    for (from, to, is_about_time) in [(2999, 3000, true), (1999, 2001, true), (2000, 2999, false)] {
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(from, 1, 1);
+        params.not_after = rcgen::date_time_ymd(to, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let issued = params.self_signed(&key).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let ca_file = folder.path().join("ca.pem");
+        std::fs::write(&ca_file, issued.pem()).unwrap();
+        let der = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let config = rustls::ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![issued.der().clone()], der)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let _ = acceptor.accept(stream).await;
+            }
+        });
+        let trusts = if is_about_time { Some(ca_file) } else { None };
+        let options = Options { ca_file: trusts, ..Options::default() };
+        let error = label(&client_with(&endpoint, None, &options), "a").await.unwrap_err();
+        assert!(
+            matches!(error, Error::Certificate { is_about_time: told, .. } if told == is_about_time),
+            "{from}: {error:?}"
+        );
+    }
+}
+
 #[test]
 fn a_ca_file_without_a_certificate_is_refused() {
     let folder = tempfile::tempdir().unwrap();

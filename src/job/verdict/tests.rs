@@ -148,7 +148,11 @@ fn errors_without_an_answer() {
         (Error::Interrupted { host: host(), cause: cause() }, "retry"),
         (Error::Timeout { host: host(), cause: cause() }, "retry"),
         (Error::Connect { host: host(), cause: cause() }, "unreachable"),
-        (Error::Certificate { host: host(), cause: cause() }, "configuration"),
+        (
+            Error::Certificate { host: host(), is_about_time: false, cause: cause() },
+            "configuration",
+        ),
+        (Error::NoSuchHost { name: host(), cause: cause() }, "unreachable"),
         (cos::credentials::Error::NotFound { looked: Vec::new() }.into(), "credentials"),
         (stuck.into(), "protocol"),
         (unproven.into(), "protocol"),

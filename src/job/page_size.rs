@@ -1,0 +1,98 @@
+//! How many keys a page of the listing is asked for: fewer over a network that cuts large answers.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::cos::{self, list};
+
+/// No page is asked for fewer keys than this.
+const LEAST: u16 = 10;
+/// After so many whole pages in a row, twice as many keys are asked for.
+const WHOLE: u32 = 4;
+
+/// The size of the next page; shared by all listers.
+#[derive(Debug)]
+pub(super) struct PageSize(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    size: u16,
+    /// Pages in a row that came whole.
+    whole: u32,
+    /// Pages in a row that were cut.
+    cut: u32,
+}
+
+impl Default for PageSize {
+    fn default() -> Self {
+        Self(Mutex::new(State { size: list::KEYS_MAX, whole: 0, cut: 0 }))
+    }
+}
+
+impl PageSize {
+    /// Keys to ask for.
+    pub(super) fn get(&self) -> u16 {
+        self.lock().size
+    }
+
+    /// A page of `keys` came whole.
+    pub(super) fn came(&self, keys: u16) {
+        let mut state = self.lock();
+        if keys != state.size {
+            return;
+        }
+        (state.whole, state.cut) = (state.whole + 1, 0);
+        if state.whole >= WHOLE {
+            (state.size, state.whole) = (state.size.saturating_mul(2).min(list::KEYS_MAX), 0);
+        }
+    }
+
+    /// A page of `keys` did not come. If it took too long, or was cut twice in a row, half as many are asked for next.
+    pub(super) fn failed(&self, keys: u16, error: &cos::Error) {
+        let mut state = self.lock();
+        let halves = match error {
+            cos::Error::Timeout { .. } => true,
+            // Once is an accident, and says nothing of the page's size.
+            cos::Error::Interrupted { .. } | cos::Error::Unusable { .. } => state.cut > 0,
+            _ => return,
+        };
+        if keys != state.size {
+            return;
+        }
+        (state.whole, state.cut) = (0, state.cut + 1);
+        if halves {
+            state.size = (state.size / 2).max(LEAST);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_is_cut_is_asked_for_with_fewer_keys() {
+        let size = PageSize::default();
+        let cut = cos::Error::Timeout { host: "h".to_owned(), cause: "slow".into() };
+        for expected in [500, 250, 125, 62, 31, 15, 10, 10] {
+            size.failed(size.get(), &cut);
+            assert_eq!(size.get(), expected);
+        }
+        let refused = cos::Error::Connect { host: "h".to_owned(), cause: "refused".into() };
+        size.failed(10, &refused);
+        assert_eq!(size.get(), 10);
+        for _ in 0..4 * 7 {
+            size.came(size.get());
+        }
+        assert_eq!(size.get(), 1000);
+        let broken = cos::Error::Interrupted { host: "h".to_owned(), cause: "cut".into() };
+        size.failed(1000, &broken);
+        size.failed(1, &broken);
+        assert_eq!(size.get(), 1000, "once is an accident");
+        size.failed(1000, &broken);
+        assert_eq!(size.get(), 500);
+    }
+}
