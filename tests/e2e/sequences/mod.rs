@@ -136,6 +136,7 @@ impl Played {
         for call in all.iter().filter(|call| is_gone(call)) {
             assert!(!self.model.bucket.contains_key(call.key.as_str()), "{call:?} is there");
         }
+        let was_gone = all.iter().any(is_gone);
         let calls: Vec<_> = all.into_iter().filter(|call| !is_gone(call)).collect();
         let mut called = BTreeSet::new();
         for call in &calls {
@@ -156,7 +157,7 @@ impl Played {
             let is_list = matches!(wish.source, Source::List(_));
             assert!(
                 ended.code == Some(0)
-                    || (ended.code == Some(3) && (failed || failed_before || is_list)),
+                    || (ended.code == Some(3) && (failed || failed_before || was_gone || is_list)),
                 "{ended:?}"
             );
             assert!(ended.code == Some(3) || !failed, "{ended:?}");
@@ -182,7 +183,8 @@ impl Played {
         }
     }
 
-    fn plan(&mut self, wish: &Wish) {
+    /// Checks a plan, and returns the number of calls that it told.
+    fn plan(&mut self, wish: &Wish) -> u64 {
         let expected = self.model.of_new_run(wish);
         let before = self.site.calls();
         let mut arguments = self.arguments("plan", wish, None);
@@ -195,6 +197,7 @@ impl Played {
         let (least, most) = (expected.must.len() as u64, expected.may.len() as u64);
         assert!((least..=most).contains(&told), "told {told}: {expected:?}, {ended:?}");
         self.model.listed_perhaps(wish);
+        told
     }
 
     /// Kills a run after so many calls, or lets it end if it needs fewer.
@@ -217,7 +220,13 @@ impl Played {
         self.model.listed_perhaps(wish);
         let state: Option<String> = self.database().and_then(|database| {
             database
-                .query_row("SELECT state FROM run ORDER BY id DESC LIMIT 1", [], |row| row.get(0))
+                .query_row(
+                    // The run may be an earlier one that this command went on with.
+                    "SELECT state FROM run WHERE NOT plan
+                     ORDER BY state = 'running' DESC, id DESC LIMIT 1",
+                    [],
+                    |row| row.get(0),
+                )
                 .ok()
         });
         if was_running && state.as_deref() == Some("running") {
@@ -227,7 +236,8 @@ impl Played {
 
     fn resume(&mut self, max_calls: Option<u64>) -> bool {
         let mut arguments = vec!["resume".to_owned()];
-        arguments.extend(max_calls.map(|calls| format!("--max-calls={calls}")));
+        // Without a number the one of the interrupted command would hold.
+        arguments.push(format!("--max-calls={}", max_calls.unwrap_or(1_000)));
         if self.database().is_none() {
             return false;
         }
@@ -292,7 +302,15 @@ impl StateMachineTest for Sequences {
     fn apply(mut played: Played, _: &Bucket, step: Step) -> Played {
         match &step {
             Step::Put { .. } | Step::Delete { .. } | Step::Rename { .. } => played.change(&step),
-            Step::Plan { wish } => played.plan(wish),
+            Step::Plan { wish } => {
+                played.plan(wish);
+            }
+            Step::PlanRun { wish } => {
+                let told = played.plan(wish);
+                let before = played.site.calls();
+                played.run(wish, None);
+                assert_eq!(played.site.calls() - before, told, "calls, and what the plan told");
+            }
             Step::Run { wish, max_calls } => played.run(wish, *max_calls),
             Step::Kill { wish, calls } => played.kill(wish, *calls),
             Step::Resume { max_calls } => {
@@ -323,6 +341,12 @@ impl StateMachineTest for Sequences {
         };
         let exported = pictures(played.site.export(&[]));
         let expected = pictures(played.site.expected("camera,web"));
+        let certain = |rows: Vec<Vec<String>>| -> Vec<Vec<String>> {
+            rows.into_iter()
+                .filter(|row| !played.model.is_uncertain(text_of(&row[7].to_uppercase())))
+                .collect()
+        };
+        let (exported, expected) = (certain(exported), certain(expected));
         let first = exported.iter().zip(&expected).find(|(one, other)| one != other);
         assert_eq!(first, None, "the first row that differs");
         assert_eq!(exported.len(), expected.len());
@@ -342,7 +366,6 @@ fn number(name: &str, usually: u64) -> u64 {
 }
 
 #[rstest]
-#[ignore = "until the sequences that it finds are mended"]
 fn each_wish_is_fulfilled_once_in_any_sequence_of_commands(#[values(1, 2, 3, 4)] seed: u64) {
     let config = Config {
         cases: u32::try_from(number("COSTAG_TEST_SEQUENCES", 3)).unwrap(),

@@ -161,6 +161,11 @@ impl Model {
             .collect()
     }
 
+    /// Whether it cannot be told which bytes the answers of a content were about.
+    pub(super) fn is_uncertain(&self, text: &str) -> bool {
+        self.uncertain.contains(text)
+    }
+
     /// Scenes of a content that have an answer.
     pub(super) fn done(&self, text: &str) -> u8 {
         self.done.get(text).copied().unwrap_or(0)

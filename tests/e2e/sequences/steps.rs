@@ -90,6 +90,10 @@ pub(super) enum Step {
         chosen: Chosen,
     },
     Retry,
+    /// A plan, and the run of which it spoke.
+    PlanRun {
+        wish: Wish,
+    },
 }
 
 /// The bucket by its keys: the text of each.
@@ -158,6 +162,7 @@ impl ReferenceStateMachine for Reference {
             2 => select(vec![Chosen::All, Chosen::All, Chosen::Prefix("a/"), Chosen::CameraOnly])
                 .prop_map(|chosen| Step::Retag { chosen }),
             1 => Just(Step::Retry),
+            3 => wish().prop_map(|wish| Step::PlanRun { wish }),
         ]
         .boxed()
     }
