@@ -319,3 +319,26 @@ fn a_file_that_only_the_database_names_is_not_sent_out_as_keys() {
     assert_eq!(site.one::<i64>("SELECT count(*) FROM list_item WHERE item LIKE '%hush%'"), 0);
     assert!(site.emulator.statistics().head_calls <= 1);
 }
+
+#[test]
+fn a_person_confirms_a_stored_endpoint_with_a_yes() {
+    let site = site(20);
+    let endpoint = site.emulator.endpoint();
+    let run = ["run", BUCKET, "--endpoint", &endpoint, "--qps", "0", "--max-calls", "5"];
+    without_an_endpoint(&site, &run).with(8);
+    for (answer, calls) in [("n\n", 5), ("\n", 5), ("y\n", 10)] {
+        let line = format!("exec {} resume", env!("CARGO_BIN_EXE_costag"));
+        let mut command = std::process::Command::new("script");
+        crate::support::clean(&mut command, site.folder());
+        command.args(["-q", "-e", "-c", &line, "typescript"]).stdin(std::process::Stdio::piped());
+        command.env("COSTAG_SECRET_ID", SECRET_ID).env("COSTAG_SECRET_KEY", SECRET_KEY);
+        command.env("TERM", "xterm").env("SHELL", "/bin/sh");
+        let mut asked = start(command);
+        let question = format!("send signed requests to {endpoint}?");
+        wait_until("the question", || asked.stdout().contains(&question));
+        assert_eq!(site.calls(), 5, "nothing is sent before the answer");
+        asked.types(answer);
+        let code = asked.end().code;
+        assert_eq!((code, site.calls()), (Some(if calls == 5 { 2 } else { 8 }), calls));
+    }
+}
