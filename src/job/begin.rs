@@ -353,6 +353,7 @@ impl Job {
     ) -> Result<Self, Error> {
         let ranges = store.ranges(context.id)?;
         let recogniser = store.recogniser()?;
+        let found_limit = store.found_limit(&context.bucket)?;
         let reader = store.reader()?;
         let reconsider =
             reader.must_reconsider(context.id, context.bucket_id, &context.prefix, eligibility)?;
@@ -381,6 +382,7 @@ impl Job {
             trial: None,
             tried: 0,
             recogniser,
+            found_limit,
             plan,
             stats: Arc::new(Stats::new(counts)),
             control: Control::default(),

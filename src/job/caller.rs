@@ -14,8 +14,8 @@ use super::budget::Budget;
 use super::control::StopReason;
 use super::gate::Gate;
 use super::outage::{Fault, Outage, Standing};
-use super::pace::Pace;
-use super::service::{LONGEST_DELAY_OF_NODE, Recognised, Refused, Service};
+use super::pace::{Change, Pace, warn_of_faults};
+use super::service::{LONGEST_DELAY_OF_NODE, Recognised, Refused, Service, throttle_delays};
 use super::verdict::{GiveUp, Operation, Stop, Verdict, verdict};
 use super::writer::{Record, Writer};
 use crate::cos::{self, Answer, Target};
@@ -142,6 +142,7 @@ impl Tagger {
             .with_jitter()
             .without_max_times()
             .build();
+        let mut throttle_delays = throttle_delays();
         loop {
             let Some(ended) = self.call(&image).await else {
                 return Ok(image.settlement(None, image.untouched()));
@@ -166,7 +167,9 @@ impl Tagger {
                     }
                 }
                 Err(error) => {
-                    let next = self.failed(&mut image, error, begun, &mut delays).await?;
+                    let next = self
+                        .failed(&mut image, error, begun, (&mut delays, &mut throttle_delays))
+                        .await?;
                     // The answer may have corrected the clock.
                     row.ended_at = self.service.client.clock().correct_millis(at);
                     (row, next)
@@ -191,7 +194,8 @@ impl Tagger {
     fn defer(&self, image: &Image) -> Option<Settled> {
         let error = image.last_error.as_ref()?;
         let others = self.waiting.load(Ordering::Relaxed) > 0;
-        let defers = others && self.outage.is_suspected_since(image.answers);
+        let defers =
+            others && self.outage.is_suspected_since(image.answers, error.verdict == THROTTLE);
         (defers && image.pass == 0 && !self.outage.is_waiting()).then(|| Settled::PutBack {
             attempts: image.attempts,
             pass: 1,
@@ -309,9 +313,9 @@ impl Tagger {
         }
         service.accepted_time();
         service.patience.succeeded();
-        self.service_answered();
+        self.service_answered().await?;
         self.breaker.succeeded();
-        self.note_pace(self.pace.answered());
+        self.note_pace(self.pace.answered()).await?;
         let mut labels = answer.labels;
         let cut = labels.cut(RANK_MAX);
         if cut > 0 {
@@ -322,13 +326,14 @@ impl Tagger {
     }
 
     /// The service answered, whatever it said: an outage is over.
-    fn service_answered(&self) {
+    async fn service_answered(&self) -> Result<(), Error> {
         if let Some(ended) = self.outage.answered() {
             info!("the service answers again");
             if ended.throttles_only {
-                self.note_pace(self.pace.begin_low());
+                self.note_pace(self.pace.begin_low()).await?;
             }
         }
+        Ok(())
     }
 
     /// Notes a fault of the service or the network; the run waits once there are too many in a row.
@@ -347,11 +352,19 @@ impl Tagger {
         self.service.trouble(&self.service.patience, error);
     }
 
-    #[expect(clippy::option_option, reason = "no change; a change to no limit; a change to a rate")]
-    fn note_pace(&self, change: Option<Option<f64>>) {
-        if let Some(rate) = change {
+    /// Tells what an answer has changed about the pace, and keeps a limit that was found.
+    async fn note_pace(&self, change: Option<Change>) -> Result<(), Error> {
+        let Some(Change { rate, faults, found }) = change else { return Ok(()) };
+        if let Some(rate) = rate {
             info!(rate, "pace");
             self.service.stats.set_pace(self.pace.changed_rate());
+        }
+        if let Some(share) = faults {
+            warn_of_faults("calls", share);
+        }
+        match found {
+            Some(rate) => self.writer.send(Record::Limit { rate }).await,
+            None => Ok(()),
         }
     }
 
@@ -382,25 +395,32 @@ impl Tagger {
         image: &mut Image,
         error: cos::Error,
         begun: Instant,
-        delays: &mut impl Iterator<Item = Duration>,
+        (delays, throttle_delays): (
+            &mut impl Iterator<Item = Duration>,
+            &mut impl Iterator<Item = Duration>,
+        ),
     ) -> Result<Next, Error> {
         let service = &self.service;
         let verdict = verdict(Operation::Label, service.patience.has_succeeded(), &error);
         info!(key = %image.key.key.escape_debug(), code = code(&error), status = error.status(),
             request_id = error.request_id(), ?verdict, attempt = image.attempts + 1, "call failed");
         let after = error.retry_after().unwrap_or_default();
-        let delay = delays.next().unwrap_or_default().max(after);
+        let next = match verdict {
+            Verdict::Throttle => throttle_delays.next(),
+            _ => delays.next(),
+        };
+        let delay = next.unwrap_or_default().max(after);
         // An outage uses at most one try of an image: the one that marks it as failed before.
         let spared = image.attempts > 0 && self.outage.is_waiting() && verdict.is_passing();
         if !matches!(verdict, Verdict::Throttle) {
             image.attempts += u32::from(!spared);
-            self.note_pace(self.pace.answered());
+            self.note_pace(self.pace.answered()).await?;
         }
         if !verdict.is_passing() {
-            self.service_answered();
+            self.service_answered().await?;
         }
         Ok(match verdict {
-            Verdict::Throttle => self.throttled(image, error, delay, begun),
+            Verdict::Throttle => self.throttled(image, error, delay, begun).await?,
             Verdict::Retry | Verdict::Unreachable | Verdict::Foreign => {
                 self.passing(image, verdict, error, delay, begun)
             }
@@ -470,23 +490,23 @@ impl Tagger {
     }
 
     /// After a throttle answer, which uses no attempt.
-    fn throttled(
+    async fn throttled(
         &self,
         image: &mut Image,
         error: cos::Error,
         delay: Duration,
         begun: Instant,
-    ) -> Next {
+    ) -> Result<Next, Error> {
         let service = &self.service;
-        self.note_pace(self.pace.throttled());
+        self.note_pace(self.pace.throttled()).await?;
         image.throttles += 1;
         let row = error_row(&error, THROTTLE, true);
         let wait = error.retry_after().unwrap_or_default();
         if !service.patience.allows(wait) {
-            return self.asked_to_wait(image, row, wait, error, begun);
+            return Ok(self.asked_to_wait(image, row, wait, error, begun));
         }
         self.fault(image, Fault::Throttle, error);
-        if self.outage.is_waiting() {
+        Ok(if self.outage.is_waiting() {
             image.put_back(image.pass, row)
         } else if image.throttles >= THROTTLES {
             self.give_up(image, row, false, begun)
@@ -498,7 +518,7 @@ impl Tagger {
         } else {
             image.last_error = Some(row);
             Next::Again(delay)
-        }
+        })
     }
 
     /// After a fault of the service or the network that may pass.

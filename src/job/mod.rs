@@ -184,6 +184,8 @@ pub struct Job {
     /// How many images of it were settled before this invocation.
     tried: u64,
     recogniser: Option<String>,
+    /// The service's limit in calls a second, as the last run on this bucket has found it.
+    found_limit: Option<f64>,
     /// Nothing is called.
     plan: bool,
     stats: Arc<Stats>,
@@ -427,7 +429,7 @@ impl Job {
             tagger: Arc::new(Tagger {
                 service,
                 writer,
-                pace: Pace::new(settings.pace.qps),
+                pace: Pace::near(settings.pace.qps, self.found_limit),
                 budget: Arc::clone(&self.limits),
                 gate: self.gate,
                 breaker: Breaker::new(settings.budget.max_failures),

@@ -18,6 +18,8 @@ const FAULTS: u32 = 20;
 const FOREIGN: u32 = 3;
 /// After so many faults in a row, images that have not been tried yet go before retries: they tell more.
 const SUSPICIOUS: u32 = 2;
+/// As [`SUSPICIOUS`], after a throttle answer.
+const SUSPICIOUS_THROTTLES: u32 = 10;
 
 /// How a call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,9 +131,12 @@ impl Outage {
 
     /// Whether several calls have failed in a row and nothing was answered since so many answers had come: then images
     /// that have not been tried yet go before retries.
-    pub(super) fn is_suspected_since(&self, answers: u64) -> bool {
+    ///
+    /// Throttle answers without a reason come in short rows: after one of them the row must be longer.
+    pub(super) fn is_suspected_since(&self, answers: u64, after_throttle: bool) -> bool {
         let state = self.lock();
-        state.all >= SUSPICIOUS && state.answers == answers
+        let row = if after_throttle { SUSPICIOUS_THROTTLES } else { SUSPICIOUS };
+        state.all >= row && state.answers == answers
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -166,12 +171,12 @@ mod tests {
         for _ in 0..100 {
             assert!(!outage.fault(Fault::Answer, Standing::FailedBefore));
         }
-        assert!(outage.is_suspected_since(0));
+        assert!(outage.is_suspected_since(0, false));
         outage.answered();
         outage.fault(Fault::Answer, Standing::FailedBefore);
-        assert!(!outage.is_suspected_since(1), "a fault alone is none");
+        assert!(!outage.is_suspected_since(1, false), "a fault alone is none");
         outage.fault(Fault::Answer, Standing::FailedBefore);
-        assert!(outage.is_suspected_since(1) && !outage.is_suspected_since(0));
+        assert!(outage.is_suspected_since(1, false) && !outage.is_suspected_since(0, false));
     }
 
     #[test]

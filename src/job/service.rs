@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use super::control::{Control, StopReason};
-use super::pace::Pace;
+use super::pace::{Change, Pace, warn_of_faults};
 use super::patience::Patience;
 use super::stats::{Stats, Wait, wall};
 use super::verdict::{Operation, Stop, Verdict, verdict};
@@ -79,6 +79,17 @@ const LOOKUPS: u32 = 3;
 const SAME_LOOKUP: Duration = Duration::from_millis(200);
 /// A shorter wait of the listing is not told.
 const WORTH_A_WORD: Duration = Duration::from_secs(1);
+
+/// Delays before a throttled request is tried again, jittered. They begin low because the pace, which all
+/// requests share, is what takes the load off the service.
+pub(super) fn throttle_delays() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(25))
+        .with_max_delay(Duration::from_secs(2))
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
 
 impl Service {
     /// Says once that answers come without scenes.
@@ -231,6 +242,7 @@ impl Service {
         let patience = &self.list_patience;
         let of_key = operation == Operation::Head;
         let mut delays = delays(if of_key { LONGEST_DELAY_OF_KEY } else { LONGEST_DELAY });
+        let mut throttle_delays = throttle_delays();
         let mut refreshed = false;
         let (mut tries, mut throttles) = (0, 0);
         let answers = self.answers();
@@ -248,7 +260,7 @@ impl Service {
                     self.accepted_time();
                     patience.succeeded();
                     self.stats.listing_waits(None);
-                    pace.answered();
+                    note_list_pace(pace.answered());
                     return Some(Ok(answer));
                 }
                 Err(error) => error,
@@ -295,7 +307,7 @@ impl Service {
                     continue;
                 }
                 Verdict::Throttle => {
-                    pace.throttled();
+                    note_list_pace(pace.throttled());
                     throttles += 1;
                 }
                 Verdict::Retry | Verdict::Unreachable | Verdict::Foreign => tries += 1,
@@ -314,7 +326,9 @@ impl Service {
             }
             let message = error.message();
             self.trouble(patience, error);
-            let delay = delays.next().unwrap_or_default().max(after);
+            let next =
+                if verdict == Verdict::Throttle { throttle_delays.next() } else { delays.next() };
+            let delay = next.unwrap_or_default().max(after);
             if let Some((since, gives_up)) = patience.trouble()
                 && (delay >= WORTH_A_WORD || since.elapsed() >= WORTH_A_WORD)
             {
@@ -342,6 +356,17 @@ impl Service {
     /// itself.
     async fn answers_others(&self, before: u64) -> bool {
         self.answers() > before || self.client.is_reachable().await
+    }
+}
+
+/// Tells what an answer has changed about the pace of listings and look-ups.
+fn note_list_pace(change: Option<Change>) {
+    let Some(Change { rate, faults, .. }) = change else { return };
+    if let Some(rate) = rate {
+        info!(rate, "pace of listings");
+    }
+    if let Some(share) = faults {
+        warn_of_faults("list requests", share);
     }
 }
 

@@ -76,6 +76,8 @@ pub(super) enum Record {
     Recogniser { name: &'static str },
     /// The service has confirmed that so many seconds are to be added to this machine's clock.
     ClockOffset { seconds: i64 },
+    /// The service's limit, as `auto` has found it: calls a second.
+    Limit { rate: f64 },
 }
 
 /// The stages' end of the channel.
@@ -323,6 +325,7 @@ fn apply(
         }
         Record::Recogniser { name } => session.set_recogniser(name)?,
         Record::ClockOffset { seconds } => session.set_clock_offset(seconds)?,
+        Record::Limit { rate } => session.keep_limit(rate)?,
     }
     Ok(())
 }

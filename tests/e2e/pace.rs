@@ -1,9 +1,11 @@
 //! The pace that was asked for, as the service sees it.
 
+use std::time::{Duration, Instant};
+
 use costag::emulator::{Settings, Statistics, Synthetic};
 use rstest::rstest;
 
-use crate::support::Site;
+use crate::support::{BUCKET, Site};
 
 fn paced(rate: u32, seconds: u32) -> Statistics {
     let bucket = Synthetic { objects: u64::from(rate * seconds), ..Synthetic::default() };
@@ -22,6 +24,58 @@ fn no_second_holds_more_calls_than_were_asked_for(#[case] rate: u32, #[case] sec
     assert!(f64::from(u32::try_from(seen.peak_per_second).unwrap()) <= most, "{seen:?}");
     let took = seen.last_call_ms - seen.first_call_ms;
     assert!(took + 200 >= u64::from(seconds - 1) * 1000, "{took} ms");
+}
+
+fn seconds(seen: &Statistics) -> f64 {
+    Duration::from_millis(seen.last_call_ms - seen.first_call_ms).as_secs_f64()
+}
+
+/// Random refusals, at any pace, of which lowering the pace spares none.
+#[rstest]
+#[case(0.03)]
+#[case(0.1)]
+#[case(0.3)]
+fn faults_that_look_like_throttling_do_not_slow_a_run(#[case] share: f64) {
+    let mut settings = Settings { latency_ms: 20, ..Settings::default() };
+    settings.set_fault("slow_down", share).unwrap();
+    let site = Site::new(Synthetic { objects: 1000, ..Synthetic::default() }, settings);
+    let ended = site.run(&["--qps", "200"]).with(0);
+    let seen = site.emulator.statistics();
+    let needed = f64::from(u32::try_from(seen.calls).unwrap()) / 200.0;
+    let took = seconds(&seen);
+    assert!(took <= 1.5 * needed, "{took:.1} s for what takes {needed:.1} s");
+    assert_eq!(ended.stderr.matches("at any pace").count(), 1, "told once: {}", ended.stderr);
+    assert_eq!(site.states(), [0, 0, 1000, 0]);
+    assert_eq!(site.one::<i64>("SELECT max(attempts) FROM content"), 0, "no try is used up");
+}
+
+#[test]
+fn a_listing_is_not_slowed_by_faults_that_look_like_throttling() {
+    let mut settings = Settings::default();
+    settings.set_fault("list_slow_down", 0.1).unwrap();
+    let site = Site::new(Synthetic { objects: 60_000, ..Synthetic::default() }, settings);
+    let began = Instant::now();
+    site.costag(&["plan", BUCKET, "--list-qps", "20"]).with(0);
+    let took = began.elapsed();
+    // 60 pages and the requests that look for places to split at, one in ten of them repeated.
+    assert!(took < Duration::from_secs(15), "{took:?}");
+}
+
+#[test]
+fn auto_begins_at_the_limit_that_the_last_run_has_found() {
+    let settings = Settings { qps_limit: Some(15), ..Settings::default() };
+    let site = Site::new(Synthetic { objects: 150, ..Synthetic::default() }, settings);
+    site.run(&["--qps", "auto"]).with(0);
+    let found: String = site.one("SELECT value FROM meta WHERE name LIKE 'found_limit %'");
+    let found: f64 = found.parse().unwrap();
+    assert!((8.0..=16.0).contains(&found), "{found}");
+    site.reset();
+    site.change(r#"{"qps_limit":null}"#);
+    site.tamper("UPDATE meta SET value = '100' WHERE name LIKE 'found_limit %'");
+    site.costag(&["retag", "--all"]).with(0);
+    site.run(&["--qps", "auto"]).with(0);
+    let took = seconds(&site.emulator.statistics());
+    assert!(took < 4.0, "150 calls at about 100 a second took {took:.1} s");
 }
 
 #[rstest]

@@ -1,4 +1,4 @@
-//! `auto` against a service that lets through what it wants and tells nobody, by a fake clock.
+//! The pace against services that let through what they want and tell nobody, by a fake clock.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -17,10 +17,45 @@ const SECOND: u64 = 1_000;
 enum Kind {
     /// So many in any sliding second.
     Sliding,
-    /// As `Sliding`, and one call in so many is refused for another reason.
-    Stray(u64),
     /// A bucket that holds this share of a second's tokens, and two at least.
     Bucket(f64),
+}
+
+/// Values, and the seconds from which on they hold.
+type Plan<'a> = &'a [(u64, f64)];
+
+/// A service, and what is asked of it.
+#[derive(Debug, Clone, Copy)]
+struct World<'a> {
+    rate: Rate,
+    found: Option<f64>,
+    kind: Kind,
+    limits: Plan<'a>,
+    /// The share of calls that are refused whatever the pace.
+    noise: Plan<'a>,
+    /// Calls a second of another program on the same quota, which never slows down.
+    other: Plan<'a>,
+    /// Milliseconds that an answer takes, a tenth more or less; refusals come at once.
+    latency: u64,
+    /// Calls on the wire at most.
+    workers: usize,
+}
+
+const NONE: f64 = f64::INFINITY;
+
+impl World<'_> {
+    const fn new(rate: Rate) -> Self {
+        World {
+            rate,
+            found: None,
+            kind: Kind::Sliding,
+            limits: &[(0, NONE)],
+            noise: &[(0, 0.0)],
+            other: &[(0, 0.0)],
+            latency: 50,
+            workers: usize::MAX,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -36,7 +71,8 @@ struct Service {
 impl Service {
     fn admits(&mut self, now: u64) -> bool {
         match self.kind {
-            Kind::Sliding | Kind::Stray(_) => {
+            _ if self.limit.is_infinite() => true,
+            Kind::Sliding => {
                 while self.passed.front().is_some_and(|at| at + SECOND <= now) {
                     self.passed.pop_front();
                 }
@@ -63,33 +99,57 @@ impl Service {
     }
 }
 
-/// Seconds, and the limit that holds from then on.
-type Limits<'a> = &'a [(u64, f64)];
+impl Service {
+    /// Lets the other program's calls of a millisecond come, at random.
+    fn serve_other(&mut self, per_second: f64, random: &mut Random, now: u64) {
+        let mut calls = per_second / 1000.0;
+        while random.next() < calls {
+            calls -= 1.0;
+            let _ = self.admits(now);
+        }
+    }
+}
 
 /// What a second came to.
 #[derive(Debug, Clone, Copy, Default)]
 struct Second {
     passed: u32,
     throttled: u32,
+    faults: u32,
 }
 
-/// Endless work, `latency` milliseconds a call and a tenth more or less; refusals come at once.
-fn simulate(kind: Kind, limits: Limits<'_>, latency: u64, seconds: u64) -> Vec<Second> {
+/// Numbers from 0 to 1 that are the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        #[expect(clippy::cast_precision_loss, reason = "31 bits")]
+        let unit = (self.0 >> 33) as f64 / 2_f64.powi(31);
+        unit
+    }
+}
+
+fn at(plan: Plan<'_>, second: u64) -> f64 {
+    plan.iter().rev().find(|(from, _)| *from <= second).map_or(0.0, |(_, value)| *value)
+}
+
+/// Endless work for so many seconds.
+fn simulate(world: World<'_>, seconds: u64) -> Vec<Second> {
     let clock = FakeRelativeClock::default();
-    let pace = Pace::with_clock(Rate::Auto, clock.clone());
+    let pace = Pace::with_clock(world.rate, world.found, clock.clone());
     let mut service =
-        Service { kind, limit: limits[0].1, passed: VecDeque::new(), tokens: 1.0, filled: 0 };
+        Service { kind: world.kind, limit: 0.0, passed: VecDeque::new(), tokens: 1.0, filled: 0 };
     let mut answers = BinaryHeap::new();
     let mut told = Vec::new();
-    let (mut random, mut calls) = (1_u64, 0_u64);
+    let mut random = Random(1);
     for now in 0..seconds * SECOND {
+        let second = now / SECOND;
         if now % SECOND == 0 {
             told.push(Second::default());
-            if let Some((_, limit)) = limits.iter().find(|(at, _)| at * SECOND == now) {
-                service.limit = *limit;
-            }
+            service.limit = at(world.limits, second);
         }
-        let second = told.last_mut().unwrap();
+        let told = told.last_mut().unwrap();
         while let Some(Reverse((at, throttled))) = answers.peek().copied()
             && at <= now
         {
@@ -100,27 +160,54 @@ fn simulate(kind: Kind, limits: Limits<'_>, latency: u64, seconds: u64) -> Vec<S
                 pace.answered()
             };
         }
-        while pace.try_permit().is_ok() {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            calls += 1;
-            let stray = matches!(kind, Kind::Stray(every) if calls % every == 0);
-            let throttled = stray || !service.admits(now);
-            let jitter = (random >> 33) % (latency / 5 + 1);
-            let after = if throttled { 2 } else { latency - latency / 10 + jitter };
+        let other = at(world.other, second);
+        service.serve_other(other / 2.0, &mut random, now);
+        while answers.len() < world.workers && pace.try_permit().is_ok() {
+            let fault = random.next() < at(world.noise, second);
+            let throttled = fault || !service.admits(now);
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+            let latency = world.latency as f64 * (0.9 + 0.2 * random.next());
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "small positive numbers"
+            )]
+            let after = if throttled { 2 } else { latency as u64 };
             answers.push(Reverse((now + after, throttled)));
-            if throttled { second.throttled += 1 } else { second.passed += 1 }
+            match (throttled, fault) {
+                (true, true) => told.faults += 1,
+                (true, false) => told.throttled += 1,
+                (false, _) => told.passed += 1,
+            }
         }
+        service.serve_other(other / 2.0, &mut random, now);
         clock.advance(Duration::from_millis(1));
     }
     told
 }
 
-/// The share of the limit that was used, and the share of calls that were throttled.
-fn shares(seconds: &[Second], limit: f64) -> (f64, f64) {
-    let passed: f64 = seconds.iter().map(|second| f64::from(second.passed)).sum();
-    let throttled: f64 = seconds.iter().map(|second| f64::from(second.throttled)).sum();
+/// The calls a second that were answered, and the share of calls that the limit refused.
+fn figures(seconds: &[Second]) -> (f64, f64) {
+    let sum = |of: fn(&Second) -> u32| seconds.iter().map(|one| f64::from(of(one))).sum::<f64>();
+    let (passed, throttled) = (sum(|one| one.passed), sum(|one| one.throttled));
+    let calls = passed + throttled + sum(|one| one.faults);
     let length = f64::from(u32::try_from(seconds.len()).unwrap());
-    (passed / length / limit, throttled / (passed + throttled))
+    (passed / length, throttled / calls.max(1.0))
+}
+
+/// Seconds until so many calls were answered.
+fn seconds_for(told: &[Second], calls: f64) -> Option<f64> {
+    let mut passed = 0.0;
+    let mut seconds = 0.0;
+    for one in told {
+        let more = f64::from(one.passed);
+        if passed + more >= calls {
+            return Some(seconds + (calls - passed) / more);
+        }
+        passed += more;
+        seconds += 1.0;
+    }
+    None
 }
 
 #[rstest]
@@ -129,9 +216,24 @@ fn it_finds_a_limit_within_a_minute_and_keeps_just_below(
     #[values(Kind::Sliding, Kind::Bucket(1.0), Kind::Bucket(0.05))] kind: Kind,
     #[values(20, 400)] latency: u64,
 ) {
-    let told = simulate(kind, &[(0, limit)], latency, 240);
-    let (used, throttled) = shares(&told[60..], limit);
-    eprintln!("{limit} {kind:?} {latency} ms: used {used:.3}, throttled {throttled:.4}");
+    finds(World { kind, limits: &[(0, limit)], latency, ..World::new(Rate::Auto) }, limit);
+}
+
+#[rstest]
+fn a_cap_above_the_limit_is_as_good_as_auto(
+    #[values(5.0, 50.0, 200.0)] limit: f64,
+    #[values(Kind::Sliding, Kind::Bucket(0.05))] kind: Kind,
+    #[values(2.5, 20.0)] cap: f64,
+) {
+    let rate = Rate::PerSecond(cap * limit);
+    finds(World { kind, limits: &[(0, limit)], ..World::new(rate) }, limit);
+}
+
+fn finds(world: World<'_>, limit: f64) {
+    let told = simulate(world, 240);
+    let (passed, throttled) = figures(&told[60..]);
+    let used = passed / limit;
+    eprintln!("{world:?}: used {used:.3}, throttled {throttled:.4}");
     assert!(used >= 0.9, "{used:.3} of {limit} used");
     assert!(throttled < 0.02, "{throttled:.4} of the calls throttled");
 }
@@ -139,11 +241,13 @@ fn it_finds_a_limit_within_a_minute_and_keeps_just_below(
 #[rstest]
 fn throttling_for_other_reasons_does_not_bring_it_down(
     #[values(12.0, 60.0, 400.0, 3000.0)] limit: f64,
-    #[values(100, 300)] every: u64,
+    #[values(0.01, 0.0033)] noise: f64,
 ) {
-    let told = simulate(Kind::Stray(every), &[(0, limit)], 100, 600);
-    let (used, throttled) = shares(&told[60..], limit);
-    eprintln!("{limit} stray {every}: used {used:.3}, throttled {throttled:.4}");
+    let world = World { limits: &[(0, limit)], noise: &[(0, noise)], ..World::new(Rate::Auto) };
+    let told = simulate(world, 600);
+    let (passed, throttled) = figures(&told[60..]);
+    let used = passed / limit;
+    eprintln!("{limit} noise {noise}: used {used:.3}, throttled {throttled:.4}");
     assert!(used >= 0.8, "{used:.3} of {limit} used, {throttled:.4} throttled");
 }
 
@@ -151,12 +255,13 @@ fn throttling_for_other_reasons_does_not_bring_it_down(
 #[case(&[(0, 200.0), (120, 100.0), (240, 400.0), (360, 50.0)])]
 #[case(&[(0, 1000.0), (120, 900.0), (240, 2000.0), (360, 1990.0)])]
 #[case(&[(0, 10.0), (120, 500.0), (240, 60.0), (360, 7.0)])]
-fn it_follows_a_limit_that_changes(#[case] limits: Limits<'_>, #[values(20, 400)] latency: u64) {
+fn it_follows_a_limit_that_changes(#[case] limits: Plan<'_>, #[values(20, 400)] latency: u64) {
     for kind in [Kind::Sliding, Kind::Bucket(0.1)] {
-        let told = simulate(kind, limits, latency, 480);
+        let told = simulate(World { kind, limits, latency, ..World::new(Rate::Auto) }, 480);
         for (from, limit) in limits {
             let from = usize::try_from(*from).unwrap();
-            let (used, throttled) = shares(&told[from + 60..from + 120], *limit);
+            let (passed, throttled) = figures(&told[from + 60..from + 120]);
+            let used = passed / limit;
             eprintln!("{limit} {kind:?} {latency} ms: used {used:.3}, throttled {throttled:.4}");
             assert!(used >= 0.9, "{used:.3} of {limit} used");
             assert!(throttled < 0.02, "{throttled:.4} of the calls throttled");
@@ -164,14 +269,162 @@ fn it_follows_a_limit_that_changes(#[case] limits: Limits<'_>, #[values(20, 400)
     }
 }
 
+#[rstest]
+#[case(20.0, 60)]
+#[case(200.0, 60)]
+#[case(2000.0, 30)]
+fn faults_alone_do_not_lower_the_pace(
+    #[case] rate: f64,
+    #[case] seconds: u32,
+    #[values(0.01, 0.03, 0.1, 0.2, 0.3)] noise: f64,
+    #[values(20, 400)] latency: u64,
+) {
+    let world = World { noise: &[(0, noise)], latency, ..World::new(Rate::PerSecond(rate)) };
+    let told = simulate(world, 2 * u64::from(seconds));
+    let good = rate * (1.0 - noise);
+    // Six seconds of work are the first seconds, in which nothing is known yet.
+    for work in [f64::from(seconds), 6.0] {
+        let took = seconds_for(&told, good * work);
+        eprintln!("{rate}/s, {noise}, {latency} ms: {work} s of work took {took:.1?} s");
+        let longer = if rate < 100.0 { 1.8 } else { 1.5 };
+        assert!(took.is_some_and(|took| took <= longer * work + 0.5), "{took:.1?} for {work} s");
+    }
+}
+
+#[rstest]
+fn faults_at_a_low_rate_do_not_bring_it_to_a_standstill(
+    #[values(1.0, 5.0)] rate: f64,
+    #[values(0.03, 0.1, 0.3)] noise: f64,
+) {
+    let told = simulate(World { noise: &[(0, noise)], ..World::new(Rate::PerSecond(rate)) }, 600);
+    let (passed, _) = figures(&told);
+    let used = passed / rate / (1.0 - noise);
+    eprintln!("{rate}/s, {noise}: {used:.2} of the pace");
+    assert!(used >= 0.5, "{used:.2} of the pace");
+}
+
+#[rstest]
+fn faults_beside_a_limit_are_told_from_it(
+    #[values(50.0, 200.0)] limit: f64,
+    #[values(0.01, 0.03, 0.1, 0.3)] noise: f64,
+    #[values(Rate::Auto, Rate::PerSecond(500.0))] rate: Rate,
+) {
+    let world = World { limits: &[(0, limit)], noise: &[(0, noise)], ..World::new(rate) };
+    let told = simulate(world, 360);
+    // The limit counts only what the faults have left.
+    let (passed, throttled) = figures(&told[120..]);
+    let used = passed / limit;
+    eprintln!("{rate:?} {limit} noise {noise}: used {used:.3}, throttled {throttled:.4}");
+    assert!(used >= 0.7, "{used:.3} of {limit} used");
+    assert!(throttled < 0.2, "{throttled:.4} of the calls throttled");
+}
+
+#[rstest]
+fn faults_that_begin_and_end_are_followed(
+    #[values(20.0, 200.0)] rate: f64,
+    #[values(0.03, 0.1, 0.3)] noise: f64,
+) {
+    let noises = [(0, 0.0), (60, noise), (120, 0.0), (180, noise / 2.0), (240, noise), (300, 0.0)];
+    let told = simulate(World { noise: &noises, ..World::new(Rate::PerSecond(rate)) }, 360);
+    let least = if rate < 100.0 { 0.5 } else { 0.85 };
+    for (from, noise) in noises {
+        let from = usize::try_from(from).unwrap();
+        let (passed, _) = figures(&told[from..from + 60]);
+        let used = passed / rate / (1.0 - noise);
+        eprintln!("{rate}/s noise {noise} from {from}: {used:.3}");
+        assert!(used >= least, "{used:.3} of the pace from {from} on");
+    }
+}
+
+#[rstest]
+fn a_limit_that_moves_is_followed_among_faults(
+    #[values(0.03, 0.1, 0.3)] noise: f64,
+    #[values(Rate::Auto, Rate::PerSecond(1000.0))] rate: Rate,
+) {
+    let limits = [(0, 200.0), (120, 60.0), (240, 400.0)];
+    let world = World { limits: &limits, noise: &[(0, noise)], ..World::new(rate) };
+    let told = simulate(world, 360);
+    for (from, limit) in limits {
+        let from = usize::try_from(from).unwrap();
+        let (passed, throttled) = figures(&told[from + 60..from + 120]);
+        let used = passed / limit;
+        eprintln!("{rate:?} noise {noise} {limit}: used {used:.3}, throttled {throttled:.4}");
+        assert!(used >= 0.5, "{used:.3} of {limit} used");
+        assert!(throttled < 0.25, "{throttled:.4} of the calls throttled");
+    }
+}
+
+/// The other program asks for the whole quota, or for much more, and never slows down.
+#[rstest]
+fn a_quota_that_another_program_fills_is_a_limit(
+    #[values(1.0, 2.0, 5.0)] greed: f64,
+    #[values(Kind::Sliding, Kind::Bucket(0.1))] kind: Kind,
+    #[values(Rate::Auto, Rate::PerSecond(200.0), Rate::PerSecond(500.0))] rate: Rate,
+) {
+    let limit = 200.0;
+    let other = [(0, 0.0), (60, greed * limit), (180, 0.0)];
+    let world = World { kind, limits: &[(0, limit)], other: &other, ..World::new(rate) };
+    let told = simulate(world, 300);
+    let shared = &told[90..180];
+    let calls: u32 = shared.iter().map(|one| one.passed + one.throttled).sum();
+    let asked = f64::from(calls) / 90.0;
+    let (passed, throttled) = figures(shared);
+    let (after, _) = figures(&told[240..]);
+    eprintln!(
+        "{rate:?} {kind:?} greed {greed}: asks {asked:.1}/s, gets {passed:.1}/s, {throttled:.3} throttled; \
+         {after:.0}/s afterwards"
+    );
+    assert!(asked <= 1.1 * limit, "it does not fight for the quota: {asked:.1}/s");
+    if greed > 1.0 {
+        assert!(asked <= 0.5 * limit, "{asked:.1}/s");
+    }
+    assert!(after >= 0.8 * limit, "{after:.1}/s once the other program has ended");
+}
+
+/// Listings are like that: a few requests at a time, far below the rate that is allowed.
+#[rstest]
+fn faults_do_not_slow_requests_down_that_do_not_use_the_pace(#[values(0.03, 0.1, 0.3)] noise: f64) {
+    let few = World { noise: &[(0, noise)], workers: 4, latency: 100, ..World::new(Rate::Auto) };
+    let told = simulate(World { rate: Rate::PerSecond(100.0), ..few }, 120);
+    let took = seconds_for(&told, 40.0 * (1.0 - noise) * 60.0);
+    eprintln!("{noise}: a minute's work in {took:.1?} s");
+    assert!(took.is_some_and(|took| took <= 80.0), "{took:.1?}");
+}
+
+#[test]
+fn auto_begins_just_below_the_limit_that_was_found() {
+    let world = |limits, found| World { limits, found: Some(found), ..World::new(Rate::Auto) };
+    let told = simulate(world(&[(0, 200.0)], 194.0), 60);
+    let (passed, throttled) = figures(&told);
+    assert!(passed >= 0.95 * 200.0 && throttled < 0.01, "{passed}, {throttled}");
+}
+
+/// The limit has changed since, or what was found then was something else.
+#[rstest]
+#[case(200.0, 2.0)]
+#[case(200.0, 30.0)]
+#[case(200.0, 5000.0)]
+#[case(5.0, 200.0)]
+fn a_limit_that_was_found_and_is_wrong_does_no_harm_for_long(
+    #[case] limit: f64,
+    #[case] found: f64,
+) {
+    let world = World { limits: &[(0, limit)], found: Some(found), ..World::new(Rate::Auto) };
+    let told = simulate(world, 180);
+    let (passed, throttled) = figures(&told[90..]);
+    eprintln!("{found} instead of {limit}: {passed:.1}/s, {throttled:.4}");
+    assert!(passed >= 0.85 * limit && throttled < 0.03, "{passed}, {throttled}");
+}
+
 #[test]
 fn a_rate_that_is_not_used_does_not_rise() {
     let clock = FakeRelativeClock::default();
-    let pace = Pace::with_clock(Rate::Auto, clock.clone());
+    let pace = Pace::with_clock(Rate::Auto, None, clock.clone());
     for _ in 0..600 {
         let _ = pace.try_permit();
         pace.answered();
         clock.advance(Duration::from_millis(500));
     }
-    assert_eq!(pace.rate(), Some(super::AUTO_START), "two calls a second say nothing of more");
+    let start = super::AUTO_START;
+    assert_eq!(pace.rate().to_bits(), start.to_bits(), "two calls a second say nothing of more");
 }

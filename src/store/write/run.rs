@@ -372,6 +372,22 @@ impl Store {
             .map_err(|source| Error::sqlite(&self.path, source))
     }
 
+    /// The limit in calls a second that the last run on this bucket has found, if any has.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub fn found_limit(&self, bucket: &str) -> Result<Option<f64>, Error> {
+        let value: Option<String> = self
+            .connection
+            .query_row("SELECT value FROM meta WHERE name = ?1", [limit_name(bucket)], |row| {
+                row.get(0)
+            })
+            .optional()
+            .map_err(|source| Error::sqlite(&self.path, source))?;
+        // A value that is no number is as good as none.
+        Ok(value.and_then(|value| value.parse().ok()))
+    }
+
     pub(super) fn transaction<T>(
         &mut self,
         body: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
@@ -419,7 +435,26 @@ pub(super) fn list_again(connection: &Connection, run_id: i64) -> rusqlite::Resu
         .map(drop)
 }
 
+/// The row of `meta` that holds the limit which was found for a bucket.
+fn limit_name(bucket: &str) -> String {
+    format!("found_limit {bucket}")
+}
+
 impl Session {
+    /// Records the limit in calls a second that was found for this run's bucket, in the turn under way.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub fn keep_limit(&mut self, rate: f64) -> Result<(), Error> {
+        let name = limit_name(&self.run.bucket);
+        self.execute(
+            "INSERT INTO meta (name, value) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (name, rate.to_string()),
+        )
+        .map(drop)
+    }
+
     /// Records who answers, in the turn under way.
     ///
     /// # Errors
