@@ -357,6 +357,8 @@ impl Search {
         let next = (KEPT * self.let_through(rate, interval)).clamp(LEFT * used, KEPT * rate);
         if let Some(Lowered { before, used: full, earlier, .. }) = self.lowered.take() {
             let all = earlier + interval.seen;
+            // A first second may have begun slowly.
+            let full = full.max(used);
             if !interval.seen.is_full() && compare(earlier, interval.seen, 0.0) != Verdict::Lowered
             {
                 if all.answers >= ENOUGH && all.throttled >= PROVEN {

