@@ -227,6 +227,20 @@ impl Service {
         self.control.stop(StopReason::Refused(stop, operation, Arc::new(error)));
     }
 
+    /// Tells observers that the listing waits, if the wait is worth a word.
+    fn tell_listing_waits(&self, message: &str, delay: Duration) {
+        if let Some((since, gives_up)) = self.list_patience.trouble()
+            && (delay >= WORTH_A_WORD || since.elapsed() >= WORTH_A_WORD)
+        {
+            self.stats.listing_waits(Some(Wait {
+                what: format!("the listing was not answered ({message})"),
+                since: wall(since),
+                until: wall(tokio::time::Instant::now() + delay),
+                gives_up: Some(wall(gives_up)),
+            }));
+        }
+    }
+
     /// Sends a request that is free, a listing or a look-up, until it is answered or patience ends.
     ///
     /// A look-up is also given up once it has been tried nine times while others were answered, so that one key
@@ -329,16 +343,7 @@ impl Service {
             let next =
                 if verdict == Verdict::Throttle { throttle_delays.next() } else { delays.next() };
             let delay = next.unwrap_or_default().max(after);
-            if let Some((since, gives_up)) = patience.trouble()
-                && (delay >= WORTH_A_WORD || since.elapsed() >= WORTH_A_WORD)
-            {
-                self.stats.listing_waits(Some(Wait {
-                    what: format!("the listing was not answered ({message})"),
-                    since: wall(since),
-                    until: wall(tokio::time::Instant::now() + delay),
-                    gives_up: Some(wall(gives_up)),
-                }));
-            }
+            self.tell_listing_waits(&message, delay);
             if !self.sleep(delay).await {
                 return None;
             }

@@ -333,14 +333,14 @@ impl Search {
                 return next;
             }
             self.phase = Phase::hold();
-            return KEPT * self.effective(rate, &held);
+            return KEPT * effective(rate, &held);
         }
         if self.faults.share() > BORNE && self.looked >= self.next_look {
             (self.looked, self.next_look) = (0.0, (2.0 * self.next_look).min(LAST_LOOK));
-            let used = self.effective(rate, interval);
+            let used = effective(rate, interval);
             let (earlier, since) = (self.faults, Counts::default());
             let now = Lowered { before: rate, used, earlier, since };
-            return self.begin_trial(now, used / 2.0, rate);
+            return self.begin_trial(&now, used / 2.0, rate);
         }
         if held.seconds >= HOLD_SECONDS && rate.is_finite() {
             self.high = rate;
@@ -353,7 +353,7 @@ impl Search {
 
     /// Lowers the rate to what was let through; if lowering it once has not helped, halves it as a trial.
     fn lower(&mut self, rate: f64, interval: &Interval) -> f64 {
-        let used = self.effective(rate, interval);
+        let used = effective(rate, interval);
         let next = (KEPT * self.let_through(rate, interval)).clamp(LEFT * used, KEPT * rate);
         if let Some(Lowered { before, used: full, earlier, .. }) = self.lowered.take() {
             let all = earlier + interval.seen;
@@ -366,7 +366,7 @@ impl Search {
                     let half = (full / 2.0).min(TRIED * rate);
                     let since = Counts::default();
                     let lowered = Lowered { before, used: full, earlier: all, since };
-                    return self.begin_trial(lowered, half, fallback);
+                    return self.begin_trial(&lowered, half, fallback);
                 }
                 // Too few answers yet to compare anything with.
                 let since = Counts::default();
@@ -381,8 +381,8 @@ impl Search {
         next
     }
 
-    fn begin_trial(&mut self, lowered: Lowered, half: f64, fallback: f64) -> f64 {
-        let Lowered { before, used, earlier, .. } = lowered;
+    fn begin_trial(&mut self, lowered: &Lowered, half: f64, fallback: f64) -> f64 {
+        let Lowered { before, used, earlier, .. } = *lowered;
         self.lowered = None;
         self.phase = Phase::Trial(Trial {
             before,
@@ -478,11 +478,6 @@ impl Search {
         }
     }
 
-    /// The calls a second that `rate` amounts to: less than it where the work or the workers are short.
-    fn effective(&self, rate: f64, interval: &Interval) -> f64 {
-        if interval.uses(rate) { rate } else { rate.min(interval.seen.answers / interval.seconds) }
-    }
-
     /// The rate that was let through: by the share of the answers, and if many were throttles and the rate was
     /// used, also by their number. Faults do not count against it.
     fn let_through(&self, rate: f64, interval: &Interval) -> f64 {
@@ -492,6 +487,11 @@ impl Search {
         let is_plain = interval.seen.share() > PLAIN_SHARE && interval.uses(rate);
         if rate.is_infinite() || is_plain { by_share.min(counted) } else { by_share }
     }
+}
+
+/// The calls a second that `rate` amounts to: less than it where the work or the workers are short.
+fn effective(rate: f64, interval: &Interval) -> f64 {
+    if interval.uses(rate) { rate } else { rate.min(interval.seen.answers / interval.seconds) }
 }
 
 impl Phase {
