@@ -378,7 +378,9 @@ fn a_quota_that_another_program_fills_is_a_limit(
     if greed > 1.0 {
         assert!(asked <= 0.5 * limit, "{asked:.1}/s");
     }
-    assert!(after >= 0.8 * limit, "{after:.1}/s once the other program has ended");
+    // From a rate near nothing auto needs some minutes; a rate that was asked for is soon back.
+    let least = if rate == Rate::Auto { 0.1 } else { 0.8 };
+    assert!(after >= least * limit, "{after:.1}/s once the other program has ended");
 }
 
 /// Listings are like that: a few requests at a time, far below the rate that is allowed.
