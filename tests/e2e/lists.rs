@@ -236,6 +236,8 @@ fn a_list_that_is_no_list_of_urls_is_refused_before_any_call() {
     piped(&site, &["run", BUCKET, "--urls", "-"], text).with(2).says(&["lines 3 and 5"]);
     assert_eq!(site.calls(), 0);
     site.resume().with(0).says(&["nothing to resume"]);
+    assert_eq!(site.one::<i64>("SELECT count(*) FROM list_item"), 0, "nothing is left of it");
+    site.assert_sound();
     site.run(&["--urls", &site.write("urls.csv", "id,link\n1,https://e.com/1.jpg\n")])
         .with(2)
         .says(&["lines 1 and 2 of the list", "column named url"]);

@@ -197,7 +197,7 @@ impl Session {
             return self.finish_plan(state, reason, ended_at);
         }
         self.begin()?;
-        if state == RunState::Complete {
+        if matches!(state, RunState::Complete | RunState::Superseded) {
             self.forget_list()?;
         }
         self.execute(
