@@ -230,6 +230,18 @@ impl Plan {
         }
     }
 
+    /// What remains after a run that its limits end, in words.
+    fn remain(&self, settings: &Settings) -> String {
+        let cost = cost(settings, self.remaining_calls, self.remaining_scenes_asked);
+        let mut text = format!("{} calls after this run; cost: {cost}", self.remaining_calls);
+        if let Some(pace) = self.configured_pace.or(self.measured_pace) {
+            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+            let seconds = self.remaining_calls as f64 / pace;
+            let _ = write!(text, "; {} at {}/s", duration(seconds), rate(pace));
+        }
+        text
+    }
+
     fn text(&self, settings: &Settings) -> String {
         let mut text = String::new();
         let _ = writeln!(text, "plan (run {}) for {}", self.run_id, visible(&self.source));
@@ -318,14 +330,7 @@ impl Plan {
             row("window", format!("{} until {end}: {fits}", duration(window)));
         }
         if !self.limited_by.is_empty() {
-            let cost = cost(settings, self.remaining_calls, self.remaining_scenes_asked);
-            let mut remain = format!("{} calls after this run; cost: {cost}", self.remaining_calls);
-            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-            let at = |pace: f64| self.remaining_calls as f64 / pace;
-            if let Some(pace) = self.configured_pace.or(self.measured_pace) {
-                let _ = write!(remain, "; {} at {}/s", duration(at(pace)), rate(pace));
-            }
-            row("remain", remain);
+            row("remain", self.remain(settings));
         }
         let _ = match self.calls {
             0 => writeln!(text, "next: nothing to call"),
