@@ -209,3 +209,20 @@ fn whatever_comes_between_nothing_is_forgotten(#[values(1, 2, 3, 4)] seed: u64) 
     assert_eq!(site.ledger(), (calls, 0));
     site.assert_sound();
 }
+
+/// A run that is resumed comes after those that were begun since: what it saw first, they have not looked at.
+#[test]
+fn what_a_resumed_run_saw_first_is_looked_at_by_a_run_for_other_scenes() {
+    let site = Site::holding(&[("a/1.jpg", "1"), ("a/2.jpg", "2"), ("b/3.jpg", "3")]);
+    site.run(&[]).with(0);
+    site.run(&["--scenes", "web", "--max-calls", "1"]).with(8);
+    // This one wants less than the unfinished run, which has to list again for it.
+    let folder = ["run", "cos://demo-1250000000/a/"];
+    site.costag(&folder).with(0);
+    site.put(&[("a/new.jpg", "4")]);
+    site.resume().with(0).says(&["run 2", "4 wanted"]);
+    site.reset();
+    site.costag(&folder).with(0);
+    assert!(site.called().into_keys().eq(["a/new.jpg"]), "{:?}", site.called());
+    site.assert_sound();
+}
