@@ -158,8 +158,8 @@ pub enum Error {
         /// What is wrong.
         reason: &'static str,
     },
-    /// The command could not be run, or told that it failed. What it wrote to stderr is not kept.
-    #[error("credential_process {reason}; run it by hand to see why")]
+    /// The command could not be run, or told that it failed.
+    #[error("credential_process {reason}")]
     Process {
         /// What happened.
         reason: String,

@@ -1,46 +1,158 @@
 //! `credential_process`: a command that prints credentials as JSON.
 
+use std::collections::HashSet;
 use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::AsyncReadExt;
-use tokio::process::Command;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
 
 use super::{Credentials, Error};
+use crate::cos::xml::is_unseen;
 
 /// More than any credentials take.
 const OUTPUT_MAX: u64 = 64 * 1024;
+/// As much of the command's last words as is shown.
+const WORDS_MAX: usize = 300;
 
 /// Runs `command` through `sh -c` and reads what it prints.
+///
+/// The command is a process group of its own where it has no terminal, and whatever of it still runs when this
+/// returns, or is dropped, is killed. On a terminal it stays in the group of this program: it may ask the person.
 pub(super) async fn run(command: &str, limit: Duration) -> Result<Credentials, Error> {
     let fail = |reason: String| Error::Process { reason };
-    let mut child = Command::new("sh")
+    let mut shell = Command::new("sh");
+    shell
         .arg("-c")
         .arg(command)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        // It may print secrets there; neither shown nor kept.
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| fail(format!("cannot be started: {error}")))?;
-    let Some(stdout) = child.stdout.take() else {
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let group = !has_terminal();
+    if group {
+        shell.process_group(0);
+    }
+    let child = shell.spawn().map_err(|error| fail(format!("cannot be started: {error}")))?;
+    let mut running = Running { child, group };
+    let (Some(stdout), Some(stderr)) = (running.child.stdout.take(), running.child.stderr.take())
+    else {
         return Err(fail("has no output".to_owned()));
     };
     let read = async {
-        let mut output = Vec::new();
-        let size = stdout.take(OUTPUT_MAX).read_to_end(&mut output).await;
-        size.map_err(|error| fail(format!("cannot be read: {error}")))?;
-        let status = child.wait().await.map_err(|error| fail(format!("is lost: {error}")))?;
-        Ok((output, status))
+        let (mut output, mut words) = (Vec::new(), Vec::new());
+        let (mut stdout, mut stderr) = (stdout.take(OUTPUT_MAX), stderr);
+        let ended = async {
+            let size = stdout.read_to_end(&mut output).await;
+            size.map_err(|error| fail(format!("cannot be read: {error}")))?;
+            running.child.wait().await.map_err(|error| fail(format!("is lost: {error}")))
+        };
+        // The command's end counts: what it has left behind may keep its stderr open for ever.
+        let status = tokio::select! {
+            biased;
+            status = ended => status,
+            never = async { keep_end(&mut stderr, &mut words).await; std::future::pending().await } => never,
+        }?;
+        // What was written before the end is there already.
+        let rest = keep_end(&mut stderr, &mut words);
+        let _ = tokio::time::timeout(Duration::from_millis(100), rest).await;
+        Ok((output, words, status))
     };
-    let (output, status) =
+    let (output, words, status) =
         tokio::time::timeout(limit, read).await.map_err(|_| Error::ProcessTimeout { limit })??;
     if !status.success() {
-        return Err(fail(format!("ended with {status}")));
+        let words = last_words(&words, &output);
+        return Err(fail(format!("ended with {status}{words}")));
     }
     parse("what credential_process printed", &output)
+}
+
+/// Reads to the end, however much there is, and keeps the last part of it.
+async fn keep_end(from: &mut (impl AsyncRead + Unpin), end: &mut Vec<u8>) {
+    const KEPT: usize = 4096;
+    while let Ok(1..) = from.read_buf(end).await {
+        if end.len() > 2 * KEPT {
+            end.drain(..end.len() - KEPT);
+        }
+    }
+}
+
+/// A command that runs; what is left of it is killed when this is dropped.
+struct Running {
+    child: Child,
+    group: bool,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+        // Nothing of it is waited for any more. Once it has ended and been waited for, it has no number.
+        let Some(id) = self.child.id() else { return };
+        let Some(id) = i32::try_from(id).ok().and_then(Pid::from_raw) else { return };
+        if self.group {
+            let _ = kill_process_group(id, Signal::KILL);
+        } else {
+            for descendant in descendants(id) {
+                let _ = kill_process(descendant, Signal::KILL);
+            }
+        }
+    }
+}
+
+/// Whether this process has a terminal that a command could ask a person on.
+fn has_terminal() -> bool {
+    std::fs::File::open("/dev/tty").is_ok()
+}
+
+/// The processes that a process has begun, and those that these have, as far as the system tells.
+fn descendants(of: rustix::process::Pid) -> Vec<rustix::process::Pid> {
+    let mut all = vec![of];
+    let mut next = 0;
+    while let Some(parent) = all.get(next).copied() {
+        next += 1;
+        let parent = parent.as_raw_nonzero();
+        let path = format!("/proc/{parent}/task/{parent}/children");
+        let children = std::fs::read_to_string(path).unwrap_or_default();
+        let numbers = children.split_whitespace().filter_map(|number| number.parse().ok());
+        all.extend(numbers.filter_map(rustix::process::Pid::from_raw));
+    }
+    all.remove(0);
+    all
+}
+
+/// The end of what a command that failed wrote to stderr, in one line. What may be a secret is replaced by an ellipsis:
+/// long runs of letters and digits together, and whatever the command printed as credentials too.
+fn last_words(stderr: &[u8], stdout: &[u8]) -> String {
+    let printed = String::from_utf8_lossy(stdout);
+    let printed: HashSet<&str> = printed.split(|c| !is_of_run(c)).collect();
+    let text = String::from_utf8_lossy(stderr);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line: String = words.join(" ").chars().filter(|c| !is_unseen(*c)).collect();
+    let mut shown = String::with_capacity(line.len());
+    let mut rest = line.as_str();
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| !is_of_run(c)).unwrap_or(rest.len());
+        let (run, after) = rest.split_at(end.max(first.len_utf8()));
+        let hidden = end > 0
+            && (run.len() >= 4 && printed.contains(run)
+                || run.len() >= 16
+                    && run.contains(|c: char| c.is_ascii_digit())
+                    && run.contains(|c: char| c.is_ascii_alphabetic()));
+        shown.push_str(if hidden { "…" } else { run });
+        rest = after;
+    }
+    let skipped = shown.chars().count().saturating_sub(WORDS_MAX);
+    let end: String = shown.chars().skip(skipped).collect();
+    match (end.is_empty(), skipped) {
+        (true, _) => String::new(),
+        (false, 0) => format!("; it wrote: {end}"),
+        (false, _) => format!("; it wrote at the end: …{end}"),
+    }
+}
+
+fn is_of_run(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '+' | '=')
 }
 
 /// Reads `TmpSecretId`, `TmpSecretKey`, `Token` and `ExpiredTime` (Unix seconds), or `SecretId`, `SecretKey`,

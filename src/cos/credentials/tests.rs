@@ -224,10 +224,63 @@ async fn a_process_that_fails_shows_nothing_that_it_printed() {
 }
 
 #[tokio::test]
-async fn a_process_without_end_is_given_up() {
-    let limit = Duration::from_millis(50);
-    let error = process::run("sleep 60", limit).await.unwrap_err();
+async fn what_a_process_that_fails_wrote_is_told_without_secrets() {
+    let fails = async |command: &str| {
+        process::run(command, Duration::from_secs(10)).await.unwrap_err().to_string()
+    };
+    let told = fails("echo 'vault: token expired 2026-11-01, run: vault login' >&2; exit 2").await;
+    assert!(
+        told.contains(
+            "exit status: 2; it wrote: vault: token expired 2026-11-01, run: vault login"
+        ),
+        "{told}"
+    );
+    let told = fails("no-such-command-at-all").await;
+    assert!(told.contains("not found"), "{told}");
+    let told = fails("echo '+ export KEY=Gu5t9xGARNpq86cd98joQYCN3EXAMPLE' >&2; exit 1").await;
+    assert!(told.contains("KEY") || told.contains('…'), "{told}");
+    assert!(!told.contains("Gu5t9x"), "{told}");
+    let told =
+        fails(r#"echo '{"SecretKey":"abcdef"}'; echo 'cannot use abcdef' >&2; exit 1"#).await;
+    assert!(told.contains("cannot use …") && !told.contains("abcdef"), "{told}");
+    let told = fails("head -c 100000 /dev/zero | tr '\\0' x >&2; echo end >&2; exit 1").await;
+    assert!(told.len() < 500 && told.ends_with("end"), "{told}");
+    let told = fails("exit 7").await;
+    assert!(told.ends_with("exit status: 7"), "{told}");
+}
+
+#[tokio::test]
+async fn what_a_process_leaves_behind_holds_nobody_up() {
+    let json = r#"{"SecretId":"i","SecretKey":"k"}"#;
+    let begun = std::time::Instant::now();
+    let command = format!("sleep 60 >/dev/null & echo '{json}'");
+    let found = process::run(&command, Duration::from_secs(20)).await.unwrap();
+    assert_eq!(found.secret_id, "i");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_process_without_end_is_given_up_with_its_children() {
+    let folder = tempfile::tempdir().unwrap();
+    let numbers = folder.path().join("numbers");
+    let numbers = numbers.display();
+    let command = format!(
+        "sh -c 'sleep 60 & echo $! >>{numbers}; wait' & echo $! >>{numbers}; sleep 60 & echo $! >>{numbers}; wait"
+    );
+    let limit = Duration::from_millis(600);
+    let error = process::run(&command, limit).await.unwrap_err();
     assert!(matches!(error, Error::ProcessTimeout { .. }));
+    let numbers = std::fs::read_to_string(numbers.to_string()).unwrap();
+    assert_eq!(numbers.lines().count(), 3, "{numbers}");
+    let runs = |number: &str| {
+        let status = std::fs::read_to_string(format!("/proc/{number}/status"));
+        status.is_ok_and(|status| !status.contains("State:\tZ"))
+    };
+    let begun = std::time::Instant::now();
+    while numbers.lines().any(runs) {
+        assert!(begun.elapsed() < Duration::from_secs(10), "they go on: {numbers}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 const COSCLI: &str = "cos:
