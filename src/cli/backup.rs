@@ -2,7 +2,6 @@
 
 use std::io::{IsTerminal as _, stderr};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -37,7 +36,6 @@ impl Args {
             if let Ok(style) = ProgressStyle::with_template("copying {bar:30} {percent}% {eta}") {
                 bar.set_style(style.progress_chars("━╸─"));
             }
-            bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
         let made = reader.backup(&self.file, |copied, all| {

@@ -336,6 +336,7 @@ fn of_stop(stop: Stop) -> Exit {
     match stop {
         Stop::Configuration => Exit::Usage,
         Stop::Protocol => Exit::Temporary,
+        Stop::Limit => Exit::Local,
         Stop::Credentials | Stop::Permission | Stop::NotActivated | Stop::Arrears | Stop::Clock => {
             Exit::Credentials
         }

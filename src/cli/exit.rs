@@ -147,7 +147,8 @@ impl Exit {
             job::Error::Store(error) => Some(Self::from(error)),
             job::Error::List(_) | job::Error::Glob(_) => Some(Self::Usage),
             job::Error::Settings { .. } => Some(Self::State),
-            job::Error::WriterGone | job::Error::Panicked | job::Error::Thread(_) => None,
+            job::Error::Thread(_) => Some(Self::Local),
+            job::Error::WriterGone | job::Error::Panicked => None,
         }
     }
 }
@@ -186,6 +187,7 @@ impl From<&store::Error> for Exit {
             | Error::Unsound { .. }
             | Error::Migration { .. } => Self::State,
             Error::Open { .. }
+            | Error::Files { .. }
             | Error::TakenAway { .. }
             | Error::Unread { .. }
             | Error::Copy { .. }

@@ -16,6 +16,18 @@ const FILE_TOO_LARGE: i32 = 25;
 /// A second signal within this time is the same wish as the first one: `timeout` and service managers send two.
 const SAME_WISH: Duration = Duration::from_secs(1);
 
+/// Files that the machinery behind signals and timers needs. It panics where it gets none.
+const SPARE_FILES: usize = 8;
+
+/// Checks that some files can be opened yet.
+///
+/// # Errors
+/// What the system says if not.
+pub(super) fn spare_files() -> io::Result<()> {
+    let open = |_| std::fs::File::open("/dev/null");
+    (0..SPARE_FILES).map(open).collect::<io::Result<Vec<_>>>().map(drop)
+}
+
 /// From now on a file that reaches the limit of its size (`ulimit -f`) is an error like a full disk; by
 /// default the system kills the program.
 pub(super) fn survive_file_limit() -> io::Result<()> {

@@ -162,6 +162,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if error.use_stderr() { Exit::Usage } else { Exit::Complete }.into();
         }
     };
+    if let Err(error) = interrupt::spare_files() {
+        say!(
+            "error: this process may open too few files: raise the limit of open files (`ulimit -n`) to 64 or more: {error}"
+        );
+        return Exit::Local.into();
+    }
     if let Err(error) = interrupt::survive_file_limit() {
         tracing::debug!(%error, "a limit of file sizes would end the program by a signal");
     }

@@ -247,6 +247,24 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Whether there is no connection because this process has reached its limit of open files.
+    pub fn is_limit_of_files(&self) -> bool {
+        let limits = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
+        let limits = limits.map(rustix::io::Errno::raw_os_error);
+        let Self::Connect { cause, .. } = self else { return false };
+        let mut next: Option<&(dyn StdError + 'static)> = Some(cause.as_ref());
+        while let Some(error) = next {
+            let number = error.downcast_ref().and_then(std::io::Error::raw_os_error);
+            if number.is_some_and(|number| limits.contains(&number)) {
+                return true;
+            }
+            next = error.source();
+        }
+        false
+    }
+}
+
 impl From<ServiceError> for Error {
     fn from(error: ServiceError) -> Self {
         Self::Service(Box::new(error))

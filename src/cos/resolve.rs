@@ -5,8 +5,10 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::oneshot;
 
 /// What glibc, musl and macOS say of a name that does not exist.
 const NO_SUCH_NAME: [&str; 3] =
@@ -55,8 +57,7 @@ impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let name = name.as_str().to_owned();
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            match found.map(Iterator::collect::<Vec<_>>) {
+            match look_up(name.clone()).await {
                 Ok(found) => {
                     let found: Addrs = Box::new(found.into_iter());
                     Ok(found)
@@ -65,6 +66,15 @@ impl Resolve for Resolver {
             }
         })
     }
+}
+
+/// Asks the system on a thread of our own: the runtime's pool panics where the system gives no thread.
+async fn look_up(name: String) -> io::Result<Vec<SocketAddr>> {
+    let (tell, told) = oneshot::channel();
+    // The port is the connector's: it puts its own in the place of 0.
+    let ask = move || tell.send((name.as_str(), 0).to_socket_addrs().map(Iterator::collect));
+    std::thread::Builder::new().name("resolver".to_owned()).spawn(move || drop(ask()))?;
+    told.await.map_err(|_| io::Error::other("the resolver ended early"))?
 }
 
 /// The name that does not exist, if that is why `error` came.

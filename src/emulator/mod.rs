@@ -191,6 +191,9 @@ impl Emulator {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).map_err(listen)?;
         listener.set_nonblocking(true).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
+        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        spare_threads(options.threads.map_or_else(cores, NonZeroUsize::get))
+            .map_err(Error::Threads)?;
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         if let Some(threads) = options.threads {
             builder.worker_threads(threads.get());
@@ -327,6 +330,23 @@ fn state(options: Options) -> Result<State, Error> {
         started_at: clock::now(0),
         requests: AtomicU64::new(0),
     })
+}
+
+/// Checks that the system gives threads for so many workers. The runtime panics where it gets none.
+fn spare_threads(workers: usize) -> std::io::Result<()> {
+    // The one that waits for the workers, and a few that read files.
+    const OTHERS: usize = 4;
+    let begin = |_| {
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let wait = move || released.recv().is_err();
+        Ok((std::thread::Builder::new().spawn(wait)?, release))
+    };
+    let all: std::io::Result<Vec<_>> = (0..workers + OTHERS).map(begin).collect();
+    for (thread, release) in all? {
+        drop(release);
+        let _ = thread.join();
+    }
+    Ok(())
 }
 
 #[cfg(test)]

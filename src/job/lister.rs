@@ -19,6 +19,7 @@ use super::pace::Pace;
 use super::page_size::PageSize;
 use super::ranges::{Ranges, Search, Split, Splittable, Taken};
 use super::service::{Recognised, Service};
+use super::thread::Blocking;
 use super::verdict::{Operation, Stop};
 use super::writer::{Record, Writer};
 use crate::cos::list::{StuckListing, Unproven};
@@ -85,20 +86,20 @@ impl Listing {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let comparing = {
             let listing = Arc::clone(&listing);
-            tokio::task::spawn_blocking(move || {
+            Blocking::start("compare", move || {
                 let compared = listing.compare(&reader, receiver);
                 // Listers with nothing to list wait for the others, who have nowhere to send to.
                 if compared.is_err() {
                     listing.service.control.stop(StopReason::Internal);
                 }
                 compared
-            })
+            })?
         };
         let moved = Notify::new();
         let listers = (0..listing.workers).map(|_| listing.lister(&ranges, &moved, sender.clone()));
         join_all(listers).await;
         drop(sender);
-        comparing.await.map_err(|_| Error::Panicked)??;
+        comparing.result().await??;
         if ranges.are_done() {
             let now = listing.service.client.clock().now();
             listing.writer.send(Record::Listed { now }).await?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -25,6 +25,7 @@ use super::lines::Item;
 use super::pace::Pace;
 use super::service::Service;
 use super::source::{List, Refused, Source};
+use super::thread::Blocking;
 use super::writer::{Record, Writer};
 use crate::store::model::SkipReason;
 use crate::store::read::ListedLine;
@@ -144,11 +145,8 @@ impl Lookup {
         let marks = self.others.iter().map(|other| other.progress.read).collect::<Vec<_>>();
         // A thread of its own, and none of the runtime's, which would wait for it at the end: a list that is typed
         // may have no end.
-        let (end, reading) = oneshot::channel();
-        std::thread::Builder::new()
-            .name("list".to_owned())
-            .spawn(move || drop(end.send(read_list(&source, read, expected, &marks, &sender))))
-            .map_err(Error::Thread)?;
+        let reading =
+            Blocking::start("list", move || read_list(&source, read, expected, &marks, &sender))?;
         loop {
             let chunk = tokio::select! {
                 chunk = chunks.recv() => chunk,
@@ -157,7 +155,7 @@ impl Lookup {
             let Some(chunk) = chunk else { break };
             self.keep(chunk, false).await?;
         }
-        let whole = reading.await.map_err(|_| Error::Panicked)??;
+        let whole = reading.result().await??;
         self.keep(Chunk { count: whole.count, hash: whole.hash, lines: Vec::new() }, true).await?;
         self.compare_lists(&whole).await?;
         Ok(true)
@@ -223,11 +221,10 @@ impl Lookup {
             {
                 if waiting.is_empty() && !all_read {
                     let (run_id, bucket_id) = (self.run_id, self.bucket_id);
-                    let (found, back) = tokio::task::spawn_blocking(move || {
+                    let looked = Blocking::start("lines", move || {
                         (reader.listed_lines(run_id, bucket_id, last_read, PAGE), reader)
-                    })
-                    .await
-                    .map_err(|_| Error::Panicked)?;
+                    })?;
+                    let (found, back) = looked.result().await?;
                     reader = back;
                     waiting.extend(found?);
                     all_read = waiting.is_empty();

@@ -33,6 +33,7 @@ mod ranges;
 mod service;
 mod source;
 mod stats;
+mod thread;
 mod trial;
 pub mod verdict;
 mod window;
@@ -108,7 +109,9 @@ pub enum Error {
     #[error("a part of the program failed unexpectedly; everything committed is intact")]
     Panicked,
     /// The system gives no thread.
-    #[error("cannot start a thread")]
+    #[error(
+        "the system gives no thread: a limit of processes (`ulimit -u`) or of memory (`ulimit -v`) is reached; everything committed is intact"
+    )]
     Thread(#[source] std::io::Error),
 }
 
@@ -351,8 +354,7 @@ impl Job {
         let workers = settings.pace.workers.get();
         let work = Arc::new(Notify::new());
         let (writer, thread) =
-            Writer::start(session, 4 * workers + 64, stats.clone(), work.clone(), control.clone())
-                .map_err(Error::Thread)?;
+            Writer::start(session, 4 * workers + 64, stats.clone(), work.clone(), control.clone())?;
         let (clock, clock_corrected) = (Arc::clone(client.clock()), Arc::new(Notify::new()));
         let corrections = writer.clone();
         let recogniser = OnceLock::new();
@@ -490,10 +492,7 @@ impl Job {
             () = closing => unreachable!("it waits for ever"),
             never = watching => match never {},
         };
-        let session = tokio::task::spawn_blocking(move || thread.join())
-            .await
-            .map_err(|_| Error::Panicked)?
-            .map_err(|_| Error::Panicked)??;
+        let session = thread.result().await??;
         let result = discovered.and(tagged);
         Ok((session, result))
     }

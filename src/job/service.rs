@@ -128,6 +128,18 @@ impl Service {
         if correction == Correction::Unfounded { Refused::Node } else { Refused::SignAnew }
     }
 
+    /// Does what a complaint about the time asks for; false if the run stops. `delay` is for one node's fault.
+    async fn signs_anew(&self, operation: Operation, error: cos::Error, delay: Duration) -> bool {
+        match self.refused_for_time(&error) {
+            Refused::SignAnew => true,
+            Refused::Node => self.sleep(delay.min(LONGEST_DELAY_OF_NODE)).await,
+            Refused::Stop => {
+                self.refuse(Stop::Clock, operation, error);
+                false
+            }
+        }
+    }
+
     /// The service has accepted the time of a request.
     pub(super) fn accepted_time(&self) {
         if self.complaints.load(Ordering::Relaxed) > 0 {
@@ -299,16 +311,9 @@ impl Service {
                     return None;
                 }
                 Verdict::FixClock => {
-                    match self.refused_for_time(&error) {
-                        Refused::SignAnew => continue,
-                        Refused::Node => {
-                            let delay = delays.next().unwrap_or_default();
-                            if !self.sleep(delay.min(LONGEST_DELAY_OF_NODE)).await {
-                                return None;
-                            }
-                            continue;
-                        }
-                        Refused::Stop => self.refuse(Stop::Clock, operation, error),
+                    let delay = delays.next().unwrap_or_default();
+                    if self.signs_anew(operation, error, delay).await {
+                        continue;
                     }
                     return None;
                 }

@@ -73,6 +73,8 @@ pub enum Stop {
     Clock,
     /// The answer is none that this program understands.
     Protocol,
+    /// This process may open no more files.
+    Limit,
 }
 
 impl Verdict {
@@ -140,6 +142,7 @@ impl Stop {
             Self::Arrears => "arrears",
             Self::Clock => "clock",
             Self::Protocol => "protocol",
+            Self::Limit => "limit",
         }
     }
 }
@@ -155,6 +158,8 @@ pub fn verdict(operation: Operation, succeeded_before: bool, error: &cos::Error)
         Error::Unusable { .. } | Error::Interrupted { .. } | Error::Timeout { .. } => {
             Verdict::Retry
         }
+        // No network can be waited for that would help.
+        Error::Connect { .. } if error.is_limit_of_files() => Verdict::Stop(Stop::Limit),
         Error::Connect { .. } => Verdict::Unreachable,
         // A name that was there before is there again in a while.
         Error::NoSuchHost { .. } if succeeded_before => Verdict::Unreachable,
@@ -332,6 +337,9 @@ fn by_status(operation: Operation, status: u16, no_code: bool) -> Verdict {
 pub fn advice(operation: Operation, error: &cos::Error) -> Option<&'static str> {
     let service = match error {
         Error::Service(service) => service,
+        Error::Connect { .. } if error.is_limit_of_files() => {
+            return Some("raise the limit of open files (`ulimit -n`), or lower --workers");
+        }
         Error::Connect { .. } => {
             return Some("check the network, the region's name and the proxy settings");
         }

@@ -6,13 +6,13 @@
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::Error;
 use super::control::{Control, StopReason};
 use super::stats::Stats;
+use super::thread::Blocking;
 use crate::store;
 use crate::store::write::{
     CallRow, Claimed, EndedLines, Key, Page, Reach, ReadLine, Session, Settlement, Span,
@@ -87,7 +87,7 @@ pub(super) struct Writer {
 }
 
 /// The writer's thread; ends once every [`Writer`] is dropped, or at the first error.
-pub(super) type Thread = JoinHandle<Result<Session, store::Error>>;
+pub(super) type Thread = Blocking<Result<Session, store::Error>>;
 
 impl Writer {
     /// Starts the thread. `work` is notified whenever the queue may have grown or a content settled;
@@ -98,9 +98,9 @@ impl Writer {
         stats: Arc<Stats>,
         work: Arc<Notify>,
         control: Control,
-    ) -> std::io::Result<(Self, Thread)> {
+    ) -> Result<(Self, Thread), Error> {
         let (sender, receiver) = mpsc::channel(capacity);
-        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
+        let thread = Blocking::start("writer", move || {
             let written = write(session, receiver, &stats, &work, &control);
             // A stage that waits for what the writer would tell has no other way to learn of it.
             if written.is_err() {

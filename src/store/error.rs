@@ -58,7 +58,7 @@ pub enum Error {
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
     /// The lock file or the database cannot be made, opened or read.
-    #[error("cannot open {path}: check the folder, its permissions and the space left")]
+    #[error("cannot open {path}: {}", hint(.source))]
     Open {
         /// The file.
         path: PathBuf,
@@ -133,6 +133,17 @@ pub enum Error {
         #[source]
         source: rusqlite::Error,
     },
+    /// No further file can be opened: the database is as it was.
+    #[error(
+        "cannot open {path}: too many files are open: raise the limit of open files (`ulimit -n`)"
+    )]
+    Files {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
     /// The folder or file can be read only.
     #[error(
         "{path} cannot be written: check its permissions and its folder's, or use another --db"
@@ -191,6 +202,27 @@ pub enum Error {
     },
 }
 
+/// What to do about a file that the system does not open.
+fn hint(error: &io::Error) -> &'static str {
+    if is_limit_of_files(error) {
+        "too many files are open: raise the limit of open files (`ulimit -n`)"
+    } else {
+        "check the folder, its permissions and the space left"
+    }
+}
+
+/// Whether the process, or the system, has reached its limit of open files.
+fn is_limit_of_files(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let limits = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|number| limits.contains(&number))
+}
+
+/// Whether no file can be opened any more. SQLite does not say why it could not open one.
+fn no_further_file() -> bool {
+    std::fs::File::open("/dev/null").is_err_and(|error| is_limit_of_files(&error))
+}
+
 /// Whether a column held a value of a type that this program never writes there.
 fn holds_a_foreign_value(error: &rusqlite::Error) -> bool {
     use rusqlite::Error;
@@ -226,6 +258,7 @@ impl Error {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 Self::Busy { path, source }
             }
+            Some(ErrorCode::CannotOpen) if no_further_file() => Self::Files { path, source },
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
                 Self::ReadOnly { path, source }
             }

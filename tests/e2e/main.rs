@@ -18,6 +18,7 @@ mod foreign_hands;
 mod gate;
 mod killed;
 mod ledger;
+mod limits;
 mod listing;
 mod lists;
 mod lookups;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Credentials, Error, process};
-use crate::cos::encode;
 use crate::cos::error::Cause;
+use crate::cos::{encode, resolve};
 
 /// The metadata service, reachable from inside a machine only; plain http by its nature.
 pub(super) const BASE: &str = "http://metadata.tencentyun.com";
@@ -20,6 +20,7 @@ pub(super) async fn fetch(
     crate::cos::install_crypto_provider();
     let client = reqwest::Client::builder()
         .no_proxy()
+        .dns_resolver(std::sync::Arc::new(resolve::Resolver))
         .redirect(reqwest::redirect::Policy::none())
         .timeout(limit)
         .build()
