@@ -64,7 +64,7 @@ fn an_outage_for_longer_than_patience_ends_the_run_and_no_image_has_failed(
     let calls = site.calls();
     break_down(&site, fault);
     let workers_option = workers.to_string();
-    let ended = site.costag(&["resume", "--patience", "2s", "--workers", &workers_option]).with(5);
+    let ended = site.resume_with(&["--patience", "2s", "--workers", &workers_option]).with(5);
     assert!(site.calls() - calls <= 20 + workers + 4, "{}\n{}", site.calls() - calls, ended.stderr);
     assert_eq!(site.states(), [290, 0, 10, 0]);
     assert!(site.one::<i64>("SELECT max(attempts) FROM content") <= 3);
