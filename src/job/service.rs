@@ -37,6 +37,17 @@ pub(super) struct Service {
     pub(super) complaints: AtomicU32,
 }
 
+/// Logs a request that failed. A key that is refused is told with its line, and there may be many.
+fn log_failure(operation: Operation, verdict: Verdict, error: &cos::Error) {
+    if operation == Operation::Head && matches!(verdict, Verdict::GiveUp(_)) {
+        info!(?verdict, error = %error.message(), code = error.code(),
+            request_id = error.request_id(), "look-up refused");
+    } else {
+        warn!(?operation, ?verdict, error = %error.message(), code = error.code(),
+            request_id = error.request_id(), "request failed");
+    }
+}
+
 /// Delays between the tries of a listing, jittered; they end only with patience.
 fn delays(longest: Duration) -> impl Iterator<Item = Duration> {
     ExponentialBuilder::default()
@@ -293,14 +304,7 @@ impl Service {
             };
             let verdict =
                 self.softened(verdict(operation, patience.has_succeeded(), &error), &error);
-            // A key that is refused is told with its line; there may be many.
-            if of_key && matches!(verdict, Verdict::GiveUp(_)) {
-                info!(?verdict, error = %error.message(), code = error.code(),
-                    request_id = error.request_id(), "look-up refused");
-            } else {
-                warn!(?operation, ?verdict, error = %error.message(), code = error.code(),
-                    request_id = error.request_id(), "request failed");
-            }
+            log_failure(operation, verdict, &error);
             match verdict {
                 Verdict::GiveUp(_) => {
                     patience.answered();
