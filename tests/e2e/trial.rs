@@ -207,7 +207,9 @@ fn a_list_can_be_tried_too(#[case] option: &str) {
     keys.dedup();
     let list = site.write("keys.txt", keys.join("\n"));
     let ended = site.run(&["--keys", &list, option, "7"]).with(0);
-    ended.says(&["7 tagged as asked; ", "53 more are wanted", "--keys keys.txt` without"]);
+    // A few calls may be over before every line has been looked up; a sample is of the whole list.
+    let rest = if option == "--sample" { "53 more are wanted" } else { "more are wanted" };
+    ended.says(&["7 tagged as asked; ", rest, "--keys keys.txt` without"]);
     assert_eq!(site.calls(), 7);
     site.resume().with(0).says(&["nothing to resume"]);
     site.run(&["--keys", &list, option, "8"]).with(0);
