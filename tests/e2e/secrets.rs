@@ -103,7 +103,12 @@ fn between<'a>(request: &'a str, start: &str, end: char) -> &'a str {
 }
 
 fn percent_encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    hex::encode_upper(text)
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| format!("%{}", String::from_utf8_lossy(pair)))
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 impl Echo {
