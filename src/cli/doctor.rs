@@ -104,7 +104,7 @@ impl Args {
             let Some(client) = client(&bucket, provider, &settings, &mut lines)? else {
                 return Ok(());
             };
-            if list(&client, &prefix, &settings, &mut lines).await? {
+            if list(&client, &bucket, &prefix, &settings, &mut lines).await? {
                 self.call(&client, &prefix, &settings, &mut lines).await?;
             }
             anyhow::Ok(())
@@ -134,7 +134,7 @@ impl Args {
         let suffixes = &settings.stored.filter.suffixes;
         let is_image = |key: &str| {
             let suffix = key.rsplit_once('.').map(|(_, suffix)| suffix.to_ascii_lowercase());
-            suffix.is_some_and(|suffix| suffixes.is_empty() || suffixes.contains(&suffix))
+            suffixes.is_empty() || suffix.is_some_and(|suffix| suffixes.contains(&suffix))
         };
         let image = page.entries.iter().find(|entry| {
             is_image(&entry.key) && entry.size > Some(0) && !entry.storage_class.contains("ARCHIVE")
@@ -275,6 +275,7 @@ fn client(
 /// listing is allowed. Returns the latter.
 async fn list(
     client: &Client,
+    bucket: &Bucket,
     prefix: &str,
     settings: &Settings,
     lines: &mut Lines,
@@ -318,6 +319,11 @@ async fn list(
     }
     let proven = answer.and_then(|page| {
         page.prove(&request).map_err(|error| client.without_secrets(error.into()))?;
+        // As a run does: an endpoint may serve another bucket.
+        if let Some(echo) = page.name.clone().filter(|name| name != bucket.as_str()) {
+            let asked = bucket.as_str().to_owned();
+            return Err(cos::list::Unproven::Bucket { asked, echo }.into());
+        }
         Ok(page)
     });
     match proven {

@@ -99,3 +99,19 @@ fn a_clock_that_is_off_is_measured_and_a_bad_configuration_told() {
     assert_eq!(lines(&ended)[1], ("database", "FAIL"), "{}", ended.stdout);
     assert_eq!(lines(&ended).last(), Some(&("detect-label", "ok")), "the other checks go on");
 }
+
+#[test]
+fn a_bucket_that_a_run_refuses_is_not_right_and_every_suffix_is_one() {
+    let site = Site::holding(&[("no-suffix", "one")]);
+    let other = "cos://other-1250000000";
+    site.costag(&["run", other]).with(2);
+    let ended = site.costag(&["doctor", other]).with(2);
+    assert!(ended.stdout.contains("FAIL  list"), "{}", ended.stdout);
+    let ended = site.costag(&["doctor", crate::support::BUCKET, "-y"]);
+    assert!(ended.stdout.contains("no image"), "{}", ended.stdout);
+    site.write("costag.toml", "suffixes = []\n");
+    let ended = site.costag(&["doctor", crate::support::BUCKET, "-y"]);
+    // The emulator takes it for no picture; it was called all the same.
+    assert!(!ended.stdout.contains("no image"), "{}", ended.stdout);
+    assert_eq!(site.calls(), 1);
+}
