@@ -48,6 +48,7 @@ pub mod export;
 
 pub mod emulator;
 
+pub mod glob;
 pub mod label;
 pub mod part;
 pub mod scene;

@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::interrupt::Signals;
 use super::progress::Progress;
 use super::trial::Again;
-use super::{ask, summary, table, trial, zone};
+use super::{ask, nothing, summary, table, trial, zone};
 use crate::config::{Connection, CredentialSources, Pace, Settings};
 use crate::cos::{self, Bucket, Client, Endpoint, Options, Provider, Sources, credentials};
 use crate::job::verdict::{GiveUp, Operation, Stop, Verdict, advice, verdict};
@@ -177,6 +177,7 @@ pub(super) async fn run(job: Job) -> anyhow::Result<Report> {
     let progress = Progress::start(job.stats());
     let signals = watch_signals(control.clone())?;
     let asking = asking(&job, &progress);
+    let (source, filter) = (job.source().clone(), job.settings().stored.filter.clone());
     // On the heap: the future of a whole job is large.
     let report = tokio::select! {
         report = Box::pin(job.run()) => report,
@@ -185,7 +186,13 @@ pub(super) async fn run(job: Job) -> anyhow::Result<Report> {
         never = asking => match never {},
     };
     progress.end();
-    Ok(report?)
+    let report = report?;
+    if matches!(report.end, End::Complete | End::Trial(_))
+        && let Some(line) = nothing::wanted(&source, &filter, &report.snapshot.counts)
+    {
+        say!("{line}");
+    }
+    Ok(report)
 }
 
 /// On a terminal, holds calls above the setting `confirm_above` back until they are confirmed.

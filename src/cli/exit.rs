@@ -132,7 +132,7 @@ impl Exit {
                     .or_else(|| cause.downcast_ref::<job::Error>().and_then(Self::of_job))
                     .or_else(|| cause.is::<Usage>().then_some(Self::Usage))
                     .or_else(|| cause.is::<job::ListError>().then_some(Self::Usage))
-                    .or_else(|| cause.is::<job::GlobError>().then_some(Self::Usage))
+                    .or_else(|| cause.is::<crate::glob::GlobError>().then_some(Self::Usage))
                     .or_else(|| cause.is::<cos::endpoint::Error>().then_some(Self::Usage))
                     .or_else(|| cause.is::<cos::client::BuildError>().then_some(Self::Usage))
             })

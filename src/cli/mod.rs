@@ -25,6 +25,7 @@ pub mod find;
 pub mod global;
 mod interrupt;
 pub mod ledger;
+mod nothing;
 mod place;
 pub mod plan;
 mod progress;

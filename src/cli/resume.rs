@@ -142,9 +142,11 @@ fn wanted(run: &Stored, now: &Stored, origins: &Provenance) -> Stored {
     }
     if given("include") {
         filter.include.clone_from(&new.include);
+        filter.globs = new.globs;
     }
     if given("exclude") {
         filter.exclude.clone_from(&new.exclude);
+        filter.globs = new.globs;
     }
     if given("min_size") {
         filter.min_size = new.min_size;

@@ -14,7 +14,7 @@ use super::settings::PriceOptions;
 use super::table::visible;
 use super::zone;
 use crate::config::{Billing, Settings};
-use crate::job;
+use crate::glob::{Globs, Meaning};
 use crate::scene::Scene;
 use crate::store::read::Choice;
 use crate::store::{self, Reader, Store};
@@ -28,7 +28,8 @@ pub struct Retry {
     /// Only what failed with this code; may be repeated
     #[arg(long, value_name = "CODE")]
     code: Vec<String>,
-    /// Only keys that match this glob, as --include reads it; may be repeated
+    /// Only keys that match this glob, as --include reads it: '*.jpg' is a name at any depth, 'a/*.jpg' a whole key;
+    /// may be repeated
     #[arg(long, value_name = "GLOB")]
     key: Vec<String>,
     /// Count only; change nothing
@@ -96,9 +97,9 @@ impl Retry {
     /// A glob that cannot be read, an unusable database; exit code 11 while a run is at work.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let settings = global.settings(|options| self.price.give(options))?;
-        let globs = job::glob_set(&self.key)?;
+        let globs = Globs::new(&self.key, Meaning::Name)?;
         let choice = Choice { failed: true, codes: self.code, ..Choice::default() };
-        let keys = |key: &str| globs.is_empty() || globs.is_match(key);
+        let keys = |key: &str| globs.is_empty() || globs.matches(key);
         // It does not ask: what failed was wanted once, and the next run's budgets still hold.
         put_back(&settings, &choice, keys, self.dry_run, false)
     }

@@ -50,10 +50,13 @@ pub struct FilterOptions {
     /// [default: jpg,jpeg,png,bmp,webp,gif,heic,heif,avif,tif,tiff] [env: COSTAG_SUFFIXES]
     #[arg(long, value_name = "SUFFIX,…")]
     suffixes: Option<Vec<String>>,
-    /// Glob over the key of which one must match; may be repeated [default: none] [env: COSTAG_INCLUDE]
+    /// Glob of which one must match; may be repeated [default: none] [env: COSTAG_INCLUDE]
+    ///
+    /// A glob without / matches the name after the last slash, at any depth ('*.jpg'); one with / matches the whole key
+    /// ('2026/*/*.jpg'). * stays within a level, ** crosses any number of levels ('2026/**', '**/thumbs/*').
     #[arg(long, value_name = "GLOB")]
     include: Option<Vec<String>>,
-    /// Glob over the key of which none may match; may be repeated [default: none] [env: COSTAG_EXCLUDE]
+    /// Glob of which none may match, read as those of --include; may be repeated [default: none] [env: COSTAG_EXCLUDE]
     #[arg(long, value_name = "GLOB")]
     exclude: Option<Vec<String>>,
     /// Skip smaller objects; bytes, or with k, M, G [default: 0] [env: COSTAG_MIN_SIZE]

@@ -281,6 +281,7 @@ impl Layers {
                 min_size: self.get("min_size", value::size)?,
                 max_size: self.get("max_size", value::optional_size)?,
                 archive: self.get("archive", value::flag)?,
+                globs: crate::glob::Meaning::default(),
             },
             dedupe: self.get("dedupe", value::flag)?,
         })

@@ -8,6 +8,8 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 
+use crate::glob::Meaning;
+
 use crate::scene::Scenes;
 
 /// How many requests a second are sent at most.
@@ -155,6 +157,19 @@ pub struct Filter {
     pub max_size: Option<u64>,
     /// Whether the archive classes (ARCHIVE, `DEEP_ARCHIVE`, `MAZ_ARCHIVE`) are wanted too.
     pub archive: bool,
+    /// What the globs are compared with. Absent in what the first versions have stored.
+    #[serde(
+        default = "Meaning::of_first_versions",
+        skip_serializing_if = "Meaning::is_of_first_versions"
+    )]
+    pub globs: Meaning,
+}
+
+impl Filter {
+    /// Whether there are globs, so that their meaning matters.
+    pub fn has_globs(&self) -> bool {
+        !(self.include.is_empty() && self.exclude.is_empty())
+    }
 }
 
 /// The suffixes of the formats that `detect-label` reads.
@@ -170,6 +185,7 @@ impl Default for Filter {
             min_size: 0,
             max_size: None,
             archive: false,
+            globs: Meaning::default(),
         }
     }
 }

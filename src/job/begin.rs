@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::budget::Budget;
 use super::control::Control;
@@ -14,6 +15,7 @@ use super::trial::Trial;
 use super::{Error, Job};
 use crate::config::{Settings, Stored, Typed};
 use crate::cos::{Bucket, Client};
+use crate::glob::Meaning;
 use crate::store::model::Counts;
 use crate::store::write::{NewRun, RangeRow, RunContext, Session, Span, UnfinishedRun};
 use crate::store::{Store, ident};
@@ -46,8 +48,12 @@ impl RunSettings {
     /// # Errors
     /// [`Error::Settings`] if another version wrote them so that this one cannot read them.
     pub fn of(run: &UnfinishedRun) -> Result<Self, Error> {
-        let settings: Self = serde_json::from_str(&run.settings)
+        let mut settings: Self = serde_json::from_str(&run.settings)
             .map_err(|source| Error::Settings { run: run.id, source: source.into() })?;
+        // Without globs their meaning is no difference.
+        if !settings.stored.filter.has_globs() {
+            settings.stored.filter.globs = Meaning::default();
+        }
         // What the database says twice must agree; else it was changed by something else than costag.
         let refuse = |reason| Err(Error::Settings { run: run.id, source: reason });
         if settings.bucket != run.bucket {
@@ -74,7 +80,13 @@ impl RunSettings {
     /// A number for all that decides which objects are wanted, and for what.
     fn eligibility(&self) -> i64 {
         let Stored { scenes, filter, dedupe, .. } = &self.stored;
-        let filter = serde_json::to_string(filter).unwrap_or_default();
+        let mut filter = filter.clone();
+        // Only globs make their meaning part of what is wanted. Without them the number is that of the first
+        // versions, and their unchanged objects need no second look.
+        if !filter.has_globs() {
+            filter.globs = Meaning::of_first_versions();
+        }
+        let filter = serde_json::to_string(&filter).unwrap_or_default();
         let listing = matches!(self.source, Source::Bucket { .. });
         ident::hash_text(&format!("{listing} {scenes} {dedupe} {filter}"))
     }
@@ -142,6 +154,17 @@ impl Job {
             trial,
         };
         let eligibility = mine.eligibility();
+        if mine.stored.filter.has_globs()
+            && let Some(last) = store.last_settings(&mine.bucket)?
+            && let Ok(last) = serde_json::from_str::<RunSettings>(&last)
+            && last.stored.filter.has_globs()
+            && last.stored.filter.globs.is_of_first_versions()
+        {
+            warn!(
+                "globs without / now match the name at any depth, no longer only keys without a folder: this run \
+                 may want more images than the last one; `/` in a glob makes it match the whole key"
+            );
+        }
         let mut superseded = Vec::new();
         let mut goes_on_with = None;
         let mut lists = Vec::new();

@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-
 use crate::config;
 use crate::cos;
+use crate::glob::{GlobError, Globs};
 use crate::store::ident::fingerprint;
 use crate::store::model::SkipReason;
 use crate::store::write::Candidate;
@@ -13,21 +12,12 @@ use crate::store::write::Candidate;
 /// Classes whose objects must be restored before they can be read (API page "Storage Class").
 const ARCHIVE: [&str; 3] = ["ARCHIVE", "DEEP_ARCHIVE", "MAZ_ARCHIVE"];
 
-/// A glob that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read the glob {glob:?}")]
-pub struct GlobError {
-    glob: String,
-    #[source]
-    source: globset::Error,
-}
-
 /// The compiled filter of a run.
 #[derive(Debug, Clone)]
 pub(super) struct Filter {
     suffixes: Vec<String>,
-    include: Option<GlobSet>,
-    exclude: GlobSet,
+    include: Globs,
+    exclude: Globs,
     min_size: u64,
     max_size: Option<u64>,
     archive: bool,
@@ -38,19 +28,13 @@ pub(super) struct Filter {
 impl Filter {
     /// Compiles the settings; `listing` is false for lists of keys or URLs.
     ///
-    /// Globs match the whole key: `*` stays within a folder, `**` crosses folders, `{a,b}` is either.
-    ///
     /// # Errors
     /// A glob that cannot be read.
     pub(super) fn new(settings: &config::Filter, listing: bool) -> Result<Self, GlobError> {
-        let include = match settings.include.as_slice() {
-            [] => None,
-            globs => Some(glob_set(globs)?),
-        };
         Ok(Self {
             suffixes: settings.suffixes.clone(),
-            include,
-            exclude: glob_set(&settings.exclude)?,
+            include: Globs::new(&settings.include, settings.globs)?,
+            exclude: Globs::new(&settings.exclude, settings.globs)?,
             min_size: settings.min_size,
             max_size: settings.max_size,
             archive: settings.archive,
@@ -73,10 +57,10 @@ impl Filter {
             if !self.has_suffix(key) {
                 return Some(SkipReason::Suffix);
             }
-            if self.exclude.is_match(key) {
+            if self.exclude.matches(key) {
                 return Some(SkipReason::Excluded);
             }
-            if self.include.as_ref().is_some_and(|globs| !globs.is_match(key)) {
+            if !self.include.is_empty() && !self.include.matches(key) {
                 return Some(SkipReason::NotIncluded);
             }
         }
@@ -121,22 +105,6 @@ impl Filter {
         let Some((_, suffix)) = name.rsplit_once('.') else { return false };
         self.suffixes.iter().any(|wanted| wanted.eq_ignore_ascii_case(suffix))
     }
-}
-
-/// Compiles globs over whole keys: `*` stays within a folder, `**` crosses folders.
-///
-/// # Errors
-/// A glob that cannot be read.
-pub fn glob_set(globs: &[String]) -> Result<GlobSet, GlobError> {
-    let mut set = GlobSetBuilder::new();
-    for glob in globs {
-        let compiled = GlobBuilder::new(glob)
-            .literal_separator(true)
-            .build()
-            .map_err(|source| GlobError { glob: glob.clone(), source })?;
-        set.add(compiled);
-    }
-    set.build().map_err(|source| GlobError { glob: globs.join(" "), source })
 }
 
 #[cfg(test)]

@@ -47,7 +47,6 @@ use tokio::sync::Notify;
 
 pub use begin::RunSettings;
 pub use control::{Control, StopReason};
-pub use filter::{GlobError, glob_set};
 pub use forecast::{Limit, Room, Share};
 pub use gate::{Expected, Gate};
 pub use pace::Pace;
@@ -92,7 +91,7 @@ pub enum Error {
     List(#[from] source::Error),
     /// A glob of the filter.
     #[error(transparent)]
-    Glob(#[from] GlobError),
+    Glob(#[from] crate::glob::GlobError),
     /// A run's stored settings that this program cannot read.
     #[error("cannot read the settings of run {run}: begin a new run with `costag run`")]
     Settings {
@@ -225,6 +224,11 @@ impl Job {
     /// Seconds that are added to this machine's clock, because the service has confirmed that it is wrong.
     pub fn clock_offset(&self) -> i64 {
         self.client.clock().offset()
+    }
+
+    /// Where the work comes from.
+    pub fn source(&self) -> &Source {
+        &self.source
     }
 
     /// The settings that hold for it.

@@ -25,6 +25,7 @@ mod lookups;
 mod matrix;
 mod network;
 mod night;
+mod nothing_wanted;
 mod one_writer;
 mod outage;
 mod outputs;

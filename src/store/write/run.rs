@@ -372,6 +372,23 @@ impl Store {
             .map_err(|source| Error::sqlite(&self.path, source))
     }
 
+    /// The settings of the last listing of this bucket that was no plan, as they were given.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub fn last_settings(&self, bucket: &str) -> Result<Option<String>, Error> {
+        self.connection
+            .query_row(
+                "SELECT settings FROM run JOIN bucket ON bucket.id = run.bucket_id
+                 WHERE bucket.name = ?1 AND source = 'bucket' AND NOT plan
+                 ORDER BY run.id DESC LIMIT 1",
+                [bucket],
+                |row| row.get(0),
+            )
+            .optional()
+            .map_err(|source| Error::sqlite(&self.path, source))
+    }
+
     /// The limit in calls a second that the last run on this bucket has found, if any has.
     ///
     /// # Errors
