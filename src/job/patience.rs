@@ -87,11 +87,12 @@ impl Patience {
         now - since >= self.limit(&state)
     }
 
-    /// Whether a wait that the service asks for ends before patience does: only then is it kept.
+    /// Whether a wait that the service asks for ends before patience does: only then is it kept. No wait is always
+    /// allowed; whether patience has ended is another question.
     pub(super) fn allows(&self, wait: Duration) -> bool {
         let now = Instant::now();
         let since = self.lock().failing_since.unwrap_or(now);
-        now + wait <= since + self.limit
+        wait.is_zero() || now + wait <= since + self.limit
     }
 
     /// Since when nothing was answered, and when patience ends; `None` if there is no trouble.
