@@ -14,6 +14,8 @@ use tokio::sync::futures::Notified;
 
 /// So many faults in a row are an outage.
 const FAULTS: u32 = 20;
+/// However often rows of faults turned out to be none, so many faults in a row are an outage.
+const FAULTS_AT_MOST: u32 = 1 << 16;
 /// So many answers in a row that are not the service's are an outage: no image causes them.
 const FOREIGN: u32 = 3;
 /// After so many faults in a row, images that have not been tried yet go before retries: they tell more.
@@ -58,8 +60,10 @@ pub(super) struct Outage {
     begun: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// So many faults that count are an outage now.
+    threshold: u32,
     /// Faults in a row, those of images that had failed before among them.
     all: u32,
     /// Those that count.
@@ -71,6 +75,20 @@ struct State {
     /// Whether a fault of the row was no throttle answer.
     other_than_throttle: bool,
     waiting: bool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            threshold: FAULTS,
+            all: 0,
+            counted: 0,
+            answers: 0,
+            foreign: 0,
+            other_than_throttle: false,
+            waiting: false,
+        }
+    }
 }
 
 impl Outage {
@@ -87,7 +105,8 @@ impl Outage {
             Fault::Throttle | Fault::Answer => state.foreign = 0,
             Fault::Transport => {}
         }
-        let begins = !state.waiting && (state.counted >= FAULTS || state.foreign >= FOREIGN);
+        let begins =
+            !state.waiting && (state.counted >= state.threshold || state.foreign >= FOREIGN);
         state.waiting |= begins;
         if begins {
             self.begun.notify_waiters();
@@ -99,7 +118,11 @@ impl Outage {
     pub(super) fn answered(&self) -> Option<Ended> {
         let mut state = self.lock();
         let ended = state.waiting.then_some(Ended { throttles_only: !state.other_than_throttle });
-        *state = State { answers: state.answers + 1, ..State::default() };
+        // Faults go on behind the answer that ended a wait if the images are at fault: a folder that the service cannot
+        // digest, say. Then each next row must be twice as long, until a call is answered outside of a wait.
+        let threshold =
+            if state.waiting { (state.threshold * 2).min(FAULTS_AT_MOST) } else { FAULTS };
+        *state = State { threshold, answers: state.answers + 1, ..State::default() };
         ended
     }
 
@@ -163,6 +186,23 @@ mod tests {
         assert!(!outage.fault(Fault::Throttle, Standing::First), "it has begun already");
         assert_eq!(outage.answered(), Some(Ended { throttles_only: true }));
         assert!(!outage.is_waiting());
+    }
+
+    #[test]
+    fn a_row_that_an_answer_of_the_wait_interrupts_must_be_twice_as_long_the_next_time() {
+        let outage = Outage::default();
+        let row = || {
+            let faults = 1..=1_000;
+            faults.into_iter().find(|_| outage.fault(Fault::Answer, Standing::First))
+        };
+        assert_eq!(row(), Some(20));
+        outage.answered();
+        assert_eq!(row(), Some(40));
+        outage.answered();
+        assert_eq!(row(), Some(80));
+        outage.answered();
+        outage.answered();
+        assert_eq!(row(), Some(20), "a call outside of the wait was answered");
     }
 
     #[test]

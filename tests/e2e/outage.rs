@@ -99,6 +99,18 @@ fn a_folder_that_the_service_cannot_digest_is_no_outage(
     assert!(called.iter().all(|(key, calls)| key.contains("bad") || *calls == 1), "{called:?}");
 }
 
+#[test]
+fn a_large_folder_at_the_end_that_the_service_cannot_digest_is_no_outage() {
+    let site = site(600);
+    let keys: Vec<String> = (0..150).map(|n| format!("z/bad{n:03}.jpg")).collect();
+    let objects: Vec<_> = keys.iter().map(|key| (key.as_str(), key.as_str())).collect();
+    site.put(&objects);
+    site.change(r#"{"faults":{"internal_error":1.0},"fault_keys":"z/bad"}"#);
+    site.run(&["--workers", "16", "--max-failures", "0"]).with(3);
+    assert_eq!(site.states(), [0, 0, 600, 150]);
+    assert_eq!(site.calls(), 600 + 150 * 9);
+}
+
 #[rstest]
 #[case::a_page("proxy_page")]
 #[case::a_redirect("proxy_redirect")]
