@@ -179,12 +179,14 @@ fn database(path: &Path, lines: &mut Lines) -> anyhow::Result<()> {
     let shown = path.display();
     let exists = path.exists();
     if exists {
-        match Reader::open(path) {
-            Ok(reader) if reader.is_running() => {
-                lines.ok(WHAT, &format!("{shown}: a run is at work"))?;
-            }
+        let found = Reader::open(path).and_then(|reader| {
+            reader.check_writable()?;
+            Ok(reader.is_running())
+        });
+        match found {
+            Ok(true) => lines.ok(WHAT, &format!("{shown}: a run is at work"))?,
             // The first run brings an older one up to date.
-            Ok(_) | Err(store::Error::Older { .. }) => {}
+            Ok(false) | Err(store::Error::Older { .. }) => {}
             Err(error) => {
                 let error = anyhow::Error::from(error);
                 return lines.fail(WHAT, &chain(&error), Exit::of(&error));

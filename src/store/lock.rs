@@ -73,7 +73,7 @@ impl Drop for Lock {
 }
 
 /// The write-ahead log belongs to a name: under another name of the same file, what is in it is missing.
-fn check_names(anchor: &Anchor, path: &Path) -> Result<(), Error> {
+pub(super) fn check_names(anchor: &Anchor, path: &Path) -> Result<(), Error> {
     let metadata = anchor.metadata().map_err(|source| Error::Open { path: path.into(), source })?;
     match metadata.nlink() {
         names @ 2.. => Err(Error::Linked { path: path.into(), names }),

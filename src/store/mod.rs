@@ -65,17 +65,10 @@ impl Store {
         let file = lock.anchor().path();
         let mut connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
         let schema = migrate::inspect(&connection, path)?;
-        let version = match schema {
-            Schema::Fresh => None,
-            Schema::Older(found) => Some(found),
-            Schema::Current => Some(known_version()),
-        };
-        if let Some(version) = version {
-            let differences = schema::compare(&connection, version).map_err(sqlite)?;
-            if !differences.refused.is_empty() {
-                let what = differences.refused.join("; ");
-                return Err(Error::Altered { path: path.into(), what });
-            }
+        match schema {
+            Schema::Fresh => {}
+            Schema::Older(found) => check_schema(&connection, found, path)?,
+            Schema::Current => check_schema(&connection, known_version(), path)?,
         }
         // WAL lets readers go on while the one writer commits. FULL syncs the log at each commit: an
         // answer that was paid for survives power loss.
@@ -199,11 +192,31 @@ impl Reader {
         }
     }
 
+    /// Checks what [`Store::open`] would refuse about this file, other than another writer and missing rights.
+    ///
+    /// # Errors
+    /// [`Error::Linked`] if the file has several names, [`Error::Altered`] if its schema is not the program's.
+    pub fn check_writable(&self) -> Result<(), Error> {
+        lock::check_names(&self.anchor, &self.path)?;
+        check_schema(&self.connection, self.version, &self.path)?;
+        self.unchanged()
+    }
+
     /// Sorts an error of SQLite by what can be done about it.
     pub(crate) fn error(&self, source: rusqlite::Error) -> Error {
         // What looks like damage may be a writer at work.
         self.unchanged().err().unwrap_or_else(|| Error::sqlite(&self.path, source))
     }
+}
+
+/// Checks that the schema of the file is the one that this program makes at that version.
+fn check_schema(connection: &Connection, version: i64, path: &Path) -> Result<(), Error> {
+    let differences =
+        schema::compare(connection, version).map_err(|source| Error::sqlite(path, source))?;
+    if differences.refused.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Altered { path: path.into(), what: differences.refused.join("; ") })
 }
 
 /// A connection to the file with this name, which must not contain links. Nothing that the database's schema says

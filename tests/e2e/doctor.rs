@@ -115,3 +115,20 @@ fn a_bucket_that_a_run_refuses_is_not_right_and_every_suffix_is_one() {
     assert!(!ended.stdout.contains("no image"), "{}", ended.stdout);
     assert_eq!(site.calls(), 1);
 }
+
+#[test]
+fn a_database_that_a_run_refuses_is_not_right() {
+    let site = Site::plain(5);
+    site.run(&[]).with(0);
+    let (database, second) = (site.folder().join("costag.db"), site.folder().join("second.db"));
+    std::fs::hard_link(&database, &second).unwrap();
+    let ended = doctor(&site, &[]).with(11);
+    assert_eq!(lines(&ended)[1], ("database", "FAIL"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("hard links"), "{}", ended.stdout);
+    std::fs::remove_file(&second).unwrap();
+    let trigger = "CREATE TRIGGER evil AFTER INSERT ON run BEGIN DELETE FROM content; END";
+    rusqlite::Connection::open(&database).unwrap().execute_batch(trigger).unwrap();
+    let ended = doctor(&site, &[]).with(7);
+    assert_eq!(lines(&ended)[1], ("database", "FAIL"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("trigger evil"), "{}", ended.stdout);
+}
