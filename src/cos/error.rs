@@ -416,7 +416,7 @@ pub fn parse(status: u16, headers: &HeaderMap, body: &[u8]) -> ServiceError {
     let trace = header("x-cos-trace-id").or_else(|| header("x-ci-trace-id"));
     error.trace_id = trace.map(bounded).or(error.trace_id);
     error.retry_after = header(RETRY_AFTER.as_str()).and_then(|value| {
-        let seconds = value.trim().parse::<u64>().ok().or_else(|| {
+        let seconds = whole_seconds(value).or_else(|| {
             let at = parse_date(value)?;
             u64::try_from(at - date.unwrap_or_else(super::clock::local)).ok()
         });
@@ -430,6 +430,13 @@ pub fn parse(status: u16, headers: &HeaderMap, body: &[u8]) -> ServiceError {
         (*token).clone_into(&mut error.code);
     }
     error
+}
+
+/// A number of seconds; one with more digits than any clock can add is the largest there is.
+fn whole_seconds(value: &str) -> Option<u64> {
+    let digits = value.trim();
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
 /// Where a redirect leads, without its query, which may repeat a signature, and without a user and password.

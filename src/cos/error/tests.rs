@@ -86,6 +86,8 @@ fn a_wait_is_seconds_or_a_date_and_bounded() {
     assert_eq!(after("Thu, 16 May 2019 06:46:01 GMT"), Some(10));
     assert_eq!(after("3600"), Some(3600));
     assert_eq!(after("99999999"), Some(30 * 24 * 3600));
+    assert_eq!(after("99999999999999999999999"), Some(30 * 24 * 3600));
+    assert_eq!(after(""), None);
     assert_eq!(after("Thu, 16 May 2019 06:45:00 GMT"), None);
     assert_eq!(after("-1"), None);
     assert_eq!(after("soon"), None);
