@@ -183,7 +183,7 @@ impl Status {
             size: reader.size(),
             contents,
             failure_codes: reader.failure_codes(CODES)?,
-            next: next(runs.first(), contents).to_owned(),
+            next: next(runs.first(), contents, reader.unfinished_run()?),
             currency: budget.currency.clone(),
             runs,
         })
@@ -295,8 +295,15 @@ impl RunStatus {
 }
 
 /// What to do now.
-fn next(last: Option<&RunStatus>, contents: ContentCounts) -> &'static str {
-    match last.map(|run| run.state) {
+fn next(last: Option<&RunStatus>, contents: ContentCounts, unfinished: Option<i64>) -> String {
+    // A run after an unfinished one over another list, or after a trial of it, leaves it to `costag resume`.
+    if let (Some(last), Some(unfinished)) = (last, unfinished)
+        && last.state == "complete"
+        && !last.plan
+    {
+        return format!("`costag resume` goes on with run {unfinished}, which is unfinished");
+    }
+    let text = match last.map(|run| run.state) {
         Some(state)
             if last.is_some_and(|run| run.plan)
                 && state != "running"
@@ -317,7 +324,8 @@ fn next(last: Option<&RunStatus>, contents: ContentCounts) -> &'static str {
             "`costag status --failures` tells what failed and why"
         }
         Some(_) => "`costag export -o tags.csv` writes the labels",
-    }
+    };
+    text.to_owned()
 }
 
 fn time(seconds: i64) -> String {

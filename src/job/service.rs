@@ -347,6 +347,11 @@ impl Service {
                 self.asked_to_wait(after, error);
                 return None;
             }
+            // Patience has ended, but the service answers: this key's fault holds up no other.
+            if of_key && patience.failed() && self.client.is_reachable().await {
+                patience.answered();
+                return Some(Err(error));
+            }
             let message = error.message();
             self.trouble(patience, error);
             let next =

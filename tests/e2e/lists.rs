@@ -226,6 +226,20 @@ fn one_key_that_is_never_answered_holds_no_other_up() {
 }
 
 #[test]
+fn a_key_that_is_not_answered_for_as_long_as_patience_lasts_fails_by_itself() {
+    let keys: Vec<_> = (0..40).map(|at| format!("{at:02}.jpg")).collect();
+    let objects: Vec<_> = keys.iter().map(|key| (key.as_str(), key.as_str())).collect();
+    let site = Site::holding(&objects);
+    let list = site.write("keys.txt", keys.join("\n"));
+    site.change(r#"{"fault_keys":"07.jpg","faults":{"head_stall":1}}"#);
+    // Patience ends before the tries of one key do.
+    let options = ["--keys", &list, "--timeout", "300ms", "--patience", "1s"];
+    site.run(&options).with(3).says(&["1 with Timeout", "39 done, 1 failed"]);
+    assert_eq!(site.calls(), 39);
+    site.assert_sound();
+}
+
+#[test]
 fn a_list_that_is_no_list_of_urls_is_refused_before_any_call() {
     let site = Site::holding(&[]);
     let text = "https://e.com/1.jpg\n\nwww.e.com/2.jpg\nhttp://e.com/3.jpg\nftp://e.com/4.jpg\n";
@@ -330,6 +344,9 @@ fn another_list_is_a_new_run_and_the_unfinished_one_stays(#[case] stdin: bool) {
         "run 1 over another list is unfinished: `costag resume`",
     ]);
     assert_eq!(site.calls(), 37);
+    let status = site.costag(&["status"]).with(0);
+    let next = "`costag resume` goes on with run 1, which is unfinished";
+    assert!(status.stdout.contains(next), "{}", status.stdout);
     site.resume().with(0).says(&["going on with run 1"]);
     assert_eq!(site.calls(), 60);
     assert!(site.called().values().all(|calls| *calls == 1));

@@ -130,6 +130,20 @@ impl Reader {
         Ok(self.runs_where(1, Some(id))?.pop())
     }
 
+    /// The run that `costag resume` goes on with: the newest that was interrupted, stopped or killed, and is no plan.
+    ///
+    /// # Errors
+    /// As [`Reader::runs`].
+    pub fn unfinished_run(&self) -> Result<Option<i64>, Error> {
+        self.connection
+            .query_row(
+                "SELECT max(id) FROM run WHERE state IN ('running', 'interrupted', 'stopped') AND NOT plan",
+                [],
+                |row| row.get(0),
+            )
+            .map_err(|source| self.error(source))
+    }
+
     fn runs_where(&self, limit: u32, id: Option<i64>) -> Result<Vec<Run>, Error> {
         let sqlite = |source| self.error(source);
         let mut statement = self.connection.prepare_cached(RUNS).map_err(sqlite)?;
