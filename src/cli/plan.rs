@@ -333,6 +333,12 @@ impl Plan {
             row("remain", self.remain(settings));
         }
         let _ = match self.calls {
+            0 if self.remaining_calls > 0 => {
+                writeln!(
+                    text,
+                    "next: these limits allow no call: a run without them calls for what remains"
+                )
+            }
             0 => writeln!(text, "next: nothing to call"),
             _ => writeln!(text, "next: `costag run` with the same options calls for them"),
         };

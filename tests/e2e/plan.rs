@@ -360,6 +360,20 @@ fn it_knows_what_an_unfinished_trial_and_the_day_have_left() {
 }
 
 #[test]
+fn limits_that_allow_no_call_are_told_from_a_bucket_without_work() {
+    let site = Site::plain(10);
+    let options = ["--max-cost", "0.001", "--price-per-1000-calls", "2"];
+    let text = site.costag(&[&["plan", BUCKET][..], &options].concat()).with(0).stdout;
+    assert!(text.contains("0 by this run (--max-cost 0.001"), "{text}");
+    assert!(text.contains("next: these limits allow no call"), "{text}");
+    site.run(&options).with(8);
+    assert_eq!(site.calls(), 0);
+    site.run(&[]).with(0);
+    let text = site.costag(&[&["plan", BUCKET][..], &options].concat()).with(0).stdout;
+    assert!(text.contains("next: nothing to call"), "{text}");
+}
+
+#[test]
 fn a_cost_that_pays_for_calls_of_several_kinds_has_two_numbers() {
     let site = Site::plain(60);
     site.run(&["--limit", "30", "--scenes", "web"]).with(0);
