@@ -34,7 +34,6 @@ impl Meaning {
     }
 
     /// Whether stored settings do not tell this meaning.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub fn is_of_first_versions(&self) -> bool {
         *self == Self::Whole
     }
