@@ -14,8 +14,8 @@ fn slow(objects: u64, latency_ms: u64) -> Site {
 }
 
 #[rstest]
-#[case::interrupted("INT", 130, "SIGINT")]
-#[case::terminated("TERM", 143, "SIGTERM")]
+#[case::interrupted("INT", 130, "run 1: interrupted (SIGINT)")]
+#[case::terminated("TERM", 143, "run 1: terminated (SIGTERM)")]
 #[case::quit("QUIT", 131, "SIGQUIT")]
 #[case::hung_up("HUP", 129, "SIGHUP")]
 fn a_signal_settles_what_is_in_flight_and_resume_does_the_rest(
