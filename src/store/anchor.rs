@@ -28,12 +28,16 @@ pub(super) const OWNER_ONLY: u32 = 0o600;
 pub struct Place {
     path: PathBuf,
     id: FileId,
+    /// Bytes that the file had. It is never made shorter here: nothing vacuums it.
+    length: u64,
 }
 
 impl Place {
-    /// Whether the name no longer leads to the file that was opened.
+    /// Whether the name no longer leads to the file that was opened, or the file was cut short, as it is when
+    /// something else is written over it.
     pub fn is_lost(&self) -> bool {
-        FileId::at(&self.path) != Some(self.id)
+        !fs::symlink_metadata(&self.path)
+            .is_ok_and(|metadata| FileId::of(&metadata) == self.id && metadata.len() >= self.length)
     }
 }
 
@@ -139,9 +143,10 @@ impl Anchor {
         FileId::at(&self.path) == Some(self.id)
     }
 
-    /// Where the file lies.
+    /// Where the file lies, and how long it is now.
     pub(super) fn place(&self) -> Place {
-        Place { path: self.path.clone(), id: self.id }
+        let length = self.metadata().map_or(0, |metadata| metadata.len());
+        Place { path: self.path.clone(), id: self.id, length }
     }
 
     /// What the system knows of the opened file.

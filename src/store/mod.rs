@@ -50,7 +50,8 @@ pub struct Store {
     pub(crate) path: PathBuf,
     /// SQLite's files beside the database, as they were when it was opened.
     beside: Vec<(PathBuf, FileId)>,
-    lock: Lock,
+    place: Place,
+    _lock: Lock,
 }
 
 impl Store {
@@ -86,7 +87,8 @@ impl Store {
             .into_iter()
             .filter_map(|path| FileId::at(&path).map(|id| (path, id)))
             .collect();
-        let store = Self { connection, path: path.into(), beside, lock };
+        let place = lock.anchor().place();
+        let store = Self { connection, path: path.into(), beside, place, _lock: lock };
         store.check_in_place()?;
         Ok(store)
     }
@@ -98,7 +100,7 @@ impl Store {
 
     /// Where the database lies.
     pub fn place(&self) -> Place {
-        self.lock.anchor().place()
+        self.place.clone()
     }
 
     /// A further handle that only reads the same database.
@@ -113,9 +115,9 @@ impl Store {
     /// nothing is paid for whose result nobody will find.
     ///
     /// # Errors
-    /// [`Error::TakenAway`] if one of them was removed, replaced or unmounted.
+    /// [`Error::TakenAway`] if one of them was removed, replaced, cut short or unmounted.
     pub(crate) fn check_in_place(&self) -> Result<(), Error> {
-        if !self.lock.anchor().is_in_place() {
+        if self.place.is_lost() {
             // Whoever moved the file finds in it all that was committed; and a log with rows in it must not lie
             // beside another database that takes its place. If it fails there is nothing better to do.
             let _ = self.connection.busy_timeout(FAREWELL_TIMEOUT);

@@ -1,4 +1,4 @@
-//! The database is removed, replaced or unmounted while a run goes on.
+//! The database is removed, replaced, cut short or unmounted while a run goes on.
 
 use std::fs;
 use std::path::Path;
@@ -33,6 +33,8 @@ fn take_away(site: &Site, how: &str) {
             fs::rename(at("costag.db"), at("away/costag.db")).unwrap();
             std::os::unix::fs::symlink("away/costag.db", at("costag.db")).unwrap();
         }
+        "cut to nothing" => drop(fs::File::create(at("costag.db")).unwrap()),
+        "written over by something short" => fs::write(at("costag.db"), "no database").unwrap(),
         "without its log" => fs::remove_file(at("costag.db-wal")).unwrap(),
         "without its index" => fs::remove_file(at("costag.db-shm")).unwrap(),
         other => panic!("{other}"),
@@ -47,6 +49,8 @@ fn a_run_whose_database_is_taken_away_stops_before_it_pays_for_more(
         "moved",
         "replaced",
         "replaced by a link to itself",
+        "cut to nothing",
+        "written over by something short",
         "without its log",
         "without its index"
     )]
@@ -60,7 +64,7 @@ fn a_run_whose_database_is_taken_away_stops_before_it_pays_for_more(
     wait_until("some calls", || site.calls() >= 50);
     take_away(&site, how);
     let calls = site.calls();
-    let ended = run.end().with(4).says(&["costag.db", "removed, replaced or unmounted"]);
+    let ended = run.end().with(4).says(&["costag.db", "removed, replaced, cut short or unmounted"]);
     // Those on the way to the wire at this moment. A missing log is only noticed by the next turn.
     let more = if how.starts_with("without") { 3 * WORKERS } else { WORKERS };
     assert!(site.calls() <= calls + more, "{how}: {calls} {}", site.calls());
