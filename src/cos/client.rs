@@ -95,15 +95,12 @@ pub enum BuildError {
         cause: url::ParseError,
     },
     /// The environment names a proxy that cannot be used. Its address is not kept: it may hold a password.
-    #[error(
-        "the proxy in the environment variable {variable} has the scheme {scheme:?}, which cannot be used: \
-         write http, https, socks5 or socks5h"
-    )]
+    #[error("the proxy in the environment variable {variable} cannot be used: {what}")]
     Proxy {
         /// The variable.
         variable: String,
-        /// Its scheme.
-        scheme: String,
+        /// What is wrong with it.
+        what: String,
     },
     /// The HTTP client cannot be built.
     #[error("cannot build the HTTP client")]
@@ -155,7 +152,7 @@ struct Reply {
 fn http(endpoint: &Endpoint, options: &Options) -> Result<reqwest::Client, BuildError> {
     let variable = |name: &str| std::env::var(name).ok();
     proxy::check(endpoint, variable)
-        .map_err(|(variable, scheme)| BuildError::Proxy { variable, scheme })?;
+        .map_err(|(variable, what)| BuildError::Proxy { variable, what })?;
     let mut builder = reqwest::Client::builder()
         .http1_only()
         .dns_resolver(Arc::new(Resolver))

@@ -473,6 +473,12 @@ fn a_proxy_that_cannot_be_used_is_a_wrong_setting() {
         let ended = start(command).end().with(2).says(&[name, "socks5"]);
         assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
     }
+    for value in ["http://u:secret@", "http://u:secret@p:99999", "http://u:sec#ret@p:1"] {
+        let mut command = site.command(&["run", BUCKET]);
+        command.env("COSTAG_ENDPOINT", "https://photos.invalid").env("ALL_PROXY", value);
+        let ended = start(command).end().with(2).says(&["ALL_PROXY", "SCHEME://HOST:PORT"]);
+        assert!(!ended.stderr.contains("sec"), "{}", ended.stderr);
+    }
 }
 
 /// A SOCKS5 proxy that connects to this address whatever it is asked for; and how many connections it made.
