@@ -134,6 +134,27 @@ fn a_confirmed_offset_moves_midnight_and_the_days_count() {
 }
 
 #[test]
+fn calls_before_a_correction_over_midnight_count_for_the_corrected_day_in_the_next_run_too() {
+    // Half past eleven by this machine, half past midnight by the service.
+    let settings = Settings { latency_ms: 20, ..Settings::default() };
+    let site = Site::new(Synthetic { objects: 200, ..Synthetic::default() }, settings);
+    let command = |arguments: &[&str]| {
+        let mut command = site.command(&[arguments, &["--daily-calls", "60"]].concat());
+        command.env("TZ", midnight_was(-1800)).env("COSTAG_WORKERS", "2");
+        command
+    };
+    let run = start(command(&["run", BUCKET]));
+    crate::support::wait_until("some calls", || site.calls() >= 10);
+    site.change(r#"{"clock_offset_seconds":3600}"#);
+    run.end().with(8);
+    assert_eq!(site.calls(), 60);
+    start(command(&["resume"])).end().with(8);
+    // The two calls on the wire at the correction may be written with the offset of before.
+    assert!((60..=62).contains(&site.calls()), "{}", site.calls());
+    site.assert_sound();
+}
+
+#[test]
 fn a_window_ends_by_the_time_that_the_service_has_confirmed() {
     // The window ends in an hour by this machine's clock, which is an hour and a few seconds slow.
     let settings = Settings { clock_offset_seconds: 3594, latency_ms: 250, ..Settings::default() };

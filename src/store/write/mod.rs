@@ -88,6 +88,8 @@ pub struct Session {
     held: Option<page::Held>,
     /// The ledger's last row.
     last_call: i64,
+    /// The first row of the ledger that this session has written.
+    first_call: Option<i64>,
     /// The last call whose labels are posted, once it was looked up.
     posted_call: Option<i64>,
     /// Whether this is a plan whose one transaction is open: it goes on from turn to turn, and is undone at the end.
@@ -127,6 +129,7 @@ impl Session {
             reserve: reserve::Reserve::default(),
             held: None,
             last_call: 0,
+            first_call: None,
             posted_call: None,
         }
     }

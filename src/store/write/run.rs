@@ -486,9 +486,19 @@ impl Session {
 
     /// Keeps the seconds that are added to this machine's clock, in the turn under way; 0 forgets them.
     ///
+    /// The calls of this session were written with the offset of before. Their times move along, so that the next
+    /// session counts them for the same day as this one does.
+    ///
     /// # Errors
     /// Those of any write.
     pub fn set_clock_offset(&mut self, seconds: i64) -> Result<(), Error> {
+        if let Some(first) = self.first_call {
+            let moved = seconds.saturating_sub(self.store.clock_offset()?).saturating_mul(1000);
+            self.execute(
+                "UPDATE call SET ended_at = ended_at + ?2 WHERE id >= ?1",
+                (first, moved),
+            )?;
+        }
         if seconds == 0 {
             return self.execute("DELETE FROM meta WHERE name = ?1", [CLOCK_OFFSET]).map(drop);
         }

@@ -123,6 +123,7 @@ impl Session {
             ),
         )?;
         self.last_call = id;
+        self.first_call.get_or_insert(id);
         let status = call.http_status.filter(|status| *status != 200);
         if status.is_some() || call.code.is_some() || call.request_id.is_some() {
             self.execute(
