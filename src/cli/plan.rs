@@ -29,9 +29,9 @@ use crate::visible::Notation;
 
 /// List and compare only, and tell what a run would call, what it may cost and how long it takes
 ///
-/// Nothing is called, and nothing is changed: the run that follows does what it would have done without the plan. Takes
+/// Nothing is called, and only the numbers of the plan are kept: the run that follows does what it would have done without the plan. Takes
 /// the options of run, its limits included (--limit, --sample, --max-calls, --max-cost, --daily-calls): it tells what
-/// that run calls, and what remains after it. What waits for an unfinished run is counted.
+/// that run calls, and what remains after it. What an unfinished run has left is counted too.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

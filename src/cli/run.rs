@@ -20,7 +20,7 @@ use crate::store::Store;
 pub struct Args {
     #[command(flatten)]
     target: Target,
-    /// Do not ask before more than --confirm-above calls; without a terminal nothing is asked
+    /// Do not ask before more than --confirm-above units of billing; without a terminal nobody is asked
     #[arg(short, long)]
     yes: bool,
 }
