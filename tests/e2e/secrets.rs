@@ -334,3 +334,12 @@ fn no_other_process_of_the_user_reads_its_memory() {
     assert_eq!(memory.uid(), 0, "only root may look at a process that is not dumpable");
     run.kill();
 }
+
+#[test]
+fn a_process_that_fails_repeats_no_secret_of_the_environment() {
+    let site = Site::plain(0);
+    let process = "echo \"cannot use $COSTAG_SECRET_KEY here\" >&2; exit 3";
+    let ended = site.costag(&["run", BUCKET, "--credential-process", process]).with(6);
+    assert!(!ended.stderr.contains(costag::emulator::SECRET_KEY), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cannot use … here"), "{}", ended.stderr);
+}

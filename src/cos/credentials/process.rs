@@ -129,6 +129,7 @@ fn last_words(stderr: &[u8], stdout: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let words: Vec<&str> = text.split_whitespace().collect();
     let line: String = words.join(" ").chars().filter(|c| !is_unseen(*c)).collect();
+    let line = without_secrets_of_the_environment(line);
     let mut shown = String::with_capacity(line.len());
     let mut rest = line.as_str();
     while let Some(first) = rest.chars().next() {
@@ -149,6 +150,20 @@ fn last_words(stderr: &[u8], stdout: &[u8]) -> String {
         (false, 0) => format!("; it wrote: {end}"),
         (false, _) => format!("; it wrote at the end: …{end}"),
     }
+}
+
+/// The process has our environment, and so the secrets in it: their values are known, however they look.
+fn without_secrets_of_the_environment(line: String) -> String {
+    const NAMES: [&str; 4] = ["SECRET", "TOKEN", "PASSW", "_KEY"];
+    std::env::vars_os().fold(line, |line, (name, value)| {
+        let name = name.to_string_lossy().to_ascii_uppercase();
+        match value.to_str() {
+            Some(value) if value.len() >= 8 && NAMES.iter().any(|part| name.contains(part)) => {
+                line.replace(value, "…")
+            }
+            _ => line,
+        }
+    })
 }
 
 fn is_of_run(c: char) -> bool {
