@@ -32,50 +32,93 @@ fn pace() {
     }
 }
 
-/// A limit that nobody tells, and that changes after two minutes.
-fn auto() {
-    const MINUTE: Duration = Duration::from_mins(1);
-    for (limit, then) in [(200_u32, 120_u32), (100, 300)] {
-        let qps_limit = limit.to_string();
-        let server = Server::start(&[
-            "--objects",
-            "1000000",
-            "--latency-ms",
-            "50",
-            "--qps-limit",
-            &qps_limit,
-        ]);
+/// Refusals at random, which lowering the pace does not spare: 30 seconds of work at 200 a second.
+fn noise() {
+    for share in ["0.01", "0.03", "0.1", "0.3"] {
+        let fault = format!("slow_down={share}");
+        let server = Server::start(&["--objects", "6000", "--latency-ms", "50", "--fault", &fault]);
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut child = run_of(&server, folder.path(), &["--qps", "auto", "--workers", "256"])
-            .spawn()
-            .expect("costag starts");
-        let counts = || {
-            let statistics = server.statistics();
-            ["calls", "answered_ok", "throttled"].map(|name| number(&statistics, name))
-        };
-        for (limit, what) in [(limit, "found"), (then, "followed")] {
-            if what == "followed" {
-                server.change(&format!("{{\"qps_limit\": {limit}}}"));
-            }
-            thread::sleep(MINUTE);
-            let before = counts();
-            thread::sleep(MINUTE);
-            let after = counts();
-            let [calls, answered, throttled] = [0, 1, 2].map(|n| after[n] - before[n]);
-            row(
-                &format!("--qps auto, limit {limit} {what}"),
-                &format!(
-                    "in the second minute {:.1} % of the limit used, {:.2} % of the calls throttled",
-                    answered / MINUTE.as_secs_f64() / f64::from(limit) * 100.0,
-                    throttled / calls * 100.0
-                ),
-            );
-        }
-        child.kill().expect("it is running");
-        child.wait().expect("it has ended");
+        costag(&server, folder.path(), &["--qps", "200", "--workers", "64"]);
+        let statistics = server.statistics();
+        let (calls, took) = (number(&statistics, "calls"), calling(&statistics));
+        row(
+            &format!("--qps 200, {share} of the calls refused at random"),
+            &format!(
+                "{took:.1} s for {calls} calls: {:.2} times what they need at that pace",
+                took / (calls / 200.0)
+            ),
+        );
     }
 }
 
+/// A listing of which a tenth of the pages is refused at random.
+fn list_noise() {
+    for qps in ["0", "50"] {
+        let took = ["0", "0.1"].map(|share| {
+            let fault = format!("list_slow_down={share}");
+            let server = Server::start(&["--objects", "500000", "--fault", &fault]);
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let options = ["--list-qps", qps, "--exclude", "**"];
+            costag(&server, folder.path(), &options).wall.as_secs_f64()
+        });
+        row(
+            &format!("500 pages, --list-qps {qps}, 0.1 of them refused at random"),
+            &format!("{:.1} s, {:.1} s with none refused", took[1], took[0]),
+        );
+    }
+}
+
+/// How much of a limit is used, and how many calls are throttled, in the second minute of each limit in turn.
+fn keep_to_limits(pace: &str, limits: &[u32]) {
+    const MINUTE: Duration = Duration::from_mins(1);
+    let first = limits[0].to_string();
+    let server =
+        Server::start(&["--objects", "1000000", "--latency-ms", "50", "--qps-limit", &first]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut child = run_of(&server, folder.path(), &["--qps", pace, "--workers", "256"])
+        .spawn()
+        .expect("costag starts");
+    let counts = || {
+        let statistics = server.statistics();
+        ["calls", "answered_ok", "throttled"].map(|name| number(&statistics, name))
+    };
+    for limit in limits {
+        server.change(&format!("{{\"qps_limit\": {limit}}}"));
+        thread::sleep(MINUTE);
+        let before = counts();
+        thread::sleep(MINUTE);
+        let after = counts();
+        let [calls, answered, throttled] = [0, 1, 2].map(|n| after[n] - before[n]);
+        row(
+            &format!("--qps {pace}, limit {limit}"),
+            &format!(
+                "in the second minute {:.1} % of the limit used, {:.2} % of the calls throttled",
+                answered / MINUTE.as_secs_f64() / f64::from(*limit) * 100.0,
+                throttled / calls * 100.0
+            ),
+        );
+    }
+    child.kill().expect("it is running");
+    child.wait().expect("it has ended");
+}
+
+/// A limit that nobody tells, and that changes after two minutes.
+fn auto() {
+    keep_to_limits("auto", &[200, 120]);
+    keep_to_limits("auto", &[100, 300]);
+}
+
+/// A cap above the service's limit.
+fn cap() {
+    keep_to_limits("500", &[200]);
+}
+
 fn main() {
-    scenarios(&[("pace", pace), ("auto", auto)]);
+    scenarios(&[
+        ("pace", pace),
+        ("noise", noise),
+        ("list-noise", list_noise),
+        ("cap", cap),
+        ("auto", auto),
+    ]);
 }

@@ -43,8 +43,9 @@ fn faults_that_look_like_throttling_do_not_slow_a_run(#[case] share: f64) {
     let seen = site.emulator.statistics();
     let needed = f64::from(u32::try_from(seen.calls).unwrap()) / 200.0;
     let took = seconds(&seen);
-    // A busy machine needs a second more.
-    assert!(took <= 1.5 * needed + 1.0, "{took:.1} s for what takes {needed:.1} s");
+    // `cargo bench --bench pace -- noise` tells how close it comes. Here a busy machine is allowed for: without the
+    // distinction the pace comes to a standstill.
+    assert!(took <= 3.0 * needed + 10.0, "{took:.1} s for what takes {needed:.1} s");
     assert_eq!(ended.stderr.matches("at any pace").count(), 1, "told once: {}", ended.stderr);
     assert_eq!(site.states(), [0, 0, 1500, 0]);
     assert_eq!(site.one::<i64>("SELECT max(attempts) FROM content"), 0, "no try is used up");
@@ -59,7 +60,7 @@ fn a_listing_is_not_slowed_by_faults_that_look_like_throttling() {
     site.costag(&["plan", BUCKET, "--list-qps", "20"]).with(0);
     let took = began.elapsed();
     // 60 pages and the requests that look for places to split at, one in ten of them repeated.
-    assert!(took < Duration::from_secs(30), "{took:?}");
+    assert!(took < Duration::from_mins(1), "{took:?}");
 }
 
 #[test]
@@ -76,7 +77,7 @@ fn auto_begins_at_the_limit_that_the_last_run_has_found() {
     site.costag(&["retag", "--all"]).with(0);
     site.run(&["--qps", "auto"]).with(0);
     let took = seconds(&site.emulator.statistics());
-    assert!(took < 4.0, "150 calls at about 100 a second took {took:.1} s");
+    assert!(took < 7.0, "150 calls at about 100 a second took {took:.1} s");
 }
 
 #[rstest]
