@@ -3,18 +3,34 @@
 //! A night without changes, and what listers side by side gain.
 
 use std::path::Path;
+use std::time::Duration;
 
 mod common;
 
-use common::{Cost, Server, costag, execute, median, per, row, scenarios};
+use common::{Cost, Server, costag, execute, median, per, row, run_of, scenarios};
 
-/// A database that knows every object of the bucket, each labelled: filled by a plan, which calls nothing.
+/// A database that knows every object of the bucket, each labelled: filled by a run that is ended once it has listed.
 fn fill(server: &Server, folder: &Path) {
-    execute("plan", server, folder, &["--list-qps", "0"]);
-    let database = rusqlite::Connection::open(folder.join("bench.db")).expect("a database");
+    let mut child = run_of(server, folder, &["--list-qps", "0", "--qps", "1", "--workers", "1"])
+        .spawn()
+        .expect("costag starts");
+    let path = folder.join("bench.db");
+    let is_listed = || {
+        let database = rusqlite::Connection::open(&path).ok()?;
+        database.busy_timeout(Duration::from_secs(30)).ok()?;
+        let listed = "SELECT listed_at IS NOT NULL FROM run";
+        database.query_row(listed, [], |row| row.get::<_, bool>(0)).ok()
+    };
+    while is_listed() != Some(true) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    child.kill().expect("it is running");
+    child.wait().expect("it has ended");
+    let database = rusqlite::Connection::open(&path).expect("a database");
     database
         .execute_batch(
             "UPDATE content SET state = 2, scenes_done = scenes_wanted, run_id = NULL;
+             UPDATE run SET state = 'complete';
              PRAGMA wal_checkpoint(TRUNCATE)",
         )
         .expect("it is nobody else's");
