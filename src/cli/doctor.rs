@@ -324,7 +324,8 @@ async fn list(
         // As a run does: an endpoint may serve another bucket.
         if let Some(echo) = page.name.clone().filter(|name| name != bucket.as_str()) {
             let asked = bucket.as_str().to_owned();
-            return Err(cos::list::Unproven::Bucket { asked, echo }.into());
+            let error = cos::list::Unproven::Bucket { asked, echo };
+            return Err(client.without_secrets(error.into()));
         }
         Ok(page)
     });
