@@ -221,7 +221,7 @@ impl List {
             .map_or_else(|| "standard input".into(), |file| file.display().to_string())
     }
 
-    /// The keys of the list, one a line or separated by NUL; see [`Item`].
+    /// The keys of the list, one a line or separated by NUL. A line that no request can carry is an item that says why.
     ///
     /// # Errors
     /// [`Error::Read`] and [`Error::Encoding`], at once or in an item.
