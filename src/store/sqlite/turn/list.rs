@@ -3,7 +3,8 @@
 
 use super::claim::Key;
 use super::{Page, Reach, Session};
-use crate::store::{Error, Store};
+use crate::store::Error;
+use crate::store::sqlite::Store;
 
 use rusqlite::OptionalExtension;
 

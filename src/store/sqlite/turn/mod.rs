@@ -20,9 +20,10 @@ use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Params};
 
-use super::model::{Counts, RunState};
-use super::{Error, Place, Store};
+use super::{Place, Store};
 use crate::scene::Scenes;
+use crate::store::Error;
+use crate::store::model::{Counts, RunState};
 
 pub use claim::{Claimed, Key};
 pub use list::{EndedLines, LineFailure, ListProgress, ReadLine};

@@ -6,8 +6,9 @@ use std::path::Path;
 use rusqlite::{Row, params};
 
 use super::failure::LINES;
+use crate::store::Error;
 use crate::store::model::{Counts, RunState, SkipReason};
-use crate::store::{Error, Reader};
+use crate::store::sqlite::Reader;
 
 /// A run as it stands in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]

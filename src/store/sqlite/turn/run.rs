@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{Session, counts_json};
+use crate::store::Error;
 use crate::store::model::{CallOutcome, Counts};
-use crate::store::{Error, Store};
+use crate::store::sqlite::Store;
 
 /// A slice of the key space to list: (`start_after`, `stop_at`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -6,7 +6,7 @@ use rusqlite::OptionalExtension;
 
 use super::Session;
 use crate::store::Error;
-use crate::store::posting::{COMMON, FEW, POSTED, SEGMENT, SHIFT, encode};
+use crate::store::sqlite::posting::{COMMON, FEW, POSTED, SEGMENT, SHIFT, encode};
 
 impl Session {
     /// Posts the labels of the next calls once there are enough; at most those of one segment a turn, so that
@@ -95,9 +95,9 @@ mod tests {
     use super::*;
     use crate::scene::Scenes;
     use crate::store::model::Counts;
-    use crate::store::read::ExportFilter;
-    use crate::store::write::RunContext;
-    use crate::store::{Reader, Store};
+    use crate::store::sqlite::read::ExportFilter;
+    use crate::store::sqlite::turn::RunContext;
+    use crate::store::sqlite::{Reader, Store};
 
     fn session(folder: &std::path::Path) -> Session {
         let store = Store::open(&folder.join("t.db")).unwrap();

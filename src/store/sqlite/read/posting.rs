@@ -3,8 +3,9 @@
 use rusqlite::{OptionalExtension, named_params};
 
 use super::Snapshot;
-use crate::store::posting::{POSTED, SEGMENT, SHIFT, decode};
-use crate::store::{Error, Reader, has_content};
+use crate::store::Error;
+use crate::store::sqlite::posting::{POSTED, SEGMENT, SHIFT, decode};
+use crate::store::sqlite::{Reader, has_content};
 
 /// With more blocks, reading every label in order is no slower, and its memory does not grow with the images.
 const BLOCKS: usize = 20_000;

@@ -5,13 +5,14 @@ use std::path::Path;
 use super::{Change, Check};
 use crate::label::{Label, Labels};
 use crate::scene::{Scene, Scenes};
+use crate::store::Error;
 use crate::store::ident::fingerprint;
 use crate::store::model::{CallOutcome, ChangeKind, Counts, RunState};
-use crate::store::write::{
+use crate::store::sqlite::turn::{
     CallRow, Candidate, Difference, ErrorRow, NewRun, Page, Reach, RunContext, Session, Settled,
     Settlement, Span,
 };
-use crate::store::{Error, Reader, Store};
+use crate::store::sqlite::{Reader, Store};
 
 const CAMERA: Scenes = Scenes::from_bits(2);
 

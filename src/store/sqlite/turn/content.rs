@@ -6,10 +6,11 @@ use rusqlite::{OptionalExtension, Row};
 
 use super::Session;
 use crate::scene::Scenes;
+use crate::store::Error;
 use crate::store::ident::{Identity, StoredEtag};
 use crate::store::keyspace::prefix_end;
 use crate::store::model::{ContentState, ErrorKind};
-use crate::store::{Error, has_content};
+use crate::store::sqlite::has_content;
 
 /// How the run came to an object that wants a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,9 @@
 use rusqlite::Row;
 
 use crate::scene::Scenes;
+use crate::store::Error;
 use crate::store::model::CallOutcome;
-use crate::store::{Error, Reader};
+use crate::store::sqlite::Reader;
 
 /// Rows read at a time.
 const BATCH: i64 = 10_000;

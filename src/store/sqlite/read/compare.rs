@@ -3,9 +3,10 @@
 use rusqlite::{OptionalExtension, Row};
 
 use crate::scene::Scenes;
+use crate::store::Error;
 use crate::store::keyspace::prefix_end;
 use crate::store::model::ContentState;
-use crate::store::{Error, Reader};
+use crate::store::sqlite::Reader;
 
 /// An object as the store knows it; `T` is its texts, borrowed from the row where a span is walked.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use rusqlite::Row;
 
 use super::Snapshot;
-use crate::store::{Error, Reader, has_content};
+use crate::store::Error;
+use crate::store::sqlite::{Reader, has_content};
 
 /// Failed contents read at a time.
 const BATCH: i64 = 500;

@@ -1,8 +1,9 @@
 use std::path::Path;
 
 use super::*;
+use crate::store::Error;
 use crate::store::model::{RunState, SkipReason};
-use crate::store::{Error, Reader, Store};
+use crate::store::sqlite::{Reader, Store};
 
 fn database(folder: &Path) -> Store {
     let store = Store::open(&folder.join("t.db")).unwrap();

@@ -9,7 +9,8 @@ use rusqlite::{Connection, named_params};
 use super::Snapshot;
 use crate::label::Label;
 use crate::scene::{Scene, Scenes};
-use crate::store::{Error, Reader};
+use crate::store::Error;
+use crate::store::sqlite::Reader;
 
 /// Objects read at a time: few enough that a batch is small, many enough that a read's fixed cost is too.
 const BATCH: i64 = 2_000;

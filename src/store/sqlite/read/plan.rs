@@ -1,7 +1,8 @@
 //! What a run would call, as a plan tells it.
 
 use crate::scene::Scenes;
-use crate::store::{Error, Reader};
+use crate::store::Error;
+use crate::store::sqlite::Reader;
 
 /// What is left to be called within the scope of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,7 +1,7 @@
 //! How SQLite goes about the writer's statements: none of them walks what grows with the bucket.
 
 use super::{claim, content, plan};
-use crate::store::Store;
+use crate::store::sqlite::Store;
 
 #[test]
 fn a_content_of_the_sample_is_found_by_its_number() {
@@ -37,7 +37,7 @@ fn statements() -> Vec<String> {
     let statements = literals.filter(|text| verbs.iter().any(|verb| text.starts_with(verb)));
     // What is put together.
     let columns = "id, scenes_done, scenes_redo, state, run_id, error_kind";
-    let of_content = crate::store::has_content("?1");
+    let of_content = crate::store::sqlite::has_content("?1");
     let whole = statements.filter(|sql| !sql.contains("{content}"));
     let whole = whole.map(|sql| sql.replace("{COLUMNS}", columns).replace("{}", &of_content));
     whole

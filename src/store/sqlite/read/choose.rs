@@ -4,8 +4,9 @@ use rusqlite::named_params;
 
 use super::Snapshot;
 use crate::scene::Scenes;
+use crate::store::Error;
 use crate::store::keyspace::prefix_end;
-use crate::store::{Error, Reader, has_content};
+use crate::store::sqlite::{Reader, has_content};
 
 /// Contents looked at in one read.
 const BATCH: i64 = 1_000;

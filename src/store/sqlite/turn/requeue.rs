@@ -6,9 +6,10 @@ use rusqlite::Transaction;
 
 use super::counts_json;
 use super::run::list_again;
+use crate::store::Error;
 use crate::store::model::Counts;
-use crate::store::read::Chosen;
-use crate::store::{Error, Store, has_content};
+use crate::store::sqlite::read::Chosen;
+use crate::store::sqlite::{Store, has_content};
 
 /// How many contents of a run's account were put back.
 #[derive(Debug, Clone, Copy, Default)]
@@ -111,7 +112,7 @@ fn give_back(tx: &Transaction<'_>, run_id: i64, returned: Returned) -> rusqlite:
 mod tests {
     use super::*;
     use crate::scene::Scene;
-    use crate::store::read::Choice;
+    use crate::store::sqlite::read::Choice;
 
     /// Content 1 failed, 2 and 3 are labelled (camera; camera and web), 4 is labelled and a filter leaves its key out, 5
     /// waits for run 1.

@@ -7,8 +7,9 @@ use rusqlite::{OptionalExtension, Row};
 
 use super::Session;
 use crate::scene::Scenes;
+use crate::store::Error;
 use crate::store::keyspace::prefix_end;
-use crate::store::{Error, has_content};
+use crate::store::sqlite::has_content;
 
 /// A key (or URL) that stands for a content.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use rusqlite::OptionalExtension;
 
 use crate::scene::Scene;
-use crate::store::{Error, Reader};
+use crate::store::Error;
+use crate::store::sqlite::Reader;
 
 /// Labels read at a time.
 const BATCH: i64 = 50_000;

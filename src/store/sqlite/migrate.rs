@@ -139,7 +139,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Er
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Reader, Store};
+    use crate::store::sqlite::{Reader, Store};
 
     /// Two contents of version 1, one of them labelled in two scenes and called twice, one failed.
     const ROWS: &str = "

@@ -8,10 +8,11 @@ use rusqlite::Row;
 
 use super::{Session, counts_json};
 use crate::scene::Scenes;
+use crate::store::Error;
 use crate::store::keyspace::prefix_end;
 use crate::store::model::{Counts, RunState};
-use crate::store::read::{Doubtful, Needed};
-use crate::store::{Error, Store, has_content};
+use crate::store::sqlite::read::{Doubtful, Needed};
+use crate::store::sqlite::{Store, has_content};
 
 /// The condition that a present, wanted object of the bucket `?2` and of the keys from `?3` to before `?4` has
 /// `content`.

@@ -7,10 +7,10 @@ use rusqlite::Connection;
 use super::*;
 use crate::label::{Label, Labels};
 use crate::scene::Scene;
-use crate::store::Reader;
 use crate::store::ident::fingerprint;
 use crate::store::model::CallOutcome;
-use crate::store::read::Chosen;
+use crate::store::sqlite::Reader;
+use crate::store::sqlite::read::Chosen;
 
 const BUCKET: &str = "photos-1250000000";
 

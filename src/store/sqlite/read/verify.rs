@@ -10,9 +10,10 @@ use rusqlite::{OptionalExtension, Row};
 
 use super::Snapshot;
 use super::rules::{self, Rule};
+use crate::store::Error;
 use crate::store::ident::{Identity, StoredEtag};
 use crate::store::model::{Counts, RunState, SkipReason};
-use crate::store::{Error, Reader, schema};
+use crate::store::sqlite::{Reader, schema};
 
 /// Problems of one check that are told in words; the others are counted.
 const SHOWN: usize = 10;

@@ -108,7 +108,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Store;
+    use crate::store::sqlite::Store;
 
     fn filled(folder: &Path) -> Store {
         let store = Store::open(&folder.join("a.db")).unwrap();

@@ -3,9 +3,10 @@
 use rusqlite::Row;
 
 use super::Snapshot;
+use crate::store::Error;
 use crate::store::ident::StoredEtag;
 use crate::store::model::ChangeKind;
-use crate::store::{Error, Reader};
+use crate::store::sqlite::Reader;
 
 /// Rows read at a time.
 const BATCH: i64 = 1_000;

@@ -1,0 +1,311 @@
+//! The store in one SQLite file.
+
+mod anchor;
+mod backup;
+mod lock;
+mod migrate;
+mod posting;
+pub mod read;
+mod schema;
+mod still;
+pub mod turn;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+pub use anchor::Place;
+pub use migrate::{APPLICATION_ID, known_version};
+
+use super::Error;
+use anchor::{Anchor, FileId};
+use lock::Lock;
+use migrate::Schema;
+use still::Still;
+
+/// How long a statement waits for somebody else's transaction, such as one left open in a SQL shell.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Statements kept prepared by each connection; the writer has about forty.
+const STATEMENTS: usize = 64;
+
+/// How long the last checkpoint waits for readers when the database's file was taken away.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The write handle: one in the process, one process at a time.
+#[derive(Debug)]
+pub struct Store {
+    // Fields are dropped in this order: the connection closes before the locks are given back.
+    pub(crate) connection: Connection,
+    pub(crate) path: PathBuf,
+    /// SQLite's files beside the database, as they were when it was opened.
+    beside: Vec<(PathBuf, FileId)>,
+    place: Place,
+    _lock: Lock,
+}
+
+impl Store {
+    /// Opens the database at `path` for writing, makes it if there is none, brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] while another process has it, under whatever name; [`Error::Linked`] if the file has several
+    /// names; [`Error::Foreign`], [`Error::Newer`] and [`Error::Corrupt`] leave the file as it was.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let lock = Lock::take(Anchor::open(path, true)?, path)?;
+        let sqlite = |source| Error::sqlite(path, source);
+        let file = lock.anchor().path();
+        let mut connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
+        let schema = migrate::inspect(&connection, path)?;
+        match schema {
+            Schema::Fresh => {}
+            Schema::Older(found) => check_schema(&connection, found, path)?,
+            Schema::Current => check_schema(&connection, known_version(), path)?,
+        }
+        // WAL lets readers go on while the one writer commits. FULL syncs the log at each commit: an
+        // answer that was paid for survives power loss.
+        connection.pragma_update(None, "journal_mode", "wal").map_err(sqlite)?;
+        connection.pragma_update(None, "synchronous", "full").map_err(sqlite)?;
+        connection.pragma_update(None, "cache_size", -10_240).map_err(sqlite)?;
+        connection.pragma_update(None, "foreign_keys", "off").map_err(sqlite)?;
+        if schema != Schema::Current {
+            migrate::migrate(&mut connection, path)?;
+        }
+        // A read makes SQLite open its log, which it then keeps until the connection closes.
+        migrate::inspect(&connection, path)?;
+        let beside = ["-wal", "-shm"]
+            .map(|ending| lock.anchor().beside(ending))
+            .into_iter()
+            .filter_map(|path| FileId::at(&path).map(|id| (path, id)))
+            .collect();
+        let place = lock.anchor().place();
+        let store = Self { connection, path: path.into(), beside, place, _lock: lock };
+        store.check_in_place()?;
+        Ok(store)
+    }
+
+    /// The database's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the database lies.
+    pub fn place(&self) -> Place {
+        self.place.clone()
+    }
+
+    /// A further handle that only reads the same database.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn reader(&self) -> Result<Reader, Error> {
+        Reader::open(&self.path)
+    }
+
+    /// Checks that the database and its log are still the files that were opened: asked after each turn, so that
+    /// nothing is paid for whose result nobody will find.
+    ///
+    /// # Errors
+    /// [`Error::TakenAway`] if one of them was removed, replaced, cut short or unmounted.
+    pub(crate) fn check_in_place(&self) -> Result<(), Error> {
+        if self.place.is_lost() {
+            // Whoever moved the file finds in it all that was committed; and a log with rows in it must not lie
+            // beside another database that takes its place. If it fails there is nothing better to do.
+            let _ = self.connection.busy_timeout(FAREWELL_TIMEOUT);
+            let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            return Err(Error::TakenAway { path: self.path.clone() });
+        }
+        match self.beside.iter().find(|(path, id)| FileId::at(path) != Some(*id)) {
+            None => Ok(()),
+            Some((path, _)) => Err(Error::TakenAway { path: path.clone() }),
+        }
+    }
+}
+
+/// A handle that only reads; it never creates a database and never blocks the writer.
+#[derive(Debug)]
+pub struct Reader {
+    // Fields are dropped in this order: the connection closes before the file.
+    pub(crate) connection: Connection,
+    pub(crate) path: PathBuf,
+    /// The schema's version in the file.
+    version: i64,
+    /// Set if the file is read without SQLite's locks.
+    still: Option<Still>,
+    anchor: Anchor,
+}
+
+impl Reader {
+    /// Opens an existing database for reading, also where nothing can be written.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if there is none, [`Error::Older`] if a run must bring it up to date first,
+    /// [`Error::Unread`] if its log cannot be read, and what [`Store::open`] refuses.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let anchor = Anchor::open(path, false)?;
+        let (connection, still) = still::connect_for_reading(&anchor, path)?;
+        let sqlite = |source| Error::sqlite(path, source);
+        let version = known_version();
+        let mut reader = Self { connection, path: path.into(), version, still, anchor };
+        reader.connection.pragma_update(None, "cache_size", -2_048).map_err(sqlite)?;
+        // Where nothing can be written, there is no place for temporary files either.
+        reader.connection.pragma_update(None, "temp_store", "memory").map_err(sqlite)?;
+        let older = |found| Error::Older { path: path.into(), found, known: known_version() };
+        match migrate::inspect(&reader.connection, path) {
+            Ok(Schema::Current) => {}
+            Ok(Schema::Fresh) => return Err(older(0)),
+            Ok(Schema::Older(found)) => {
+                reader.version = found;
+                let readable = migrate::bridge(&reader.connection, found);
+                if !readable.map_err(|source| reader.error(source))? {
+                    return Err(older(found));
+                }
+            }
+            // What looks like damage may be a writer at work.
+            Err(error) => return reader.unchanged().and(Err(error)),
+        }
+        reader.connection.pragma_update(None, "query_only", "on").map_err(sqlite)?;
+        Ok(reader)
+    }
+
+    /// The database's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Checks that what was read so far is of one state of the database. Every answer is checked before it is used,
+    /// since a file that is read without locks may change meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::ChangedMeanwhile`] if a writer appeared.
+    pub fn unchanged(&self) -> Result<(), Error> {
+        match &self.still {
+            Some(still) => still.check(&self.anchor, &self.path),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks what [`Store::open`] would refuse about this file, other than another writer and missing rights.
+    ///
+    /// # Errors
+    /// [`Error::Linked`] if the file has several names, [`Error::Altered`] if its schema is not the program's.
+    pub fn check_writable(&self) -> Result<(), Error> {
+        lock::check_names(&self.anchor, &self.path)?;
+        check_schema(&self.connection, self.version, &self.path)?;
+        self.unchanged()
+    }
+
+    /// Sorts an error of SQLite by what can be done about it.
+    pub(crate) fn error(&self, source: rusqlite::Error) -> Error {
+        // What looks like damage may be a writer at work.
+        self.unchanged().err().unwrap_or_else(|| Error::sqlite(&self.path, source))
+    }
+}
+
+/// Checks that the schema of the file is the one that this program makes at that version.
+fn check_schema(connection: &Connection, version: i64, path: &Path) -> Result<(), Error> {
+    let differences =
+        schema::compare(connection, version).map_err(|source| Error::sqlite(path, source))?;
+    if differences.refused.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Altered { path: path.into(), what: differences.refused.join("; ") })
+}
+
+/// A connection to the file with this name, which must not contain links. Nothing that the database's schema says
+/// is trusted: it may come from somebody else.
+fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    guarded(Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?)
+}
+
+fn guarded(connection: Connection) -> rusqlite::Result<Connection> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.pragma_update(None, "cell_size_check", "on")?;
+    Ok(connection)
+}
+
+/// The condition that an object has the content `content`, an expression of SQL: the one that brought it has its
+/// number, and only others are in the index.
+///
+/// Further conditions on the bucket or the key are to be kept from the planner with a `+`: it would walk the
+/// bucket for them.
+fn has_content(content: &str) -> String {
+    format!(
+        "(object.id = {content} AND object.content_id = {content}
+          OR object.content_id = {content} AND object.content_id <> object.id)"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    #[test]
+    fn opens_makes_and_opens_again() {
+        let folder = folder();
+        let path = folder.path().join("a.db");
+        assert!(matches!(Reader::open(&path), Err(Error::Missing { .. })));
+        assert!(!path.exists(), "a read command never creates a database");
+        drop(Store::open(&path).unwrap());
+        let store = Store::open(&path).unwrap();
+        assert!(matches!(Store::open(&path), Err(Error::Locked { .. })));
+        store.reader().unwrap();
+    }
+
+    #[test]
+    fn a_commit_is_on_disk_before_it_is_reported() {
+        let folder = folder();
+        let store = Store::open(&folder.path().join("a.db")).unwrap();
+        let pragma = |name: &str| -> String {
+            let read = |row: &rusqlite::Row<'_>| row.get::<_, rusqlite::types::Value>(0);
+            let value = store.connection.pragma_query_value(None, name, read).unwrap();
+            match value {
+                rusqlite::types::Value::Integer(number) => number.to_string(),
+                rusqlite::types::Value::Text(text) => text,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((pragma("synchronous").as_str(), pragma("journal_mode").as_str()), ("2", "wal"));
+    }
+
+    #[test]
+    fn foreign_newer_and_damaged_files_are_left_untouched() {
+        let folder = folder();
+        let path = folder.path().join("a.db");
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE t(x)").unwrap();
+        drop(other);
+        let before = std::fs::read(&path).unwrap();
+        assert!(matches!(Store::open(&path), Err(Error::Foreign { .. })));
+        assert!(matches!(Reader::open(&path), Err(Error::Foreign { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+
+        let path = folder.path().join("b.db");
+        let store = Store::open(&path).unwrap();
+        store.connection.pragma_update(None, "user_version", 99).unwrap();
+        drop(store);
+        assert!(matches!(Store::open(&path), Err(Error::Newer { found: 99, .. })));
+
+        let path = folder.path().join("c.db");
+        std::fs::write(&path, vec![7; 8192]).unwrap();
+        assert!(matches!(Store::open(&path), Err(Error::Corrupt { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), vec![7; 8192]);
+    }
+
+    #[test]
+    fn a_reader_cannot_write() {
+        let folder = folder();
+        let store = Store::open(&folder.path().join("a.db")).unwrap();
+        let reader = store.reader().unwrap();
+        let write = reader.connection.execute("INSERT INTO meta VALUES ('a', 'b')", []);
+        assert_eq!(write.unwrap_err().sqlite_error_code(), Some(rusqlite::ErrorCode::ReadOnly));
+    }
+}
