@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use costag::emulator::{Settings, Synthetic};
 use rusqlite::Connection;
@@ -198,6 +200,27 @@ fn a_run_at_work_can_be_looked_at_by_somebody_who_may_only_read() {
     run.end().with(0);
     site.assert_sound();
     site.assert_exports("camera");
+}
+
+/// SQLite removes the log's index before it removes the log, so a look between the two finds a log without its index.
+#[test]
+fn a_read_waits_for_a_run_that_is_removing_its_files() {
+    if !is_root() {
+        return;
+    }
+    let settings = Settings { latency_ms: 2000, ..Settings::default() };
+    let site = Site::new(Synthetic { objects: 1, ..Synthetic::default() }, settings);
+    site.costag(&["plan", BUCKET]).with(0);
+    fs::set_permissions(site.path("costag.db"), Permissions::from_mode(0o644)).unwrap();
+    let run = site.start(&["run", BUCKET]);
+    wait_until("the call", || site.calls() == 1);
+    let (index, aside) = (site.path("costag.db-shm"), site.path("aside"));
+    fs::rename(&index, &aside).unwrap();
+    let status = start(as_reader(&site, &["status"]));
+    thread::sleep(Duration::from_millis(300));
+    fs::rename(&aside, &index).unwrap();
+    status.end().with(0);
+    run.end().with(0);
 }
 
 #[test]

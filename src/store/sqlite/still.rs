@@ -31,8 +31,9 @@ const PERMIT_IT: &str = "ask the database's owner for the right to read this fil
 const WRITER: &str =
     "a run is at work; try again when it has ended, or read a copy made by `costag backup`";
 
-/// How often a connection is tried while the files come and go, and the pause between.
-const ATTEMPTS: u32 = 10;
+/// How often a connection is tried while the files come and go, and the pause between two tries. A run that ends on
+/// a busy machine may need a second between removing its first file and its last.
+const ATTEMPTS: u32 = 60;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What a file looked like when it was opened.
@@ -111,15 +112,23 @@ pub(super) fn connect_for_reading(
     let mut attempts = 1;
     loop {
         match connect_as_it_is(anchor, path) {
-            // A run that begins or ends makes or removes its files between two looks at them.
-            Err(Error::ChangedMeanwhile { .. } | Error::Unread { source: Some(_), .. })
-                if attempts < ATTEMPTS =>
-            {
+            // A run that begins or ends makes or removes its files one after the other, so a look at them may find
+            // a state that lasts for an instant only.
+            Err(ref error) if attempts < ATTEMPTS && may_pass(error) => {
                 attempts += 1;
                 std::thread::sleep(PAUSE);
             }
             connected => return connected,
         }
+    }
+}
+
+/// Returns `true` if a writer that begins or ends can be the cause of this error.
+fn may_pass(error: &Error) -> bool {
+    match error {
+        Error::ChangedMeanwhile { .. } => true,
+        Error::Unread { hint, .. } => *hint != PERMIT_IT,
+        _ => false,
     }
 }
 
