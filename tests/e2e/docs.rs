@@ -1,4 +1,4 @@
-//! README, files and program say the same.
+//! The README, the pages in `docs/`, the files in `config/` and the program say the same.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use rusqlite::{Connection, OpenFlags};
-
-const README: &str = include_str!("../../README.md");
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -35,22 +33,50 @@ fn help() -> String {
     stdout(&costag(root(), &["--help"]))
 }
 
-/// The README's text under a heading of the second level.
-fn section(name: &str) -> &'static str {
-    let heading = format!("\n## {name}\n");
-    let start = README.find(&heading).unwrap_or_else(|| panic!("no section {name}"));
-    let text = &README[start + heading.len()..];
-    text.find("\n## ").map_or(text, |end| &text[..end])
+/// The text of a page, by its path in the repository.
+fn page(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The cells of a section's table, without its head; backticks are dropped.
-fn rows(section: &str) -> Vec<Vec<String>> {
-    let lines = section.lines().filter(|line| line.starts_with('|')).skip(2);
-    let cells = |line: &str| {
-        let line = line.trim_matches('|').replace('`', "");
-        line.split('|').map(|cell| cell.trim().to_owned()).collect()
-    };
-    lines.map(cells).collect()
+/// The README and every page in `docs/`: path and text.
+fn pages() -> Vec<(String, String)> {
+    let mut paths = vec!["README.md".to_owned()];
+    for entry in fs::read_dir(root().join("docs")).expect("docs/") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            let name = path.file_name().expect("a name").to_str().expect("UTF-8");
+            paths.push(format!("docs/{name}"));
+        }
+    }
+    paths.into_iter().map(|path| (path.clone(), page(&path))).collect()
+}
+
+/// The text of a page under a heading of the second level.
+fn section(path: &str, name: &str) -> String {
+    let text = page(path);
+    let heading = format!("\n## {name}\n");
+    let start = text.find(&heading).unwrap_or_else(|| panic!("{path} has no section {name}"));
+    let text = &text[start + heading.len()..];
+    text.find("\n## ").map_or(text, |end| &text[..end]).to_owned()
+}
+
+/// The cells of all tables in this text, without their heads; backticks are dropped.
+fn rows(text: &str) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    let mut lines_of_table = 0;
+    for line in text.lines() {
+        if !line.starts_with('|') {
+            lines_of_table = 0;
+            continue;
+        }
+        lines_of_table += 1;
+        // The first two lines are the head and the rule below it.
+        if lines_of_table > 2 {
+            let line = line.trim_matches('|').replace('`', "");
+            rows.push(line.split('|').map(|cell| cell.trim().to_owned()).collect());
+        }
+    }
+    rows
 }
 
 /// The blocks of a section in this language.
@@ -78,7 +104,7 @@ fn exit_codes_are_those_of_the_help() {
         .map(|(code, meaning)| vec![code.to_owned(), meaning.trim().to_owned()])
         .collect();
     assert!(told.len() > 10, "{table}");
-    assert_eq!(rows(section("Exit codes")), told);
+    assert_eq!(rows(&section("docs/failures.md", "Exit codes")), told);
 }
 
 #[test]
@@ -95,15 +121,17 @@ fn commands_are_those_of_the_help() {
         .map(|name| format!("costag {name}"))
         .collect();
     assert!(offered.contains("costag run"), "{commands}");
-    let told: BTreeSet<String> =
-        rows(section("Commands")).into_iter().map(|row| row[0].clone()).collect();
+    let told: BTreeSet<String> = rows(&section("docs/commands.md", "Commands"))
+        .into_iter()
+        .map(|row| row[0].clone())
+        .collect();
     assert_eq!(told, offered);
 }
 
 #[test]
 fn the_policy_is_that_of_the_file() {
     let file = fs::read_to_string(root().join("config/cam-policy.json")).expect("a policy");
-    assert_eq!(blocks(section("Credentials"), "json"), [file.as_str()]);
+    assert_eq!(blocks(&section("docs/credentials.md", "Policy"), "json"), [file.as_str()]);
     let policy: serde_json::Value = serde_json::from_str(&file).expect("it is JSON");
     let statements = policy["statement"].as_array().expect("statements");
     let actions: Vec<_> = statements
@@ -123,8 +151,8 @@ fn queries_run_and_columns_are_those_of_exports_and_views() {
     let database = demo.path().join("costag.db");
     let connection =
         Connection::open_with_flags(&database, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("it opens");
-    let text = section("For SQL users");
-    let queries = blocks(text, "sql").concat();
+    let text = section("docs/results.md", "For SQL users");
+    let queries = blocks(&text, "sql").concat();
     let queries: Vec<&str> = queries.split(';').filter(|query| query.contains("SELECT")).collect();
     assert!(queries.len() >= 4, "{queries:?}");
     for query in queries {
@@ -143,7 +171,10 @@ fn queries_run_and_columns_are_those_of_exports_and_views() {
         let rows = stdout(&costag(demo.path(), &["export", "--layout", layout]));
         format!("{}\n", rows.lines().next().expect("a header"))
     };
-    assert_eq!(blocks(section("Export"), "text"), [header("long"), header("wide")]);
+    assert_eq!(
+        blocks(&section("docs/results.md", "Export"), "text"),
+        [header("long"), header("wide")]
+    );
 }
 
 #[test]
@@ -153,7 +184,7 @@ fn credentials_are_looked_for_in_the_order_that_is_told() {
     let output = costag(folder.path(), &run);
     assert_eq!(output.status.code(), Some(6));
     let message = String::from_utf8_lossy(&output.stderr);
-    let told = section("Credentials");
+    let told = section("docs/credentials.md", "Credentials");
     let mut after = 0;
     let places = ["COSTAG_SECRET_ID", "TENCENTCLOUD_SECRET_ID", "COS_SECRETID", "COS_SECRET_ID"];
     for id in places {
@@ -171,20 +202,57 @@ fn credentials_are_looked_for_in_the_order_that_is_told() {
     }
 }
 
-#[test]
-fn every_file_that_is_named_is_there() {
-    let named: Vec<&str> = README
-        .split("](")
+/// The anchor that a heading gets: lower case, hyphens for spaces, and no punctuation.
+fn anchor(heading: &str) -> String {
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    heading.chars().filter(kept).collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+/// The targets of the links of a page that lead to files of the repository or to other sections.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    text.split("](")
         .skip(1)
         .filter_map(|rest| rest.split(')').next())
         .filter(|target| !target.contains("://"))
-        .collect();
-    for file in &named {
-        assert!(root().join(file).exists(), "{file}");
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading_that_exist() {
+    for (path, text) in pages() {
+        let folder = root().join(&path).parent().expect("a page lies in a folder").to_owned();
+        for target in links(&text) {
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() { root().join(&path) } else { folder.join(file) };
+            assert!(file.exists(), "{path} links to {target}");
+            if !heading.is_empty() {
+                let linked = fs::read_to_string(&file).expect("a page with headings");
+                let found = linked
+                    .lines()
+                    .filter(|line| line.starts_with('#'))
+                    .any(|line| anchor(line.trim_start_matches('#').trim()) == heading);
+                assert!(found, "{path} links to {target}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_page_and_every_file_of_config_is_linked() {
+    let pages = pages();
+    let mut linked = BTreeSet::new();
+    for (path, text) in &pages {
+        let folder = root().join(path).parent().expect("a page lies in a folder").to_owned();
+        let files = links(text).filter_map(|target| target.split('#').next());
+        let files = files.filter(|file| !file.is_empty());
+        linked.extend(files.filter_map(|file| folder.join(file).canonicalize().ok()));
     }
     for entry in fs::read_dir(root().join("config")).expect("config/") {
-        let file = format!("config/{}", entry.expect("an entry").file_name().to_string_lossy());
-        assert!(named.contains(&file.as_str()), "the README does not name {file}");
+        let file = entry.expect("an entry").path().canonicalize().expect("a file");
+        assert!(linked.contains(&file), "no page links to {}", file.display());
+    }
+    let readme = page("README.md");
+    for (path, _) in pages.iter().filter(|(path, _)| path != "README.md") {
+        assert!(links(&readme).any(|target| target == path), "the README does not link to {path}");
     }
 }
 
@@ -203,7 +271,7 @@ fn every_test_that_is_named_is_there() {
         }
     }
     let mut named = 0;
-    for row in rows(section("What you can rely on")) {
+    for row in rows(&page("docs/promises.md")) {
         assert!(!row[1].is_empty(), "no test holds: {}", row[0]);
         for name in row[1].split(", ") {
             assert!(sources.contains(&format!("fn {name}(")), "{name}");
@@ -215,7 +283,7 @@ fn every_test_that_is_named_is_there() {
 
 #[test]
 fn the_two_commands_are_those_of_ci() {
-    let commands = blocks(section("Two commands"), "sh").concat();
+    let commands = blocks(&section("README.md", "Two commands"), "sh").concat();
     let [_, test] = commands.lines().collect::<Vec<_>>()[..] else {
         panic!("two commands: {commands}");
     };
