@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use super::demo::LocalFault;
-use super::drive::Usage;
+use super::fault::{LocalFault, Usage, chain};
+use super::table;
+use crate::job::verdict::{GiveUp, Operation, Stop, Verdict, advice, verdict};
+use crate::job::{End, Report, StopReason};
 use crate::{config, cos, export, job, store};
 
 /// How the program ended.
@@ -209,6 +211,115 @@ impl From<&export::Error> for Exit {
             Error::Closed { .. } => Self::Complete,
             Error::Interrupted => Self::Interrupted,
         }
+    }
+}
+
+/// Says which runs over other lists are unfinished, once this one is complete.
+fn tell_of_other_lists(report: &Report) {
+    let (End::Complete, Some(list)) = (&report.end, &report.list) else { return };
+    if let Some(run) = list.unfinished.last() {
+        say!("run {run} over another list is unfinished: `costag resume` goes on with it");
+    }
+}
+
+/// What the end of a run means for the exit code; says on stderr what to do about it.
+pub(super) fn explain_end(report: &Report) -> Exit {
+    tell_of_other_lists(report);
+    let reason = match &report.end {
+        End::Complete | End::Trial(_) if report.fails() => {
+            say!("some images failed or are missing: `costag status --failures` lists them");
+            return Exit::ImagesFailed;
+        }
+        End::Complete | End::Trial(_) => return Exit::Complete,
+        End::Stopped(reason) => reason,
+    };
+    let (exit, hint) = of_reason(reason);
+    match reason {
+        StopReason::Signal(_) => {}
+        StopReason::Refused(_, operation, error) => {
+            let message = chain(&**error);
+            say!("error: {message}");
+            if let Some(advice) = advice(*operation, error) {
+                say!("{advice}");
+            }
+        }
+        StopReason::Unavailable(error) => {
+            say!("error: the service gave no usable answer for too long: {}", chain(&**error));
+            if let Some(advice) = advice(Operation::List, error) {
+                say!("{advice}");
+            }
+        }
+        _ => say!("stopped: {}", table::visible(&reason.to_string())),
+    }
+    if !hint.is_empty() {
+        say!("{hint}");
+    }
+    exit
+}
+
+const RESUME: &str = "everything so far is saved; `costag resume` goes on";
+
+fn of_reason(reason: &StopReason) -> (Exit, &'static str) {
+    match reason {
+        StopReason::Signal(number) => (of_signal(*number), RESUME),
+        StopReason::Budget(_) => (Exit::Budget, RESUME),
+        StopReason::Window(_) => (Exit::Window, RESUME),
+        StopReason::Breaker(_) => (
+            Exit::Failures,
+            "see `costag status --failures`; once the cause is gone, `costag resume` goes on",
+        ),
+        StopReason::Denied(_) => (
+            Exit::Credentials,
+            "the policy of these credentials must allow ci:CreateDetectLabelJob and cos:GetObject on the \
+             bucket; then `costag resume`",
+        ),
+        StopReason::LookUpsDenied(_) => (
+            Exit::Credentials,
+            "the policy of these credentials must allow cos:HeadObject and cos:GetObject on the bucket; then \
+             `costag resume`",
+        ),
+        StopReason::Refused(Stop::Configuration, _, _) => (Exit::Usage, ""),
+        StopReason::Refused(stop, _, _) => (of_stop(*stop), RESUME),
+        StopReason::AskedToWait { .. } | StopReason::Unavailable(_) | StopReason::Remains => {
+            (Exit::Temporary, RESUME)
+        }
+        StopReason::Unread(_) => (
+            Exit::Usage,
+            "a file that only the database names is not opened: `costag resume` with this option reads on, if the list \
+             is what you want to go on with",
+        ),
+        StopReason::Recogniser { .. } => {
+            (Exit::Usage, "use another --db: a rehearsal must not mix with real results")
+        }
+        // A trial that is settled is complete, see `End::Trial`.
+        StopReason::Trial(_) => (Exit::Complete, ""),
+        StopReason::Internal => (Exit::Unexpected, ""),
+    }
+}
+
+fn of_signal(number: i32) -> Exit {
+    let of_number = |exit: &Exit| exit.signal() == Some(number);
+    Exit::ALL.into_iter().find(of_number).unwrap_or(Exit::Interrupted)
+}
+
+fn of_stop(stop: Stop) -> Exit {
+    match stop {
+        Stop::Configuration => Exit::Usage,
+        Stop::Protocol => Exit::Temporary,
+        Stop::Limit => Exit::Local,
+        Stop::Credentials | Stop::Permission | Stop::NotActivated | Stop::Arrears | Stop::Clock => {
+            Exit::Credentials
+        }
+    }
+}
+
+/// What the failure of one request means for the exit code, when it is not tried again.
+pub(super) fn of_request(operation: Operation, error: &cos::Error) -> Exit {
+    match verdict(operation, false, error).unrepaired() {
+        Verdict::Stop(stop) => of_stop(stop),
+        Verdict::GiveUp(GiveUp::Denied) => Exit::Credentials,
+        Verdict::GiveUp(_) => Exit::ImagesFailed,
+        _ => Exit::Temporary,
     }
 }
 

@@ -11,38 +11,26 @@ macro_rules! say {
     };
 }
 
-mod ask;
-pub mod backup;
-pub mod changes;
-pub mod config;
-pub mod demo;
-pub mod doctor;
-mod drive;
-pub mod emulator;
+pub mod commands;
+mod connect;
+mod execute_job;
 pub mod exit;
-pub mod export;
-pub mod find;
-pub mod global;
-mod interrupt;
-pub mod ledger;
+mod fault;
 mod nothing;
-mod place;
-pub mod plan;
+pub mod options;
+mod price;
 mod progress;
-pub mod resume;
-pub mod retry;
+mod resume_endpoint;
 pub mod rows;
-pub mod run;
-pub mod settings;
-pub mod stats;
-pub mod status;
+mod signals;
 mod summary;
 pub mod table;
 mod takes;
+mod target;
+mod terminal;
 #[cfg(test)]
 mod tests;
 mod trial;
-pub mod verify;
 mod zone;
 
 use std::borrow::Cow;
@@ -56,8 +44,12 @@ use clap_complete::Shell;
 
 use crate::cos;
 use crate::export::Output;
+use commands::{
+    backup, changes, config, demo, doctor, emulator, export, find, ledger, plan, resume, retry,
+    run, stats, status, verify,
+};
 use exit::Exit;
-use global::GlobalOptions;
+use options::global::GlobalOptions;
 
 /// Tag every image of a Tencent COS bucket with Cloud Infinite detect-label
 #[derive(Debug, Parser)]
@@ -163,13 +155,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if error.use_stderr() { Exit::Usage } else { Exit::Complete }.into();
         }
     };
-    if let Err(error) = interrupt::spare_files() {
+    if let Err(error) = signals::spare_files() {
         say!(
             "error: this process may open too few files: raise the limit of open files (`ulimit -n`) to 64 or more: {error}"
         );
         return Exit::Local.into();
     }
-    if let Err(error) = interrupt::survive_file_limit() {
+    if let Err(error) = signals::survive_file_limit() {
         tracing::debug!(%error, "a limit of file sizes would end the program by a signal");
     }
     match cli.execute() {
@@ -177,25 +169,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             let exit = Exit::of(&error);
             if exit != Exit::Complete {
-                say!("error: {}", chain(&error));
+                say!("error: {}", fault::chain(error.as_ref()));
             }
             exit.into()
         }
     }
-}
-
-/// An error and its causes on one line; what came from others is made visible, a cause that its parent
-/// already tells is left out.
-fn chain(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.ends_with(&cause) {
-            continue;
-        }
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&cause);
-    }
-    table::visible(&text).into_owned()
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::oneshot;
 
-use super::{ask, table};
+use super::{table, terminal};
 use crate::job::{Snapshot, Stats, Wait};
 
 /// How often bars are drawn.
@@ -94,7 +94,7 @@ impl Progress {
         let (sender, answer) = oneshot::channel();
         // A thread of its own, which nobody waits for: the run may end before anybody has answered.
         let asked = std::thread::Builder::new().name("question".to_owned()).spawn(move || {
-            let _ = sender.send(ask::confirm(&question).unwrap_or(false));
+            let _ = sender.send(terminal::confirm(&question).unwrap_or(false));
         });
         let yes = asked.is_ok() && answer.await.unwrap_or(false);
         self.asking.set(false);

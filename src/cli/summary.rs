@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::ledger::{Price, amount};
+use super::price::{Price, amount};
 use super::progress::duration;
 use super::table::visible;
 use super::trial::{self, grouped};

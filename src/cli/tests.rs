@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use clap::{Args as _, Command, FromArgMatches as _};
 
-use super::settings::RunOptions;
+use super::options::groups::RunOptions;
 use super::*;
 use crate::config::{KEYS, PartialOptions, option, variable};
 
@@ -67,10 +67,4 @@ fn the_help_is_as_it_was_agreed() {
         insta::assert_snapshot!(format!("help_{name}"), help(command));
     }
     insta::assert_snapshot!("options", help(command().term_width(100)));
-}
-
-#[test]
-fn a_chain_of_causes_is_one_line_without_control_characters() {
-    let error = anyhow::anyhow!("no such key \u{1b}[2J").context("calling\nfor a.jpg");
-    assert_eq!(chain(&error), "calling\\nfor a.jpg: no such key \\x1b[2J");
 }

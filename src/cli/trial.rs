@@ -4,7 +4,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::ledger::{Price, amount};
+use super::price::{Price, amount};
 use super::progress::duration;
 use super::table::visible;
 use crate::config::{Filter, Rate, Settings, Stored};

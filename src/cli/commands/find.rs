@@ -4,10 +4,10 @@ use std::io::{IsTerminal as _, Write as _, stdout};
 
 use serde::Serialize;
 
-use super::exit::Exit;
-use super::global::GlobalOptions;
-use super::rows::{Form, FormOptions, Rows};
-use super::table::visible;
+use crate::cli::exit::Exit;
+use crate::cli::options::global::GlobalOptions;
+use crate::cli::rows::{Form, FormOptions, Rows};
+use crate::cli::table::visible;
 use crate::export;
 use crate::label;
 use crate::scene::{Scene, Scenes};

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::Path;
 
-use super::exit::Exit;
-use super::global::GlobalOptions;
-use super::table::visible;
+use crate::cli::exit::Exit;
+use crate::cli::options::global::GlobalOptions;
+use crate::cli::table::visible;
 use crate::export::Output;
 use crate::store::Reader;
 use crate::store::read::Checked;

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::drive::{self, Usage};
-use super::exit::Exit;
-use super::global::{GlobalOptions, Inputs};
-use super::settings::RunOptions;
-use super::table::visible;
-use super::trial::Again;
-use super::{ask, place};
+use crate::cli::connect;
+use crate::cli::execute_job;
+use crate::cli::exit::Exit;
+use crate::cli::fault::Usage;
+use crate::cli::options::global::{GlobalOptions, Inputs};
+use crate::cli::options::groups::RunOptions;
+use crate::cli::table::visible;
+use crate::cli::trial::Again;
+use crate::cli::{resume_endpoint, terminal};
 use crate::config::{self, Origin, Provenance, Settings, Stored};
 use crate::cos::Bucket;
 use crate::job::{self, End, Job, List, RunSettings, Source};
@@ -67,17 +69,18 @@ impl Args {
             visible(&run.source.describe(&run.bucket))
         );
         tell_what_holds(&settings, &origins);
-        let place = place::of_run(&unfinished, &run, &bucket, &now, &settings, &origins)?;
+        let place = resume_endpoint::of_run(&unfinished, &run, &bucket, &now, &settings, &origins)?;
         if let Some(stranger) = &place.unconfirmed {
             confirm_endpoint(stranger, &unfinished, &database)?;
         }
         settings.stored = wanted(&run.stored, &settings.stored, &origins);
         settings.stored.region = place.region;
         settings.stored.endpoint = place.endpoint;
-        drive::runtime()?.block_on(async {
+        execute_job::runtime()?.block_on(async {
             let Stored { region, endpoint, .. } = &settings.stored;
             let client =
-                drive::client(&bucket, region.as_deref(), endpoint.as_deref(), &settings).await?;
+                connect::bucket_client(&bucket, region.as_deref(), endpoint.as_deref(), &settings)
+                    .await?;
             let job = if run.wants_as(&settings.stored) {
                 let given = |key| matches!(origins.get(key), Some(Origin::Option(_)));
                 let new_trial = given("limit") || given("sample");
@@ -86,9 +89,10 @@ impl Args {
                 let source = begins_anew(&run, named, &unfinished)?;
                 Job::begin(store, client, &bucket, source, settings, false)?
             };
-            drive::hold(&job, self.yes);
+            execute_job::hold_until_confirmed(&job, self.yes);
             let again = Again::of(&run, job.settings());
-            let (exit, report) = Box::pin(drive::drive(job, &database, &again)).await?;
+            let (exit, report) =
+                Box::pin(execute_job::run_with_summary(job, &database, &again)).await?;
             if let (End::Complete | End::Trial(_), Some(other)) = (&report.end, all.next()) {
                 say!("run {} is unfinished too: `costag resume` goes on with it", other.id);
             }
@@ -228,14 +232,14 @@ fn confirm_endpoint(
          this command, the environment or a named configuration file",
         unfinished.id
     );
-    if ask::can_ask() {
-        if ask::confirm(&format!("send signed requests to {shown}?"))? {
+    if terminal::can_ask() {
+        if terminal::confirm(&format!("send signed requests to {shown}?"))? {
             return Ok(());
         }
         anyhow::bail!(Usage("the endpoint was not confirmed, and nothing was sent".to_owned()));
     }
     let mut command = format!("costag resume --endpoint {shown}");
-    if endpoint.starts_with("http://") && !place::is_loopback(endpoint) {
+    if endpoint.starts_with("http://") && !resume_endpoint::is_loopback(endpoint) {
         command.push_str(" --allow-http");
     }
     if database != config::Settings::default().db {

@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::drive;
-use super::exit::Exit;
-use super::global::GlobalOptions;
-use super::run::parse_address;
-use super::settings::{ConnectionOptions, CredentialOptions, SourceOptions};
-use super::table::visible;
-use super::takes;
-use super::{ask, chain};
+use crate::cli::connect;
+use crate::cli::execute_job;
+use crate::cli::exit::{self, Exit};
+use crate::cli::fault::chain;
+use crate::cli::options::global::GlobalOptions;
+use crate::cli::options::groups::{ConnectionOptions, CredentialOptions, SourceOptions};
+use crate::cli::table::visible;
+use crate::cli::takes;
+use crate::cli::target::parse_address;
+use crate::cli::terminal;
 use crate::config::{self, ConfigFile, Filter, Settings};
 use crate::cos::{self, Bucket, Client, ListRequest, ObjectEntry, Provider, Target};
 use crate::export::Output;
@@ -93,13 +95,13 @@ impl Args {
             Ok(settings) => settings,
             Err(error) => {
                 let error = anyhow::Error::from(error);
-                lines.fail("configuration", &chain(&error), Exit::of(&error))?;
+                lines.fail("configuration", &chain(error.as_ref()), Exit::of(&error))?;
                 return Ok(Exit::of(&error));
             }
         };
         lines.ok("configuration", &configuration(&global.config_file()))?;
         database(&settings.db, &mut lines)?;
-        drive::runtime()?.block_on(async {
+        execute_job::runtime()?.block_on(async {
             let Some(provider) = credentials(&settings, &mut lines).await? else { return Ok(()) };
             let Some(client) = client(&bucket, provider, &settings, &mut lines)? else {
                 return Ok(());
@@ -123,7 +125,7 @@ impl Args {
         lines: &mut Lines,
     ) -> anyhow::Result<()> {
         const WHAT: &str = "detect-label";
-        if !self.yes && !ask::can_ask() {
+        if !self.yes && !terminal::can_ask() {
             return lines.skip(WHAT, "not called, since it is paid: -y allows one call");
         }
         let request = ListRequest { prefix: prefix.to_owned(), ..ListRequest::default() };
@@ -143,7 +145,7 @@ impl Args {
             return lines.skip(WHAT, "no image among the first keys of the address");
         };
         let question = format!("call detect-label once for {}? it is paid", visible(&image.key));
-        if !self.yes && !ask::confirm(&question)? {
+        if !self.yes && !terminal::confirm(&question)? {
             return lines.skip(WHAT, "not called");
         }
         let begun = Instant::now();
@@ -189,7 +191,7 @@ fn database(path: &Path, lines: &mut Lines) -> anyhow::Result<()> {
             Ok(false) | Err(store::Error::Older { .. }) => {}
             Err(error) => {
                 let error = anyhow::Error::from(error);
-                return lines.fail(WHAT, &chain(&error), Exit::of(&error));
+                return lines.fail(WHAT, &chain(error.as_ref()), Exit::of(&error));
             }
         }
     }
@@ -220,7 +222,7 @@ async fn credentials(
     lines: &mut Lines,
 ) -> anyhow::Result<Option<Arc<Provider>>> {
     const WHAT: &str = "credentials";
-    let found = match drive::discover(&settings.credentials).await {
+    let found = match connect::discover_credentials(&settings.credentials).await {
         Ok(provider) => match provider.current(&cos::Clock::default()).await {
             Ok(credentials) => Ok((provider, credentials)),
             Err(error) => Err(error),
@@ -230,7 +232,7 @@ async fn credentials(
     let (provider, credentials) = match found {
         Ok(found) => found,
         Err(error) => {
-            let text = chain(&anyhow::Error::from(error));
+            let text = chain(&error);
             let todo = "set COSTAG_SECRET_ID and COSTAG_SECRET_KEY, or see `costag run --help`";
             lines.fail(WHAT, &format!("{text}; {todo}"), Exit::Credentials)?;
             return Ok(None);
@@ -262,12 +264,12 @@ fn client(
 ) -> anyhow::Result<Option<Client>> {
     let stored = &settings.stored;
     let (region, endpoint) = (stored.region.as_deref(), stored.endpoint.as_deref());
-    let built = drive::endpoint(bucket, region, endpoint, settings.connection.allow_http)
-        .and_then(|endpoint| drive::connect(endpoint, provider, settings));
+    let built = connect::endpoint(bucket, region, endpoint, settings.connection.allow_http)
+        .and_then(|endpoint| connect::endpoint_client(endpoint, provider, settings));
     match built {
         Ok(client) => Ok(Some(client)),
         Err(error) => {
-            lines.fail("endpoint", &chain(&error), Exit::of(&error))?;
+            lines.fail("endpoint", &chain(error.as_ref()), Exit::of(&error))?;
             Ok(None)
         }
     }
@@ -383,10 +385,10 @@ fn refused(
     error: &cos::Error,
     lines: &mut Lines,
 ) -> anyhow::Result<()> {
-    let mut text = drive::chain(error);
+    let mut text = chain(error);
     if let Some(advice) = advice(operation, error) {
         text.push_str("; ");
         text.push_str(advice);
     }
-    lines.fail(what, &text, drive::exit_of(operation, error))
+    lines.fail(what, &text, exit::of_request(operation, error))
 }

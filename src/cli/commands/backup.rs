@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::exit::Exit;
-use super::global::GlobalOptions;
-use super::interrupt::Interrupt;
-use super::table::visible;
+use crate::cli::exit::Exit;
+use crate::cli::options::global::GlobalOptions;
+use crate::cli::signals::Interrupt;
+use crate::cli::table::visible;
 use crate::store::Reader;
 
 /// Copy the database, also while a run goes on

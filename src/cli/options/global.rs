@@ -137,7 +137,7 @@ impl Inputs {
 ///
 /// # Errors
 /// As [`Settings::resolve`], and a variable that is no text.
-pub(super) fn resolve(
+pub fn resolve(
     options: PartialOptions,
     file: &ConfigFile,
 ) -> Result<(Settings, Provenance), config::Error> {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use anyhow::Context as _;
 
-use super::interrupt::Signals;
+use crate::cli::signals::Signals;
 use crate::emulator::{
     Emulator, FailCode, Holdings, Layout, Options, SECRET_ID, SECRET_KEY, Settings, Statistics,
     Synthetic,

@@ -1,29 +1,13 @@
-//! `costag run`: tag a bucket, a prefix, or a list of keys or URLs.
+//! What a command works on: an address, and perhaps a list of keys or URLs.
 
 use std::path::PathBuf;
 
-use super::drive::{self, Usage};
-use super::exit::Exit;
-use super::global::GlobalOptions;
-use super::settings::RunOptions;
-use super::trial::Again;
+use super::fault::Usage;
+use super::options::global::GlobalOptions;
+use super::options::groups::RunOptions;
 use crate::config::Settings;
 use crate::cos::{Bucket, without_password};
-use crate::job::{Job, List, Source};
-use crate::store::Store;
-
-/// Tag every image of a bucket, a prefix, or a list of keys or URLs
-///
-/// Lists the bucket, compares with what the database knows, and calls detect-label once for each content that lacks
-/// a wanted scene. What was interrupted goes on; what is labelled is never paid twice.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(flatten)]
-    target: Target,
-    /// Do not ask before more than --confirm-above units of billing; without a terminal nobody is asked
-    #[arg(short, long)]
-    yes: bool,
-}
+use crate::job::{List, Source};
 
 /// What a run is over, and how.
 #[derive(Debug, clap::Args)]
@@ -60,26 +44,6 @@ pub(super) fn parse_address(address: &str) -> anyhow::Result<(Bucket, String)> {
     };
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     Ok((Bucket::parse(bucket)?, prefix.to_owned()))
-}
-
-impl Args {
-    /// Runs to the end, or until it is stopped.
-    ///
-    /// # Errors
-    /// Wrong settings, an unusable database, missing credentials.
-    pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
-        let (settings, bucket, source) = self.target.resolve(global)?;
-        drive::runtime()?.block_on(async {
-            let region = settings.stored.region.as_deref();
-            let endpoint = settings.stored.endpoint.as_deref();
-            let client = drive::client(&bucket, region, endpoint, &settings).await?;
-            let database = settings.db.clone();
-            let store = Store::open(&database)?;
-            let job = Job::begin(store, client, &bucket, source, settings, false)?;
-            drive::hold(&job, self.yes);
-            Ok(Box::pin(drive::drive(job, &database, &Again::typed())).await?.0)
-        })
-    }
 }
 
 impl Target {

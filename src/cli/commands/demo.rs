@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::drive;
-use super::exit::Exit;
-use super::global::GlobalOptions;
-use super::table::{Table, visible};
+use crate::cli::execute_job;
+use crate::cli::exit::Exit;
+use crate::cli::fault::{LocalFault, Usage};
+use crate::cli::options::global::GlobalOptions;
+use crate::cli::table::{Table, visible};
+use crate::cli::trial::Again;
 use crate::config::{Rate, Settings};
 use crate::cos::{Bucket, Client, Credentials, Endpoint, Options, Provider};
 use crate::emulator::{self, Emulator, Holdings, pictures};
@@ -70,7 +72,7 @@ impl Args {
         settings.stored.scenes = [Scene::Web, Scene::Camera].into_iter().collect();
         settings.pace.qps = Rate::PerSecond(RATE);
         settings.connection.patience = Duration::from_secs(20);
-        let exit = drive::runtime()?.block_on(async {
+        let exit = execute_job::runtime()?.block_on(async {
             let credentials = Credentials {
                 secret_id,
                 secret_key: secret_key.into(),
@@ -83,7 +85,7 @@ impl Args {
             let store = Store::open(&database)?;
             let source = Source::Bucket { prefix: String::new() };
             let job = Job::begin(store, client, &bucket, source, settings, false)?;
-            let (exit, report) = Box::pin(drive::drive(job, &database, &super::trial::Again::typed())).await?;
+            let (exit, report) = Box::pin(execute_job::run_with_summary(job, &database, &Again::typed())).await?;
             if report.snapshot.counts.calls == 0 {
                 say!(
                     "nothing was called: all of it was labelled by an earlier demo; remove {} to see it \
@@ -110,10 +112,7 @@ impl Args {
             .with_context(|| format!("cannot make the folder {}", self.out.display()))
             .context(LocalFault)?;
         if let Some(images) = &self.images {
-            anyhow::ensure!(
-                images.is_dir(),
-                drive::Usage(format!("{} is no folder", images.display()))
-            );
+            anyhow::ensure!(images.is_dir(), Usage(format!("{} is no folder", images.display())));
             return Ok(images.clone());
         }
         let images = self.out.join("images");
@@ -126,11 +125,6 @@ impl Args {
         Ok(images)
     }
 }
-
-/// Marks an error of this machine's disk.
-#[derive(Debug, thiserror::Error)]
-#[error("the demo needs a folder it can write; give another one with --out")]
-pub(super) struct LocalFault;
 
 fn export_csv(database: &Path, csv: &Path) -> anyhow::Result<u64> {
     let reader = Reader::open(database)?;

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::exit::Exit;
-use super::global::GlobalOptions;
-use super::rows::{Form, FormOptions, Rows};
-use super::table::Table;
+use crate::cli::exit::Exit;
+use crate::cli::options::global::GlobalOptions;
+use crate::cli::rows::{Form, FormOptions, Rows};
+use crate::cli::table::Table;
 use crate::export::Output;
 use crate::store::Reader;
 use crate::store::read::Frequency;

@@ -2,11 +2,11 @@
 
 use std::str::FromStr;
 
-use super::drive::Usage;
-use super::exit::Exit;
-use super::global::GlobalOptions;
-use super::rows::{FormOptions, Rows};
-use super::table::visible;
+use crate::cli::exit::Exit;
+use crate::cli::fault::Usage;
+use crate::cli::options::global::GlobalOptions;
+use crate::cli::rows::{FormOptions, Rows};
+use crate::cli::table::visible;
 use crate::export;
 use crate::store::Reader;
 use crate::store::model::ChangeKind;

@@ -12,13 +12,14 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use serde::Serialize;
 
-use super::exit::Exit;
-use super::global::GlobalOptions;
-use super::rows::{Form, FormOptions};
-use super::settings::PriceOptions;
-use super::table::Table;
-use super::zone;
-use crate::config::{self, Billing, Settings};
+use crate::cli::exit::Exit;
+use crate::cli::options::global::GlobalOptions;
+use crate::cli::options::groups::PriceOptions;
+use crate::cli::price::{Price, amount};
+use crate::cli::rows::{Form, FormOptions};
+use crate::cli::table::Table;
+use crate::cli::zone;
+use crate::config::{Billing, Settings};
 use crate::export::{Output, field};
 use crate::scene::Scenes;
 use crate::store::Reader;
@@ -101,32 +102,6 @@ impl Sums {
     fn numbers(&self) -> [u64; 7] {
         let Self { calls, answered, failed, throttled, thrown_away, unknown, retries, .. } = *self;
         [calls, answered, failed, throttled, thrown_away, unknown, retries]
-    }
-}
-
-/// What calls cost; nothing is known of it if no price is set.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Price {
-    per_1000: Option<f64>,
-    billing: Billing,
-}
-
-impl Price {
-    /// By the settings.
-    pub(super) fn of(budget: &config::Budget) -> Self {
-        Self { per_1000: budget.price_per_1000_calls, billing: budget.billing }
-    }
-
-    /// What so many calls cost, which ask for so many scenes in all.
-    pub(super) fn cost(self, calls: u64, scenes: u64) -> Option<f64> {
-        // Runs of older versions did not count their scenes.
-        self.of_units(self.billing.units_of(calls, scenes.max(calls)))
-    }
-
-    /// What so many units of billing cost.
-    pub(super) fn of_units(self, units: u64) -> Option<f64> {
-        #[expect(clippy::cast_precision_loss, reason = "an estimate to show")]
-        self.per_1000.map(|price| units as f64 * price / 1000.0)
     }
 }
 
@@ -350,15 +325,6 @@ impl Ledger {
             total: row(&self.total),
         };
         Ok(serde_json::to_string_pretty(&json)? + "\n")
-    }
-}
-
-/// Money, to show: two digits, or as many as a small amount needs.
-pub(super) fn amount(amount: f64) -> String {
-    if amount.abs() >= 0.1 || amount == 0.0 {
-        format!("{amount:.2}")
-    } else {
-        format!("{amount:.5}")
     }
 }
 

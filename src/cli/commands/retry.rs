@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use jiff::civil::{Date, DateTime};
 use jiff::{Timestamp, Zoned};
 
-use super::ask;
-use super::drive::Usage;
-use super::exit::Exit;
-use super::global::GlobalOptions;
-use super::ledger::{Price, amount};
-use super::settings::PriceOptions;
-use super::table::visible;
-use super::zone;
-use crate::config::{Billing, Settings};
+use crate::cli::exit::Exit;
+use crate::cli::fault::Usage;
+use crate::cli::options::global::GlobalOptions;
+use crate::cli::options::groups::PriceOptions;
+use crate::cli::price::cost_in_words;
+use crate::cli::table::visible;
+use crate::cli::terminal;
+use crate::cli::zone;
+use crate::config::Settings;
 use crate::glob::{Globs, Meaning};
 use crate::scene::Scene;
 use crate::store::read::Choice;
@@ -129,7 +129,7 @@ impl Retag {
                     .to_owned()
             ));
         }
-        put_back(&settings, &choice, |_| true, self.dry_run, !self.yes && ask::can_ask())
+        put_back(&settings, &choice, |_| true, self.dry_run, !self.yes && terminal::can_ask())
     }
 }
 
@@ -167,21 +167,8 @@ impl Sum {
         format!(
             "{} images (distinct contents); calls: {calls}; cost: {}",
             self.contents,
-            cost(settings, self.contents, self.scenes)
+            cost_in_words(settings, self.contents, self.scenes)
         )
-    }
-}
-
-/// What so many calls cost, which ask for so many scenes in all, in words.
-pub(super) fn cost(settings: &Settings, calls: u64, scenes: u64) -> String {
-    let price = Price::of(&settings.budget);
-    let currency = visible(&settings.budget.currency).into_owned();
-    match price.cost(calls, scenes) {
-        Some(cost) if scenes > calls && settings.budget.billing == Billing::Scene => {
-            format!("about {} {currency}, each of {scenes} scenes being billed", amount(cost))
-        }
-        Some(cost) => format!("about {} {currency}", amount(cost)),
-        None => "unknown: price_per_1000_calls is not set".to_owned(),
     }
 }
 
@@ -208,7 +195,7 @@ fn put_back(
         say!("nothing to put back");
         return Ok(Exit::Complete);
     }
-    if asks && !ask::confirm(&format!("put back {}?", sum.text(settings)))? {
+    if asks && !terminal::confirm(&format!("put back {}?", sum.text(settings)))? {
         say!("nothing was changed");
         return Ok(Exit::Complete);
     }
@@ -247,19 +234,5 @@ mod tests {
         for wrong in ["", "yesterday", "2026-11", "2026-13-01"] {
             assert!(moment(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn costs_in_words() {
-        let mut settings = Settings::default();
-        assert!(cost(&settings, 1, 1).contains("unknown"));
-        settings.budget.price_per_1000_calls = Some(1.5);
-        assert_eq!(cost(&settings, 2_000, 2_000), "about 3.00 CNY");
-        assert_eq!(
-            cost(&settings, 2_000, 4_000),
-            "about 6.00 CNY, each of 4000 scenes being billed"
-        );
-        settings.budget.billing = Billing::Call;
-        assert_eq!(cost(&settings, 2_000, 4_000), "about 3.00 CNY");
     }
 }

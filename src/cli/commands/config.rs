@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use figment::value::Value;
 use serde::Serialize;
 
-use super::drive::refuse_plain_http;
-use super::exit::Exit;
-use super::global::{GlobalOptions, resolve};
-use super::settings::RunOptions;
-use super::table::visible;
+use crate::cli::connect::refuse_plain_http;
+use crate::cli::exit::Exit;
+use crate::cli::options::global::{GlobalOptions, resolve};
+use crate::cli::options::groups::RunOptions;
+use crate::cli::table::visible;
 use crate::config::{self, ConfigFile, Origin, PartialOptions, Provenance, Settings};
 use crate::cos::Endpoint;
 use crate::export::Output;

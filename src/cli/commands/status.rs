@@ -7,11 +7,11 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::exit::Exit;
-use super::global::GlobalOptions;
-use super::ledger::{Price, amount};
-use super::settings::PriceOptions;
-use super::table::{Table, visible};
+use crate::cli::exit::Exit;
+use crate::cli::options::global::GlobalOptions;
+use crate::cli::options::groups::PriceOptions;
+use crate::cli::price::{Price, amount};
+use crate::cli::table::{Table, visible};
 use crate::config::Budget;
 use crate::export::{self, Output, field, iso_seconds};
 use crate::store::model::{Counts, RunState};

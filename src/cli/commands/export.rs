@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-use super::exit::Exit;
-use super::global::GlobalOptions;
-use super::interrupt::Interrupt;
+use crate::cli::exit::Exit;
+use crate::cli::options::global::GlobalOptions;
+use crate::cli::signals::Interrupt;
 use crate::export::{self, Format, Layout, Output};
 use crate::scene::{Scene, Scenes};
 use crate::store::Reader;
@@ -95,7 +95,7 @@ impl Args {
         }
         let (count, target) = (written?, output.target().to_owned());
         output.commit()?;
-        say!("{count} rows written to {}", super::table::visible(&target));
+        say!("{count} rows written to {}", crate::cli::table::visible(&target));
         Ok(Exit::Complete)
     }
 }

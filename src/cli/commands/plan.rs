@@ -9,17 +9,17 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp, Zoned};
 use serde::Serialize;
 
-use super::drive;
-use super::exit::Exit;
-use super::global::GlobalOptions;
-use super::ledger::Price;
-use super::progress::duration;
-use super::retry::cost;
-use super::run::Target;
-use super::table::visible;
-use super::takes;
-use super::trial::rate;
-use super::zone;
+use crate::cli::connect;
+use crate::cli::execute_job;
+use crate::cli::exit::{self, Exit};
+use crate::cli::options::global::GlobalOptions;
+use crate::cli::price::{Price, cost_in_words};
+use crate::cli::progress::duration;
+use crate::cli::table::visible;
+use crate::cli::takes;
+use crate::cli::target::Target;
+use crate::cli::trial::rate;
+use crate::cli::zone;
 use crate::config::{Billing, Budget, Rate, Settings};
 use crate::export::Output;
 use crate::job::{End, Job, Report, Room, Share, absolute};
@@ -105,19 +105,19 @@ impl Args {
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let (settings, bucket, source) = self.target.resolve(global)?;
         let shown = source.describe(bucket.as_str());
-        let report = drive::runtime()?.block_on(async {
+        let report = execute_job::runtime()?.block_on(async {
             let region = settings.stored.region.as_deref();
             let endpoint = settings.stored.endpoint.as_deref();
-            let client = drive::client(&bucket, region, endpoint, &settings).await?;
+            let client = connect::bucket_client(&bucket, region, endpoint, &settings).await?;
             let store = Store::open(&settings.db)?;
             // The window is for calls, of which there are none.
             let budget = Budget { until: None, max_duration: None, ..settings.budget.clone() };
             let unhurried = Settings { budget, ..settings.clone() };
             let job = Job::begin(store, client, &bucket, source, unhurried, true)?;
-            Box::pin(drive::run(job)).await
+            Box::pin(execute_job::run_without_summary(job)).await
         })?;
         if !matches!(report.end, End::Complete) {
-            return Ok(drive::exit(&report));
+            return Ok(exit::explain_end(&report));
         }
         let needed = report.needed.clone().unwrap_or_default();
         let measured = Reader::open(&settings.db)?.measured_pace()?;
@@ -232,7 +232,7 @@ impl Plan {
 
     /// What remains after a run that its limits end, in words.
     fn remain(&self, settings: &Settings) -> String {
-        let cost = cost(settings, self.remaining_calls, self.remaining_scenes_asked);
+        let cost = cost_in_words(settings, self.remaining_calls, self.remaining_scenes_asked);
         let mut text = format!("{} calls after this run; cost: {cost}", self.remaining_calls);
         if let Some(pace) = self.configured_pace.or(self.measured_pace) {
             #[expect(clippy::cast_precision_loss, reason = "an estimate")]
@@ -303,7 +303,7 @@ impl Plan {
                 format!("{least}{} by this run ({limits}), if none has to be repeated", self.calls),
             );
         }
-        row("cost", cost(settings, self.calls, self.scenes_asked));
+        row("cost", cost_in_words(settings, self.calls, self.scenes_asked));
         let configured = match (self.configured_pace, self.configured_seconds) {
             (Some(pace), Some(seconds)) => {
                 format!("{} at the configured {pace} calls a second", duration(seconds))

@@ -1,0 +1,18 @@
+//! The commands, one a file: its options as `Args`, and `execute`, which does the work and answers with the exit code.
+
+pub mod backup;
+pub mod changes;
+pub mod config;
+pub mod demo;
+pub mod doctor;
+pub mod emulator;
+pub mod export;
+pub mod find;
+pub mod ledger;
+pub mod plan;
+pub mod resume;
+pub mod retry;
+pub mod run;
+pub mod stats;
+pub mod status;
+pub mod verify;

@@ -1,0 +1,114 @@
+//! The client of a bucket, by the settings: its endpoint, and where the credentials come from.
+
+use std::env;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::fault::Usage;
+use super::table;
+use crate::config::{Connection, CredentialSources, Pace, Settings};
+use crate::cos::{Bucket, Client, Endpoint, Options, Provider, Sources, credentials};
+
+/// A client for the bucket, by the settings.
+///
+/// # Errors
+/// A wrong endpoint or region, and credentials that are missing or cannot be used.
+pub(super) async fn bucket_client(
+    bucket: &Bucket,
+    region: Option<&str>,
+    endpoint: Option<&str>,
+    settings: &Settings,
+) -> anyhow::Result<Client> {
+    let endpoint = self::endpoint(bucket, region, endpoint, settings.connection.allow_http)?;
+    let provider = provider(&settings.credentials).await?;
+    endpoint_client(endpoint, provider, settings)
+}
+
+/// Where requests go.
+///
+/// # Errors
+/// Neither region nor endpoint, one that cannot be used, or plain http that was not allowed.
+pub(super) fn endpoint(
+    bucket: &Bucket,
+    region: Option<&str>,
+    endpoint: Option<&str>,
+    allow_http: bool,
+) -> anyhow::Result<Endpoint> {
+    let endpoint = match (endpoint, region) {
+        (Some(endpoint), _) => Endpoint::custom(endpoint)?,
+        (None, Some(region)) => Endpoint::for_region(bucket, region)?,
+        (None, None) => anyhow::bail!(Usage(
+            "where is the bucket? give --region, such as ap-guangzhou, or --endpoint".to_owned()
+        )),
+    };
+    refuse_plain_http(&endpoint, allow_http)?;
+    Ok(endpoint)
+}
+
+/// Refuses an endpoint that is reached over a network without encryption, unless that is allowed.
+///
+/// # Errors
+/// [`Usage`].
+pub(super) fn refuse_plain_http(endpoint: &Endpoint, allow_http: bool) -> anyhow::Result<()> {
+    if endpoint.is_plain_http() && !allow_http {
+        anyhow::bail!(Usage(format!(
+            "the endpoint {endpoint} is refused, because it has no encryption: whoever listens on the way could \
+             send the signed requests again. Use https://, or give --allow-http (COSTAG_ALLOW_HTTP=true) if you \
+             trust the network"
+        )));
+    }
+    Ok(())
+}
+
+/// A client of this endpoint.
+///
+/// # Errors
+/// A CA file that cannot be used.
+pub(super) fn endpoint_client(
+    endpoint: Endpoint,
+    provider: Arc<Provider>,
+    settings: &Settings,
+) -> anyhow::Result<Client> {
+    Ok(Client::new(endpoint, provider, &options(&settings.connection, &settings.pace))?)
+}
+
+/// The credentials' one source, by settings, environment and home directory.
+///
+/// # Errors
+/// None found, or found and of no use.
+pub(super) async fn provider(settings: &CredentialSources) -> anyhow::Result<Arc<Provider>> {
+    let provider = discover_credentials(settings).await?;
+    for warning in provider.warnings() {
+        say!("warning: {}", table::visible(warning));
+    }
+    Ok(Arc::new(provider))
+}
+
+/// As [`provider`], without a word about what is wrong with a file.
+///
+/// # Errors
+/// As [`provider`].
+pub(super) async fn discover_credentials(
+    settings: &CredentialSources,
+) -> Result<Provider, credentials::Error> {
+    let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    let sources = Sources {
+        environment: &variable,
+        home: env::home_dir(),
+        credentials_file: settings.file.clone(),
+        credential_process: settings.process.clone(),
+        cvm_role: settings.cvm_role.clone(),
+        metadata_base: settings.metadata_endpoint.clone(),
+    };
+    Provider::discover(&sources).await
+}
+
+fn options(connection: &Connection, pace: &Pace) -> Options {
+    Options {
+        connect_timeout: connection.connect_timeout,
+        timeout: connection.timeout,
+        pool_size: pace.workers.get() + pace.list_workers.get(),
+        ca_file: connection.ca_file.as_ref().map(PathBuf::from),
+        ..Options::default()
+    }
+}

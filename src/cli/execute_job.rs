@@ -1,0 +1,138 @@
+//! From checked settings to a finished run: client, job, signals, progress, summary, exit code.
+
+use anyhow::Context as _;
+use tokio::runtime::Runtime;
+
+use super::exit::{self, Exit};
+use super::progress::Progress;
+use super::signals::Signals;
+use super::trial::Again;
+use super::{nothing, summary, terminal, trial, zone};
+use crate::job::{Control, End, Job, Report, StopReason};
+use crate::store::Reader;
+
+/// The runtime of a job: one thread, see [`crate::job`].
+///
+/// # Errors
+/// If the system gives no timer or socket.
+pub(super) fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+}
+
+/// Runs the job with signals and progress, prints its summary, and answers with its exit code. `again` is the command
+/// that goes on with it if it was a trial.
+///
+/// # Errors
+/// Those of the job that are not the service's.
+pub(super) async fn run_with_summary(
+    job: Job,
+    database: &std::path::Path,
+    again: &Again,
+) -> anyhow::Result<(Exit, Report)> {
+    let settings = job.settings().clone();
+    let report = run_without_summary(job).await?;
+    let reader = Reader::open(database)?;
+    let codes = reader.failure_codes_of(report.run_id, 8)?;
+    say!("{}", summary::text(&report, &codes, &settings.budget).trim_end());
+    if let End::Trial(trial) = report.end {
+        let left = reader.left(report.run_id)?;
+        say!("{}", trial::text(trial, &report, &left, &settings, again));
+    }
+    Ok((exit::explain_end(&report), report))
+}
+
+/// Runs the job with signals and progress, and nothing after it.
+///
+/// # Errors
+/// Those of the job that are not the service's.
+pub(super) async fn run_without_summary(job: Job) -> anyhow::Result<Report> {
+    zone::local();
+    match job.clock_offset() {
+        0 => {}
+        offset => say!(
+            "times are corrected by {offset:+} s: so much the service found this machine's clock wrong at the last run"
+        ),
+    }
+    if let Some(end) = job.window() {
+        say!("calls end at {end}");
+    }
+    let control = job.control();
+    let progress = Progress::start(job.stats());
+    let signals = watch_signals(control.clone())?;
+    let asking = asking(&job, &progress);
+    let (source, filter) = (job.source().clone(), job.settings().stored.filter.clone());
+    // On the heap: the future of a whole job is large.
+    let report = tokio::select! {
+        report = Box::pin(job.run()) => report,
+        never = signals => match never {},
+        never = progress.watch() => match never {},
+        never = asking => match never {},
+    };
+    progress.end();
+    let report = report?;
+    if matches!(report.end, End::Complete | End::Trial(_))
+        && let Some(line) = nothing::wanted(&source, &filter, &report.snapshot.counts)
+    {
+        say!("{line}");
+    }
+    Ok(report)
+}
+
+/// On a terminal, holds calls above the setting `confirm_above` back until they are confirmed.
+pub(super) fn hold_until_confirmed(job: &Job, yes: bool) {
+    if let Some(above) = job.budget().confirm_above
+        && !yes
+        && terminal::can_ask()
+    {
+        job.gate().hold_above(above);
+    }
+}
+
+/// Asks as soon as it is known that calls will be held back, while listing goes on.
+fn asking<'p>(
+    job: &Job,
+    progress: &'p Progress,
+) -> impl Future<Output = std::convert::Infallible> + use<'p> {
+    let (gate, control, stats) = (job.gate(), job.control(), job.stats());
+    let settings = job.settings().clone();
+    async move {
+        let expected = gate.asks().await;
+        let above = gate.above().unwrap_or_default();
+        let question = |expected| summary::question(expected, &stats.snapshot(), above, &settings);
+        let mut answer = std::pin::pin!(progress.ask(question(expected)));
+        // Whoever comes back later reads what is known by then.
+        let yes = tokio::select! {
+            yes = &mut answer => yes,
+            whole = gate.is_listed(), if !expected.listed => {
+                say!("\n{}", question(whole));
+                answer.await
+            }
+        };
+        // A question that cannot be asked is not answered with yes.
+        if yes {
+            gate.open();
+        } else {
+            control.stop(StopReason::Budget(format!("--confirm-above {above}: not confirmed")));
+        }
+        std::future::pending().await
+    }
+}
+
+/// Stops the run at the first signal; a later one ends the program at once.
+fn watch_signals(
+    control: Control,
+) -> anyhow::Result<impl Future<Output = std::convert::Infallible>> {
+    let mut signals = Signals::watch().context("cannot watch signals")?;
+    Ok(async move {
+        loop {
+            let exit = signals.next().await;
+            say!(
+                "stopping once the calls in flight have ended, at most 10 s; again to quit at once"
+            );
+            control.stop(StopReason::Signal(exit.signal().unwrap_or_default()));
+        }
+    })
+}

@@ -1,0 +1,42 @@
+//! The errors that only the command line has, and how an error is shown: one line with all of its causes.
+
+use std::error::Error;
+
+use super::table;
+
+/// A wrong command, found out after parsing it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Usage(pub(super) String);
+
+/// Marks an error of this machine's disk.
+#[derive(Debug, thiserror::Error)]
+#[error("the demo needs a folder it can write; give another one with --out")]
+pub(super) struct LocalFault;
+
+/// An error and its causes on one line; what came from others is made visible, a cause that its parent already tells is
+/// left out.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        let cause = error.to_string();
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        next = error.source();
+    }
+    table::visible(&text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_of_causes_is_one_line_without_control_characters() {
+        let error = anyhow::anyhow!("no such key \u{1b}[2J").context("calling\nfor a.jpg");
+        assert_eq!(chain(error.as_ref()), "calling\\nfor a.jpg: no such key \\x1b[2J");
+    }
+}
