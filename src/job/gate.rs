@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::budget::Budget;
-use super::forecast::Room;
 use super::stats::Stats;
 use super::trial::Trial;
 use crate::config::Billing;
+use crate::job::tagging::budget::Budget;
+use crate::job::tagging::budget::forecast::Room;
 use crate::scene::Scenes;
 use crate::store::Reader;
 use crate::store::model::Counts;

@@ -11,32 +11,15 @@
 //! and no progress bar: it takes checked settings, and observers look at [`Stats`].
 
 mod begin;
-mod breaker;
-mod budget;
-mod caller;
-mod compare;
 mod control;
-mod day;
-mod filter;
-mod forecast;
+mod discovery;
 mod gate;
-mod line;
-mod lines;
-mod lister;
-mod lookup;
-mod outage;
-mod pace;
-mod page_size;
-mod patience;
-mod pool;
-mod ranges;
 mod service;
-mod source;
 mod stats;
+mod tagging;
 mod thread;
 mod trial;
 pub mod verdict;
-mod window;
 mod writer;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
@@ -47,13 +30,13 @@ use tokio::sync::Notify;
 
 pub use begin::RunSettings;
 pub use control::{Control, StopReason};
-pub use forecast::{Limit, Room, Share};
+pub use discovery::source::{Error as ListError, List, Source};
 pub use gate::{Expected, Gate};
-pub use pace::Pace;
-pub use source::{Error as ListError, List, Source};
+pub use service::pace::Pace;
 pub use stats::{Snapshot, Stats, Wait};
+pub use tagging::budget::forecast::{Limit, Room, Share};
+pub use tagging::budget::window::absolute;
 pub use trial::Trial;
-pub use window::absolute;
 
 use crate::config::{self, Settings};
 use crate::cos::Client;
@@ -62,19 +45,19 @@ use crate::store;
 use crate::store::model::{Counts, RunState};
 use crate::store::read::Needed;
 use crate::store::write::{RangeRow, Session};
-use breaker::{Breaker, Row};
-use budget::Budget;
-use caller::Tagger;
-use compare::Comparison;
-use filter::Filter;
+use discovery::compare::Comparison;
+use discovery::filter::Filter;
+use discovery::lister::Listing;
+use discovery::lookup::{Lookup, OtherList};
+use discovery::page_size::PageSize;
 use gate::Watch;
-use lister::Listing;
-use lookup::{Lookup, OtherList};
-use outage::Outage;
-use page_size::PageSize;
-use patience::Patience;
-use pool::Pool;
-use service::Service;
+use service::client::Service;
+use service::outage::Outage;
+use service::patience::Patience;
+use tagging::breaker::{Breaker, Row};
+use tagging::budget::Budget;
+use tagging::caller::Tagger;
+use tagging::pool::Pool;
 use writer::{Record, Writer};
 
 /// How long calls in flight may go on once the run stops.
@@ -88,7 +71,7 @@ pub enum Error {
     Store(#[from] store::Error),
     /// The list of keys or URLs.
     #[error(transparent)]
-    List(#[from] source::Error),
+    List(#[from] ListError),
     /// A glob of the filter.
     #[error(transparent)]
     Glob(#[from] crate::glob::GlobError),

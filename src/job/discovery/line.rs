@@ -4,11 +4,11 @@ use std::sync::atomic::Ordering;
 
 use tracing::{info, warn};
 
-use super::caller::code;
 use super::lookup::Lookup;
 use super::source::Source;
-use super::verdict::{GiveUp, Operation, Verdict, verdict};
 use crate::cos;
+use crate::job::tagging::caller::code;
+use crate::job::verdict::{GiveUp, Operation, Verdict, verdict};
 use crate::store::ident;
 use crate::store::model::{ContentState, SkipReason};
 use crate::store::read::{Known, ListedLine};

@@ -15,27 +15,27 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::Error;
-use super::breaker::Row;
 use super::compare::Comparison;
-use super::control::StopReason;
 use super::filter::Filter;
 use super::line::{End, EndedLine};
 use super::lines::Item;
-use super::pace::Pace;
-use super::service::Service;
 use super::source::{List, Refused, Source};
-use super::thread::Blocking;
-use super::writer::{Record, Writer};
+use crate::job::Error;
+use crate::job::control::StopReason;
+use crate::job::service::client::Service;
+use crate::job::service::pace::Pace;
+use crate::job::tagging::breaker::Row;
+use crate::job::thread::Blocking;
+use crate::job::writer::{Record, Writer};
 use crate::store::model::SkipReason;
 use crate::store::read::ListedLine;
 use crate::store::write::{EndedLines, ListProgress, Page, RangeRow, Reach, ReadLine};
 use crate::store::{Reader, ident};
 
 /// `range.seq` of reading the list into the store; its cursor counts lines.
-pub(super) const READING: i64 = 0;
+pub(crate) const READING: i64 = 0;
 /// `range.seq` of looking the lines up; its cursor is the number of the last line up to which all have ended.
-pub(super) const LOOKING_UP: i64 = 1;
+pub(crate) const LOOKING_UP: i64 = 1;
 
 /// Lines in one transaction.
 const PAGE: u32 = 500;
@@ -50,34 +50,34 @@ const FLUSH: Duration = Duration::from_millis(100);
 
 /// An unfinished run over a list of the same bucket and kind.
 #[derive(Debug, Clone)]
-pub(super) struct OtherList {
-    pub(super) run_id: i64,
+pub(crate) struct OtherList {
+    pub(crate) run_id: i64,
     /// Whether its list has the same name: the same file, or standard input too.
-    pub(super) has_same_name: bool,
+    pub(crate) has_same_name: bool,
     /// What it works through, to be shown.
-    pub(super) described: String,
-    pub(super) progress: ListProgress,
+    pub(crate) described: String,
+    pub(crate) progress: ListProgress,
 }
 
 /// What working through a list needs.
 #[derive(Debug)]
-pub(super) struct Lookup {
-    pub(super) service: Arc<Service>,
-    pub(super) writer: Writer,
-    pub(super) pace: Pace,
-    pub(super) filter: Filter,
-    pub(super) comparison: Comparison,
-    pub(super) run_id: i64,
-    pub(super) bucket_id: i64,
-    pub(super) source: Source,
+pub(crate) struct Lookup {
+    pub(crate) service: Arc<Service>,
+    pub(crate) writer: Writer,
+    pub(crate) pace: Pace,
+    pub(crate) filter: Filter,
+    pub(crate) comparison: Comparison,
+    pub(crate) run_id: i64,
+    pub(crate) bucket_id: i64,
+    pub(crate) source: Source,
     /// Whether this goes on with a run.
-    pub(super) resumed: bool,
+    pub(crate) resumed: bool,
     /// Unfinished runs whose lines the list at hand may have.
-    pub(super) others: Vec<OtherList>,
+    pub(crate) others: Vec<OtherList>,
     /// Whether a key was found in this invocation: then the bucket exists.
-    pub(super) found: AtomicBool,
+    pub(crate) found: AtomicBool,
     /// Look-ups that failed in a row.
-    pub(super) row: Row,
+    pub(crate) row: Row,
 }
 
 /// What was read of a list, up to its end.
@@ -102,7 +102,7 @@ impl Lookup {
     ///
     /// # Errors
     /// A list that cannot be read, and the store's.
-    pub(super) async fn run(self, ranges: &[RangeRow], reader: Reader) -> Result<(), Error> {
+    pub(crate) async fn run(self, ranges: &[RangeRow], reader: Reader) -> Result<(), Error> {
         let range = |seq| ranges.iter().find(|range| range.seq == seq);
         if let Some(reading) = range(READING).filter(|range| !range.done) {
             let read: u64 = reading.cursor.parse().unwrap_or(0);

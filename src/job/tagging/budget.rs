@@ -1,25 +1,29 @@
 //! What stops a run before the call that would be too much: calls, cost, a day's calls, time, images.
 
+mod day;
+pub(crate) mod forecast;
+pub(crate) mod window;
+
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::control::StopReason;
-use super::day::{Day, Earlier};
-use super::forecast::{Limit, Room};
-use super::trial::Trial;
-use super::window::Window;
 use crate::config::{self, Billing};
 use crate::cos::Clock;
+use crate::job::control::StopReason;
+use crate::job::trial::Trial;
 use crate::scene::Scenes;
+use day::{Day, Earlier};
+use forecast::{Limit, Room};
+use window::Window;
 
 /// How often a window is looked at. By the monotonic clock alone it would end too late after the machine was asleep.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The limits of one invocation.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     clock: Arc<Clock>,
     /// The most calls, and the words that say which limit it is.
     calls: Option<(u64, String)>,
@@ -43,7 +47,7 @@ struct Used {
 impl Budget {
     /// The limits of the settings, for an invocation that begins now. `earlier` counts the ledger's calls of before it,
     /// unknown ones too.
-    pub(super) fn new(
+    pub(crate) fn new(
         settings: &config::Budget,
         clock: Arc<Clock>,
         zone: &TimeZone,
@@ -62,7 +66,7 @@ impl Budget {
     }
 
     /// Limits the run to a trial, of which so many images are settled.
-    pub(super) fn limit_to(&self, trial: Trial, settled: u64) {
+    pub(crate) fn limit_to(&self, trial: Trial, settled: u64) {
         let _ = self.trial.set(trial);
         self.used().images = settled;
     }
@@ -72,7 +76,7 @@ impl Budget {
     ///
     /// # Errors
     /// The limit that the call would exceed.
-    pub(super) fn take(&self, scenes: Scenes) -> Result<u64, StopReason> {
+    pub(crate) fn take(&self, scenes: Scenes) -> Result<u64, StopReason> {
         if let Some(what) = self.window().over(&self.clock) {
             return Err(StopReason::Window(what));
         }
@@ -98,7 +102,7 @@ impl Budget {
     ///
     /// # Errors
     /// The limit of calls, of a day's calls or of their cost that the call would exceed.
-    pub(super) fn units_with(&self, scenes: Scenes) -> Result<u64, StopReason> {
+    pub(crate) fn units_with(&self, scenes: Scenes) -> Result<u64, StopReason> {
         let mut used = self.used();
         self.fits(&used, scenes)?;
         // A day that cannot be counted is told of when the call is taken.
@@ -111,7 +115,7 @@ impl Budget {
     }
 
     /// What each limit leaves at this moment; an image that was claimed is no longer part of what a trial leaves.
-    pub(super) fn limits(&self) -> Vec<Limit> {
+    pub(crate) fn limits(&self) -> Vec<Limit> {
         let mut used = self.used();
         let mut limits = Vec::new();
         let mut limit = |name: String, room: Room| limits.push(Limit { name, room });
@@ -134,14 +138,14 @@ impl Budget {
     }
 
     /// As [`Budget::limits`], without the number of images.
-    pub(super) fn limits_of_calls(&self) -> Vec<Limit> {
+    pub(crate) fn limits_of_calls(&self) -> Vec<Limit> {
         let mut limits = self.limits();
         limits.drain(..usize::from(self.trial.get().is_some()));
         limits
     }
 
     /// The calls made so far, with those on the wire, and their units of billing.
-    pub(super) fn used_so_far(&self) -> (u64, u64) {
+    pub(crate) fn used_so_far(&self) -> (u64, u64) {
         let used = self.used();
         (used.calls, used.units)
     }
@@ -161,14 +165,14 @@ impl Budget {
     }
 
     /// A call that was taken and sent has ended, at this moment by the machine's own clock in Unix milliseconds.
-    pub(super) fn ended(&self, local: i64) {
+    pub(crate) fn ended(&self, local: i64) {
         if let Some(day) = &mut self.used().day {
             day.ended(local);
         }
     }
 
     /// Puts a call for these scenes back that was taken and not made.
-    pub(super) fn give_back(&self, scenes: Scenes) {
+    pub(crate) fn give_back(&self, scenes: Scenes) {
         let mut used = self.used();
         used.calls = used.calls.saturating_sub(1);
         used.units = used.units.saturating_sub(self.billing.units(scenes));
@@ -178,7 +182,7 @@ impl Budget {
     }
 
     /// Whether only so many images are called.
-    pub(super) fn limits_images(&self) -> bool {
+    pub(crate) fn limits_images(&self) -> bool {
         self.trial.get().is_some()
     }
 
@@ -186,7 +190,7 @@ impl Budget {
     ///
     /// # Errors
     /// The trial, if all of its images are claimed.
-    pub(super) fn images(&self, wanted: usize) -> Result<usize, Trial> {
+    pub(crate) fn images(&self, wanted: usize) -> Result<usize, Trial> {
         let Some(trial) = self.trial.get().copied() else { return Ok(wanted) };
         let used = self.used();
         match trial.images().saturating_sub(used.images) {
@@ -196,30 +200,30 @@ impl Budget {
     }
 
     /// Counts images that were claimed for the first time in this invocation.
-    pub(super) fn claimed(&self, images: u64) {
+    pub(crate) fn claimed(&self, images: u64) {
         self.used().images += images;
     }
 
     /// Takes back an image that was counted and is to be claimed for the first time once more.
-    pub(super) fn unclaimed(&self) {
+    pub(crate) fn unclaimed(&self) {
         let mut used = self.used();
         used.images = used.images.saturating_sub(1);
     }
 
     /// When nothing is in flight: takes so many images as settled, whatever was claimed. An answer that turned out
     /// to be of other bytes settles none. Returns whether all of the trial are settled.
-    pub(super) fn settled(&self, images: u64) -> bool {
+    pub(crate) fn settled(&self, images: u64) -> bool {
         self.used().images = images;
         self.trial.get().is_some_and(|trial| images >= trial.images())
     }
 
     /// When calling ends, with the limit that says so, for people.
-    pub(super) fn describe_window(&self) -> Option<String> {
+    pub(crate) fn describe_window(&self) -> Option<String> {
         self.window().describe()
     }
 
     /// Returns with the reason once the window is over; never if there is none.
-    pub(super) async fn window_ends(&self) -> StopReason {
+    pub(crate) async fn window_ends(&self) -> StopReason {
         if !self.window().ends() {
             std::future::pending::<()>().await;
         }

@@ -12,38 +12,38 @@ use crate::store::write::{Candidate, Difference};
 
 /// Which run compares, and with what in mind.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Comparison {
+pub(crate) struct Comparison {
     /// The run's id.
-    pub(super) run_id: i64,
+    pub(crate) run_id: i64,
     /// What each wanted content needs.
-    pub(super) scenes: Scenes,
+    pub(crate) scenes: Scenes,
 }
 
 /// What a page came to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Compared {
-    pub(super) differences: Vec<Difference>,
-    pub(super) listed: u64,
-    pub(super) wanted: u64,
-    pub(super) skipped: BTreeMap<SkipReason, u64>,
+pub(crate) struct Compared {
+    pub(crate) differences: Vec<Difference>,
+    pub(crate) listed: u64,
+    pub(crate) wanted: u64,
+    pub(crate) skipped: BTreeMap<SkipReason, u64>,
 }
 
 /// The merge: candidates of the page in key order, against the store's rows fed one by one.
 #[derive(Debug)]
-pub(super) struct Merge<I: Iterator<Item = Candidate>> {
+pub(crate) struct Merge<I: Iterator<Item = Candidate>> {
     comparison: Comparison,
     page: std::iter::Peekable<I>,
     compared: Compared,
 }
 
 impl<I: Iterator<Item = Candidate>> Merge<I> {
-    pub(super) fn new(comparison: Comparison, page: I) -> Self {
+    pub(crate) fn new(comparison: Comparison, page: I) -> Self {
         Self { comparison, page: page.peekable(), compared: Compared::default() }
     }
 
     /// The next row of the store's span. `concludes`: whether its absence from the page means that it
     /// is gone.
-    pub(super) fn known<T: AsRef<str>>(&mut self, known: &Known<T>, concludes: bool) {
+    pub(crate) fn known<T: AsRef<str>>(&mut self, known: &Known<T>, concludes: bool) {
         let key = known.key.as_ref();
         while let Some(new) = self.page.next_if(|candidate| candidate.key.as_str() < key) {
             self.new_key(new);
@@ -59,7 +59,7 @@ impl<I: Iterator<Item = Candidate>> Merge<I> {
     }
 
     /// The span has ended: what is left of the page is new.
-    pub(super) fn finish(mut self) -> Compared {
+    pub(crate) fn finish(mut self) -> Compared {
         while let Some(candidate) = self.page.next() {
             self.new_key(candidate);
         }
@@ -115,7 +115,7 @@ impl<I: Iterator<Item = Candidate>> Merge<I> {
 
 impl Comparison {
     /// Whether a content that an unchanged, wanted object has is to be looked at by the writer.
-    pub(super) fn needs(&self, standing: Standing) -> bool {
+    pub(crate) fn needs(&self, standing: Standing) -> bool {
         let Standing { done, redo, state, run_id, temporary } = standing;
         let missing = !self.scenes.without(done).union(redo).is_empty();
         let own = run_id == Some(self.run_id);

@@ -253,7 +253,7 @@ impl<C: Clock> State<C> {
 }
 
 /// Tells that the service refuses a share of `what` at any pace, which is no limit of it.
-pub(super) fn warn_of_faults(what: &str, share: f64) {
+pub(crate) fn warn_of_faults(what: &str, share: f64) {
     warn!(
         "the service throttles {:.0} % of the {what} at any pace: these are faults and not its limit, so they are \
          tried again and the pace is kept",

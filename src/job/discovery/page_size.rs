@@ -11,7 +11,7 @@ const WHOLE: u32 = 4;
 
 /// The size of the next page; shared by all listers.
 #[derive(Debug)]
-pub(super) struct PageSize(Mutex<State>);
+pub(crate) struct PageSize(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
@@ -30,12 +30,12 @@ impl Default for PageSize {
 
 impl PageSize {
     /// Keys to ask for.
-    pub(super) fn get(&self) -> u16 {
+    pub(crate) fn get(&self) -> u16 {
         self.lock().size
     }
 
     /// A page of `keys` came whole.
-    pub(super) fn came(&self, keys: u16) {
+    pub(crate) fn came(&self, keys: u16) {
         let mut state = self.lock();
         if keys != state.size {
             return;
@@ -47,7 +47,7 @@ impl PageSize {
     }
 
     /// A page of `keys` did not come. If it took too long, or was cut twice in a row, half as many are asked for next.
-    pub(super) fn failed(&self, keys: u16, error: &cos::Error) {
+    pub(crate) fn failed(&self, keys: u16, error: &cos::Error) {
         let mut state = self.lock();
         let halves = match error {
             cos::Error::Timeout { .. } => true,

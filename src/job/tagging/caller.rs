@@ -8,17 +8,19 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::Error;
 use super::breaker::{Breaker, Tripped};
 use super::budget::Budget;
-use super::control::StopReason;
-use super::gate::Gate;
-use super::outage::{Fault, Outage, Standing};
-use super::pace::{Change, Pace, warn_of_faults};
-use super::service::{LONGEST_DELAY_OF_NODE, Recognised, Refused, Service, throttle_delays};
-use super::verdict::{GiveUp, Operation, Stop, Verdict, verdict};
-use super::writer::{Record, Writer};
 use crate::cos::{self, Answer, Target};
+use crate::job::Error;
+use crate::job::control::StopReason;
+use crate::job::gate::Gate;
+use crate::job::service::client::{
+    LONGEST_DELAY_OF_NODE, Recognised, Refused, Service, throttle_delays,
+};
+use crate::job::service::outage::{Fault, Outage, Standing};
+use crate::job::service::pace::{Change, Pace, warn_of_faults};
+use crate::job::verdict::{GiveUp, Operation, Stop, Verdict, verdict};
+use crate::job::writer::{Record, Writer};
 use crate::scene::Scenes;
 use crate::store::model::{CallOutcome, RANK_MAX};
 use crate::store::write::{CallRow, Claimed, ErrorRow, Key, Settled, Settlement};
@@ -42,21 +44,21 @@ const KEYS: usize = 100;
 
 /// What calling one image needs; shared by all workers.
 #[derive(Debug)]
-pub(super) struct Tagger {
-    pub(super) service: Arc<Service>,
-    pub(super) writer: Writer,
-    pub(super) pace: Pace,
-    pub(super) budget: Arc<Budget>,
-    pub(super) gate: Gate,
-    pub(super) breaker: Breaker,
+pub(crate) struct Tagger {
+    pub(crate) service: Arc<Service>,
+    pub(crate) writer: Writer,
+    pub(crate) pace: Pace,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) gate: Gate,
+    pub(crate) breaker: Breaker,
     /// Before this moment the service wants none of the images that were put back; it had said so.
-    pub(super) not_before: Mutex<Option<Instant>>,
+    pub(crate) not_before: Mutex<Option<Instant>>,
     /// Whether the service answers at all.
-    pub(super) outage: Outage,
+    pub(crate) outage: Outage,
     /// Images that are claimed and wait for a worker.
-    pub(super) waiting: AtomicUsize,
+    pub(crate) waiting: AtomicUsize,
     /// Whether keys are URLs.
-    pub(super) urls: bool,
+    pub(crate) urls: bool,
 }
 
 /// The state of one image between its calls.
@@ -104,7 +106,7 @@ impl Tagger {
     ///
     /// # Errors
     /// Only if the writer is gone.
-    pub(super) async fn tag(&self, claimed: Claimed) -> Result<Settlement, Error> {
+    pub(crate) async fn tag(&self, claimed: Claimed) -> Result<Settlement, Error> {
         self.work(claimed, false).await
     }
 
@@ -112,7 +114,7 @@ impl Tagger {
     ///
     /// # Errors
     /// Only if the writer is gone.
-    pub(super) async fn probe(&self, claimed: Claimed) -> Result<Settlement, Error> {
+    pub(crate) async fn probe(&self, claimed: Claimed) -> Result<Settlement, Error> {
         self.work(claimed, true).await
     }
 
@@ -600,7 +602,7 @@ impl Tagger {
     }
 
     /// How long the images that were put back have to wait at least.
-    pub(super) fn wait_of_put_back(&self) -> Duration {
+    pub(crate) fn wait_of_put_back(&self) -> Duration {
         let not_before = *self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
         not_before.map_or(Duration::ZERO, |moment| moment.saturating_duration_since(Instant::now()))
     }
@@ -686,7 +688,7 @@ fn error_row(error: &cos::Error, verdict: &'static str, temporary: bool) -> Erro
 }
 
 /// The service's code, or one of ours for what is no answer of the service.
-pub(super) fn code(error: &cos::Error) -> String {
+pub(crate) fn code(error: &cos::Error) -> String {
     match error {
         cos::Error::Unusable { .. } => "UnusableAnswer".to_owned(),
         cos::Error::Foreign { .. } => "NotFromService".to_owned(),

@@ -9,7 +9,7 @@ use crate::store::keyspace::prefix_end;
 /// Feed it the answers: [`Search::points`] says what to ask, side by side if it may, and [`Search::answer`] takes
 /// what was found.
 #[derive(Debug)]
-pub(in crate::job) struct Search {
+pub(crate) struct Search {
     marker: Vec<char>,
     /// Nothing lies between this and the range's end, as far as is known.
     stop_at: Option<String>,
@@ -36,7 +36,7 @@ const LIMIT: usize = 0x11_0000;
 const ASCII: usize = 0x80;
 
 impl Search {
-    pub(in crate::job) fn new(range: &Splittable) -> Self {
+    pub(crate) fn new(range: &Splittable) -> Self {
         let marker: Vec<char> = range.marker.chars().collect();
         let phase = Phase::Sharing { low: 0, high: marker.len() + 1 };
         let stop_at = range.stop_at.clone();
@@ -46,7 +46,7 @@ impl Search {
     }
 
     /// Up to `width` points to ask about: does a key lie in (point, `stop_at`]? None: the search has ended.
-    pub(in crate::job) fn points(&mut self, width: usize) -> Vec<String> {
+    pub(crate) fn points(&mut self, width: usize) -> Vec<String> {
         self.asked = match self.phase {
             Phase::Sharing { low, high } | Phase::Branching { low, high, .. } => {
                 // Evenly between the two; a width of one asks for the middle.
@@ -61,7 +61,7 @@ impl Search {
     }
 
     /// Takes the first key after each of the points; `None` if there is none at all.
-    pub(in crate::job) fn answer(&mut self, found: &[Option<String>]) {
+    pub(crate) fn answer(&mut self, found: &[Option<String>]) {
         let stop_at = self.stop_at.clone();
         let within = |key: &&String| stop_at.as_ref().is_none_or(|stop| *key <= stop);
         let asked = std::mem::take(&mut self.asked);
@@ -110,7 +110,7 @@ impl Search {
     }
 
     /// The points found, ascending.
-    pub(in crate::job) fn found(self) -> Vec<String> {
+    pub(crate) fn found(self) -> Vec<String> {
         match self.phase {
             Phase::Found(points) => points,
             _ => Vec::new(),

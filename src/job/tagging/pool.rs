@@ -10,28 +10,28 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::Error;
 use super::caller::Tagger;
-use super::control::StopReason;
-use super::stats::{Wait, wall};
-use super::trial::Trial;
-use super::writer::{Record, Wish, Writer};
+use crate::job::Error;
+use crate::job::control::StopReason;
+use crate::job::stats::{Wait, wall};
+use crate::job::trial::Trial;
+use crate::job::writer::{Record, Wish, Writer};
 use crate::store::Place;
 use crate::store::write::{Claimed, Settled, Settlement};
 
 /// What the pool needs besides the tagger.
 #[derive(Debug)]
-pub(super) struct Pool {
-    pub(super) tagger: Arc<Tagger>,
-    pub(super) workers: usize,
+pub(crate) struct Pool {
+    pub(crate) tagger: Arc<Tagger>,
+    pub(crate) workers: usize,
     /// Notified when the queue may have grown or a content was settled.
-    pub(super) work: Arc<Notify>,
+    pub(crate) work: Arc<Notify>,
     /// Before the second pass; before the third it is four times as long.
-    pub(super) cooldown: Duration,
+    pub(crate) cooldown: Duration,
     /// What the run is limited to.
-    pub(super) trial: Option<Trial>,
+    pub(crate) trial: Option<Trial>,
     /// Where the results go.
-    pub(super) place: Place,
+    pub(crate) place: Place,
 }
 
 type Slotted = (Claimed, OwnedSemaphorePermit);
@@ -41,7 +41,7 @@ impl Pool {
     ///
     /// # Errors
     /// Only if the writer is gone.
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(crate) async fn run(self) -> Result<(), Error> {
         let slots = Arc::new(Semaphore::new(2 * self.workers));
         let (sender, claimed) = mpsc::channel::<Slotted>(2 * self.workers);
         let claimed = Mutex::new(claimed);

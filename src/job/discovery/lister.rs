@@ -11,19 +11,19 @@ use futures::future::{join_all, try_join_all};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::{debug, warn};
 
-use super::Error;
 use super::compare::{Compared, Comparison, Merge};
-use super::control::StopReason;
 use super::filter::Filter;
-use super::pace::Pace;
 use super::page_size::PageSize;
 use super::ranges::{Ranges, Search, Split, Splittable, Taken};
-use super::service::{Recognised, Service};
-use super::thread::Blocking;
-use super::verdict::{Operation, Stop};
-use super::writer::{Record, Writer};
 use crate::cos::list::{StuckListing, Unproven};
 use crate::cos::{self, ListPage, ListRequest};
+use crate::job::Error;
+use crate::job::control::StopReason;
+use crate::job::service::client::{Recognised, Service};
+use crate::job::service::pace::Pace;
+use crate::job::thread::Blocking;
+use crate::job::verdict::{Operation, Stop};
+use crate::job::writer::{Record, Writer};
 use crate::store::Reader;
 use crate::store::write::{Page, RangeRow, Reach};
 
@@ -35,20 +35,20 @@ const EMPTY: u32 = 100;
 
 /// What listing a bucket or prefix needs.
 #[derive(Debug)]
-pub(super) struct Listing {
-    pub(super) service: Arc<Service>,
-    pub(super) writer: Writer,
-    pub(super) pace: Pace,
-    pub(super) filter: Filter,
-    pub(super) comparison: Comparison,
-    pub(super) bucket_id: i64,
-    pub(super) bucket: String,
-    pub(super) prefix: String,
+pub(crate) struct Listing {
+    pub(crate) service: Arc<Service>,
+    pub(crate) writer: Writer,
+    pub(crate) pace: Pace,
+    pub(crate) filter: Filter,
+    pub(crate) comparison: Comparison,
+    pub(crate) bucket_id: i64,
+    pub(crate) bucket: String,
+    pub(crate) prefix: String,
     /// Ranges listed side by side.
-    pub(super) workers: usize,
+    pub(crate) workers: usize,
     /// Whether unchanged objects are looked at one by one.
-    pub(super) reconsider: bool,
-    pub(super) page_size: PageSize,
+    pub(crate) reconsider: bool,
+    pub(crate) page_size: PageSize,
 }
 
 /// A proven page on its way to being compared.
@@ -80,7 +80,7 @@ impl Listing {
     ///
     /// # Errors
     /// The store's, from comparing; what the service says stops the run through its control.
-    pub(super) async fn run(self, ranges: Vec<RangeRow>, reader: Reader) -> Result<(), Error> {
+    pub(crate) async fn run(self, ranges: Vec<RangeRow>, reader: Reader) -> Result<(), Error> {
         let listing = Arc::new(self);
         let ranges = Ranges::new(ranges, listing.workers);
         let (sender, receiver) = mpsc::channel(AHEAD);

@@ -14,7 +14,7 @@ const ARCHIVE: [&str; 3] = ["ARCHIVE", "DEEP_ARCHIVE", "MAZ_ARCHIVE"];
 
 /// The compiled filter of a run.
 #[derive(Debug, Clone)]
-pub(super) struct Filter {
+pub(crate) struct Filter {
     suffixes: Vec<String>,
     include: Globs,
     exclude: Globs,
@@ -30,7 +30,7 @@ impl Filter {
     ///
     /// # Errors
     /// A glob that cannot be read.
-    pub(super) fn new(settings: &config::Filter, listing: bool) -> Result<Self, GlobError> {
+    pub(crate) fn new(settings: &config::Filter, listing: bool) -> Result<Self, GlobError> {
         Ok(Self {
             suffixes: settings.suffixes.clone(),
             include: Globs::new(&settings.include, settings.globs)?,
@@ -43,7 +43,7 @@ impl Filter {
     }
 
     /// Why this object is not called, the most telling reason first; `None` if it is wanted.
-    pub(super) fn skip(&self, entry: &cos::ObjectEntry) -> Option<SkipReason> {
+    pub(crate) fn skip(&self, entry: &cos::ObjectEntry) -> Option<SkipReason> {
         let key = entry.key.as_str();
         // Unknown: then it says nothing against the object.
         let size = entry.size.map(|size| u64::try_from(size).unwrap_or(0));
@@ -82,7 +82,7 @@ impl Filter {
     }
 
     /// The object as a candidate for the store.
-    pub(super) fn candidate(&self, entry: cos::ObjectEntry) -> Candidate {
+    pub(crate) fn candidate(&self, entry: cos::ObjectEntry) -> Candidate {
         let skip = self.skip(&entry);
         let cos::ObjectEntry { key, etag, size, last_modified, mut storage_class, .. } = entry;
         if storage_class.is_empty() {

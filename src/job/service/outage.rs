@@ -25,7 +25,7 @@ const SUSPICIOUS_THROTTLES: u32 = 10;
 
 /// How a call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The service asked for a lower rate.
     Throttle,
     /// Something in between answered.
@@ -38,7 +38,7 @@ pub(super) enum Fault {
 
 /// What is known of the image whose call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(crate) enum Standing {
     /// This was its first call in the run.
     First,
     /// It had failed before.
@@ -47,14 +47,14 @@ pub(super) enum Standing {
 
 /// How an outage ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ended {
+pub(crate) struct Ended {
     /// All of its faults were throttle answers.
-    pub(super) throttles_only: bool,
+    pub(crate) throttles_only: bool,
 }
 
 /// Counts faults in a row; shared by all calls of a run.
 #[derive(Debug, Default)]
-pub(super) struct Outage {
+pub(crate) struct Outage {
     state: Mutex<State>,
     /// Notified when the run begins to wait.
     begun: Notify,
@@ -93,7 +93,7 @@ impl Default for State {
 
 impl Outage {
     /// Notes a fault. Returns whether it is the one that makes the run wait.
-    pub(super) fn fault(&self, fault: Fault, standing: Standing) -> bool {
+    pub(crate) fn fault(&self, fault: Fault, standing: Standing) -> bool {
         let mut state = self.lock();
         state.all += 1;
         state.counted += u32::from(standing == Standing::First);
@@ -115,7 +115,7 @@ impl Outage {
     }
 
     /// The service answered. Returns how an outage ended, if there was one.
-    pub(super) fn answered(&self) -> Option<Ended> {
+    pub(crate) fn answered(&self) -> Option<Ended> {
         let mut state = self.lock();
         let ended = state.waiting.then_some(Ended { throttles_only: !state.other_than_throttle });
         // Faults go on behind the answer that ended a wait if the images are at fault: a folder that the service cannot
@@ -127,28 +127,28 @@ impl Outage {
     }
 
     /// Ends the wait without an answer, because nothing is left to look with.
-    pub(super) fn give_up(&self) {
+    pub(crate) fn give_up(&self) {
         let mut state = self.lock();
         *state = State { answers: state.answers, ..State::default() };
     }
 
     /// Whether the run waits: then only one call at a time is made, to look whether the service is back.
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         self.lock().waiting
     }
 
     /// Whether the last call was answered.
-    pub(super) fn is_calm(&self) -> bool {
+    pub(crate) fn is_calm(&self) -> bool {
         self.lock().all == 0
     }
 
     /// Ends when an outage begins from now on.
-    pub(super) fn begins(&self) -> Notified<'_> {
+    pub(crate) fn begins(&self) -> Notified<'_> {
         self.begun.notified()
     }
 
     /// Calls that were answered so far.
-    pub(super) fn answers(&self) -> u64 {
+    pub(crate) fn answers(&self) -> u64 {
         self.lock().answers
     }
 
@@ -156,7 +156,7 @@ impl Outage {
     /// that have not been tried yet go before retries.
     ///
     /// Throttle answers without a reason come in short rows: after one of them the row must be longer.
-    pub(super) fn is_suspected_since(&self, answers: u64, after_throttle: bool) -> bool {
+    pub(crate) fn is_suspected_since(&self, answers: u64, after_throttle: bool) -> bool {
         let state = self.lock();
         let row = if after_throttle { SUSPICIOUS_THROTTLES } else { SUSPICIOUS };
         state.all >= row && state.answers == answers

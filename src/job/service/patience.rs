@@ -19,7 +19,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Shared by everything in a run that talks to the service.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     limit: Duration,
     state: Mutex<State>,
     /// Notified when a pause ends before its time.
@@ -40,12 +40,12 @@ struct State {
 
 impl Patience {
     /// Patience of `limit`, and of at most a minute before the first success.
-    pub(super) fn new(limit: Duration) -> Self {
+    pub(crate) fn new(limit: Duration) -> Self {
         Self { limit, state: Mutex::default(), resumed: Notify::new() }
     }
 
     /// The service answered something sensible.
-    pub(super) fn answered(&self) {
+    pub(crate) fn answered(&self) {
         let mut state = self.lock();
         state.answers += 1;
         state.failing_since = None;
@@ -56,28 +56,28 @@ impl Patience {
     }
 
     /// How often the service has answered something sensible.
-    pub(super) fn answers(&self) -> u64 {
+    pub(crate) fn answers(&self) -> u64 {
         self.lock().answers
     }
 
     /// Ends when a pause ends before its time, from now on.
-    pub(super) fn resumed(&self) -> Notified<'_> {
+    pub(crate) fn resumed(&self) -> Notified<'_> {
         self.resumed.notified()
     }
 
     /// As [`Patience::answered`], and it was a success.
-    pub(super) fn succeeded(&self) {
+    pub(crate) fn succeeded(&self) {
         self.answered();
         self.lock().succeeded = true;
     }
 
     /// Whether the run had a success yet.
-    pub(super) fn has_succeeded(&self) -> bool {
+    pub(crate) fn has_succeeded(&self) -> bool {
         self.lock().succeeded
     }
 
     /// Trouble: no answer, or one that only trying again helps. Returns whether patience is over.
-    pub(super) fn failed(&self) -> bool {
+    pub(crate) fn failed(&self) -> bool {
         self.failed_at(Instant::now())
     }
 
@@ -89,14 +89,14 @@ impl Patience {
 
     /// Whether a wait that the service asks for ends before patience does: only then is it kept. No wait is always
     /// allowed; whether patience has ended is another question.
-    pub(super) fn allows(&self, wait: Duration) -> bool {
+    pub(crate) fn allows(&self, wait: Duration) -> bool {
         let now = Instant::now();
         let since = self.lock().failing_since.unwrap_or(now);
         wait.is_zero() || now + wait <= since + self.limit
     }
 
     /// Since when nothing was answered, and when patience ends; `None` if there is no trouble.
-    pub(super) fn trouble(&self) -> Option<(Instant, Instant)> {
+    pub(crate) fn trouble(&self) -> Option<(Instant, Instant)> {
         let state = self.lock();
         let limit = self.limit(&state);
         state.failing_since.map(|since| (since, since + limit))
@@ -108,7 +108,7 @@ impl Patience {
     }
 
     /// Nothing can be reached: everybody waits, longer each time in a row.
-    pub(super) fn pause(&self) {
+    pub(crate) fn pause(&self) {
         self.pause_at(Instant::now());
     }
 
@@ -123,7 +123,7 @@ impl Patience {
     }
 
     /// The service asks for a pause: everybody waits so long, or until another call is answered.
-    pub(super) fn hold(&self, pause: Duration) {
+    pub(crate) fn hold(&self, pause: Duration) {
         self.hold_at(Instant::now(), pause);
     }
 
@@ -144,7 +144,7 @@ impl Patience {
     }
 
     /// Until when everybody waits and whether the service asked for it, if they do.
-    pub(super) fn paused_until(&self) -> Option<(Instant, bool)> {
+    pub(crate) fn paused_until(&self) -> Option<(Instant, bool)> {
         let state = self.lock();
         state.paused_until.filter(|until| *until > Instant::now()).map(|until| (until, state.asked))
     }

@@ -19,7 +19,7 @@ const PROBES: u32 = 3;
 
 /// What a failure came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Tripped {
+pub(crate) enum Tripped {
     /// Not yet.
     No,
     /// Too many: wait a moment, then let the probe decide.
@@ -30,7 +30,7 @@ pub(super) enum Tripped {
 
 /// Counts how images are settled in this invocation.
 #[derive(Debug)]
-pub(super) struct Breaker {
+pub(crate) struct Breaker {
     limit: FailureLimit,
     state: Mutex<State>,
 }
@@ -49,12 +49,12 @@ struct State {
 
 impl Breaker {
     /// A breaker with this limit for failures after the first success.
-    pub(super) fn new(limit: FailureLimit) -> Self {
+    pub(crate) fn new(limit: FailureLimit) -> Self {
         Self { limit, state: Mutex::default() }
     }
 
     /// An image was labelled.
-    pub(super) fn succeeded(&self) {
+    pub(crate) fn succeeded(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.succeeded = true;
         state.row = None;
@@ -66,13 +66,13 @@ impl Breaker {
     }
 
     /// A call failed in a way that would be the same for every image, though its image may be tried again.
-    pub(super) fn call_failed(&self, code: &str) -> Tripped {
+    pub(crate) fn call_failed(&self, code: &str) -> Tripped {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).identical(code)
     }
 
     /// An image was given up, by a call begun at `begun`. `suspicious`: nothing says that it is this
     /// image's own fault.
-    pub(super) fn failed(&self, code: &str, suspicious: bool, begun: Instant) -> Tripped {
+    pub(crate) fn failed(&self, code: &str, suspicious: bool, begun: Instant) -> Tripped {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.failed += 1;
         state.settled(true);
@@ -92,16 +92,16 @@ impl Breaker {
 
 /// Look-ups that failed one after another with the same code.
 #[derive(Debug, Default)]
-pub(super) struct Row(Mutex<(String, u32)>);
+pub(crate) struct Row(Mutex<(String, u32)>);
 
 impl Row {
     /// A look-up was answered: the row is over.
-    pub(super) fn ended(&self) {
+    pub(crate) fn ended(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = 0;
     }
 
     /// A look-up failed with this code. Returns how many did in a row, once they are too many.
-    pub(super) fn failed(&self, code: &str) -> Option<u32> {
+    pub(crate) fn failed(&self, code: &str) -> Option<u32> {
         let mut row = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if row.0 != code {
             *row = (code.to_owned(), 0);

@@ -8,33 +8,33 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
-use super::control::{Control, StopReason};
 use super::pace::{Change, Pace, warn_of_faults};
 use super::patience::Patience;
-use super::stats::{Stats, Wait, wall};
-use super::verdict::{Operation, Stop, Verdict, verdict};
 use crate::cos::{self, Client, Correction};
+use crate::job::control::{Control, StopReason};
+use crate::job::stats::{Stats, Wait, wall};
+use crate::job::verdict::{Operation, Stop, Verdict, verdict};
 
 /// The service, as one run uses it.
 #[derive(Debug)]
-pub(super) struct Service {
-    pub(super) client: Client,
+pub(crate) struct Service {
+    pub(crate) client: Client,
     /// Of the calls.
-    pub(super) patience: Patience,
+    pub(crate) patience: Patience,
     /// Of listing and look-ups: pages that come must not hide calls that fail.
-    pub(super) list_patience: Patience,
-    pub(super) control: Control,
-    pub(super) stats: Arc<Stats>,
+    pub(crate) list_patience: Patience,
+    pub(crate) control: Control,
+    pub(crate) stats: Arc<Stats>,
     /// Who answered this database's calls so far.
-    pub(super) recogniser: OnceLock<&'static str>,
+    pub(crate) recogniser: OnceLock<&'static str>,
     /// How often the host's name did not exist, and when it was looked up last.
-    pub(super) lookups: Mutex<(u32, Option<tokio::time::Instant>)>,
+    pub(crate) lookups: Mutex<(u32, Option<tokio::time::Instant>)>,
     /// Whether it was said that answers come without scenes.
-    pub(super) legacy: AtomicBool,
+    pub(crate) legacy: AtomicBool,
     /// Notified when the service has confirmed another offset of the clock.
-    pub(super) clock_corrected: Arc<Notify>,
+    pub(crate) clock_corrected: Arc<Notify>,
     /// Complaints about the time of requests since the service last accepted one.
-    pub(super) complaints: AtomicU32,
+    pub(crate) complaints: AtomicU32,
 }
 
 /// Logs a request that failed. A key that is refused is told with its line, and there may be many.
@@ -71,11 +71,11 @@ const THROTTLES_OF_KEY: u32 = 30;
 /// was corrected is not counted.
 const COMPLAINTS: u32 = 20;
 /// The longest delay before a request is signed anew because of one node's fault.
-pub(super) const LONGEST_DELAY_OF_NODE: Duration = Duration::from_secs(1);
+pub(crate) const LONGEST_DELAY_OF_NODE: Duration = Duration::from_secs(1);
 
 /// What to do after the service has refused a request for its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// Sign it anew: the clock has been corrected.
     SignAnew,
     /// Sign it anew after a moment: the clock agrees with the answer, so one node of the service is at fault.
@@ -93,7 +93,7 @@ const WORTH_A_WORD: Duration = Duration::from_secs(1);
 
 /// Delays before a throttled request is tried again, jittered. They begin low because the pace, which all
 /// requests share, is what takes the load off the service.
-pub(super) fn throttle_delays() -> impl Iterator<Item = Duration> {
+pub(crate) fn throttle_delays() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(25))
         .with_max_delay(Duration::from_secs(2))
@@ -104,7 +104,7 @@ pub(super) fn throttle_delays() -> impl Iterator<Item = Duration> {
 
 impl Service {
     /// Says once that answers come without scenes.
-    pub(super) fn warn_of_legacy(&self) {
+    pub(crate) fn warn_of_legacy(&self) {
         if !self.legacy.swap(true, Ordering::Relaxed) {
             warn!(
                 "the service answers without scenes: all labels of an answer are kept under one scene"
@@ -113,7 +113,7 @@ impl Service {
     }
 
     /// Corrects the clock after a complaint about the time of a request, and says what to do.
-    pub(super) fn refused_for_time(&self, error: &cos::Error) -> Refused {
+    pub(crate) fn refused_for_time(&self, error: &cos::Error) -> Refused {
         let correction = self.client.clock().correct(error);
         if let Correction::Corrected(seconds) = correction {
             let by = seconds.unsigned_abs();
@@ -152,7 +152,7 @@ impl Service {
     }
 
     /// The service has accepted the time of a request.
-    pub(super) fn accepted_time(&self) {
+    pub(crate) fn accepted_time(&self) {
         if self.complaints.load(Ordering::Relaxed) > 0 {
             self.complaints.store(0, Ordering::Relaxed);
         }
@@ -160,7 +160,7 @@ impl Service {
 
     /// The verdict, but a name that does not exist is looked up three times before that is believed, and for as long as
     /// patience lasts once anything was answered in this run.
-    pub(super) fn softened(&self, verdict: Verdict, error: &cos::Error) -> Verdict {
+    pub(crate) fn softened(&self, verdict: Verdict, error: &cos::Error) -> Verdict {
         if !matches!(error, cos::Error::NoSuchHost { .. }) {
             return verdict;
         }
@@ -180,7 +180,7 @@ impl Service {
     ///
     /// Returns false, and stops the run, if the database holds the other one's labels: a rehearsal must
     /// not poison real results.
-    pub(super) fn recognise(&self, emulated: bool) -> Recognised {
+    pub(crate) fn recognise(&self, emulated: bool) -> Recognised {
         let now = if emulated { "emulator" } else { "detect-label" };
         match self.recogniser.get() {
             Some(stored) if *stored == now => Recognised::Same,
@@ -197,7 +197,7 @@ impl Service {
     }
 
     /// Waits as long as everybody waits; false if the run stops meanwhile.
-    pub(super) async fn pause_ends(&self) -> bool {
+    pub(crate) async fn pause_ends(&self) -> bool {
         loop {
             // Before the look at the clock: a pause that ends in between is not slept through.
             let resumed = self.patience.resumed();
@@ -225,7 +225,7 @@ impl Service {
     }
 
     /// Sleeps; false if the run stops meanwhile.
-    pub(super) async fn sleep(&self, duration: Duration) -> bool {
+    pub(crate) async fn sleep(&self, duration: Duration) -> bool {
         tokio::select! {
             () = tokio::time::sleep(duration) => !self.control.is_stopping(),
             () = self.control.stopping().cancelled() => false,
@@ -233,20 +233,20 @@ impl Service {
     }
 
     /// Notes trouble; stops the run if patience is over.
-    pub(super) fn trouble(&self, patience: &Patience, error: cos::Error) {
+    pub(crate) fn trouble(&self, patience: &Patience, error: cos::Error) {
         if patience.failed() {
             self.control.stop(StopReason::Unavailable(Arc::new(error)));
         }
     }
 
     /// Stops the run because the service asks for a longer wait than patience allows.
-    pub(super) fn asked_to_wait(&self, wait: Duration, error: cos::Error) {
+    pub(crate) fn asked_to_wait(&self, wait: Duration, error: cos::Error) {
         let until = wall(tokio::time::Instant::now() + wait);
         self.control.stop(StopReason::AskedToWait { until, wait, error: Arc::new(error) });
     }
 
     /// Stops the run for an error that no other image would change.
-    pub(super) fn refuse(&self, stop: Stop, operation: Operation, error: cos::Error) {
+    pub(crate) fn refuse(&self, stop: Stop, operation: Operation, error: cos::Error) {
         self.control.stop(StopReason::Refused(stop, operation, Arc::new(error)));
     }
 
@@ -270,7 +270,7 @@ impl Service {
     /// cannot hold up the list.
     ///
     /// Returns `None` if the run stops; an error only if it is about this key.
-    pub(super) async fn ask<T>(
+    pub(crate) async fn ask<T>(
         &self,
         operation: Operation,
         pace: &Pace,
@@ -391,7 +391,7 @@ fn note_list_pace(change: Option<Change>) {
 
 /// What [`Service::recognise`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Recognised {
+pub(crate) enum Recognised {
     /// As before.
     Same,
     /// The first answer this database gets; the name is to be stored.

@@ -99,7 +99,7 @@ impl Source {
 
 /// Lines of a list of URLs that are none.
 #[derive(Debug, Default)]
-pub(super) struct Refused {
+pub(crate) struct Refused {
     lines: Vec<u64>,
     more: u64,
     shown: String,
@@ -110,7 +110,7 @@ impl Refused {
     const TOLD: usize = 5;
 
     /// Notes an item that is no URL.
-    pub(super) fn look_at(&mut self, item: &Item) {
+    pub(crate) fn look_at(&mut self, item: &Item) {
         let Item::NotUrl { line, shown } = item else { return };
         if self.lines.is_empty() {
             self.shown.clone_from(shown);
@@ -123,7 +123,7 @@ impl Refused {
     }
 
     /// Whether there was any.
-    pub(super) fn any(&self) -> bool {
+    pub(crate) fn any(&self) -> bool {
         !self.lines.is_empty()
     }
 
@@ -131,7 +131,7 @@ impl Refused {
     ///
     /// # Errors
     /// [`Error::NotUrls`] if there was any.
-    pub(super) fn end(self, list: &List) -> Result<(), Error> {
+    pub(crate) fn end(self, list: &List) -> Result<(), Error> {
         let Self { lines, more, shown } = self;
         if lines.is_empty() {
             return Ok(());

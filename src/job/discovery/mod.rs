@@ -1,0 +1,14 @@
+//! Discovery finds the objects of a source and compares them with the store.
+//!
+//! A source is a bucket (`lister`) or a list of keys or URLs (`lookup`). What differs from the store goes to the
+//! writer, together with the position up to which the source was read.
+
+pub(super) mod compare;
+pub(super) mod filter;
+mod line;
+mod lines;
+pub(super) mod lister;
+pub(super) mod lookup;
+pub(super) mod page_size;
+mod ranges;
+pub(super) mod source;
