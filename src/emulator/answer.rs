@@ -19,6 +19,11 @@ use super::{clock, xml};
 #[error("the emulator cuts this answer")]
 pub(super) struct Cut;
 
+/// The connection is dropped without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the emulator drops this connection")]
+pub(super) struct Dropped;
+
 type Parts = Pin<Box<dyn Stream<Item = Result<Bytes, Cut>> + Send>>;
 
 /// A body that is there at once, or comes in parts.

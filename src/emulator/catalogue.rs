@@ -1,34 +1,12 @@
 //! What is in the bucket: computed or in a folder, with the changes that tests make, walked in key order.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::folder::Folder;
-use super::synthetic::{EMPTY_MD5, Synthetic};
-
-/// One object as a listing shows it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Object {
-    /// UTF-8.
-    pub(super) key: Vec<u8>,
-    /// Hex, without quotes.
-    pub(super) etag: String,
-    pub(super) size: u64,
-    /// Unix seconds.
-    pub(super) last_modified: i64,
-    pub(super) storage_class: Cow<'static, str>,
-    /// Whether the bytes could be a picture; only the bytes themselves tell, in a folder.
-    pub(super) is_image: bool,
-}
-
-impl Object {
-    /// Whether the content must be restored before it can be read.
-    pub(super) fn is_archived(&self) -> bool {
-        matches!(self.storage_class.as_ref(), "ARCHIVE" | "DEEP_ARCHIVE" | "MAZ_ARCHIVE")
-    }
-}
+use super::object::Object;
+use super::synthetic::Synthetic;
 
 /// Objects by key; `None` hides a computed one.
 type Overlay = BTreeMap<Vec<u8>, Option<Object>>;
@@ -77,29 +55,6 @@ impl Catalogue {
         changed.extend(put.into_iter().map(|object| (object.key.clone(), Some(object))));
         true
     }
-}
-
-/// The object that a test puts.
-pub(super) fn put_object(
-    key: String,
-    content: &str,
-    size: Option<u64>,
-    last_modified: i64,
-    storage_class: Option<String>,
-) -> Object {
-    let etag = if content.is_empty() {
-        EMPTY_MD5.to_owned()
-    } else {
-        super::folder::md5_hex(content.as_bytes())
-    };
-    let size = size.unwrap_or(content.len() as u64);
-    let name = key.to_ascii_lowercase();
-    let is_image = size > 0
-        && [".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif"]
-            .iter()
-            .any(|suffix| name.ends_with(suffix));
-    let storage_class = storage_class.map_or(Cow::Borrowed("STANDARD"), Cow::Owned);
-    Object { key: key.into_bytes(), etag, size, last_modified, storage_class, is_image }
 }
 
 /// The bucket at one moment.
@@ -161,8 +116,8 @@ mod tests {
         assert_eq!(before.len(), 20);
         let (gone, replaced) = (before[3].key.clone(), before[7].key.clone());
         let replacement =
-            put_object(String::from_utf8(replaced.clone()).unwrap(), "new", Some(9), 5, None);
-        let added = put_object("zz.jpg".into(), "added", None, 5, None);
+            Object::put(String::from_utf8(replaced.clone()).unwrap(), "new", Some(9), 5, None);
+        let added = Object::put("zz.jpg".into(), "added", None, 5, None);
         assert!(catalogue.change(vec![replacement.clone(), added.clone()], vec![gone.clone()]));
         let after: Vec<Object> = catalogue.view().walk(b"", false).collect();
         assert_eq!(after.len(), 20);

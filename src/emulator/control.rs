@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::answer::{Answer, Cut, answer, json, streamed};
-use super::catalogue::{Catalogue, Object, put_object};
+use super::catalogue::Catalogue;
 use super::faults::Change;
+use super::object::Object;
 use super::scenes::{SCENES, SceneSet};
-use super::server::State;
-use super::{clock, detect, percent};
+use super::state::State;
+use super::{clock, percent};
 
 /// The longest body taken.
 const MAX_BODY: usize = 64 << 20;
@@ -152,7 +153,7 @@ async fn change_objects(state: &State, request: Request<Incoming>) -> Answer {
         .into_iter()
         .map(|put| {
             let time = put.last_modified.unwrap_or(now);
-            put_object(put.key, &put.content, put.size, time, put.storage_class)
+            Object::put(put.key, &put.content, put.size, time, put.storage_class)
         })
         .collect();
     let delete = delete.into_iter().map(String::into_bytes).collect();
@@ -239,7 +240,7 @@ fn write_rows(
     scenes: SceneSet,
 ) -> csv::Result<()> {
     let (size, time) = (object.size.to_string(), object.last_modified.to_string());
-    for (scene, labels) in detect::of_object(state, object, scenes).unwrap_or_default() {
+    for (scene, labels) in state.labels_of(object, scenes).unwrap_or_default() {
         for (rank, label) in (1_u32..).zip(&labels) {
             let (rank, confidence) = (rank.to_string(), label.confidence.to_string());
             rows.write_record([

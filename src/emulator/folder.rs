@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use md5::{Digest, Md5};
-
-use super::catalogue::Object;
+use super::object::{Object, md5_hex};
 use super::pixels::{self, Traits};
 
 type Objects = BTreeMap<Vec<u8>, Option<Object>>;
@@ -143,12 +141,6 @@ impl Folder {
         lock().insert(md5_hex(&bytes), traits.clone());
         traits
     }
-}
-
-/// The `ETag` of these bytes.
-pub(super) fn md5_hex(bytes: &[u8]) -> String {
-    let digest: [u8; 16] = Md5::digest(bytes).into();
-    hex::encode(digest)
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use hyper::header::HeaderValue;
 
-use super::answer::{Answer, cut_short, dripped, endless, xml};
+use super::answer::{Answer, Dropped, cut_short, dripped, endless, xml};
 use super::catalogue::Catalogue;
-use super::detect::{pause, plain_fault, slow_down};
 use super::faults::{Fault, Request};
 use super::hash;
 use super::listing::{self, Page, Query};
-use super::server::{Asked, Dropped, State};
+use super::misbehave::{pause, plain_fault, slow_down};
+use super::state::{Asked, State};
 use super::stats::Counted;
 
 pub(super) async fn respond(state: &Arc<State>, asked: &Asked) -> Result<Answer, Dropped> {

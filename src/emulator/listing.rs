@@ -1,6 +1,7 @@
 //! GET Bucket (List Objects): paging, prefix, delimiter, and the page as XML.
 
-use super::catalogue::{Object, View};
+use super::catalogue::View;
+use super::object::Object;
 use super::percent::{self, Parameter};
 use super::{clock, xml};
 use std::fmt::Write as _;

@@ -1,5 +1,6 @@
 use super::*;
-use crate::emulator::catalogue::{Catalogue, put_object};
+use crate::emulator::catalogue::Catalogue;
+use crate::emulator::object::Object;
 use crate::emulator::synthetic::Synthetic;
 
 fn bucket() -> Catalogue {
@@ -18,7 +19,7 @@ fn few() -> Catalogue {
         "img/2.jpg",
         "相册/x.jpg",
     ];
-    let put = keys.map(|key| put_object(key.into(), key, None, 1_773_476_130, None)).to_vec();
+    let put = keys.map(|key| Object::put(key.into(), key, None, 1_773_476_130, None)).to_vec();
     assert!(catalogue.change(put, vec![]));
     catalogue
 }

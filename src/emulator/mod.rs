@@ -23,15 +23,18 @@ mod detect;
 mod faults;
 mod folder;
 mod hash;
+mod head;
 mod header_names;
 mod list;
 mod listing;
+mod misbehave;
 mod object;
 mod percent;
 pub mod pictures;
 mod pixels;
 mod scenes;
 mod server;
+mod state;
 mod stats;
 mod synthetic;
 mod verify;
@@ -55,7 +58,7 @@ pub use stats::Statistics;
 pub use synthetic::{Layout, Synthetic};
 
 use catalogue::Catalogue;
-use server::State;
+use state::State;
 
 /// The emulator's usual secret id; no secret.
 pub const SECRET_ID: &str = "AKIDEMULATOR";

@@ -1,115 +1,55 @@
-//! HEAD Object, and GET Object of a range of bytes: what the service tells of one object without labelling it.
-//!
-//! A refused HEAD has no body, so its reason stays unknown; GET tells it.
+//! One object of the emulated bucket, and the `ETag` of its content.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
-use bytes::Bytes;
-use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, LAST_MODIFIED};
+use md5::{Digest, Md5};
 
-use super::answer::{Answer, Body, answer};
-use super::catalogue::{Catalogue, Object};
-use super::clock;
-use super::detect::{self, no_such_key, plain_fault};
-use super::faults::{Fault, Request};
-use super::server::{Asked, Dropped, State};
-use super::stats::Counted;
+/// The MD5 digest of no bytes, in hex.
+pub(super) const EMPTY_MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
-/// Answers HEAD Object.
-pub(super) async fn head(state: &Arc<State>, asked: &Asked) -> Result<Answer, Dropped> {
-    state.stats.headed();
-    let attempt = if asked.settings.has_faults(Request::Object) {
-        state.stats.heads_by_key.add(Counted::Other(&asked.key))
-    } else {
-        0
-    };
-    let object = match found(state, asked, attempt).await? {
-        Found::Object(object) => object,
-        Found::Refused(refused) => return Ok(refused),
-        Found::WithoutLength(object) => {
-            let mut answer = described(200, &object);
-            // A body whose end is not known in advance: the answer is sent without a length.
-            *answer.body_mut() = Body::Parts(Box::pin(futures::stream::pending()));
-            return Ok(answer);
-        }
-    };
-    let mut answer = described(200, &object);
-    answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(object.size));
-    Ok(answer)
+/// One object as a listing shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Object {
+    /// UTF-8.
+    pub(super) key: Vec<u8>,
+    /// Hex, without quotes.
+    pub(super) etag: String,
+    pub(super) size: u64,
+    /// Unix seconds.
+    pub(super) last_modified: i64,
+    pub(super) storage_class: Cow<'static, str>,
+    /// Whether the bytes could be a picture; only the bytes themselves tell, in a folder.
+    pub(super) is_image: bool,
 }
 
-/// Answers GET Object with the header `Range`: with the first byte, whatever range it names.
-pub(super) async fn get(state: &Arc<State>, asked: &Asked) -> Result<Answer, Dropped> {
-    state.stats.got();
-    // The fault of the HEAD before it: what was refused there is refused here.
-    let attempt = state.stats.heads_by_key.of_other(&asked.key).max(1);
-    let object = match found(state, asked, attempt).await? {
-        Found::Object(object) | Found::WithoutLength(object) => object,
-        Found::Refused(refused) => return Ok(refused),
-    };
-    let first = match &state.catalogue {
-        Catalogue::Folder(folder) => folder.first_byte(&object.key),
-        // A computed picture has no bytes; all JPEG files begin with this one.
-        Catalogue::Synthetic { .. } => (object.size > 0).then_some(0xff),
-    };
-    let Some(first) = first else {
-        let mut answer =
-            asked.stamp.error(416, "InvalidRange", "The requested range cannot be satisfied.");
-        answer.headers_mut().insert(CONTENT_RANGE, HeaderValue::from_static("bytes */0"));
-        return Ok(answer);
-    };
-    let mut answer = described(206, &object);
-    *answer.body_mut() = Body::Whole(Bytes::from(vec![first]));
-    let range = format!("bytes 0-0/{}", object.size);
-    answer.headers_mut().extend(HeaderValue::from_str(&range).map(|range| (CONTENT_RANGE, range)));
-    Ok(answer)
+impl Object {
+    /// Whether the content must be restored before it can be read.
+    pub(super) fn is_archived(&self) -> bool {
+        matches!(self.storage_class.as_ref(), "ARCHIVE" | "DEEP_ARCHIVE" | "MAZ_ARCHIVE")
+    }
+
+    /// The object that a test puts: a picture by its name, if it is not empty.
+    pub(super) fn put(
+        key: String,
+        content: &str,
+        size: Option<u64>,
+        last_modified: i64,
+        storage_class: Option<String>,
+    ) -> Self {
+        let etag = md5_hex(content.as_bytes());
+        let size = size.unwrap_or(content.len() as u64);
+        let name = key.to_ascii_lowercase();
+        let is_image = size > 0
+            && [".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif"]
+                .iter()
+                .any(|suffix| name.ends_with(suffix));
+        let storage_class = storage_class.map_or(Cow::Borrowed("STANDARD"), Cow::Owned);
+        Self { key: key.into_bytes(), etag, size, last_modified, storage_class, is_image }
+    }
 }
 
-/// What a request about one object comes to.
-enum Found {
-    Object(Object),
-    Refused(Answer),
-    /// The object, told without its length.
-    WithoutLength(Object),
-}
-
-async fn found(state: &Arc<State>, asked: &Asked, attempt: u32) -> Result<Found, Dropped> {
-    let (stamp, settings) = (&asked.stamp, &asked.settings);
-    if let Some(fail) = settings.object_failure(&asked.key) {
-        let message = if fail.message.is_empty() { &fail.code } else { &fail.message };
-        return Ok(Found::Refused(stamp.error(fail.status, &fail.code, message)));
-    }
-    let fault = if settings.has_faults(Request::Object) {
-        settings.draw(state.seed, &asked.key, attempt, Request::Object)
-    } else {
-        None
-    };
-    if let Some(fault) = fault
-        && let Some(refused) = plain_fault(stamp, fault).await?
-    {
-        return Ok(Found::Refused(refused));
-    }
-    Ok(match detect::object(state, &asked.key).await {
-        None => Found::Refused(no_such_key(stamp)),
-        Some(object) if fault == Some(Fault::NoLength) => Found::WithoutLength(object),
-        Some(object) => Found::Object(object),
-    })
-}
-
-/// An answer with the headers that describe the object, without its length and its bytes.
-fn described(status: u16, object: &Object) -> Answer {
-    let mut answer = answer(status, "application/octet-stream", "");
-    let mut headers = HeaderMap::new();
-    let texts = [
-        (ETAG, format!("\"{}\"", object.etag)),
-        (LAST_MODIFIED, clock::http_date(object.last_modified)),
-    ];
-    for (name, text) in texts {
-        headers.extend(HeaderValue::from_str(&text).map(|value| (name, value)));
-    }
-    if let Ok(class) = HeaderValue::from_str(&object.storage_class) {
-        headers.insert("x-cos-storage-class", class);
-    }
-    answer.headers_mut().extend(headers);
-    answer
+/// The `ETag` of these bytes.
+pub(super) fn md5_hex(bytes: &[u8]) -> String {
+    let digest: [u8; 16] = Md5::digest(bytes).into();
+    hex::encode(digest)
 }

@@ -159,7 +159,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::emulator::folder::{Folder, md5_hex};
+    use crate::emulator::folder::Folder;
+    use crate::emulator::object::md5_hex;
     use crate::emulator::pixels;
     use crate::emulator::scenes::SceneSet;
 

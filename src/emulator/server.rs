@@ -1,9 +1,8 @@
 //! The server: connections, and which operation a request is.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderValue, RANGE};
@@ -14,53 +13,11 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::answer::{Answer, Between, Stamp, answer};
-use super::catalogue::Catalogue;
-use super::faults::Prepared;
+use super::answer::{Answer, Between, Dropped, Stamp, answer};
 use super::header_names::HeaderNames;
-use super::percent::{self, Parameter};
-use super::stats::{Counted, Gate, Stats};
-use super::verify::{self, Conditions, Refusal, Verifier};
-use super::vocabulary::Vocabulary;
-use super::{clock, control, detect, list, object};
-
-/// The connection is dropped without an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("the emulator drops this connection")]
-pub(super) struct Dropped;
-
-/// Everything that requests share.
-pub(super) struct State {
-    pub(super) bucket: String,
-    pub(super) region: String,
-    pub(super) seed: u64,
-    pub(super) verifier: Verifier,
-    pub(super) settings: RwLock<Arc<Prepared>>,
-    pub(super) catalogue: Catalogue,
-    pub(super) vocabulary: &'static Vocabulary,
-    pub(super) stats: Stats,
-    pub(super) gate: Gate,
-    pub(super) list_gate: Gate,
-    pub(super) started: Instant,
-    pub(super) started_at: i64,
-    pub(super) requests: AtomicU64,
-}
-
-impl State {
-    pub(super) fn settings(&self) -> Arc<Prepared> {
-        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// How a key is counted.
-    pub(super) fn counted<'a>(&self, key: &'a [u8]) -> Counted<'a> {
-        match &self.catalogue {
-            Catalogue::Synthetic { bucket, .. } => {
-                bucket.index_of(key).map_or(Counted::Other(key), Counted::Index)
-            }
-            Catalogue::Folder(_) => Counted::Other(key),
-        }
-    }
-}
+use super::state::{Asked, State};
+use super::verify::{self, Conditions, Refusal};
+use super::{clock, control, detect, head, list, percent};
 
 /// Accepts connections until `stop` changes or its sender is gone.
 pub(super) async fn serve(listener: TcpListener, state: Arc<State>, mut stop: watch::Receiver<()>) {
@@ -120,17 +77,6 @@ async fn speak(stream: TcpStream, state: Arc<State>, names: Arc<HeaderNames>) ->
     ended.map_err(io::Error::other)
 }
 
-/// A request as the operations see it.
-pub(super) struct Asked {
-    pub(super) stamp: Stamp,
-    /// The object's key: the decoded path without its first slash.
-    pub(super) key: Vec<u8>,
-    pub(super) parameters: Vec<Parameter>,
-    /// The header `Range`.
-    pub(super) range: Option<String>,
-    pub(super) settings: Arc<Prepared>,
-}
-
 async fn respond(state: &Arc<State>, request: Request<Incoming>) -> Result<Answer, Dropped> {
     let settings = state.settings();
     let now = clock::now(settings.clock_offset_seconds);
@@ -187,8 +133,8 @@ async fn operate(state: &Arc<State>, asked: &Asked, method: &Method) -> Result<A
         _ if sub => not_implemented(),
         Method::GET if asked.key.is_empty() => list::respond(state, asked).await?,
         Method::HEAD if asked.key.is_empty() => answer(200, "application/xml", ""),
-        Method::HEAD => object::head(state, asked).await?,
-        Method::GET if asked.range.is_some() => object::get(state, asked).await?,
+        Method::HEAD => head::head(state, asked).await?,
+        Method::GET if asked.range.is_some() => head::get(state, asked).await?,
         Method::GET => not_implemented(),
         _ => asked.stamp.error(
             405,

@@ -3,7 +3,7 @@
 //! The key of index `i` begins with a folder that rises with `i`, or stays, and the zero-padded index, so keys ascend
 //! in UTF-8 byte order whatever follows; and since every key carries its index, a key leads back to it at once.
 
-use super::catalogue::Object;
+use super::object::{EMPTY_MD5, Object};
 use super::{clock, hash};
 
 /// How the keys of a synthetic bucket are spread over the key space.
@@ -296,9 +296,6 @@ impl Synthetic {
         hash::chance(hash::of_bytes(hash::mix(self.seed, 12), etag.as_bytes()), self.empty_labels)
     }
 }
-
-/// MD5 of nothing.
-pub(super) const EMPTY_MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
 fn push_padded(out: &mut String, before: u8, mut number: u64, width: usize) {
     let mut digits = [b'0'; 20];
