@@ -347,5 +347,4 @@ fn sign_key_text(secret_key: &str, key_time: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "verify_tests.rs"]
 mod tests;

@@ -170,5 +170,4 @@ fn object_into(out: &mut String, object: &Object, url_encoded: bool, appid: &str
 }
 
 #[cfg(test)]
-#[path = "listing_tests.rs"]
 mod tests;

@@ -23,7 +23,7 @@ struct Vector {
 }
 
 fn vectors() -> Vec<Vector> {
-    serde_json::from_str(include_str!("../../tests/data/vectors/signature.json")).unwrap()
+    serde_json::from_str(include_str!("../../../tests/data/vectors/signature.json")).unwrap()
 }
 
 fn header_map(vector: &Vector) -> HeaderMap {
