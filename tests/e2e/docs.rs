@@ -128,6 +128,115 @@ fn commands_are_those_of_the_help() {
     assert_eq!(told, offered);
 }
 
+/// The long options in a help text, `--help` left out.
+fn options(help: &str) -> BTreeSet<String> {
+    let lines = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+    let long = |line: &str| {
+        let option = line.split_whitespace().find(|word| word.starts_with("--"))?;
+        Some(option.trim_end_matches(',').to_owned())
+    };
+    lines.filter_map(long).filter(|option| option != "--help").collect()
+}
+
+/// The long options in the first column of the tables in a text.
+fn documented_options(text: &str) -> Vec<String> {
+    let first = rows(text).into_iter().map(|row| row[0].clone());
+    let long = |cell: String| {
+        let option = cell.split_whitespace().find(|word| word.starts_with("--"))?;
+        Some(option.to_owned())
+    };
+    first.filter_map(long).collect()
+}
+
+/// Name and default of each setting that docs/configuration.md documents.
+fn documented_settings() -> Vec<(String, String)> {
+    let rows = rows(&section("docs/configuration.md", "Settings"));
+    rows.into_iter().map(|row| (row[0].clone(), row[1].clone())).collect()
+}
+
+#[test]
+fn every_option_of_every_command_is_documented_once() {
+    let mut settings: BTreeSet<String> =
+        documented_options(&section("docs/commands.md", "All commands")).into_iter().collect();
+    for (name, _) in documented_settings() {
+        let option = name.replace('_', "-");
+        settings.extend([format!("--no-{option}"), format!("--{option}")]);
+    }
+    for row in rows(&section("docs/commands.md", "Commands")) {
+        let command = row[0].trim_start_matches("costag ").to_owned();
+        let documented = match command.as_str() {
+            "emulator" => documented_options(&page("docs/emulator.md")),
+            _ => documented_options(&section("docs/commands.md", &row[0])),
+        };
+        let once: BTreeSet<String> = documented.iter().cloned().collect();
+        assert_eq!(once.len(), documented.len(), "{command}: {documented:?}");
+        let mut arguments = vec![command.as_str(), "--help"];
+        if command == "config" {
+            arguments.insert(1, "show");
+        }
+        let offered = options(&stdout(&costag(root(), &arguments)));
+        let own: BTreeSet<String> = offered.difference(&settings).cloned().collect();
+        let missing: Vec<_> = own.difference(&once).collect();
+        assert!(missing.is_empty(), "not documented for {command}: {missing:?}");
+        let unknown: Vec<_> = once.difference(&offered).collect();
+        assert!(unknown.is_empty(), "{command} has no {unknown:?}");
+    }
+}
+
+#[test]
+fn every_setting_of_the_example_file_is_documented_once_with_its_default() {
+    let example = page("config/costag.toml");
+    let settings: Vec<(&str, &str)> = example
+        .lines()
+        .filter_map(|line| line.strip_prefix("# ")?.split_once(" = "))
+        .filter(|(name, _)| {
+            name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        })
+        .collect();
+    assert!(settings.len() > 30, "{settings:?}");
+    let documented = documented_settings();
+    let mut names: Vec<&str> = documented.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    let mut expected: Vec<&str> = settings.iter().map(|(name, _)| *name).collect();
+    expected.sort_unstable();
+    assert_eq!(names, expected);
+    for (name, value) in settings {
+        let (_, default) = documented.iter().find(|(known, _)| known == name).expect("a row");
+        let plain = value.trim_matches(['"', '[', ']']);
+        // What is empty in the file, or too long for a cell, is described in words.
+        if !plain.is_empty() && !plain.contains(", ") {
+            assert_eq!(default, plain, "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_fault_of_the_emulator_is_documented() {
+    let arguments = ["emulator", "--objects", "1", "--fault", "unknown=1"];
+    let output = costag(root(), &arguments);
+    let message = String::from_utf8_lossy(&output.stderr);
+    let (_, names) = message.split_once("there are ").expect("the message lists all names");
+    let names = names.lines().next().expect("on one line");
+    let offered: BTreeSet<String> = names.split(", ").map(str::to_owned).collect();
+    let mut documented = BTreeSet::new();
+    for row in rows(&section("docs/emulator.md", "Faults")) {
+        for request in ["detect-label", "listings", "look-ups"] {
+            let prefix = match request {
+                "listings" => "list_",
+                "look-ups" => "head_",
+                _ => "",
+            };
+            let fault = format!("{prefix}{}", row[0]);
+            if row[1].split(", ").any(|word| word == request)
+                || row[1] == "all" && offered.contains(&fault)
+            {
+                documented.insert(fault);
+            }
+        }
+    }
+    assert_eq!(documented, offered);
+}
+
 #[test]
 fn the_policy_is_that_of_the_file() {
     let file = fs::read_to_string(root().join("config/cam-policy.json")).expect("a policy");
