@@ -59,3 +59,6 @@ pub mod zone;
 
 #[doc(hidden)]
 pub mod fuzz;
+
+#[cfg(test)]
+mod arrows;

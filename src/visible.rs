@@ -84,6 +84,30 @@ fn is_hidden(c: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Text that may hold addresses, with `***` in place of the user and password of each.
+///
+/// Everything between `://` and the last `@` of a word is taken for them, since a password may hold a slash; so is
+/// what stands before the first `@` of a text without `://`.
+pub fn without_password(text: &str) -> Cow<'_, str> {
+    if !text.contains('@') {
+        return Cow::Borrowed(text);
+    }
+    let ends_word = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`');
+    let mut shown = String::with_capacity(text.len());
+    for word in text.split_inclusive(ends_word) {
+        let user = word.find("://").map_or(0, |at| at + "://".len());
+        match word.rfind('@').filter(|at| *at > user) {
+            Some(at) => {
+                shown.push_str(&word[..user]);
+                shown.push_str("***");
+                shown.push_str(&word[at..]);
+            }
+            None => shown.push_str(word),
+        }
+    }
+    Cow::Owned(shown)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,5 +138,19 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(value["a"], "\u{202e}\u{e0041}\u{7f}");
         assert!(matches!(visible_lines("a\nb\n", Notation::Text), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_password_is_masked_wherever_an_address_stands() {
+        for (text, shown) in [
+            ("https://cos.example", "https://cos.example"),
+            ("http://user:pa/ss@w@host:1/x", "http://***@host:1/x"),
+            ("http://user@host", "http://***@host"),
+            ("user:pass@host", "***@host"),
+            ("a 'http://u:p@h' b http://c", "a 'http://***@h' b http://c"),
+            ("http://@host", "http://@host"),
+        ] {
+            assert_eq!(without_password(text), shown);
+        }
     }
 }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::fault::Usage;
-use super::table;
 use crate::config::{Connection, CredentialSources, Pace, Settings};
 use crate::cos::{Bucket, Client, Endpoint, Options, Provider, Sources, credentials};
+use crate::visible::visible;
 
 /// A client for the bucket, by the settings.
 ///
@@ -79,7 +79,7 @@ pub(super) fn endpoint_client(
 pub(super) async fn provider(settings: &CredentialSources) -> anyhow::Result<Arc<Provider>> {
     let provider = discover_credentials(settings).await?;
     for warning in provider.warnings() {
-        say!("warning: {}", table::visible(warning));
+        say!("warning: {}", visible(warning));
     }
     Ok(Arc::new(provider))
 }

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use super::fault::{LocalFault, Usage, chain};
-use super::table;
 use crate::job::verdict::{GiveUp, Operation, Stop, Verdict, advice, verdict};
 use crate::job::{End, Report, StopReason};
+use crate::visible::visible;
 use crate::{config, cos, export, job, store};
 
 /// How the program ended.
@@ -249,7 +249,7 @@ pub(super) fn explain_end(report: &Report) -> Exit {
                 say!("{advice}");
             }
         }
-        _ => say!("stopped: {}", table::visible(&reason.to_string())),
+        _ => say!("stopped: {}", visible(&reason.to_string())),
     }
     if !hint.is_empty() {
         say!("{hint}");

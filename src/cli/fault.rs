@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use super::table;
+use crate::visible::visible;
 
 /// A wrong command, found out after parsing it.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ pub(super) fn chain(error: &dyn Error) -> String {
         }
         next = error.source();
     }
-    table::visible(&text).into_owned()
+    visible(&text).into_owned()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 /// and a panic in the middle of a run is.
 macro_rules! say {
     ($($text:tt)*) => {
-        $crate::cli::say_line(format_args!($($text)*))
+        $crate::cli::terminal::say(format_args!($($text)*))
     };
 }
 
@@ -17,9 +17,11 @@ mod execute_job;
 pub mod exit;
 mod fault;
 mod nothing;
+mod numbers;
 pub mod options;
 mod price;
 mod progress;
+mod put_back;
 mod resume_endpoint;
 pub mod rows;
 mod signals;
@@ -42,11 +44,11 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::cos;
 use crate::export::Output;
+use crate::visible::without_password;
 use commands::{
-    backup, changes, config, demo, doctor, emulator, export, find, ledger, plan, resume, retry,
-    run, stats, status, verify,
+    backup, changes, config, demo, doctor, emulator, export, find, ledger, plan, resume, retag,
+    retry, run, stats, status, verify,
 };
 use exit::Exit;
 use options::global::GlobalOptions;
@@ -71,8 +73,8 @@ enum Command {
     Demo(demo::Args),
     Emulator(Box<emulator::Args>),
     Status(status::Args),
-    Retry(retry::Retry),
-    Retag(retry::Retag),
+    Retry(retry::Args),
+    Retag(retag::Args),
     Export(export::Args),
     Find(find::Args),
     Stats(stats::Args),
@@ -125,12 +127,6 @@ impl Cli {
     }
 }
 
-/// See `say!`.
-fn say_line(line: std::fmt::Arguments<'_>) {
-    // In one piece, so that lines of several threads do not mix.
-    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
-}
-
 /// Writes data to stdout.
 fn print(bytes: &[u8]) -> anyhow::Result<Exit> {
     let mut output = Output::open(Path::new("-"))?;
@@ -146,7 +142,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // Help and version go to stdout with code 0; a pipe that is closed is no fault.
             let text = error.render().to_string();
-            match cos::without_password(&text) {
+            match without_password(&text) {
                 Cow::Owned(masked) if error.use_stderr() && masked != text => {
                     say!("{}", masked.trim_end());
                 }

@@ -1,9 +1,9 @@
 //! What to say when something was asked for and nothing was wanted.
 
-use super::table::visible;
 use crate::config::Filter;
 use crate::job::Source;
 use crate::store::model::{Counts, SkipReason};
+use crate::visible::visible;
 
 /// One line for a run that wanted nothing: what it looked for, what was there, and the likely mistake. `None` if it
 /// wanted something.

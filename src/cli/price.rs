@@ -1,7 +1,7 @@
 //! What calls cost, by the settings, and how an amount of money is shown.
 
-use super::table::visible;
 use crate::config::{self, Billing, Settings};
+use crate::visible::visible;
 
 /// What calls cost; nothing is known of it if no price is set.
 #[derive(Debug, Clone, Copy)]

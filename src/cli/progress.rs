@@ -11,8 +11,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::oneshot;
 
-use super::{table, terminal};
+use super::numbers::duration;
+use super::terminal;
 use crate::job::{Snapshot, Stats, Wait};
+use crate::visible::visible;
 
 /// How often bars are drawn.
 const FRAME: Duration = Duration::from_millis(200);
@@ -159,7 +161,7 @@ fn tagging(now: &Snapshot, per_second: f64) -> String {
 /// What is waited for, since when and until when, by the clock on the wall.
 fn waiting(wait: &Wait) -> String {
     let clock = |at: Timestamp| at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string();
-    let (what, since, until) = (table::visible(&wait.what), clock(wait.since), clock(wait.until));
+    let (what, since, until) = (visible(&wait.what), clock(wait.since), clock(wait.until));
     match wait.gives_up {
         Some(end) => {
             format!("{what}, since {since}; next try at {until}, gives up at {}", clock(end))
@@ -180,21 +182,6 @@ fn line(now: &Snapshot, per_second: f64) -> String {
         now.in_flight,
         tagging(now, per_second)
     )
-}
-
-/// Seconds as people say them: `42 s`, `3 min 5 s`, `2 h 7 min`.
-pub(super) fn duration(seconds: f64) -> String {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
-    let whole = seconds.max(0.0).round() as u64;
-    match whole {
-        0..60 => format!("{whole} s"),
-        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => {
-            // To the nearest minute.
-            let minutes = (whole + 30) / 60;
-            format!("{} h {} min", minutes / 60, minutes % 60)
-        }
-    }
 }
 
 /// Calls a second over the last moments.
@@ -260,13 +247,5 @@ mod tests {
         ] {
             assert!(told.contains(part), "{told}");
         }
-    }
-
-    #[test]
-    fn durations() {
-        assert_eq!(duration(0.4), "0 s");
-        assert_eq!(duration(185.0), "3 min 5 s");
-        assert_eq!(duration(7620.0), "2 h 7 min");
-        assert_eq!(duration(11_980.0), "3 h 20 min");
     }
 }

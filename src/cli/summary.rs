@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
+use super::numbers::{duration, grouped, rate};
 use super::price::{Price, amount};
-use super::progress::duration;
-use super::table::visible;
-use super::trial::{self, grouped};
+use super::trial;
 use crate::config::{self, Settings};
 use crate::job::{End, Expected, Report, Snapshot};
 use crate::store::model::Counts;
 use crate::store::read::FailureCode;
+use crate::visible::visible;
 
 /// The summary on stderr; `codes` are those that contents of this run failed with.
 pub(super) fn text(report: &Report, codes: &[FailureCode], budget: &config::Budget) -> String {
@@ -85,7 +85,7 @@ pub(super) fn question(
     if let Some(pace) = trial::pace(settings, made, now.calling) {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let seconds = calls as f64 / pace;
-        let _ = write!(text, ", {} at {}/s", duration(seconds), trial::rate(pace));
+        let _ = write!(text, ", {} at {}/s", duration(seconds), rate(pace));
     }
     let state = if listed { "everything is listed" } else { "the listing goes on" };
     let _ = write!(

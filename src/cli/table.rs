@@ -3,9 +3,9 @@
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 
-pub use crate::visible::visible;
-
 use comfy_table::{CellAlignment, ContentArrangement, presets};
+
+use crate::visible::visible;
 
 /// A table; numbers to the right, everything else to the left.
 #[derive(Debug)]

@@ -6,8 +6,9 @@ use super::fault::Usage;
 use super::options::global::GlobalOptions;
 use super::options::groups::RunOptions;
 use crate::config::Settings;
-use crate::cos::{Bucket, without_password};
+use crate::cos::Bucket;
 use crate::job::{List, Source};
+use crate::visible::without_password;
 
 /// What a run is over, and how.
 #[derive(Debug, clap::Args)]

@@ -1,6 +1,13 @@
-//! Questions, for people only: where nobody sits, nothing is asked.
+//! Lines on stderr, and questions, which only a person at a terminal is asked.
 
+use std::fmt;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _, stderr, stdin};
+
+/// Writes a line to stderr; see `say!`.
+pub(super) fn say(line: fmt::Arguments<'_>) {
+    // In one piece, so that lines of several threads do not mix.
+    let _ = stderr().write_all(format!("{line}\n").as_bytes());
+}
 
 /// Whether somebody can be asked: both ends are a terminal.
 pub(super) fn can_ask() -> bool {

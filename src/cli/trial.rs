@@ -4,12 +4,12 @@ use std::env;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::numbers::{duration, grouped, rate};
 use super::price::{Price, amount};
-use super::progress::duration;
-use super::table::visible;
 use crate::config::{Filter, Rate, Settings, Stored};
 use crate::job::{Report, RunSettings, Source, Trial};
 use crate::store::read::Needed;
+use crate::visible::visible;
 
 /// The options that make a run a trial.
 const OPTIONS: [&str; 2] = ["--limit", "--sample"];
@@ -223,26 +223,6 @@ pub(super) fn pace(settings: &Settings, calls: u64, calling: Duration) -> Option
     (calls >= 20 && seconds > 0.0).then_some(pace)
 }
 
-/// A rate with no more digits than it needs.
-pub(super) fn rate(per_second: f64) -> String {
-    let digits = if per_second < 10.0 { 3 } else { 1 };
-    let text = format!("{per_second:.digits$}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// A number with commas between thousands.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,11 +313,5 @@ mod tests {
             not_kept(words.map(str::to_owned).to_vec()),
             ["--db=x.db", "--limit", "3", "-y"]
         );
-    }
-
-    #[test]
-    fn thousands_and_rates() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([1.0, 0.25, 100.0, 37.123].map(rate), ["1", "0.25", "100", "37.1"]);
     }
 }

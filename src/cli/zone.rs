@@ -4,7 +4,7 @@ use std::sync::Once;
 
 use jiff::tz::TimeZone;
 
-use super::table;
+use crate::visible::visible;
 use crate::zone;
 
 /// The zone of this machine. Says once on stderr if there is none and UTC is used instead.
@@ -13,7 +13,7 @@ pub(super) fn local() -> TimeZone {
     let local = zone::local();
     TOLD.call_once(|| {
         if let Some(problem) = &local.problem {
-            say!("warning: {}", table::visible(problem));
+            say!("warning: {}", visible(problem));
         }
     });
     local.zone.clone()

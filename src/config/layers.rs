@@ -11,7 +11,8 @@ use super::error::{Error, Origin};
 use super::file::{self, ConfigFile, Content};
 use super::keys::{KEYS, Kept, kept, option, setting, variable};
 use super::settings::{Budget, Connection, CredentialSources, Logging, Pace, Settings, Stored};
-use super::typed::{Given, Typed, keep_stricter};
+use super::stricter::keep_stricter;
+use super::typed::{Given, Typed};
 use super::types::Filter;
 use super::value::{self, Checked, shown};
 

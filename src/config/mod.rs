@@ -9,6 +9,7 @@ mod file;
 mod keys;
 mod layers;
 mod settings;
+mod stricter;
 #[cfg(test)]
 mod tests;
 mod typed;

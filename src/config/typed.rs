@@ -6,14 +6,10 @@
 use std::collections::BTreeMap;
 
 use figment::value::{Dict, Value};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::keys::{Kept, option, setting};
-use super::settings::Settings;
-use super::types::{Billing, FailureLimit, Rate, Until};
 
 /// Options as they were typed, by the key of their setting. Secrets are no settings, and settings that say
 /// where secrets come from are not kept.
@@ -94,249 +90,22 @@ impl Typed {
     }
 }
 
-/// Takes the value that the environment or a file gives `now` for this limit, if that is stricter than the
-/// one that was typed when the run began. Returns whether it was.
-pub(super) fn keep_stricter(again: &mut Settings, now: &Settings, key: &str) -> bool {
-    let (pace, budget) = (&mut again.pace, &mut again.budget);
-    match key {
-        "qps" => take_if(&mut pace.qps, &now.pace.qps, is_slower),
-        "list_qps" => take_if(&mut pace.list_qps, &now.pace.list_qps, is_slower),
-        "workers" => take_if(&mut pace.workers, &now.pace.workers, |now, typed| now < typed),
-        "list_workers" => {
-            take_if(&mut pace.list_workers, &now.pace.list_workers, |now, typed| now < typed)
-        }
-        "max_failures" => {
-            take_if(&mut budget.max_failures, &now.budget.max_failures, allows_fewer_failures)
-        }
-        "max_calls" => {
-            take_if_less(&mut budget.max_calls, now.budget.max_calls, |now, typed| now < typed)
-        }
-        "max_cost" => {
-            take_if_less(&mut budget.max_cost, now.budget.max_cost, |now, typed| now < typed)
-        }
-        "daily_calls" => {
-            take_if_less(&mut budget.daily_calls, now.budget.daily_calls, |now, typed| now < typed)
-        }
-        "max_duration" => {
-            take_if_less(&mut budget.max_duration, now.budget.max_duration, |now, typed| {
-                now < typed
-            })
-        }
-        "until" => take_if_less(&mut budget.until, now.budget.until, closes_sooner),
-        "confirm_above" => {
-            take_if_less(&mut budget.confirm_above, now.budget.confirm_above, |now, typed| {
-                now < typed
-            })
-        }
-        // A low price would let more calls into the same cost.
-        "price_per_1000_calls" => {
-            let (typed, now) = (&mut budget.price_per_1000_calls, now.budget.price_per_1000_calls);
-            take_if(typed, &now, |now, typed| now.is_some() && now > typed)
-        }
-        "billing" => take_if(&mut budget.billing, &now.budget.billing, |now, typed| {
-            (*now, *typed) == (Billing::Scene, Billing::Call)
-        }),
-        _ => false,
-    }
-}
-
-/// As [`take_if`], for limits of which `None` is no limit.
-fn take_if_less<T: Copy>(
-    typed: &mut Option<T>,
-    now: Option<T>,
-    is_stricter: impl Fn(T, T) -> bool,
-) -> bool {
-    let stricter = match (now, *typed) {
-        (Some(now), Some(typed)) => is_stricter(now, typed),
-        (Some(_), None) => true,
-        (None, _) => false,
-    };
-    if stricter {
-        *typed = now;
-    }
-    stricter
-}
-
-fn take_if<T: Clone>(typed: &mut T, now: &T, is_stricter: impl Fn(&T, &T) -> bool) -> bool {
-    let stricter = is_stricter(now, typed);
-    if stricter {
-        typed.clone_from(now);
-    }
-    stricter
-}
-
-fn is_slower(now: &Rate, typed: &Rate) -> bool {
-    match (now, typed) {
-        (Rate::PerSecond(now), Rate::PerSecond(typed)) => now < typed,
-        (Rate::PerSecond(_), _) | (Rate::Auto, Rate::Unlimited) => true,
-        (Rate::Auto | Rate::Unlimited, _) => false,
-    }
-}
-
-fn allows_fewer_failures(now: &FailureLimit, typed: &FailureLimit) -> bool {
-    match (now, typed) {
-        (FailureLimit::Unlimited, _) => false,
-        (FailureLimit::Count(now), FailureLimit::Count(typed)) => now < typed,
-        (FailureLimit::Percent(now), FailureLimit::Percent(typed)) => now < typed,
-        // A number and a share cannot be compared: the one that is set now holds.
-        (FailureLimit::Count(_) | FailureLimit::Percent(_), _) => true,
-    }
-}
-
-fn closes_sooner(now: Until, typed: Until) -> bool {
-    let moment = |until: Until| until.after(Timestamp::now(), &TimeZone::system());
-    moment(now) < moment(typed)
-}
-
 #[cfg(test)]
 mod tests {
-    use rstest::rstest;
-
     use super::*;
-    use crate::config::{ConfigFile, Origin, PartialOptions};
-
-    fn options(pairs: &[(&'static str, &str)]) -> PartialOptions {
-        let mut options = PartialOptions::default();
-        for (key, text) in pairs {
-            options.text(key, Some(text));
-        }
-        options
-    }
-
-    fn typed(pairs: &[(&'static str, &str)]) -> Typed {
-        options(pairs).kept()
-    }
-
-    fn again(
-        now: &[(&'static str, &str)],
-        environment: &[(&'static str, &str)],
-        typed: &Typed,
-    ) -> (Settings, crate::config::Provenance) {
-        let variable = |name: &str| {
-            let found = environment.iter().find(|(key, _)| crate::config::variable(key) == name);
-            found.map(|(_, value)| (*value).to_owned())
-        };
-        let content = ConfigFile::Without.read().unwrap();
-        Settings::resolve_again(&options(now), variable, &content, typed).unwrap()
-    }
-
-    #[rstest]
-    #[case("qps", "50", "5", "5")]
-    #[case("qps", "5", "50", "5")]
-    #[case("qps", "0", "auto", "auto")]
-    #[case("qps", "auto", "0", "auto")]
-    #[case("qps", "auto", "7", "7")]
-    #[case("qps", "7", "auto", "7")]
-    #[case("workers", "64", "8", "8")]
-    #[case("list_workers", "2", "8", "2")]
-    #[case("max_failures", "50%", "10%", "10%")]
-    #[case("max_failures", "3", "5", "3")]
-    #[case("max_failures", "0", "5", "5")]
-    #[case("max_failures", "3", "90%", "90%")]
-    #[case("max_calls", "100", "10", "10")]
-    #[case("max_calls", "0", "10", "10")]
-    #[case("max_calls", "10", "0", "10")]
-    #[case("daily_calls", "9", "10", "9")]
-    #[case("max_duration", "8h", "1h", "1h")]
-    #[case("max_duration", "", "1h", "1h")]
-    #[case("confirm_above", "0", "100", "100")]
-    #[case("price_per_1000_calls", "1", "2", "2")]
-    #[case("price_per_1000_calls", "2", "1", "2")]
-    #[case("billing", "call", "scene", "scene")]
-    #[case("billing", "scene", "call", "scene")]
-    fn the_stricter_limit_holds(
-        #[case] key: &'static str,
-        #[case] typed_then: &str,
-        #[case] environment: &'static str,
-        #[case] holds: &str,
-    ) {
-        let typed = typed(&[(key, typed_then)]);
-        let (settings, origins) = again(&[], &[(key, environment)], &typed);
-        let expected = again(&[(key, holds)], &[], &Typed::default()).0;
-        assert_eq!((settings.pace, &settings.budget), (expected.pace, &expected.budget));
-        let from_environment = origins[key] != Origin::Run;
-        assert_eq!(from_environment, holds == environment && holds != typed_then, "{origins:?}");
-        // Alone it holds as it was typed, and an option that is given now replaces it.
-        let alone = again(&[], &[], &typed).0;
-        let expected = again(&[(key, typed_then)], &[], &Typed::default()).0;
-        assert_eq!((alone.pace, &alone.budget), (expected.pace, &expected.budget));
-        let (replaced, origins) = again(&[(key, typed_then)], &[(key, environment)], &typed);
-        assert_eq!((replaced.pace, &replaced.budget), (expected.pace, &expected.budget));
-        assert!(matches!(origins[key], Origin::Option(_)));
-    }
-
-    #[test]
-    fn the_window_that_closes_first_holds() {
-        let soon = |minutes: i64| {
-            let now = jiff::Zoned::now();
-            let then = now.checked_add(jiff::SignedDuration::from_mins(minutes)).unwrap();
-            then.strftime("%H:%M").to_string()
-        };
-        let (sooner, later) = (soon(60), soon(120));
-        for (then, environment) in [(&sooner, &later), (&later, &sooner)] {
-            let environment: &'static str = environment.clone().leak();
-            let kept = typed(&[("until", then)]);
-            let (settings, _) = again(&[], &[("until", environment)], &kept);
-            assert_eq!(settings.budget.until.unwrap().to_string(), sooner);
-        }
-    }
-
-    #[test]
-    fn what_is_no_limit_holds_as_it_was_typed_before_the_environment() {
-        let kept = typed(&[("timeout", "7s"), ("currency", "EUR")]);
-        let (settings, origins) = again(&[], &[("timeout", "3s"), ("cooldown", "2s")], &kept);
-        assert_eq!(settings.connection.timeout.as_secs(), 7);
-        assert_eq!(settings.connection.cooldown.as_secs(), 2);
-        assert_eq!(origins["timeout"], Origin::Run);
-        assert_eq!(kept.command_line(|_| true), "--currency EUR --timeout 7s");
-    }
+    use crate::config::PartialOptions;
 
     #[test]
     fn nothing_that_leads_to_secrets_or_to_other_hosts_is_kept() {
         for key in crate::config::guarded().chain(["db", "log", "log_format"]) {
-            let kept = typed(&[(key, "x")]);
+            let mut options = PartialOptions::default();
+            options.text(key, Some("x"));
+            let kept = options.kept();
             assert_eq!(kept == Typed::default(), key != "endpoint", "{key}");
             let tampered = Typed([(key.to_owned(), Given::Text("x".to_owned()))].into());
             assert_eq!(tampered.check().is_err(), key != "endpoint", "{key}");
         }
         let unknown = Typed([("secret_key".to_owned(), Given::Flag(true))].into());
         assert!(unknown.check().is_err());
-    }
-
-    #[test]
-    fn every_limit_can_be_compared() {
-        let limits = super::super::keys::kept().filter(|setting| setting.kept == Kept::Limit);
-        let loose = [
-            ("max_failures", "0"),
-            ("qps", "0"),
-            ("list_qps", "0"),
-            ("workers", "4096"),
-            ("list_workers", "256"),
-            ("billing", "call"),
-            ("confirm_above", "0"),
-        ];
-        let strict = [
-            ("max_duration", "1h"),
-            ("until", "06:30"),
-            ("billing", "scene"),
-            ("max_failures", "1"),
-        ];
-        for limit in limits {
-            let of = |values: &[(&str, &'static str)], usual| {
-                values.iter().find(|(key, _)| *key == limit.name).map_or(usual, |(_, value)| *value)
-            };
-            let empty = matches!(limit.name, "max_duration" | "until");
-            let loosest = of(&loose, if empty { "" } else { "0" });
-            let strictest = of(&strict, "1");
-            // A cost needs a price.
-            let price = [("price_per_1000_calls", "1")];
-            let price = if limit.name == "price_per_1000_calls" { &[][..] } else { &price[..] };
-            let loose = [&[(limit.name, loosest)], price].concat();
-            let strict = [&[(limit.name, strictest)], price].concat();
-            let mut again = again(&loose, &[], &Typed::default()).0;
-            let now = super::tests::again(&strict, &[], &Typed::default()).0;
-            assert!(keep_stricter(&mut again, &now, limit.name), "{}", limit.name);
-            assert_eq!((again.pace, again.budget), (now.pace, now.budget), "{}", limit.name);
-        }
     }
 }

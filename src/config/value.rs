@@ -11,10 +11,9 @@ use figment::value::{Num, Value};
 use jiff::civil::Time;
 use jiff::tz::Offset;
 
-use crate::cos::without_password;
-
 use super::types::{Billing, FailureLimit, LogFormat, Rate, Until};
 use crate::scene::Scenes;
+use crate::visible::without_password;
 
 /// A value, or what was expected instead.
 pub(super) type Checked<T> = Result<T, String>;

@@ -30,7 +30,7 @@ pub use clock::{Clock, Correction};
 pub use credentials::{Credentials, Provider, Sources};
 pub use detect_label::Answer;
 pub use encode::{decode, encode};
-pub use endpoint::{Bucket, Endpoint, addressable, without_password};
+pub use endpoint::{Bucket, Endpoint, addressable};
 pub use error::{Error, ServiceError};
 pub use list::{ListPage, ListRequest, ObjectEntry, Restore};
 

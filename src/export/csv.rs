@@ -5,10 +5,10 @@
 
 use std::io::Write as _;
 
+use super::rows::Rows;
 use super::time::iso_seconds;
-use super::{Exported, Rows};
 use crate::scene::Scene;
-use crate::store::read::Etag;
+use crate::store::read::{Etag, Exported};
 
 /// The columns of the long layout: those of the view `labels`.
 pub const LONG_COLUMNS: &str = "bucket,key,scene,rank,name,first_category,second_category,confidence,etag,size,last_modified,tagged_at";

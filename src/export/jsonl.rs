@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
+use super::csv;
+use super::rows::{Layout, Rows};
 use super::time::iso_seconds;
-use super::{Exported, Layout, Rows, csv};
 use crate::label::Label;
 use crate::scene::Scene;
-use crate::store::read::Etag;
+use crate::store::read::{Etag, Exported};
 
 #[derive(Serialize)]
 struct WideRow<'a> {

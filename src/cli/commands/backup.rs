@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::signals::Interrupt;
-use crate::cli::table::visible;
 use crate::store::Reader;
+use crate::visible::visible;
 
 /// Copy the database, also while a run goes on
 ///

@@ -6,11 +6,11 @@ use crate::cli::exit::Exit;
 use crate::cli::fault::Usage;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::rows::{FormOptions, Rows};
-use crate::cli::table::visible;
 use crate::export;
 use crate::store::Reader;
 use crate::store::model::ChangeKind;
 use crate::store::read::Change;
+use crate::visible::visible;
 
 /// Show what a run's listing found added, changed, gone or moved
 ///

@@ -11,10 +11,10 @@ use crate::cli::connect::refuse_plain_http;
 use crate::cli::exit::Exit;
 use crate::cli::options::global::{GlobalOptions, resolve};
 use crate::cli::options::groups::RunOptions;
-use crate::cli::table::visible;
 use crate::config::{self, ConfigFile, Origin, PartialOptions, Provenance, Settings};
 use crate::cos::Endpoint;
 use crate::export::Output;
+use crate::visible::visible;
 
 /// Show settings and where they came from, or check a file
 #[derive(Debug, clap::Args)]

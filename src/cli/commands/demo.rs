@@ -13,7 +13,7 @@ use crate::cli::execute_job;
 use crate::cli::exit::Exit;
 use crate::cli::fault::{LocalFault, Usage};
 use crate::cli::options::global::GlobalOptions;
-use crate::cli::table::{Table, visible};
+use crate::cli::table::Table;
 use crate::cli::trial::Again;
 use crate::config::{Rate, Settings};
 use crate::cos::{Bucket, Client, Credentials, Endpoint, Options, Provider};
@@ -23,6 +23,7 @@ use crate::job::{Job, Source};
 use crate::scene::Scene;
 use crate::store::read::ExportFilter;
 use crate::store::{Reader, Store};
+use crate::visible::visible;
 
 /// Tag a folder of pictures on the built-in emulator: the real job, no account, no network
 ///

@@ -12,7 +12,6 @@ use crate::cli::exit::{self, Exit};
 use crate::cli::fault::chain;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::options::groups::{ConnectionOptions, CredentialOptions, SourceOptions};
-use crate::cli::table::visible;
 use crate::cli::takes;
 use crate::cli::target::parse_address;
 use crate::cli::terminal;
@@ -22,6 +21,7 @@ use crate::export::Output;
 use crate::job::verdict::{Operation, advice};
 use crate::store::read::Doubtful;
 use crate::store::{self, Reader};
+use crate::visible::visible;
 
 /// A clock that is off by more is told to be set, though requests are signed by the service's time.
 const SKEW: i64 = 60;

@@ -13,7 +13,7 @@ use crate::export::{self, Format, Layout, Output};
 use crate::scene::{Scene, Scenes};
 use crate::store::Reader;
 use crate::store::read::ExportFilter;
-use crate::visible::Notation;
+use crate::visible::{Notation, visible};
 
 /// Write labels as CSV or JSON lines, by bucket and key
 ///
@@ -95,7 +95,7 @@ impl Args {
         }
         let (count, target) = (written?, output.target().to_owned());
         output.commit()?;
-        say!("{count} rows written to {}", crate::cli::table::visible(&target));
+        say!("{count} rows written to {}", visible(&target));
         Ok(Exit::Complete)
     }
 }

@@ -7,12 +7,12 @@ use serde::Serialize;
 use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::rows::{Form, FormOptions, Rows};
-use crate::cli::table::visible;
 use crate::export;
 use crate::label;
 use crate::scene::{Scene, Scenes};
 use crate::store::Reader;
 use crate::store::read::{ExportFilter, Exported};
+use crate::visible::visible;
 
 /// Print the keys of images that have labels, and do not have others
 ///

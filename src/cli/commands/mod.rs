@@ -11,6 +11,7 @@ pub mod find;
 pub mod ledger;
 pub mod plan;
 pub mod resume;
+pub mod retag;
 pub mod retry;
 pub mod run;
 pub mod stats;

@@ -12,20 +12,19 @@ use serde::Serialize;
 use crate::cli::connect;
 use crate::cli::execute_job;
 use crate::cli::exit::{self, Exit};
+use crate::cli::numbers::{duration, rate};
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::price::{Price, cost_in_words};
-use crate::cli::progress::duration;
-use crate::cli::table::visible;
 use crate::cli::takes;
 use crate::cli::target::Target;
-use crate::cli::trial::rate;
+use crate::visible::{Notation, visible};
+
 use crate::cli::zone;
 use crate::config::{Billing, Budget, Rate, Settings};
 use crate::export::Output;
 use crate::job::{End, Job, Report, Room, Share, absolute};
 use crate::store::read::{Doubtful, Measured, Needed};
 use crate::store::{Reader, Store};
-use crate::visible::Notation;
 
 /// List and compare only, and tell what a run would call, what it may cost and how long it takes
 ///

@@ -8,7 +8,6 @@ use crate::cli::exit::Exit;
 use crate::cli::fault::Usage;
 use crate::cli::options::global::{GlobalOptions, Inputs};
 use crate::cli::options::groups::RunOptions;
-use crate::cli::table::visible;
 use crate::cli::trial::Again;
 use crate::cli::{resume_endpoint, terminal};
 use crate::config::{self, Origin, Provenance, Settings, Stored};
@@ -16,6 +15,7 @@ use crate::cos::Bucket;
 use crate::job::{self, End, Job, List, RunSettings, Source};
 use crate::store::write::UnfinishedRun;
 use crate::store::{Error, Reader, Store};
+use crate::visible::visible;
 
 /// Go on with the last run that was interrupted, stopped or killed
 ///

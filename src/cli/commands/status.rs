@@ -11,13 +11,13 @@ use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::options::groups::PriceOptions;
 use crate::cli::price::{Price, amount};
-use crate::cli::table::{Table, visible};
+use crate::cli::table::Table;
 use crate::config::Budget;
 use crate::export::{self, Output, field, iso_seconds};
 use crate::store::model::{Counts, RunState};
 use crate::store::read::{ContentCounts, DatabaseSize, Failure, FailureCode, Run};
 use crate::store::{self, Reader};
-use crate::visible::Notation;
+use crate::visible::{Notation, visible};
 
 /// How many error codes are shown.
 const CODES: u32 = 10;

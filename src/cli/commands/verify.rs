@@ -6,11 +6,10 @@ use std::path::Path;
 
 use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
-use crate::cli::table::visible;
 use crate::export::Output;
 use crate::store::Reader;
 use crate::store::read::Checked;
-use crate::visible::Notation;
+use crate::visible::{Notation, visible};
 
 /// From this size on, each check is announced: it may take a while.
 const LARGE: u64 = 256 << 20;

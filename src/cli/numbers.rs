@@ -1,0 +1,55 @@
+//! Numbers as people read them: rates, thousands, durations.
+
+/// A rate with no more digits than it needs.
+pub(super) fn rate(per_second: f64) -> String {
+    let digits = if per_second < 10.0 { 3 } else { 1 };
+    let text = format!("{per_second:.digits$}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A number with commas between thousands.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Seconds as people say them: `42 s`, `3 min 5 s`, `2 h 7 min`.
+pub(super) fn duration(seconds: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => {
+            // To the nearest minute.
+            let minutes = (whole + 30) / 60;
+            format!("{} h {} min", minutes / 60, minutes % 60)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_and_rates() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([1.0, 0.25, 100.0, 37.123].map(rate), ["1", "0.25", "100", "37.1"]);
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration(0.4), "0 s");
+        assert_eq!(duration(185.0), "3 min 5 s");
+        assert_eq!(duration(7620.0), "2 h 7 min");
+        assert_eq!(duration(11_980.0), "3 h 20 min");
+    }
+}

@@ -1,0 +1,44 @@
+//! Writes an export to an output, batch by batch.
+
+use std::io::Write as _;
+
+use super::rows::{Format, Layout, Rows};
+use super::{Error, Output, csv, jsonl};
+use crate::store::read::Export;
+
+/// Writes all of `export` to `output` and answers how many rows there were, without the header.
+///
+/// Commits nothing: the caller decides whether the output is whole. `go_on` is asked once a batch.
+///
+/// # Errors
+/// [`Error::Store`] for a failed read, [`Error::Closed`] if whoever reads the output went away,
+/// [`Error::Write`] if it cannot be written, [`Error::Interrupted`] once `go_on` says no.
+pub fn write(
+    export: &mut Export<'_>,
+    format: Format,
+    layout: Layout,
+    output: &mut Output,
+    go_on: impl Fn() -> bool,
+) -> Result<u64, Error> {
+    let mut rows: Box<dyn Rows> = match (format, layout) {
+        (Format::Csv, Layout::Long) => Box::new(csv::Long::default()),
+        (Format::Csv, Layout::Wide) => Box::new(csv::Wide::default()),
+        (Format::Jsonl, layout) => Box::new(jsonl::Lines::new(layout)),
+    };
+    let mut buffer = Vec::new();
+    let mut count = 0;
+    rows.header(&mut buffer);
+    while let Some(batch) = export.next_batch()? {
+        if !go_on() {
+            return Err(Error::Interrupted);
+        }
+        for object in batch.objects() {
+            count += rows.object(&object, &mut buffer);
+        }
+        output.write_all(&buffer).map_err(|source| output.error(source))?;
+        buffer.clear();
+    }
+    output.write_all(&buffer).map_err(|source| output.error(source))?;
+    output.flush().map_err(|source| output.error(source))?;
+    Ok(count)
+}
