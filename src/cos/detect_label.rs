@@ -1,6 +1,7 @@
 //! `detect-label`: reads `RecognitionResult` ("Image Labels"), in its current and its legacy form.
 //!
-//! An answer without labels is an answer: an absent, a closed and an empty scene all mean "no labels".
+//! An answer without labels is an answer: an absent, a closed and an empty scene all mean "no labels". A label that
+//! cannot be read makes the whole answer unusable: what it means for the others is not known.
 
 use super::error::{self, Error};
 use super::xml::{Document, Step, beginning};
@@ -71,7 +72,8 @@ enum Place {
 /// else to the first asked scene; it only counts when no scene has an element of its own.
 ///
 /// # Errors
-/// [`Error::Unusable`] (with status 200, no request id) for a body that is no whole answer;
+/// [`Error::Unusable`] (with status 200, no request id) for a body that is no whole answer, or has a label of an asked
+/// scene without a name or without a confidence from 0 to 100;
 /// [`Error::Service`] for a body whose root is `Error`.
 pub fn parse(body: &[u8], asked: Scenes) -> Result<Answer, Error> {
     if body.len() > BODY_MAX {
@@ -80,7 +82,7 @@ pub fn parse(body: &[u8], asked: Scenes) -> Result<Answer, Error> {
     let text = std::str::from_utf8(body).map_err(|_| unusable("not UTF-8"))?;
     let flat = if asked.contains(Scene::Camera) { None } else { asked.iter().next() };
     let mut answer = Answer::default();
-    let (mut flat_labels, mut scenes_seen) = (Labels::default(), false);
+    let (mut flat_labels, mut flat_fault, mut scenes_seen) = (Labels::default(), None, false);
     let mut ranks = [0_u32; Scene::ALL.len()];
     let mut label = Reading::default();
     let mut document = Document::new(text, classify);
@@ -98,9 +100,15 @@ pub fn parse(body: &[u8], asked: Scenes) -> Result<Answer, Error> {
                 }
                 (Place::Answer, Name::Labels) => place = Place::Label(None),
                 (Place::Scene(scene), Name::Labels) => place = Place::Label(Some(scene)),
-                (Place::Label(_), Name::Root | Name::Scene(_) | Name::Labels | Name::Other)
-                | (Place::Answer | Place::Scene(_), _) => skipping = document.depth(),
-                (Place::Label(_), name) => field = Some(name),
+                (Place::Label(_), Name::Root | Name::Scene(_) | Name::Labels | Name::Other) => {
+                    label.is_given = true;
+                    skipping = document.depth();
+                }
+                (Place::Answer | Place::Scene(_), _) => skipping = document.depth(),
+                (Place::Label(_), name) => {
+                    label.is_given = true;
+                    field = Some(name);
+                }
             },
             Step::Close if skipping > 0 => {
                 if document.depth() < skipping {
@@ -110,23 +118,33 @@ pub fn parse(body: &[u8], asked: Scenes) -> Result<Answer, Error> {
             Step::Close => match (field.take(), place) {
                 (Some(name), _) => label.set(name, document.text()),
                 (None, Place::Label(scene)) => {
-                    match scene {
-                        _ if label.name.trim().is_empty() => {}
-                        None => flat_labels.push(label.of(Scene::Camera, 0)),
-                        Some(scene) if !asked.contains(scene) => {}
-                        Some(scene) => {
+                    let is_empty = !label.is_given && is_blank(&document);
+                    match (scene, label.read()) {
+                        _ if is_empty => {}
+                        (Some(scene), _) if !asked.contains(scene) => {}
+                        (Some(scene), Ok(read)) => {
                             let rank = next_rank(&mut ranks, scene);
-                            answer.labels.push(label.of(scene, rank));
+                            answer.labels.push(Label { scene, rank, ..read });
                         }
+                        (Some(_), Err(fault)) => return Err(unusable(fault)),
+                        (None, Ok(read)) => flat_labels.push(read),
+                        // It matters only if the flat form turns out to be the one that counts.
+                        (None, Err(fault)) => flat_fault = Some(fault),
                     }
                     label.clear();
                     place = scene.map_or(Place::Answer, Place::Scene);
+                }
+                (None, Place::Scene(_) | Place::Answer) if !is_blank(&document) => {
+                    return Err(unusable("text where labels belong"));
                 }
                 (None, Place::Scene(_)) => place = Place::Answer,
                 (None, _) => {}
             },
             Step::End => break,
         }
+    }
+    if let (false, Some(fault)) = (scenes_seen, flat_fault) {
+        return Err(unusable(fault));
     }
     if !scenes_seen && !flat_labels.is_empty() {
         answer.legacy = true;
@@ -136,6 +154,11 @@ pub fn parse(body: &[u8], asked: Scenes) -> Result<Answer, Error> {
         }
     }
     Ok(answer)
+}
+
+/// Whether the element that has just ended held nothing but elements and blanks.
+fn is_blank(document: &Document<'_, Name>) -> bool {
+    document.text().trim().is_empty()
 }
 
 fn unusable(reason: &str) -> Error {
@@ -164,7 +187,10 @@ struct Reading {
     name: String,
     first_category: String,
     second_category: String,
-    confidence: u8,
+    /// `None`: not given, or not to be read.
+    confidence: Option<u8>,
+    /// Whether the label has any element.
+    is_given: bool,
 }
 
 impl Reading {
@@ -177,39 +203,47 @@ impl Reading {
         }
     }
 
-    fn of(&self, scene: Scene, rank: u32) -> Label<'_> {
-        Label {
-            scene,
-            rank,
+    /// The label, with a scene and a rank still to be set; or what is wrong with it.
+    fn read(&self) -> Result<Label<'_>, &'static str> {
+        if self.name.trim().is_empty() {
+            return Err("a label without a name");
+        }
+        let confidence = self.confidence.ok_or("a label without a confidence from 0 to 100")?;
+        Ok(Label {
+            scene: Scene::Camera,
+            rank: 0,
             name: &self.name,
             first_category: &self.first_category,
             second_category: &self.second_category,
-            confidence: self.confidence,
-        }
+            confidence,
+        })
     }
 
     fn clear(&mut self) {
         self.name.clear();
         self.first_category.clear();
         self.second_category.clear();
-        self.confidence = 0;
+        self.confidence = None;
+        self.is_given = false;
     }
 }
 
-/// A whole number, a decimal number (rounded) or a blank (0); never outside 0 to 100.
-fn confidence(text: &str) -> u8 {
+/// A whole number, a decimal number (rounded) or a blank (0); `None` for anything else, and outside 0 to 100.
+fn confidence(text: &str) -> Option<u8> {
     let text = text.trim();
-    if let Ok(whole) = text.parse::<u8>() {
-        return whole.min(100);
+    if text.is_empty() {
+        return Some(0);
     }
-    let number = text.parse::<f64>().unwrap_or_default();
+    if let Ok(whole) = text.parse::<u8>() {
+        return (whole <= 100).then_some(whole);
+    }
+    let number = text.parse::<f64>().ok()?.round();
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "a cast saturates, and NaN is 0"
+        reason = "it is from 0 to 100, and NaN is not"
     )]
-    let whole = number.round() as u8;
-    whole.min(100)
+    (0.0..=100.0).contains(&number).then_some(number as u8)
 }
 
 #[cfg(test)]
@@ -268,8 +302,8 @@ mod tests {
     fn a_name_is_cut_at_one_kibibyte() {
         let long = "猫".repeat(1000);
         let body = format!(
-            "<RecognitionResult><CameraLabels><Labels><Name>{long}</Name><FirstCategory>{long}\
-             </FirstCategory></Labels></CameraLabels></RecognitionResult>"
+            "<RecognitionResult><CameraLabels><Labels><Confidence>1</Confidence><Name>{long}</Name>\
+             <FirstCategory>{long}</FirstCategory></Labels></CameraLabels></RecognitionResult>"
         );
         let cut = answer(&body, "camera");
         let label = cut.labels.iter().next().unwrap();
@@ -282,6 +316,7 @@ mod tests {
             sample!("label-empty"),
             sample!("label-empty-root"),
             "<RecognitionResult><CameraLabels><Labels/></CameraLabels></RecognitionResult>",
+            "<RecognitionResult>\n<CameraLabels>\n<Labels>\n</Labels>\n</CameraLabels></RecognitionResult>",
             "<RecognitionResult><RequestId>x</RequestId><X><Labels><Name>y</Name></Labels></X>\
              </RecognitionResult>",
         ] {
@@ -297,7 +332,7 @@ mod tests {
         assert_eq!(shown(&flat)[..2], ["camera 1 玩具 / 88", "camera 2 毛绒玩具 / 87"]);
         let flat = answer(sample!("label-legacy"), "web,news");
         assert!(flat.labels.iter().all(|label| label.scene == Scene::News));
-        let both = "<RecognitionResult><Labels><Name>flat</Name></Labels><WebLabels><Labels>\
+        let both = "<RecognitionResult><Labels><Name>flat</Name></Labels><WebLabels><Labels><Confidence/>\
                     <Name>web</Name></Labels></WebLabels></RecognitionResult>";
         let both = answer(both, "web");
         assert_eq!((shown(&both), both.legacy), (vec!["web 1 web / 0".to_owned()], false));
@@ -305,20 +340,55 @@ mod tests {
 
     #[test]
     fn confidence_is_read_leniently() {
-        for (text, number) in [
-            ("97", 97),
-            (" 5 ", 5),
-            ("", 0),
-            ("96.5", 97),
-            ("1e1", 10),
-            ("-3", 0),
-            ("101", 100),
-            ("99999999999999999999", 100),
-            ("NaN", 0),
-            ("high", 0),
-        ] {
-            assert_eq!(confidence(text), number, "{text}");
+        for (text, number) in
+            [("97", 97), (" 5 ", 5), ("", 0), ("96.5", 97), ("1e1", 10), ("100.4", 100), ("-0", 0)]
+        {
+            assert_eq!(confidence(text), Some(number), "{text}");
         }
+        for text in ["-3", "101", "255", "256", "99999999999999999999", "NaN", "inf", "high", "5 %"]
+        {
+            assert_eq!(confidence(text), None, "{text}");
+        }
+    }
+
+    /// In both forms of an answer.
+    fn assert_unusable(labels: &str) {
+        for body in [
+            format!("<RecognitionResult><WebLabels>{labels}</WebLabels></RecognitionResult>"),
+            format!("<RecognitionResult>{labels}</RecognitionResult>"),
+        ] {
+            let read = parse(body.as_bytes(), Scene::Web.into());
+            assert!(matches!(read, Err(Error::Unusable { .. })), "{body}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_with_a_label_that_cannot_be_read_is_unusable() {
+        let whole = "<Labels><Confidence>1</Confidence><Name>a</Name></Labels>";
+        for label in [
+            "<Labels><Confidence>no</Confidence></Labels>",
+            "<Labels><Confidence>no</Confidence><Name>a</Name></Labels>",
+            "<Labels><Confidence>101</Confidence><Name>a</Name></Labels>",
+            "<Labels><Confidence>-1</Confidence><Name>a</Name></Labels>",
+            "<Labels><Confidence>NaN</Confidence><Name>a</Name></Labels>",
+            "<Labels><Name>a</Name></Labels>",
+            "<Labels><Confidence>1</Confidence></Labels>",
+            "<Labels><Confidence>1</Confidence><Name> </Name></Labels>",
+            "<Labels><Confidence>1</Confidence><Name/></Labels>",
+            "<Labels><FirstCategory>a</FirstCategory></Labels>",
+            "<Labels><New>1</New></Labels>",
+            "<Labels>no labels today</Labels>",
+        ] {
+            for labels in [label.to_owned(), format!("{whole}{label}"), format!("{label}{whole}")] {
+                assert_unusable(&labels);
+            }
+        }
+        assert_unusable("no labels today");
+        // Elements that nobody asked for do no harm.
+        let body = "<RecognitionResult><Labels><Confidence>no</Confidence></Labels><CameraLabels><Labels>\
+                    <Name>a</Name></Labels></CameraLabels><WebLabels><Count>1</Count><Labels><Id>7</Id>\
+                    <Confidence>5</Confidence><Name>b</Name></Labels></WebLabels></RecognitionResult>";
+        assert_eq!(shown(&answer(body, "web")), ["web 1 b / 5"]);
     }
 
     #[test]
