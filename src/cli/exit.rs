@@ -266,7 +266,8 @@ fn of_reason(reason: &StopReason) -> (Exit, &'static str) {
         StopReason::Window(_) => (Exit::Window, RESUME),
         StopReason::Breaker(_) => (
             Exit::Failures,
-            "see `costag status --failures`; once the cause is gone, `costag resume` goes on",
+            "see `costag status --failures`; once the cause is gone, `costag retry` puts the failed images back, and \
+             `costag resume` goes on",
         ),
         StopReason::Denied(_) => (
             Exit::Credentials,

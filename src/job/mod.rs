@@ -321,6 +321,7 @@ impl Job {
     async fn stages(self) -> Result<(Session, Result<(), Error>), Error> {
         let Self { client, settings, source, session, ranges, control, stats, .. } = self;
         let reader = store::Reader::open(session.path())?;
+        let was_answered_before = reader.has_been_answered()?;
         let context = session.run().clone();
         let database = session.place();
         let before = session.counts().clone();
@@ -426,6 +427,7 @@ impl Job {
                 outage: Outage::default(),
                 waiting: AtomicUsize::new(0),
                 urls: context.urls,
+                was_answered_before,
             }),
             workers,
             work,

@@ -48,11 +48,11 @@ pub enum GiveUp {
     Gone,
     /// It must be restored first.
     Archived,
-    /// Access was denied to this object: temporary, and counted by the breaker.
+    /// Access was denied to this object: temporary.
     Denied,
     /// The service could not fetch it, as with a URL: worth one or two tries more.
     Source,
-    /// None of the known reasons: counted by the breaker.
+    /// None of the known reasons.
     Unknown,
 }
 
@@ -125,9 +125,9 @@ impl GiveUp {
         }
     }
 
-    /// Whether the breaker counts it: it may be the account that fails, not the image.
-    pub const fn counts_for_breaker(self) -> bool {
-        matches!(self, Self::Denied | Self::Unknown)
+    /// Whether it speaks of what was to be labelled: of its bytes, or of the URL that they come from.
+    pub const fn is_of_bytes(self) -> bool {
+        matches!(self, Self::Image | Self::Source)
     }
 }
 

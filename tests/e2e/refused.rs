@@ -1,6 +1,6 @@
 //! What no image can change stops the job at once, with its own exit code, and nothing is spent on it.
 
-use costag::emulator::{Options, Settings};
+use costag::emulator::{Options, Settings, Synthetic};
 use rstest::rstest;
 
 use crate::support::{BUCKET, Site};
@@ -54,11 +54,84 @@ fn twenty_identical_failures_and_no_success_stop_it(
     assert_eq!(site.ledger(), (site.calls(), 0));
 }
 
+#[rstest]
+#[case::archived(r#"{"faults":{"invalid_state":1.0}}"#, "InvalidObjectState")]
+#[case::keys_that_are_there(r#"{"faults":{"not_found":1.0}}"#, "NoSuchKey")]
+#[case::bytes(r#"{"fail_code":{"status":400,"code":"InvalidImageFormat"}}"#, "InvalidImageFormat")]
+#[case::in_turn(r#"{"faults":{"not_found":0.5,"invalid_state":0.5}}"#, "with InvalidObjectState")]
+#[case::unusable_among_them(r#"{"faults":{"garbage":0.3,"invalid_state":0.7}}"#, "UnusableAnswer")]
+fn twenty_failures_for_good_and_no_success_stop_it_whatever_their_codes(
+    #[case] change: &str,
+    #[case] code: &str,
+    #[values(1, 64)] workers: u64,
+) {
+    let settings = Settings { latency_ms: 5, ..Settings::default() };
+    let bucket = Synthetic { objects: 400, ..Synthetic::default() };
+    let site = Site::new(bucket, settings);
+    site.change(change);
+    let workers_option = workers.to_string();
+    let ended = site.run(&["--workers", &workers_option, "--max-failures", "0"]).with(9);
+    ended.says(&["20 calls in a row", code, "none succeeded", "costag retry"]);
+    assert!((20..=20 + workers).contains(&site.calls()), "{}", site.calls());
+    site.change(r#"{"clear":true}"#);
+    site.costag(&["retry"]).with(0);
+    site.resume().with(0);
+    site.assert_exports("camera");
+}
+
+#[test]
+fn keys_that_are_deleted_after_they_were_listed_are_no_row() {
+    let site = Site::plain(0);
+    let gone: Vec<_> = (0..30).map(|n| format!("a/{n:02}.jpg")).collect();
+    let kept: Vec<_> = (0..5).map(|n| format!("b/{n:02}.jpg")).collect();
+    let all: Vec<_> = gone.iter().chain(&kept).map(|key| (key.as_str(), key.as_str())).collect();
+    site.put(&all);
+    site.change(r#"{"faults":{"not_found":1.0,"head_not_found":1.0},"fault_keys":"a/"}"#);
+    site.run(&["--workers", "4", "--max-failures", "0"]).with(3);
+    assert_eq!((site.states(), site.calls()), ([0, 0, 5, 30], 35));
+}
+
+#[test]
+fn after_the_first_success_rows_of_failures_are_no_reason_to_stop() {
+    let site = Site::plain(0);
+    let keys: Vec<_> = (0..30).map(|n| format!("b/{n:02}.jpg")).collect();
+    let objects: Vec<_> = keys.iter().map(|key| (key.as_str(), key.as_str())).collect();
+    site.put(&[("a.jpg", "good")]);
+    site.put(&objects);
+    site.change(r#"{"faults":{"invalid_state":1.0},"fault_keys":"b/"}"#);
+    site.run(&["--workers", "1", "--max-failures", "0"]).with(3);
+    assert_eq!(site.states(), [0, 0, 1, 30]);
+}
+
+#[test]
+fn damaged_images_of_a_later_night_are_no_reason_to_stop() {
+    let site = Site::holding(&[("a.jpg", "good")]);
+    site.run(&[]).with(0);
+    let keys: Vec<_> = (0..30).map(|n| format!("b/{n:02}.jpg")).collect();
+    site.put(&keys.iter().map(|key| (key.as_str(), key.as_str())).collect::<Vec<_>>());
+    site.change(r#"{"fail_code":{"status":400,"code":"InvalidImageFormat"}}"#);
+    site.run(&["--max-failures", "0"]).with(3);
+    assert_eq!(site.states(), [0, 0, 1, 30]);
+}
+
+#[test]
+fn urls_of_which_none_can_be_fetched_stop_it_after_twenty_calls() {
+    let site = Site::plain(0);
+    let urls: Vec<_> = (0..60).map(|n| format!("https://example.com/missing/{n}.jpg")).collect();
+    let list = site.write("urls.txt", urls.join("\n"));
+    site.run(&["--urls", &list, "--workers", "4", "--max-failures", "0"])
+        .with(9)
+        .says(&["20 calls in a row", "ResourceDownloadFailed"]);
+    assert!((20..=24).contains(&site.calls()), "{}", site.calls());
+}
+
 #[test]
 fn a_share_of_failures_stops_it_later_on() {
     let site = Site::plain(600);
+    // Before the first success, twenty failures in a row would stop it.
+    site.put(&[("0.jpg", "good")]);
     // A success among the three calls of the probe begins a new count: with these odds few do.
-    site.change(r#"{"faults":{"not_found":0.97}}"#);
+    site.change(r#"{"faults":{"not_found":0.97},"fault_keys":"/"}"#);
     site.run(&["--workers", "4"]).with(9).says(&["--max-failures"]);
     assert!(site.calls() < 450, "{}", site.calls());
     assert!(site.states()[0] > 100, "what was not called stays pending");

@@ -117,8 +117,8 @@ impl PaceOptions {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Budget (of this invocation)")]
 pub struct BudgetOptions {
-    /// Stop once so many images have failed: a number, a share such as 50%, 0 for no limit [default: 50%]
-    /// [env: COSTAG_MAX_FAILURES]
+    /// Stop once so many images have failed: a number, a share such as 50%, 0 for no limit [default: 50%]; twenty calls
+    /// that fail for good before the first success stop a run in any case [env: COSTAG_MAX_FAILURES]
     #[arg(long, value_name = "N|N%")]
     max_failures: Option<String>,
     /// Do not end with exit code 3 because keys of a list are not in the bucket [env: COSTAG_ALLOW_MISSING]

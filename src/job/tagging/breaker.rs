@@ -1,15 +1,15 @@
-//! Stops a run that only fails: a row of identical failures before the first success, or a share of
+//! Stops a run that only fails: a row of calls that failed for good before the first success, or a share of
 //! failures later on. Before it gives up for the night, it lets a few calls through as a probe.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
 
 use crate::config::FailureLimit;
 
-/// Calls in a row, before the first success, that failed in the same way and stop the run.
-const IDENTICAL: u32 = 20;
+/// Calls in a row that failed for good before the first success and stop the run, whatever their codes.
+const ROW: u32 = 20;
 /// Images that the share of failures is taken over.
 const WINDOW: usize = 1000;
 /// Images that must be settled before a share means anything.
@@ -38,8 +38,8 @@ pub(crate) struct Breaker {
 #[derive(Debug, Default)]
 struct State {
     succeeded: bool,
-    /// The last failures' code, and how many in a row had it.
-    row: Option<(String, u32)>,
+    /// How many calls had failed for good before the first success, by code.
+    row: BTreeMap<String, u32>,
     failed: u64,
     window: VecDeque<bool>,
     failed_in_window: usize,
@@ -57,7 +57,7 @@ impl Breaker {
     pub(crate) fn succeeded(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.succeeded = true;
-        state.row = None;
+        state.row.clear();
         if state.probe.take().is_some() {
             state.window.clear();
             state.failed_in_window = 0;
@@ -65,20 +65,22 @@ impl Breaker {
         state.settled(false);
     }
 
-    /// A call failed in a way that would be the same for every image, though its image may be tried again.
-    pub(crate) fn call_failed(&self, code: &str) -> Tripped {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).identical(code)
+    /// Whether an image was labelled in this invocation: from then on no row of failures stops the run.
+    pub(crate) fn has_succeeded(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).succeeded
     }
 
-    /// An image was given up, by a call begun at `begun`. `suspicious`: nothing says that it is this
-    /// image's own fault.
-    pub(crate) fn failed(&self, code: &str, suspicious: bool, begun: Instant) -> Tripped {
+    /// A call failed in a way that waiting does not help. Before the first success, that may be the fault of the
+    /// account or of a setting, even if the code speaks of the image.
+    pub(crate) fn call_failed(&self, code: &str) -> Tripped {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).fails_for_good(code)
+    }
+
+    /// An image was given up, by a call begun at `begun`.
+    pub(crate) fn failed(&self, begun: Instant) -> Tripped {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.failed += 1;
         state.settled(true);
-        if suspicious && let stop @ Tripped::Stop(..) = state.identical(code) {
-            return stop;
-        }
         match self.limit {
             FailureLimit::Count(limit) if state.failed >= limit.get() => Tripped::Stop(
                 format!("{} images failed (--max-failures {limit})", state.failed),
@@ -107,26 +109,32 @@ impl Row {
             *row = (code.to_owned(), 0);
         }
         row.1 += 1;
-        (row.1 >= IDENTICAL).then_some(row.1)
+        (row.1 >= ROW).then_some(row.1)
     }
 }
 
 impl State {
-    /// Counts equal failures before the first success.
-    fn identical(&mut self, code: &str) -> Tripped {
+    /// Counts failures before the first success. Their codes may differ: what is wrong with an account or an endpoint
+    /// can show in several ways.
+    fn fails_for_good(&mut self, code: &str) -> Tripped {
         if self.succeeded {
             return Tripped::No;
         }
-        let count = match &self.row {
-            Some((last, count)) if last == code => count + 1,
-            _ => 1,
-        };
-        self.row = Some((code.to_owned(), count));
-        if count < IDENTICAL {
+        *self.row.entry(code.to_owned()).or_default() += 1;
+        let count = self.row.values().sum::<u32>();
+        if count < ROW {
             return Tripped::No;
         }
-        let what = format!("{count} calls in a row failed with {code}, none succeeded");
-        Tripped::Stop(what, Some(code.to_owned()))
+        if self.row.len() == 1 {
+            let what = format!("{count} calls in a row failed with {code}, none succeeded");
+            return Tripped::Stop(what, Some(code.to_owned()));
+        }
+        let mut codes: Vec<_> = self.row.iter().collect();
+        codes.sort_by_key(|(_, calls)| std::cmp::Reverse(**calls));
+        let codes: Vec<_> =
+            codes.iter().map(|(code, calls)| format!("{calls} with {code}")).collect();
+        let codes = codes.join(", ");
+        Tripped::Stop(format!("{count} calls in a row failed, {codes}, none succeeded"), None)
     }
 
     fn settled(&mut self, failed: bool) {
@@ -172,29 +180,31 @@ mod tests {
     #[test]
     fn twenty_identical_failures_before_any_success() {
         let breaker = Breaker::new(FailureLimit::Unlimited);
-        let now = Instant::now();
         for _ in 0..19 {
-            assert_eq!(breaker.failed("A", true, now), Tripped::No);
+            assert_eq!(breaker.call_failed("A"), Tripped::No);
         }
-        assert_eq!(breaker.failed("B", true, now), Tripped::No, "another code begins anew");
-        for _ in 0..19 {
-            assert_eq!(breaker.failed("A", true, now), Tripped::No);
-        }
-        assert!(
-            matches!(breaker.failed("A", true, now), Tripped::Stop(_, Some(code)) if code == "A")
-        );
-        let breaker = Breaker::new(FailureLimit::Unlimited);
-        breaker.succeeded();
-        for _ in 0..50 {
-            assert_eq!(breaker.failed("A", true, now), Tripped::No);
-        }
+        let told = "20 calls in a row failed with A, none succeeded".to_owned();
+        assert_eq!(breaker.call_failed("A"), Tripped::Stop(told, Some("A".to_owned())));
     }
 
     #[test]
-    fn bad_images_are_no_reason_to_stop() {
+    fn twenty_failures_with_different_codes_before_any_success() {
         let breaker = Breaker::new(FailureLimit::Unlimited);
+        for code in ["A", "B", "B"].into_iter().cycle().take(19) {
+            assert_eq!(breaker.call_failed(code), Tripped::No);
+        }
+        let told = "20 calls in a row failed, 13 with B, 7 with A, none succeeded".to_owned();
+        assert_eq!(breaker.call_failed("B"), Tripped::Stop(told, None));
+    }
+
+    #[test]
+    fn after_a_success_no_row_of_failures_is_a_reason_to_stop() {
+        let breaker = Breaker::new(FailureLimit::Unlimited);
+        breaker.call_failed("A");
+        breaker.succeeded();
         for _ in 0..50 {
-            assert_eq!(breaker.failed("InvalidImageFormat", false, Instant::now()), Tripped::No);
+            assert_eq!(breaker.call_failed("A"), Tripped::No);
+            assert_eq!(breaker.failed(Instant::now()), Tripped::No);
         }
     }
 
@@ -208,15 +218,15 @@ mod tests {
         let mut last = Tripped::No;
         for _ in 0..61 {
             assert_eq!(last, Tripped::No);
-            last = breaker.failed("X", false, before);
+            last = breaker.failed(before);
         }
         assert_eq!(last, Tripped::Probe);
-        assert_eq!(breaker.failed("X", false, before), Tripped::No, "begun before the probe");
+        assert_eq!(breaker.failed(before), Tripped::No, "begun before the probe");
         let after = Instant::now();
-        assert_eq!(breaker.failed("X", false, after), Tripped::No);
-        assert_eq!(breaker.failed("X", false, after), Tripped::No);
+        assert_eq!(breaker.failed(after), Tripped::No);
+        assert_eq!(breaker.failed(after), Tripped::No);
         for _ in 0..3 {
-            assert!(matches!(breaker.failed("X", false, after), Tripped::Stop(..)));
+            assert!(matches!(breaker.failed(after), Tripped::Stop(..)));
         }
     }
 
@@ -224,11 +234,11 @@ mod tests {
     fn a_probe_that_succeeds_begins_a_new_count() {
         let breaker = Breaker::new(FailureLimit::Percent(50.0));
         for _ in 0..100 {
-            breaker.failed("X", false, Instant::now());
+            breaker.failed(Instant::now());
         }
         breaker.succeeded();
         for _ in 0..50 {
-            assert_eq!(breaker.failed("X", false, Instant::now()), Tripped::No);
+            assert_eq!(breaker.failed(Instant::now()), Tripped::No);
         }
     }
 
@@ -236,8 +246,8 @@ mod tests {
     fn a_count_is_a_count() {
         let breaker = Breaker::new(FailureLimit::Count(3.try_into().unwrap()));
         breaker.succeeded();
-        assert_eq!(breaker.failed("X", false, Instant::now()), Tripped::No);
-        assert_eq!(breaker.failed("Y", false, Instant::now()), Tripped::No);
-        assert!(matches!(breaker.failed("Z", false, Instant::now()), Tripped::Stop(..)));
+        assert_eq!(breaker.failed(Instant::now()), Tripped::No);
+        assert_eq!(breaker.failed(Instant::now()), Tripped::No);
+        assert!(matches!(breaker.failed(Instant::now()), Tripped::Stop(..)));
     }
 }

@@ -59,6 +59,8 @@ pub(crate) struct Tagger {
     pub(crate) waiting: AtomicUsize,
     /// Whether keys are URLs.
     pub(crate) urls: bool,
+    /// Whether an earlier call of the database was answered: then bytes that are refused are no sign of a wrong setting.
+    pub(crate) was_answered_before: bool,
 }
 
 /// The state of one image between its calls.
@@ -196,8 +198,11 @@ impl Tagger {
     fn defer(&self, image: &Image) -> Option<Settled> {
         let error = image.last_error.as_ref()?;
         let others = self.waiting.load(Ordering::Relaxed) > 0;
-        let defers =
-            others && self.outage.is_suspected_since(image.answers, error.verdict == THROTTLE);
+        let may_be_all =
+            error.verdict == GiveUp::Source.name() && !self.service.patience.has_succeeded();
+        let defers = others
+            && (may_be_all
+                || self.outage.is_suspected_since(image.answers, error.verdict == THROTTLE));
         (defers && image.pass == 0 && !self.outage.is_waiting()).then(|| Settled::PutBack {
             attempts: image.attempts,
             pass: 1,
@@ -428,6 +433,7 @@ impl Tagger {
             }
             Verdict::GiveUp(GiveUp::Source) if image.tries + 1 < TRIES => {
                 service.patience.answered();
+                self.count_refusal(image, GiveUp::Source, &code(&error)).await;
                 image.tries += 1;
                 image.last_error = Some(error_row(&error, GiveUp::Source.name(), true));
                 // Of the image's source, not of the service: nobody is to wait for it for long.
@@ -437,14 +443,14 @@ impl Tagger {
                 service.accepted_time();
                 service.patience.answered();
                 let row = error_row(&error, reason.name(), is_temporary(reason));
+                self.count_refusal(image, reason, &row.code).await;
                 let elsewhere = matches!(reason, GiveUp::Gone | GiveUp::Archived);
                 if elsewhere && self.another_key(image).await? {
                     // Attempts are of the content, and this one said nothing of it.
                     image.attempts -= 1;
                     Next::Again(Duration::ZERO)
                 } else {
-                    let suspicious = reason.counts_for_breaker();
-                    self.give_up(image, row, suspicious, begun)
+                    self.give_up(image, row, begun)
                 }
             }
             Verdict::Stop(stop) => {
@@ -511,7 +517,7 @@ impl Tagger {
         Ok(if self.outage.is_waiting() {
             image.put_back(image.pass, row)
         } else if image.throttles >= THROTTLES {
-            self.give_up(image, row, false, begun)
+            self.give_up(image, row, begun)
         } else if delay > LONGEST_WAIT {
             if self.pace.is_throttled() {
                 service.patience.hold(delay);
@@ -556,7 +562,7 @@ impl Tagger {
         // Being throttled uses no attempt, though it may have taken the image to a later pass.
         let last = image.pass + 1 >= PASSES && image.throttles == 0;
         if image.attempts >= TRIES * PASSES || (too_long && last) {
-            return self.give_up(image, row, false, begun);
+            return self.give_up(image, row, begun);
         }
         // In the last pass come the tries that earlier ones have left.
         if (image.tries >= TRIES && !last) || too_long {
@@ -579,7 +585,7 @@ impl Tagger {
         let answers = service.patience.has_succeeded();
         let is_late = image.pass > 0;
         if is_late && answers && !image.is_probe {
-            return self.give_up(image, row, false, begun);
+            return self.give_up(image, row, begun);
         }
         self.outage.fault(Fault::Throttle, Standing::FailedBefore);
         let others = self.waiting.load(Ordering::Relaxed) > 0 || service.stats.in_flight() > 0;
@@ -607,9 +613,38 @@ impl Tagger {
         not_before.map_or(Duration::ZERO, |moment| moment.saturating_duration_since(Instant::now()))
     }
 
-    fn give_up(&self, image: &Image, row: ErrorRow, suspicious: bool, begun: Instant) -> Next {
-        self.stop_if(self.breaker.failed(&row.code, suspicious, begun));
+    fn give_up(&self, image: &Image, row: ErrorRow, begun: Instant) -> Next {
+        self.stop_if(self.breaker.failed(begun));
         Next::Settle(Settled::GivenUp { attempts: image.attempts, error: row })
+    }
+
+    /// Counts a call that was refused for good before the first success, and stops the run if there were too many.
+    async fn count_refusal(&self, image: &Image, reason: GiveUp, code: &str) {
+        if self.breaker.has_succeeded() {
+            return;
+        }
+        let counts = match reason {
+            // A key that was deleted after it was listed says nothing of the others.
+            GiveUp::Gone => self.urls || !self.is_deleted(&image.key.key).await,
+            reason if reason.is_of_bytes() && self.was_answered_before => false,
+            // Further tries of one URL say nothing new.
+            GiveUp::Source => image.is_fresh && image.calls == 1,
+            _ => true,
+        };
+        if counts {
+            self.stop_if(self.breaker.call_failed(code));
+        }
+    }
+
+    /// Whether the bucket does not have this key any more. Asked for free; where it is not told, the key may be there.
+    async fn is_deleted(&self, key: &str) -> bool {
+        match self.service.client.look_up(key, true).await {
+            Ok(_) => false,
+            Err(error) => {
+                let verdict = verdict(Operation::Head, true, &error);
+                matches!(verdict, Verdict::GiveUp(GiveUp::Gone))
+            }
+        }
     }
 
     /// Stops the run, or makes it pause, if the breaker says so.

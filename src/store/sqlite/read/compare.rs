@@ -346,6 +346,16 @@ impl Reader {
             .map_err(|source| self.error(source))
     }
 
+    /// Whether any call of the ledger was answered with labels, perhaps none.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub fn has_been_answered(&self) -> Result<bool, Error> {
+        self.connection
+            .query_row("SELECT EXISTS (SELECT 1 FROM call WHERE outcome = 0)", [], |row| row.get(0))
+            .map_err(|source| self.error(source))
+    }
+
     /// Calls whose time is `moment` (Unix milliseconds) or later, in the ledger's rows up to the number `last`; calls
     /// of which nobody knows how they ended are among them.
     ///
