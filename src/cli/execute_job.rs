@@ -73,10 +73,10 @@ pub(super) async fn run_without_summary(job: Job) -> anyhow::Result<Report> {
     };
     progress.end();
     let report = report?;
-    if matches!(report.end, End::Complete | End::Trial(_))
-        && let Some(line) = nothing::wanted(&source, &filter, &report.snapshot.counts)
-    {
-        say!("{line}");
+    let is_whole = matches!(report.end, End::Complete | End::Trial(_));
+    match nothing::wanted(&source, &filter, &report).filter(|_| is_whole) {
+        Some(line) => say!("{line}"),
+        None => nothing::tell_unmatched(&report.unmatched),
     }
     Ok(report)
 }

@@ -1,33 +1,60 @@
 //! What to say when something was asked for and nothing was wanted.
 
 use crate::config::Filter;
-use crate::job::Source;
-use crate::store::model::{Counts, SkipReason};
+use crate::glob::Meaning;
+use crate::job::{Report, Source};
+use crate::store::model::SkipReason;
 use crate::visible::visible;
+
+/// Reasons that are told with their likely mistakes.
+const TOLD: usize = 3;
 
 /// One line for a run that wanted nothing: what it looked for, what was there, and the likely mistake. `None` if it
 /// wanted something.
-pub(super) fn wanted(source: &Source, filter: &Filter, counts: &Counts) -> Option<String> {
+pub(super) fn wanted(source: &Source, filter: &Filter, report: &Report) -> Option<String> {
+    let counts = &report.snapshot.counts;
     if counts.wanted > 0 {
         return None;
     }
     if counts.listed == 0 {
         return Some(match source {
-            Source::Bucket { prefix } => nothing_under(prefix),
+            Source::Bucket { prefix } => nothing_under(prefix, &report.beside),
             Source::Keys(_) => "nothing to do: the list names no key".to_owned(),
             Source::Urls(_) => "nothing to do: the list names no URL".to_owned(),
         });
     }
-    let (reason, _) = counts.skipped.iter().max_by_key(|(_, count)| **count)?;
     let skipped: u64 = counts.skipped.values().sum();
-    let hint = SkipReason::ALL
-        .into_iter()
-        .find(|known| known.name() == reason)
-        .map_or_else(String::new, |known| hint(known, filter));
-    Some(format!("nothing to do: all of {skipped} objects are skipped, most as {reason}{hint}"))
+    let mut reasons: Vec<(u64, SkipReason)> = counts
+        .skipped
+        .iter()
+        .filter_map(|(name, count)| Some((*count, SkipReason::from_name(name)?)))
+        .collect();
+    if reasons.is_empty() {
+        return None;
+    }
+    // The sort is stable: equal counts stay in the order of their names.
+    reasons.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    let told: Vec<String> = reasons
+        .iter()
+        .take(TOLD)
+        .map(|(count, reason)| format!("{count} {} ({})", reason.name(), hint(*reason, filter)))
+        .collect();
+    let others: u64 = reasons.iter().skip(TOLD).map(|(count, _)| count).sum();
+    let others = if others > 0 { format!(", {others} for other reasons") } else { String::new() };
+    Some(format!(
+        "nothing to do: all of {skipped} objects are skipped: {}{others}",
+        told.join(", ")
+    ))
 }
 
-fn nothing_under(prefix: &str) -> String {
+/// Names what of the filter matches no key of a complete listing, if there is anything.
+pub(super) fn tell_unmatched(options: &[String]) {
+    if !options.is_empty() {
+        say!("no listed key matches {}", visible(&options.join(", ")));
+    }
+}
+
+fn nothing_under(prefix: &str, beside: &[String]) -> String {
     let shown = visible(prefix);
     if prefix.is_empty() {
         "nothing to do: the bucket has no object".to_owned()
@@ -40,9 +67,15 @@ fn nothing_under(prefix: &str) -> String {
         format!(
             "nothing to do: no key begins with {shown:?}; a prefix is no glob: give --include '{shown}' instead"
         )
-    } else {
+    } else if beside.is_empty() {
         format!(
             "nothing to do: no key begins with {shown:?}; check how it is written, small and capital letters too"
+        )
+    } else {
+        let names: Vec<String> = beside.iter().map(|name| format!("{:?}", visible(name))).collect();
+        format!(
+            "nothing to do: no key begins with {shown:?}; beside it there is {}",
+            names.join(", ")
         )
     }
 }
@@ -53,25 +86,30 @@ fn hint(reason: SkipReason, filter: &Filter) -> String {
         shown.join(", ")
     };
     match reason {
-        SkipReason::NotIncluded => format!(
-            ": no key matches --include {}; a glob with / must match the whole key, and * stays within a level \
-             (** crosses levels)",
-            globs(&filter.include)
-        ),
-        SkipReason::Excluded => format!(": --exclude {} matches them", globs(&filter.exclude)),
+        SkipReason::NotIncluded => {
+            let how = match filter.globs {
+                Meaning::Name => "a glob with / must match the whole key",
+                Meaning::Whole => "in a run of an older version a glob must match the whole key",
+            };
+            format!(
+                "none matches --include {}; {how}, and * stays within a level (** crosses levels)",
+                globs(&filter.include)
+            )
+        }
+        SkipReason::Excluded => format!("--exclude {} matches them", globs(&filter.exclude)),
         SkipReason::Suffix => format!(
-            ": --suffixes takes only {}; --suffixes '' takes every key",
+            "--suffixes takes only {}; --suffixes '' takes every key",
             visible(&filter.suffixes.join(","))
         ),
         SkipReason::Archive => {
-            ": they are in an archive class; restore them, or give --archive".to_owned()
+            "they are in an archive class: restore them, or give --archive".to_owned()
         }
-        SkipReason::TooSmall => format!(": they are smaller than --min-size {}", filter.min_size),
+        SkipReason::TooSmall => format!("they are smaller than --min-size {}", filter.min_size),
         SkipReason::TooLarge => {
-            format!(": they are larger than --max-size {}", filter.max_size.unwrap_or_default())
+            format!("they are larger than --max-size {}", filter.max_size.unwrap_or_default())
         }
-        SkipReason::Folder => ": they are placeholders of folders".to_owned(),
-        SkipReason::Empty => ": they have no bytes".to_owned(),
-        SkipReason::Unaddressable => ": their keys cannot be called".to_owned(),
+        SkipReason::Folder => "they are placeholders of folders".to_owned(),
+        SkipReason::Empty => "they have no bytes".to_owned(),
+        SkipReason::Unaddressable => "their keys cannot be called".to_owned(),
     }
 }

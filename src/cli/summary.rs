@@ -13,7 +13,7 @@ use crate::visible::visible;
 
 /// The summary on stderr; `codes` are those that contents of this run failed with.
 pub(super) fn text(report: &Report, codes: &[FailureCode], budget: &config::Budget) -> String {
-    let Report { run_id, end, snapshot, before, resumed, needed: _, list, limits: _ } = report;
+    let Report { run_id, end, snapshot, before, resumed, needed: _, list, .. } = report;
     let counts = &snapshot.counts;
     let mut text = String::new();
     let state = match end {

@@ -247,6 +247,8 @@ mod tests {
             needed: None,
             list: None,
             limits: Vec::new(),
+            unmatched: Vec::new(),
+            beside: Vec::new(),
         };
         let needed = Needed {
             by_scenes: vec![(Scenes::from_bits(2), 11_980)],

@@ -1,6 +1,8 @@
 //! The settings by name: in the file, in the environment, as options; and which of them a file that is merely
 //! found may not set.
 
+use crate::text::distance;
+
 /// One setting: its name, and what may decide it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Setting {
@@ -142,19 +144,4 @@ pub(super) fn nearest(key: &str) -> Option<&'static str> {
         .min()
         .filter(|(distance, known)| *distance <= 2 && *distance < known.len())
         .map(|(_, known)| known)
-}
-
-/// Levenshtein's distance, in bytes: names are short and ASCII.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -10,6 +10,8 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::oneshot;
 
+use crate::text::distance;
+
 /// What glibc, musl and macOS say of a name that does not exist.
 const NO_SUCH_NAME: [&str; 3] =
     ["Name or service not known", "Name does not resolve", "nodename nor servname provided"];
@@ -97,21 +99,6 @@ pub(super) fn nearest_region(host: &str) -> Option<&'static str> {
     let distances = REGIONS.iter().map(|known| (distance(region, known), *known));
     let (distance, nearest) = distances.min()?;
     (1..=3).contains(&distance).then_some(nearest)
-}
-
-/// How many letters have to be put in, taken out or changed (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (at, letter) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
-        for (column, known) in other.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != *known);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(row[column] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::cos::{Bucket, Client};
 use crate::glob::Meaning;
 use crate::job::discovery::lookup::{OtherList, READING};
 use crate::job::discovery::source::Source;
+use crate::job::discovery::unmatched::Unmatched;
 use crate::job::tagging::budget::Budget;
 use crate::store::model::Counts;
 use crate::store::write::{NewRun, RangeRow, RunContext, Session, Span, UnfinishedRun};
@@ -374,6 +375,8 @@ impl Job {
         settings: Settings,
         eligibility: i64,
     ) -> Result<Self, Error> {
+        let is_listing = matches!(source, Source::Bucket { .. });
+        let unmatched = Arc::new(Unmatched::new(&settings.stored.filter, is_listing)?);
         let ranges = store.ranges(context.id)?;
         let recogniser = store.recogniser()?;
         let found_limit = store.found_limit(&context.bucket)?;
@@ -407,6 +410,7 @@ impl Job {
             recogniser,
             found_limit,
             plan,
+            unmatched,
             stats: Arc::new(Stats::new(counts)),
             control: Control::default(),
             gate: Gate::default(),

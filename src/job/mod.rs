@@ -47,9 +47,10 @@ use crate::store::read::Needed;
 use crate::store::write::{RangeRow, Session};
 use discovery::compare::Comparison;
 use discovery::filter::Filter;
-use discovery::lister::Listing;
+use discovery::lister::{self, Listing};
 use discovery::lookup::{Lookup, OtherList};
 use discovery::page_size::PageSize;
+use discovery::unmatched::Unmatched;
 use gate::Watch;
 use service::client::Service;
 use service::outage::Outage;
@@ -127,6 +128,10 @@ pub struct Report {
     pub list: Option<ListReport>,
     /// Of a plan: what each limit leaves to the run that follows.
     pub limits: Vec<Limit>,
+    /// Of a complete listing: the options of the filter that match none of its keys, as they would be typed.
+    pub unmatched: Vec<String>,
+    /// Names beside a prefix that no key begins with.
+    pub beside: Vec<String>,
 }
 
 /// What there is to tell of a run over a list, besides its numbers.
@@ -173,6 +178,8 @@ pub struct Job {
     found_limit: Option<f64>,
     /// Nothing is called.
     plan: bool,
+    /// What of the filter has matched nothing.
+    unmatched: Arc<Unmatched>,
     stats: Arc<Stats>,
     control: Control,
     gate: Gate,
@@ -244,6 +251,7 @@ impl Job {
         let fails_if_missing = !plan && !self.settings.budget.allow_missing;
         let limits = if plan { self.limits.limits() } else { Vec::new() };
         let unread = self.unread.clone();
+        let unmatched = Arc::clone(&self.unmatched);
         let clock = Arc::clone(self.client.clock());
         let offset = clock.offset();
         let drain = {
@@ -303,15 +311,20 @@ impl Job {
             Some(StopReason::Trial(trial)) => End::Trial(trial),
             Some(reason) => End::Stopped(reason),
         };
+        let snapshot = stats.snapshot();
+        let beside = unmatched.beside().to_vec();
+        let unmatched = if snapshot.listed { unmatched.options() } else { Vec::new() };
         Ok(Report {
             run_id,
             end,
-            snapshot: stats.snapshot(),
+            snapshot,
             before,
             resumed,
             needed,
             list,
             limits,
+            unmatched,
+            beside,
         })
     }
 
@@ -373,10 +386,11 @@ impl Job {
             let (bucket_id, run_id) = (context.bucket_id, context.id);
             let bucket = context.bucket.clone();
             let (reconsider, resumed) = (self.reconsider, self.resumed);
+            let unmatched = self.unmatched;
             async move {
                 if self.listed {
                     service.stats.set_listed();
-                    Ok(())
+                    lister::meet_known(&unmatched, &reader, bucket_id, &prefix)
                 } else if is_listing {
                     let pace = list_pace;
                     Listing {
@@ -391,6 +405,8 @@ impl Job {
                         workers: list_workers,
                         reconsider,
                         page_size: PageSize::default(),
+                        unmatched,
+                        resumed,
                     }
                     .run(ranges, reader)
                     .await

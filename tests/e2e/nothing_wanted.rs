@@ -1,6 +1,7 @@
 //! Globs, and what is said when nothing was wanted.
 
 use rstest::rstest;
+use rusqlite::Connection;
 
 use crate::support::{BUCKET, Site};
 
@@ -14,6 +15,10 @@ fn site() -> Site {
 #[case(&["--include", "x/**/*.jpg"], &["x/b.jpg", "x/y/c.jpg"])]
 #[case(&["--exclude", "b.*"], &["a.jpg", "x/y/c.jpg"])]
 #[case(&["--exclude", "x/**"], &["a.jpg"])]
+#[case(&["--include", "**/c.jpg"], &["x/y/c.jpg"])]
+#[case(&["--include", "**/a.jpg"], &["a.jpg"])]
+#[case(&["--include", "x/**/b.jpg"], &["x/b.jpg"])]
+#[case(&["--include", "x/*"], &["x/b.jpg"])]
 fn globs_choose_what_is_called(#[case] options: &[&str], #[case] keys: &[&str]) {
     let site = site();
     site.run(options).with(0);
@@ -25,7 +30,13 @@ fn globs_choose_what_is_called(#[case] options: &[&str], #[case] keys: &[&str]) 
 #[case::no_such_prefix("nowhere/", &[], &["no key begins with \"nowhere/\""])]
 #[case::leading_slash("/x/", &[], &["keys seldom begin with a slash", "\"x/\""])]
 #[case::glob_as_prefix("x/*.jpg", &[], &["a prefix is no glob", "--include"])]
-#[case::not_included("", &["--include", "y/*.jpg"], &["no key matches --include 'y/*.jpg'"])]
+#[case::near("X", &[], &["no key begins with \"X\"", "beside it there is \"x/\""])]
+#[case::misspelt("x/y/d/", &[], &["beside it there is \"x/y/c.jpg\""])]
+#[case::not_included(
+    "",
+    &["--include", "y/*.jpg"],
+    &["3 not-included (none matches --include 'y/*.jpg'", "1 suffix (--suffixes takes only"]
+)]
 #[case::all_excluded("", &["--exclude", "*"], &["--exclude '*' matches them"])]
 #[case::suffixes("", &["--suffixes", "gif"], &["--suffixes takes only gif"])]
 fn a_run_that_wants_nothing_says_why(
@@ -40,6 +51,63 @@ fn a_run_that_wants_nothing_says_why(
         ended.says(&["nothing to do"]).says(told);
     }
     assert_eq!(site.calls(), 0);
+}
+
+#[rstest]
+#[case::include(&["--include", "*.jpg,y/*.png"], "--include 'y/*.png'")]
+#[case::exclude(&["--exclude", "x/b.jpg,thumbs/**"], "--exclude 'thumbs/**'")]
+#[case::suffix(&["--suffixes", "jpg,gif"], "--suffixes 'gif'")]
+#[case::several(&["--include", "*.jpg,*.bmp", "--exclude", "n*,m*"], "--include '*.bmp', --exclude 'm*'")]
+fn what_of_a_filter_matches_nothing_is_named(#[case] options: &[&str], #[case] told: &str) {
+    let site = site();
+    for command in ["plan", "run"] {
+        let ended = site.costag(&[&[command, BUCKET], options].concat()).with(0);
+        let lines: Vec<&str> =
+            ended.stderr.lines().filter(|line| line.contains("no listed key")).collect();
+        assert_eq!(lines, [format!("no listed key matches {told}")], "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_filter_that_matches_all_or_was_not_compared_with_all_is_not_named() {
+    let site = site();
+    let whole = site.run(&["--include", "*.jpg", "--exclude", "b.jpg"]).with(0);
+    assert!(!whole.stderr.contains("no listed key"), "{}", whole.stderr);
+    let usual = site.run(&[]).with(0);
+    assert!(!usual.stderr.contains("no listed key"), "{}", usual.stderr);
+}
+
+#[test]
+fn a_resumed_run_knows_what_the_part_before_has_matched() {
+    let site = site();
+    for listed_before in ["everything", "a part"] {
+        let db = format!("{}.db", &listed_before[..1]);
+        let options = ["--db", &db, "--include", "a.*,x/**,y/*.png", "--max-calls"];
+        site.run(&[&options[..], &["1"]].concat()).with(8);
+        if listed_before == "a part" {
+            let database = Connection::open(site.path(&db)).unwrap();
+            database
+                .execute_batch(
+                    "UPDATE run SET listed_at = NULL; UPDATE range SET done = 0, cursor = 'a.jpg'",
+                )
+                .unwrap();
+        }
+        let resumed = site.costag(&["resume", "--db", &db, "--max-calls", "10"]).with(0);
+        resumed.says(&["no listed key matches --include 'y/*.png'\n"]);
+    }
+}
+
+#[test]
+fn an_unfinished_run_of_a_first_version_keeps_what_its_globs_meant() {
+    let site = site();
+    site.change(r#"{"faults":{"list_access_denied":1}}"#);
+    site.run(&["--include", "*.jpg"]).with(6);
+    // As if a first version had begun that run.
+    site.tamper("UPDATE run SET settings = json_remove(settings, '$.filter.globs')");
+    site.change(r#"{"faults":{"list_access_denied":0}}"#);
+    site.resume().with(0);
+    let called: Vec<String> = site.called().into_keys().collect();
+    assert_eq!(called, ["a.jpg"]);
 }
 
 #[test]

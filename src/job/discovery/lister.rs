@@ -11,10 +11,12 @@ use futures::future::{join_all, try_join_all};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::{debug, warn};
 
+use super::beside;
 use super::compare::{Compared, Comparison, Merge};
 use super::filter::Filter;
 use super::page_size::PageSize;
 use super::ranges::{Ranges, Search, Split, Splittable, Taken};
+use super::unmatched::Unmatched;
 use crate::cos::list::{StuckListing, Unproven};
 use crate::cos::{self, ListPage, ListRequest};
 use crate::job::Error;
@@ -49,6 +51,10 @@ pub(crate) struct Listing {
     /// Whether unchanged objects are looked at one by one.
     pub(crate) reconsider: bool,
     pub(crate) page_size: PageSize,
+    /// What of the filter has matched nothing.
+    pub(crate) unmatched: Arc<Unmatched>,
+    /// Whether an earlier invocation may have listed a part.
+    pub(crate) resumed: bool,
 }
 
 /// A proven page on its way to being compared.
@@ -99,9 +105,14 @@ impl Listing {
         let listers = (0..listing.workers).map(|_| listing.lister(&ranges, &moved, sender.clone()));
         join_all(listers).await;
         drop(sender);
-        comparing.result().await??;
+        let listed = comparing.result().await??;
         if ranges.are_done() {
-            let now = listing.service.client.clock().now();
+            let client = &listing.service.client;
+            if listed == 0 && !listing.resumed && !listing.prefix.is_empty() {
+                let names = beside::look(client, &listing.service.control, &listing.prefix).await;
+                listing.unmatched.keep_beside(names);
+            }
+            let now = client.clock().now();
             listing.writer.send(Record::Listed { now }).await?;
         }
         Ok(())
@@ -281,13 +292,18 @@ impl Listing {
         }
     }
 
-    /// The comparing thread: pages in, compared pages to the writer.
-    fn compare(&self, reader: &Reader, mut pages: mpsc::Receiver<Listed>) -> Result<(), Error> {
+    /// The comparing thread: pages in, compared pages to the writer. Returns how many objects were listed.
+    fn compare(&self, reader: &Reader, mut pages: mpsc::Receiver<Listed>) -> Result<u64, Error> {
+        let mut listed_in_all = 0;
         while let Some(listed) = pages.blocking_recv() {
             let (page, committed) = self.compare_page(reader, listed)?;
+            listed_in_all += page.listed;
             self.writer.blocking_send(Record::Page { page, committed: Some(committed) })?;
         }
-        Ok(())
+        if self.resumed && !self.service.control.is_stopping() {
+            meet_known(&self.unmatched, reader, self.bucket_id, &self.prefix)?;
+        }
+        Ok(listed_in_all)
     }
 
     fn compare_page(
@@ -300,6 +316,8 @@ impl Listing {
             warn!(key = rejected.shown, reason = rejected.reason, "listed, and cannot be called");
         }
         let rejected = page.rejected.len() as u64;
+        self.unmatched.meets(page.entries.iter().map(|entry| entry.key.as_str()));
+        self.unmatched.meets(page.rejected.iter().filter_map(|entry| entry.key.as_deref()));
         let present: Vec<String> =
             page.rejected.into_iter().filter_map(|entry| entry.key).collect();
         let candidates = page.entries.into_iter().map(|entry| self.filter.candidate(entry));
@@ -324,4 +342,24 @@ impl Listing {
         };
         Ok((page, committed))
     }
+}
+
+/// Looks for what has matched nothing yet among the keys that the store knows: an earlier invocation has listed them.
+///
+/// # Errors
+/// The store's.
+pub(crate) fn meet_known(
+    unmatched: &Unmatched,
+    reader: &Reader,
+    bucket_id: i64,
+    prefix: &str,
+) -> Result<(), Error> {
+    if unmatched.is_left() {
+        reader.span(bucket_id, prefix, "", None, false, |known| {
+            if !known.gone {
+                unmatched.meets([known.key]);
+            }
+        })?;
+    }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 //! A source is a bucket (`lister`) or a list of keys or URLs (`lookup`). What differs from the store goes to the
 //! writer, together with the position up to which the source was read.
 
+mod beside;
 pub(super) mod compare;
 pub(super) mod filter;
 mod line;
@@ -12,3 +13,4 @@ pub(super) mod lookup;
 pub(super) mod page_size;
 mod ranges;
 pub(super) mod source;
+pub(super) mod unmatched;

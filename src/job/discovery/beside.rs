@@ -1,0 +1,81 @@
+//! What lies beside a prefix that no key begins with: `photos/`, where `photo/` was typed.
+
+use std::time::Duration;
+
+use tracing::debug;
+
+use crate::cos::{Client, ListRequest};
+use crate::job::control::Control;
+use crate::text::distance;
+
+/// Nothing depends on the answer, so it is not waited for longer.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Names that are told.
+const TOLD: usize = 3;
+
+/// Asks the listing once for the names on the prefix's level. Returns those most like the prefix, as prefixes of keys;
+/// none if that is not to be had.
+pub(crate) async fn look(client: &Client, control: &Control, prefix: &str) -> Vec<String> {
+    let level = prefix.trim_end_matches('/').rsplit_once('/').map_or("", |(level, _)| level);
+    let level = if level.is_empty() { String::new() } else { format!("{level}/") };
+    let request =
+        ListRequest { prefix: level, delimiter: Some("/".to_owned()), ..ListRequest::default() };
+    let asked = tokio::time::timeout(LONGEST, client.list(&request));
+    let page = tokio::select! {
+        answer = asked => match answer {
+            Ok(Ok(page)) if page.prove(&request).is_ok() => page,
+            answer => {
+                debug!(?answer, "what lies beside the prefix is not known");
+                return Vec::new();
+            }
+        },
+        () = control.stopping().cancelled() => return Vec::new(),
+    };
+    let keys = page.entries.into_iter().map(|entry| entry.key);
+    nearest(prefix, page.common_prefixes.into_iter().chain(keys))
+}
+
+/// The names that are like the prefix, the nearest first; if there is none, the first names.
+fn nearest(prefix: &str, names: impl Iterator<Item = String>) -> Vec<String> {
+    let plain = |name: &str| name.trim_end_matches('/').to_lowercase();
+    let asked = plain(prefix);
+    // Less than half of the last part may differ; all before it is the same anyway.
+    let part = asked.rsplit('/').next().unwrap_or_default().chars().count();
+    let mut names: Vec<(bool, usize, String)> = names
+        .map(|name| {
+            let known = plain(&name);
+            let distance = distance(&asked, &known);
+            let extends = known.starts_with(&asked) || asked.starts_with(&known);
+            (!(extends || distance * 2 < part), distance, name)
+        })
+        .collect();
+    names.sort();
+    let has_near = names.first().is_some_and(|(is_far, ..)| !is_far);
+    if !has_near {
+        names.sort_by(|one, other| one.2.cmp(&other.2));
+    }
+    let told = names.into_iter().filter(|(is_far, ..)| !(has_near && *is_far));
+    told.map(|(.., name)| name).take(TOLD).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("photo/", &["2025/", "photos/", "Photo/", "x.jpg"], &["Photo/", "photos/"])]
+    #[case("a/imgaes", &["a/images/", "a/b/"], &["a/images/"])]
+    #[case("2027/", &["2025/", "2026/", "other/"], &["2025/", "2026/"])]
+    #[case("nowhere/", &["d/", "a/", "c/", "b/"], &["a/", "b/", "c/"])]
+    #[case("nowhere/", &[], &[])]
+    fn names_like_the_prefix_come_first(
+        #[case] prefix: &str,
+        #[case] names: &[&str],
+        #[case] told: &[&str],
+    ) {
+        assert_eq!(nearest(prefix, names.iter().map(|name| (*name).to_owned())), told);
+    }
+}
