@@ -1,4 +1,4 @@
-//! `costag backup` while a run goes on, and other people's transactions.
+//! `costag backup` copies the database while a run goes on, and a run waits for other programs' transactions.
 
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ fn a_copy_made_while_a_run_goes_on_is_sound_and_a_moment_of_that_run() {
         let exported = site.export(&["--db", name]);
         assert!(!exported.is_empty() && exported.iter().all(|row| rows.contains(row)));
     }
-    // It is a database like any other: a run goes on from it.
+    // The copy is an ordinary database: a run can continue from it.
     let contents = site.contents();
     site.reset();
     site.costag(&["resume", "--db", &copies[0]]).with(0);
@@ -91,10 +91,10 @@ fn a_run_waits_for_a_sql_shell_with_an_open_transaction() {
     let held = Instant::now();
     let during = site.calls();
     while held.elapsed() < Duration::from_secs(2) {
-        // What holds the database is time itself; meanwhile it can be read.
+        // The open transaction of the shell blocks writers. Readers are not blocked.
         site.costag(&["status"]).with(0);
     }
-    // Calls that cannot be settled are bounded: two a worker, and one more of each that was claimed.
+    // While nothing can be settled, at most two contents for each worker are claimed.
     assert!(site.calls() - during <= 64, "{}", site.calls() - during);
     transaction.rollback().unwrap();
     run.end().with(0);

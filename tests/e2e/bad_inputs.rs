@@ -1,4 +1,4 @@
-//! What somebody can get wrong: each has its message, its exit code, and costs nothing.
+//! Mistakes in commands and settings: each has its own message and exit code, and makes no call.
 
 use std::path::Path;
 
@@ -71,7 +71,7 @@ fn where_the_bucket_is_has_to_be_said() {
     start(command).end().with(2).says(&["--region"]);
 }
 
-/// A forgotten endpoint must not file one bucket's objects under another one's name.
+/// If the endpoint serves another bucket, its objects must not be stored under the name of this one.
 #[test]
 fn an_endpoint_of_another_bucket() {
     let site = Site::plain(5);
@@ -123,7 +123,7 @@ fn credentials_that_are_not_there() {
     with(&[("COSTAG_SECRET_ID", SECRET_ID), ("COSTAG_SECRET_KEY", &blank)])
         .with(6)
         .says(&["blanks"]);
-    // Never mixed: half of one family is not made whole by another.
+    // An incomplete pair of variables is not completed from another pair.
     with(&[
         ("COSTAG_SECRET_ID", SECRET_ID),
         ("TENCENTCLOUD_SECRET_ID", SECRET_ID),
@@ -144,7 +144,7 @@ fn a_bucket_that_is_not_there() {
     );
     let endpoint = format!("http://{}", canned(answer));
     site.run(&["--endpoint", &endpoint]).with(2).says(&["NoSuchBucket", "APPID"]);
-    // The service itself sends elsewhere: the endpoint is wrong. Without its request id, something in between does.
+    // A redirect with a request id comes from the service: the endpoint is wrong. One without comes from a proxy.
     for (id, code) in [("x-cos-request-id: NjZm\r\n", 2), ("", 5)] {
         let answer = format!(
             "HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:1/\r\n{id}Content-Length: 0\r\n\r\n"
@@ -209,7 +209,7 @@ fn a_second_process_is_told_and_the_first_is_not_disturbed() {
     wait_until("some calls", || site.calls() > 0);
     site.run(&[]).with(11).says(&["another costag run"]);
     site.resume().with(11);
-    // Reading is free for all.
+    // Commands that only read are not locked out.
     site.costag(&["status"]).with(0);
     site.costag(&["export", "-o", "part.csv"]).with(0);
     assert!(Path::new(&site.path("part.csv")).is_file());

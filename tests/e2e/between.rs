@@ -1,4 +1,4 @@
-//! What comes between an interruption and its resume: the interrupted run gets all that it wanted.
+//! Other commands between an interruption and its resume: the interrupted run still calls all that it wanted.
 
 use costag::emulator::{Holdings, Options, Synthetic};
 use rstest::rstest;
@@ -8,7 +8,7 @@ use crate::support::{BUCKET, Site};
 const KEYS: [&str; 7] =
     ["a/1.jpg", "a/2.jpg", "a/3.jpg", "a/4.jpg", "b/4.jpg", "b/5.jpg", "c/6.jpg"];
 
-/// Six images, one of them with two keys, and something else; one is called before the budget ends the run.
+/// A bucket of six images, one of them under two keys, and one other file. The budget ends the run after one call.
 fn interrupted(options: &[&str]) -> Site {
     let objects: Vec<_> = KEYS.iter().map(|key| (*key, &key[2..])).collect();
     let site = Site::holding(&objects);
@@ -18,7 +18,7 @@ fn interrupted(options: &[&str]) -> Site {
     site
 }
 
-/// What the first run has counted.
+/// The counts of the first run.
 fn counted(site: &Site, name: &str) -> i64 {
     site.one(&format!("SELECT counts ->> '{name}' FROM run WHERE id = 1"))
 }
@@ -89,7 +89,7 @@ fn several_things_between_and_a_resume_that_is_cut_short(#[case] interrupted_run
 fn what_left_the_queue_is_not_pending(#[case] between: &[&str]) {
     let site = interrupted(&[]);
     site.costag(between).with(0);
-    // What a key has no longer leaves it too.
+    // A content that its key no longer has leaves the queue too.
     site.put(&[("b/5.jpg", "other bytes")]);
     let ended = site.costag(&["resume", "--max-calls", "2"]).with(8);
     let waits = "SELECT count(*) FROM content WHERE state = 0 AND run_id = 1";
@@ -147,7 +147,7 @@ fn what_takes_nothing_away_makes_no_listing_again() {
     assert_all_labelled(&site);
 }
 
-/// Numbers by a seed (xorshift), so that a failure can be looked for again.
+/// Pseudo-random numbers from a seed (xorshift), so that a failure can be reproduced.
 struct Dice(u64);
 
 impl Dice {
@@ -196,7 +196,7 @@ fn whatever_comes_between_nothing_is_forgotten(#[values(1, 2, 3, 4)] seed: u64) 
         assert!(matches!(ended.code, Some(0 | 8)), "{arguments:?}: {ended:?}");
         site.assert_sound();
     }
-    // Each run that was interrupted, the last one first; the first of all is among them.
+    // Resume every interrupted run, the last one first. The very first run is among them.
     while !site.resume().with(0).stderr.contains("nothing to resume") {
         site.assert_sound();
     }
@@ -210,13 +210,14 @@ fn whatever_comes_between_nothing_is_forgotten(#[values(1, 2, 3, 4)] seed: u64) 
     site.assert_sound();
 }
 
-/// A run that is resumed comes after those that were begun since: what it saw first, they have not looked at.
+/// A resumed run is newer than the runs that were started since it was interrupted: they have not compared what it
+/// listed.
 #[test]
 fn what_a_resumed_run_saw_first_is_looked_at_by_a_run_for_other_scenes() {
     let site = Site::holding(&[("a/1.jpg", "1"), ("a/2.jpg", "2"), ("b/3.jpg", "3")]);
     site.run(&[]).with(0);
     site.run(&["--scenes", "web", "--max-calls", "1"]).with(8);
-    // This one wants less than the unfinished run, which has to list again for it.
+    // This run wants less than the unfinished run, so the unfinished run lists again.
     let folder = ["run", "cos://demo-1250000000/a/"];
     site.costag(&folder).with(0);
     site.put(&[("a/new.jpg", "4")]);

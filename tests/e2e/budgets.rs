@@ -1,4 +1,4 @@
-//! Limits of calls, cost and time: exact, and the next run or resume goes on.
+//! Budgets of calls, cost and time are exact, and the next run or resume continues.
 
 use costag::emulator::{Settings, Synthetic};
 use rstest::rstest;
@@ -78,14 +78,14 @@ fn a_cost_needs_a_price_and_is_kept_to() {
     let ended = site.run(&[&["--max-cost", "0.1"], &price[..]].concat()).with(8);
     ended.says(&["--max-cost 0.1 EUR, 40 calls"]);
     assert_eq!(site.calls(), 40);
-    // Too little for one call.
+    // The budget is too small for a single call.
     site.run(&[&["--max-cost", "0.001"], &price[..]].concat()).with(8);
     assert_eq!(site.calls(), 40);
     site.resume().with(0);
     assert_eq!(site.calls(), 100);
 }
 
-/// Scenes that all calls so far asked for.
+/// The number of scenes that all calls so far asked for, added up.
 fn scenes_asked(site: &Site) -> u64 {
     let bits = "(scenes & 1) + (scenes >> 1 & 1) + (scenes >> 2 & 1) + (scenes >> 3 & 1)";
     site.one::<i64>(&format!("SELECT coalesce(sum({bits}), 0) FROM call")).cast_unsigned()
@@ -123,7 +123,7 @@ fn a_cost_is_kept_to_by_calls_for_different_numbers_of_scenes(#[case] workers: &
     site.run(&["--limit", "30", "--scenes", "web"]).with(0);
     let before = scenes_asked(&site);
     assert_eq!(before, 30);
-    // Thirty lack two scenes, sixty lack three.
+    // Thirty images lack two scenes, sixty lack three.
     let scenes = ["--scenes", "web,camera,news", "--workers", workers];
     let limits = ["--price-per-1000-calls", "1000", "--max-cost", "100"];
     site.run(&[scenes, limits].concat()).with(8).says(&["--max-cost 100"]);
@@ -146,7 +146,7 @@ fn a_window_ends_and_what_is_on_the_wire_is_settled() {
     assert_eq!(site.states()[1], 0);
     assert_eq!(site.states()[2].cast_unsigned(), calls, "what was called is kept");
     site.change(r#"{"latency_ms":0}"#);
-    // An end of the window that is half a day away.
+    // The window ends half a day from now.
     let later = jiff::Zoned::now().saturating_add(jiff::Span::new().hours(12));
     let until = later.strftime("%H:%M").to_string();
     site.resume_with(&["--until", &until]).with(0);
@@ -155,11 +155,11 @@ fn a_window_ends_and_what_is_on_the_wire_is_settled() {
     site.assert_sound();
 }
 
-/// A zone in which it is noon in so many seconds.
+/// A time zone in which it will be noon after this many seconds.
 fn noon_in(seconds: i64) -> String {
     const DAY: i64 = 24 * 3600;
     let of_day = jiff::Timestamp::now().as_second().rem_euclid(DAY);
-    // POSIX counts to the west: local time is UTC less this.
+    // POSIX offsets count westward: local time is UTC minus the offset.
     let west = (of_day + seconds - DAY / 2).rem_euclid(DAY);
     let (sign, west) = if west > DAY / 2 { ('-', DAY - west) } else { ('+', west) };
     format!("<LOCAL>{sign}{:02}:{:02}:{:02}", west / 3600, west / 60 % 60, west % 60)
@@ -174,7 +174,7 @@ fn a_run_ends_with_its_window_and_resume_goes_on(#[case] window: &[&str], #[case
     let site = Site::new(Synthetic { objects: 600, ..Synthetic::default() }, settings);
     let command = |arguments: &[&str]| {
         let mut command = site.command(arguments);
-        // Noon comes soon enough for a test, and not before a slow machine has begun to call.
+        // Noon must come soon, but not before a slow machine has started to call.
         command.env("TZ", noon_in(5)).env("COSTAG_WORKERS", "2");
         command
     };
@@ -185,7 +185,7 @@ fn a_run_ends_with_its_window_and_resume_goes_on(#[case] window: &[&str], #[case
     assert_eq!(site.ledger(), (calls, 0), "each call has ended, and is in the ledger");
     assert_eq!(site.states(), [600 - calls.cast_signed(), 0, calls.cast_signed(), 0]);
     assert_eq!(site.one::<String>("SELECT state FROM run"), "stopped");
-    // A window of its own, which is not over yet.
+    // The resumed run has a window of its own, which has not ended yet.
     site.change(r#"{"latency_ms":0}"#);
     let ended = start(command(&["resume", "--until", "11:59", "--max-duration", "1h"])).end();
     ended.with(0);
@@ -207,7 +207,7 @@ fn a_sample_is_of_the_whole_bucket() {
         .map(|called| keys.iter().position(|key| *key == called).unwrap() * 4 / keys.len())
         .collect();
     assert_eq!(quarters.len(), 4, "{quarters:?}");
-    // Wanting more than there is takes all.
+    // A sample larger than the bucket takes everything.
     site.run(&["--sample", "5000"]).with(0);
     assert_eq!(site.calls(), 1000);
 }

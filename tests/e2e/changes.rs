@@ -1,10 +1,10 @@
-//! `costag changes`: what a night's listing found different from the one before.
+//! `costag changes` shows how a night's listing differs from the one before.
 
 use std::collections::BTreeSet;
 
 use crate::support::{BUCKET, Site, rows};
 
-/// The lines of a run's journal, in no order.
+/// The lines of a run's journal, without their order.
 fn journal(site: &Site, options: &[&str]) -> BTreeSet<String> {
     let text = site.costag(&[&["changes"], options].concat()).with(0).stdout;
     text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
@@ -14,7 +14,7 @@ fn lines(lines: &[&str]) -> BTreeSet<String> {
     lines.iter().map(|line| (*line).to_owned()).collect()
 }
 
-/// A second night after which one object of four is as it was.
+/// Two nights: after the second one, one object of four is unchanged.
 fn second_night() -> Site {
     let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2"), ("c.jpg", "3"), ("d.jpg", "4")]);
     site.run(&[]).with(0);
@@ -34,13 +34,13 @@ fn added_changed_gone_and_moved_are_told() {
     assert_eq!(journal(&site, &[]), lines(&SECOND));
     assert_eq!(journal(&site, &["--kind", "gone", "--kind", "moved"]), lines(&SECOND[3..]));
     assert_eq!(journal(&site, &["--run", "2", "--kind", "changed"]), lines(&SECOND[2..3]));
-    // A night without changes has a journal with nothing in it; the one before keeps its own.
+    // A night without changes has an empty journal. The journal of the night before is kept.
     site.run(&[]).with(0);
     site.costag(&["changes"]).with(0).says(&["run 3", "0 changes"]);
     assert_eq!(journal(&site, &["--run", "last"]), lines(&[]));
     assert_eq!(journal(&site, &["--run", "2"]), lines(&SECOND));
-    // What returns is added, whatever bytes it brings.
-    // Later than its call, beyond doubt: the times of a listing are whole seconds.
+    // An object that returns counts as added, whatever its bytes.
+    // Clearly later than its call: listings give times in whole seconds.
     site.put_at("c.jpg", "3", 5);
     site.put_at("a.jpg", "another one", 5);
     site.run(&[]).with(0);
@@ -58,7 +58,7 @@ fn as_csv_and_as_json_lines() {
     let csv = rows(&text);
     assert_eq!(csv.len(), SECOND.len());
     let row = |kind: &str| csv.iter().find(|row| row[1] == kind).unwrap();
-    // MD5 of the texts "1" and "2": the moved one's, and what b.jpg had before.
+    // The MD5 of "1" belongs to the moved object, the MD5 of "2" is what b.jpg had before.
     let (one, two) = ("c4ca4238a0b923820dcc509a6f75849b", "c81e728d9d4c2f636f067f89cc14862c");
     let bucket = BUCKET.trim_start_matches("cos://");
     assert_eq!(row("moved")[..], ["2", "moved", bucket, "z/a.jpg", "a.jpg", one, "1"]);
@@ -84,7 +84,7 @@ fn a_first_listing_journals_nothing_and_each_prefix_has_its_own() {
     site.put(&[("a/2.jpg", "3"), ("b/2.jpg", "4")]);
     site.costag(&["run", &prefix]).with(0);
     assert_eq!(journal(&site, &[]), lines(&["added a/2.jpg"]));
-    // The whole bucket has not been listed before.
+    // This is the first listing of the whole bucket.
     site.run(&[]).with(0);
     assert_eq!(journal(&site, &[]), lines(&[]));
     site.costag(&["changes", "--run", "9"]).with(2).says(&["there is no run 9"]);

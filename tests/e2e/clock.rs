@@ -1,4 +1,4 @@
-//! A clock that is wrong, and credentials that run out.
+//! Wrong clocks, time zones, and credentials that expire.
 
 use costag::emulator::{Options, SECRET_ID, SECRET_KEY, Settings, Synthetic};
 use rstest::rstest;
@@ -17,7 +17,7 @@ fn a_wrong_clock_is_corrected(#[case] clock_offset_seconds: i64) {
     assert_eq!(statistics.calls, 50, "found out by the listing, which is free");
     assert_eq!(statistics.bad_signatures, 1);
     site.assert_exports("camera");
-    // The ledger's times are the service's.
+    // Times in the ledger follow the service's clock.
     let ended: i64 = site.one("SELECT min(ended_at) FROM call");
     let off = ended / 1000 - jiff::Timestamp::now().as_second() - clock_offset_seconds;
     assert!((-60..=5).contains(&off), "{off}");
@@ -38,11 +38,11 @@ fn a_clock_that_goes_wrong_on_the_way() {
     assert!(statistics.calls <= 200 + 32, "{}", statistics.calls);
 }
 
-/// Local time in a zone in which midnight was so many seconds ago, or comes in so many if negative.
+/// A time zone in which midnight was this many seconds ago, or will come after them if the number is negative.
 fn midnight_was(seconds: i64) -> String {
     const DAY: i64 = 24 * 3600;
     let of_day = jiff::Timestamp::now().as_second().rem_euclid(DAY);
-    // POSIX counts to the west: local time is UTC less this.
+    // POSIX offsets count westward: local time is UTC minus the offset.
     let west = (of_day - seconds).rem_euclid(DAY);
     let (sign, west) = if west > DAY / 2 { ('-', DAY - west) } else { ('+', west) };
     format!("<LOCAL>{sign}{:02}:{:02}:{:02}", west / 3600, west / 60 % 60, west % 60)
@@ -71,7 +71,7 @@ fn a_days_calls_hold_whatever_the_date_header_says(
         start(command).end().with(8).says(&["--daily-calls 30"]);
         assert_eq!(site.calls(), 30);
     }
-    // A clock that is ten minutes fast is complained about: its signatures are of the future.
+    // The service refuses signatures from a clock that is ten minutes fast: they lie in the future.
     let confirmed = clock_offset_seconds.min(0);
     let off: i64 = site.one("SELECT max(ended_at) FROM call");
     let off = off / 1000 - jiff::Timestamp::now().as_second() - confirmed;
@@ -104,7 +104,7 @@ fn a_new_day_begins_in_mid_run_and_neither_has_too_many_calls() {
 
 #[test]
 fn a_confirmed_offset_moves_midnight_and_the_days_count() {
-    // Half past midnight by this machine, half past eleven by the service.
+    // It is 00:30 by this machine's clock and 23:30 by the service's.
     let settings = Settings { latency_ms: 20, ..Settings::default() };
     let site = Site::new(Synthetic { objects: 200, ..Synthetic::default() }, settings);
     let command = |arguments: &[&str]| {
@@ -128,14 +128,14 @@ fn a_confirmed_offset_moves_midnight_and_the_days_count() {
         start(command(&["resume"])).end().with(8).says(&["times are corrected by -3"]);
         assert_eq!(site.calls(), 60);
     }
-    // This machine's clock is set right; so is the service's, which comes to the same.
+    // Correcting the emulator's clock has the same effect as correcting this machine's.
     site.change(r#"{"clock_offset_seconds":0}"#);
     start(command(&["resume"])).end().with(8);
 }
 
 #[test]
 fn calls_before_a_correction_over_midnight_count_for_the_corrected_day_in_the_next_run_too() {
-    // Half past eleven by this machine, half past midnight by the service.
+    // It is 23:30 by this machine's clock and 00:30 by the service's.
     let settings = Settings { latency_ms: 20, ..Settings::default() };
     let site = Site::new(Synthetic { objects: 200, ..Synthetic::default() }, settings);
     let command = |arguments: &[&str]| {
@@ -149,14 +149,14 @@ fn calls_before_a_correction_over_midnight_count_for_the_corrected_day_in_the_ne
     run.end().with(8);
     assert_eq!(site.calls(), 60);
     start(command(&["resume"])).end().with(8);
-    // The two calls on the wire at the correction may be written with the offset of before.
+    // The two calls in flight during the correction may be recorded with the old offset.
     assert!((60..=62).contains(&site.calls()), "{}", site.calls());
     site.assert_sound();
 }
 
 #[test]
 fn a_window_ends_by_the_time_that_the_service_has_confirmed() {
-    // The window ends in an hour by this machine's clock, which is an hour and a few seconds slow.
+    // By this machine's clock the window ends in an hour. The clock is a little more than an hour slow.
     let settings = Settings { clock_offset_seconds: 3594, latency_ms: 250, ..Settings::default() };
     let site = Site::new(Synthetic { objects: 600, ..Synthetic::default() }, settings);
     let mut command = site.command(&["run", BUCKET, "--until", "00:00"]);
@@ -214,7 +214,7 @@ fn an_offset_is_kept_for_the_next_run_and_goes_with_its_cause() {
     assert!((3595..=3605).contains(&kept()), "{}", kept());
     site.run(&[]).with(0).says(&["times are corrected by +3"]);
     assert_eq!(refused(), 1, "the first request was signed right");
-    // The clocks agree again.
+    // From here on the clocks agree again.
     site.change(r#"{"clock_offset_seconds":0}"#);
     site.run(&[]).with(0).says(&["agrees with the service's now"]);
     assert_eq!((refused(), kept()), (2, 0));
@@ -252,7 +252,7 @@ fn twenty_complaints_in_a_row_without_a_reason_stop_the_run(#[case] fault: &str)
 
 #[test]
 fn credentials_that_a_fast_clock_takes_for_ended_are_used() {
-    // This machine is an hour ahead of the service.
+    // This machine's clock is an hour ahead of the service's.
     let settings = Settings { clock_offset_seconds: -3600, ..Settings::default() };
     let site = Site::new(Synthetic { objects: 50, ..Synthetic::default() }, settings);
     let end = jiff::Timestamp::now().as_second() - 1800;

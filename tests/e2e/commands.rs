@@ -32,7 +32,7 @@ fn a_plan_calls_nothing_and_tells_exactly_what_a_run_calls() {
     let first = plan(&site, &[]);
     assert_eq!((site.calls(), calls(&first)), (0, site.contents()));
     assert_eq!(first["need_no_call"].as_u64().unwrap(), 400 - site.contents());
-    // Stopped, planned, resumed: the plan took nothing from the run.
+    // Stop, plan, resume: the plan takes nothing from the run.
     site.run(&["--max-calls", "50"]).with(8);
     let rest = plan(&site, &["--until", "23:59"]);
     assert_eq!(calls(&rest), site.contents() - 50);
@@ -40,7 +40,7 @@ fn a_plan_calls_nothing_and_tells_exactly_what_a_run_calls() {
     site.resume().with(0);
     assert_eq!(site.calls(), site.contents());
     assert_eq!(calls(&plan(&site, &[])), 0);
-    // Another scene, at a price.
+    // Plan another scene, with a price.
     let price = ["-s", "web,camera", "--price-per-1000-calls", "2"];
     let web = plan(&site, &price);
     assert_eq!(web["calls_by_scenes"]["web"].as_u64(), Some(site.contents()));
@@ -102,7 +102,7 @@ fn a_limit_and_a_sample_take_exactly_so_many() {
     let site = Site::plain(300);
     site.run(&["--sample", "70"]).with(0).says(&["--sample 70"]);
     assert_eq!((site.calls(), site.states()), (70, [230, 0, 70, 0]));
-    // Spread over the keys, not the first ones.
+    // The sample is spread over the keys and is not just the first ones.
     let called = site.called();
     let mut keys: Vec<_> = site.expected("camera").into_iter().map(|row| row[0].clone()).collect();
     keys.dedup();
@@ -130,7 +130,7 @@ fn copies_and_checks_while_a_run_goes_on_and_no_putting_back() {
     assert_eq!(run.end().with(0).code, Some(0));
     site.costag(&["verify", "--db", "copy.db"]).with(0);
     site.costag(&["backup", "copy.db"]).with(4);
-    // The copy is a database to go on from; what was in flight in it may have been paid.
+    // A run can continue from the copy. Calls that were in flight in it may have been paid for.
     site.change(r#"{"clear": true}"#);
     site.costag(&["resume", "--db", "copy.db"]).with(0);
     site.costag(&["verify", "--db", "copy.db"]).with(0);
@@ -234,7 +234,7 @@ fn the_doctor_tells_what_is_wrong_and_makes_no_database() {
     assert!(!site.path("costag.db").exists());
 }
 
-/// On a terminal, which `script` makes, with this answer typed.
+/// Runs the command on a terminal made by `script`, and types this answer.
 fn on_a_terminal(site: &Site, arguments: &str, answer: &str) -> (Option<i32>, String) {
     let mut script = std::process::Command::new("script");
     let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_costag"));

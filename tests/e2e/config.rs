@@ -1,4 +1,5 @@
-//! Option, then environment, then file, then default; and `config show` tells which.
+//! An option wins over the environment, the environment over the file, the file over the default; `config show`
+//! says which.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Somebody without an account watches it work.
+//! `costag demo` shows the whole job to somebody without an account.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! A disk that is full: a clear end, all of what was committed, and a run that goes on.
+//! A full disk ends a run with a clear message and keeps what was committed; the next run continues.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use costag::emulator::{Settings, Synthetic};
 
 use crate::support::{BUCKET, Site, start};
 
-/// Runs the program with no file larger than so many blocks of 512 bytes (`ulimit -f` of POSIX).
+/// Runs the program with a limit on file size, in blocks of 512 bytes (`ulimit -f` of POSIX).
 fn limited(site: &Site, blocks: u32, arguments: &[&str]) -> Command {
     let mut command = Command::new("sh");
     site.set_up(&mut command);
@@ -83,7 +83,7 @@ fn a_closed_pipe_is_no_error() {
 
 #[test]
 fn a_run_that_calls_nothing_ends_too() {
-    // Nothing is in flight that would notice that nothing is written any longer.
+    // This run makes no calls that could notice the failed writes.
     let bucket = Synthetic { objects: 40_000, ..Synthetic::default() };
     let site = Site::new(bucket, Settings::default());
     let arguments = ["run", BUCKET, "--exclude", "**"];

@@ -1,10 +1,10 @@
-//! `costag doctor`: line by line, and the exit code of the first failure.
+//! `costag doctor` prints one line for each check and ends with the exit code of the first failure.
 
 use costag::emulator::{Options, Settings};
 
 use crate::support::{BUCKET, Ended, Site, canned, nobody, start};
 
-/// Checks and how each stands, in order.
+/// Name and result of each check, in order.
 fn lines(ended: &Ended) -> Vec<(&str, &str)> {
     let words = |line| str::split_whitespace(line).collect::<Vec<_>>();
     ended.stdout.lines().map(words).map(|words| (words[1], words[0])).collect()
@@ -111,7 +111,7 @@ fn a_bucket_that_a_run_refuses_is_not_right_and_every_suffix_is_one() {
     assert!(ended.stdout.contains("no image"), "{}", ended.stdout);
     site.write("costag.toml", "suffixes = []\n");
     let ended = site.costag(&["doctor", crate::support::BUCKET, "-y"]);
-    // The emulator takes it for no picture; it was called all the same.
+    // The emulator does not recognise the file as a picture, but the call was made.
     assert!(!ended.stdout.contains("no image"), "{}", ended.stdout);
     assert_eq!(site.calls(), 1);
 }

@@ -1,4 +1,4 @@
-//! A service that misbehaves: what can be had is had, what cannot is told with its code.
+//! A service that misbehaves: what can be labelled is labelled, and everything else fails with its code.
 
 use costag::emulator::{Settings, Synthetic};
 use rstest::rstest;
@@ -34,7 +34,7 @@ fn what_may_pass_is_tried_again_until_all_is_labelled(#[case] fault: &str, #[cas
     let calls = site.calls();
     assert!(calls > 40, "{calls}");
     assert_eq!(site.ledger(), (calls, 0));
-    // What was tried again is counted and told: nothing is retried silently.
+    // Retries are counted and shown.
     let retries = calls - 40;
     assert!(ended.stderr.contains(&format!("; {retries} of them retries")), "{}", ended.stderr);
     assert!(ended.stderr.contains("call failed") && ended.stderr.contains(told));
@@ -60,14 +60,14 @@ fn thirty_throttle_answers_are_the_end_of_an_image_in_a_run_however_often_it_is_
     let site = site(1, &[("slow_down", 1.0)]);
     site.run(&["--max-calls", "1"]).with(8);
     assert_eq!(site.states(), [1, 0, 0, 0]);
-    // As if the run had been resumed again and again.
+    // Simulates a run that was resumed many times.
     let columns = "run_id, content_id, object_id, scenes, ended_at, duration_ms, outcome";
     let more = format!("INSERT INTO call ({columns}) SELECT {columns} FROM call WHERE id = 1;");
     site.tamper(&more.repeat(28));
     site.resume().with(3).says(&["SlowDown"]);
     assert_eq!(site.calls(), 2);
     assert_eq!(site.states(), [0, 0, 0, 1]);
-    // Another run begins anew.
+    // A new run starts counting from zero.
     site.change(r#"{"clear":true}"#);
     site.run(&[]).with(0);
     assert_eq!(site.calls(), 3);
@@ -96,7 +96,7 @@ fn a_flat_answer_goes_under_camera() {
     let site = site(30, &[("legacy", 1.0)]);
     site.run(&["--scenes", "camera"]).with(0).says(&["without scenes"]);
     let camera = |rows: Vec<Vec<String>>| -> Vec<Vec<String>> {
-        // It has name and confidence only.
+        // The old form of the answer has only names and confidences.
         rows.into_iter().map(|row| [&row[..4], &row[6..]].concat()).collect()
     };
     assert_eq!(camera(site.export(&[])), camera(site.expected("camera")));
@@ -132,7 +132,7 @@ fn what_will_not_pass_is_given_up_with_its_code(
     assert_eq!(site.one::<i64>(&like), failed);
     let verdicts = format!("SELECT count(*) FROM error WHERE verdict = '{verdict}'");
     assert_eq!(site.one::<i64>(&verdicts), failed);
-    // Those that could be labelled have their rows, the others have none.
+    // Only images that could be labelled have rows.
     let lost: Vec<String> = {
         let database = site.database();
         let mut keys = database.prepare("SELECT key FROM failure").unwrap();

@@ -1,4 +1,4 @@
-//! A database that somebody else made, or changed: what it says is not believed.
+//! A database that somebody else made or changed is not trusted.
 
 use rstest::rstest;
 use rusqlite::Connection;
@@ -84,13 +84,13 @@ fn further_tables_views_and_indexes_are_named_and_allowed() {
 #[test]
 fn a_view_cannot_run_what_it_should_not() {
     let site = site();
-    // A function of the shell's, or any other with effects, is none for a schema that is not trusted.
+    // Functions with side effects are not available to an untrusted schema.
     site.tamper("CREATE VIEW trap AS SELECT load_extension('/tmp/x.so')");
     site.costag(&["verify"]).with(0);
     site.run(&[]).with(0);
 }
 
-/// Every column of texts, as a statement that breaks one value of it.
+/// For each text column, a statement that makes one of its values invalid UTF-8.
 fn breaking(database: &Connection) -> Vec<String> {
     let mut columns = database
         .prepare(
@@ -123,7 +123,7 @@ fn a_text_that_is_not_utf_8_is_exit_7_wherever_it_is_met() {
     for sql in statements {
         std::fs::write(&path, &whole).unwrap();
         let database = Connection::open(&path).unwrap();
-        // The checks of columns with few values do not let them be broken.
+        // CHECK constraints protect the columns that allow only a few values.
         let changed = database
             .execute_batch("PRAGMA ignore_check_constraints = ON")
             .and_then(|()| database.execute(&sql, []))
@@ -149,7 +149,7 @@ fn a_text_that_is_not_utf_8_is_exit_7_wherever_it_is_met() {
             let shown = format!("{sql}\n{command:?}\n{}\n{}", ended.stdout, ended.stderr);
             assert!(!ended.stderr.contains("panicked"), "{shown}");
             assert!(!ended.stdout.contains('\u{fffd}'), "{shown}");
-            // Met, or not needed for the answer.
+            // The command either reads the broken text and reports it, or does not need it.
             assert!(matches!(ended.code, Some(0 | 3 | 7)), "{:?} {shown}", ended.code);
         }
     }

@@ -1,4 +1,4 @@
-//! The question before more calls than a person may have expected, on a pseudo terminal.
+//! On a terminal, a run asks before it uses more units of billing than `confirm_above`.
 
 use std::process::{Command, Stdio};
 
@@ -6,7 +6,7 @@ use costag::emulator::{Settings, Synthetic};
 
 use crate::support::{BUCKET, Running, Site, start, wait_until};
 
-/// The program on a terminal that `script` of util-linux gives; none if there is no such tool.
+/// Starts the program on a terminal made by `script` of util-linux. Returns `None` if that tool is missing.
 fn on_a_terminal(site: &Site, arguments: &str) -> Option<Running> {
     let version = Command::new("script").arg("--version").output();
     let has_tool =
@@ -39,7 +39,7 @@ fn it_asks_a_person_and_a_no_ends_it_before_the_next_call() {
     let arguments = format!("run {BUCKET} --confirm-above 40 --price-per-1000-calls 2");
     let Some(mut run) = on_a_terminal(&site, &arguments) else { return };
     wait_until("the question", || run.stdout().contains(QUESTION));
-    // All that is free to do is done while it waits, and what may be called without a question is called.
+    // While it waits for an answer, it lists everything and makes the calls that need no confirmation.
     wait_until("the whole listing", || site.one::<i64>("SELECT count(*) FROM object") == 1500);
     wait_until("the calls before it", || site.calls() >= 40);
     wait_until("the whole number", || run.stdout().contains("comes to 1,500 calls"));
@@ -51,14 +51,14 @@ fn it_asks_a_person_and_a_no_ends_it_before_the_next_call() {
     assert_eq!(site.calls(), 40, "nothing above was called");
     assert_eq!(site.ledger(), (40, 0));
     site.assert_sound();
-    // A pipe is not asked.
+    // Without a terminal it does not ask.
     site.costag(&["resume", "--confirm-above", "40"]).with(0);
     assert_eq!(site.calls(), 1500);
 }
 
 #[test]
 fn it_asks_as_soon_as_the_listing_shows_it() {
-    // The calls up to the bound would take a quarter of an hour.
+    // At this pace, the calls that need no confirmation alone would take 15 minutes.
     let site = site();
     let arguments = format!("run {BUCKET} --confirm-above 1000 --qps 1");
     let Some(mut run) = on_a_terminal(&site, &arguments) else { return };
@@ -82,7 +82,7 @@ fn a_scene_is_a_unit_of_the_question_and_so_is_a_retry() {
     run.types("n\n");
     run.end().with(8);
     assert_eq!(site.calls(), 20, "forty scenes, and the next call would ask for the 42nd");
-    // Thirty-six images, of which twelve have to be called twice.
+    // Thirty-six images; twelve of them have to be called twice.
     site.reset();
     let key = |number| format!("r/{}{number}.jpg", if number < 12 { "twice" } else { "once" });
     let keys: Vec<String> = (0..36).map(key).collect();

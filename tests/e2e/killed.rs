@@ -1,4 +1,4 @@
-//! `kill -9` at any moment: nothing is lost, and what is paid twice stays within the bound that is printed.
+//! `kill -9` at any moment loses nothing, and repeats at most as many calls as is promised.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,12 @@ use crate::support::{BUCKET, Site, wait_until};
 
 const WORKERS: u64 = 8;
 
-/// Kills of a test; `COSTAG_TEST_KILLS` sets another number for a long run by hand.
+/// The number of kills in a test. `COSTAG_TEST_KILLS` sets another number, for a long run by hand.
 fn kills(usually: u64) -> u64 {
     std::env::var("COSTAG_TEST_KILLS").ok().map_or(usually, |text| text.parse().unwrap())
 }
 
-/// Numbers by a seed (xorshift), so that a failure can be looked for again.
+/// Pseudo-random numbers from a seed (xorshift), so that a failure can be reproduced.
 struct Dice(u64);
 
 impl Dice {
@@ -57,8 +57,8 @@ fn killed_again_and_again(
     let mut dice = Dice(0x5EED_0000 + seed);
     let mut done = 0;
     for number in 0..kills {
-        // In turn: early, while the database is made, opened or recovered; whenever, pages and claims
-        // included; and some time after the first call.
+        // Alternate between three moments: early, while the database is created, opened or recovered; at any time,
+        // including while pages and claims are written; and some time after the first call.
         let limit = [60_000, 300_000, 150_000][usize::try_from(number % 3).unwrap()];
         let after = Duration::from_micros(dice.below(limit));
         let has_database = site.path("costag.db").exists() && number > 2;
@@ -69,13 +69,13 @@ fn killed_again_and_again(
             std::thread::sleep(Duration::from_millis(1));
         }
         let begun = Instant::now();
-        // The moment itself is what is random here; there is nothing to wait for.
+        // Sleep for a random time: there is no event to wait for.
         while begun.elapsed() < after && !program.has_ended() {
             std::thread::sleep(Duration::from_millis(1));
         }
         done += u64::from(program.kill());
     }
-    // The rest is to be whole, not slow.
+    // Let the last run finish quickly.
     site.change(r#"{"latency_ms":0,"jitter_ms":0}"#);
     let end = site.costag(&run).with(0);
     site.assert_sound();
@@ -87,7 +87,7 @@ fn killed_again_and_again(
     let calls = site.calls();
     let (settled, unknown) = site.ledger();
     let bound = done * 2 * WORKERS;
-    // A call that failed is repeated on purpose, and those that came to nothing are in the ledger.
+    // Failed calls are repeated on purpose, and they are in the ledger.
     let failures =
         site.one::<i64>("SELECT count(*) FROM call WHERE outcome IN (1, 2, 3)").cast_unsigned();
     let repeated = calls.saturating_sub(contents + failures);
@@ -103,7 +103,7 @@ fn killed_again_and_again(
     assert_eq!(site.calls(), 0, "nothing was forgotten");
 }
 
-/// A database as the first schema had it, with some labels.
+/// A database with the first version of the schema and some labels.
 const FIRST_SCHEMA: &str = include_str!("../../migrations/sqlite/01-init/up.sql");
 const FIRST_ROWS: &str = "
     PRAGMA user_version = 1;
@@ -155,14 +155,14 @@ fn killed_while_an_older_database_is_brought_up_to_date() {
     assert_eq!(site.one::<i64>("SELECT count(*) FROM pragma_foreign_key_check"), 0);
 }
 
-/// A lister asks for the page after the one that is being committed, and for no more.
+/// A lister requests only one page beyond the one that is being committed.
 #[test]
 fn a_kill_costs_at_most_one_page_a_range() {
     const PAGES: u64 = 40;
     let bucket = Synthetic { objects: PAGES * 1000, ..Synthetic::default() };
     let site = Site::new(bucket, Settings { list_latency_ms: 100, ..Settings::default() });
     let lists = || site.emulator.statistics().list_calls;
-    // With one lister nothing is asked but pages.
+    // With a single lister, every list request is for a page.
     let run = ["run", BUCKET, "--exclude", "**", "--list-workers", "1"];
     let mut program = site.start(&run);
     let committed = "SELECT count(*) FROM object";
@@ -172,7 +172,7 @@ fn a_kill_costs_at_most_one_page_a_range() {
         database.query_row(committed, [], |row| row.get::<_, i64>(0)).ok()
     };
     wait_until("a page in the database", || look().is_some_and(|objects| objects > 0));
-    // While somebody else has the database, nothing is committed.
+    // While another program holds a write transaction, nothing can be committed.
     let other = rusqlite::Connection::open(site.path("costag.db")).unwrap();
     other.busy_timeout(Duration::from_secs(20)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -180,7 +180,7 @@ fn a_kill_costs_at_most_one_page_a_range() {
     assert!(before < PAGES - 5, "{before}: there is enough left");
     site.change(r#"{"list_latency_ms":0}"#);
     wait_until("the page after the one that waits", || lists() >= before + 2);
-    // A lister that did not wait would be far ahead by now.
+    // A lister that did not wait would have requested many more pages by now.
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(300) {
         assert!(lists() <= before + 2, "{} pages asked for, {before} committed", lists());

@@ -1,4 +1,4 @@
-//! `costag ledger` against what the emulator counted.
+//! `costag ledger` agrees with what the emulator counted.
 
 use costag::emulator::{Settings, Synthetic};
 use serde_json::Value;
@@ -55,14 +55,14 @@ fn every_call_is_in_it_by_day_by_run_and_by_scene() {
     let by_scene = ledger(&["--by", "scene"]);
     let names: Vec<_> =
         by_scene["rows"].as_array().unwrap().iter().map(|row| row["scenes"].clone()).collect();
-    // What failed for good in the first night is not in the second one's way: it asks for both.
+    // An image that failed permanently in the first night is called for both scenes in the second.
     assert!(names.contains(&"camera".into()) && names.contains(&"web".into()), "{names:?}");
     site.assert_sound();
 }
 
 const ANSWERED: &str = "SELECT count(*) FROM content WHERE scenes_done <> 0";
 
-/// Calls that the emulator answered with another status than 200.
+/// The number of calls that the emulator answered with a status other than 200.
 fn not_200(statistics: &costag::emulator::Statistics) -> u64 {
     let all = statistics.calls_by_status.iter();
     all.filter(|(status, _)| status.as_str() != "200" && status.as_str() != "dropped")
@@ -74,7 +74,7 @@ fn not_200(statistics: &costag::emulator::Statistics) -> u64 {
 fn months_days_and_costs() {
     let site = Site::plain(30);
     site.run(&["--max-calls", "10"]).with(8);
-    // The first night was a month ago.
+    // Move the first night a month into the past.
     site.tamper("UPDATE call SET ended_at = ended_at - 32 * 86400000");
     site.resume().with(0);
     let now = jiff::Zoned::now();

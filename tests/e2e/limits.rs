@@ -1,4 +1,4 @@
-//! Limits of the process (`ulimit`): too little of anything is an error that says so, and never a panic.
+//! If a limit of the process (`ulimit`) is reached, the error names it. No limit causes a panic.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -7,10 +7,11 @@ use rstest::rstest;
 
 use crate::support::{BUCKET, Ended, Site, start};
 
-/// A user who runs nothing else: root has no limit of processes.
+/// A user who runs nothing else. Root is needed to switch to it, since the process limit does not apply to root.
 const NOBODY_ELSE: &str = "54321";
 
-/// The program under limits, set by bash, whose `ulimit` knows them all. Where the tests run as root it is run as another user; `None` if that cannot be done.
+/// The program under limits, set by bash, whose `ulimit` knows them all. Where the tests run as root it is run as
+/// another user; `None` if that cannot be done.
 fn limited(site: &Site, limits: &str, arguments: &str) -> Option<Ended> {
     let line = format!("{limits} && exec '{}' {arguments}", env!("CARGO_BIN_EXE_costag"));
     let is_root = rustix::process::getuid().is_root();
@@ -33,7 +34,7 @@ fn limited(site: &Site, limits: &str, arguments: &str) -> Option<Ended> {
     Some(start(command).end())
 }
 
-/// Every kind of command: with calls, lists, files to write, threads, a question, an emulator.
+/// One command of each kind: with calls, lists, files to write, threads, a question, an emulator.
 const COMMANDS: [&str; 14] = [
     "plan cos://demo-1250000000",
     "doctor cos://demo-1250000000 -y",
@@ -80,7 +81,7 @@ fn no_limit_of_the_process_makes_a_panic(#[case] limits: &str) {
             );
         }
     }
-    // Nothing is lost by it.
+    // No image is lost.
     if let Some(ended) = limited(&site, "true", &format!("run {BUCKET}")) {
         ended.with(0);
         site.assert_exports("camera");

@@ -1,4 +1,5 @@
-//! Listings that lie, break off or never end: nothing is concluded from them, and they are not followed for ever.
+//! Listings that are wrong, cut off or endless: nothing is concluded from them, and the run does not follow them
+//! for ever.
 
 use costag::emulator::{Layout, Settings, Synthetic};
 use rstest::rstest;
@@ -43,7 +44,7 @@ fn a_listing_that_stays_wrong_ends_the_run_and_concludes_nothing(#[case] fault: 
 #[test]
 fn a_slow_but_steady_answer_is_no_timeout_until_ten_of_them() {
     let site = Site::plain(20);
-    // A page comes in twenty parts over five seconds.
+    // A page arrives in twenty parts over five seconds.
     site.change(r#"{"faults":{"list_slow":1.0}}"#);
     let ended = site.run(&["--patience", "1s", "--timeout", "400ms", "--log", "warn"]).with(5);
     ended.says(&["not whole after 4s"]);
@@ -85,7 +86,7 @@ fn a_limit_on_listings_is_borne() {
     site.assert_exports("camera");
 }
 
-/// Wherever the keys lie, listers side by side find each of them once, and the next night finds nothing new.
+/// Parallel listers find each key once, whatever the layout of the keys, and the next night finds nothing new.
 #[rstest]
 #[case::a_folder_a_day(Layout::Dated)]
 #[case::one_deep_folder(Layout::Deep)]
@@ -95,7 +96,7 @@ fn a_limit_on_listings_is_borne() {
 fn keys_of_any_layout_are_listed_once(#[case] layout: Layout) {
     const OBJECTS: u64 = 24_000;
     let bucket = Synthetic { objects: OBJECTS, layout, ..Synthetic::default() };
-    // Slow enough that idle listers have time to look for a split.
+    // Pages are slow, so that idle listers have time to split a range.
     let site = Site::new(bucket, Settings { list_latency_ms: 60, ..Settings::default() });
     let night = || {
         let before = site.emulator.statistics().list_calls;
@@ -108,7 +109,8 @@ fn keys_of_any_layout_are_listed_once(#[case] layout: Layout) {
     let ranges = "SELECT count(*) FROM range WHERE run_id = (SELECT max(id) FROM run)";
     let splits = site.one::<i64>(ranges).cast_unsigned() - 1;
     assert!(splits > 0, "{layout:?}: nobody else could help");
-    // Pages, one more for each range that ends within one, and the questions of splits, made or not.
+    // Allowed requests: the pages, one more for each range that ends within a page, and the requests that look for
+    // a split.
     let bound = OBJECTS / 1000 + (splits + 8) * 41;
     assert!(asked <= bound, "{layout:?}: {asked} questions, {splits} splits");
 
@@ -121,7 +123,7 @@ fn keys_of_any_layout_are_listed_once(#[case] layout: Layout) {
     assert_eq!(site.one::<i64>("SELECT count(*) FROM object"), OBJECTS.cast_signed());
 }
 
-/// Tagging begins with the first page, of a million keys as of a thousand.
+/// Calls start after the first page, whether the bucket has a thousand keys or a million.
 #[test]
 fn the_first_call_does_not_wait_for_the_listing() {
     let bucket = Synthetic { objects: 1_000_000, ..Synthetic::default() };

@@ -1,4 +1,4 @@
-//! Keys and URLs from a list instead of a listing.
+//! Runs over a list of keys or URLs instead of a listing.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -52,7 +52,7 @@ fn keys_a_line_each_with_what_windows_and_people_leave_in_them() {
         "missing.jpg"
     );
 
-    // What the database knows is not looked up again.
+    // A key whose labels are in the database is not looked up again.
     site.run(&["--keys", &list]).with(3);
     let again = site.emulator.statistics();
     assert_eq!((again.calls, again.head_calls), (3, 6), "only the missing one is asked for");
@@ -149,7 +149,7 @@ fn a_key_that_is_not_there_is_not_wanted_on_any_night() {
     }
     assert_eq!(site.calls(), 1);
     site.assert_sound();
-    // It is in the failures until it is found.
+    // A missing key is reported as a failure until it is found.
     let failures = || site.costag(&["status", "--failures"]).with(0).stdout;
     assert!(failures().contains("nowhere.jpg") && failures().contains("NoSuchKey"));
     site.put(&[("nowhere.jpg", "2")]);
@@ -216,7 +216,7 @@ fn one_key_that_is_never_answered_holds_no_other_up() {
     wait_until("the others are called", || site.calls() == 59);
     run.signal("INT");
     run.end().with(130);
-    // It fails by itself in the end.
+    // In the end only this key fails.
     site.costag(&["resume", "--timeout", "200ms"]).with(3).says(&["1 with Timeout", "59 done"]);
     assert_eq!(site.calls(), 59);
     site.change(r#"{"clear":true}"#);
@@ -232,7 +232,7 @@ fn a_key_that_is_not_answered_for_as_long_as_patience_lasts_fails_by_itself() {
     let site = Site::holding(&objects);
     let list = site.write("keys.txt", keys.join("\n"));
     site.change(r#"{"fault_keys":"07.jpg","faults":{"head_stall":1}}"#);
-    // Patience ends before the tries of one key do.
+    // `patience` is shorter than all tries of one key together.
     let options = ["--keys", &list, "--timeout", "300ms", "--patience", "1s"];
     site.run(&options).with(3).says(&["1 with Timeout", "39 done, 1 failed"]);
     assert_eq!(site.calls(), 39);
@@ -255,7 +255,7 @@ fn a_list_that_is_no_list_of_urls_is_refused_before_any_call() {
     site.run(&["--urls", &site.write("urls.csv", "id,link\n1,https://e.com/1.jpg\n")])
         .with(2)
         .says(&["lines 1 and 2 of the list", "column named url"]);
-    // Comments are no URLs, and that is said.
+    // The comments are counted and reported.
     let list =
         site.write("urls.txt", "# from the shop\nhttps://e.com/1.jpg\n#https://e.com/2.jpg\n");
     site.run(&["--urls", &list]).with(0).says(&["begin with #"]);
@@ -315,7 +315,7 @@ fn credentials_from_windows() {
     }
 }
 
-/// Sixty keys in two lists of thirty.
+/// A bucket of sixty keys, and two lists of thirty keys each.
 fn two_lists() -> (Site, [String; 2]) {
     let keys: Vec<_> = (0..60).map(|at| format!("{at:02}.jpg")).collect();
     let objects: Vec<_> = keys.iter().map(|key| (key.as_str(), key.as_str())).collect();
@@ -373,7 +373,7 @@ fn a_list_calls_its_own_keys_only_and_each_after_a_look_at_it() {
     let site = Site::holding(&[("a.jpg", "same"), ("b.jpg", "same"), ("c.jpg", "same")]);
     site.run(&[]).with(0);
     assert_eq!(site.calls(), 1);
-    // The key that was called first has other bytes now, and nobody has noticed.
+    // The key that was called first has been overwritten, and no listing has noticed it yet.
     let called = site.called().into_keys().next().unwrap();
     site.put(&[(&called, "other")]);
     let mine = ["a.jpg", "b.jpg", "c.jpg"].into_iter().find(|key| *key != called).unwrap();
@@ -381,7 +381,7 @@ fn a_list_calls_its_own_keys_only_and_each_after_a_look_at_it() {
     site.run(&["--keys", &list, "--scenes", "camera,web"]).with(0);
     assert_eq!(site.called()[mine], 1);
     assert_eq!(site.called()[&called], 1, "it is not in the list");
-    // The listed key itself was overwritten: its new bytes are called, for both scenes.
+    // If the listed key itself was overwritten, its new bytes are called for both scenes.
     site.put_at(mine, "new", 5);
     site.run(&["--keys", &list, "--scenes", "camera,web,news"]).with(0);
     assert_eq!((site.called()[mine], site.called()[&called]), (2, 1));
@@ -390,7 +390,7 @@ fn a_list_calls_its_own_keys_only_and_each_after_a_look_at_it() {
         rows.len(),
         site.expected("camera,news,web").iter().filter(|row| row[0] == mine).count()
     );
-    // What needs no call is not looked up.
+    // A key that needs no call is not looked up.
     let heads = site.emulator.statistics().head_calls;
     site.run(&["--keys", &list, "--scenes", "news"]).with(0);
     assert_eq!(site.emulator.statistics().head_calls, heads);

@@ -1,11 +1,11 @@
-//! What a refused look-up of a listed key means: HEAD answers have no body that could say it.
+//! Look-ups of listed keys that are refused. An answer to HEAD has no body, so the reason has to be found out.
 
 use costag::emulator::{SECRET_ID, SECRET_KEY};
 use rstest::rstest;
 
 use crate::support::{BUCKET, Ended, Site};
 
-/// A bucket of so many pictures, and a list of their keys with these after them.
+/// A bucket with this many pictures, and a list of their keys followed by these lines.
 fn listed(pictures: u64, others: &[&str]) -> Site {
     let site = Site::plain(0);
     let keys: Vec<_> = (0..pictures).map(|at| format!("p/{at:03}.jpg")).collect();
@@ -60,7 +60,7 @@ fn an_expired_token_is_renewed_by_a_look_up() {
             .to_string()
     };
     site.change(r#"{"token":"second-token","expired_token":"first-token"}"#);
-    // The first answer of the command is out of date when it is used.
+    // The first credentials that the command prints are already expired when they are used.
     site.write("1.json", printed("first-token"));
     site.write("2.json", printed("second-token"));
     let process = "sh -c 'test -e used && cat 2.json || { touch used; cat 1.json; }'";
@@ -107,7 +107,7 @@ fn keys_that_are_all_denied_stop_the_run() {
     let ended = run(&site, &[]).with(6);
     ended.says(&["20 keys in a row could not be looked up: AccessDenied", "cos:HeadObject"]);
     assert_eq!(site.calls(), 0);
-    // The policy is repaired: nothing is lost.
+    // After the policy is repaired, the next run labels everything.
     site.change(r#"{"clear":true}"#);
     site.resume().with(0);
     assert_eq!(site.calls(), 60);
@@ -122,7 +122,7 @@ fn an_object_whose_length_is_not_told_is_called() {
     assert_eq!(site.one::<i64>("SELECT count(*) FROM content WHERE size IS NULL"), 3);
     site.assert_sound();
     assert!(site.export(&[]).iter().all(|row| row[8].is_empty()), "the size is unknown");
-    // What is labelled is known by its ETag, also when the length is told.
+    // A labelled object is recognised by its ETag, even if its length becomes known later.
     site.change(r#"{"clear":true}"#);
     run(&site, &["--scenes", "camera,web"]).with(0);
     assert_eq!(site.calls(), 6, "one more scene each");

@@ -1,4 +1,4 @@
-//! The real binary against the emulator, over real sockets, files and signals: a module a user story.
+//! The real binary against the emulator, over real sockets, files and signals. Each module tells the story of a user.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod backup;

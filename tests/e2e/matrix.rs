@@ -1,4 +1,4 @@
-//! What changes between two nights, in the bucket or in the settings, against what the second night calls.
+//! For each change of the bucket or the settings between two nights: what the second night calls.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use rstest::rstest;
 use self::Change::{Delete, Nothing, Put};
 use crate::support::{BUCKET, Site};
 
-/// Seven keys, five contents that can be called; the size of the last one is 9.
+/// Seven keys with five contents that can be called. The size of the last one is 9.
 fn site() -> Site {
     let site = Site::holding(&[
         ("a/1.jpg", "one"),
@@ -22,10 +22,10 @@ fn site() -> Site {
     site
 }
 
-/// What somebody does to the bucket between the nights.
+/// A change to the bucket between the two nights.
 enum Change {
     Nothing,
-    /// A key, what stands for its bytes, and its storage class.
+    /// A key, a text that stands for its bytes, and its storage class.
     Put(&'static str, &'static str, &'static str),
     Delete(&'static str),
 }
@@ -41,7 +41,7 @@ fn change(site: &Site, change: &Change) {
     }
 }
 
-/// A night: the rest of the address, and options.
+/// A night: the part of the address after the bucket, and the options.
 struct Night(&'static str, &'static [&'static str]);
 
 const ALL: Night = Night("", &[]);
@@ -152,7 +152,7 @@ fn between_two_nights(
     change(&site, &between);
     site.reset();
     run(&second);
-    // Of copies, any one may stand for all.
+    // Any of several copies may be the one that is called.
     let mut left: Vec<Vec<_>> = called.iter().map(|keys| keys.split('|').collect()).collect();
     for (key, calls) in site.called() {
         assert_eq!(calls, 1, "{key}");
@@ -164,7 +164,7 @@ fn between_two_nights(
         || -> BTreeSet<String> { site.export(&[]).into_iter().map(|row| row[0].clone()).collect() };
     let after = exported();
     assert!(after.iter().eq(labelled), "{after:?}");
-    // A third night, with the settings of the second one, has nothing left to do.
+    // A third night with the settings of the second one makes no call.
     site.reset();
     run(&second);
     assert_eq!(site.calls(), 0);
@@ -213,10 +213,10 @@ fn what_is_labelled_is_not_paid_again_for_dedupe(#[case] first: &[&str], #[case]
     run(&[first]);
     let exported = site.export(&[]);
     assert!(run(&[then]).is_empty());
-    // Let go by a filter, and wanted again.
+    // Excluded by a filter, and wanted again.
     assert!(run(&[then, &["--exclude", "**"]]).is_empty());
     assert!(run(&[then]).is_empty());
-    // Archived, and restored.
+    // Archived, and later restored.
     for class in ["ARCHIVE", "STANDARD"] {
         change(&site, &Put("a/1.jpg", "one", class));
         assert!(run(&[then]).is_empty());
@@ -247,7 +247,7 @@ fn labels_stay_whatever_dedupe_is_when_another_scene_is_asked_for(
     #[case] then: &[&str],
 ) {
     let site = site();
-    // The bytes have a content of either kind.
+    // The same bytes exist as a shared content and as a content of their own.
     site.run(&["--scenes", "web", "--max-calls", "2"]).with(8);
     site.run(first).with(0);
     site.run(&[then, &["--scenes", "web"]].concat()).with(0);

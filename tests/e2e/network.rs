@@ -1,4 +1,4 @@
-//! A network that goes away and comes back, and servers that answer what no service answers.
+//! Networks that fail and recover, and servers that answer unlike the service.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use rstest::rstest;
 
 use crate::support::{BUCKET, Ended, Site, nobody, start, wait_until};
 
-/// Answers every request by its head, one a connection, until the test's process ends.
+/// Starts a server that answers each request according to its head, one request for each connection.
 fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -31,7 +31,7 @@ fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Socket
                 }
                 let _ = stream.write_all(&answer(&String::from_utf8_lossy(&head)));
                 let _ = stream.shutdown(Shutdown::Write);
-                // Closing with bytes unread would reset what was just sent.
+                // Read the rest of the request first: closing a socket with unread bytes resets the connection.
                 let _ = stream.read(&mut part);
             });
         }
@@ -39,14 +39,14 @@ fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Socket
     address
 }
 
-/// An answer as it goes over the wire; `head` is the status line and further headers.
+/// A complete HTTP answer. `head` is the status line and additional headers.
 fn http(head: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
         .into_bytes()
 }
 
-/// The way to an emulator, which can be cut: then nobody listens, and what was open is closed.
+/// A proxy in front of an emulator that can be cut: then nobody listens, and open connections are closed.
 struct Way {
     address: SocketAddr,
     to: SocketAddr,
@@ -98,13 +98,13 @@ impl Way {
     fn cut(&mut self) {
         let Some((cut, thread)) = self.open.take() else { return };
         cut.store(true, Ordering::SeqCst);
-        // It waits for a connection.
+        // Unblock the thread, which waits for a connection.
         let _ = TcpStream::connect(self.address);
         thread.join().unwrap();
     }
 }
 
-/// The run over a service at this address.
+/// The command for a run against a service at this address.
 fn run_at(endpoint: &str, options: &[&str]) -> Ended {
     let site = Site::plain(0);
     let mut command = site.command(&[&["run", BUCKET], options].concat());
@@ -112,7 +112,7 @@ fn run_at(endpoint: &str, options: &[&str]) -> Ended {
     start(command).end()
 }
 
-/// A page with these keys, the last one.
+/// A listing page with these keys that says it is the last one.
 fn page(keys: &[&str]) -> Vec<u8> {
     let entry = |key: &&str| {
         format!("<Contents><Key>{key}</Key><ETag>\"{key}\"</ETag><Size>9</Size></Contents>")
@@ -136,12 +136,12 @@ fn a_network_that_dies_costs_time_and_no_image_an_attempt() {
     wait_until("some calls", || site.calls() >= 20);
     way.cut();
     let calls = site.calls();
-    // Each time is a shared pause that grows: 0.5, 1, 2 seconds.
+    // All requests share one pause, which grows: 0.5, 1, 2 seconds.
     wait_until("it waits", || run.stderr().matches("not sent").count() >= 3);
     assert_eq!(site.calls(), calls, "nothing goes through");
     way.open();
     let ended = run.end().with(0).says(&["  waited    "]);
-    // What was on the wire at that moment is lost, and nothing else: not being sent is no attempt.
+    // Only calls that were in flight at that moment count as attempts. A call that was never sent does not.
     let lost: i64 = site.one("SELECT count(*) FROM call WHERE outcome <> 0");
     assert!(lost <= WORKERS.try_into().unwrap(), "{lost}: {}", ended.stderr);
     assert_eq!(site.states(), [0, 0, 150, 0]);
@@ -150,7 +150,7 @@ fn a_network_that_dies_costs_time_and_no_image_an_attempt() {
     site.assert_exports("camera");
 }
 
-/// A truncated page after this marker with these entries, as (key, size), and what it says is next.
+/// A page that is not the last one: after this marker, with these entries (key and size) and this `NextMarker`.
 fn truncated(marker: &str, entries: &[(&str, &str)], next: &str) -> Vec<u8> {
     let entry = |(key, size): &(&str, &str)| {
         format!("<Contents><Key>{key}</Key><ETag>\"{key}\"</ETag><Size>{size}</Size></Contents>")
@@ -163,7 +163,7 @@ fn truncated(marker: &str, entries: &[(&str, &str)], next: &str) -> Vec<u8> {
     http("200 OK", &body)
 }
 
-/// Two nights: one that lists these keys, and one in which the first page is another one.
+/// Two nights: the first one lists these keys, the second one gets a different first page.
 #[track_caller]
 fn second_night(keys: &'static [&'static str], first: Vec<u8>) -> (String, Vec<String>) {
     let night = Arc::new(AtomicUsize::new(1));
@@ -221,7 +221,7 @@ fn a_last_key_that_cannot_be_called_is_a_last_key() {
 fn what_ends_with_a_key_that_cannot_be_read_says_nothing_of_what_comes_after_the_others() {
     let first = truncated("", &[("a.jpg", "9"), ("c%FF", "9")], "m.jpg");
     let (told, gone) = second_night(LETTERS, first);
-    // What comes next is only known from the page, and b.jpg may lie before the key that cannot be read.
+    // Only the page says where the next one starts, and b.jpg may lie before the key that cannot be read.
     assert!(gone.is_empty(), "{gone:?} {told}");
     assert!(told.contains("listed    3 objects: 2 wanted"), "{told}");
 }
@@ -263,7 +263,7 @@ fn a_redirect_is_not_followed() {
         let target = format!("a redirect to http://{elsewhere}/");
         let ended = run_at(&format!("http://{address}"), &[]).with(2).says(&[&target]);
         assert!(!ended.stderr.contains("q-signature"), "{}", ended.stderr);
-        // Without the service's request id it is a portal's or a proxy's, and may be gone in a moment.
+        // A redirect without a request id comes from a login page or a proxy, and may be temporary.
         let address = answering(move |_| http(&head, ""));
         let ended = run_at(&format!("http://{address}"), &["--patience", "1s"]).with(5);
         let ended = ended.says(&[&target, "something in between"]);
@@ -456,7 +456,7 @@ fn a_host_that_does_not_exist_is_a_wrong_setting() {
     };
     let ended = run("https://photos-1.cos.ap-guangzho.invalid");
     if ended.stderr.contains("Temporary failure") {
-        // This machine's resolver cannot tell.
+        // The resolver of this machine cannot tell whether the host exists.
         return;
     }
     let ended = ended.with(2);
@@ -481,7 +481,7 @@ fn a_proxy_that_cannot_be_used_is_a_wrong_setting() {
     }
 }
 
-/// A SOCKS5 proxy that connects to this address whatever it is asked for; and how many connections it made.
+/// A SOCKS5 proxy that always connects to this address. Also returns the number of its connections.
 fn socks(to: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (address, count) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));

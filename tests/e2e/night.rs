@@ -1,4 +1,4 @@
-//! Night after night: only what is new is called, and only what was listed is concluded.
+//! Several nights over one bucket: only new contents are called, and objects are gone only if a listing proved it.
 
 use costag::emulator::Synthetic;
 
@@ -34,7 +34,7 @@ fn what_changed_is_called_and_nothing_else() {
     };
     assert_eq!(["added", "changed", "gone"].map(kinds), [3, 1, 2]);
 
-    // It comes back under another name: moved, and free.
+    // The object comes back under another name: it was moved and costs nothing.
     site.delete(&["new.jpg", "copy.jpg"]);
     site.put(&[("renamed.jpg", "n1")]);
     assert_eq!(run_again(&site, &[]), 0);
@@ -100,7 +100,7 @@ fn one_more_scene_calls_for_that_scene_only() {
     let camera = site.expected("camera");
     assert_eq!(site.export(&[]), camera);
     assert_eq!(run_again(&site, &["--scenes", "camera,web"]), 50);
-    // Bits: camera 2, web 8.
+    // The bits of the scenes: camera is 2, web is 8.
     assert_eq!(site.one::<i64>("SELECT count(*) FROM call WHERE scenes = 2"), 50);
     assert_eq!(site.one::<i64>("SELECT count(*) FROM call WHERE scenes = 8"), 50);
     assert_eq!(site.export(&["--scene", "camera"]), camera);

@@ -1,4 +1,4 @@
-//! Globs, and what is said when nothing was wanted.
+//! A run that found nothing to label explains why.
 
 use rstest::rstest;
 use rusqlite::Connection;
@@ -102,7 +102,7 @@ fn an_unfinished_run_of_a_first_version_keeps_what_its_globs_meant() {
     let site = site();
     site.change(r#"{"faults":{"list_access_denied":1}}"#);
     site.run(&["--include", "*.jpg"]).with(6);
-    // As if a first version had begun that run.
+    // Make the run look like one of the first version.
     site.tamper("UPDATE run SET settings = json_remove(settings, '$.filter.globs')");
     site.change(r#"{"faults":{"list_access_denied":0}}"#);
     site.resume().with(0);
@@ -114,7 +114,7 @@ fn an_unfinished_run_of_a_first_version_keeps_what_its_globs_meant() {
 fn a_first_run_with_the_new_meaning_of_globs_says_so() {
     let site = site();
     site.run(&["--include", "*.jpg"]).with(0);
-    // As if a first version had begun that run.
+    // Make the run look like one of the first version.
     site.tamper(
         "UPDATE run SET settings = json_remove(settings, '$.filter.globs'), eligibility = 1",
     );

@@ -1,4 +1,4 @@
-//! One writer for a database, whatever its file is called and whatever happens to the lock file.
+//! Only one process writes to a database, whatever name it uses for the file and whatever happens to the lock file.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
@@ -13,14 +13,14 @@ fn slow(objects: u64) -> Site {
     Site::new(Synthetic { objects, ..Synthetic::default() }, settings)
 }
 
-/// A run that has made some calls and has many more to make.
+/// Starts a run that has made some calls and has many more to make.
 fn at_work(site: &Site) -> Running {
     let run = site.start(&["run", BUCKET, "--workers", "4"]);
     wait_until("some calls", || site.calls() >= 20);
     run
 }
 
-/// Another name for the database; what is done first.
+/// Another name for the database, and how it is created.
 #[derive(Debug, Clone, Copy)]
 enum Name {
     Same,
@@ -93,7 +93,7 @@ fn a_second_writer_is_refused_whatever_it_calls_the_file(
     goes_on_alone(&site, run, 500);
 }
 
-/// The run is alone in the database: nothing is called twice, and everything in the end.
+/// Asserts that the run continues undisturbed as the only writer, and that everything is called once.
 #[track_caller]
 fn goes_on_alone(site: &Site, mut run: Running, objects: i64) {
     assert!(!run.has_ended(), "all this was to happen while the run goes on");
@@ -119,12 +119,12 @@ fn a_lock_file_that_is_removed_again_and_again_lets_nobody_in() {
     for round in 0..5 {
         fs::remove_file(&lock).unwrap();
         site.run(&[]).with(11).says(&["costag.db", "another costag run"]);
-        // One that somebody else made.
+        // A lock file that somebody else created.
         site.write("costag.db.lock", round.to_string());
         site.run(&[]).with(11).says(&["costag.db", "another costag run"]);
     }
     goes_on_alone(&site, run, 500);
-    // A link in its place could lead anywhere.
+    // A link in place of the lock file could lead anywhere.
     fs::remove_file(&lock).unwrap();
     symlink("elsewhere", &lock).unwrap();
     site.run(&[]).with(4).says(&["costag.db.lock"]);
@@ -184,12 +184,12 @@ fn two_runs_that_begin_together_are_one_run() {
 
 #[test]
 fn a_run_is_not_complete_while_images_of_its_own_wait() {
-    // Another program puts images back under the run: whatever it does, the run does not say that all is done.
+    // While the run goes on, another program puts images back. The run must not report that everything is done.
     let site = slow(200);
     let mut run = at_work(&site);
     let (mut puts, begun) = (0, site.calls());
     while !run.has_ended() && puts < 40 {
-        // The last of them come when everything else is done.
+        // The last images are put back when everything else is done.
         site.tamper(
             "PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE;
              DELETE FROM label WHERE id >> 8 IN
@@ -257,7 +257,7 @@ fn what_a_run_makes_is_its_owners() {
     assert_eq!(modes(&site), named(0o600));
     run.signal("INT");
     run.end().with(130);
-    // What the person says later is kept, also for the files that come and go.
+    // A mode that is set later is kept, also for the `-wal` and `-shm` files.
     fs::set_permissions(site.path("costag.db"), fs::Permissions::from_mode(0o644)).unwrap();
     let resumed = site.start(&["resume"]);
     let calls = site.calls();

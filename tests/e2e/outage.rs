@@ -1,4 +1,4 @@
-//! An outage of the service, and answers of something in between: the run waits, and no image is blamed.
+//! Outages of the service, and answers of proxies: the run waits, and no image is marked as failed.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fn an_outage_is_waited_for_and_costs_few_calls(
     wait_until("some calls", || site.emulator.statistics().calls >= 60);
     break_down(&site, fault);
     let broken = site.calls();
-    // The probes come after 0.5, 1 and 2 seconds.
+    // The single calls come after 0.5, 1 and 2 seconds.
     wait_until("it waits", || run.stderr().contains("does not answer"));
     std::thread::sleep(Duration::from_millis(2500));
     let during = site.calls() - broken;
@@ -73,7 +73,7 @@ fn an_outage_for_longer_than_patience_ends_the_run_and_no_image_has_failed(
     site.assert_exports("camera");
 }
 
-/// Some images of a bucket that the service cannot digest, wherever they lie.
+/// A bucket in which the service cannot process the images of one folder, wherever it lies in the listing.
 #[rstest]
 #[case::first("a/")]
 #[case::last("z/")]
@@ -123,7 +123,7 @@ fn one_image_that_something_in_between_refuses_is_its_own_failure(#[case] fault:
     assert_eq!(site.states(), [0, 0, 40, 2]);
     assert_eq!(site.called()["select.jpg"], 9);
     site.change(r#"{"clear":true}"#);
-    // It was no verdict on the image: the next run tries again.
+    // The answer was no verdict on the image: the next run tries again.
     site.run(&[]).with(0);
     assert_eq!(site.states(), [0, 0, 42, 0]);
 }

@@ -1,4 +1,4 @@
-//! Files that an export or a backup makes: whose they are, and what a killed one leaves.
+//! Files that an export or a backup creates: their permissions, and what a killed command leaves behind.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
@@ -28,7 +28,7 @@ fn mode(path: &Path) -> u32 {
 #[test]
 fn what_a_killed_export_left_is_removed_and_never_in_the_way() {
     let site = labelled();
-    // As earlier versions named them, for a process of every number that this one may have, and as this one does.
+    // Leftovers under the names of earlier versions, for every process id that may occur, and under the present name.
     for number in 0..100 {
         for pid in [1, 7, std::process::id()] {
             site.write(&format!(".tags.csv.{pid}-{number}.part"), "half");
@@ -43,7 +43,7 @@ fn what_a_killed_export_left_is_removed_and_never_in_the_way() {
     site.costag(&["backup", "copy.db"]).with(0);
     assert_eq!(parts(site.folder()), [".other.csv.00c0ffee00c0ffee.part"]);
     assert_eq!(fs::read_to_string(site.path("tags.csv")).unwrap(), site.costag(&["export"]).stdout);
-    // What cannot be removed is in nobody's way either.
+    // A leftover that cannot be removed does no harm either.
     fs::create_dir(site.path(".tags.csv.1.part")).unwrap();
     symlink("nowhere", site.path(".tags.csv.2.part")).unwrap();
     assert!(Command::new("mkfifo").arg(site.path(".tags.csv.3.part")).status().unwrap().success());
@@ -96,7 +96,7 @@ fn root_gives_a_replaced_file_back_to_its_owner() {
     assert!(metadata.len() > 100);
 }
 
-/// Whether the system protects people in shared folders in this way.
+/// Whether the system restricts files and links in shared folders.
 fn protects(what: &str) -> bool {
     fs::read_to_string(format!("/proc/sys/fs/{what}")).is_ok_and(|value| value.trim() != "0")
 }
@@ -113,7 +113,7 @@ fn the_systems_rules_for_shared_folders_hold() {
     fs::set_permissions(&shared, Permissions::from_mode(0o1777)).unwrap();
     let mine = site.path("mine.txt");
     fs::write(&mine, "dear").unwrap();
-    // Somebody else's link to a file of ours, and to where there is none; and a file of theirs.
+    // Another user's link to an existing file, a link to a missing file, and a file of that user.
     for (link, target) in [("there", mine.clone()), ("new", site.path("new.txt"))] {
         symlink(target, shared.join(link)).unwrap();
         std::os::unix::fs::lchown(shared.join(link), Some(1000), Some(1000)).unwrap();

@@ -1,4 +1,4 @@
-//! Objects that are written over: labels follow the bytes, not the key.
+//! Overwritten objects: labels belong to the bytes, not to the key.
 
 use crate::support::{BUCKET, Site};
 
@@ -12,7 +12,7 @@ fn the_new_bytes_get_labels_and_other_keys_keep_those_of_the_old() {
         rows.map(|row| row[1..7].to_vec()).collect()
     };
     let old = of("b.jpg");
-    // Written over a while after it was called.
+    // The object is overwritten some time after it was called.
     site.put_at("a.jpg", "new", 5);
     site.run(&[]).with(0);
     assert_eq!(site.calls(), 2);
@@ -20,7 +20,7 @@ fn the_new_bytes_get_labels_and_other_keys_keep_those_of_the_old() {
     assert_eq!(of("c.jpg"), old);
     assert_ne!(of("a.jpg"), old);
     site.assert_exports("camera");
-    // Back to the old bytes: known.
+    // The old bytes come back: their labels are known.
     site.put_at("a.jpg", "old", 10);
     site.run(&[]).with(0);
     assert_eq!(site.calls(), 2);
@@ -29,7 +29,7 @@ fn the_new_bytes_get_labels_and_other_keys_keep_those_of_the_old() {
     site.assert_sound();
 }
 
-/// Listed with the bytes "old" by a run that stops before they are called, and then written over.
+/// A run lists the object with the bytes "old" and stops before it calls them. Then the object is overwritten.
 fn overwritten_before_its_call(objects: &[(&str, &str)]) -> Site {
     let site = Site::holding(&[&[("0.jpg", "first")], objects].concat());
     site.run(&["--max-calls", "1", "--workers", "1"]).with(8);
@@ -43,7 +43,7 @@ fn overwritten_between_listing_and_call_is_set_right_by_the_next_night() {
     let site = overwritten_before_its_call(&[("a.jpg", "old"), ("b.jpg", "old")]);
     site.resume().with(0);
     assert_eq!(site.calls(), 2);
-    // For this night, the answer stands under the ETag that was listed, for both keys.
+    // In this night, the answer is stored under the ETag that was listed, for both keys.
     let names = |rows: &[Vec<String>], key: &str| -> Vec<String> {
         rows.iter().filter(|row| row[0] == key).map(|row| row[3].clone()).collect()
     };
@@ -51,7 +51,7 @@ fn overwritten_between_listing_and_call_is_set_right_by_the_next_night() {
     assert_eq!(names(&exported, "a.jpg"), names(&expected, "a.jpg"));
     assert_eq!(names(&exported, "b.jpg"), names(&exported, "a.jpg"));
     assert_ne!(names(&exported, "b.jpg"), names(&expected, "b.jpg"));
-    // The next night sees it: new bytes are called, and the old ones once more, by the key that has them.
+    // The next night notices: the new bytes are called, and the old bytes again through the key that still has them.
     site.run(&[]).with(0);
     site.assert_exports("camera");
     assert_eq!(site.calls(), 4);
@@ -65,7 +65,7 @@ fn overwritten_between_listing_and_call_is_set_right_by_the_next_night() {
 fn labels_of_other_bytes_are_dropped_for_a_key_outside_the_prefix_too() {
     let site = overwritten_before_its_call(&[("a.jpg", "old"), ("z/b.jpg", "old")]);
     site.resume().with(0);
-    // This run sees a.jpg, and never z/b.jpg.
+    // This run lists a.jpg but not z/b.jpg.
     site.costag(&["run", &format!("{BUCKET}/a")]).with(0);
     site.assert_sound();
     site.run(&[]).with(0);
@@ -73,7 +73,7 @@ fn labels_of_other_bytes_are_dropped_for_a_key_outside_the_prefix_too() {
     site.assert_sound();
 }
 
-/// `a.jpg` was overwritten before its call: the next listing drops the labels that it shares with the others.
+/// `a.jpg` was overwritten before its call. The next listing drops the labels that it shares with other keys.
 #[test]
 fn a_key_that_the_filter_leaves_out_is_not_called_when_shared_labels_are_dropped() {
     let site = overwritten_before_its_call(&[("a.jpg", "old"), ("b.jpg", "old"), ("c.png", "old")]);
@@ -82,7 +82,7 @@ fn a_key_that_the_filter_leaves_out_is_not_called_when_shared_labels_are_dropped
     site.run(&["--exclude", "b*", "--suffixes", "jpg"]).with(0);
     assert_eq!(site.called().into_keys().collect::<Vec<_>>(), ["a.jpg"]);
     site.assert_sound();
-    // The work is not lost for the run that wants it.
+    // A run that wants the key calls it.
     site.reset();
     site.run(&["--suffixes", "png", "--scenes", "camera"]).with(0);
     assert_eq!(site.called().into_keys().collect::<Vec<_>>(), ["c.png"]);
@@ -98,7 +98,7 @@ fn dropped_labels_are_work_for_the_scenes_of_the_run_that_wants_the_image() {
     let site = overwritten_before_its_call(&[("a.jpg", "old"), ("z/b.jpg", "old")]);
     site.resume().with(0);
     site.reset();
-    // This run's prefix does not have the other key.
+    // The other key is outside the prefix of this run.
     site.costag(&["run", &format!("{BUCKET}/a"), "--scenes", "news"]).with(0);
     assert_eq!(site.called().into_keys().collect::<Vec<_>>(), ["a.jpg"]);
     site.assert_sound();

@@ -1,4 +1,4 @@
-//! The pace that was asked for, as the service sees it.
+//! The pace as the service sees it.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ fn seconds(seen: &Statistics) -> f64 {
     Duration::from_millis(seen.last_call_ms - seen.first_call_ms).as_secs_f64()
 }
 
-/// Random refusals, at any pace, of which lowering the pace spares none.
+/// Random throttle answers that do not depend on the pace, so a lower pace does not reduce them.
 #[rstest]
 #[case(0.03)]
 #[case(0.1)]
@@ -43,8 +43,9 @@ fn faults_that_look_like_throttling_do_not_slow_a_run(#[case] share: f64) {
     let seen = site.emulator.statistics();
     let needed = f64::from(u32::try_from(seen.calls).unwrap()) / 200.0;
     let took = seconds(&seen);
-    // `cargo bench --bench pace -- noise` tells how close it comes. Here a busy machine is allowed for: without the
-    // distinction the pace comes to a standstill.
+    // `cargo bench --bench pace -- noise` measures this precisely. Here the bound allows for a busy machine:
+    // without the
+    // distinction, the pace would drop to almost nothing.
     assert!(took <= 3.0 * needed + 10.0, "{took:.1} s for what takes {needed:.1} s");
     assert_eq!(ended.stderr.matches("at any pace").count(), 1, "told once: {}", ended.stderr);
     assert_eq!(site.states(), [0, 0, 1500, 0]);
@@ -59,7 +60,7 @@ fn a_listing_is_not_slowed_by_faults_that_look_like_throttling() {
     let began = Instant::now();
     site.costag(&["plan", BUCKET, "--list-qps", "20"]).with(0);
     let took = began.elapsed();
-    // 60 pages and the requests that look for places to split at, one in ten of them repeated.
+    // 60 pages and the requests that look for a split, one in ten of them repeated.
     assert!(took < Duration::from_mins(1), "{took:?}");
 }
 

@@ -1,4 +1,4 @@
-//! `costag plan`: nothing is called, and what it says is what the run then does.
+//! `costag plan` makes no call and predicts what the run will do.
 
 use costag::emulator::{Settings, Synthetic};
 use rstest::rstest;
@@ -13,7 +13,7 @@ fn plan(site: &Site, options: &[&str]) -> Value {
     plan
 }
 
-/// A run of which the plan has just spoken.
+/// Runs, and asserts that the run does what the plan has just predicted.
 #[track_caller]
 fn assert_run_keeps(plan: &Value, site: &Site, options: &[&str]) {
     let before = site.calls();
@@ -180,7 +180,7 @@ fn what_makes_a_run_fail_makes_a_plan_fail() {
     assert_eq!(site.calls(), 0);
 }
 
-/// Two labelled images, a copy of one of them that no run has seen, and a picture that is new.
+/// Two labelled images, a copy of one of them that no run has listed, and a new picture.
 fn with_a_copy() -> Site {
     let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2"), ("bad.jpg", "no picture")]);
     site.run(&[]).with(0);
@@ -210,7 +210,7 @@ fn a_plan_of_one_more_scene_hides_nothing_from_the_run() {
     site.assert_sound();
 }
 
-/// Whatever else is planned in between, the run makes the calls that its own plan told.
+/// A run makes the calls that its own plan predicted, whatever other plans come between.
 #[rstest]
 #[case::the_same(&[], &[&[][..]])]
 #[case::more_scenes(&["--scenes", "camera,web"], &[&["--scenes", "camera,web"][..]])]
@@ -243,12 +243,12 @@ fn plans_change_nothing_that_a_run_counts_by(
     site.assert_sound();
 }
 
-/// The run goes on with one that was interrupted while it listed: so does its plan.
+/// The run continues one that was interrupted during its listing, and so does its plan.
 #[test]
 fn a_plan_tells_what_a_run_calls_that_goes_on_with_an_unfinished_one() {
     let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2"), ("c.jpg", "3")]);
     site.run(&["--max-calls", "1"]).with(8);
-    // As if it had been interrupted behind the second key.
+    // Make the run look as if it had been interrupted after the second key.
     site.tamper(
         "UPDATE range SET done = 0, cursor = 'b.jpg'; UPDATE run SET listed_at = NULL;
          UPDATE content SET run_id = NULL WHERE id = 3",
@@ -336,7 +336,7 @@ fn it_tells_what_the_limits_let_through_and_what_remains(
     }
     site.run(limits).with(code);
     assert_eq!(site.calls(), calls);
-    // The next time it speaks of what remains.
+    // The next plan is about what remains.
     let again = plan(&site, &[]);
     assert_eq!((&again["calls"], &again["remaining_calls"]), (&(100 - calls).into(), &0.into()));
     site.run(&[]).with(0);

@@ -1,4 +1,4 @@
-//! `costag retag` and `costag retry`: what was chosen is called again, and nothing else.
+//! `costag retag` and `costag retry`: exactly the chosen images are called again.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use costag::emulator::Settings;
 
 use crate::support::{BUCKET, Site};
 
-/// Twelve images in two folders, labelled.
+/// Twelve labelled images in two folders.
 fn labelled() -> Site {
     let keys: Vec<String> =
         (0..12).map(|n| format!("{}/{n}.jpg", if n < 8 { "many" } else { "few" })).collect();
@@ -17,7 +17,7 @@ fn labelled() -> Site {
     site
 }
 
-/// The calls of the next run.
+/// Runs once more and returns how often each key was called.
 #[track_caller]
 fn next_run(site: &Site, options: &[&str]) -> BTreeMap<String, u64> {
     site.reset();
@@ -65,7 +65,7 @@ fn retag_by_label_scene_confidence_and_date() {
     assert_eq!(next_run(&site, &[]).len(), 12);
     site.costag(&["retag"]).with(2).says(&["which images?"]);
     site.costag(&["retag", "--all"]).with(0);
-    // Of a run over a part of the bucket, only that part's are called; the others still wait.
+    // A run over a part of the bucket calls the images of that part only. The others still wait.
     site.reset();
     site.costag(&["run", &format!("{BUCKET}/few/")]).with(0);
     assert_eq!(site.calls(), 4);
@@ -83,7 +83,7 @@ fn labels_stay_when_the_new_answer_fails() {
     site.run(&[]).with(3);
     assert_eq!(site.export(&[]), before);
     site.assert_sound();
-    // It is given up now; retry puts it back once more.
+    // The image has failed for this run. `retry` puts it back once more.
     site.change(r#"{"clear":true}"#);
     assert!(next_run(&site, &[]).is_empty());
     site.costag(&["retry"]).with(0).says(&["put back 12 images"]);
@@ -126,7 +126,7 @@ fn retry_puts_back_by_code_and_by_key() {
     assert_eq!(next_run(&site, &ALL).into_keys().collect::<Vec<_>>(), ["b/3.jpg"]);
     assert_eq!(site.one::<String>("SELECT key FROM failure"), "broken.txt");
     site.costag(&["retry", "--key", "[", "--code", "X"]).with(2);
-    // What cannot pass fails again.
+    // A permanent failure fails again.
     site.costag(&["retry"]).with(0).says(&["put back 1 images"]);
     site.reset();
     site.run(&ALL).with(3);
@@ -150,7 +150,7 @@ fn a_scene_that_failed_is_no_failure_once_nobody_asks_for_it() {
     assert_eq!((site.calls(), failed()), (0, 0));
     assert_eq!(site.one::<i64>("SELECT count(*) FROM failure"), 0);
     site.assert_sound();
-    // It is not forgotten that these images cannot be labelled: asking again costs no call.
+    // costag remembers that these images cannot be labelled, so the next run makes no call.
     let plan = site.json(&[&["plan", BUCKET, "--json"], &both[..]].concat());
     assert_eq!((&plan["calls"], &plan["given_up"]), (&0.into(), &4.into()));
     site.run(&both).with(0);
@@ -189,7 +189,7 @@ fn nothing_is_put_back_while_a_run_is_at_work() {
     drop(run);
 }
 
-/// One good image and one that is none, both looked at long after they were written.
+/// One good image and one file that is not an image, both called long after they were written.
 fn with_a_bad_image() -> Site {
     let site = Site::with(costag::emulator::Options {
         holdings: costag::emulator::Holdings::Objects(costag::emulator::Synthetic {
@@ -220,7 +220,7 @@ fn a_bad_image_that_was_gone_and_is_back_is_not_called_again() {
         assert_eq!(site.calls(), 0, "{back}");
         assert_eq!(site.one::<String>("SELECT key FROM failure"), back);
     }
-    // A copy of it, and the same bytes written once more.
+    // A copy of the bad file, and then the same bytes written again.
     site.put_at("copy.txt", BAD, 4_000);
     site.put_at("renamed.txt", BAD, 4_000);
     site.run(&ALL).with(0);
@@ -245,7 +245,7 @@ fn a_bad_image_that_was_written_over_and_is_back_is_not_called_again() {
     site.assert_sound();
 }
 
-/// The calls of a further run over everything.
+/// Runs over everything once more and returns the number of calls.
 fn next_run_of_all(site: &Site) -> u64 {
     let before = site.calls();
     site.run(&ALL);

@@ -1,4 +1,4 @@
-//! Reading where nothing can be written, and what a reader leaves behind.
+//! Commands that only read work where nothing can be written, and leave nothing behind.
 
 use std::fs::{self, Permissions};
 use std::io::Read as _;
@@ -14,14 +14,14 @@ use rusqlite::Connection;
 
 use crate::support::{BUCKET, Ended, Site, start, wait_until};
 
-/// A user who owns nothing.
+/// The id of a user who owns no files.
 const NOBODY: u32 = 65_534;
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Every command that reads, with what it is given.
+/// Every command that only reads, with its arguments.
 const READS: [&[&str]; 16] = [
     &["status"],
     &["status", "--json"],
@@ -41,7 +41,7 @@ const READS: [&[&str]; 16] = [
     &["retag", "--all", "--dry-run"],
 ];
 
-/// Objects of several fates: copies, failures, changes between two runs.
+/// A database with copies, failures, and changes between two runs.
 fn eventful() -> Site {
     let mut settings = Settings::default();
     settings.set_fault("invalid_state", 0.1).unwrap();
@@ -54,7 +54,7 @@ fn eventful() -> Site {
     site
 }
 
-/// The command as somebody who may only read: another user if these tests run as root, else the same one.
+/// The command as a user who may only read: another user if these tests run as root, otherwise the same one.
 fn as_reader(site: &Site, arguments: &[&str]) -> Command {
     let mut command = site.command(arguments);
     if is_root() {
@@ -64,7 +64,7 @@ fn as_reader(site: &Site, arguments: &[&str]) -> Command {
     command
 }
 
-/// Takes the right to write away from a folder and from all that is in it.
+/// Removes write permission from a folder and everything in it.
 fn forbid_writing(folder: &Path) {
     for entry in fs::read_dir(folder).unwrap() {
         fs::set_permissions(entry.unwrap().path(), Permissions::from_mode(0o444)).unwrap();
@@ -87,7 +87,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Copies these files of the site into a folder where nothing can be written.
+/// Copies these files of the site into a folder without write permission.
 fn place(site: &Site, folder: &str, files: &[&str]) -> String {
     fs::create_dir(site.path(folder)).unwrap();
     for file in files {
@@ -97,7 +97,7 @@ fn place(site: &Site, folder: &str, files: &[&str]) -> String {
     format!("{folder}/{}", files[0])
 }
 
-/// What a command printed, without the name of the database and its size.
+/// The output of a command without the name and the size of the database.
 fn printed(ended: Ended, database: &str) -> String {
     let whole = ended.with(0).stdout.replace(database, "DATABASE");
     whole
@@ -134,13 +134,13 @@ fn all_that_reads_works_where_nothing_can_be_written() {
     site.costag(&["backup", "backup.db"]).with(0);
     assert_reads_all(&site, &place(&site, "ended", &["costag.db"]));
     assert_reads_all(&site, &place(&site, "backed up", &["backup.db"]));
-    // Only the file, in a folder where everybody can make files.
+    // Only the file itself, in a folder where everybody can create files.
     fs::create_dir(site.path("open")).unwrap();
     fs::copy(site.path("costag.db"), site.path("open/costag.db")).unwrap();
     fs::set_permissions(site.path("open/costag.db"), Permissions::from_mode(0o444)).unwrap();
     fs::set_permissions(site.path("open"), Permissions::from_mode(0o777)).unwrap();
     assert_reads_all(&site, "open/costag.db");
-    // Nothing of it can be written to, which is said.
+    // A command that writes says that it cannot.
     let ended = start(as_reader(&site, &["run", BUCKET, "--db", "ended/costag.db"])).end();
     ended.with(4).says(&["ended/costag.db"]);
 }
@@ -157,12 +157,12 @@ fn a_log_that_a_killed_run_left_is_read_too() {
     let whole = place(&site, "whole", &[database, log, "costag.db-shm"]);
     let no_index = place(&site, "no index", &[database, log]);
     let no_log = place(&site, "no log", &[database]);
-    // The site's own files are complete once somebody who may write has read them.
+    // A user with write permission reads the site's own database, which removes the log.
     assert!(site.costag(&["export"]).with(0).stdout.lines().count() > 100);
     assert_eq!(names(site.folder()).iter().filter(|name| name.contains("-wal")).count(), 0);
     assert_reads_all(&site, &whole);
     assert_reads_all(&site, &no_index);
-    // Nobody can tell that a file was left out; what there is has no labels yet, or is no database yet.
+    // A missing log cannot be noticed: without it, the database has no labels yet, or is not a database yet.
     start(as_reader(&site, &["export", "--db", &no_log])).end();
     if is_root() {
         for (folder, file) in [("whole", log), ("no index", log), ("whole", "costag.db-shm")] {
@@ -202,7 +202,7 @@ fn a_run_at_work_can_be_looked_at_by_somebody_who_may_only_read() {
     site.assert_exports("camera");
 }
 
-/// SQLite removes the log's index before it removes the log, so a look between the two finds a log without its index.
+/// SQLite removes the index of the log before the log, so a reader in between finds a log without an index.
 #[test]
 fn a_read_waits_for_a_run_that_is_removing_its_files() {
     if !is_root() {
@@ -232,7 +232,7 @@ fn a_writer_that_appears_ends_a_read_without_locks() {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut reader = command.spawn().unwrap();
     let mut stdout = reader.stdout.take().unwrap();
-    // It has begun, and waits until somebody reads on.
+    // The export has started and waits until its output is read.
     let mut begun = [0; 1024];
     stdout.read_exact(&mut begun).unwrap();
     allow_writing(&site.path("shelf"));
@@ -244,7 +244,7 @@ fn a_writer_that_appears_ends_a_read_without_locks() {
     let stderr = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(11), "{stderr}");
     assert!(stderr.contains("was written to while it was read"), "{stderr}");
-    // A file does not appear.
+    // No output file appears.
     forbid_writing(&site.path("shelf"));
     start(as_reader(&site, &["export", "--db", &database])).end().with(0);
 }
@@ -285,13 +285,13 @@ fn a_read_leaves_nothing_behind_and_a_backup_needs_nothing_beside_it() {
     site.costag(&["backup", "backup.db"]).with(0);
     let copy = fs::read(site.path("backup.db")).unwrap();
     assert_eq!(copy[18..20], [1, 1], "no write-ahead log is needed to read it");
-    // A run takes it up as any other database.
+    // A run continues from it as from any other database.
     site.costag(&["run", BUCKET, "--db", "backup.db", "--scenes", "web,camera"]).with(0);
     site.costag(&["verify", "--db", "backup.db"]).with(0);
     assert!(!names(site.folder()).iter().any(|name| name.contains("backup.db-")));
 }
 
-/// A database as the version before made it, with the rows of this one.
+/// A database of schema version 2 with the rows of this one.
 fn of_version_2(site: &Site) -> String {
     let old = Connection::open(site.path("old.db")).unwrap();
     old.execute_batch(include_str!("../../migrations/sqlite/01-init/up.sql")).unwrap();

@@ -1,4 +1,4 @@
-//! What no image can change stops the job at once, with its own exit code, and nothing is spent on it.
+//! Faults that concern every image stop the run at once, with an exit code of their own.
 
 use costag::emulator::{Options, Settings, Synthetic};
 use rstest::rstest;
@@ -25,7 +25,7 @@ fn the_account_is_at_fault(#[case] status: u16, #[case] code: &str, #[case] advi
     let ended = site.run(&["--workers", "4"]).with(6).says(&[code, advice]);
     assert!(ended.stderr.to_lowercase().contains("request id"), "{}", ended.stderr);
     assert!(site.calls() <= 8, "{}", site.calls());
-    // No image is to blame: all wait for the day on which it works.
+    // No image has failed: all are still pending.
     assert_eq!(site.states(), [100, 0, 0, 0]);
     assert_eq!(site.ledger(), (site.calls(), 0));
     assert_eq!(site.one::<String>("SELECT state FROM run"), "stopped");
@@ -130,7 +130,7 @@ fn a_share_of_failures_stops_it_later_on() {
     let site = Site::plain(600);
     // Before the first success, twenty failures in a row would stop it.
     site.put(&[("0.jpg", "good")]);
-    // A success among the three calls of the probe begins a new count: with these odds few do.
+    // A success among the three probe calls starts a new count. With this probability it rarely happens.
     site.change(r#"{"faults":{"not_found":0.97},"fault_keys":"/"}"#);
     site.run(&["--workers", "4"]).with(9).says(&["--max-failures"]);
     assert!(site.calls() < 450, "{}", site.calls());

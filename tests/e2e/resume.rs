@@ -1,5 +1,5 @@
-//! `costag resume` is the same command again: what was typed holds, what is given now replaces it, and nothing
-//! that stands in the database loosens a limit or names a place to send secrets to.
+//! `costag resume` repeats the interrupted command: its options hold, options given now replace them, and nothing in
+//! the database loosens a limit or decides where secrets are sent.
 
 use std::io::Write as _;
 
@@ -8,12 +8,12 @@ use rstest::rstest;
 
 use crate::support::{BUCKET, Ended, Site, bare, nobody, start, wait_until};
 
-/// A bucket of many images, of which no two have the same bytes.
+/// A bucket of many images with different bytes.
 fn site(objects: u64) -> Site {
     Site::new(Synthetic { objects, ..Synthetic::default() }, Settings::default())
 }
 
-/// Runs the program with the emulator's keys and endpoint, and nothing else, in the environment.
+/// Runs the program with only the emulator's keys and endpoint in the environment.
 fn plain(site: &Site, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
     let mut command = bare(site.folder(), arguments);
     command
@@ -51,7 +51,7 @@ fn an_option_given_now_replaces_the_one_of_then_for_good() {
 
 #[test]
 fn the_pace_that_was_typed_holds_again() {
-    // At ten calls a second, the default, the rest would take twelve seconds.
+    // At the default of ten calls a second, the rest would take twelve seconds.
     let site = site(240);
     plain(&site, &["run", BUCKET, "--qps", "500", "--max-calls", "120"], &[]).with(8);
     let begun = std::time::Instant::now();
@@ -70,7 +70,7 @@ fn a_stricter_limit_of_now_holds(#[case] variables: &[(&str, &str)], #[case] fil
     }
     plain(&site, &["resume"], variables).with(8).says(&["stricter", "--max-calls 20"]);
     assert_eq!(site.calls(), 27);
-    // A looser one does not, and what was not typed is looked up anew.
+    // A looser limit does not replace it. A setting that was not an option is read again.
     site.write("costag.toml", "");
     plain(&site, &["resume"], &[("COSTAG_MAX_CALLS", "25")]).with(8);
     assert_eq!(site.calls(), 47);
@@ -160,12 +160,12 @@ fn no_secret_and_no_source_of_secrets_is_kept() {
     for word in [SECRET_ID, SECRET_KEY, "credential", "metadata", "echo"] {
         assert!(!settings.contains(word), "{word} in {settings}");
     }
-    // The command has to be given again.
+    // The credential command has to be given again.
     let resume = ["resume", "--endpoint", &site.emulator.endpoint()];
     start(bare(site.folder(), &resume)).end().with(6);
 }
 
-/// Resumes in an environment that names no endpoint.
+/// Runs `resume` without an endpoint in the environment.
 fn without_an_endpoint(site: &Site, arguments: &[&str]) -> Ended {
     let mut command = bare(site.folder(), arguments);
     command.env("COSTAG_SECRET_ID", SECRET_ID).env("COSTAG_SECRET_KEY", SECRET_KEY);
@@ -185,7 +185,7 @@ fn an_endpoint_that_only_the_database_names_must_be_confirmed() {
     without_an_endpoint(&site, &["resume"]).with(2).says(&[&endpoint, &told]);
     without_an_endpoint(&site, &["resume", "-y"]).with(2);
     assert_eq!(site.calls(), 10);
-    // It is given now: as an option, a variable, or in a file that is named.
+    // The endpoint is confirmed by giving it as an option, as a variable, or in a named file.
     without_an_endpoint(&site, &["resume", "--endpoint", &endpoint]).with(8);
     plain(&site, &["resume"], &[]).with(8);
     site.write("named.toml", format!("endpoint = \"{endpoint}\"\n"));
@@ -203,11 +203,11 @@ fn an_endpoint_of_a_stranger_gets_no_request() {
         site.tamper(&format!("UPDATE run SET settings = json_set(settings, '{path}', '{other}')"));
         without_an_endpoint(&site, &["resume"]).with(2).says(&[&other]);
         without_an_endpoint(&site, &["resume", "--db", "costag.db", "-y"]).with(2);
-        // A region that is given now leads to the service, whatever the database says.
+        // A region that is given now leads to the service, whatever endpoint the database names.
         let region = ["resume", "--region", "ap-nowhere", "--patience", "1s", "--max-calls", "0"];
         let mut command = bare(site.folder(), &region);
         command.env("COSTAG_SECRET_ID", SECRET_ID).env("COSTAG_SECRET_KEY", SECRET_KEY);
-        // A proxy where nobody listens: no name is looked up.
+        // A proxy where nobody listens, so that no host name is looked up.
         command.env("HTTPS_PROXY", format!("http://{}", nobody()));
         start(command).end().with(5).says(&["ap-nowhere.myqcloud.com"]);
     }
@@ -273,11 +273,11 @@ fn the_file_of_a_list_is_read_on_only_if_it_is_named_again() {
         keys.into_iter().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
     keys.truncate(650);
     assert_eq!(keys.len(), 650);
-    // A pipe, so that the list has no end yet when the run is killed.
+    // A named pipe, so that the list has not ended when the run is killed.
     let pipe = site.path("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let run = site.start(&["run", BUCKET, "--keys", "pipe"]);
-    // Opened for reading too, so that the pipe keeps a reader while the program looks whether it can be opened.
+    // Opened for reading too, so that the pipe has a reader while the program checks whether it can open it.
     let mut writer = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
     writer.write_all(format!("{}\n", keys[..600].join("\n")).as_bytes()).unwrap();
     wait_until("lines in the database", || {
@@ -295,7 +295,7 @@ fn the_file_of_a_list_is_read_on_only_if_it_is_named_again() {
     let named = format!("--keys {}", pipe.display());
     ended.says(&[&named, "not read to its end", "costag resume"]);
     assert_eq!(site.calls(), read);
-    // What is named is read on, and only what is missing is paid for.
+    // If the file is named, reading continues, and only the missing keys are called.
     site.write("whole.txt", keys.join("\n"));
     site.resume_with(&["--urls", "whole.txt"]).with(2).says(&["does not fit"]);
     site.resume_with(&["--keys", "whole.txt"]).with(0);

@@ -1,4 +1,4 @@
-//! No secret in any output, log, database, error or argument.
+//! No secret appears in any output, log, database, error or argument.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -64,7 +64,7 @@ fn wherever_one_looks_there_is_none() {
     costag(&site, &["config", "show"], KEY).with(0);
     costag(&site, &["config", "show", "--json"], KEY).with(0);
     costag(&site, &["export", "-o", "tags.csv"], KEY).with(0);
-    // Errors tell what the service says of the signature; the right key is the wrong one here.
+    // The service's complaint about the signature is shown. The key is wrong here, so it is refused.
     site.change(r#"{"token":"another"}"#);
     costag(&site, &["run", BUCKET, "--scenes", "web"], KEY).with(6);
     costag(&site, &["run", BUCKET, "--scenes", "web"], &KEY[1..]).with(6);
@@ -90,13 +90,13 @@ fn nor_while_it_runs() {
 
 const ID: &str = "AKIDhUsH0iDe5f6a7b8c9d0e1f2a3b4c5d6e7";
 
-/// A service, or something in between, that repeats in its answers what it was sent, and the key too.
+/// A service or proxy that repeats in its answers what it was sent, and the key as well.
 struct Echo {
     address: SocketAddr,
     signatures: Arc<Mutex<Vec<String>>>,
 }
 
-/// The part of a request between these words.
+/// The part of a request between these two texts.
 fn between<'a>(request: &'a str, start: &str, end: char) -> &'a str {
     let rest = request.split_once(start).map_or("", |(_, rest)| rest);
     rest.split(end).next().unwrap_or_default()
@@ -112,8 +112,8 @@ fn percent_encoded(text: &str) -> String {
 }
 
 impl Echo {
-    /// Answers listings with `list` and calls with `label`. In them, `ID`, `TOKEN`, `KEY` and `SIGNATURE` in braces
-    /// stand for what was signed with.
+    /// Answers listings with `list` and calls with `label`. `ID`, `TOKEN`, `KEY` and `SIGNATURE` in braces are replaced
+    /// by the values of the request.
     fn start(list: String, label: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -128,7 +128,7 @@ impl Echo {
         Self { address, signatures }
     }
 
-    /// What must be nowhere: the secrets, and every signature so far; whole, in part, and percent-encoded.
+    /// Texts that must not appear: the secrets and all signatures so far, whole, in part, and percent-encoded.
     fn secrets(&self) -> Vec<String> {
         let mut secrets = vec![ID.to_owned(), KEY.to_owned(), TOKEN.to_owned()];
         secrets.extend(self.signatures.lock().unwrap().iter().cloned());
@@ -227,7 +227,7 @@ fn what_a_listing_repeats_is_nowhere(#[case] listing: String) {
     assert_nothing_is_told(&echo);
 }
 
-/// Runs against the service, looks at all that can be shown afterwards, and finds no secret.
+/// Runs against the service and asserts that nothing that can be shown afterwards contains a secret.
 #[track_caller]
 fn assert_nothing_is_told(echo: &Echo) {
     let site = Site::plain(0);
@@ -290,7 +290,7 @@ fn a_password_in_an_endpoint_or_proxy_is_masked_in_every_message() {
     }
     hushed(&["run", endpoint], &[]);
     hushed(&["run", BUCKET, endpoint], &[]);
-    // The proxy does not answer, or it repeats what it was sent.
+    // One proxy does not answer, another repeats what it was sent.
     let echo = Echo::start(String::from("407 No\n\nsomebody hush-hush"), String::new());
     let run = ["run", BUCKET, "-r", "ap-nowhere", "--patience", "1s", "--log", "trace"];
     let plain = ["run", BUCKET, "--endpoint", "http://cos.example", "--allow-http"];
@@ -321,7 +321,7 @@ fn a_command_is_shown_without_the_variables_that_it_sets() {
 fn no_other_process_of_the_user_reads_its_memory() {
     let mut command = bare(std::path::Path::new("/"), &["emulator", "--objects", "1"]);
     command.env("HOME", "/");
-    // What root owns is root's in any case.
+    // Root can read it in any case.
     let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
     if is_root {
         command.uid(65534).gid(65534);

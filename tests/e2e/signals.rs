@@ -1,4 +1,4 @@
-//! Ctrl-C, a polite kill, and their second time.
+//! Signals end a run with everything saved; a second signal ends it at once.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -72,7 +72,7 @@ fn a_second_signal_quits_at_once_and_nothing_is_lost() {
     wait_until("calls in flight", || site.calls() >= 16);
     run.signal("INT");
     wait_until("the first signal was seen", || run.stderr().contains("again to quit at once"));
-    // Only a signal that comes a second later is another wish.
+    // Only a signal at least a second later counts as a second one.
     std::thread::sleep(Duration::from_millis(1100));
     let begun = Instant::now();
     run.signal("INT");
@@ -111,7 +111,7 @@ fn a_second_signal_within_a_second_is_the_same_wish() {
     wait_until("calls in flight", || site.calls() >= 16);
     run.signal("TERM");
     wait_until("the first signal was seen", || run.stderr().contains("again to quit at once"));
-    // As `timeout` and service managers do.
+    // `timeout` and service managers send several signals at once.
     for signal in ["TERM", "CONT", "HUP", "INT"] {
         run.signal(signal);
     }
@@ -135,7 +135,7 @@ fn a_hang_up_that_was_ignored_at_the_start_stays_ignored() {
     site.assert_exports("camera");
 }
 
-/// Whether a process has a handler for SIGHUP: then it watches all signals.
+/// Whether a process has a handler for SIGHUP. If so, it has handlers for all signals.
 fn catches_hang_up(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
@@ -189,7 +189,7 @@ fn a_process_that_was_stopped_reads_its_answers_before_it_calls_them_late() {
     let site = slow(120, 700);
     let run = site.start(&["run", BUCKET, "--timeout", "2s", "--patience", "3s"]);
     wait_until("some answers", || site.emulator.statistics().answered_ok >= 16);
-    // Stopped for longer than any timeout, three times, with calls on the wire.
+    // Stop the process three times, longer than any timeout, while calls are in flight.
     for _ in 0..3 {
         let calls = site.calls();
         wait_until("further calls", || site.calls() >= (calls + 8).min(site.contents()));
@@ -205,7 +205,7 @@ fn a_process_that_was_stopped_reads_its_answers_before_it_calls_them_late() {
     site.assert_exports("camera");
 }
 
-/// The program on a terminal, and its own process id.
+/// Starts the program on a terminal. Also returns its process id.
 fn on_a_terminal(site: &Site, arguments: &str) -> Option<(Running, String)> {
     let version = Command::new("script").arg("--version").output();
     if !version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("util-linux")) {

@@ -1,4 +1,4 @@
-//! What the stories share: an emulator with a folder beside it, the program run in it, and a look at what came of it.
+//! Helpers of all modules: an emulator with a working folder, running the program in it, and inspecting the results.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
@@ -14,35 +14,35 @@ use rusqlite::types::{FromSql, Value};
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
-/// Nothing in these tests takes longer, on a slow machine either.
+/// The longest that a test waits for anything, on a slow machine too.
 pub(crate) const LONGEST: Duration = Duration::from_mins(1);
-/// The emulator's bucket.
+/// The name of the emulator's bucket.
 pub(crate) const BUCKET: &str = "cos://demo-1250000000";
 
-/// An emulator, and the folder that the program is run in.
+/// An emulator, and the folder in which the program runs.
 pub(crate) struct Site {
     pub(crate) emulator: Emulator,
     folder: TempDir,
 }
 
-/// A program that has ended.
+/// The result of a program that has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// `None`: a signal ended it.
+    /// The exit code, or `None` if a signal ended the program.
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
 impl Ended {
-    /// Asserts how it ended; shows what it said if not so.
+    /// Asserts the exit code. If it differs, shows the output.
     #[track_caller]
     pub(crate) fn with(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
         self
     }
 
-    /// Asserts that stderr holds each of these.
+    /// Asserts that stderr contains each of these texts.
     #[track_caller]
     pub(crate) fn says(self, parts: &[&str]) -> Self {
         for part in parts {
@@ -52,7 +52,7 @@ impl Ended {
     }
 }
 
-/// A program that runs; it is killed when this is dropped.
+/// A running program. It is killed when this value is dropped.
 pub(crate) struct Running {
     child: Child,
     stdout: Stream,
@@ -89,7 +89,7 @@ impl Stream {
     }
 }
 
-/// Starts a command and reads along what it says.
+/// Starts a command and collects its output.
 pub(crate) fn start(mut command: Command) -> Running {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let stdout = Stream::read(child.stdout.take().unwrap());
@@ -106,7 +106,7 @@ impl Running {
         self.stderr.so_far()
     }
 
-    /// Writes into its standard input, which must be a pipe.
+    /// Writes to its standard input, which must be a pipe.
     pub(crate) fn types(&mut self, text: &str) {
         self.child.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
     }
@@ -121,7 +121,7 @@ impl Running {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
-    /// Kills it as it stands; whether it was still running.
+    /// Kills it with SIGKILL. Returns whether it was still running.
     pub(crate) fn kill(mut self) -> bool {
         let runs = self.child.try_wait().unwrap().is_none();
         self.child.kill().unwrap();
@@ -155,7 +155,7 @@ impl Drop for Running {
     }
 }
 
-/// Looks every few milliseconds until it is so.
+/// Waits until the condition holds, checking every few milliseconds.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
@@ -165,7 +165,7 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// The program with nothing in its environment but a home and a path.
+/// The program, with only a home and a path in its environment.
 pub(crate) fn bare(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_costag"));
     clean(&mut command, folder);
@@ -173,7 +173,7 @@ pub(crate) fn bare(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Takes this process's environment away from a command.
+/// Clears the environment that a command would inherit.
 pub(crate) fn clean(command: &mut Command, folder: &Path) {
     command.env_clear().current_dir(folder).env("HOME", folder).stdin(Stdio::null());
     if let Some(path) = std::env::var_os("PATH") {
@@ -181,7 +181,7 @@ pub(crate) fn clean(command: &mut Command, folder: &Path) {
     }
 }
 
-/// A row of the export as its fields.
+/// The fields of a row of the export.
 pub(crate) type Row = Vec<String>;
 
 impl Site {
@@ -190,12 +190,12 @@ impl Site {
         Self::with(Options { holdings, settings, ..Options::default() })
     }
 
-    /// So many plain pictures, no two with the same bytes, and a service that does as it should.
+    /// This many pictures with different bytes, and a service without faults.
     pub(crate) fn plain(objects: u64) -> Self {
         Self::new(Synthetic { objects, ..Synthetic::default() }, Settings::default())
     }
 
-    /// An empty bucket with these objects: key and text that stands for the bytes.
+    /// A bucket with only these objects: the key, and a text that stands for the bytes.
     pub(crate) fn holding(objects: &[(&str, &str)]) -> Self {
         let site = Self::plain(0);
         site.put(objects);
@@ -221,7 +221,7 @@ impl Site {
         name.to_owned()
     }
 
-    /// The environment of somebody who has set up this emulator's bucket, and is in a hurry.
+    /// Sets an environment for this emulator's bucket, with short waits.
     pub(crate) fn set_up(&self, command: &mut Command) {
         clean(command, self.folder());
         command
@@ -255,13 +255,13 @@ impl Site {
         self.costag(&[&["run", BUCKET], options].concat())
     }
 
-    /// `costag resume` to the end: without the budget and the window that the run may have been begun with.
+    /// `costag resume` to the end, without the budget and the window that the run may have started with.
     #[track_caller]
     pub(crate) fn resume(&self) -> Ended {
         self.resume_with(&[])
     }
 
-    /// As [`Site::resume`], with these options besides.
+    /// As [`Site::resume`], with additional options.
     #[track_caller]
     pub(crate) fn resume_with(&self, options: &[&str]) -> Ended {
         let unlimited = ["--max-calls", "0", "--daily-calls", "0", "--max-cost", "0"];
@@ -271,10 +271,10 @@ impl Site {
         self.costag(&[&["resume"], &others.collect::<Vec<_>>()[..], options].concat())
     }
 
-    /// Asks one of the emulator's own paths.
+    /// Requests one of the emulator's own paths.
     pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(self.emulator.address()).unwrap();
-        // The older version, whose answers are not chunked.
+        // HTTP 1.0, because its answers are not chunked.
         let head = format!(
             "{method} /.costag/{path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
             body.len()
@@ -302,7 +302,7 @@ impl Site {
         self.ask("POST", "objects", &serde_json::json!({ "put": put }).to_string());
     }
 
-    /// As [`Site::put`], last modified so many seconds from now; before it, if negative.
+    /// As [`Site::put`], with a modification time this many seconds from now. A negative number is in the past.
     pub(crate) fn put_at(&self, key: &str, content: &str, seconds: i64) {
         let at = jiff::Timestamp::now().as_second() + seconds;
         let put = serde_json::json!({ "key": key, "content": content, "last_modified": at });
@@ -317,12 +317,12 @@ impl Site {
         self.ask("POST", "reset", "");
     }
 
-    /// Detect requests so far.
+    /// The number of `detect-label` requests so far.
     pub(crate) fn calls(&self) -> u64 {
         self.emulator.statistics().calls
     }
 
-    /// Detect requests of each key that had one.
+    /// The number of `detect-label` requests for each key that had any.
     pub(crate) fn called(&self) -> BTreeMap<String, u64> {
         self.ask("GET", "keys", "")
             .lines()
@@ -333,7 +333,7 @@ impl Site {
             .collect()
     }
 
-    /// The rows that the emulator says an export should have, without `bucket` and `tagged_at`.
+    /// The rows that an export should have according to the emulator, without `bucket` and `tagged_at`.
     pub(crate) fn expected(&self, scenes: &str) -> Vec<Row> {
         let mut rows = rows(&self.ask("GET", &format!("expected?scenes={scenes}"), ""));
         for row in &mut rows {
@@ -343,7 +343,7 @@ impl Site {
         rows
     }
 
-    /// The rows of an export, without `bucket` and `tagged_at`, which are checked here.
+    /// The rows of an export. `bucket` and `tagged_at` are checked here and left out.
     #[track_caller]
     pub(crate) fn export(&self, options: &[&str]) -> Vec<Row> {
         let text = self.costag(&[&["export"], options].concat()).with(0).stdout;
@@ -360,7 +360,7 @@ impl Site {
         whole.collect()
     }
 
-    /// The export holds exactly the emulator's rows, in that order.
+    /// Asserts that the export has exactly the rows that the emulator expects, in the same order.
     #[track_caller]
     pub(crate) fn assert_exports(&self, scenes: &str) {
         let (expected, exported) = (self.expected(scenes), self.export(&[]));
@@ -371,7 +371,7 @@ impl Site {
         assert!(!expected.is_empty());
     }
 
-    /// Distinct contents among the pictures of the bucket that have labels.
+    /// The number of distinct contents among the pictures of the bucket that have labels.
     pub(crate) fn contents(&self) -> u64 {
         let contents: BTreeSet<_> = self
             .expected("camera")
@@ -395,7 +395,7 @@ impl Site {
         assert!(ended.stdout.contains("costag.db is sound"), "{}", ended.stdout);
     }
 
-    /// Runs this SQL on the database, as a person with a SQL shell would.
+    /// Runs SQL statements on the database, as in a SQL shell.
     #[track_caller]
     pub(crate) fn tamper(&self, sql: &str) {
         let database = Connection::open(self.path("costag.db")).unwrap();
@@ -409,13 +409,13 @@ impl Site {
         connection
     }
 
-    /// The one value that a query gives.
+    /// The single value that a query returns.
     #[track_caller]
     pub(crate) fn one<T: FromSql>(&self, sql: &str) -> T {
         self.database().query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
-    /// Calls that the ledger has, without those of which it does not know; and those.
+    /// The number of calls in the ledger with a known outcome, and the number with an unknown one.
     pub(crate) fn ledger(&self) -> (u64, u64) {
         (
             self.one::<i64>("SELECT count(*) FROM call WHERE outcome <> 4").cast_unsigned(),
@@ -423,13 +423,13 @@ impl Site {
         )
     }
 
-    /// Contents by state: pending, in flight, done, failed.
+    /// The number of contents in each state: pending, in flight, done, failed.
     pub(crate) fn states(&self) -> [i64; 4] {
         [0, 1, 2, 3]
             .map(|state| self.one(&format!("SELECT count(*) FROM content WHERE state = {state}")))
     }
 
-    /// All rows of every table but those named.
+    /// All rows of every table except the named ones.
     pub(crate) fn tables(&self, without: &[&str]) -> BTreeMap<String, Vec<Vec<Value>>> {
         let database = self.database();
         let names =
@@ -452,7 +452,7 @@ impl Site {
     }
 }
 
-/// The records of a CSV, without its header.
+/// The records of a CSV text without its header.
 pub(crate) fn rows(text: &str) -> Vec<Row> {
     csv::Reader::from_reader(text.as_bytes())
         .records()
@@ -460,12 +460,12 @@ pub(crate) fn rows(text: &str) -> Vec<Row> {
         .collect()
 }
 
-/// A port of loopback on which nobody listens.
+/// A loopback port on which nobody listens.
 pub(crate) fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// Answers every request with the same bytes, or never if there are none; until the test's process ends.
+/// Starts a server that answers every request with the same bytes, or never answers if there are none.
 pub(crate) fn canned(answer: String) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

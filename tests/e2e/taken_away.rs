@@ -1,4 +1,4 @@
-//! The database is removed, replaced, cut short or unmounted while a run goes on.
+//! The database is removed, replaced, cut short or unmounted during a run.
 
 use std::fs;
 use std::path::Path;
@@ -65,13 +65,13 @@ fn a_run_whose_database_is_taken_away_stops_before_it_pays_for_more(
     take_away(&site, how);
     let calls = site.calls();
     let ended = run.end().with(4).says(&["costag.db", "removed, replaced, cut short or unmounted"]);
-    // Those on the way to the wire at this moment. A missing log is only noticed by the next turn.
+    // Calls that were just being sent. A missing log is noticed only by the next transaction.
     let more = if how.starts_with("without") { 3 * WORKERS } else { WORKERS };
     assert!(site.calls() <= calls + more, "{how}: {calls} {}", site.calls());
     assert!(!ended.stderr.contains("complete"), "{}", ended.stderr);
     match how {
         "moved" => {
-            // All that was paid for and told is in the file, wherever it is.
+            // Everything that was paid for and reported is in the file, wherever it is now.
             let moved = Connection::open(site.path("moved.db")).unwrap();
             let done: i64 = moved
                 .query_row("SELECT count(*) FROM content WHERE state = 2", [], |row| row.get(0))
@@ -84,7 +84,7 @@ fn a_run_whose_database_is_taken_away_stops_before_it_pays_for_more(
             site.assert_sound();
         }
         "replaced" | "without its log" | "without its index" => {
-            // What is there now is as it was, and a run goes on from it.
+            // The file that is now in its place is unchanged, and a run continues from it.
             site.assert_sound();
             site.run(&[]).with(0);
             site.assert_sound();
@@ -95,14 +95,14 @@ fn a_run_whose_database_is_taken_away_stops_before_it_pays_for_more(
             site.assert_sound();
         }
         _ => {
-            // What lies about is in nobody's way.
+            // Leftover files do no harm.
             site.run(&["--limit", "5"]).with(0);
             site.assert_sound();
         }
     }
 }
 
-/// Whether file systems can be mounted here without being seen elsewhere.
+/// Whether this process can mount file systems in a namespace of its own.
 fn can_mount() -> bool {
     let status = Command::new("unshare").args(["-m", "true"]).status();
     status.is_ok_and(|status| status.success())
@@ -117,7 +117,7 @@ fn a_file_system_that_is_unmounted_under_a_run() {
     fs::create_dir(site.path("disk")).unwrap();
     let mut command = Command::new("unshare");
     site.set_up(&mut command);
-    // Lazily, as a forced removal: the file stays open, and nobody else will ever find it.
+    // A lazy unmount, like a forced removal: the file stays open but nobody else can find it.
     let script = format!(
         "mount -t tmpfs none disk && {{ \"$0\" run {BUCKET} --workers 4 --db disk/costag.db & }} && \
          pid=$! && until [ -e go ]; do sleep 0.01; done && umount -l disk && wait $pid"

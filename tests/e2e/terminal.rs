@@ -1,4 +1,4 @@
-//! Keys that would rewrite the screen, and a stderr that nobody reads.
+//! Keys with control characters on a terminal, and a stderr or stdin that is closed.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -7,12 +7,12 @@ use rusqlite::Connection;
 
 use crate::support::{BUCKET, Site, start, wait_until};
 
-/// Would clear the screen, begin a row of its own, write backwards.
+/// A key that would clear the screen, start a new line and write backwards.
 const NASTY: &str = "x/\u{1b}[2J\n\u{202e}gpj.\u{9b}31m.jpg";
-/// How it is shown.
+/// How that key is shown.
 const SHOWN: &str = "x/\\x1b[2J\\n\\u{202e}gpj.\\x9b31m.jpg";
 
-/// The program on a terminal, whose every output is the answer's.
+/// Runs the program on a terminal. The result holds everything that it wrote there.
 fn on_a_terminal(site: &Site, arguments: &[&str]) -> String {
     let quoted: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
     let program = format!("'{}' {}", env!("CARGO_BIN_EXE_costag"), quoted.join(" "));
@@ -69,7 +69,7 @@ fn no_key_reaches_a_terminal_as_it_is() {
 
 #[test]
 fn rows_on_a_terminal_are_spelled_out_and_a_pipe_gets_the_bytes() {
-    // Invisible: a filler, a blank of Braille, a tag.
+    // Invisible characters: a filler, a Braille blank, a tag.
     let hidden = format!("{NASTY}\u{3164}\u{2800}\u{e0041}.jpg");
     let site = Site::holding(&[(&hidden, "one"), ("b.jpg", "two"), ("bad.jpg", "three")]);
     site.change(r#"{"faults":{"invalid_state":1.0},"fault_keys":"bad"}"#);

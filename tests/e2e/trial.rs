@@ -1,17 +1,17 @@
-//! `--limit` and `--sample`: some images are the whole scope of a run, and the next run takes the rest.
+//! Trials with `--limit` and `--sample`: a run is complete after N images, and the next run takes the rest.
 
 use costag::emulator::{Settings, Synthetic};
 use rstest::rstest;
 
 use crate::support::{BUCKET, Site, start, wait_until};
 
-/// A bucket of several pages, whose listing lasts for longer than a few calls.
+/// A bucket of several pages whose listing takes longer than a few calls.
 fn slow_listing(objects: u64) -> Site {
     let settings = Settings { list_latency_ms: 300, ..Settings::default() };
     Site::new(Synthetic { objects, ..Synthetic::default() }, settings)
 }
 
-/// Every content was called for exactly once, and nothing is left.
+/// Asserts that every content was called exactly once, and nothing is left.
 #[track_caller]
 fn assert_all_is_called_once(site: &Site) {
     assert_eq!(site.calls(), site.contents());
@@ -45,13 +45,13 @@ fn a_trial_is_complete_and_says_what_the_whole_would_be(#[case] option: &str) {
     assert!(status.contains("complete") && status.contains("without --limit"), "{status}");
     site.resume().with(0).says(&["nothing to resume"]);
     assert_eq!(site.calls(), 25);
-    // The same trial again takes the next ones.
+    // The same trial again takes the next images.
     let ended = site.run(&[option, "10"]).with(0);
     ended.says(&[&format!("10 tagged as asked; {} more are wanted", rest - 10)]);
     assert_eq!(site.calls(), 35);
     site.run(&[]).with(0);
     assert_all_is_called_once(&site);
-    // Nothing is wanted any more: nothing is taken, nothing is called.
+    // Nothing is wanted any more, so nothing is called.
     let ended = site.run(&[option, "10"]).with(0);
     assert!(!ended.stderr.contains("as asked"), "{}", ended.stderr);
     assert_all_is_called_once(&site);
@@ -75,7 +75,7 @@ fn a_trial_ends_a_listing_early_and_concludes_nothing() {
     site.run(&["--limit", "4000"]).with(0);
     assert_eq!(site.calls(), 4_000);
     let keys: Vec<String> = site.called().into_keys().collect();
-    // One of the first page, one of the last one.
+    // One key of the first page, one of the last page.
     site.delete(&[&keys[3], &keys[3_990]]);
     site.put(&[("0.jpg", "new"), ("1.jpg", "newer"), ("zzz.jpg", "newest")]);
     site.change(r#"{"list_latency_ms":300}"#);
@@ -156,7 +156,7 @@ fn another_number_given_to_resume_replaces_the_first() {
     site.resume_with(&["--limit", "20"]).with(0).says(&["20 tagged as asked; 80 more"]);
     assert_eq!(site.calls(), 20);
     site.run(&["--limit", "40", "--max-calls", "15"]).with(8);
-    // Without a number it is a run over everything.
+    // Without a number, the resumed run covers everything.
     site.resume_with(&["--limit", "0"]).with(0);
     assert_all_is_called_once(&site);
 }
@@ -207,7 +207,7 @@ fn a_list_can_be_tried_too(#[case] option: &str) {
     keys.dedup();
     let list = site.write("keys.txt", keys.join("\n"));
     let ended = site.run(&["--keys", &list, option, "7"]).with(0);
-    // A few calls may be over before every line has been looked up; a sample is of the whole list.
+    // A trial may end before every line has been looked up. A sample is chosen from the whole list.
     let rest = if option == "--sample" { "53 more are wanted" } else { "more are wanted" };
     ended.says(&["7 tagged as asked; ", rest, "--keys keys.txt` without"]);
     assert_eq!(site.calls(), 7);
@@ -257,14 +257,14 @@ fn the_limit_of_a_file_or_a_variable_is_undone_by_the_command_that_is_told() {
 #[case::limit("--limit")]
 #[case::sample("--sample")]
 fn the_images_of_a_trial_are_settled_in_it(#[case] option: &str) {
-    // Each key fails until the second or third pass.
+    // Each key fails until its second or third pass.
     let mut settings = Settings { fault_attempts: 5, ..Settings::default() };
     settings.set_fault("internal_error", 1.0).unwrap();
     let site = Site::new(Synthetic { objects: 60, ..Synthetic::default() }, settings);
     let ended = site.run(&[option, "8"]).with(0);
     ended.says(&["8 done, 0 failed, 52 pending", "  waited    once, "]);
     assert_eq!(site.called().into_values().collect::<Vec<_>>(), [6; 8]);
-    // What is given up is settled too, and the next run tries it again.
+    // An image that was given up counts too, and the next run tries it again.
     site.change(r#"{"fault_attempts":0}"#);
     let ended = site.run(&[option, "5"]).with(3);
     ended.says(&["0 tagged and 5 failed, 5 as asked; 52 more are wanted"]);

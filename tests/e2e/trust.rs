@@ -1,4 +1,4 @@
-//! A folder, a database or a network that somebody else has prepared decides nothing that the person did not.
+//! A folder, a database or a network that somebody else controls cannot decide where requests go or secrets come from.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
@@ -9,7 +9,7 @@ use rstest::rstest;
 
 use crate::support::{BUCKET, Ended, Site, bare, nobody, start};
 
-/// Commands that read the configuration file, and would act by it.
+/// Commands that read the configuration file and would follow it.
 const READERS: [&[&str]; 7] = [
     &["run", BUCKET, "--region", "ap-guangzhou"],
     &["plan", BUCKET, "--region", "ap-guangzhou"],
@@ -20,7 +20,7 @@ const READERS: [&[&str]; 7] = [
     &["config", "check"],
 ];
 
-/// Nobody who stands in a folder has named an endpoint there.
+/// A file in the current folder is not a choice of the user, so it cannot name an endpoint.
 fn costag(site: &Site, arguments: &[&str]) -> Ended {
     let mut command = bare(site.folder(), arguments);
     command.env("COSTAG_SECRET_ID", SECRET_ID).env("COSTAG_SECRET_KEY", SECRET_KEY);
@@ -57,7 +57,7 @@ fn a_file_in_the_current_folder_decides_no_destination_and_no_credentials(
     assert!(!site.path("started").exists());
     assert!(!site.path("costag.db").exists());
     assert_eq!(site.emulator.statistics().list_calls, 0);
-    // The same file holds once it is named, by an option or by the environment.
+    // The same file is accepted once it is named by an option or by the environment.
     costag(&site, &["config", "show", "--config", "costag.toml"]).with(0);
     costag(&site, &["config", "check", "costag.toml"]).with(0);
     let mut named = bare(site.folder(), &["config", "show"]);
@@ -115,7 +115,7 @@ fn what_is_no_regular_file_is_refused_in_the_current_folder_and_taken_when_named
             assert!(said(&ended).contains("no regular file"), "{what}: {}", said(&ended));
         }
     };
-    // Nobody writes into it: opening it would wait for ever.
+    // Nobody writes into this pipe: opening it would block for ever.
     assert!(Command::new("mkfifo").arg(site.path("costag.toml")).status().unwrap().success());
     refused("a pipe");
     std::fs::remove_file(site.path("costag.toml")).unwrap();
@@ -163,7 +163,7 @@ fn a_file_of_another_user_is_refused_in_the_current_folder() {
         assert!(said(&ended).contains("another user"), "{}", said(&ended));
     }
     costag(&site, &["config", "show", "--config", "costag.toml"]).with(0);
-    // The link is somebody else's, the target is not.
+    // The link belongs to another user, the target does not.
     std::fs::rename(site.path("costag.toml"), site.path("target")).unwrap();
     chown(site.path("target"), Some(0), None).unwrap();
     symlink("target", site.path("costag.toml")).unwrap();
@@ -216,7 +216,7 @@ fn plain_http_is_taken_on_this_machine_and_where_it_is_allowed() {
     let site = Site::plain(3);
     let endpoint = site.emulator.endpoint().replace("127.0.0.1", "localhost");
     costag(&site, &["run", BUCKET, "--endpoint", &endpoint]).with(0);
-    // A proxy carries the request, so that no name has to be found.
+    // A proxy carries the request, so that no host name has to be resolved.
     let proxy = format!("http://{}", nobody());
     let far = |option: &[&str], variable: &[(&str, &str)]| {
         let plain = ["run", BUCKET, "--endpoint", "http://cos.example", "--patience", "1s"];

@@ -1,4 +1,4 @@
-//! `costag verify`, and what a damaged database does to every other command.
+//! `costag verify`, and what other commands do with a damaged database.
 
 use rstest::rstest;
 use rusqlite::Connection;
@@ -7,7 +7,7 @@ use costag::emulator::{Settings, Synthetic};
 
 use crate::support::{BUCKET, Site};
 
-/// Two runs with copies, failures, changes and two scenes; the second one is unfinished.
+/// A database with two runs, copies, failures, changes and two scenes. The second run is unfinished.
 fn eventful() -> Site {
     let mut settings = Settings::default();
     settings.set_fault("invalid_state", 0.1).unwrap();
@@ -78,9 +78,9 @@ fn what_is_wrong_is_found(#[case] sql: &str, #[case] check: &str) {
     assert_eq!(site.tables(&[]), before, "it writes nothing");
 }
 
-/// Overwrites pages in the middle of the file, where rows are.
+/// Overwrites pages in the middle of the database file, where the rows are.
 fn damage(site: &Site) {
-    // All of it into the file itself first.
+    // First move everything from the log into the file.
     site.tamper("PRAGMA wal_checkpoint(TRUNCATE)");
     let path = site.path("costag.db");
     let mut bytes = std::fs::read(&path).unwrap();
@@ -95,7 +95,7 @@ fn damage(site: &Site) {
 
 #[test]
 fn a_file_in_which_nothing_is_yet_is_made_a_database_by_resume_too() {
-    // A kill at the very beginning leaves one.
+    // A kill at the very beginning leaves an empty file.
     let site = Site::plain(2);
     site.write("costag.db", "");
     site.costag(&["status"]).with(7).says(&["`costag resume` brings it up to date"]);
@@ -114,7 +114,7 @@ fn a_page_that_is_damaged_at_a_later_read_ends_with_what_to_do() {
     site.costag(&["verify"]).with(7);
     site.costag(&["export"]).with(7).says(&["damaged", ".recover", "costag backup"]);
     let before = std::fs::read(site.path("costag.db")).unwrap();
-    // Opening looks at the header only: a run meets the damage on its way.
+    // Opening checks only the header, so a run notices the damage later.
     site.run(&[]).with(7).says(&["damaged", ".recover", "costag backup"]);
     site.resume().with(7);
     let after = std::fs::read(site.path("costag.db")).unwrap();
@@ -137,7 +137,7 @@ fn a_damage_on_the_way_stops_a_run() {
     assert!(site.calls() < 1500);
 }
 
-/// As [`damage`], under a program that has the file open.
+/// As [`damage`], while a program has the file open.
 fn damage_under(site: &Site) {
     use std::os::unix::fs::FileExt as _;
     let file = std::fs::OpenOptions::new().write(true).open(site.path("costag.db")).unwrap();

@@ -1,4 +1,4 @@
-//! A whole bucket, every kind of key in it, comes out as the service knows it.
+//! A whole bucket with every kind of key: the export has exactly what the service knows.
 
 use costag::emulator::{Settings, Synthetic};
 

@@ -1,4 +1,4 @@
-//! What was asked for on purpose stands until an answer comes or the image fails for good, whatever comes between.
+//! A `retag` or `retry` is kept until an answer comes or the image fails permanently, whatever comes between.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::support::{BUCKET, Site};
 
 const KEYS: [&str; 6] = ["a/1.jpg", "a/2.jpg", "a/3.jpg", "b/4.jpg", "b/5.jpg", "c/6.jpg"];
 
-/// Six images in three folders, labelled for `camera`.
+/// Six images in three folders, labelled with the scene `camera`.
 fn labelled() -> Site {
     let objects: Vec<_> = KEYS.iter().map(|key| (*key, *key)).collect();
     let site = Site::holding(&objects);
@@ -18,7 +18,7 @@ fn labelled() -> Site {
     site
 }
 
-/// The calls of a run that must end so.
+/// Runs, asserts the exit code, and returns how often each key was called.
 #[track_caller]
 fn called_by(site: &Site, arguments: &[&str], code: i32) -> BTreeMap<String, u64> {
     site.reset();
@@ -31,7 +31,7 @@ fn once<'k>(keys: impl IntoIterator<Item = &'k str>) -> BTreeMap<String, u64> {
     keys.into_iter().map(|key| (key.to_owned(), 1)).collect()
 }
 
-/// Calls for each of these keys, one each, by whichever run came.
+/// Asserts that each key was called this many times.
 #[track_caller]
 fn assert_calls_of_each_key(site: &Site, calls: u64) {
     assert_eq!(site.called(), KEYS.iter().map(|key| ((*key).to_owned(), calls)).collect());
@@ -80,7 +80,7 @@ fn a_retag_is_called_for_its_own_scenes_whatever_the_run_asks_for() {
     assert_eq!(site.one::<String>(asked), "10", "camera on purpose, and web");
     assert_eq!(called_by(&site, &RUN, 0), once([]));
     assert_eq!(called_by(&site, &["run", BUCKET, "--scenes", "web"], 0), once([]));
-    // A scene that nobody has asked for since.
+    // A scene that no run has asked for since.
     site.costag(&["retag", "--all", "--scene", "camera"]).with(0);
     let web = ["run", BUCKET, "--scenes", "web"];
     assert_eq!(called_by(&site, &web, 0), once(KEYS));
@@ -113,7 +113,7 @@ fn a_retag_stands_when_a_budget_ends_first(#[case] between: &[&[&str]], #[case] 
 fn a_retag_follows_its_image_to_another_key() {
     let site = labelled();
     site.costag(&["retag", "--all"]).with(0);
-    // Before and behind the old names, in the order of the keys; and one that is only copied.
+    // Renamed to keys before and after the old ones in key order, and one that is only copied.
     site.delete(&["a/1.jpg", "c/6.jpg"]);
     site.put(&[("z/1.jpg", "a/1.jpg"), ("A/6.jpg", "c/6.jpg"), ("b/copy.jpg", "b/4.jpg")]);
     let called = called_by(&site, &RUN, 0);
@@ -188,7 +188,7 @@ fn a_retag_of_an_image_that_fails_for_good_is_over_until_it_is_asked_for_again()
     assert_eq!(called_by(&site, &RUN, 0), once([]));
 }
 
-/// Two images are called by a run that a budget ends; the others wait.
+/// A run calls two images before its budget ends it. The others are pending.
 fn unfinished(options: &[&str]) -> Site {
     let objects: Vec<_> = KEYS.iter().map(|key| (*key, *key)).collect();
     let site = Site::holding(&objects);
@@ -229,7 +229,8 @@ fn a_retry_during_an_unfinished_run_is_called_by_what_goes_on_with_it(
     assert_eq!(site.states(), [2, 0, 1, 3]);
     site.change(r#"{"clear":true}"#);
     site.costag(&["retry", "--key", "a/[12].jpg"]).with(0).says(&["put back 2 images"]);
-    // What was put back is no failure of the run any more; what was not put back is one of the first run.
+    // An image that was put back is no longer a failure of the run. One that was not put back is still a failure of
+    // the first run.
     let called = called_by(&site, goes_on, code);
     assert_eq!(called, once(["a/1.jpg", "a/2.jpg", "b/5.jpg", "c/6.jpg"]));
     site.costag(&["retry"]).with(0).says(&["put back 1 images"]);

@@ -1,8 +1,8 @@
-//! Random sequences of commands against a model: whatever comes between a wish and the run that should fulfil it,
-//! each image is called when, and only when, somebody asked for it.
+//! Random sequences of commands, checked against a model: whatever commands come between,
+//! each image is called if, and only if, somebody asked for it.
 //!
-//! `COSTAG_TEST_SEQUENCES=500 cargo test --test e2e sequences` plays that many sequences for each seed, and
-//! `COSTAG_TEST_SEED=7` adds to the seeds. A failing sequence is shortened before it is shown.
+//! `COSTAG_TEST_SEQUENCES=500 cargo test --test e2e sequences` runs this many sequences for each seed, and
+//! `COSTAG_TEST_SEED=7` is added to the seeds. A failing sequence is shortened before it is shown.
 
 mod model;
 mod steps;
@@ -21,19 +21,19 @@ use crate::support::{Ended, Site, wait_until};
 use model::{Call, Expected, Model, Unfinished};
 use steps::{Bucket, Chosen, Filter, Reference, Scenes, Source, Step, Wish, change};
 
-/// The program and its database, with the model beside them.
+/// The program with its database, and the model.
 struct Played {
     site: Site,
     model: Model,
-    /// Seconds by which the next object is later than the one before.
+    /// How many seconds the next object is newer than the previous one.
     later: i64,
-    /// Ledger rows that were looked at.
+    /// The number of ledger rows that the model has read.
     last_call: i64,
 }
 
 const LIST: &str = "keys.txt";
 
-/// The text behind each `ETag` that can occur.
+/// The text of each `ETag` that can occur.
 static TEXTS: LazyLock<Vec<(String, &'static str)>> = LazyLock::new(|| {
     ["moon", "sun", "tree", "river", "house", "broken moon", "broken sun"]
         .into_iter()
@@ -56,7 +56,7 @@ impl Played {
     }
 
     fn change(&mut self, step: &Step) {
-        // Each object is newer than every call so far, so that a label is never taken for one of newer bytes.
+        // Each object is newer than every call so far. Otherwise a label could seem to belong to newer bytes.
         self.later += 1_000;
         match step {
             Step::Put { key, text } => self.site.put_at(key, text, self.later),
@@ -75,7 +75,7 @@ impl Played {
         self.site.path("costag.db").exists().then(|| self.site.database())
     }
 
-    /// The calls that the ledger has since the last look, less those of keys that were gone.
+    /// The new calls in the ledger, without those for keys that were gone.
     fn new_calls(&mut self) -> Vec<Call> {
         let Some(database) = self.database() else { return Vec::new() };
         let mut rows = database
@@ -103,7 +103,7 @@ impl Played {
             .map(Result::unwrap)
             .collect();
         self.last_call = all.last().map_or(self.last_call, |(id, _, _)| *id);
-        // An unknown call is one that a kill cut off: it counts for the money and teaches nothing.
+        // An unknown call was cut off by a kill. It counts as paid, but its answer is lost.
         all.into_iter().filter(|(_, outcome, _)| *outcome != 4).map(|(_, _, call)| call).collect()
     }
 
@@ -121,7 +121,8 @@ impl Played {
         self.site.costag(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
-    /// Checks the calls of a run that has ended by itself, and learns from them. Answers whether it was cut short.
+    /// Checks the calls of a run that has ended by itself, and updates the model. Returns whether a budget cut it
+    /// short.
     fn check(
         &mut self,
         ended: &Ended,
@@ -151,7 +152,7 @@ impl Played {
         if cut_short {
             assert_eq!(Some(made), max_calls, "the budget was not used up: {ended:?}");
         } else {
-            // A run that is resumed also reports what had failed before it was interrupted.
+            // A resumed run also reports what had failed before the interruption.
             let failed = calls.iter().any(|call| !call.answered);
             let failed_before = held.values().any(|text| self.model.has_failed(text));
             let is_list = matches!(wish.source, Source::List(_));
@@ -183,7 +184,7 @@ impl Played {
         }
     }
 
-    /// Checks a plan, and returns the number of calls that it told.
+    /// Checks a plan and returns the number of calls that it predicted.
     fn plan(&mut self, wish: &Wish) -> u64 {
         let expected = self.model.of_new_run(wish);
         let before = self.site.calls();
@@ -200,7 +201,7 @@ impl Played {
         told
     }
 
-    /// Kills a run after so many calls, or lets it end if it needs fewer.
+    /// Kills a run after this many calls, or lets it end if it needs fewer.
     fn kill(&mut self, wish: &Wish, calls: u64) {
         let held = self.model.wanted(wish);
         self.site.change(r#"{"latency_ms":20}"#);
@@ -221,7 +222,7 @@ impl Played {
         let state: Option<String> = self.database().and_then(|database| {
             database
                 .query_row(
-                    // The run may be an earlier one that this command went on with.
+                    // The run may be an earlier one that this command continued.
                     "SELECT state FROM run WHERE NOT plan
                      ORDER BY state = 'running' DESC, id DESC LIMIT 1",
                     [],
@@ -236,7 +237,7 @@ impl Played {
 
     fn resume(&mut self, max_calls: Option<u64>) -> bool {
         let mut arguments = vec!["resume".to_owned()];
-        // Without a number the one of the interrupted command would hold.
+        // Without a number, the one of the interrupted command would hold.
         arguments.push(format!("--max-calls={}", max_calls.unwrap_or(1_000)));
         if self.database().is_none() {
             return false;
@@ -326,13 +327,13 @@ impl StateMachineTest for Sequences {
         played
     }
 
-    /// Everything that was interrupted is gone on with; then one run over all leaves nothing to be called.
+    /// Resumes everything that was interrupted. After one more run over everything, nothing is left to call.
     fn teardown(mut played: Played, _: Bucket) {
         while played.resume(None) {}
         let all = Wish { source: Source::Prefix(""), scenes: Scenes::Both, filter: Filter::All };
         played.run(&all, None);
         played.site.assert_sound();
-        // How many labels an answer holds depends on what is asked with it; the first of each scene does not.
+        // The number of labels in an answer depends on the scenes of the call. The first label of each scene does not.
         let pictures = |rows: Vec<Vec<String>>| -> Vec<Vec<String>> {
             rows.into_iter()
                 .filter(|row| row[2] == "1")

@@ -1,20 +1,20 @@
-//! What must be true of a job database after each step, told without looking at how the program does it.
+//! What must be true of a job database after each step, independent of how the program works.
 //!
-//! Contents are known by the text that stands for their bytes. The model learns from the ledger which calls were
-//! answered; everything else it predicts: which contents a run must call for, which it may, and for which scenes.
+//! A content is identified by the text that stands for its bytes. The model reads from the ledger which calls were
+//! answered. It predicts everything else: which contents a run must call, which it may call, and for which scenes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::steps::{Bucket, Chosen, Wish};
 
-/// One call as the ledger has it, with the bytes that it was made for.
+/// One call of the ledger, with the bytes that it was made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) key: String,
     pub(super) text: &'static str,
     pub(super) scenes: u8,
     pub(super) answered: bool,
-    /// The error code of a call that was not answered.
+    /// The error code if the call failed.
     pub(super) code: Option<String>,
 }
 
@@ -22,16 +22,16 @@ pub(super) struct Call {
 #[derive(Debug, Clone)]
 pub(super) struct Unfinished {
     pub(super) wish: Wish,
-    /// The wanted keys when it was interrupted, and what they held.
+    /// The keys that were wanted when the run was interrupted, with their bytes.
     pub(super) held: Bucket,
 }
 
-/// What a run is expected to call for.
+/// What a run is expected to call.
 #[derive(Debug, Default)]
 pub(super) struct Expected {
-    /// Contents that must be called, each for exactly these scenes.
+    /// Contents that must be called, each with exactly these scenes.
     pub(super) must: BTreeMap<&'static str, u8>,
-    /// Contents that may be called besides.
+    /// Contents that may be called in addition.
     pub(super) may: BTreeSet<&'static str>,
 }
 
