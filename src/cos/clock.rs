@@ -8,8 +8,6 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::error::Error;
-
 /// A difference in seconds below this is not corrected: it is no reason for a complaint about the time.
 const CORRECTABLE: i64 = 30;
 
@@ -31,6 +29,17 @@ pub struct Clock {
     known: AtomicBool,
     /// When it did: this machine's time in Unix milliseconds, and a time that nobody can set.
     known_at: Mutex<Option<(i64, Instant)>>,
+}
+
+/// What the service says when it refuses a request for its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Complaint {
+    /// The offset that the request was signed with, in seconds, if that is known.
+    pub signed_offset: Option<i64>,
+    /// The service's time from the header `Date`, in Unix seconds.
+    pub date: Option<i64>,
+    /// The service's time from the body, in Unix seconds.
+    pub server_time: Option<i64>,
 }
 
 /// What a complaint about the time of a request has led to.
@@ -149,25 +158,23 @@ impl Clock {
         known
     }
 
-    /// Corrects the clock by what a refused request tells.
+    /// Corrects the clock by what the service says when it refuses a request for its time.
     ///
-    /// Only `RequestTimeTooSkewed` and `Request has expired` are looked at, and only a difference of 30 s
-    /// or more counts. A difference of less from this machine's own time means that no offset is needed any more.
-    pub fn correct(&self, error: &Error) -> Correction {
-        let Some(error) = error.service().filter(|error| error.complains_of_time()) else {
-            return Correction::Unfounded;
-        };
+    /// Only a difference of 30 s or more counts. A difference of less from this machine's own time means that no offset
+    /// is needed any more.
+    pub fn correct(&self, complaint: &Complaint) -> Correction {
+        let Complaint { signed_offset, date, server_time } = *complaint;
         let offset = self.offset();
-        if error.signed.as_ref().is_some_and(|signed| signed.offset != offset) {
+        if signed_offset.is_some_and(|signed| signed != offset) {
             return Correction::Outdated;
         }
         let differs = |server: i64| {
             let difference = server.saturating_sub(self.local_seconds());
             (difference.abs_diff(offset) >= CORRECTABLE.unsigned_abs()).then_some(difference)
         };
-        let by_header = error.date.or(error.server_time).and_then(differs);
+        let by_header = date.or(server_time).and_then(differs);
         // A header that has been followed already, and in vain, is that of a proxy whose clock is wrong.
-        let by_body = || error.server_time.filter(|_| offset != 0).and_then(differs);
+        let by_body = || server_time.filter(|_| offset != 0).and_then(differs);
         let Some(difference) = by_header.or_else(by_body) else { return Correction::Unfounded };
         let needed = if difference.abs() < CORRECTABLE { 0 } else { difference };
         self.offset.store(needed, Ordering::Relaxed);
@@ -184,7 +191,6 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cos::ServiceError;
 
     const LOCAL: i64 = 1_700_000_000;
 
@@ -192,43 +198,30 @@ mod tests {
         Clock::with_local(|| LOCAL * 1000 + 123)
     }
 
-    fn refused(code: &str, message: &str, date: Option<i64>, server_time: Option<i64>) -> Error {
-        let error = ServiceError {
-            status: 403,
-            code: code.to_owned(),
-            message: message.to_owned(),
-            date,
-            server_time,
-            ..ServiceError::default()
-        };
-        error.into()
+    fn complaint(date: Option<i64>, server_time: Option<i64>) -> Complaint {
+        Complaint { signed_offset: None, date, server_time }
     }
 
     #[test]
     fn the_date_header_corrects_and_the_body_stands_in_for_it() {
         let clock = clock();
-        let date = refused("RequestTimeTooSkewed", "", Some(LOCAL + 1000), Some(LOCAL + 5));
+        let date = complaint(Some(LOCAL + 1000), Some(LOCAL + 5));
         assert_eq!(clock.correct(&date), Correction::Corrected(1000));
         assert_eq!((clock.offset(), clock.now()), (1000, LOCAL + 1000));
         assert_eq!(clock.millis(), LOCAL * 1000 + 1_000_123);
-        let body = refused("AccessDenied", "Request has expired", None, Some(LOCAL - 1000));
+        let body = complaint(None, Some(LOCAL - 1000));
         assert_eq!(clock.correct(&body), Correction::Corrected(-1000));
         assert_eq!(clock.now(), LOCAL - 1000);
     }
 
     #[test]
-    fn a_small_difference_or_another_complaint_corrects_nothing() {
+    fn a_difference_of_less_than_30_seconds_corrects_nothing() {
         let clock = clock();
-        for error in [
-            refused("RequestTimeTooSkewed", "", Some(LOCAL + 29), None),
-            refused("RequestTimeTooSkewed", "", Some(LOCAL - 29), None),
-            refused("RequestTimeTooSkewed", "", None, None),
-            refused("AccessDenied", "Access Denied.", Some(LOCAL + 1000), None),
-        ] {
-            assert_eq!(clock.correct(&error), Correction::Unfounded, "{error}");
+        for date in [Some(LOCAL + 29), Some(LOCAL - 29), None] {
+            assert_eq!(clock.correct(&complaint(date, None)), Correction::Unfounded, "{date:?}");
         }
         assert_eq!(clock.offset(), 0);
-        let skewed = || refused("RequestTimeTooSkewed", "", Some(LOCAL + 30), None);
+        let skewed = || complaint(Some(LOCAL + 30), None);
         assert_eq!(clock.correct(&skewed()), Correction::Corrected(30));
         // The same complaint with the corrected clock is no clock problem: no loop.
         assert_eq!(clock.correct(&skewed()), Correction::Unfounded);
@@ -249,7 +242,7 @@ mod tests {
         let clock = clock();
         clock.restore(-3600);
         assert_eq!(clock.now(), LOCAL - 3600);
-        let skewed = refused("RequestTimeTooSkewed", "", Some(LOCAL + 2), None);
+        let skewed = complaint(Some(LOCAL + 2), None);
         assert_eq!(clock.correct(&skewed), Correction::Corrected(0));
         assert_eq!((clock.offset(), clock.now()), (0, LOCAL));
     }
@@ -257,8 +250,7 @@ mod tests {
     #[test]
     fn a_date_header_that_does_not_help_gives_way_to_the_body() {
         let clock = clock();
-        let refused =
-            || refused("RequestTimeTooSkewed", "", Some(LOCAL - 1_000_000), Some(LOCAL - 600));
+        let refused = || complaint(Some(LOCAL - 1_000_000), Some(LOCAL - 600));
         assert_eq!(clock.correct(&refused()), Correction::Corrected(-1_000_000));
         assert_eq!(clock.correct(&refused()), Correction::Corrected(-600));
     }

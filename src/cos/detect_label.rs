@@ -4,7 +4,8 @@
 //! cannot be read makes the whole answer unusable: what it means for the others is not known.
 
 use super::error::{self, Error};
-use super::xml::{Document, Step, beginning};
+use super::text::beginning;
+use super::xml::{Document, Step};
 use crate::label::{Label, Labels};
 use crate::scene::{Scene, Scenes};
 

@@ -3,16 +3,10 @@
 //! The service puts its request id into every answer, and its bodies are XML documents with a few known roots, or JSON
 //! with a code. An answer that has none of these says nothing about an image, a key or the account.
 
-use super::error::{ServiceError, clean};
-use super::xml::{is_unseen, shorten};
+use super::text::{is_unseen, one_line, shorten};
 
 /// The roots of the documents that the service sends.
 const ROOTS: [&str; 3] = ["RecognitionResult", "ListBucketResult", "Error"];
-
-/// Whether an answer that is no success comes from the service.
-pub(super) fn is_from_service(error: &ServiceError, body: &[u8]) -> bool {
-    error.request_id.is_some() || !error.code.is_empty() || has_known_root(body)
-}
 
 /// Whether the body begins like a document of the service, even if it is cut or wrong later on.
 pub(super) fn has_known_root(body: &[u8]) -> bool {
@@ -71,7 +65,7 @@ pub(super) fn html(text: &str) -> Option<String> {
 pub(super) fn name(body: &[u8]) -> String {
     describe(body).unwrap_or_else(|| {
         let text = String::from_utf8_lossy(&body[..body.len().min(1024)]);
-        let words: String = clean(&text).chars().take(80).collect();
+        let words: String = one_line(&text).chars().take(80).collect();
         format!("the text {words:?}")
     })
 }

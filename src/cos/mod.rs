@@ -23,6 +23,8 @@ mod redact;
 mod resolve;
 pub mod signer;
 mod silence;
+mod text;
+mod transport;
 mod xml;
 
 pub use client::{Client, Options, Target};

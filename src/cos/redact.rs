@@ -15,7 +15,7 @@ use secrecy::ExposeSecret as _;
 use super::credentials::Credentials;
 use super::error::{Error, ServiceError};
 use super::list::{ListPage, ObjectEntry, StuckListing, Unproven};
-use super::xml::is_unseen;
+use super::text::is_unseen;
 use crate::label::{Label, Labels};
 
 /// So many characters of a secret in a row are taken out. Fewer tell nothing, and occur in innocent texts.

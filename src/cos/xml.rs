@@ -11,6 +11,8 @@ use quick_xml::Reader;
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
+use super::text::shorten;
+
 /// Deeper than any answer of the service, and far from any trouble.
 const DEPTH_MAX: usize = 16;
 
@@ -277,37 +279,6 @@ fn leaf(source: &str) -> Option<(&str, (&str, bool), &str)> {
     let (text, rest) = text.split_at(length);
     let rest = if quoted { rest.strip_prefix(QUOTE)? } else { rest };
     Some((name, (text, quoted), end(rest, name)?))
-}
-
-/// The first 80 characters, unseen ones as `?`: foreign text in messages.
-pub(super) fn shorten(text: &str) -> String {
-    text.chars().take(80).map(|c| if is_unseen(c) { '?' } else { c }).collect()
-}
-
-/// The longest code, message or id that is kept, in bytes.
-pub(super) const TEXT_MAX: usize = 4096;
-
-/// The beginning of a text, at most so many bytes of it.
-pub(super) fn beginning(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
-}
-
-/// Text to show and to keep: without what is unseen, cut at 4 KiB with a note.
-pub(super) fn bounded(text: &str) -> String {
-    let kept = beginning(text, TEXT_MAX);
-    let mut shown: String = kept.chars().map(|c| if is_unseen(c) { '?' } else { c }).collect();
-    if kept.len() < text.len() {
-        shown.push_str("… (cut at 4 KiB)");
-    }
-    shown
-}
-
-/// Controls, marks of writing direction, and what takes no room: no message of a service needs them, and on a
-/// terminal they change what is read.
-pub(super) fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -302,7 +302,7 @@ async fn list(
             break;
         }
         // Whether it was this clock or one node of the service, the request is to be signed anew.
-        client.clock().correct(error);
+        client.correct_clock(error);
         answer = client.list(&request).await;
     }
     match client.clock().measured() {

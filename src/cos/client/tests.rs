@@ -1,13 +1,17 @@
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use proptest::prelude::*;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use super::exchange::TOKEN_HEADER;
 use super::*;
-use crate::cos::{Correction, encode};
+use crate::cos::credentials::{self, Credentials};
+use crate::cos::signer::{self, SignKey};
+use crate::cos::{Restore, encode};
 
 /// What the server does after it has read a request's head.
 #[derive(Clone)]
@@ -363,9 +367,9 @@ async fn a_wrong_clock_is_corrected_once_for_all_requests_of_before() {
     let client = client(address);
     let first = label(&client, "a").await.unwrap_err();
     let second = label(&client, "a").await.unwrap_err();
-    assert!(matches!(client.clock().correct(&first), Correction::Corrected(_)));
+    assert!(matches!(client.correct_clock(&first), Correction::Corrected(_)));
     // Signed by the old clock as well: worth another try, though the clock is right by now.
-    assert_eq!(client.clock().correct(&second), Correction::Outdated);
+    assert_eq!(client.correct_clock(&second), Correction::Outdated);
     label(&client, "a").await.unwrap();
     let mut last = String::new();
     for _ in 0..3 {

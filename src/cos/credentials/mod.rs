@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use provider::{Provider, Sources};
 
-use super::error::Cause;
+use super::transport::Cause;
 
 /// What a request is signed with.
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::{Credentials, Error};
-use crate::cos::xml::is_unseen;
+use crate::cos::text::is_unseen;
 
 /// More than any credentials take.
 const OUTPUT_MAX: u64 = 64 * 1024;

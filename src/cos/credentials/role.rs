@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::{Credentials, Error, process};
-use crate::cos::error::Cause;
-use crate::cos::{encode, resolve};
+use crate::cos::{encode, resolve, transport};
 
 /// The metadata service, reachable from inside a machine only; plain http by its nature.
 pub(super) const BASE: &str = "http://metadata.tencentyun.com";
@@ -63,6 +62,5 @@ fn told(reason: &str) -> Error {
 }
 
 fn failed(error: reqwest::Error) -> Error {
-    let cause: Cause = Box::new(error.without_url());
-    Error::Role { reason: "no answer".to_owned(), cause: Some(cause) }
+    Error::Role { reason: "no answer".to_owned(), cause: Some(transport::without_url(error)) }
 }

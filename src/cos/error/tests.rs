@@ -1,7 +1,8 @@
 use proptest::prelude::*;
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::*;
+use crate::cos::text::one_line;
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
     pairs
@@ -119,12 +120,30 @@ fn causes_are_one_line_for_keeping() {
     assert_eq!(error.message(), "cannot connect to h: name not found");
 }
 
+#[test]
+fn a_complaint_about_the_time_has_a_code_or_a_message_for_it() {
+    let complains = |code: &str, message: &str| {
+        let error = ServiceError {
+            code: code.to_owned(),
+            message: message.to_owned(),
+            date: Some(7),
+            ..ServiceError::default()
+        };
+        let complaint = Error::from(error).complaint_about_time();
+        assert!(complaint.is_none_or(|complaint| complaint.date == Some(7)));
+        complaint.is_some()
+    };
+    assert!(complains("RequestTimeTooSkewed", "") && complains("RequestHasExpired", ""));
+    assert!(complains("AccessDenied", "Request has expired"));
+    assert!(!complains("AccessDenied", "Access Denied.") && !complains("", "Request has expired"));
+}
+
 proptest! {
     #[test]
     fn reading_never_panics(status: u16, body: Vec<u8>, text: String) {
         let _ = parse(status, &HeaderMap::new(), &body);
         let _ = read(status, &[], &format!("<Error><Code>{text}"));
         let _ = read(status, &[], &format!("<html><title>{text}"));
-        let _ = clean(&format!("{text}q-sign{text}"));
+        let _ = one_line(&format!("{text}q-sign{text}"));
     }
 }

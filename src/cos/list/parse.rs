@@ -6,7 +6,8 @@ use super::time::parse_time;
 use super::{ETAG_MAX, KEYS_MAX, ListPage, ObjectEntry, Rejected, Restore, unquote};
 use crate::cos::encode::{self, DecodeError};
 use crate::cos::error::{Error, ServiceError};
-use crate::cos::xml::{Document, Leaf, Step, shorten};
+use crate::cos::text::shorten;
+use crate::cos::xml::{Document, Leaf, Step};
 
 /// The elements that are looked at; everything else is skipped with all that is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -114,7 +114,7 @@ impl Service {
 
     /// Corrects the clock after a complaint about the time of a request, and says what to do.
     pub(crate) fn refused_for_time(&self, error: &cos::Error) -> Refused {
-        let correction = self.client.clock().correct(error);
+        let correction = self.client.correct_clock(error);
         if let Correction::Corrected(seconds) = correction {
             let by = seconds.unsigned_abs();
             match seconds {

@@ -1,0 +1,55 @@
+//! An answer with success, and what its headers tell.
+
+use bytes::Bytes;
+use reqwest::header::{ETAG, HeaderMap, LAST_MODIFIED};
+
+use crate::cos::error::{self, Error};
+use crate::cos::list::{self, ObjectEntry, Restore};
+
+/// The class that headers leave out.
+pub(super) const STANDARD: &str = "STANDARD";
+
+/// What came back with success.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Reply {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// What the headers tell of an object of this size.
+    pub(super) fn entry(&self, key: &str, size: Option<i64>) -> ObjectEntry {
+        let text = |name: &str| self.header(name).unwrap_or_default();
+        let class = text("x-cos-storage-class");
+        ObjectEntry {
+            key: key.to_owned(),
+            etag: list::unquote(text(ETAG.as_str())).to_owned(),
+            size,
+            last_modified: self
+                .header(LAST_MODIFIED.as_str())
+                .and_then(error::parse_date)
+                .map(|seconds| seconds * 1000),
+            // HEAD leaves the header out for the standard class.
+            storage_class: if class.is_empty() { STANDARD } else { class }.to_owned(),
+            storage_tier: self.header("x-cos-storage-tier").map(str::to_owned),
+            restored: self.header("x-cos-restore").map(|restore| {
+                let ongoing = restore.contains("ongoing-request=\"true\"");
+                if ongoing { Restore::Ongoing } else { Restore::Done }
+            }),
+        }
+    }
+
+    pub(super) fn unusable(&self, reason: &str) -> Error {
+        let request_id = error::request_id(&self.headers);
+        Error::Unusable { reason: reason.to_owned(), status: self.status, request_id }
+    }
+}
+
+/// A size as a header tells it; `None` if there is none, or none that can be: the size is unknown then.
+pub(super) fn length(text: Option<&str>) -> Option<i64> {
+    text.and_then(|size| size.trim().parse().ok()).filter(|size| *size >= 0)
+}

@@ -1,0 +1,52 @@
+//! What the transport says of a request that has no whole answer.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use rustls::CertificateError;
+
+/// A cause from below: a transport error without its URL, which may hold a signature.
+pub(super) type Cause = Box<dyn StdError + Send + Sync>;
+
+/// The error without its URL.
+pub(super) fn without_url(error: reqwest::Error) -> Cause {
+    Box::new(error.without_url())
+}
+
+/// A certificate that has ended for longer than this was hardly forgotten: rather the clock is wrong.
+const YEARS: Duration = Duration::from_hours(2 * 365 * 24);
+
+/// Whether a certificate was refused somewhere down the chain, and if so whether its time is what is wrong; an
+/// `io::Error` hides its own cause.
+pub(super) fn certificate(error: &(dyn StdError + 'static)) -> Option<bool> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(rustls::Error::InvalidCertificate(reason)) = error.downcast_ref() {
+            return Some(match reason {
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => true,
+                CertificateError::ExpiredContext { time, not_after } => {
+                    time.as_secs().saturating_sub(not_after.as_secs()) > YEARS.as_secs()
+                }
+                _ => false,
+            });
+        }
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = inner.map_or_else(|| error.source(), |inner| Some(inner));
+    }
+    None
+}
+
+/// Whether the cause is that this process, or the system, has reached its limit of open files.
+pub(super) fn is_limit_of_files(cause: &(dyn StdError + 'static)) -> bool {
+    let limits = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
+    let limits = limits.map(rustix::io::Errno::raw_os_error);
+    let mut next = Some(cause);
+    while let Some(error) = next {
+        let number = error.downcast_ref().and_then(std::io::Error::raw_os_error);
+        if number.is_some_and(|number| limits.contains(&number)) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
