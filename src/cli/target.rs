@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::fault::Usage;
 use super::options::global::GlobalOptions;
 use super::options::groups::RunOptions;
-use crate::config::Settings;
+use crate::config::{PartialOptions, Settings, option};
 use crate::cos::Bucket;
 use crate::job::{List, Source};
 use crate::visible::without_password;
@@ -47,6 +47,32 @@ pub(super) fn parse_address(address: &str) -> anyhow::Result<(Bucket, String)> {
     Ok((Bucket::parse(bucket)?, prefix.to_owned()))
 }
 
+/// Refuses options that choose from a listing where the work comes from a list. The same settings in the environment
+/// or in a file are meant for the runs that list.
+///
+/// # Errors
+/// [`Usage`].
+pub(super) fn refuse_filters_of_a_list(
+    options: &RunOptions,
+    source: &Source,
+) -> anyhow::Result<()> {
+    const OF_LISTINGS: [&str; 5] = ["suffixes", "include", "exclude", "min_size", "max_size"];
+    if matches!(source, Source::Bucket { .. }) {
+        return Ok(());
+    }
+    let mut given = PartialOptions::default();
+    options.give(&mut given);
+    match given.keys().find(|key| OF_LISTINGS.contains(key)) {
+        None => Ok(()),
+        Some(key) => anyhow::bail!(Usage(format!(
+            "{} chooses from a listing, and a list of --{} is taken as it is: leave the option out, and the lines too \
+             that are not wanted",
+            option(key),
+            source.name()
+        ))),
+    }
+}
+
 impl Target {
     /// Checked settings, the bucket, and where the work comes from.
     ///
@@ -73,6 +99,7 @@ impl Target {
             (Some(keys), _) => Source::Keys(list(keys)),
             (None, Some(urls)) => Source::Urls(list(urls)),
         };
+        refuse_filters_of_a_list(&self.options, &source)?;
         source.check()?;
         Ok((settings, bucket, source))
     }

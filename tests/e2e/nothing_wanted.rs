@@ -3,7 +3,7 @@
 use rstest::rstest;
 use rusqlite::Connection;
 
-use crate::support::{BUCKET, Site};
+use crate::support::{BUCKET, Site, start};
 
 fn site() -> Site {
     Site::holding(&[("a.jpg", "one"), ("x/b.jpg", "two"), ("x/y/c.jpg", "three"), ("x/n.txt", "n")])
@@ -121,4 +121,52 @@ fn a_first_run_with_the_new_meaning_of_globs_says_so() {
     site.run(&["--include", "*.jpg"]).with(0).says(&["match the name at any depth"]);
     let again = site.run(&["--include", "*.jpg"]).with(0);
     assert!(!again.stderr.contains("match the name at any depth"), "{}", again.stderr);
+}
+
+#[rstest]
+#[case("--keys", "")]
+#[case("--keys", "\n\n  \n")]
+#[case("--keys", "\u{feff}\r\n")]
+#[case("--urls", "# only a comment\n\n")]
+fn an_empty_list_is_named_as_such(#[case] option: &str, #[case] content: &str) {
+    let site = site();
+    site.write("list.txt", content);
+    for file in ["list.txt", "-"] {
+        let mut command = site.command(&["run", BUCKET, option, file]);
+        command.stdin(std::fs::File::open(site.path("list.txt")).unwrap());
+        let ended = start(command).end();
+        if content.contains("  ") {
+            // Blanks are a key like any other.
+            ended.with(3);
+        } else {
+            ended.with(0).says(&["nothing to do: the list names no"]);
+        }
+    }
+    assert_eq!(site.calls(), 0);
+}
+
+#[rstest]
+#[case(&["--include", "*.jpg"])]
+#[case(&["--exclude", "x/*"])]
+#[case(&["--suffixes", "jpg"])]
+#[case(&["--max-size", "3M"])]
+fn an_option_that_chooses_from_a_listing_is_refused_with_a_list(#[case] filter: &[&str]) {
+    let site = site();
+    site.write("keys.txt", "a.jpg\nx/b.jpg\n");
+    let options = [filter, &["--keys", "keys.txt"]].concat();
+    site.run(&options).with(2).says(&[filter[0], "chooses from a listing", "--keys"]);
+    // The same setting for all commands is meant for those that list.
+    site.write("costag.toml", "include = [\"y/*\"]\n");
+    site.run(&["--keys", "keys.txt", "--max-calls", "1"]).with(8);
+    site.costag(&[&["resume"], filter].concat()).with(2).says(&["chooses from a listing"]);
+    assert_eq!(site.calls(), 1);
+}
+
+#[test]
+fn a_glob_that_gets_a_new_meaning_by_a_resume_is_named() {
+    let site = site();
+    site.run(&["--include", "*.jpg", "--exclude", "c.*", "--max-calls", "1"]).with(8);
+    site.tamper("UPDATE run SET settings = json_remove(settings, '$.filter.globs')");
+    let resumed = site.costag(&["resume", "--exclude", "b.*", "--max-calls", "9"]).with(0);
+    resumed.says(&["--include '*.jpg' of that run now matches as in this version"]);
 }

@@ -8,9 +8,10 @@ use crate::cli::exit::Exit;
 use crate::cli::fault::Usage;
 use crate::cli::options::global::{GlobalOptions, Inputs};
 use crate::cli::options::groups::RunOptions;
+use crate::cli::target::refuse_filters_of_a_list;
 use crate::cli::trial::Again;
 use crate::cli::{resume_endpoint, terminal};
-use crate::config::{self, Origin, Provenance, Settings, Stored};
+use crate::config::{self, Filter, Origin, Provenance, Settings, Stored};
 use crate::cos::Bucket;
 use crate::job::{self, End, Job, List, RunSettings, Source};
 use crate::store::write::UnfinishedRun;
@@ -60,6 +61,7 @@ impl Args {
             return Ok(Exit::Complete);
         };
         let run = RunSettings::of(&unfinished)?;
+        refuse_filters_of_a_list(&self.options, &run.source)?;
         let bucket = Bucket::parse(&run.bucket)?;
         let named = named(self.keys, self.urls, &run, unfinished.id)?;
         let (mut settings, origins) = settings_again(&inputs, &unfinished, &run)?;
@@ -74,6 +76,7 @@ impl Args {
             confirm_endpoint(stranger, &unfinished, &database)?;
         }
         settings.stored = wanted(&run.stored, &settings.stored, &origins);
+        tell_new_meaning(&run.stored.filter, &settings.stored.filter);
         settings.stored.region = place.region;
         settings.stored.endpoint = place.endpoint;
         execute_job::runtime()?.block_on(async {
@@ -131,6 +134,24 @@ fn tell_what_holds(settings: &Settings, origins: &Provenance) {
                 "{} is stricter than {} of that command, and holds",
                 visible(&origin),
                 visible(&typed)
+            );
+        }
+    }
+}
+
+/// Says which globs of the run mean something else from now on, although they were not given again.
+fn tell_new_meaning(then: &Filter, now: &Filter) {
+    if then.globs == now.globs || !then.has_globs() {
+        return;
+    }
+    for (option, then, now) in
+        [("--include", &then.include, &now.include), ("--exclude", &then.exclude, &now.exclude)]
+    {
+        if then == now && then.iter().any(|glob| !glob.contains('/')) {
+            say!(
+                "{option} '{}' of that run now matches as in this version: a glob without / matches the name at any \
+                 depth",
+                visible(&then.join("', '"))
             );
         }
     }
