@@ -365,8 +365,8 @@ fn every_page_and_every_file_of_config_is_linked() {
     }
 }
 
-#[test]
-fn every_test_that_is_named_is_there() {
+/// The texts of all Rust files in `src` and `tests`.
+fn sources() -> String {
     let mut sources = String::new();
     let mut folders: Vec<PathBuf> = vec![root().join("src"), root().join("tests")];
     while let Some(folder) = folders.pop() {
@@ -379,15 +379,44 @@ fn every_test_that_is_named_is_there() {
             }
         }
     }
-    let mut named = 0;
-    for row in rows(&page("docs/promises.md")) {
+    sources
+}
+
+#[test]
+fn every_test_that_holds_a_promise_or_an_invariant_exists() {
+    let sources = sources();
+    let promises = rows(&page("docs/promises.md"));
+    let invariants = rows(&section("docs/architecture.md", "Invariants"));
+    assert!(promises.len() > 100 && invariants.len() > 10);
+    for row in promises.iter().chain(&invariants) {
         assert!(!row[1].is_empty(), "no test holds: {}", row[0]);
         for name in row[1].split(", ") {
             assert!(sources.contains(&format!("fn {name}(")), "{name}");
-            named += 1;
         }
     }
-    assert!(named > 0);
+}
+
+#[test]
+fn every_path_and_test_that_the_architecture_names_exists() {
+    let sources = sources();
+    let text = page("docs/architecture.md");
+    let mut named = 0;
+    // What stands between backticks, outside of blocks of code.
+    let prose: Vec<&str> = text.split("```").step_by(2).collect();
+    for name in prose.iter().flat_map(|part| part.split('`').skip(1).step_by(2)) {
+        let is_path = ["src", "tests", "docs", "config", "benches", "migrations", ".ci"]
+            .iter()
+            .any(|top| name == *top || name.starts_with(&format!("{top}/")));
+        let is_test = name.chars().filter(|c| *c == '_').count() >= 3
+            && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        if is_path {
+            assert!(root().join(name).exists(), "{name}");
+        } else if is_test {
+            assert!(sources.contains(&format!("fn {name}(")), "{name}");
+        }
+        named += usize::from(is_path || is_test);
+    }
+    assert!(named > 40, "{named}");
 }
 
 #[test]
