@@ -26,6 +26,7 @@ mod matrix;
 mod network;
 mod night;
 mod nothing_wanted;
+mod old_database;
 mod one_writer;
 mod outage;
 mod outputs;
