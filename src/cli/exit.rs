@@ -196,7 +196,7 @@ impl From<&store::Error> for Exit {
             | Error::Disk { .. }
             | Error::Busy { .. }
             | Error::ReadOnly { .. } => Self::Local,
-            Error::Statement { .. } => Self::Unexpected,
+            Error::Undone | Error::Statement { .. } => Self::Unexpected,
         }
     }
 }

@@ -18,8 +18,9 @@ use crate::job::discovery::source::Source;
 use crate::job::discovery::unmatched::Unmatched;
 use crate::job::tagging::budget::Budget;
 use crate::store::model::Counts;
-use crate::store::write::{NewRun, RangeRow, RunContext, Session, Span, UnfinishedRun};
-use crate::store::{Store, ident};
+use crate::store::run::{NewRun, RangeRow, RunContext, Span, UnfinishedRun};
+use crate::store::turn::Request;
+use crate::store::{Session, Store, ident};
 use crate::zone;
 
 /// An unfinished listing older than this is begun anew by `run`.
@@ -340,9 +341,9 @@ impl Job {
         }
         // What waits for nobody is adopted at the end of a listing, and there is none any more.
         if unfinished.listed {
-            job.session.begin()?;
-            job.session.adopt_waiting()?;
-            job.session.commit()?;
+            let mut turn = job.session.new_turn();
+            turn.requests.push(Request::AdoptWaiting);
+            job.session.turn(&turn)?.in_place()?;
         }
         let job = Self {
             resumed: true,

@@ -42,9 +42,11 @@ use crate::config::{self, Settings};
 use crate::cos::Client;
 use crate::scene::Scenes;
 use crate::store;
+use crate::store::Session;
 use crate::store::model::{Counts, RunState};
 use crate::store::read::Needed;
-use crate::store::write::{RangeRow, Session};
+use crate::store::run::RangeRow;
+use crate::store::turn::Request;
 use discovery::compare::Comparison;
 use discovery::filter::Filter;
 use discovery::lister::{self, Listing};
@@ -269,7 +271,9 @@ impl Job {
         };
         let (mut session, result) = ended?;
         if clock.offset() != offset {
-            session.set_clock_offset(clock.offset())?;
+            let mut turn = session.new_turn();
+            turn.requests.push(Request::ClockOffset { seconds: clock.offset() });
+            session.turn(&turn)?.in_place()?;
         }
         // Whatever went wrong: a run that has left work behind is not complete.
         if result.is_ok() && control.reason().is_none() && !plan && session.leaves_behind()? {
@@ -333,7 +337,7 @@ impl Job {
     #[expect(clippy::too_many_lines, reason = "the wiring reads best in one piece")]
     async fn stages(self) -> Result<(Session, Result<(), Error>), Error> {
         let Self { client, settings, source, session, ranges, control, stats, .. } = self;
-        let reader = store::Reader::open(session.path())?;
+        let reader = session.reader()?;
         let was_answered_before = reader.has_been_answered()?;
         let context = session.run().clone();
         let database = session.place();
@@ -343,7 +347,7 @@ impl Job {
                 gate: self.gate.clone(),
                 budget: Arc::clone(&self.limits),
                 stats: Arc::clone(&stats),
-                reader: store::Reader::open(session.path())?,
+                reader: session.reader()?,
                 run_id: context.id,
                 scenes: context.scenes,
                 billing: settings.budget.billing,

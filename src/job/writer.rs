@@ -4,7 +4,6 @@
 //! record commits at once. Only pages wait, one a turn, while there are calls to settle or contents to claim. Replies are sent after the commit, so that what they tell is on disk.
 
 use std::collections::VecDeque;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
@@ -14,34 +13,15 @@ use super::control::{Control, StopReason};
 use super::stats::Stats;
 use super::thread::Blocking;
 use crate::store;
-use crate::store::write::{
-    CallRow, Claimed, EndedLines, Key, Page, Reach, ReadLine, Session, Settlement, Span,
+use crate::store::Session;
+use crate::store::run::Span;
+use crate::store::turn::{
+    CallRow, Claimed, Claims, EndedLines, Key, Page, Reach, ReadLine, Replies, Reply, Request,
+    Settlement, Turn, Wish,
 };
 
 /// Records of calls taken into one turn at most.
 const TURN: usize = 4096;
-
-/// What a claim asks for.
-#[derive(Debug)]
-pub(super) struct Wish {
-    /// At most so many contents.
-    pub(super) limit: usize,
-    /// Of these passes.
-    pub(super) passes: RangeInclusive<u32>,
-    /// Whether a few contents are kept back for the end.
-    pub(super) keeps_back: bool,
-}
-
-/// What a claim came to.
-#[derive(Debug)]
-pub(super) struct Claims {
-    /// In flight now, and to be called.
-    pub(super) claimed: Vec<Claimed>,
-    /// Nothing was claimed, and contents wait for a later pass.
-    pub(super) later: bool,
-    /// Contents were kept back that could be claimed.
-    pub(super) kept_back: bool,
-}
 
 /// What the stages ask of the writer.
 #[derive(Debug)]
@@ -135,49 +115,56 @@ impl Writer {
     }
 }
 
-/// What is told once a turn is committed; whoever no longer listens need not be told.
-#[derive(Default)]
-struct Replies {
-    committed: Vec<oneshot::Sender<()>>,
-    claims: Vec<(oneshot::Sender<Claims>, Claims)>,
-    probes: Vec<(oneshot::Sender<Option<Claimed>>, Option<Claimed>)>,
-    keys: Vec<(oneshot::Sender<Option<Key>>, Option<Key>)>,
-    waits: Vec<(oneshot::Sender<bool>, bool)>,
-    slots: Vec<OwnedSemaphorePermit>,
-    work: bool,
-    listed: bool,
+/// Who waits for the reply to a request. A receiver that is gone needs no reply.
+#[derive(Debug)]
+enum Waiter {
+    Nobody,
+    Committed(oneshot::Sender<()>),
+    Page(Option<oneshot::Sender<()>>),
+    Claims(oneshot::Sender<Claims>),
+    Probe(oneshot::Sender<Option<Claimed>>),
+    Key(oneshot::Sender<Option<Key>>),
+    Waits(oneshot::Sender<bool>),
+    /// The slot of a call, which is free again once the settlement is committed.
+    Slot(OwnedSemaphorePermit),
+    /// The listing is complete.
+    Listed,
 }
 
-impl Replies {
-    /// What was claimed in this turn is not called.
-    fn drop_claims(&mut self) {
-        for (_, claims) in &mut self.claims {
-            claims.claimed.clear();
-        }
-    }
-
-    fn send(&mut self, stats: &Stats, work: &Notify) {
-        for reply in self.committed.drain(..) {
-            let _ = reply.send(());
-        }
-        for (reply, claims) in self.claims.drain(..) {
-            let _ = reply.send(claims);
-        }
-        for (reply, claimed) in self.probes.drain(..) {
-            let _ = reply.send(claimed);
-        }
-        for (reply, key) in self.keys.drain(..) {
-            let _ = reply.send(key);
-        }
-        for (reply, waits) in self.waits.drain(..) {
-            let _ = reply.send(waits);
-        }
-        self.slots.clear();
-        if std::mem::take(&mut self.listed) {
-            stats.set_listed();
-        }
-        if std::mem::take(&mut self.work) {
-            work.notify_one();
+impl Record {
+    /// Splits a record into what the store is asked and who waits for the reply.
+    fn split(self) -> (Request, Waiter) {
+        match self {
+            Self::Page { page, committed } => (Request::Page(page), Waiter::Page(committed)),
+            Self::List { lines, hash, reach, committed } => {
+                (Request::KeepLines { lines, hash, reach }, Waiter::Committed(committed))
+            }
+            Self::TakeOver { run_ids, committed } => {
+                (Request::TakeOver { run_ids }, Waiter::Committed(committed))
+            }
+            Self::Lines { lines, now, committed } => {
+                (Request::EndLines { lines, now }, Waiter::Page(Some(committed)))
+            }
+            Self::Split { seq, new_seq, span, committed } => {
+                (Request::SplitRange { seq, new_seq, span }, Waiter::Committed(committed))
+            }
+            Self::Listed { now } => (Request::CompleteListing { now }, Waiter::Listed),
+            Self::Call { row, committed } => (Request::Call(row), Waiter::Committed(committed)),
+            Self::Settle { settlement, slot } => (Request::Settle(settlement), Waiter::Slot(slot)),
+            Self::Claim { wish, reply } => (Request::Claim(wish), Waiter::Claims(reply)),
+            Self::Probe { first_pass, reply } => {
+                (Request::Probe { first_pass }, Waiter::Probe(reply))
+            }
+            Self::Sample { size, committed } => {
+                (Request::Sample { size }, Waiter::Committed(committed))
+            }
+            Self::Another { content_id, tried, reply } => {
+                (Request::AnotherKey { content_id, tried }, Waiter::Key(reply))
+            }
+            Self::Waits { reply } => (Request::Waits, Waiter::Waits(reply)),
+            Self::Recogniser { name } => (Request::Recogniser { name }, Waiter::Nobody),
+            Self::ClockOffset { seconds } => (Request::ClockOffset { seconds }, Waiter::Nobody),
+            Self::Limit { rate } => (Request::Limit { rate }, Waiter::Nobody),
         }
     }
 }
@@ -191,53 +178,98 @@ fn write(
 ) -> Result<Session, store::Error> {
     let mut batch = Vec::with_capacity(TURN);
     let mut discovery = VecDeque::new();
-    let mut claims = Vec::new();
-    let mut replies = Replies::default();
+    let mut waiters = Vec::new();
     let mut lost = None;
     while take(&mut receiver, &mut batch, &mut discovery) {
-        session.begin()?;
-        // Labels are kept in the order of their contents: settled in that order, their pages fill up.
-        batch.sort_by_key(|record| match record {
-            Record::Settle { settlement, .. } => Some(settlement.content_id),
-            _ => None,
-        });
-        // A page is a thousand rows: while calls wait to be settled or claimed, one a turn is enough.
-        let pages = if batch.is_empty() { discovery.len() } else { discovery.len().min(1) };
-        for record in discovery.drain(..pages).chain(batch.drain(..)) {
-            apply(&mut session, record, &mut claims, &mut replies)?;
-        }
-        // Claims last: they take what this very turn has queued.
-        for (wish, reply) in claims.drain(..) {
-            if lost.is_some() {
-                // Nothing more is called.
-                let claimed = Claims { claimed: Vec::new(), later: false, kept_back: false };
-                replies.claims.push((reply, claimed));
-                continue;
-            }
-            let Wish { limit, passes, keeps_back } = wish;
-            let pass = *passes.end();
-            let (claimed, kept_back) = if keeps_back {
-                session.claim_with_reserve(limit, passes)?
-            } else {
-                (session.claim_of(limit, passes)?, false)
-            };
-            let later = claimed.is_empty() && session.waits_after(pass)?;
-            replies.claims.push((reply, Claims { claimed, later, kept_back }));
-        }
-        match session.commit() {
-            Ok(()) => {}
-            // The file is somewhere else, and can still be written: what was on the wire ends, and is in it.
-            Err(error @ store::Error::TakenAway { .. }) => {
-                control.stop(StopReason::Internal);
-                lost.get_or_insert(error);
-                replies.drop_claims();
-            }
-            Err(error) => return Err(error),
+        let turn =
+            next_turn(&mut session, &mut batch, &mut discovery, &mut waiters, lost.is_some());
+        let mut replies = session.turn(&turn)?;
+        // The database is somewhere else, and can still be written: what was on the wire ends, and is in it.
+        if let Some(error) = replies.lost.take() {
+            control.stop(StopReason::Internal);
+            lost.get_or_insert(error);
         }
         stats.committed(session.counts());
-        replies.send(stats, work);
+        send(replies, &mut waiters, lost.is_some(), stats, work);
     }
     lost.map_or(Ok(session), Err)
+}
+
+/// Makes a turn of what has come. Once the database is lost nothing is claimed any more.
+fn next_turn(
+    session: &mut Session,
+    batch: &mut Vec<Record>,
+    discovery: &mut VecDeque<Record>,
+    waiters: &mut Vec<Waiter>,
+    is_lost: bool,
+) -> Turn {
+    let mut turn = session.new_turn();
+    let mut claims = Vec::new();
+    // Labels are stored in the order of their contents: settled in that order, they fill whole pages.
+    batch.sort_by_key(|record| match record {
+        Record::Settle { settlement, .. } => Some(settlement.content_id),
+        _ => None,
+    });
+    // A page is a thousand rows: while calls wait to be settled or claimed, one page a turn is enough.
+    let pages = if batch.is_empty() { discovery.len() } else { discovery.len().min(1) };
+    turn.requests.reserve(pages + batch.len());
+    for record in discovery.drain(..pages).chain(batch.drain(..)) {
+        match record.split() {
+            (Request::Claim(_), Waiter::Claims(reply)) if is_lost => {
+                let _ = reply.send(Claims::default());
+            }
+            claim @ (Request::Claim(_), _) => claims.push(claim),
+            (request, waiter) => {
+                turn.requests.push(request);
+                waiters.push(waiter);
+            }
+        }
+    }
+    // Claims come last: they take what this very turn has queued.
+    for (request, waiter) in claims {
+        turn.requests.push(request);
+        waiters.push(waiter);
+    }
+    turn
+}
+
+/// Tells everybody who waits for the turn. If the database is lost, what was claimed is not called.
+fn send(replies: Replies, waiters: &mut Vec<Waiter>, is_lost: bool, stats: &Stats, work: &Notify) {
+    let (mut has_work, mut is_listed) = (false, false);
+    for (waiter, reply) in waiters.drain(..).zip(replies.replies) {
+        match (waiter, reply) {
+            (Waiter::Committed(reply), _) => drop(reply.send(())),
+            (Waiter::Page(committed), queued) => {
+                has_work |= queued == Reply::Queued(true);
+                if let Some(reply) = committed {
+                    let _ = reply.send(());
+                }
+            }
+            (Waiter::Claims(reply), Reply::Claims(mut claims)) => {
+                if is_lost {
+                    claims.claimed.clear();
+                }
+                let _ = reply.send(claims);
+            }
+            (Waiter::Probe(reply), Reply::Probe(claimed)) => drop(reply.send(claimed)),
+            (Waiter::Key(reply), Reply::Key(key)) => drop(reply.send(key)),
+            (Waiter::Waits(reply), Reply::Waits(waits)) => drop(reply.send(waits)),
+            (Waiter::Slot(slot), _) => {
+                drop(slot);
+                has_work = true;
+            }
+            (Waiter::Listed, _) => (has_work, is_listed) = (true, true),
+            (Waiter::Nobody, _) => {}
+            // Dropping the channel tells the receiver that the writer is gone.
+            (waiter, reply) => debug_assert!(false, "{reply:?} is no reply for {waiter:?}"),
+        }
+    }
+    if is_listed {
+        stats.set_listed();
+    }
+    if has_work {
+        work.notify_one();
+    }
 }
 
 /// Fills a turn with what has come; waits if there is nothing at all. False once nothing more can come.
@@ -263,69 +295,4 @@ fn take(
         next = if batch.len() < TURN { receiver.try_recv().ok() } else { None };
     }
     !(batch.is_empty() && discovery.is_empty())
-}
-
-fn apply(
-    session: &mut Session,
-    record: Record,
-    claims: &mut Vec<(Wish, oneshot::Sender<Claims>)>,
-    replies: &mut Replies,
-) -> Result<(), store::Error> {
-    match record {
-        Record::Page { page, committed } => {
-            replies.work |= session.page(page)?;
-            replies.committed.extend(committed);
-        }
-        Record::List { lines, hash, reach, committed } => {
-            session.keep_list(&lines, hash, &reach)?;
-            replies.committed.push(committed);
-        }
-        Record::TakeOver { run_ids, committed } => {
-            session.take_over(&run_ids)?;
-            replies.committed.push(committed);
-        }
-        Record::Lines { lines, now, committed } => {
-            replies.work |= session.ended_lines(lines, now)?;
-            replies.committed.push(committed);
-        }
-        Record::Split { seq, new_seq, span, committed } => {
-            session.split_range(seq, new_seq, &span)?;
-            replies.committed.push(committed);
-        }
-        Record::Listed { now } => {
-            session.complete_listing(now)?;
-            replies.listed = true;
-            replies.work = true;
-        }
-        Record::Call { row, committed } => {
-            session.call(&row)?;
-            replies.committed.push(committed);
-        }
-        Record::Settle { settlement, slot } => {
-            session.settle(&settlement)?;
-            replies.slots.push(slot);
-            replies.work = true;
-        }
-        Record::Probe { first_pass, reply } => {
-            let claimed = session.claim_probe(first_pass)?;
-            replies.probes.push((reply, claimed));
-        }
-        Record::Claim { wish, reply } => claims.push((wish, reply)),
-        Record::Sample { size, committed } => {
-            session.sample(size)?;
-            replies.committed.push(committed);
-        }
-        Record::Another { content_id, tried, reply } => {
-            let key = session.key_of(content_id, &tried)?;
-            replies.keys.push((reply, key));
-        }
-        Record::Waits { reply } => {
-            let waits = session.waits()?;
-            replies.waits.push((reply, waits));
-        }
-        Record::Recogniser { name } => session.set_recogniser(name)?,
-        Record::ClockOffset { seconds } => session.set_clock_offset(seconds)?,
-        Record::Limit { rate } => session.keep_limit(rate)?,
-    }
-    Ok(())
 }

@@ -182,6 +182,9 @@ pub enum Error {
         /// What was found where.
         what: String,
     },
+    /// A turn of a plan failed, which undid the plan: its session accepts no further turn.
+    #[error("the plan was undone because a part of it failed: make it again")]
+    Undone,
     /// A statement failed for a reason that should not occur.
     #[error("a statement on {path} failed")]
     Statement {

@@ -4,8 +4,6 @@
 //! machine and in every version. An identity that is found is verified against the row's own columns; a
 //! fingerprint only ever answers "is this object as it was", where a chance of 2⁻⁶⁴ an object is accepted.
 
-use rusqlite::ToSql;
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use sha1::{Digest, Sha1};
 
 /// What makes two contents the same.
@@ -56,11 +54,11 @@ impl Identity<'_> {
         }
     }
 
-    /// The columns `etag` and `size`.
-    pub fn columns(&self) -> (Option<Etag<'_>>, Option<i64>) {
+    /// The `ETag` and the size of the identity, each as far as it has one.
+    pub fn etag_and_size(&self) -> (Option<&str>, Option<i64>) {
         match *self {
-            Self::Bytes { etag, size } => (Some(Etag(etag)), Some(size)),
-            Self::Key { etag, size, .. } => ((!etag.is_empty()).then_some(Etag(etag)), size),
+            Self::Bytes { etag, size } => (Some(etag), Some(size)),
+            Self::Key { etag, size, .. } => ((!etag.is_empty()).then_some(etag), size),
             Self::Url(_) => (None, None),
         }
     }
@@ -104,40 +102,6 @@ fn hash(kind: &[u8], parts: &[&[u8]]) -> i64 {
     let mut first = [0; 8];
     first.copy_from_slice(&digest[..8]);
     i64::from_be_bytes(first)
-}
-
-/// An `ETag` on its way into the database: an MD5 takes 16 bytes there, not 32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Etag<'a>(pub &'a str);
-
-impl ToSql for Etag<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let lowercase_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        Ok(if self.0.len() == 32 && self.0.bytes().all(lowercase_hex) {
-            let mut bytes = vec![0; 16];
-            hex::decode_to_slice(self.0, &mut bytes).expect("32 hexadecimal digits");
-            bytes.into()
-        } else {
-            self.0.into()
-        })
-    }
-}
-
-/// An `ETag` as it comes out of the database, as text again.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct StoredEtag(pub String);
-
-impl FromSql for StoredEtag {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        match value {
-            ValueRef::Null => Ok(Self::default()),
-            ValueRef::Blob(bytes) => Ok(Self(hex::encode(bytes))),
-            ValueRef::Text(text) => String::from_utf8(text.to_vec())
-                .map(Self)
-                .map_err(|error| FromSqlError::Other(Box::new(error))),
-            _ => Err(FromSqlError::InvalidType),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -188,6 +188,18 @@ pub enum ErrorKind {
     Temporary = 2,
 }
 
+impl ErrorKind {
+    /// The kind with this stored number: `Some(None)` for 0, no error, and `None` for a number that means nothing.
+    pub fn from_id(id: i64) -> Option<Option<Self>> {
+        match id {
+            0 => Some(None),
+            1 => Some(Some(Self::Final)),
+            2 => Some(Some(Self::Temporary)),
+            _ => None,
+        }
+    }
+}
+
 /// What a run counted; kept as JSON in `run.counts`, brought up to date in the transactions that change it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -15,9 +15,9 @@ use crate::job::Error;
 use crate::job::control::StopReason;
 use crate::job::stats::{Wait, wall};
 use crate::job::trial::Trial;
-use crate::job::writer::{Record, Wish, Writer};
+use crate::job::writer::{Record, Writer};
 use crate::store::Place;
-use crate::store::write::{Claimed, Settled, Settlement};
+use crate::store::turn::{Claimed, Settled, Settlement, Wish};
 
 /// What the pool needs besides the tagger.
 #[derive(Debug)]

@@ -6,9 +6,10 @@ mod lock;
 mod migrate;
 mod posting;
 pub mod read;
+mod rows;
 mod schema;
 mod still;
-pub mod turn;
+pub(super) mod turn;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -4,9 +4,9 @@ use rusqlite::Row;
 
 use super::Snapshot;
 use crate::store::Error;
-use crate::store::ident::StoredEtag;
 use crate::store::model::ChangeKind;
 use crate::store::sqlite::Reader;
+use crate::store::sqlite::rows::StoredEtag;
 
 /// Rows read at a time.
 const BATCH: i64 = 1_000;

@@ -11,8 +11,9 @@ use rusqlite::{OptionalExtension, Row};
 use super::Snapshot;
 use super::rules::{self, Rule};
 use crate::store::Error;
-use crate::store::ident::{Identity, StoredEtag};
+use crate::store::ident::Identity;
 use crate::store::model::{Counts, RunState, SkipReason};
+use crate::store::sqlite::rows::StoredEtag;
 use crate::store::sqlite::{Reader, schema};
 
 /// Problems of one check that are told in words; the others are counted.

@@ -8,11 +8,13 @@ use crate::scene::{Scene, Scenes};
 use crate::store::Error;
 use crate::store::ident::fingerprint;
 use crate::store::model::{CallOutcome, ChangeKind, Counts, RunState};
-use crate::store::sqlite::turn::{
-    CallRow, Candidate, Difference, ErrorRow, NewRun, Page, Reach, RunContext, Session, Settled,
-    Settlement, Span,
-};
+use crate::store::run::{NewRun, RunContext, Span};
+use crate::store::sqlite::turn::Session;
 use crate::store::sqlite::{Reader, Store};
+use crate::store::turn::{
+    CallRow, Candidate, Claimed, Difference, ErrorRow, Page, Reach, Reply, Request, Settled,
+    Settlement, Wish,
+};
 
 const CAMERA: Scenes = Scenes::from_bits(2);
 
@@ -58,9 +60,22 @@ fn begin(mut store: Store, journals_expected: bool) -> Session {
         journals,
         plan: false,
     };
-    let mut session = Session::new(store, context, Counts::default());
-    session.begin().unwrap();
-    session
+    Session::new(store, context, Counts::default())
+}
+
+fn turn(session: &mut Session, requests: Vec<Request>) -> Vec<Reply> {
+    let mut turn = session.new_turn();
+    turn.requests = requests;
+    session.turn(&turn).unwrap().replies
+}
+
+/// Claims all that waits.
+fn claim(session: &mut Session) -> Vec<Claimed> {
+    let wish = Wish { limit: 10, passes: 0..=0, keeps_back: false };
+    match turn(session, vec![Request::Claim(wish)]).pop() {
+        Some(Reply::Claims(claims)) => claims.claimed,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn page(seq: i64, cursor: &str, differences: Vec<Difference>) -> Page {
@@ -78,10 +93,13 @@ fn page(seq: i64, cursor: &str, differences: Vec<Difference>) -> Page {
 fn database(folder: &Path) -> Store {
     let mut session = begin(Store::open(&folder.join("t.db")).unwrap(), false);
     let new = |keys: &[&str]| keys.iter().map(|key| Difference::New(candidate(key))).collect();
-    session.page(page(0, "m", new(&["a.jpg", "bad.jpg", "copy1.jpg", "copy2.jpg"]))).unwrap();
-    session.page(page(1, "x.jpg", new(&["x.jpg"]))).unwrap();
-    session.complete_listing(110).unwrap();
-    let claimed = session.claim(10, 0).unwrap();
+    let listing = vec![
+        Request::Page(page(0, "m", new(&["a.jpg", "bad.jpg", "copy1.jpg", "copy2.jpg"]))),
+        Request::Page(page(1, "x.jpg", new(&["x.jpg"]))),
+        Request::CompleteListing { now: 110 },
+    ];
+    turn(&mut session, listing);
+    let claimed = claim(&mut session);
     assert_eq!(claimed.len(), 4, "copies are one content");
     for claimed in claimed {
         let call = |outcome| CallRow {
@@ -119,17 +137,10 @@ fn database(folder: &Path) -> Store {
             (CallOutcome::Answered, Settled::Labels(labels))
         };
         let (content_id, scenes) = (claimed.content_id, claimed.scenes);
-        session
-            .settle(&Settlement {
-                content_id,
-                scenes,
-                again: Scenes::NONE,
-                call: Some(call(outcome)),
-                settled,
-            })
-            .unwrap();
+        let call = Some(call(outcome));
+        let settlement = Settlement { content_id, scenes, again: Scenes::NONE, call, settled };
+        turn(&mut session, vec![Request::Settle(settlement)]);
     }
-    session.commit().unwrap();
     let store = session.finish(RunState::Complete, None, 130).unwrap();
     // The second night: copy2 was renamed, x is gone, a has other bytes, new.jpg is new.
     let mut session = begin(store, true);
@@ -145,11 +156,11 @@ fn database(folder: &Path) -> Store {
         },
     };
     let added = Difference::New(candidate("copy3.jpg"));
-    session.page(page(0, "m", vec![changed, gone(4, 3), added])).unwrap();
+    let first = page(0, "m", vec![changed, gone(4, 3), added]);
     let added = Difference::New(candidate("new.jpg"));
-    session.page(page(1, "new.jpg", vec![gone(5, 5), added])).unwrap();
-    session.complete_listing(210).unwrap();
-    session.commit().unwrap();
+    let second = page(1, "new.jpg", vec![gone(5, 5), added]);
+    let complete = Request::CompleteListing { now: 210 };
+    turn(&mut session, vec![Request::Page(first), Request::Page(second), complete]);
     session.finish(RunState::Interrupted, Some("SIGINT"), 230).unwrap()
 }
 
@@ -231,16 +242,13 @@ fn what_only_another_scope_still_wants_waits_for_its_run() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = begin(Store::open(&folder.path().join("t.db")).unwrap(), false);
     let added = ["copy1.jpg", "copy2.jpg"].map(|key| Difference::New(candidate(key)));
-    session.page(page(0, "m", added.into())).unwrap();
-    session.commit().unwrap();
+    turn(&mut session, vec![Request::Page(page(0, "m", added.into()))]);
     // The run's own scope has lost its key, and the bucket has another one.
     let context = RunContext { prefix: "elsewhere/".to_owned(), ..session.run().clone() };
     let counts = session.counts().clone();
     let store = session.finish(RunState::Interrupted, None, 130).unwrap();
     let mut session = Session::new(store, context, counts);
-    session.begin().unwrap();
-    assert_eq!(session.claim(10, 0).unwrap(), []);
-    session.commit().unwrap();
+    assert_eq!(claim(&mut session), []);
     let store = session.finish(RunState::Interrupted, None, 140).unwrap();
     let reader = store.reader().unwrap();
     assert_eq!(found(&reader), []);

@@ -9,35 +9,7 @@ use super::Session;
 use crate::scene::Scenes;
 use crate::store::Error;
 use crate::store::keyspace::prefix_end;
-use crate::store::sqlite::has_content;
-
-/// A key (or URL) that stands for a content.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key {
-    /// `object.id`.
-    pub object_id: i64,
-    /// The key, or the URL.
-    pub key: String,
-}
-
-/// A content in flight for this run, and what to call for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claimed {
-    /// `content.id`.
-    pub content_id: i64,
-    /// The key to call.
-    pub key: Key,
-    /// What to ask for.
-    pub scenes: Scenes,
-    /// Those of them that have labels already, which the answer replaces.
-    pub again: Scenes,
-    /// Attempts used in this run so far.
-    pub attempts: u32,
-    /// Throttle answers to it in this run so far.
-    pub throttles: u32,
-    /// The pass it waited in.
-    pub pass: u32,
-}
+use crate::store::turn::{Claimed, Key};
 
 struct Queued {
     content_id: i64,
@@ -84,15 +56,6 @@ pub(super) const DRAWN: &str = "
     WHERE run_id = ?1 AND state = 0 AND pass = 0
     ORDER BY (((((id & 0x7fffffff) * 1103515245 + 12345) >> 16) & 0xffffff) * 1664525) & 0xffffff, id
     LIMIT ?2";
-
-/// Whether the listing of the run `?2` has come to the object `?1`.
-const JUDGED: &str = "
-    SELECT 1 FROM object JOIN range ON run_id = ?2 AND start_after < key AND (done OR cursor >= key)
-         AND (stop_at IS NULL OR stop_at >= key)
-    WHERE object.id = ?1";
-
-/// Keys of a content that are looked at for one that the listing has come to.
-const OTHER_KEYS: usize = 100;
 
 /// The number of a content of the first pass that was not tried yet, at or after a random place of the queue.
 const UNTRIED_FROM_ANYWHERE: &str = "
@@ -149,47 +112,33 @@ impl Queued {
 }
 
 impl Session {
-    /// Marks up to `limit` pending contents in flight, earlier passes and older contents first, up to
-    /// and including `pass`. They may be called once the turn is committed.
+    /// Marks up to `limit` pending contents of these passes as in flight. Earlier passes come first, and within a
+    /// pass older contents.
     ///
-    /// A queued content that no present object of the scope wants any longer leaves the queue instead:
-    /// it waits for the run that meets an object which wants it, or is done with what it has.
-    ///
-    /// # Errors
-    /// Those of any write.
-    pub fn claim(&mut self, limit: usize, pass: u32) -> Result<Vec<Claimed>, Error> {
-        self.claim_of(limit, 0..=pass)
-    }
-
-    /// As [`Session::claim`], of these passes only: from the second one on, contents that were put back.
-    ///
-    /// # Errors
-    /// Those of any write.
-    pub fn claim_of(
+    /// A queued content that no present object of the scope wants any longer leaves the queue instead: it waits for
+    /// the run that meets an object which wants it, or is done with what it has.
+    pub(super) fn claim_of(
         &mut self,
         limit: usize,
-        passes: RangeInclusive<u32>,
+        passes: &RangeInclusive<u32>,
     ) -> Result<Vec<Claimed>, Error> {
-        let claimed = self.claim_up_to(limit, &passes, false)?;
+        let claimed = self.claim_up_to(limit, passes, false)?;
         if claimed.len() < limit {
-            self.reserve.clear();
+            self.caches.reserve.clear();
         }
         Ok(claimed)
     }
 
-    /// As [`Session::claim_of`], but keeps a few contents from all over the queue back, so that there are some that were
-    /// not tried yet when the last ones fail. Returns also whether any are kept back.
-    ///
-    /// # Errors
-    /// Those of any write.
-    pub fn claim_with_reserve(
+    /// Claims as [`Session::claim_of`] does, but keeps back a few contents from all over the queue. Returns also
+    /// whether any are kept back.
+    pub(super) fn claim_with_reserve(
         &mut self,
         limit: usize,
-        passes: RangeInclusive<u32>,
+        passes: &RangeInclusive<u32>,
     ) -> Result<(Vec<Claimed>, bool), Error> {
-        let holds = *passes.start() == 0 && self.sample.is_none();
-        let claimed = self.claim_up_to(limit, &passes, holds)?;
-        Ok((claimed, self.reserve.len() > 0))
+        let holds = *passes.start() == 0 && !self.caches.sample.is_active();
+        let claimed = self.claim_up_to(limit, passes, holds)?;
+        Ok((claimed, self.caches.reserve.len() > 0))
     }
 
     fn claim_up_to(
@@ -200,22 +149,22 @@ impl Session {
     ) -> Result<Vec<Claimed>, Error> {
         let mut claimed = Vec::with_capacity(limit);
         while claimed.len() < limit {
-            let kept = if holds_back { self.reserve.len() } else { 0 };
+            let kept = if holds_back { self.caches.reserve.len() } else { 0 };
             let wanted = limit - claimed.len() + kept;
             let queued = self.queued(wanted, passes)?;
             // Of a sample, fewer are no end: some may have left the queue since they were drawn.
             let mut exhausted =
-                queued.is_empty() || (queued.len() < wanted && self.sample.is_none());
+                queued.is_empty() || (queued.len() < wanted && !self.caches.sample.is_active());
             for entry in queued {
                 if claimed.len() == limit {
                     break;
                 }
                 if holds_back && entry.pass == 0 {
-                    let before = self.reserve.len();
-                    let known = self.reserve.contains(entry.content_id);
-                    if self.reserve.keeps(entry.content_id) {
+                    let before = self.caches.reserve.len();
+                    let known = self.caches.reserve.contains(entry.content_id);
+                    if self.caches.reserve.keeps(entry.content_id) {
                         // One that made room for it waits to be claimed, before this one in the queue.
-                        exhausted &= known || self.reserve.len() > before;
+                        exhausted &= known || self.caches.reserve.len() > before;
                         continue;
                     }
                 }
@@ -233,9 +182,9 @@ impl Session {
     ///
     /// # Errors
     /// Those of any write.
-    pub fn claim_probe(&mut self, first_pass: u32) -> Result<Option<Claimed>, Error> {
-        if first_pass == 0 && self.sample.is_some() {
-            if let Some(claimed) = self.claim_of(1, 0..=0)?.pop() {
+    pub(super) fn claim_probe(&mut self, first_pass: u32) -> Result<Option<Claimed>, Error> {
+        if first_pass == 0 && self.caches.sample.is_active() {
+            if let Some(claimed) = self.claim_of(1, &(0..=0))?.pop() {
                 return Ok(Some(claimed));
             }
         } else if first_pass == 0 {
@@ -291,42 +240,12 @@ impl Session {
             return Ok(None);
         };
         self.execute("UPDATE content SET state = 1 WHERE id = ?1", [entry.content_id])?;
-        self.reserve.remove(entry.content_id);
+        self.caches.reserve.remove(entry.content_id);
         // A kill may have come between a throttle answer and the next call.
         let may_have = entry.failed_before || self.counts.throttled > 0;
         let throttles = if may_have { self.throttles(entry.content_id)? } else { 0 };
         let Queued { content_id, scenes, again, attempts, pass, .. } = entry;
         Ok(Some(Claimed { content_id, key, scenes, again, attempts, throttles, pass }))
-    }
-
-    /// The key, or another one of the content that this run's listing has come to, if it has not come to this one: the
-    /// filter may leave it out.
-    fn judged_key(&self, content_id: i64, key: Key) -> Result<Key, Error> {
-        if self.listed || self.run.list {
-            return Ok(key);
-        }
-        let mut judged = self.prepare(JUDGED)?;
-        let mut is_judged = |key: &Key| {
-            judged.exists((key.object_id, self.run.id)).map_err(|source| self.error(source))
-        };
-        if is_judged(&key)? {
-            return Ok(key);
-        }
-        let mut unjudged = vec![key.object_id];
-        while unjudged.len() < OTHER_KEYS
-            && let Some(other) = self.key_of(content_id, &unjudged)?
-        {
-            if is_judged(&other)? {
-                return Ok(other);
-            }
-            unjudged.push(other.object_id);
-        }
-        Ok(key)
-    }
-
-    /// Whether this run's listing no longer has the object, though nothing is concluded of it yet.
-    fn is_held(&self, object_id: i64) -> bool {
-        self.held.as_ref().is_some_and(|held| held.has(object_id))
     }
 
     /// Takes a content that no key of the scope wants any longer out of the queue. If a key elsewhere does, it
@@ -340,43 +259,47 @@ impl Session {
             .map(drop)
     }
 
-    /// From now on only `size` contents of the queue's first pass are claimed, drawn from all of it. As many
-    /// are drawn anew as leave the queue without a call.
+    /// From now on only `size` contents of the first pass of the queue are claimed, drawn from all of it. If some
+    /// of them leave the queue without a call, as many are drawn anew.
     ///
-    /// Takes eight bytes of memory for each.
-    ///
-    /// # Errors
-    /// Those of any read.
-    pub fn sample(&mut self, size: u64) -> Result<(), Error> {
-        self.sample = Some(self.drawn(i64::try_from(size).unwrap_or(i64::MAX))?);
+    /// Takes eight bytes of memory for each content.
+    pub(super) fn sample(&mut self, size: u64) -> Result<(), Error> {
+        self.caches.sample.ask_for(size);
+        self.draw_sample()
+    }
+
+    /// Draws the sample if it was asked for and is not drawn.
+    fn draw_sample(&mut self) -> Result<(), Error> {
+        if let Some(size) = self.caches.sample.to_draw() {
+            let ids = self.drawn(i64::try_from(size).unwrap_or(i64::MAX))?;
+            self.caches.sample.draw(ids);
+        }
         Ok(())
     }
 
-    /// The last one comes first.
+    /// Draws up to `size` contents of the queue, the first one to be claimed first.
     fn drawn(&self, size: i64) -> Result<Vec<i64>, Error> {
-        let mut ids: Vec<i64> = self
-            .prepare(DRAWN)?
+        self.prepare(DRAWN)?
             .query_map((self.run.id, size), |row| row.get(0))
             .and_then(Iterator::collect)
-            .map_err(|source| self.error(source))?;
-        ids.reverse();
-        Ok(ids)
+            .map_err(|source| self.error(source))
     }
 
-    /// The next contents of the sample, fewer than `limit` perhaps; none once the queue is empty.
+    /// Reads the next contents of the sample. Returns none once the queue is empty, and perhaps fewer than `limit`.
     fn sampled(&mut self, limit: usize) -> Result<Vec<Queued>, Error> {
-        let mut sample = self.sample.take().unwrap_or_default();
+        self.draw_sample()?;
         let mut queued = Vec::with_capacity(limit);
         let mut drawn_anew = false;
         let run = Arc::clone(&self.run);
         let end = prefix_end(&run.prefix);
         while queued.len() < limit {
-            let Some(id) = sample.pop() else {
-                // What was found is in the queue still, and would be drawn once more.
+            let Some(id) = self.caches.sample.pop() else {
+                // What was found is still in the queue, and would be drawn once more.
                 if drawn_anew || !queued.is_empty() {
                     break;
                 }
-                sample = self.drawn(i64::try_from(limit).unwrap_or(i64::MAX))?;
+                let ids = self.drawn(i64::try_from(limit).unwrap_or(i64::MAX))?;
+                self.caches.sample.draw(ids);
                 drawn_anew = true;
                 continue;
             };
@@ -387,7 +310,6 @@ impl Session {
                     .map_err(|source| self.error(source))?,
             );
         }
-        self.sample = Some(sample);
         Ok(queued)
     }
 
@@ -395,7 +317,7 @@ impl Session {
         if passes.is_empty() {
             return Ok(Vec::new());
         }
-        if *passes.end() == 0 && self.sample.is_some() {
+        if *passes.end() == 0 && self.caches.sample.is_active() {
             return self.sampled(limit);
         }
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -421,7 +343,7 @@ impl Session {
     ///
     /// # Errors
     /// Those of any read.
-    pub fn waits_after(&self, pass: u32) -> Result<bool, Error> {
+    pub(super) fn waits_after(&self, pass: u32) -> Result<bool, Error> {
         self.prepare("SELECT 1 FROM content WHERE run_id = ?1 AND state = 0 AND pass > ?2")?
             .exists((self.run.id, pass))
             .map_err(|source| self.error(source))
@@ -431,47 +353,9 @@ impl Session {
     ///
     /// # Errors
     /// Those of any read.
-    pub fn waits(&self) -> Result<bool, Error> {
+    pub(super) fn waits(&self) -> Result<bool, Error> {
         self.prepare("SELECT 1 FROM content WHERE run_id = ?1 AND state = 0")?
             .exists([self.run.id])
             .map_err(|source| self.error(source))
-    }
-
-    /// A present, wanted key of the content in this run's bucket and scope, none of `tried`. A run over a list of keys has
-    /// those of them in its scope that it has looked up.
-    ///
-    /// # Errors
-    /// Those of any read.
-    pub fn key_of(&self, content_id: i64, tried: &[i64]) -> Result<Option<Key>, Error> {
-        if self.run.calls_looked_up_keys() {
-            return self.looked_up_key(content_id, tried);
-        }
-        // An empty prefix has no end, and a prefix without end is one of the highest code points only.
-        let end = prefix_end(&self.run.prefix);
-        let mut statement = self.prepare(&format!(
-            "SELECT id, key FROM object
-             WHERE {} AND +bucket_id = ?2 AND gone_run IS NULL AND skip_reason IS NULL
-               AND +key >= ?3 AND (?4 IS NULL OR +key < ?4)
-             LIMIT 1 OFFSET ?5",
-            has_content("?1")
-        ))?;
-        // `tried` is short: each of them cost a call. More than a hundred that are known to be gone are no matter:
-        // the content waits for the next run then.
-        let held = if self.held.is_some() { 100 } else { 0 };
-        for offset in 0..=tried.len() + held {
-            let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-            let found = statement
-                .query_row(
-                    (content_id, self.run.bucket_id, &self.run.prefix, &end, offset),
-                    |row| Ok(Key { object_id: row.get(0)?, key: row.get(1)? }),
-                )
-                .optional()
-                .map_err(|source| self.error(source))?;
-            match found {
-                Some(key) if tried.contains(&key.object_id) || self.is_held(key.object_id) => {}
-                other => return Ok(other),
-            }
-        }
-        Ok(None)
     }
 }

@@ -7,60 +7,41 @@ use rusqlite::{OptionalExtension, Row};
 use super::Session;
 use crate::scene::Scenes;
 use crate::store::Error;
-use crate::store::ident::{Identity, StoredEtag};
+use crate::store::decide::{self, ContentFacts, Dropped, Sight, Want};
+use crate::store::ident::Identity;
 use crate::store::keyspace::prefix_end;
 use crate::store::model::{ContentState, ErrorKind};
 use crate::store::sqlite::has_content;
+use crate::store::sqlite::rows::{EtagColumn, LabelId, StoredEtag};
 
-/// How the run came to an object that wants a content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sight {
-    /// The object is as it was when it was last listed.
-    Unchanged,
-    /// The key was not known before.
-    New,
-    /// The key was gone and is back.
-    Returned,
-    /// The bytes, the storage class or the time is another one.
-    Changed,
-}
-
-/// What deciding about a content needs of its row.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ContentRow {
-    pub(super) id: i64,
-    pub(super) done: Scenes,
-    pub(super) redo: Scenes,
-    pub(super) state: ContentState,
-    pub(super) run_id: Option<i64>,
-    pub(super) temporary: bool,
-    /// Whether it has an error, one that a new run does not try again for.
-    final_error: bool,
-}
-
+/// The columns of [`ContentFacts`].
 const COLUMNS: &str = "id, scenes_done, scenes_redo, state, run_id, error_kind";
 
-impl ContentRow {
-    fn read(row: &Row<'_>) -> rusqlite::Result<(Self, i64)> {
-        let state: i64 = row.get(3)?;
-        let error: i64 = row.get(5)?;
-        let content = Self {
-            id: row.get(0)?,
-            done: Scenes::from_bits(row.get(1)?),
-            redo: Scenes::from_bits(row.get(2)?),
-            state: ContentState::from_id(state).unwrap_or(ContentState::Failed),
-            run_id: row.get(4)?,
-            temporary: error == ErrorKind::Temporary as i64,
-            final_error: error == ErrorKind::Final as i64,
-        };
-        Ok((content, state))
-    }
+/// Reads [`COLUMNS`]: the facts, with the state and the kind of error as they are stored.
+fn read(row: &Row<'_>) -> rusqlite::Result<(ContentFacts, i64, i64)> {
+    let facts = ContentFacts {
+        id: row.get(0)?,
+        done: Scenes::from_bits(row.get(1)?),
+        redo: Scenes::from_bits(row.get(2)?),
+        state: ContentState::Failed,
+        run_id: row.get(4)?,
+        error: None,
+    };
+    Ok((facts, row.get(3)?, row.get(5)?))
+}
 
-    /// Whether an object keeps this content although dedupe was on, or off, when it got it: the labels of its
-    /// bytes stay, what was paid is not paid again, and neither is a bad image.
-    pub(super) fn is_kept(self) -> bool {
-        !self.done.is_empty() || self.state == ContentState::Failed || self.final_error
-    }
+/// Gives the stored numbers their meaning.
+fn facts((facts, state, error): (ContentFacts, i64, i64)) -> Result<ContentFacts, Error> {
+    let error = ErrorKind::from_id(error).ok_or_else(|| Error::Unsound {
+        what: format!("content {} with an error of kind {error}", facts.id),
+    })?;
+    Ok(ContentFacts { state: content_state(facts.id, state)?, error, ..facts })
+}
+
+/// The state with this stored number, of the content `id`.
+pub(super) fn content_state(id: i64, state: i64) -> Result<ContentState, Error> {
+    ContentState::from_id(state)
+        .ok_or_else(|| Error::Unsound { what: format!("content {id} in state {state}") })
 }
 
 impl Session {
@@ -71,8 +52,8 @@ impl Session {
         &mut self,
         identity: Identity<'_>,
         object_id: i64,
-    ) -> Result<ContentRow, Error> {
-        let (etag, size) = identity.columns();
+    ) -> Result<ContentFacts, Error> {
+        let (etag, size) = identity.etag_and_size();
         let mut hash = identity.hash();
         loop {
             let sql = format!(
@@ -83,14 +64,14 @@ impl Session {
                 .prepare(&sql)?
                 .query_row([hash], |row| {
                     let same = row.get::<_, Option<String>>(6)? == identity.text()
-                        && row.get::<_, StoredEtag>(7)?.0 == etag.map_or("", |etag| etag.0)
+                        && row.get::<_, StoredEtag>(7)?.0 == etag.unwrap_or_default()
                         && row.get::<_, Option<i64>>(8)? == size;
-                    Ok((ContentRow::read(row)?, same))
+                    Ok((read(row)?, same))
                 })
                 .optional()
                 .map_err(|source| self.error(source))?;
             match found {
-                Some(((content, _), true)) => return Ok(content),
+                Some((content, true)) => return facts(content),
                 // Two identities with one hash: the later one takes the next free number.
                 Some((_, false)) => hash = hash.wrapping_add(1),
                 None => break,
@@ -104,7 +85,7 @@ impl Session {
             (
                 id,
                 identity.text(),
-                etag,
+                etag.map(EtagColumn),
                 size,
                 self.run.scenes.bits(),
                 self.run.id,
@@ -117,14 +98,13 @@ impl Session {
         self.execute("INSERT INTO ident (hash, content_id) VALUES (?1, ?2)", (hash, id))?;
         self.counts.queued += 1;
         // As this run's pending row, so that wanting it writes nothing more.
-        Ok(ContentRow {
+        Ok(ContentFacts {
             id,
             done: Scenes::NONE,
             redo: Scenes::NONE,
             state: ContentState::Pending,
             run_id: Some(self.run.id),
-            temporary: false,
-            final_error: false,
+            error: None,
         })
     }
 
@@ -138,32 +118,28 @@ impl Session {
         if taken { self.next_number() } else { Ok(object_id) }
     }
 
-    /// The next number, of an object or a content: both are of one sequence.
+    /// The next free id. Objects and contents are numbered in one sequence.
     pub(super) fn next_number(&mut self) -> Result<i64, Error> {
-        let next = match self.next_number {
-            Some(next) => next,
-            None => self
-                .prepare(
+        let Self { caches, store, .. } = self;
+        caches.numbers.take(|| {
+            store
+                .connection
+                .query_row(
                     "SELECT 1 + max((SELECT coalesce(max(id), 0) FROM object),
                                     (SELECT coalesce(max(id), 0) FROM content))",
-                )?
-                .query_row([], |row| row.get(0))
-                .map_err(|source| self.error(source))?,
-        };
-        self.next_number = Some(next + 1);
-        Ok(next)
+                    [],
+                    |row| row.get(0),
+                )
+                .map_err(|source| Error::sqlite(&store.path, source))
+        })
     }
 
     /// The row of a content that an object refers to.
-    pub(super) fn content_by_id(&self, id: i64) -> Result<ContentRow, Error> {
-        let (content, state) = self
-            .prepare(&format!("SELECT {COLUMNS} FROM content WHERE id = ?1"))?
-            .query_row([id], ContentRow::read)
-            .map_err(|source| self.error(source))?;
-        if ContentState::from_id(state).is_none() {
-            return Err(Error::Unsound { what: format!("content {id} in state {state}") });
-        }
-        Ok(content)
+    pub(super) fn content_by_id(&self, id: i64) -> Result<ContentFacts, Error> {
+        self.prepare(&format!("SELECT {COLUMNS} FROM content WHERE id = ?1"))?
+            .query_row([id], read)
+            .map_err(|source| self.error(source))
+            .and_then(facts)
     }
 
     /// The content that an object has, if it is of these bytes; and whether other keys share it. Of bytes whose size
@@ -172,74 +148,54 @@ impl Session {
         &self,
         id: i64,
         identity: Identity<'_>,
-    ) -> Result<Option<(ContentRow, bool)>, Error> {
-        let (etag, size) = identity.columns();
+    ) -> Result<Option<(ContentFacts, bool)>, Error> {
+        let (etag, size) = identity.etag_and_size();
         let sql = format!(
             "SELECT {COLUMNS}, identity IS NULL FROM content
              WHERE id = ?1 AND etag IS ?2 AND (size IS ?3 OR ?3 IS NULL)"
         );
         self.prepare(&sql)?
-            .query_row((id, etag, size), |row| Ok((ContentRow::read(row)?.0, row.get(6)?)))
+            .query_row((id, etag.map(EtagColumn), size), |row| Ok((read(row)?, row.get(6)?)))
             .optional()
-            .map_err(|source| self.error(source))
+            .map_err(|source| self.error(source))?
+            .map(|(content, shared)| Ok((facts(content)?, shared)))
+            .transpose()
     }
 
-    /// This run wants the content, with its own scenes: queues it if anything is missing, or was asked for again.
+    /// This run wants the content, with its own scenes. Queues it if a scene is missing, or was asked for again.
     ///
-    /// `sight` is how its object was found: see [`Session::is_worth_another_try`].
-    pub(super) fn want(&mut self, content: ContentRow, sight: Sight) -> Result<(), Error> {
-        let run = &self.run;
-        let missing = run.scenes.without(content.done).union(content.redo);
-        let own = content.run_id == Some(run.id);
-        if missing.is_empty() {
-            if content.state != ContentState::Done && !own {
-                // Another run wants more of it, or has failed to get it; this one wants what is there.
-                if content.state != ContentState::Failed {
-                    self.take_from(content.run_id)?;
+    /// `sight` says how its object was found.
+    pub(super) fn want(&mut self, content: &ContentFacts, sight: Sight) -> Result<(), Error> {
+        let want = decide::want(content, self.asker(), sight, || self.is_archived(content.id))?;
+        match want {
+            Want::Leave => Ok(()),
+            Want::Finish { take_from } => {
+                self.take_from(take_from)?;
+                self.settle_as_done(content.id)
+            }
+            Want::FailAgain => self.fail_again(content.id),
+            Want::Queue { take_from, was_own_failure } => {
+                self.take_from(take_from)?;
+                if was_own_failure {
+                    // The content is counted among the queued ones already.
+                    self.counts.failed = self.counts.failed.saturating_sub(1);
+                } else {
+                    self.counts.queued += 1;
                 }
-                self.settle_as_done(content.id)?;
+                self.execute(
+                    "UPDATE content SET state = 0, run_id = ?2, scenes_wanted = scenes_done | ?3,
+                            pass = 0, attempts = 0,
+                            error_kind = error_kind & 2
+                     WHERE id = ?1",
+                    (content.id, self.run.id, self.run.scenes.bits()),
+                )
+                .map(drop)
             }
-            return Ok(());
         }
-        let again = match content.state {
-            ContentState::Pending | ContentState::InFlight => !own,
-            ContentState::Done if !content.final_error => true,
-            ContentState::Failed if content.temporary => !own,
-            ContentState::Done | ContentState::Failed => {
-                self.is_worth_another_try(content.id, sight)?
-            }
-        };
-        match content.state {
-            ContentState::Done if !again => return self.fail_again(content.id),
-            _ if !again => return Ok(()),
-            // It is in this run's account already.
-            ContentState::Failed if own => {
-                self.counts.failed = self.counts.failed.saturating_sub(1);
-            }
-            ContentState::Pending => {
-                self.take_from(content.run_id)?;
-                self.counts.queued += 1;
-            }
-            _ => self.counts.queued += 1,
-        }
-        self.execute(
-            "UPDATE content SET state = 0, run_id = ?2, scenes_wanted = scenes_done | ?3,
-                    pass = 0, attempts = 0,
-                    error_kind = error_kind & 2
-             WHERE id = ?1",
-            (content.id, self.run.id, self.run.scenes.bits()),
-        )?;
-        Ok(())
     }
 
-    /// Whether the final failure of a content may be over, now that an object which has it was found so.
-    ///
-    /// A verdict belongs to the bytes, whatever keys come and go. But an archived object that changed may have been
-    /// restored.
-    fn is_worth_another_try(&self, content_id: i64, sight: Sight) -> Result<bool, Error> {
-        if sight != Sight::Changed {
-            return Ok(false);
-        }
+    /// Returns true if the last error of the content was that its object is in an archive class.
+    fn is_archived(&self, content_id: i64) -> Result<bool, Error> {
         let verdict: Option<String> = self
             .prepare("SELECT verdict FROM error WHERE content_id = ?1")?
             .query_row([content_id], |row| row.get(0))
@@ -248,7 +204,7 @@ impl Session {
         Ok(verdict.as_deref() == Some("archived"))
     }
 
-    /// It was given up, and was no failure while nobody asked for what it lacks: now it is one again.
+    /// Marks a content as failed that was given up and was no failure while no run wanted the scenes that it lacks.
     fn fail_again(&self, content_id: i64) -> Result<(), Error> {
         self.execute(
             "UPDATE content SET state = 3, scenes_wanted = scenes_done | ?3, run_id = ?2 WHERE id = ?1",
@@ -260,7 +216,7 @@ impl Session {
     /// Takes a pending content out of the queue if no present object wants it any longer.
     pub(super) fn release_if_unwanted(&mut self, content_id: i64) -> Result<(), Error> {
         let content = self.content_by_id(content_id)?;
-        if content.state == ContentState::Pending && !self.is_wanted(content_id)? {
+        if decide::leaves_queue(&content, || self.is_wanted(content_id))? {
             self.counts.left += u64::from(content.run_id == Some(self.run.id));
             self.settle_as_done(content_id)?;
         }
@@ -292,36 +248,35 @@ impl Session {
     /// and is wanted by that run's own filter adopts it, see [`Session::adopt_waiting`].
     pub(super) fn drop_labels(&mut self, content_id: i64) -> Result<(), Error> {
         let content = self.content_by_id(content_id)?;
+        let labels = LabelId::of_content(content_id);
         self.execute(
-            "DELETE FROM label WHERE id BETWEEN 256 * ?1 AND 256 * ?1 + 255",
-            [content_id],
+            "DELETE FROM label WHERE id BETWEEN ?1 AND ?2",
+            (labels.start(), labels.end()),
         )?;
         self.execute(
             "UPDATE content SET scenes_done = 0, tagged_at = NULL, error_kind = 0 WHERE id = ?1",
             [content_id],
         )?;
-        let waits = content.state == ContentState::Pending;
-        let own = waits && content.run_id == Some(self.run.id);
-        if own || content.state == ContentState::InFlight {
+        match decide::drop_labels(&content, self.run.id, || self.is_wanted(content_id))? {
             // The dropped scenes are wanted again by this run only if it asks for them.
-            return self
+            Dropped::StaysQueued => self
                 .execute(
                     "UPDATE content SET scenes_wanted = ?2 WHERE id = ?1",
                     (content_id, self.run.scenes.bits()),
                 )
-                .map(drop);
-        }
-        if waits {
-            self.take_from(content.run_id)?;
-        }
-        if self.is_wanted(content_id)? {
-            self.execute(
-                "UPDATE content SET state = 0, pass = 0, attempts = 0, run_id = NULL WHERE id = ?1",
-                [content_id],
-            )
-            .map(drop)
-        } else {
-            self.settle_as_done(content_id)
+                .map(drop),
+            Dropped::Waits { take_from } => {
+                self.take_from(take_from)?;
+                self.execute(
+                    "UPDATE content SET state = 0, pass = 0, attempts = 0, run_id = NULL WHERE id = ?1",
+                    [content_id],
+                )
+                .map(drop)
+            }
+            Dropped::Finish { take_from } => {
+                self.take_from(take_from)?;
+                self.settle_as_done(content_id)
+            }
         }
     }
 
@@ -332,7 +287,7 @@ impl Session {
     ///
     /// # Errors
     /// Those of any write.
-    pub fn adopt_waiting(&mut self) -> Result<bool, Error> {
+    pub(super) fn adopt_waiting(&mut self) -> Result<bool, Error> {
         let run = Arc::clone(&self.run);
         let adopted = if run.list {
             self.execute(ADOPT_LISTED, (run.id, run.scenes.bits(), run.bucket_id, run.urls))?

@@ -6,12 +6,13 @@
 
 use rusqlite::Row;
 
-use super::{Session, counts_json};
+use super::{Keeping, Session};
 use crate::scene::Scenes;
 use crate::store::Error;
 use crate::store::keyspace::prefix_end;
 use crate::store::model::{Counts, RunState};
 use crate::store::sqlite::read::{Doubtful, Needed};
+use crate::store::sqlite::rows::CountsJson;
 use crate::store::sqlite::{Store, has_content};
 
 /// The condition that a present, wanted object of the bucket `?2` and of the keys from `?3` to before `?4` has
@@ -142,11 +143,12 @@ impl Session {
         reason: Option<&str>,
         ended_at: i64,
     ) -> Result<Store, Error> {
-        if std::mem::take(&mut self.simulates) {
+        if self.keeping == Keeping::Simulates {
             self.execute("ROLLBACK", [])?;
         }
+        self.keeping = Keeping::Commits;
         let row = self.own_row();
-        let counts = counts_json(&of_plan(&self.counts));
+        let counts = of_plan(&self.counts);
         self.begin()?;
         let listed_at = (state == RunState::Complete).then_some(ended_at);
         if listed_at.is_some() {
@@ -156,7 +158,7 @@ impl Session {
         self.execute(
             "UPDATE run SET state = ?2, stop_reason = ?3, ended_at = ?4, listed_at = ?5, counts = ?6
              WHERE id = ?1",
-            (row, state.name(), reason, ended_at, listed_at, counts),
+            (row, state.name(), reason, ended_at, listed_at, CountsJson(&counts)),
         )?;
         self.execute("COMMIT", [])?;
         Ok(self.store)

@@ -7,22 +7,24 @@ use rusqlite::OptionalExtension;
 use super::Session;
 use crate::store::Error;
 use crate::store::sqlite::posting::{COMMON, FEW, POSTED, SEGMENT, SHIFT, encode};
+use crate::store::sqlite::rows::{LabelId, Mark};
 
 impl Session {
     /// Posts the labels of the next calls once there are enough; at most those of one segment a turn, so that
     /// a turn stays short when there is much to catch up with.
     pub(super) fn post_labels(&mut self) -> Result<(), Error> {
-        let posted = if let Some(posted) = self.posted_call {
+        let posted = if let Some(posted) = self.caches.ledger.posted {
             posted
         } else {
-            self.last_call = self.stored_number("SELECT coalesce(max(id), 0) FROM call")?;
+            self.caches.ledger.last_call =
+                self.stored_number("SELECT coalesce(max(id), 0) FROM call")?;
             let stored = self.stored_number(
                 "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'posted_call'",
             )?;
-            *self.posted_call.insert(stored)
+            *self.caches.ledger.posted.insert(stored)
         };
         let upto = posted + SEGMENT;
-        if self.last_call < upto {
+        if self.caches.ledger.last_call < upto {
             return Ok(());
         }
         let contents = self.answered(posted, upto)?;
@@ -37,7 +39,7 @@ impl Session {
         }
         drop(insert);
         self.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)", (POSTED, upto))?;
-        self.posted_call = Some(upto);
+        self.caches.ledger.posted = Some(upto);
         Ok(())
     }
 
@@ -70,13 +72,13 @@ impl Session {
         for span in contents.chunk_by(|a, b| b - a <= 8) {
             let (Some(first), Some(last)) = (span.first(), span.last()) else { continue };
             let mut rows = labels
-                .query((256 * first, 256 * last + 255))
+                .query((LabelId::of_content(*first).start(), LabelId::of_content(*last).end()))
                 .map_err(|source| self.error(source))?;
             while let Some(row) = rows.next().map_err(|source| self.error(source))? {
                 let id: i64 = row.get(0).map_err(|source| self.error(source))?;
                 let mark: i64 = row.get(1).map_err(|source| self.error(source))?;
-                let found = blocks.entry(mark >> 7).or_default();
-                let block = id >> (8 + SHIFT);
+                let found = blocks.entry(Mark::tag_id(mark)).or_default();
+                let block = id >> (LabelId::CONTENT_SHIFT + SHIFT);
                 if found.last() != Some(&block) {
                     found.push(block);
                 }
@@ -95,8 +97,8 @@ mod tests {
     use super::*;
     use crate::scene::Scenes;
     use crate::store::model::Counts;
+    use crate::store::run::RunContext;
     use crate::store::sqlite::read::ExportFilter;
-    use crate::store::sqlite::turn::RunContext;
     use crate::store::sqlite::{Reader, Store};
 
     fn session(folder: &std::path::Path) -> Session {
@@ -150,7 +152,7 @@ mod tests {
                 .execute("INSERT INTO label (id, mark) VALUES (?1, ?2)", (first + rank, 128 * tag))
                 .unwrap();
         }
-        session.last_call = session
+        session.caches.ledger.last_call = session
             .insert(
                 "INSERT INTO call (run_id, content_id, scenes, ended_at, outcome)
                  VALUES (1, ?1, 2, 0, 0)",
@@ -205,7 +207,7 @@ mod tests {
                 .prepare("SELECT count(*) FROM posting")
                 .map(|mut count| count.query_row([], |row| row.get(0)).unwrap())
                 .unwrap();
-            prop_assert!(posted > 0 || session.last_call < SEGMENT);
+            prop_assert!(posted > 0 || session.caches.ledger.last_call < SEGMENT);
             let reader = Reader::open(&folder.path().join("t.db")).unwrap();
             for name in ["label 0", "label 1", "label 2", "label 5", "no such label"] {
                 for prefix in ["", "b/1"] {

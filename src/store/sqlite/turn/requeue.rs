@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use rusqlite::Transaction;
 
-use super::counts_json;
-use super::run::list_again;
+use super::listing::list_again;
 use crate::store::Error;
-use crate::store::model::Counts;
 use crate::store::sqlite::read::Chosen;
+use crate::store::sqlite::rows::{CountsJson, StoredCounts};
 use crate::store::sqlite::{Store, has_content};
 
 /// How many contents of a run's account were put back.
@@ -96,15 +95,14 @@ impl Store {
 
 /// Takes contents out of an unfinished run's account: it counts them anew when it meets them.
 fn give_back(tx: &Transaction<'_>, run_id: i64, returned: Returned) -> rusqlite::Result<()> {
-    let json: String = tx
+    let StoredCounts(mut counts) = tx
         .prepare_cached("SELECT counts FROM run WHERE id = ?1")?
         .query_row([run_id], |row| row.get(0))?;
-    let mut counts: Counts = serde_json::from_str(&json).unwrap_or_default();
     counts.done = counts.done.saturating_sub(returned.done);
     counts.failed = counts.failed.saturating_sub(returned.failed);
     counts.queued = counts.queued.saturating_sub(returned.done + returned.failed);
     tx.prepare_cached("UPDATE run SET counts = ?2 WHERE id = ?1")?
-        .execute((run_id, counts_json(&counts)))
+        .execute((run_id, CountsJson(&counts)))
         .map(drop)
 }
 

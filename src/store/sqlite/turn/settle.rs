@@ -2,93 +2,14 @@
 
 use rusqlite::OptionalExtension;
 
-use super::{SLACK, Session};
+use super::Session;
 use crate::label::{Label, Labels};
 use crate::scene::Scenes;
 use crate::store::Error;
+use crate::store::decide::answers_other_bytes;
 use crate::store::model::{CallOutcome, ErrorKind};
-
-/// A row of the ledger: one call that ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallRow {
-    /// `content.id`.
-    pub content_id: i64,
-    /// The key that was called, by `object.id`.
-    pub object_id: i64,
-    /// What was asked.
-    pub scenes: Scenes,
-    /// Unix milliseconds, by the service's clock as far as it is known.
-    pub ended_at: i64,
-    /// Milliseconds from sending to the end of the answer.
-    pub duration_ms: i64,
-    /// What came of it.
-    pub outcome: CallOutcome,
-    /// Whether an earlier call for the same image had failed.
-    pub retry: bool,
-    /// Kept unless it is 200.
-    pub http_status: Option<u16>,
-    /// The service's code, or ours for an answer that is none.
-    pub code: Option<String>,
-    /// Kept of what failed.
-    pub request_id: Option<String>,
-}
-
-/// The last error of a content.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ErrorRow {
-    /// The verdict's name.
-    pub verdict: &'static str,
-    /// Whether the next run puts the content back, once.
-    pub temporary: bool,
-    /// The service's code, or ours for what is no answer.
-    pub code: String,
-    /// HTTP, if an answer came.
-    pub status: Option<u16>,
-    /// What the service said.
-    pub message: String,
-    /// Of the answer.
-    pub request_id: Option<String>,
-}
-
-/// What a claimed content came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Settled {
-    /// It was answered, perhaps with no label.
-    Labels(Labels),
-    /// Given up, until a new run, new bytes or `costag retry`.
-    GivenUp {
-        /// Attempts used in this run.
-        attempts: u32,
-        /// Why.
-        error: ErrorRow,
-    },
-    /// Failed for now: a later pass of this run tries again.
-    PutBack {
-        /// Attempts used in this run.
-        attempts: u32,
-        /// The pass it waits for.
-        pass: u32,
-        /// Why.
-        error: ErrorRow,
-    },
-    /// Not called, or the call was cut short: back to the queue as it was.
-    Released,
-}
-
-/// A content's settlement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settlement {
-    /// `content.id`.
-    pub content_id: i64,
-    /// What was asked.
-    pub scenes: Scenes,
-    /// Those of them that have labels already.
-    pub again: Scenes,
-    /// The ledger's row of the last call, if one was made whose row is not written yet.
-    pub call: Option<CallRow>,
-    /// What came of it.
-    pub settled: Settled,
-}
+use crate::store::sqlite::rows::{LabelId, Mark};
+use crate::store::turn::{CallRow, ErrorRow, Settled, Settlement};
 
 impl Session {
     /// Writes a ledger row before its content is settled: the next call for it waits for the commit, so
@@ -96,7 +17,7 @@ impl Session {
     ///
     /// # Errors
     /// Those of any write.
-    pub fn call(&mut self, call: &CallRow) -> Result<(), Error> {
+    pub(super) fn call(&mut self, call: &CallRow) -> Result<(), Error> {
         self.counts.calls += 1;
         self.counts.scenes_asked += u64::from(call.scenes.len());
         self.counts.retries += u64::from(call.retry);
@@ -122,8 +43,7 @@ impl Session {
                 call.retry,
             ),
         )?;
-        self.last_call = id;
-        self.first_call.get_or_insert(id);
+        self.caches.ledger.written(id);
         let status = call.http_status.filter(|status| *status != 200);
         if status.is_some() || call.code.is_some() || call.request_id.is_some() {
             self.execute(
@@ -135,11 +55,11 @@ impl Session {
         Ok(())
     }
 
-    /// Settles a content in flight. Returns whether it is back in the queue.
+    /// Settles a content in flight.
     ///
     /// # Errors
     /// Those of any write.
-    pub fn settle(&mut self, settlement: &Settlement) -> Result<bool, Error> {
+    pub(super) fn settle(&mut self, settlement: &Settlement) -> Result<(), Error> {
         let Settlement { content_id, scenes, again, call, settled } = settlement;
         if let Some(call) = call {
             self.call(call)?;
@@ -166,33 +86,24 @@ impl Session {
                         (content_id, call.object_id),
                     )?;
                 }
-                Ok(false)
+                Ok(())
             }
             Settled::PutBack { attempts, pass, error } => {
                 if *pass == 0 {
-                    self.back_to_sample(*content_id);
+                    self.caches.sample.give_back(*content_id);
                 }
-                let call = call.as_ref();
-                self.failed(*content_id, 0, *attempts, Some(*pass), error, call).map(|()| true)
+                self.failed(*content_id, 0, *attempts, Some(*pass), error, call.as_ref())
             }
             Settled::Released => {
-                self.back_to_sample(*content_id);
-                self.execute("UPDATE content SET state = 0 WHERE id = ?1", [content_id])?;
-                Ok(true)
+                self.caches.sample.give_back(*content_id);
+                self.execute("UPDATE content SET state = 0 WHERE id = ?1", [content_id]).map(drop)
             }
-        }
-    }
-
-    /// A content of the sample that was claimed and not settled is claimed again, after the others.
-    fn back_to_sample(&mut self, content_id: i64) {
-        if let Some(sample) = &mut self.sample {
-            sample.insert(0, content_id);
         }
     }
 
     /// Whether the key that was called had got other bytes before the call ended.
     fn is_of_other_bytes(&mut self, call: &CallRow) -> Result<bool, Error> {
-        if !self.overwritten.remove(&call.object_id) {
+        if !self.caches.overwritten.remove(call.object_id) {
             return Ok(false);
         }
         let found: Option<(Option<i64>, Option<i64>)> = self
@@ -201,16 +112,14 @@ impl Session {
             .optional()
             .map_err(|source| self.error(source))?;
         Ok(found.is_some_and(|(content_id, modified)| {
-            content_id != Some(call.content_id)
-                && modified.is_some_and(|at| at <= call.ended_at.saturating_add(SLACK))
+            answers_other_bytes(content_id, modified, call.content_id, call.ended_at)
         }))
     }
 
     /// An answer that belongs to other bytes is not kept; the content waits again if it is still wanted.
-    fn discard(&mut self, content_id: i64) -> Result<bool, Error> {
+    fn discard(&mut self, content_id: i64) -> Result<(), Error> {
         self.execute("UPDATE content SET state = 0 WHERE id = ?1", [content_id])?;
-        self.release_if_unwanted(content_id)?;
-        Ok(true)
+        self.release_if_unwanted(content_id)
     }
 
     fn labels(
@@ -219,20 +128,23 @@ impl Session {
         scenes: Scenes,
         again: Scenes,
         labels: &Labels,
-    ) -> Result<bool, Error> {
+    ) -> Result<(), Error> {
         let CallRow { content_id, object_id, ended_at, .. } = *call;
         for scene in again.iter() {
             // Labels of an earlier answer make room for the new ones, and not a moment before.
-            let first = label_id(content_id, scene.id(), 0);
-            self.execute("DELETE FROM label WHERE id BETWEEN ?1 AND ?1 + 63", [first])?;
+            let rows = LabelId::of_scene(content_id, scene);
+            self.execute(
+                "DELETE FROM label WHERE id BETWEEN ?1 AND ?2",
+                (rows.start(), rows.end()),
+            )?;
         }
         let tag_ids = labels.iter().map(|label| self.tag(label)).collect::<Result<Vec<_>, _>>()?;
         let rows: Vec<i64> = labels
             .iter()
             .zip(tag_ids)
             .flat_map(|(label, tag_id)| {
-                let id = label_id(content_id, label.scene.id(), label.rank);
-                [id, 128 * tag_id + i64::from(label.confidence)]
+                let id = LabelId::new(content_id, label.scene, label.rank);
+                [id.number(), Mark::new(tag_id, label.confidence).number()]
             })
             .collect();
         // A statement's start costs more than its row does.
@@ -264,7 +176,7 @@ impl Session {
             )
             .map_err(|source| self.error(source))?;
         self.counts.done += u64::from(!pending);
-        Ok(pending)
+        Ok(())
     }
 
     fn failed(
@@ -302,16 +214,10 @@ impl Session {
 
     /// The dictionary's number of a name and its categories.
     fn tag(&mut self, label: Label<'_>) -> Result<i64, Error> {
+        if let Some(id) = self.caches.tags.find(label) {
+            return Ok(id);
+        }
         let Label { name, first_category, second_category, .. } = label;
-        // With lengths, so that no two different rows look alike.
-        self.tag_key.clear();
-        for part in [name, first_category, second_category] {
-            self.tag_key.extend(part.len().to_ne_bytes());
-            self.tag_key.extend(part.as_bytes());
-        }
-        if let Some(id) = self.tags.get(&self.tag_key) {
-            return Ok(*id);
-        }
         let found = self
             .prepare(
                 "SELECT id FROM tag
@@ -327,15 +233,7 @@ impl Session {
                 (name, first_category, second_category),
             )?,
         };
-        if self.tags.len() >= super::TAGS {
-            self.tags.clear();
-        }
-        self.tags.insert(self.tag_key.clone(), id);
+        self.caches.tags.remember(id);
         Ok(id)
     }
-}
-
-/// The row of a label: a content's are next to each other, by scene and rank.
-fn label_id(content_id: i64, scene: u8, rank: u32) -> i64 {
-    256 * content_id + 64 * i64::from(scene) + i64::from(rank)
 }

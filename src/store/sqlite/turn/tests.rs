@@ -9,8 +9,12 @@ use crate::label::{Label, Labels};
 use crate::scene::Scene;
 use crate::store::ident::fingerprint;
 use crate::store::model::CallOutcome;
+use crate::store::run::{NewRun, Span};
 use crate::store::sqlite::Reader;
 use crate::store::sqlite::read::Chosen;
+use crate::store::turn::{
+    CallRow, Candidate, Claimed, Difference, ErrorRow, Key, Page, Reach, Settled, Settlement,
+};
 
 const BUCKET: &str = "photos-1250000000";
 
@@ -29,7 +33,7 @@ fn context(id: i64, bucket_id: i64, prefix: &str, journals: bool) -> RunContext 
     }
 }
 
-fn begin(mut store: Store, prefix: &str) -> Session {
+pub(super) fn begin(mut store: Store, prefix: &str) -> Session {
     let new = NewRun {
         bucket: BUCKET.to_owned(),
         source: "bucket",
@@ -44,7 +48,7 @@ fn begin(mut store: Store, prefix: &str) -> Session {
     Session::new(store, context(id, bucket_id, prefix, journals), Counts::default())
 }
 
-fn candidate(key: &str, etag: &str, last_modified: i64) -> Candidate {
+pub(super) fn candidate(key: &str, etag: &str, last_modified: i64) -> Candidate {
     Candidate {
         key: key.to_owned(),
         etag: etag.to_owned(),
@@ -56,7 +60,7 @@ fn candidate(key: &str, etag: &str, last_modified: i64) -> Candidate {
     }
 }
 
-fn page(cursor: &str, differences: Vec<Difference>, done: bool) -> Page {
+pub(super) fn page(cursor: &str, differences: Vec<Difference>, done: bool) -> Page {
     Page {
         reach: Reach { seq: 0, cursor: cursor.to_owned(), done },
         differences,
@@ -93,7 +97,7 @@ fn error() -> ErrorRow {
     }
 }
 
-fn label(name: &str) -> Labels {
+pub(super) fn label(name: &str) -> Labels {
     let (scene, rank, confidence) = (Scene::Camera, 1, 90);
     Labels::from_iter([Label {
         scene,
@@ -112,20 +116,23 @@ fn turn<T>(session: &mut Session, body: impl FnOnce(&mut Session) -> Result<T, E
     done
 }
 
-fn settle(session: &mut Session, claimed: &Claimed, settled: Settled, ended_at: i64) {
+pub(super) fn settlement(claimed: &Claimed, settled: Settled, ended_at: i64) -> Settlement {
     let outcome = match &settled {
         Settled::Labels(_) => Some(CallOutcome::Answered),
         Settled::Released => None,
         _ => Some(CallOutcome::Failed),
     };
-    let settlement = Settlement {
+    Settlement {
         content_id: claimed.content_id,
         scenes: claimed.scenes,
         again: claimed.again,
         call: outcome.map(|outcome| call(claimed, outcome, ended_at)),
         settled,
-    };
-    session.settle(&settlement).unwrap();
+    }
+}
+
+fn settle(session: &mut Session, claimed: &Claimed, settled: Settled, ended_at: i64) {
+    session.settle(&settlement(claimed, settled, ended_at)).unwrap();
 }
 
 fn one<T: rusqlite::types::FromSql>(connection: &Connection, sql: &str) -> T {
@@ -138,9 +145,9 @@ fn what_another_scope_still_wants_is_not_forgotten() {
     let mut session = begin(Store::open(&folder.path().join("t.db")).unwrap(), "");
     let both = ["a/1.jpg", "b/1.jpg"].map(|key| Difference::New(candidate(key, "old", 1)));
     let claimed = turn(&mut session, |session| {
-        session.page(page("", both.into(), true))?;
+        session.page(&page("", both.into(), true))?;
         session.complete_listing(1)?;
-        session.claim(10, 0)
+        session.claim_of(10, &(0..=0))
     });
     // The call of a/1.jpg ends when its bytes are others already, and nobody knows it yet.
     assert_eq!(claimed[0].key.key, "a/1.jpg");
@@ -158,9 +165,9 @@ fn what_another_scope_still_wants_is_not_forgotten() {
             returned: false,
             candidate: candidate("a/1.jpg", "new", 40),
         };
-        session.page(page("", vec![changed], true))?;
+        session.page(&page("", vec![changed], true))?;
         session.complete_listing(3)?;
-        session.claim(10, 0)
+        session.claim_of(10, &(0..=0))
     });
     assert_eq!(claimed.len(), 1, "the old bytes are in b/ only, which is none of this run's");
     turn(&mut session, |session| {
@@ -173,7 +180,7 @@ fn what_another_scope_still_wants_is_not_forgotten() {
     let state: i64 = one(&store.connection, "SELECT state FROM content WHERE id = 1");
     assert_eq!(state, 0, "b/1.jpg still wants it");
     let next = begin(store, "");
-    let reader = Reader::open(next.path()).unwrap();
+    let reader = Reader::open(next.store.path()).unwrap();
     assert!(reader.must_reconsider(next.run.id, 1, "", 1).unwrap(), "the next run adopts it");
 }
 
@@ -185,9 +192,9 @@ fn labels_of_a_call_that_may_have_met_the_new_bytes_are_dropped() {
         let mut session = begin(Store::open(&folder.path().join("t.db")).unwrap(), "");
         let both = ["a", "b"].map(|key| Difference::New(candidate(key, "old", 1)));
         let claimed = turn(&mut session, |session| {
-            session.page(page("", both.into(), true))?;
+            session.page(&page("", both.into(), true))?;
             session.complete_listing(1)?;
-            session.claim(10, 0)
+            session.claim_of(10, &(0..=0))
         });
         turn(&mut session, |session| {
             settle(session, &claimed[0], Settled::Labels(label("of which bytes?")), 10_000);
@@ -201,7 +208,7 @@ fn labels_of_a_call_that_may_have_met_the_new_bytes_are_dropped() {
                 returned: false,
                 candidate: candidate(&claimed[0].key.key, "new", overwritten),
             };
-            session.page(page("", vec![changed], true))
+            session.page(&page("", vec![changed], true))
         });
         let labels: i64 = one(&session.store.connection, "SELECT count(*) FROM label");
         assert_eq!(labels, kept, "written over at {overwritten}");
@@ -213,9 +220,9 @@ fn one_content_of_two_keys(folder: &Path) -> (Session, Claimed) {
     let mut session = begin(Store::open(&folder.join("t.db")).unwrap(), "");
     let both = ["a.jpg", "b.jpg"].map(|key| Difference::New(candidate(key, "old", 1)));
     let claimed = turn(&mut session, |session| {
-        session.page(page("", both.into(), true))?;
+        session.page(&page("", both.into(), true))?;
         session.complete_listing(1)?;
-        session.claim(10, 0)
+        session.claim_of(10, &(0..=0))
     });
     let [claimed] = <[Claimed; 1]>::try_from(claimed).unwrap();
     assert_eq!(claimed.key.key, "a.jpg");
@@ -246,11 +253,11 @@ fn a_failure_of_other_bytes_is_not_that_of_the_content(#[case] in_flight: bool) 
     let settles = |session: &mut Session| settle(session, &claimed, given_up(), 50_000);
     turn(&mut session, |session| {
         if in_flight {
-            session.page(overwritten(&claimed))?;
+            session.page(&overwritten(&claimed))?;
         }
         settles(session);
         if !in_flight {
-            session.page(overwritten(&claimed))?;
+            session.page(&overwritten(&claimed))?;
         }
         Ok(())
     });
@@ -258,7 +265,7 @@ fn a_failure_of_other_bytes_is_not_that_of_the_content(#[case] in_flight: bool) 
     assert_eq!(one::<i64>(&session.store.connection, &state), 0, "b.jpg has its bytes still");
     let claimed = turn(&mut session, |session| {
         session.complete_listing(2)?;
-        session.claim(10, 0)
+        session.claim_of(10, &(0..=0))
     });
     let keys: Vec<String> = claimed.into_iter().map(|claimed| claimed.key.key).collect();
     assert!(keys.contains(&"b.jpg".to_owned()), "{keys:?}");
@@ -271,9 +278,9 @@ fn a_key_that_the_listing_has_not_come_to_is_not_called_in_place_of_one_that_it_
     let keys = ["m.jpg", "z.png", "a.jpg"];
     let claimed = turn(&mut session, |session| {
         let new = keys.map(|key| Difference::New(candidate(key, "same", 1)));
-        session.page(page("", new.into(), true))?;
+        session.page(&page("", new.into(), true))?;
         session.complete_listing(1)?;
-        session.claim(10, 0)
+        session.claim_of(10, &(0..=0))
     });
     turn(&mut session, |session| {
         // The labels came from a key that this run's filter may leave out.
@@ -291,8 +298,8 @@ fn a_key_that_the_listing_has_not_come_to_is_not_called_in_place_of_one_that_it_
     let called = turn(&mut session, |session| {
         let candidate = candidate("a.jpg", "same", 1);
         let wanted = Difference::Reconsider { object_id, content_id: Some(content_id), candidate };
-        session.page(page("a.jpg", vec![wanted], false))?;
-        session.claim(10, 0)
+        session.page(&page("a.jpg", vec![wanted], false))?;
+        session.claim_of(10, &(0..=0))
     });
     let called: Vec<_> = called.into_iter().map(|claimed| claimed.key.key).collect();
     assert_eq!(called, ["a.jpg"]);
@@ -310,7 +317,7 @@ fn labels_that_came_from_two_keys_go_if_one_of_them_had_other_bytes() {
     turn(&mut session, |session| {
         settle(session, &by_a, Settled::Labels(label("of the new bytes")), 50_000);
         settle(session, &by_b, Settled::Labels(Labels::default()), 60_000);
-        session.page(overwritten(&by_a)).map(drop)
+        session.page(&overwritten(&by_a)).map(drop)
     });
     let labels: i64 = one(&session.store.connection, "SELECT count(*) FROM label");
     assert_eq!(labels, 0);
@@ -323,13 +330,13 @@ fn a_key_that_returns_is_paired_by_the_content_it_has_now() {
     turn(&mut session, |session| {
         let two = [("a", "x"), ("b", "y")];
         let new = two.map(|(key, etag)| Difference::New(candidate(key, etag, 1)));
-        session.page(page("", new.into(), true))?;
+        session.page(&page("", new.into(), true))?;
         session.complete_listing(1)
     });
     let mut session = begin(session.finish(RunState::Complete, None, 2).unwrap(), "");
     turn(&mut session, |session| {
         let gone = Difference::Gone { object_id: 1, content_id: Some(1) };
-        session.page(page("", vec![gone], true))?;
+        session.page(&page("", vec![gone], true))?;
         session.complete_listing(2)
     });
     // b's bytes come back under the name of a.
@@ -343,7 +350,7 @@ fn a_key_that_returns_is_paired_by_the_content_it_has_now() {
             candidate: candidate("a", "y", 9),
         };
         let gone = Difference::Gone { object_id: 2, content_id: Some(2) };
-        session.page(page("", vec![returned, gone], true))?;
+        session.page(&page("", vec![returned, gone], true))?;
         session.complete_listing(3)
     });
     let store = session.finish(RunState::Complete, None, 4).unwrap();
@@ -362,10 +369,10 @@ fn a_sample_has_its_size_also_if_some_of_it_leave_the_queue_without_a_call() {
     let keys = ["a", "b", "c", "d", "e", "f"];
     let drawn = turn(&mut session, |session| {
         let new = keys.map(|key| Difference::New(candidate(key, key, 1)));
-        session.page(page("", new.into(), true))?;
+        session.page(&page("", new.into(), true))?;
         session.complete_listing(1)?;
         session.sample(3)?;
-        Ok(session.sample.clone().unwrap())
+        Ok(session.caches.sample.ids().to_vec())
     });
     // The first two of the sample are wanted by nobody any more.
     for content_id in &drawn[1..] {
@@ -375,7 +382,7 @@ fn a_sample_has_its_size_also_if_some_of_it_leave_the_queue_without_a_call() {
     }
     let mut claimed = Vec::new();
     for _ in 0..3 {
-        let one = turn(&mut session, |session| session.claim(1, 0));
+        let one = turn(&mut session, |session| session.claim_of(1, &(0..=0)));
         assert_eq!(one.len(), 1, "there are four left");
         claimed.push(one[0].content_id);
     }
@@ -383,8 +390,8 @@ fn a_sample_has_its_size_also_if_some_of_it_leave_the_queue_without_a_call() {
     claimed.dedup();
     assert_eq!(claimed.len(), 3);
     assert!(drawn[1..].iter().all(|left| !claimed.contains(left)));
-    assert_eq!(turn(&mut session, |session| session.claim(5, 0)).len(), 1);
-    assert_eq!(turn(&mut session, |session| session.claim(5, 0)), []);
+    assert_eq!(turn(&mut session, |session| session.claim_of(5, &(0..=0))).len(), 1);
+    assert_eq!(turn(&mut session, |session| session.claim_of(5, &(0..=0))), []);
 }
 
 const WORKERS: usize = 2;
@@ -441,7 +448,7 @@ impl World {
 
     /// The process dies, in the middle of a turn or between two; the next one takes over.
     fn crash(&mut self) {
-        let path = self.session().path().to_owned();
+        let path = self.session().store.path().to_owned();
         drop(self.session.take());
         let mut store = Store::open(&path).unwrap();
         let lost = usize::try_from(store.recover(1).unwrap()).unwrap();
@@ -498,7 +505,7 @@ impl World {
         let differences = next.into_iter().map(new).collect();
         let session = self.session();
         session.begin().unwrap();
-        session.page(page(&cursor, differences, done)).unwrap();
+        session.page(&page(&cursor, differences, done)).unwrap();
         if done {
             session.complete_listing(1).unwrap();
         }
@@ -509,7 +516,7 @@ impl World {
         let limit = limit.min(IN_FLIGHT - self.claimed.len());
         let session = self.session();
         session.begin().unwrap();
-        let claimed = session.claim(limit, 2).unwrap();
+        let claimed = session.claim_of(limit, &(0..=2)).unwrap();
         if !self.end_turn(cut) {
             return;
         }

@@ -10,22 +10,22 @@ const FIRST: u64 = 16;
 
 /// The contents that are kept back: a sample of all that were claimed so far.
 #[derive(Debug, Default)]
-pub(super) struct Reserve {
+pub(in super::super) struct Reserve {
     ids: Vec<i64>,
     seen: u64,
 }
 
 impl Reserve {
-    pub(super) fn len(&self) -> usize {
+    pub(in super::super) fn len(&self) -> usize {
         self.ids.len()
     }
 
-    pub(super) fn contains(&self, content_id: i64) -> bool {
+    pub(in super::super) fn contains(&self, content_id: i64) -> bool {
         self.ids.contains(&content_id)
     }
 
     /// Whether this content, which is about to be claimed, is kept back instead.
-    pub(super) fn keeps(&mut self, content_id: i64) -> bool {
+    pub(in super::super) fn keeps(&mut self, content_id: i64) -> bool {
         if self.contains(content_id) {
             return true;
         }
@@ -49,12 +49,12 @@ impl Reserve {
     }
 
     /// The content is claimed after all.
-    pub(super) fn remove(&mut self, content_id: i64) {
+    pub(in super::super) fn remove(&mut self, content_id: i64) {
         self.ids.retain(|id| *id != content_id);
     }
 
     /// Nothing is kept back any more.
-    pub(super) fn clear(&mut self) {
+    pub(in super::super) fn clear(&mut self) {
         self.ids.clear();
     }
 }

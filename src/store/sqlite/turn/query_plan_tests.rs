@@ -19,15 +19,19 @@ fn a_content_of_the_sample_is_found_by_its_number() {
 /// Every statement of the writer, from its source.
 fn statements() -> Vec<String> {
     let sources = [
+        include_str!("apply.rs"),
         include_str!("claim.rs"),
         include_str!("content.rs"),
+        include_str!("key.rs"),
         include_str!("list.rs"),
+        include_str!("listing.rs"),
         include_str!("mod.rs"),
         include_str!("page.rs"),
         include_str!("plan.rs"),
         include_str!("posting.rs"),
         include_str!("requeue.rs"),
         include_str!("run.rs"),
+        include_str!("settings.rs"),
         include_str!("settle.rs"),
     ];
     let code = sources.map(|source| source.split("#[cfg(test)]").next().unwrap_or_default());

@@ -1,0 +1,152 @@
+//! The forms in which values are stored: packed ids, JSON columns, compressed `ETag`s, each with its conversions.
+
+use std::ops::RangeInclusive;
+
+use rusqlite::ToSql;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
+
+use crate::scene::Scene;
+use crate::store::model::Counts;
+
+/// `label.id`: 256 times the content, 64 times the scene, and the rank.
+///
+/// The labels of a content are next to each other, by scene and rank. A rank takes six bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LabelId(i64);
+
+impl LabelId {
+    /// Bits of a label's id below the content.
+    pub(super) const CONTENT_SHIFT: u32 = 8;
+
+    /// The row of the label with this rank, from 1 to [`crate::store::model::RANK_MAX`].
+    pub(super) fn new(content_id: i64, scene: Scene, rank: u32) -> Self {
+        Self(256 * content_id + 64 * i64::from(scene.id()) + i64::from(rank))
+    }
+
+    /// The rows of all labels of a content.
+    pub(super) fn of_content(content_id: i64) -> RangeInclusive<i64> {
+        256 * content_id..=256 * content_id + 255
+    }
+
+    /// The rows of all labels of a content in one scene.
+    pub(super) fn of_scene(content_id: i64, scene: Scene) -> RangeInclusive<i64> {
+        let Self(first) = Self::new(content_id, scene, 0);
+        first..=first + 63
+    }
+
+    /// The stored number.
+    pub(super) fn number(self) -> i64 {
+        self.0
+    }
+}
+
+/// `label.mark`: 128 times the tag, and the confidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark(i64);
+
+impl Mark {
+    /// The mark of a label with this confidence, from 0 to 100.
+    pub(super) fn new(tag_id: i64, confidence: u8) -> Self {
+        Self(128 * tag_id + i64::from(confidence))
+    }
+
+    /// The tag of the mark with this stored number.
+    pub(super) fn tag_id(number: i64) -> i64 {
+        number >> 7
+    }
+
+    /// The stored number.
+    pub(super) fn number(self) -> i64 {
+        self.0
+    }
+}
+
+/// `run.counts` on its way into the database, as JSON.
+#[derive(Debug)]
+pub(super) struct CountsJson<'a>(pub(super) &'a Counts);
+
+impl ToSql for CountsJson<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        serde_json::to_string(self.0)
+            .map(Into::into)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+    }
+}
+
+/// `run.counts` as it comes out of the database.
+#[derive(Debug)]
+pub(super) struct StoredCounts(pub(super) Counts);
+
+impl FromSql for StoredCounts {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        serde_json::from_str(value.as_str()?)
+            .map(Self)
+            .map_err(|error| FromSqlError::Other(error.into()))
+    }
+}
+
+/// An `ETag` on its way into the database. An MD5 takes 16 bytes there instead of 32 digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct EtagColumn<'a>(pub(super) &'a str);
+
+impl ToSql for EtagColumn<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let lowercase_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if self.0.len() != 32 || !self.0.bytes().all(lowercase_hex) {
+            return Ok(self.0.into());
+        }
+        let mut bytes = vec![0; 16];
+        hex::decode_to_slice(self.0, &mut bytes)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        Ok(bytes.into())
+    }
+}
+
+/// An `ETag` as it comes out of the database, as text again; empty if there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct StoredEtag(pub(super) String);
+
+impl FromSql for StoredEtag {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value {
+            ValueRef::Null => Ok(Self::default()),
+            ValueRef::Blob(bytes) => Ok(Self(hex::encode(bytes))),
+            ValueRef::Text(text) => String::from_utf8(text.to_vec())
+                .map(Self)
+                .map_err(|error| FromSqlError::Other(Box::new(error))),
+            _ => Err(FromSqlError::InvalidType),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn scene() -> impl Strategy<Value = Scene> {
+        prop::sample::select(Scene::ALL.to_vec())
+    }
+
+    proptest! {
+        #[test]
+        fn a_label_lies_in_the_rows_of_its_content_and_its_scene_and_in_no_others(
+            content in 0_i64..1 << 50, scene in scene(), rank in 0_u32..64, other in scene(),
+        ) {
+            let id = LabelId::new(content, scene, rank).number();
+            prop_assert!(LabelId::of_content(content).contains(&id));
+            prop_assert!(!LabelId::of_content(content + 1).contains(&id));
+            prop_assert_eq!(LabelId::of_scene(content, other).contains(&id), other == scene);
+            prop_assert_eq!(id >> LabelId::CONTENT_SHIFT, content);
+            prop_assert_eq!((id >> 6 & 3, id & 63), (i64::from(scene.id()), i64::from(rank)));
+        }
+
+        #[test]
+        fn a_mark_holds_its_tag_and_its_confidence(tag in 0_i64..1 << 50, confidence in 0_u8..=100) {
+            let number = Mark::new(tag, confidence).number();
+            prop_assert_eq!(Mark::tag_id(number), tag);
+            prop_assert_eq!(number & 127, i64::from(confidence));
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! A turn: its transaction, its requests, and what becomes of the session if it fails.
+
+use super::{Keeping, Session};
+use crate::store::Error;
+use crate::store::sqlite::rows::CountsJson;
+use crate::store::turn::{Claims, Replies, Reply, Request, Turn, Wish};
+
+impl Session {
+    /// Returns an empty turn with the next number.
+    pub fn new_turn(&mut self) -> Turn {
+        self.turns += 1;
+        Turn { number: self.turns, requests: Vec::new() }
+    }
+
+    /// Applies a turn in one transaction: when this returns, rows, cursors, ledger and counts are on disk.
+    ///
+    /// A turn of a plan is applied and not committed, since [`Session::finish`] undoes the plan.
+    ///
+    /// # Errors
+    /// Any error of a write, such as [`Error::Disk`] if the disk is full. Nothing of the turn is kept then, and the
+    /// session accepts the next turn. A plan is undone as a whole, and accepts none: [`Error::Undone`].
+    pub fn turn(&mut self, turn: &Turn) -> Result<Replies, Error> {
+        let applied = self.apply(turn);
+        if applied.is_err() {
+            self.roll_back();
+        }
+        let replies = applied?;
+        self.caches.commit();
+        self.committed_listed = self.listed;
+        // After the commit: what was paid for is kept, wherever the file is now, and nothing more is paid for.
+        let lost = match self.keeping {
+            Keeping::Commits => self.store.check_in_place().err(),
+            Keeping::Simulates | Keeping::Undone => None,
+        };
+        Ok(Replies { replies, lost })
+    }
+
+    fn apply(&mut self, turn: &Turn) -> Result<Vec<Reply>, Error> {
+        self.begin()?;
+        let mut replies = Vec::with_capacity(turn.requests.len());
+        for request in &turn.requests {
+            replies.push(self.request(request)?);
+        }
+        self.commit()?;
+        Ok(replies)
+    }
+
+    fn request(&mut self, request: &Request) -> Result<Reply, Error> {
+        match request {
+            Request::Page(page) => return self.page(page).map(Reply::Queued),
+            Request::KeepLines { lines, hash, reach } => self.keep_list(lines, *hash, reach)?,
+            Request::TakeOver { run_ids } => self.take_over(run_ids)?,
+            Request::EndLines { lines, now } => {
+                return self.ended_lines(lines, *now).map(Reply::Queued);
+            }
+            Request::SplitRange { seq, new_seq, span } => self.split_range(*seq, *new_seq, span)?,
+            Request::CompleteListing { now } => {
+                return self.complete_listing(*now).map(Reply::Queued);
+            }
+            Request::AdoptWaiting => return self.adopt_waiting().map(Reply::Queued),
+            Request::Call(row) => self.call(row)?,
+            Request::Settle(settlement) => self.settle(settlement)?,
+            Request::Claim(wish) => return self.claims(wish).map(Reply::Claims),
+            Request::Probe { first_pass } => {
+                return self.claim_probe(*first_pass).map(Reply::Probe);
+            }
+            Request::Sample { size } => self.sample(*size)?,
+            Request::AnotherKey { content_id, tried } => {
+                return self.key_of(*content_id, tried).map(Reply::Key);
+            }
+            Request::Waits => return self.waits().map(Reply::Waits),
+            Request::Recogniser { name } => self.set_recogniser(name)?,
+            Request::ClockOffset { seconds } => self.set_clock_offset(*seconds)?,
+            Request::Limit { rate } => self.keep_limit(*rate)?,
+        }
+        Ok(Reply::Done)
+    }
+
+    fn claims(&mut self, wish: &Wish) -> Result<Claims, Error> {
+        let Wish { limit, passes, keeps_back } = wish;
+        let (claimed, kept_back) = if *keeps_back {
+            self.claim_with_reserve(*limit, passes)?
+        } else {
+            (self.claim_of(*limit, passes)?, false)
+        };
+        let later = claimed.is_empty() && self.waits_after(*passes.end())?;
+        Ok(Claims { claimed, later, kept_back })
+    }
+
+    /// Begins the transaction of a turn.
+    pub(super) fn begin(&mut self) -> Result<(), Error> {
+        match self.keeping {
+            Keeping::Commits => self.execute("BEGIN IMMEDIATE", []).map(drop),
+            Keeping::Simulates => Ok(()),
+            Keeping::Undone => Err(Error::Undone),
+        }
+    }
+
+    /// Ends the transaction of a turn: what it wrote is on disk when this returns.
+    pub(super) fn commit(&mut self) -> Result<(), Error> {
+        self.counts.reused = self.counts.without_call();
+        if self.keeping == Keeping::Simulates {
+            return Ok(());
+        }
+        self.post_labels()?;
+        let changed = self.counts != self.written;
+        if changed {
+            self.execute(
+                "UPDATE run SET counts = ?2 WHERE id = ?1",
+                (self.run.id, CountsJson(&self.counts)),
+            )?;
+        }
+        self.execute("COMMIT", [])?;
+        if changed {
+            self.written.clone_from(&self.counts);
+        }
+        Ok(())
+    }
+
+    /// Undoes a turn that failed: neither the database nor a cache keeps anything of it.
+    fn roll_back(&mut self) {
+        if !self.store.connection.is_autocommit() {
+            // If this fails too, the connection has ended the transaction itself, or the next BEGIN says why not.
+            let _ = self.store.connection.execute_batch("ROLLBACK");
+        }
+        self.caches.roll_back();
+        self.counts.clone_from(&self.written);
+        self.listed = self.committed_listed;
+        // The one transaction of a plan held all that came before this turn too.
+        if self.keeping == Keeping::Simulates {
+            self.keeping = Keeping::Undone;
+        }
+    }
+}

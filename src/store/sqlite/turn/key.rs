@@ -1,0 +1,118 @@
+//! The key by which a content is called.
+
+use rusqlite::OptionalExtension;
+
+use super::Session;
+use crate::store::Error;
+use crate::store::keyspace::prefix_end;
+use crate::store::sqlite::has_content;
+use crate::store::turn::Key;
+
+/// Whether the listing of the run `?2` has come to the object `?1`.
+const JUDGED: &str = "
+    SELECT 1 FROM object JOIN range ON run_id = ?2 AND start_after < key AND (done OR cursor >= key)
+         AND (stop_at IS NULL OR stop_at >= key)
+    WHERE object.id = ?1";
+
+/// Keys of a content that are looked at for one that the listing has come to.
+const OTHER_KEYS: usize = 100;
+
+/// A key of the content `?2` that the run `?1` has looked up and found; the keys before `?3` of them are passed over.
+const LOOKED_UP_KEY: &str = "
+    SELECT object.id, key FROM looked_up JOIN object ON object.id = object_id
+    WHERE run_id = ?1 AND looked_up.content_id = ?2 AND object.content_id = ?2
+      AND gone_run IS NULL AND skip_reason IS NULL
+    LIMIT 1 OFFSET ?3";
+
+impl Session {
+    /// The key, or another one of the content that this run's listing has come to, if it has not come to this one: the
+    /// filter may leave it out.
+    pub(super) fn judged_key(&self, content_id: i64, key: Key) -> Result<Key, Error> {
+        if self.listed || self.run.list {
+            return Ok(key);
+        }
+        let mut judged = self.prepare(JUDGED)?;
+        let mut is_judged = |key: &Key| {
+            judged.exists((key.object_id, self.run.id)).map_err(|source| self.error(source))
+        };
+        if is_judged(&key)? {
+            return Ok(key);
+        }
+        let mut unjudged = vec![key.object_id];
+        while unjudged.len() < OTHER_KEYS
+            && let Some(other) = self.key_of(content_id, &unjudged)?
+        {
+            if is_judged(&other)? {
+                return Ok(other);
+            }
+            unjudged.push(other.object_id);
+        }
+        Ok(key)
+    }
+
+    /// Whether this run's listing no longer has the object, though nothing is concluded of it yet.
+    pub(super) fn is_held(&self, object_id: i64) -> bool {
+        self.caches.held.has(object_id)
+    }
+
+    /// A present, wanted key of the content in this run's bucket and scope, none of `tried`. A run over a list of keys has
+    /// those of them in its scope that it has looked up.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub(super) fn key_of(&self, content_id: i64, tried: &[i64]) -> Result<Option<Key>, Error> {
+        if self.run.calls_looked_up_keys() {
+            return self.looked_up_key(content_id, tried);
+        }
+        // An empty prefix has no end, and a prefix without end is one of the highest code points only.
+        let end = prefix_end(&self.run.prefix);
+        let mut statement = self.prepare(&format!(
+            "SELECT id, key FROM object
+             WHERE {} AND +bucket_id = ?2 AND gone_run IS NULL AND skip_reason IS NULL
+               AND +key >= ?3 AND (?4 IS NULL OR +key < ?4)
+             LIMIT 1 OFFSET ?5",
+            has_content("?1")
+        ))?;
+        // `tried` is short: each of them cost a call. More than a hundred that are known to be gone are no matter:
+        // the content waits for the next run then.
+        let held = if self.caches.held.is_active() { 100 } else { 0 };
+        for offset in 0..=tried.len() + held {
+            let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+            let found = statement
+                .query_row(
+                    (content_id, self.run.bucket_id, &self.run.prefix, &end, offset),
+                    |row| Ok(Key { object_id: row.get(0)?, key: row.get(1)? }),
+                )
+                .optional()
+                .map_err(|source| self.error(source))?;
+            match found {
+                Some(key) if tried.contains(&key.object_id) || self.is_held(key.object_id) => {}
+                other => return Ok(other),
+            }
+        }
+        Ok(None)
+    }
+
+    /// A key of the list for a content: one that was looked up in this run and had these bytes then, none of `tried`.
+    pub(super) fn looked_up_key(
+        &self,
+        content_id: i64,
+        tried: &[i64],
+    ) -> Result<Option<Key>, Error> {
+        let mut statement = self.prepare(LOOKED_UP_KEY)?;
+        for offset in 0..=tried.len() {
+            let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+            let found = statement
+                .query_row((self.run.id, content_id, offset), |row| {
+                    Ok(Key { object_id: row.get(0)?, key: row.get(1)? })
+                })
+                .optional()
+                .map_err(|source| self.error(source))?;
+            match found {
+                Some(key) if tried.contains(&key.object_id) => {}
+                other => return Ok(other),
+            }
+        }
+        Ok(None)
+    }
+}

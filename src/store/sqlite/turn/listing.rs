@@ -1,0 +1,141 @@
+//! The listing of a run: its ranges, its end, and listing again.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::Session;
+use crate::store::Error;
+use crate::store::model::Counts;
+use crate::store::run::{RangeRow, Span};
+use crate::store::sqlite::Store;
+use crate::store::sqlite::rows::{CountsJson, StoredCounts};
+
+impl Store {
+    /// The ranges of a run, in their order.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub fn ranges(&self, run_id: i64) -> Result<Vec<RangeRow>, Error> {
+        let read = || {
+            self.connection
+                .prepare(
+                    "SELECT seq, start_after, stop_at, cursor, done FROM range
+                     WHERE run_id = ?1 ORDER BY seq",
+                )?
+                .query_map([run_id], |row| {
+                    Ok(RangeRow {
+                        seq: row.get(0)?,
+                        span: Span { start_after: row.get(1)?, stop_at: row.get(2)? },
+                        cursor: row.get(3)?,
+                        done: row.get(4)?,
+                    })
+                })?
+                .collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(|source| Error::sqlite(&self.path, source))
+    }
+}
+
+/// Has an unfinished run list again from the first key on, and judge each object by its own settings, once it is
+/// resumed. Does nothing to any other run.
+pub(super) fn list_again(connection: &Connection, run_id: i64) -> rusqlite::Result<()> {
+    let found: Option<(String, StoredCounts)> = connection
+        .prepare_cached(
+            "SELECT source, counts FROM run
+             WHERE id = ?1 AND state IN ('interrupted', 'stopped') AND NOT plan",
+        )?
+        .query_row([run_id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((source, StoredCounts(counts))) = found else { return Ok(()) };
+    // A list was read into the store; only its look-up begins anew.
+    let first = i64::from(source != "bucket");
+    connection
+        .prepare_cached(
+            "UPDATE range SET cursor = start_after, done = 0 WHERE run_id = ?1 AND seq >= ?2",
+        )?
+        .execute((run_id, first))?;
+    // What is counted of each object will be counted again.
+    let counts = Counts {
+        listed: 0,
+        wanted: 0,
+        skipped: BTreeMap::new(),
+        rejected: 0,
+        lines_failed: 0,
+        missing: 0,
+        ..counts
+    };
+    connection
+        .prepare_cached("UPDATE run SET counts = ?2 WHERE id = ?1")?
+        .execute((run_id, CountsJson(&counts)))
+        .map(drop)
+}
+
+impl Session {
+    /// Makes (`start_after`, `stop_at`] a range of its own; the range it was part of ends where it begins.
+    pub(super) fn split_range(&mut self, seq: i64, new_seq: i64, span: &Span) -> Result<(), Error> {
+        let run_id = self.run.id;
+        self.execute(
+            "UPDATE range SET stop_at = ?3 WHERE run_id = ?1 AND seq = ?2",
+            (run_id, seq, &span.start_after),
+        )?;
+        self.execute(
+            "INSERT INTO range (run_id, seq, start_after, stop_at, cursor)
+             VALUES (?1, ?2, ?3, ?4, ?3)",
+            (run_id, new_seq, &span.start_after, &span.stop_at),
+        )
+        .map(drop)
+    }
+
+    /// Marks the listing as complete once every range is done: concludes what it held back, adopts what waits for nobody,
+    /// pairs gone and added keys of one content as moved, and sets `listed_at`.
+    pub(super) fn complete_listing(&mut self, now: i64) -> Result<bool, Error> {
+        self.conclude_held()?;
+        self.listed = true;
+        let adopted = self.adopt_waiting()?;
+        if self.run.journals {
+            self.pair_moves()?;
+        }
+        self.execute("UPDATE run SET listed_at = ?2 WHERE id = ?1", (self.run.id, now))?;
+        Ok(adopted)
+    }
+
+    /// Something of an unfinished run's queue is taken out of it here: the next `resume` has that run list
+    /// again, and judge each object by its own settings, so that it gets all that it wanted.
+    pub(super) fn take_from(&mut self, owner: Option<i64>) -> Result<(), Error> {
+        let Some(owner) = owner.filter(|owner| *owner != self.run.id) else { return Ok(()) };
+        if !self.caches.taken.insert(owner) {
+            return Ok(());
+        }
+        list_again(&self.store.connection, owner).map_err(|source| self.error(source))
+    }
+
+    /// One gone and one added key with the same content are one moved object; with several of either,
+    /// they are paired in the order of the journal.
+    fn pair_moves(&mut self) -> Result<(), Error> {
+        let run_id = self.run.id;
+        self.execute(
+            "WITH numbered AS (
+                 SELECT id, kind, object_id, content_id,
+                        row_number() OVER (PARTITION BY kind, content_id ORDER BY id) AS place
+                 FROM change
+                 WHERE run_id = ?1 AND kind IN ('added', 'gone') AND content_id IS NOT NULL)
+             UPDATE change SET kind = 'moved', from_object_id = pair.from_object_id
+             FROM (SELECT added.id, gone.object_id AS from_object_id
+                   FROM numbered AS added JOIN numbered AS gone
+                     ON gone.kind = 'gone' AND added.kind = 'added'
+                        AND gone.content_id = added.content_id AND gone.place = added.place
+                        AND gone.object_id <> added.object_id) AS pair
+             WHERE change.id = pair.id",
+            [run_id],
+        )?;
+        self.execute(
+            "DELETE FROM change
+             WHERE run_id = ?1 AND kind = 'gone'
+               AND object_id IN (SELECT from_object_id FROM change
+                                 WHERE run_id = ?1 AND kind = 'moved')",
+            [run_id],
+        )
+        .map(drop)
+    }
+}

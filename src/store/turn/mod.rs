@@ -1,0 +1,164 @@
+//! A turn: everything that the writer asks of the store in one transaction, as plain values.
+//!
+//! A [`Turn`] holds requests and no channels, so it can be kept and sent again. [`Replies`] holds one reply for each
+//! request, in the same order. A claimed content may be called as soon as the replies are there: the turn is
+//! committed then.
+//!
+//! # What a backend has to do
+//! - All requests of a turn are applied in their order, in one transaction. Later requests see what earlier ones
+//!   wrote: a claim at the end of a turn takes contents that a page of the same turn queued.
+//! - If a request fails, nothing of the turn is kept, and no cache holds anything that the turn put into it. The
+//!   session accepts the next turn.
+//! - The number of a turn is unique within its session and grows. A backend that can lose its connection during a
+//!   commit stores the number with the transaction. If it meets a number that is stored already, the turn was
+//!   committed: it must return the replies of that commit, and must not apply the turn again. The SQLite backend
+//!   always knows whether a commit succeeded, so it has no use for the number.
+//! - A turn needs no second round trip: no request depends on the reply to another request of the same turn.
+//! - The order of ids says nothing about the order in time. Several hosts may draw ids at once.
+//! - A claim belongs to the session that made it. Only that session settles it, and a session that ended without
+//!   settling leaves its claims to recovery.
+
+mod claim;
+mod list;
+mod page;
+mod settle;
+
+pub use claim::{Claimed, Claims, Key, Wish};
+pub use list::{EndedLines, LineFailure, ReadLine};
+pub use page::{Candidate, Difference, Page, Reach};
+pub use settle::{CallRow, ErrorRow, Settled, Settlement};
+
+use super::run::Span;
+
+/// Everything that the writer asks of the store in one transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// The number of the turn within its session: each turn has a higher one than the turn before it.
+    pub number: u64,
+    /// What to do, in this order.
+    pub requests: Vec<Request>,
+}
+
+/// One request of a turn.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    /// Apply a compared page: its rows and the cursor of its range. Reply: [`Reply::Queued`].
+    Page(Page),
+    /// Keep further lines of a list. A line that repeats an earlier one is counted and not kept.
+    KeepLines {
+        /// The lines, in their order.
+        lines: Vec<ReadLine>,
+        /// A hash of all lines read so far, these included.
+        hash: i64,
+        /// How far the list was read: `cursor` is the number of lines read so far, these included.
+        reach: Reach,
+    },
+    /// Close unfinished runs over the same lines for this run.
+    TakeOver {
+        /// The `run.id` of each of them.
+        run_ids: Vec<i64>,
+    },
+    /// Apply lines of a list that have ended. Reply: [`Reply::Queued`].
+    EndLines {
+        /// The lines.
+        lines: EndedLines,
+        /// The present time in Unix seconds.
+        now: i64,
+    },
+    /// Split a range: `span` becomes a range of its own, and the old range ends where it begins.
+    SplitRange {
+        /// The old range, by `range.seq`.
+        seq: i64,
+        /// The `range.seq` of the new range.
+        new_seq: i64,
+        /// The keys of the new range.
+        span: Span,
+    },
+    /// Every range is done: complete the listing. Missing objects are marked as gone, contents that wait for no run
+    /// are adopted, and gone and added keys of one content are paired as moved. Reply: [`Reply::Queued`].
+    CompleteListing {
+        /// The present time in Unix seconds.
+        now: i64,
+    },
+    /// Queue for this run what waits for no run and is wanted in the scope. Reply: [`Reply::Queued`].
+    AdoptWaiting,
+    /// Write a ledger row of a content that is not settled yet.
+    Call(CallRow),
+    /// Settle a content in flight.
+    Settle(Settlement),
+    /// Claim contents of the queue. Reply: [`Reply::Claims`].
+    Claim(Wish),
+    /// Claim one content from anywhere in the queue, to find out whether an outage is over.
+    /// Reply: [`Reply::Probe`].
+    Probe {
+        /// No content of an earlier pass is claimed.
+        first_pass: u32,
+    },
+    /// Restrict claims of the first pass to a random sample of the queue, drawn now.
+    Sample {
+        /// How many contents to draw.
+        size: u64,
+    },
+    /// Find another key of a content whose key is gone. Reply: [`Reply::Key`].
+    AnotherKey {
+        /// `content.id`.
+        content_id: i64,
+        /// The `object.id` of each key that was tried already.
+        tried: Vec<i64>,
+    },
+    /// Tell whether any content waits in the queue of this run. Reply: [`Reply::Waits`].
+    Waits,
+    /// Record which recogniser answers.
+    Recogniser {
+        /// Its name, such as `detect-label`.
+        name: &'static str,
+    },
+    /// Record the confirmed correction of this machine's clock. The ledger rows of this session move along.
+    ClockOffset {
+        /// The seconds to add to the clock; 0 removes the record.
+        seconds: i64,
+    },
+    /// Record the rate limit that was found for the bucket of this run.
+    Limit {
+        /// Calls a second.
+        rate: f64,
+    },
+}
+
+/// The answer to one request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// The request is done and has no other answer.
+    Done,
+    /// The request is done; the value is true if it put contents into the queue.
+    Queued(bool),
+    /// What a claim took.
+    Claims(Claims),
+    /// The content that a probe took; `None` if nothing waits.
+    Probe(Option<Claimed>),
+    /// Another key of the content; `None` if there is none.
+    Key(Option<Key>),
+    /// True if anything waits in the queue.
+    Waits(bool),
+}
+
+/// The answers to a committed turn.
+#[derive(Debug)]
+#[must_use = "claimed contents are in flight until they are settled"]
+pub struct Replies {
+    /// One reply for each request, in the order of the requests.
+    pub replies: Vec<Reply>,
+    /// Set if the turn is committed but the database is no longer where it was opened. Nothing may be called any
+    /// more; turns that settle what is in flight are still accepted.
+    pub lost: Option<super::Error>,
+}
+
+impl Replies {
+    /// Returns the replies, unless the database is no longer where it was opened.
+    ///
+    /// # Errors
+    /// [`Replies::lost`].
+    pub fn in_place(self) -> Result<Vec<Reply>, super::Error> {
+        self.lost.map_or(Ok(self.replies), Err)
+    }
+}
