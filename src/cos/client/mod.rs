@@ -3,14 +3,12 @@
 //! No retries, no redirects, HTTP/1.1 only: what to do about a failure is the caller's.
 
 mod connect;
-mod exchange;
 mod reply;
+mod signed_http;
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
 use reqwest::header::{DATE, ETAG};
-use reqwest::{Method, Url};
 
 use super::clock::{Clock, Correction};
 use super::credentials::Provider;
@@ -18,11 +16,9 @@ use super::detect_label::{self, Answer};
 use super::endpoint::{Endpoint, addressable};
 use super::error::{self, Error};
 use super::list::{self, ListPage, ListRequest, ObjectEntry};
-use super::redact::Redactor;
 use crate::scene::Scenes;
-use connect::http;
-use exchange::CachedKey;
 use reply::{Reply, STANDARD, length};
+use signed_http::{Outgoing, SignedHttp};
 
 pub use connect::{BuildError, Options};
 
@@ -43,18 +39,7 @@ pub enum Target<'a> {
 /// A client of one bucket. Cheap to share by reference; its futures are `Send`.
 #[derive(Debug)]
 pub struct Client {
-    http: reqwest::Client,
-    /// Connections of its own for listing: a connection keeps a buffer as large as its largest answer, and
-    /// hundreds of them would each have carried a page some day.
-    pages: reqwest::Client,
-    endpoint: Endpoint,
-    /// The endpoint's origin, which every request's URL begins with.
-    base: Url,
-    provider: Arc<Provider>,
-    clock: Arc<Clock>,
-    timeout: Duration,
-    key: Mutex<Option<CachedKey>>,
-    redactor: Redactor,
+    http: SignedHttp,
 }
 
 impl Client {
@@ -70,46 +55,34 @@ impl Client {
         options: &Options,
     ) -> Result<Self, BuildError> {
         super::install_crypto_provider();
-        let base = Url::parse(endpoint.origin())
-            .map_err(|cause| BuildError::Endpoint { endpoint: endpoint.clone(), cause })?;
-        Ok(Self {
-            base,
-            http: http(&endpoint, options)?,
-            pages: http(&endpoint, options)?,
-            endpoint,
-            provider,
-            clock: Arc::default(),
-            timeout: options.timeout,
-            key: Mutex::new(None),
-            redactor: Redactor::new(Redactor::proxies()),
-        })
+        Ok(Self { http: SignedHttp::new(endpoint, provider, options)? })
     }
 
     /// The clock that requests are signed by.
     pub fn clock(&self) -> &Arc<Clock> {
-        &self.clock
+        &self.http.clock
     }
 
     /// Corrects the clock by an error that complains about the time of its request; any other corrects nothing.
     pub fn correct_clock(&self, error: &Error) -> Correction {
         let complaint = error.complaint_about_time();
-        complaint.map_or(Correction::Unfounded, |complaint| self.clock.correct(&complaint))
+        complaint.map_or(Correction::Unfounded, |complaint| self.http.clock.correct(&complaint))
     }
 
     /// The error without the id, token, key or signature of any request, should the answer repeat them: errors are
     /// shown and kept. Those of this client's requests have been through this already.
     pub fn without_secrets(&self, error: Error) -> Error {
-        self.redactor.hide_error(error)
+        self.http.redactor.hide_error(error)
     }
 
     /// Where requests go.
     pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+        &self.http.endpoint
     }
 
     /// Who signs.
     pub fn provider(&self) -> &Provider {
-        &self.provider
+        &self.http.provider
     }
 
     /// Renews the credentials that `error`'s request was signed with, unless that was done since.
@@ -118,11 +91,12 @@ impl Client {
     /// There are no other credentials.
     pub async fn refresh_credentials(&self, error: &Error) -> Result<(), Error> {
         let signed = error.service().and_then(|error| error.signed.as_ref());
+        let SignedHttp { provider, clock, .. } = &self.http;
         let rejected = match signed {
             Some(signed) => Arc::clone(&signed.credentials),
-            None => self.provider.current(&self.clock).await?,
+            None => provider.current(clock).await?,
         };
-        self.provider.renew(&rejected, &self.clock).await?;
+        provider.renew(&rejected, clock).await?;
         Ok(())
     }
 
@@ -142,11 +116,12 @@ impl Client {
                 params.push((name, value));
             }
         }
-        let reply = self.send(Method::GET, "", &params, list::BODY_MAX).await?;
+        let outgoing = Outgoing { is_page: true, ..Outgoing::get("", &params, list::BODY_MAX) };
+        let reply = self.http.send(&outgoing).await?;
         let mut page = list::parse(&reply.body)
-            .map_err(|error| self.without_secrets(self.blame(&reply, error)))?;
+            .map_err(|error| self.without_secrets(self.http.blame(&reply, error)))?;
         self.observe(&reply);
-        self.redactor.clean_page(&mut page);
+        self.http.redactor.clean_page(&mut page);
         page.request_id = error::request_id(&reply.headers);
         page.emulated = reply.headers.contains_key(EMULATOR_HEADER);
         Ok(page)
@@ -159,13 +134,13 @@ impl Client {
     /// [`Client::look_up`] finds the code out.
     pub async fn head(&self, key: &str) -> Result<ObjectEntry, Error> {
         check(key)?;
-        let reply = self.send(Method::HEAD, key, &[], 0).await?;
+        let reply = self.http.send(&Outgoing::head(key)).await?;
         if !reply.headers.contains_key(ETAG) && error::request_id(&reply.headers).is_none() {
-            return Err(self.foreign(reply.status, &reply.headers, "no ETag".to_owned()));
+            return Err(self.http.foreign(reply.status, &reply.headers, "no ETag".to_owned()));
         }
         self.observe(&reply);
         let size = length(reply.header("content-length"));
-        Ok(self.redactor.clean_entry(reply.entry(key, size)))
+        Ok(self.http.redactor.clean_entry(reply.entry(key, size)))
     }
 
     /// What the service knows about one object, or why it tells nothing.
@@ -186,7 +161,8 @@ impl Client {
 
     /// As [`Client::head`], by GET Object of the first byte: a refusal has a body.
     async fn first_byte(&self, key: &str) -> Result<ObjectEntry, Error> {
-        let reply = match self.send_for(Method::GET, key, &[], ERROR_ONLY, true).await {
+        let outgoing = Outgoing { first_byte: true, ..Outgoing::get(key, &[], ERROR_ONLY) };
+        let reply = match self.http.send(&outgoing).await {
             Ok(reply) => reply,
             // Only of an empty object no first byte can be sent.
             Err(Error::Service(error)) if error.status == 416 => {
@@ -201,12 +177,12 @@ impl Client {
             // The whole object was sent: the range was ignored.
             None => length(reply.header("content-length")),
         };
-        Ok(self.redactor.clean_entry(reply.entry(key, size)))
+        Ok(self.http.redactor.clean_entry(reply.entry(key, size)))
     }
 
     /// Whether the service answers at all, asked for about the bucket itself: any answer of its own counts.
     pub async fn is_reachable(&self) -> bool {
-        match self.send(Method::HEAD, "", &[], 0).await {
+        match self.http.send(&Outgoing::head("")).await {
             // A login page answers everything with success.
             Ok(reply) => error::request_id(&reply.headers).is_some(),
             Err(error) => error.request_id().is_some() && error.status().is_some_and(|at| at < 500),
@@ -223,16 +199,17 @@ impl Client {
         let reply = match target {
             Target::Key(key) => {
                 check(key)?;
-                self.send(Method::GET, key, &all, detect_label::BODY_MAX).await?
+                self.http.send(&Outgoing::get(key, &all, detect_label::BODY_MAX)).await?
             }
             Target::Url(url) => {
                 let all = [all[0], all[1], ("detect-url", url)];
-                self.send(Method::GET, "", &all, detect_label::BODY_MAX).await?
+                self.http.send(&Outgoing::get("", &all, detect_label::BODY_MAX)).await?
             }
         };
         let answer = detect_label::parse(&reply.body, scenes);
-        let mut answer = answer.map_err(|error| self.without_secrets(self.blame(&reply, error)))?;
-        self.redactor.clean_labels(&mut answer.labels);
+        let mut answer =
+            answer.map_err(|error| self.without_secrets(self.http.blame(&reply, error)))?;
+        self.http.redactor.clean_labels(&mut answer.labels);
         answer.request_id = error::request_id(&reply.headers);
         answer.emulated = reply.headers.contains_key(EMULATOR_HEADER);
         Ok(answer)
@@ -241,7 +218,7 @@ impl Client {
     fn observe(&self, reply: &Reply) {
         let date = reply.headers.get(DATE).and_then(|value| value.to_str().ok());
         if let Some(date) = date.and_then(error::parse_date) {
-            self.clock.observe(date);
+            self.http.clock.observe(date);
         }
     }
 }

@@ -1,13 +1,14 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::exchange::TOKEN_HEADER;
+use super::signed_http::TOKEN_HEADER;
 use super::*;
 use crate::cos::credentials::{self, Credentials};
 use crate::cos::signer::{self, SignKey};
@@ -498,7 +499,7 @@ fn the_path_of_any_key_decodes_to_that_key() {
     let client = client_with("http://127.0.0.1:1", None, &Options::default());
     proptest!(|(key in any::<String>())| {
         prop_assume!(addressable(&key));
-        let url = client.url(&key, &[("a", &key)]).unwrap();
+        let url = client.http.url(&key, &[("a", &key)]).unwrap();
         let (path, query) = (format!("/{}", encode(&key)), format!("a={}", encode(&key)));
         prop_assert_eq!(url.path(), path);
         prop_assert_eq!(url.query(), Some(query.as_str()));

@@ -7,7 +7,8 @@ use aes::cipher::{BlockCipherDecrypt, KeyInit};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Credentials, Error};
+use super::error::Error;
+use super::secret::Credentials;
 
 /// The key that coscli has in its source, padded with zeros to 16 bytes.
 const KEY: [u8; 16] = *b"coscli-secret\0\0\0";

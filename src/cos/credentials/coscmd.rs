@@ -1,6 +1,7 @@
 //! `~/.cos.conf`, the INI file of coscmd: section `[common]`, secrets in clear text.
 
-use super::{Credentials, Error};
+use super::error::Error;
+use super::secret::Credentials;
 
 /// The credentials in `text`, or `None` if the file names none.
 pub(super) fn parse(place: &str, text: &str) -> Result<Option<Credentials>, Error> {

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Credentials, Error};
+use super::error::Error;
+use super::secret::Credentials;
 
 /// One family of variables: id, key, and the names that a token can have.
 pub(super) struct Family {

@@ -8,7 +8,8 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
-use super::{Credentials, Error};
+use super::error::Error;
+use super::secret::Credentials;
 use crate::cos::text::is_unseen;
 
 /// More than any credentials take.

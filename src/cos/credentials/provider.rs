@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use super::{Credentials, Error, coscli, coscmd, environment, process, role};
+use super::error::Error;
+use super::secret::Credentials;
+use super::{coscli, coscmd, environment, process, role};
 use crate::cos::clock::{self, Clock};
 
 /// Renewal begins so many seconds before the end (or at half the life, if that is shorter).

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Credentials, Error, process};
+use super::error::Error;
+use super::process;
+use super::secret::Credentials;
 use crate::cos::{encode, resolve, transport};
 
 /// The metadata service, reachable from inside a machine only; plain http by its nature.

@@ -1,83 +1,126 @@
-//! One request on the wire: its URL, its signature, its answer.
+//! Sends signed requests to one bucket, and reads whole answers: the URL, the signature, the bounds of one exchange.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RANGE};
 use reqwest::{Method, Request, Response, Url};
 
-use super::Client;
+use super::connect::{BuildError, Options, http};
 use super::reply::Reply;
-use crate::cos::credentials::{self, Credentials};
+use crate::cos::clock::Clock;
+use crate::cos::credentials::{self, Credentials, Provider};
+use crate::cos::endpoint::Endpoint;
 use crate::cos::error::{self, Error, SignedWith};
+use crate::cos::redact::Redactor;
 use crate::cos::signer::{self, SignKey};
 use crate::cos::silence::Silence;
-use crate::cos::{detect_label, encode, foreign};
+use crate::cos::{encode, foreign};
 
 pub(super) const TOKEN_HEADER: &str = "x-cos-security-token";
 /// Room that an announced length gets before its bytes have come: about a page of a listing.
 const ROOM: usize = 512 * 1024;
 
+/// A request as an operation asks for it.
+pub(super) struct Outgoing<'a> {
+    pub(super) method: Method,
+    /// The object's key; empty for the bucket itself.
+    pub(super) key: &'a str,
+    /// The parameters of the query, decoded, in the order in which they are sent.
+    pub(super) params: &'a [(&'a str, &'a str)],
+    /// The most bytes of a body with success that are read.
+    pub(super) body_max: usize,
+    /// Whether only the object's first byte is asked for. Whatever else is sent is cut.
+    pub(super) first_byte: bool,
+    /// Whether the answer is a page of a listing, which has connections of its own.
+    pub(super) is_page: bool,
+}
+
+impl<'a> Outgoing<'a> {
+    pub(super) fn get(key: &'a str, params: &'a [(&'a str, &'a str)], body_max: usize) -> Self {
+        Self { method: Method::GET, key, params, body_max, first_byte: false, is_page: false }
+    }
+
+    pub(super) fn head(key: &'a str) -> Self {
+        Self { method: Method::HEAD, ..Self::get(key, &[], 0) }
+    }
+}
+
+/// Sends signed requests to one bucket.
+#[derive(Debug)]
+pub(super) struct SignedHttp {
+    http: reqwest::Client,
+    /// Connections of its own for listing: a connection keeps a buffer as large as its largest answer, and
+    /// hundreds of them would each have carried a page some day.
+    pages: reqwest::Client,
+    pub(super) endpoint: Endpoint,
+    /// The endpoint's origin, which every request's URL begins with.
+    base: Url,
+    pub(super) provider: Arc<Provider>,
+    pub(super) clock: Arc<Clock>,
+    timeout: Duration,
+    key: Mutex<Option<CachedKey>>,
+    pub(super) redactor: Redactor,
+}
+
 /// The key of the current minute, made from these credentials.
 #[derive(Debug)]
-pub(super) struct CachedKey {
+struct CachedKey {
     credentials: Arc<Credentials>,
     start: i64,
     key: Arc<SignKey>,
 }
 
-impl Client {
-    /// Signs anew, sends once, and reads the whole answer; success comes back, everything else is an error.
-    pub(super) async fn send(
-        &self,
-        method: Method,
-        key: &str,
-        params: &[(&str, &str)],
-        body_max: usize,
-    ) -> Result<Reply, Error> {
-        self.send_for(method, key, params, body_max, false).await
+impl SignedHttp {
+    pub(super) fn new(
+        endpoint: Endpoint,
+        provider: Arc<Provider>,
+        options: &Options,
+    ) -> Result<Self, BuildError> {
+        let base = Url::parse(endpoint.origin())
+            .map_err(|cause| BuildError::Endpoint { endpoint: endpoint.clone(), cause })?;
+        Ok(Self {
+            base,
+            http: http(&endpoint, options)?,
+            pages: http(&endpoint, options)?,
+            endpoint,
+            provider,
+            clock: Arc::default(),
+            timeout: options.timeout,
+            key: Mutex::new(None),
+            redactor: Redactor::new(Redactor::proxies()),
+        })
     }
 
-    /// As [`Client::send`]; `first_byte` asks for no more of the object than that, and cuts whatever else is sent.
-    pub(super) async fn send_for(
-        &self,
-        method: Method,
-        key: &str,
-        params: &[(&str, &str)],
-        body_max: usize,
-        first_byte: bool,
-    ) -> Result<Reply, Error> {
+    /// Signs anew, sends once, and reads the whole answer; success comes back, everything else is an error.
+    pub(super) async fn send(&self, outgoing: &Outgoing<'_>) -> Result<Reply, Error> {
         let credentials = self.provider.current(&self.clock).await?;
         let silence = Silence::new(self.timeout);
-        let exchange =
-            self.exchange(credentials, method, key, params, body_max, first_byte, &silence);
-        let answer = silence.bound(exchange).await.unwrap_or_else(|exceeded| {
+        let answer = silence.bound(self.exchange(credentials, outgoing, &silence)).await;
+        let answer = answer.unwrap_or_else(|exceeded| {
             let host = self.endpoint.host().to_owned();
             Err(Error::Timeout { host, cause: Box::new(exceeded) })
         });
-        answer.map_err(|error| self.without_secrets(error))
+        answer.map_err(|error| self.redactor.hide_error(error))
     }
 
     /// Sends one request and reads its answer, without a bound of time.
-    #[expect(clippy::too_many_arguments, reason = "what a request is made of")]
     async fn exchange(
         &self,
         credentials: Arc<Credentials>,
-        method: Method,
-        key: &str,
-        params: &[(&str, &str)],
-        body_max: usize,
-        first_byte: bool,
+        outgoing: &Outgoing<'_>,
         silence: &Silence,
     ) -> Result<Reply, Error> {
+        let Outgoing { key, params, body_max, first_byte, .. } = *outgoing;
         let offset = self.clock.offset();
         let url = self.url(key, params)?;
-        let mut request = Request::new(method, url);
+        let mut request = Request::new(outgoing.method.clone(), url);
         self.authorize(&mut request, key, params, &credentials)?;
         if first_byte {
             request.headers_mut().insert(RANGE, HeaderValue::from_static("bytes=0-0"));
         }
-        let http = if body_max > detect_label::BODY_MAX { &self.pages } else { &self.http };
+        let http = if outgoing.is_page { &self.pages } else { &self.http };
         let mut response = http.execute(request).await.map_err(|error| {
             // An address that no request can hold: that is the key's fault, or the URL's, and nobody else's.
             if error.is_builder() {
@@ -204,7 +247,7 @@ impl Client {
     pub(super) fn foreign(&self, status: u16, headers: &HeaderMap, what: String) -> Error {
         let host = self.endpoint.host().to_owned();
         let location = error::location(headers);
-        self.without_secrets(Error::Foreign { host, status, what, location })
+        self.redactor.hide_error(Error::Foreign { host, status, what, location })
     }
 }
 
