@@ -34,6 +34,8 @@ pub(super) enum Record {
     TakeOver { run_ids: Vec<i64>, committed: oneshot::Sender<()> },
     /// Lines of a list that have ended.
     Lines { lines: EndedLines, now: i64, committed: oneshot::Sender<()> },
+    /// Which lines need a look-up only since another line was looked up: number and key.
+    DroppedLines { reply: oneshot::Sender<Vec<(i64, String)>> },
     /// A range was split: `span` is a range of its own, and the old one ends where it begins.
     Split { seq: i64, new_seq: i64, span: Span, committed: oneshot::Sender<()> },
     /// Every range is done.
@@ -125,6 +127,7 @@ enum Waiter {
     Probe(oneshot::Sender<Option<Claimed>>),
     Key(oneshot::Sender<Option<Key>>),
     Waits(oneshot::Sender<bool>),
+    DroppedLines(oneshot::Sender<Vec<(i64, String)>>),
     /// The slot of a call, which is free again once the settlement is committed.
     Slot(OwnedSemaphorePermit),
     /// The listing is complete.
@@ -162,6 +165,7 @@ impl Record {
                 (Request::AnotherKey { content_id, tried }, Waiter::Key(reply))
             }
             Self::Waits { reply } => (Request::Waits, Waiter::Waits(reply)),
+            Self::DroppedLines { reply } => (Request::DroppedLines, Waiter::DroppedLines(reply)),
             Self::Recogniser { name } => (Request::Recogniser { name }, Waiter::Nobody),
             Self::ClockOffset { seconds } => (Request::ClockOffset { seconds }, Waiter::Nobody),
             Self::Limit { rate } => (Request::Limit { rate }, Waiter::Nobody),
@@ -254,6 +258,7 @@ fn send(replies: Replies, waiters: &mut Vec<Waiter>, is_lost: bool, stats: &Stat
             (Waiter::Probe(reply), Reply::Probe(claimed)) => drop(reply.send(claimed)),
             (Waiter::Key(reply), Reply::Key(key)) => drop(reply.send(key)),
             (Waiter::Waits(reply), Reply::Waits(waits)) => drop(reply.send(waits)),
+            (Waiter::DroppedLines(reply), Reply::DroppedLines(lines)) => drop(reply.send(lines)),
             (Waiter::Slot(slot), _) => {
                 drop(slot);
                 has_work = true;

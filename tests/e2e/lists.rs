@@ -396,3 +396,76 @@ fn a_list_calls_its_own_keys_only_and_each_after_a_look_at_it() {
     assert_eq!(site.emulator.statistics().head_calls, heads);
     site.assert_sound();
 }
+
+/// `b.jpg` is back with other bytes, and the labels that it shared with `a.jpg` turn out to be of those.
+fn labels_of_other_bytes(lines: &str) -> (Site, String) {
+    let site = Site::holding(&[("b.jpg", "same")]);
+    site.run(&[]).with(0);
+    site.put(&[("a.jpg", "same")]);
+    site.run(&[]).with(0);
+    site.delete(&["b.jpg"]);
+    site.run(&[]).with(0);
+    assert_eq!(site.calls(), 1);
+    site.reset();
+    site.put_at("b.jpg", "other", -5);
+    let list = site.write("keys.txt", lines);
+    (site, list)
+}
+
+#[rstest]
+#[case::before_it("a.jpg\nb.jpg\n")]
+#[case::after_it("b.jpg\na.jpg\n")]
+fn labels_that_one_line_of_a_list_drops_are_called_for_by_another(#[case] lines: &str) {
+    let (site, list) = labels_of_other_bytes(lines);
+    let plan = site.costag(&["plan", BUCKET, "--keys", &list, "--json"]).with(0).stdout;
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!(plan["calls"], 2, "{plan}");
+    let ended = site.run(&["--keys", &list]).with(0);
+    ended.says(&["lines     2: 2 done, 0 failed, 0 skipped, 0 gone"]);
+    let called = site.called();
+    assert_eq!(called.into_iter().collect::<Vec<_>>(), [("a.jpg".into(), 1), ("b.jpg".into(), 1)]);
+    site.assert_exports("camera");
+    site.run(&["--keys", &list]).with(0);
+    assert_eq!(site.calls(), 2);
+    site.assert_sound();
+}
+
+#[test]
+fn a_line_whose_labels_were_dropped_and_whose_key_is_gone_is_missing() {
+    let (site, list) = labels_of_other_bytes("a.jpg\nb.jpg\n");
+    site.delete(&["a.jpg"]);
+    let ended = site.run(&["--keys", &list]).with(3);
+    ended.says(&["lines     2: 1 done, 0 failed, 0 skipped, 1 gone"]);
+    assert_eq!(site.called().into_keys().collect::<Vec<_>>(), ["b.jpg"]);
+    site.assert_sound();
+}
+
+#[rstest]
+#[case::while_it_is_read("5")]
+#[case::after_all_lines_have_ended("30")]
+fn what_is_put_back_during_an_unfinished_list_is_called_by_what_goes_on_with_it(
+    #[case] calls: &str,
+    #[values("run", "resume")] how: &str,
+) {
+    let known: Vec<_> = (0..5).map(|at| format!("a/{at}.jpg")).collect();
+    let new: Vec<_> = (0..40).map(|at| format!("b/{at:02}.jpg")).collect();
+    let site = Site::holding(&[]);
+    let put = |keys: &[String]| {
+        site.put(&keys.iter().map(|key| (&**key, &**key)).collect::<Vec<_>>());
+    };
+    put(&known);
+    site.run(&[]).with(0);
+    put(&new);
+    let list = site.write("keys.txt", [&*known, &*new].concat().join("\n"));
+    site.run(&["--keys", &list, "--max-calls", calls, "--workers", "2"]).with(8);
+    site.costag(&["retag", "--prefix", "a/"]).with(0);
+    site.reset();
+    let ended = match how {
+        "run" => site.run(&["--keys", &list]),
+        _ => site.costag(&["resume", "--max-calls", "0"]),
+    };
+    ended.with(0).says(&["lines     45: 45 done, 0 failed, 0 skipped, 0 gone"]);
+    assert_eq!(site.calls(), 5 + 40 - calls.parse::<u64>().unwrap());
+    site.assert_exports("camera");
+    site.assert_sound();
+}

@@ -4,7 +4,7 @@
 //! What is found is committed as it comes; the cursor, and the counts of lines, follow once all lines before have ended.
 //! Nothing is concluded from what a list does not name.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -210,6 +210,9 @@ impl Lookup {
         let mut last_read = cursor;
         let mut all_read = false;
         let mut waiting: VecDeque<ListedLine> = VecDeque::new();
+        // Ended without a look-up, and need one after all; and the numbers of all that did.
+        let mut dropped: VecDeque<ListedLine> = VecDeque::new();
+        let mut dropped_before = BTreeSet::new();
         let stragglers = AtomicUsize::new(0);
         let mut asked = FuturesUnordered::new();
         let mut batch = Batch::default();
@@ -219,6 +222,10 @@ impl Lookup {
             while asked.len() < LOOKUPS + stragglers.load(Ordering::Relaxed).min(STRAGGLERS)
                 && window.ends.len() < AHEAD
             {
+                if let Some(line) = dropped.pop_front() {
+                    asked.push(self.counted(line, &stragglers));
+                    continue;
+                }
                 if waiting.is_empty() && !all_read {
                     let (run_id, bucket_id) = (self.run_id, self.bucket_id);
                     let looked = Blocking::start("lines", move || {
@@ -245,6 +252,24 @@ impl Lookup {
             }
             if asked.is_empty() && !batch.is_full() && waiting.is_empty() && all_read {
                 batch.add_all(&mut refused, &mut window);
+                if !batch.is_empty() {
+                    self.commit(&mut batch, &mut window, false).await?;
+                }
+                let lines = self.writer.ask(|reply| Record::DroppedLines { reply }).await?;
+                let lines = lines.into_iter().filter(|(seq, _)| dropped_before.insert(*seq));
+                for (seq, item) in lines.collect::<Vec<_>>() {
+                    let known = reader.known(self.bucket_id, &item)?;
+                    dropped.push_back(ListedLine {
+                        seq,
+                        item,
+                        fault: None,
+                        known,
+                        looked_up: false,
+                    });
+                }
+                if !dropped.is_empty() {
+                    continue;
+                }
                 self.commit(&mut batch, &mut window, true).await?;
                 let now = self.service.client.clock().now();
                 return self.writer.send(Record::Listed { now }).await;
@@ -333,9 +358,14 @@ impl Window {
         self.ends.push_back((seq, None));
     }
 
-    fn end(&mut self, seq: i64, end: End) {
-        if let Ok(at) = self.ends.binary_search_by_key(&seq, |(seq, _)| *seq) {
-            self.ends[at].1 = Some(end);
+    /// Notes how a line has ended; false if it had ended before, and was passed.
+    fn end(&mut self, seq: i64, end: End) -> bool {
+        match self.ends.binary_search_by_key(&seq, |(seq, _)| *seq) {
+            Ok(at) => {
+                self.ends[at].1 = Some(end);
+                true
+            }
+            Err(_) => false,
         }
     }
 
@@ -352,11 +382,15 @@ impl Window {
 struct Batch {
     ended: Vec<EndedLine>,
     since: Option<Instant>,
+    /// Of lines that were counted as wanted before: how they have ended instead.
+    unwanted: Vec<End>,
 }
 
 impl Batch {
     fn add(&mut self, ended: EndedLine, window: &mut Window) {
-        window.end(ended.seq, ended.end);
+        if !window.end(ended.seq, ended.end) && ended.end != End::Wanted {
+            self.unwanted.push(ended.end);
+        }
         self.since.get_or_insert_with(Instant::now);
         self.ended.push(ended);
     }
@@ -398,6 +432,7 @@ impl Batch {
             found: Vec::new(),
             failed: 0,
             missing: 0,
+            unwanted: self.unwanted.len() as u64,
         };
         for EndedLine { difference, failure, found, .. } in self.ended {
             lines.page.differences.extend(difference);
@@ -405,8 +440,12 @@ impl Batch {
             lines.found.extend(found);
         }
         let mut skipped: BTreeMap<SkipReason, u64> = BTreeMap::new();
+        let mut passed = Vec::new();
         while let Some(end) = window.pass() {
             lines.page.listed += 1;
+            passed.push(end);
+        }
+        for end in passed.into_iter().chain(self.unwanted) {
             match end {
                 End::Wanted => lines.page.wanted += 1,
                 End::Skipped(reason) => *skipped.entry(reason).or_default() += 1,

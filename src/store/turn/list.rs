@@ -45,4 +45,6 @@ pub struct EndedLines {
     pub failed: u64,
     /// How many of the lines that `page` counts have no key in the bucket.
     pub missing: u64,
+    /// How many lines that were counted as wanted before are among those that failed, are missing or are skipped.
+    pub unwanted: u64,
 }

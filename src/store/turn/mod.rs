@@ -108,6 +108,9 @@ pub enum Request {
     },
     /// Tell whether any content waits in the queue of this run. Reply: [`Reply::Waits`].
     Waits,
+    /// Tell which lines of the list need a look-up only since another line was looked up. Send it once all lines have
+    /// ended. Reply: [`Reply::DroppedLines`].
+    DroppedLines,
     /// Record which recogniser answers.
     Recogniser {
         /// Its name, such as `detect-label`.
@@ -140,6 +143,8 @@ pub enum Reply {
     Key(Option<Key>),
     /// True if anything waits in the queue.
     Waits(bool),
+    /// Number and key of each such line.
+    DroppedLines(Vec<(i64, String)>),
 }
 
 /// The answers to a committed turn.

@@ -69,6 +69,7 @@ impl Session {
                 return self.key_of(*content_id, tried).map(Reply::Key);
             }
             Request::Waits => return self.waits().map(Reply::Waits),
+            Request::DroppedLines => return self.dropped_lines().map(Reply::DroppedLines),
             Request::Recogniser { name } => self.set_recogniser(name)?,
             Request::ClockOffset { seconds } => self.set_clock_offset(*seconds)?,
             Request::Limit { rate } => self.keep_limit(*rate)?,

@@ -9,6 +9,20 @@ use crate::store::run::ListProgress;
 use crate::store::sqlite::Store;
 use crate::store::turn::{EndedLines, Reach, ReadLine};
 
+/// Lines of the list of the run `?1` whose key was not looked up because nothing was missing, though something of its
+/// content is missing now: another line has dropped the labels that they share.
+const DROPPED_LINES: &str = "
+    SELECT seq, list_item.item FROM list_item
+    JOIN object ON bucket_id = ?3 AND key = list_item.item
+    JOIN content ON content.id = content_id
+    WHERE list_item.run_id = ?1 AND fault IS NULL AND gone_run IS NULL AND skip_reason IS NULL
+      AND state = 0 AND content.run_id IS NULL AND ((?2 & ~scenes_done) | scenes_redo)
+      AND (?1, content_id, object.id) NOT IN (SELECT run_id, content_id, object_id FROM looked_up)
+      AND NOT EXISTS (SELECT 1 FROM line_failure AS failure
+                      WHERE failure.bucket_id = ?3 AND failure.item = list_item.item
+                        AND failure.run_id = ?1)
+    ORDER BY seq";
+
 impl Store {
     /// How far the list of a run was read; `None` if the run lists a bucket.
     ///
@@ -88,7 +102,8 @@ impl Session {
     /// # Errors
     /// Those of any write.
     pub(super) fn ended_lines(&mut self, lines: &EndedLines, now: i64) -> Result<bool, Error> {
-        let EndedLines { page, failures, found, failed, missing } = lines;
+        let EndedLines { page, failures, found, failed, missing, unwanted } = lines;
+        self.counts.wanted = self.counts.wanted.saturating_sub(*unwanted);
         self.counts.lines_failed += failed;
         self.counts.missing += missing;
         let queued = self.page(page)?;
@@ -124,6 +139,27 @@ impl Session {
             )?;
         }
         Ok(queued)
+    }
+
+    /// Lines whose key needed no look-up until another line dropped the labels that both share: number and key.
+    pub(super) fn dropped_lines(&self) -> Result<Vec<(i64, String)>, Error> {
+        let read = || {
+            let mut waiting = self.store.connection.prepare_cached(
+                "SELECT 1 FROM content WHERE state = 0 AND run_id IS NULL LIMIT 1",
+            )?;
+            // Nearly always: then no line has to be read.
+            if self.run.urls || !waiting.exists([])? {
+                return Ok(Vec::new());
+            }
+            self.store
+                .connection
+                .prepare_cached(DROPPED_LINES)?
+                .query_map((self.run.id, self.run.scenes.bits(), self.run.bucket_id), |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?
+                .collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(|source| self.error(source))
     }
 
     /// Counts the lines whose image is given up, in this run or an earlier one.
