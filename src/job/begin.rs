@@ -368,7 +368,7 @@ impl Job {
     }
 
     fn new(
-        store: Store,
+        mut store: Store,
         client: Client,
         context: RunContext,
         counts: Counts,
@@ -377,6 +377,9 @@ impl Job {
         eligibility: i64,
     ) -> Result<Self, Error> {
         let is_listing = matches!(source, Source::Bucket { .. });
+        if !context.plan {
+            store.mark()?;
+        }
         let unmatched = Arc::new(Unmatched::new(&settings.stored.filter, is_listing)?);
         let ranges = store.ranges(context.id)?;
         let recogniser = store.recogniser()?;

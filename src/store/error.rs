@@ -30,9 +30,9 @@ pub enum Error {
         /// How many names it has.
         names: u64,
     },
-    /// A file of the database was removed, replaced, cut short or unmounted while this process wrote to it.
+    /// A file of the database was removed, replaced, written over, cut short or unmounted while this process wrote to it.
     #[error(
-        "{path} is no longer the file that was opened: it was removed, replaced, cut short or unmounted; nothing more is written or called; put the file back, then `costag resume`"
+        "{path} is no longer the file that was opened: it was removed, replaced, written over, cut short or unmounted; nothing more is written or called; put the file back, then `costag resume`"
     )]
     TakenAway {
         /// The file.

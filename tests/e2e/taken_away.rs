@@ -35,6 +35,10 @@ fn take_away(site: &Site, how: &str) {
         }
         "cut to nothing" => drop(fs::File::create(at("costag.db")).unwrap()),
         "written over by something short" => fs::write(at("costag.db"), "no database").unwrap(),
+        "another database is copied over it" => {
+            // Into the same file, as `cp` does.
+            fs::copy(at("other.db"), at("costag.db")).unwrap();
+        }
         "without its log" => fs::remove_file(at("costag.db-wal")).unwrap(),
         "without its index" => fs::remove_file(at("costag.db-shm")).unwrap(),
         other => panic!("{other}"),
@@ -51,20 +55,27 @@ fn a_run_whose_database_is_taken_away_stops_before_it_pays_for_more(
         "replaced by a link to itself",
         "cut to nothing",
         "written over by something short",
+        "another database is copied over it",
         "without its log",
         "without its index"
     )]
     how: &str,
 ) {
     let site = slow();
+    let mut calls_before = 0;
     if how == "replaced" {
         site.costag(&["plan", BUCKET, "--db", "other.db"]).with(0);
+    } else if how == "another database is copied over it" {
+        // Longer than the other one will be at that moment.
+        site.run(&["--db", "other.db", "--qps", "0"]).with(0);
+        calls_before = site.calls();
     }
     let run = site.start(&["run", BUCKET, "--workers", "4"]);
-    wait_until("some calls", || site.calls() >= 50);
+    wait_until("some calls", || site.calls() >= calls_before + 50);
     take_away(&site, how);
     let calls = site.calls();
-    let ended = run.end().with(4).says(&["costag.db", "removed, replaced, cut short or unmounted"]);
+    let ended =
+        run.end().with(4).says(&["costag.db", "removed, replaced, written over, cut short"]);
     // Calls that were just being sent. A missing log is noticed only by the next transaction.
     let more = if how.starts_with("without") { 3 * WORKERS } else { WORKERS };
     assert!(site.calls() <= calls + more, "{how}: {calls} {}", site.calls());
@@ -82,6 +93,18 @@ fn a_run_whose_database_is_taken_away_stops_before_it_pays_for_more(
             site.resume().with(0);
             assert_eq!(site.calls(), 600);
             site.assert_sound();
+        }
+        "another database is copied over it" => {
+            let same = fs::read(site.path("other.db")).unwrap();
+            assert!(fs::read(site.path("costag.db")).unwrap() == same, "it is left as it is");
+            assert!(!site.path("costag.db-wal").exists());
+            site.assert_sound();
+            site.run(&[]).with(0);
+            assert_eq!(site.calls(), calls, "{how}");
+        }
+        "written over by something short" => {
+            assert_eq!(fs::read(site.path("costag.db")).unwrap(), b"no database");
+            site.run(&["--limit", "5"]).with(7);
         }
         "replaced" | "without its log" | "without its index" => {
             // The file that is now in its place is unchanged, and a run continues from it.

@@ -30,16 +30,57 @@ pub struct Place {
     id: FileId,
     /// Bytes that the file had. It is never made shorter here: nothing vacuums it.
     length: u64,
+    /// What tells the file's content from that of any other database.
+    mark: Option<Mark>,
+}
+
+/// A text that is written in no other file, and the page of the file that it stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) text: String,
+    /// Where the page begins, in bytes.
+    pub(super) offset: u64,
+    /// Its length in bytes.
+    pub(super) length: usize,
 }
 
 impl Place {
-    /// Whether the name no longer leads to the file that was opened, or the file was cut short, as it is when
-    /// something else is written over it.
+    /// Whether the name no longer leads to the file that was opened, or something else was written over the file.
     pub fn is_lost(&self) -> bool {
+        self.is_elsewhere() || self.is_written_over()
+    }
+
+    /// Whether the file has another content than the one that was opened. False if that cannot be told.
+    pub(super) fn is_written_over(&self) -> bool {
+        self.mark.as_ref().is_some_and(|mark| !self.holds(mark))
+    }
+
+    /// Watches the file's content too from now on, if the mark is in it.
+    pub(super) fn watch(&mut self, mark: Mark) {
+        self.mark = self.holds(&mark).then_some(mark);
+    }
+
+    fn holds(&self, mark: &Mark) -> bool {
+        let open = open_files();
+        // With the connection closed there is nothing to watch any more.
+        let Some(held) = open.get(&self.id) else { return true };
+        let mut page = vec![0; mark.length];
+        // A page that is being written may be read half old and half new.
+        (0..TRIES).any(|_| {
+            let read = held.file.read_exact_at(&mut page, mark.offset);
+            read.is_ok() && page.windows(mark.text.len()).any(|part| part == mark.text.as_bytes())
+        })
+    }
+
+    /// Whether the name no longer leads to the file that was opened, or the file was cut short.
+    fn is_elsewhere(&self) -> bool {
         !fs::symlink_metadata(&self.path)
             .is_ok_and(|metadata| FileId::of(&metadata) == self.id && metadata.len() >= self.length)
     }
 }
+
+/// Looks at a page before it is believed to have another content.
+const TRIES: usize = 3;
 
 /// What tells a file from every other one on this machine, whatever its names are: device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,7 +187,7 @@ impl Anchor {
     /// Where the file lies, and how long it is now.
     pub(super) fn place(&self) -> Place {
         let length = self.metadata().map_or(0, |metadata| metadata.len());
-        Place { path: self.path.clone(), id: self.id, length }
+        Place { path: self.path.clone(), id: self.id, length, mark: None }
     }
 
     /// What the system knows of the opened file.

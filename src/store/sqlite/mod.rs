@@ -12,6 +12,7 @@ mod still;
 pub(super) mod turn;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -21,7 +22,7 @@ pub use anchor::Place;
 pub use migrate::{APPLICATION_ID, known_version};
 
 use super::Error;
-use anchor::{Anchor, FileId};
+use anchor::{Anchor, FileId, Mark};
 use lock::Lock;
 use migrate::Schema;
 use still::Still;
@@ -40,6 +41,8 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Store {
     // Fields are dropped in this order: the connection closes before the locks are given back.
     pub(crate) connection: Connection,
+    /// Removes SQLite's files after the connection, if the database was written over.
+    orphans: Orphans,
     pub(crate) path: PathBuf,
     /// SQLite's files beside the database, as they were when it was opened.
     beside: Vec<(PathBuf, FileId)>,
@@ -81,7 +84,8 @@ impl Store {
             .filter_map(|path| FileId::at(&path).map(|id| (path, id)))
             .collect();
         let place = lock.anchor().place();
-        let store = Self { connection, path: path.into(), beside, place, _lock: lock };
+        let orphans = Orphans::default();
+        let store = Self { connection, orphans, path: path.into(), beside, place, _lock: lock };
         store.check_in_place()?;
         Ok(store)
     }
@@ -96,6 +100,42 @@ impl Store {
         self.place.clone()
     }
 
+    /// Writes a text into the database that no other file has, so that it is noticed when another database is copied
+    /// over this one.
+    ///
+    /// # Errors
+    /// Those of any write.
+    pub(crate) fn mark(&mut self) -> Result<(), Error> {
+        let mark = || {
+            let text: String = self.connection.query_row(
+                "INSERT INTO meta (name, value) VALUES ('opened', hex(randomblob(16)))
+                 ON CONFLICT (name) DO UPDATE SET value = excluded.value RETURNING value",
+                [],
+                |row| row.get(0),
+            )?;
+            // The text has to be in the file itself. If a reader holds that up, there is no mark this time.
+            self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+            let (number, length) = self.connection.query_row(
+                "SELECT rootpage, page_size FROM sqlite_schema, pragma_page_size WHERE name = 'meta'",
+                [],
+                |row| Ok((row.get::<_, u32>(0)?, row.get::<_, u32>(1)?)),
+            )?;
+            let offset = u64::from(number.saturating_sub(1)) * u64::from(length);
+            Ok(Mark { text, offset, length: length as usize })
+        };
+        let mark = mark().map_err(|source| Error::sqlite(&self.path, source))?;
+        self.place.watch(mark);
+        Ok(())
+    }
+
+    /// Keeps SQLite from writing what belonged to the old content into the new one, now and when it is closed.
+    fn let_go(&self) {
+        // What fails here leaves the files as they would be without it.
+        let _ = self.connection.pragma_update(None, "wal_autocheckpoint", 0);
+        let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        self.orphans.adopt(&self.beside);
+    }
+
     /// A further handle that only reads the same database.
     ///
     /// # Errors
@@ -108,8 +148,12 @@ impl Store {
     /// nothing is paid for whose result nobody will find.
     ///
     /// # Errors
-    /// [`Error::TakenAway`] if one of them was removed, replaced, cut short or unmounted.
+    /// [`Error::TakenAway`] if one of them was removed, replaced, written over or unmounted.
     pub(crate) fn check_in_place(&self) -> Result<(), Error> {
+        if self.place.is_written_over() {
+            self.let_go();
+            return Err(Error::TakenAway { path: self.path.clone() });
+        }
         if self.place.is_lost() {
             // Whoever moved the file finds in it all that was committed; and a log with rows in it must not lie
             // beside another database that takes its place. If it fails there is nothing better to do.
@@ -120,6 +164,27 @@ impl Store {
         match self.beside.iter().find(|(path, id)| FileId::at(path) != Some(*id)) {
             None => Ok(()),
             Some((path, _)) => Err(Error::TakenAway { path: path.clone() }),
+        }
+    }
+}
+
+/// Files of SQLite's that belong to a database which was written over: a log of it must not be taken for one of the
+/// database that is there now.
+#[derive(Debug, Default)]
+struct Orphans(Mutex<Vec<(PathBuf, FileId)>>);
+
+impl Orphans {
+    fn adopt(&self, files: &[(PathBuf, FileId)]) {
+        files.clone_into(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Drop for Orphans {
+    fn drop(&mut self) {
+        for (path, id) in self.0.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            if FileId::at(path) == Some(*id) {
+                let _ = std::fs::remove_file(path);
+            }
         }
     }
 }
