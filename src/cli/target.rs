@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::fault::Usage;
 use super::options::global::GlobalOptions;
-use super::options::groups::RunOptions;
+use super::options::groups::{OfRun, SettingOptions};
 use crate::config::{PartialOptions, Settings, option};
 use crate::cos::Bucket;
 use crate::job::{List, Source};
@@ -28,7 +28,7 @@ pub(super) struct Target {
     #[arg(short = '0', long)]
     null: bool,
     #[command(flatten)]
-    options: RunOptions,
+    options: SettingOptions<OfRun>,
 }
 
 /// Reads `cos://BUCKET-APPID[/PREFIX]`: the bucket, and the text after it as it is.
@@ -53,7 +53,7 @@ pub(super) fn parse_address(address: &str) -> anyhow::Result<(Bucket, String)> {
 /// # Errors
 /// [`Usage`].
 pub(super) fn refuse_filters_of_a_list(
-    options: &RunOptions,
+    options: &SettingOptions<OfRun>,
     source: &Source,
 ) -> anyhow::Result<()> {
     const OF_LISTINGS: [&str; 5] = ["suffixes", "include", "exclude", "min_size", "max_size"];

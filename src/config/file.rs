@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Value};
 
+use super::definitions;
 use super::error::Error;
-use super::keys::{KEYS, nearest, setting};
 
 /// The file that is read if it is there and no other is named.
 pub const DEFAULT_FILE: &str = "costag.toml";
@@ -149,7 +149,7 @@ pub(super) fn parse(Content { path, text, found }: &Content) -> Result<Dict, Err
         let line = 1 + text.bytes().take(before).filter(|byte| *byte == b'\n').count();
         Error::Syntax { path: path.clone(), line, reason: error.message().replace('\n', ", ") }
     })?;
-    match values.keys().find(|key| !KEYS.contains(&key.as_str())) {
+    match values.keys().find(|key| definitions::find(key).is_none()) {
         None => {}
         Some(key) if looks_secret(key) => {
             return Err(Error::Secret { key: key.clone(), path: path.clone() });
@@ -158,7 +158,7 @@ pub(super) fn parse(Content { path, text, found }: &Content) -> Result<Dict, Err
             return Err(Error::UnknownKey {
                 key: key.clone(),
                 path: path.clone(),
-                near: nearest(key).map(str::to_owned),
+                near: definitions::nearest(key).map(str::to_owned),
             });
         }
     }
@@ -166,7 +166,7 @@ pub(super) fn parse(Content { path, text, found }: &Content) -> Result<Dict, Err
         && let Some((setting, decides)) = values
             .iter()
             .filter(|(_, value)| !is_unset(value))
-            .filter_map(|(key, _)| setting(key))
+            .filter_map(|(key, _)| definitions::find(key))
             .find_map(|setting| Some((setting, setting.guarded?)))
     {
         return Err(Error::Guarded { key: setting.name, path: path.clone(), decides });

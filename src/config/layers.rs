@@ -7,14 +7,13 @@ use std::path::PathBuf;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
+use super::definitions::{self, Resume};
 use super::error::{Error, Origin};
 use super::file::{self, ConfigFile, Content};
-use super::keys::{KEYS, Kept, kept, option, setting, variable};
-use super::settings::{Budget, Connection, CredentialSources, Logging, Pace, Settings, Stored};
-use super::stricter::keep_stricter;
+use super::names::{option, variable};
+use super::settings::Settings;
 use super::typed::{Given, Typed};
-use super::types::Filter;
-use super::value::{self, Checked, shown};
+use super::value::shown;
 
 /// What was given as options: only what was, by key.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -43,6 +42,11 @@ impl PartialOptions {
         }
     }
 
+    /// Adds the options of another command part.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// The keys that were given.
     pub fn keys(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.0.keys().copied()
@@ -50,11 +54,20 @@ impl PartialOptions {
 
     /// Those of the options that a run keeps.
     pub(super) fn kept(&self) -> Typed {
-        let kept = self
-            .0
-            .iter()
-            .filter(|(key, _)| setting(key).is_some_and(|setting| setting.kept != Kept::No));
+        let kept = self.0.iter().filter(|(key, _)| is_kept(key));
         kept.filter_map(|(key, value)| Some(((*key).to_owned(), Given::of(value)?))).collect()
+    }
+}
+
+fn is_kept(key: &str) -> bool {
+    definitions::find(key).is_some_and(|setting| setting.resume.keeps())
+}
+
+/// Refuses options that no run keeps: whoever changed the database could otherwise set them.
+fn check_kept(typed: &Typed) -> Result<(), Error> {
+    match typed.keys().find(|key| !is_kept(key)) {
+        Some(key) => Err(Error::NotKept { key: key.to_owned() }),
+        None => Ok(()),
     }
 }
 
@@ -83,7 +96,7 @@ impl Settings {
     /// Lays the layers over one another and checks every value.
     ///
     /// `env` answers with a variable's text; an empty one is taken as unset. Only the variables of
-    /// [`KEYS`] are asked for.
+    /// settings are asked for.
     ///
     /// # Errors
     /// [`Error`]: the file cannot be read or is not TOML, a key is unknown, a value is of the wrong type or
@@ -133,15 +146,16 @@ impl Settings {
         content: &Content,
         typed: &Typed,
     ) -> Result<(Self, Provenance), Error> {
-        typed.check()?;
+        check_kept(typed)?;
         let (now, now_from) = Self::resolve_alone(options, &env, content)?;
         let layers = Layers::new(options, &env, content, typed)?;
         let (mut again, mut origins) = layers.settings(typed.replaced_by(options.kept()))?;
-        for setting in kept().filter(|setting| setting.kept == Kept::Limit) {
+        for setting in definitions::all() {
+            let Resume::Stricter(keep_stricter) = setting.resume else { continue };
             let (key, from) = (setting.name, &now_from[setting.name]);
             if origins[key] == Origin::Run
                 && *from != Origin::Default
-                && keep_stricter(&mut again, &now, key)
+                && keep_stricter(&mut again, &now)
             {
                 origins.insert(key, from.clone());
             }
@@ -180,8 +194,8 @@ impl Layers {
         typed: &Typed,
     ) -> Result<Self, Error> {
         let from_file = file::parse(content)?;
-        let from_env = KEYS
-            .into_iter()
+        let from_env = definitions::all()
+            .map(|setting| setting.name)
             .filter_map(|key| {
                 let text = env(&variable(key)).filter(|text| !text.is_empty())?;
                 Some((key.to_owned(), text.into()))
@@ -203,7 +217,8 @@ impl Layers {
     /// Every setting, checked by itself, and where it came from.
     fn settings(&self, typed: Typed) -> Result<(Settings, Provenance), Error> {
         let mut settings = Settings { typed, ..self.check()? };
-        let origins = KEYS.into_iter().map(|key| (key, self.origin(key, &self.value(key))));
+        let keys = definitions::all().map(|setting| setting.name);
+        let origins = keys.map(|key| (key, self.origin(key, &self.value(key))));
         let mut origins: Provenance = origins.collect();
         settings.prefer_the_nearer_place(&mut origins);
         Ok((settings, origins))
@@ -226,84 +241,18 @@ impl Layers {
         }
     }
 
-    fn get<T>(&self, key: &'static str, parse: impl Fn(&Value) -> Checked<T>) -> Result<T, Error> {
-        let value = self.value(key);
-        parse(&value).map_err(|reason| Error::Invalid {
-            key,
-            value: shown(key, &value),
-            origin: self.origin(key, &value),
-            reason,
-        })
-    }
-
     fn check(&self) -> Result<Settings, Error> {
-        let path = |value: &Value| Ok(value::optional_text(value)?.map(PathBuf::from));
-        Ok(Settings {
-            db: self.get("db", value::text)?.into(),
-            stored: self.stored()?,
-            pace: Pace {
-                qps: self.get("qps", |value| value::rate(value, true))?,
-                workers: self.get("workers", |value| value::workers(value, 4096))?,
-                list_qps: self.get("list_qps", |value| value::rate(value, false))?,
-                list_workers: self.get("list_workers", |value| value::workers(value, 256))?,
-            },
-            connection: Connection {
-                patience: self.get("patience", value::timeout)?,
-                cooldown: self.get("cooldown", value::timeout)?,
-                connect_timeout: self.get("connect_timeout", value::timeout)?,
-                timeout: self.get("timeout", value::timeout)?,
-                ca_file: self.get("ca_file", path)?,
-                allow_http: self.get("allow_http", value::flag)?,
-            },
-            budget: self.budget()?,
-            credentials: CredentialSources {
-                file: self.get("credentials_file", path)?,
-                process: self.get("credential_process", value::optional_text)?,
-                cvm_role: self.get("cvm_role", value::optional_text)?,
-                metadata_endpoint: self.get("metadata_endpoint", value::address)?,
-            },
-            logging: Logging {
-                filter: self.get("log", value::log_filter)?,
-                format: self.get("log_format", value::log_format)?,
-            },
-            typed: Typed::default(),
-        })
-    }
-
-    fn stored(&self) -> Result<Stored, Error> {
-        Ok(Stored {
-            region: self.get("region", value::region)?,
-            endpoint: self.get("endpoint", value::address)?,
-            scenes: self.get("scenes", value::scenes)?,
-            filter: Filter {
-                suffixes: self.get("suffixes", value::suffixes)?,
-                include: self.get("include", value::globs)?,
-                exclude: self.get("exclude", value::globs)?,
-                min_size: self.get("min_size", value::size)?,
-                max_size: self.get("max_size", value::optional_size)?,
-                archive: self.get("archive", value::flag)?,
-                globs: crate::glob::Meaning::default(),
-            },
-            dedupe: self.get("dedupe", value::flag)?,
-        })
-    }
-
-    fn budget(&self) -> Result<Budget, Error> {
-        Ok(Budget {
-            max_failures: self.get("max_failures", value::failure_limit)?,
-            allow_missing: self.get("allow_missing", value::flag)?,
-            max_calls: self.get("max_calls", value::limit)?,
-            max_cost: self.get("max_cost", value::optional_amount)?,
-            daily_calls: self.get("daily_calls", value::limit)?,
-            max_duration: self.get("max_duration", value::optional_duration)?,
-            until: self.get("until", value::until)?,
-            limit: self.get("limit", value::limit)?,
-            sample: self.get("sample", value::limit)?,
-            confirm_above: self.get("confirm_above", value::limit)?,
-            price_per_1000_calls: self.get("price_per_1000_calls", value::optional_amount)?,
-            billing: self.get("billing", value::billing)?,
-            currency: self.get("currency", value::text)?,
-        })
+        let mut settings = Settings::blank();
+        for setting in definitions::all() {
+            let value = self.value(setting.name);
+            (setting.set)(&value, &mut settings).map_err(|reason| Error::Invalid {
+                key: setting.name,
+                value: shown(setting.name, &value),
+                origin: self.origin(setting.name, &value),
+                reason,
+            })?;
+        }
+        Ok(settings)
     }
 
     /// Settings that are right by themselves and wrong together.
@@ -324,5 +273,26 @@ impl Layers {
             return Err(Error::Conflict { reason });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_leads_to_secrets_or_to_other_hosts_is_kept() {
+        for key in
+            definitions::guarded().map(|setting| setting.name).chain(["db", "log", "log_format"])
+        {
+            let mut options = PartialOptions::default();
+            options.text(key, Some("x"));
+            let kept = options.kept();
+            assert_eq!(kept == Typed::default(), key != "endpoint", "{key}");
+            let tampered = Typed::from_iter([(key.to_owned(), Given::Text("x".to_owned()))]);
+            assert_eq!(check_kept(&tampered).is_err(), key != "endpoint", "{key}");
+        }
+        let unknown = Typed::from_iter([("secret_key".to_owned(), Given::Flag(true))]);
+        assert!(check_kept(&unknown).is_err());
     }
 }

@@ -4,13 +4,12 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use figment::value::Value;
 use serde::{Deserialize, Serialize};
 
 use super::typed::Typed;
 use super::types::{Billing, FailureLimit, Filter, LogFormat, Rate, Until};
-use super::value::duration_text;
-use crate::scene::{Scene, Scenes};
+use crate::glob::Meaning;
+use crate::scene::Scenes;
 
 /// Every setting of a command.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,60 +133,6 @@ pub struct Logging {
     pub format: LogFormat,
 }
 
-impl Default for Stored {
-    fn default() -> Self {
-        Self {
-            region: None,
-            endpoint: None,
-            scenes: Scene::Camera.into(),
-            filter: Filter::default(),
-            dedupe: true,
-        }
-    }
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        let many = |n: usize| NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN);
-        Self {
-            db: "costag.db".into(),
-            stored: Stored::default(),
-            pace: Pace {
-                qps: Rate::PerSecond(10.0),
-                workers: many(64),
-                list_qps: Rate::PerSecond(100.0),
-                list_workers: many(16),
-            },
-            connection: Connection {
-                patience: Duration::from_mins(15),
-                cooldown: Duration::from_secs(15),
-                connect_timeout: Duration::from_secs(5),
-                timeout: Duration::from_secs(30),
-                ca_file: None,
-                allow_http: false,
-            },
-            budget: Budget {
-                max_failures: FailureLimit::Percent(50.0),
-                allow_missing: false,
-                max_calls: None,
-                max_cost: None,
-                daily_calls: None,
-                max_duration: None,
-                until: None,
-                limit: None,
-                sample: None,
-                confirm_above: Some(10_000),
-                price_per_1000_calls: None,
-                billing: Billing::Scene,
-                currency: "CNY".to_owned(),
-            },
-            credentials: CredentialSources::default(),
-            logging: Logging { filter: "warn".to_owned(), format: LogFormat::Text },
-            typed: Typed::default(),
-        }
-    }
-}
-
 impl Budget {
     /// How many units of billing `max_cost` pays for; none: there is no such limit.
     pub fn units_for_cost(&self) -> Option<u64> {
@@ -205,86 +150,57 @@ impl Budget {
 }
 
 impl Settings {
-    /// Every setting as it would be written in the file, by key, in the order of [`super::KEYS`].
-    ///
-    /// Reading these values gives the same settings again.
-    pub fn entries(&self) -> Vec<(&'static str, Value)> {
-        let text = |text: Option<&str>| Value::from(text.unwrap_or_default());
-        let path = |path: &Option<PathBuf>| {
-            Value::from(
-                path.as_ref().map(|path| path.to_string_lossy()).unwrap_or_default().as_ref(),
-            )
-        };
-        let limit = |limit: Option<u64>| Value::from(limit.unwrap_or(0));
-        let list = |list: &[String]| Value::from(list.to_vec());
-        let Self { db, stored, pace, connection, budget, credentials, logging, typed: _ } = self;
-        let filter = &stored.filter;
-        vec![
-            ("db", db.to_string_lossy().as_ref().into()),
-            ("region", text(stored.region.as_deref())),
-            ("endpoint", text(stored.endpoint.as_deref())),
-            ("allow_http", connection.allow_http.into()),
-            (
-                "scenes",
-                stored.scenes.iter().map(|s| s.name().to_owned()).collect::<Vec<_>>().into(),
-            ),
-            ("suffixes", list(&filter.suffixes)),
-            ("include", list(&filter.include)),
-            ("exclude", list(&filter.exclude)),
-            ("min_size", filter.min_size.into()),
-            ("max_size", limit(filter.max_size)),
-            ("archive", filter.archive.into()),
-            ("dedupe", stored.dedupe.into()),
-            ("qps", rate(pace.qps)),
-            ("workers", pace.workers.get().into()),
-            ("list_qps", rate(pace.list_qps)),
-            ("list_workers", pace.list_workers.get().into()),
-            ("patience", duration_text(connection.patience).into()),
-            ("cooldown", duration_text(connection.cooldown).into()),
-            ("connect_timeout", duration_text(connection.connect_timeout).into()),
-            ("timeout", duration_text(connection.timeout).into()),
-            ("ca_file", path(&connection.ca_file)),
-            ("max_failures", failures(budget.max_failures)),
-            ("allow_missing", budget.allow_missing.into()),
-            ("max_calls", limit(budget.max_calls)),
-            ("max_cost", number(budget.max_cost.unwrap_or(0.0))),
-            ("daily_calls", limit(budget.daily_calls)),
-            ("max_duration", budget.max_duration.map(duration_text).unwrap_or_default().into()),
-            ("until", budget.until.map(|until| until.to_string()).unwrap_or_default().into()),
-            ("limit", limit(budget.limit)),
-            ("sample", limit(budget.sample)),
-            ("confirm_above", limit(budget.confirm_above)),
-            ("price_per_1000_calls", number(budget.price_per_1000_calls.unwrap_or(0.0))),
-            ("billing", budget.billing.name().into()),
-            ("currency", budget.currency.as_str().into()),
-            ("credentials_file", path(&credentials.file)),
-            ("credential_process", text(credentials.process.as_deref())),
-            ("cvm_role", text(credentials.cvm_role.as_deref())),
-            ("metadata_endpoint", text(credentials.metadata_endpoint.as_deref())),
-            ("log", logging.filter.as_str().into()),
-            ("log_format", if logging.format == LogFormat::Json { "json" } else { "text" }.into()),
-        ]
-    }
-}
-
-/// A number, whole where it is whole: `10`, not `10.0`.
-fn number(number: f64) -> Value {
-    let text = number.to_string();
-    text.parse::<u64>().map_or_else(|_| Value::from(number), Value::from)
-}
-
-fn rate(rate: Rate) -> Value {
-    match rate {
-        Rate::Unlimited => 0_u64.into(),
-        Rate::PerSecond(n) => number(n),
-        Rate::Auto => "auto".into(),
-    }
-}
-
-fn failures(limit: FailureLimit) -> Value {
-    match limit {
-        FailureLimit::Unlimited => 0_u64.into(),
-        FailureLimit::Count(count) => count.get().into(),
-        FailureLimit::Percent(share) => format!("{share}%").into(),
+    /// Settings with placeholders; the default of each setting's definition takes the place of its placeholder.
+    pub(super) fn blank() -> Self {
+        Self {
+            db: PathBuf::new(),
+            stored: Stored {
+                region: None,
+                endpoint: None,
+                scenes: Scenes::default(),
+                filter: Filter {
+                    suffixes: Vec::new(),
+                    include: Vec::new(),
+                    exclude: Vec::new(),
+                    min_size: 0,
+                    max_size: None,
+                    archive: false,
+                    globs: Meaning::default(),
+                },
+                dedupe: false,
+            },
+            pace: Pace {
+                qps: Rate::Unlimited,
+                workers: NonZeroUsize::MIN,
+                list_qps: Rate::Unlimited,
+                list_workers: NonZeroUsize::MIN,
+            },
+            connection: Connection {
+                patience: Duration::ZERO,
+                cooldown: Duration::ZERO,
+                connect_timeout: Duration::ZERO,
+                timeout: Duration::ZERO,
+                ca_file: None,
+                allow_http: false,
+            },
+            budget: Budget {
+                max_failures: FailureLimit::Unlimited,
+                allow_missing: false,
+                max_calls: None,
+                max_cost: None,
+                daily_calls: None,
+                max_duration: None,
+                until: None,
+                limit: None,
+                sample: None,
+                confirm_above: None,
+                price_per_1000_calls: None,
+                billing: Billing::Scene,
+                currency: String::new(),
+            },
+            credentials: CredentialSources::default(),
+            logging: Logging { filter: String::new(), format: LogFormat::Text },
+            typed: Typed::default(),
+        }
     }
 }

@@ -3,57 +3,10 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::settings::Settings;
-use super::types::{Billing, FailureLimit, Rate, Until};
-
-/// Takes the value that the environment or a file gives `now` for this limit, if that is stricter than the
-/// one that was typed when the run began. Returns whether it was.
-pub(super) fn keep_stricter(again: &mut Settings, now: &Settings, key: &str) -> bool {
-    let (pace, budget) = (&mut again.pace, &mut again.budget);
-    match key {
-        "qps" => take_if(&mut pace.qps, &now.pace.qps, is_slower),
-        "list_qps" => take_if(&mut pace.list_qps, &now.pace.list_qps, is_slower),
-        "workers" => take_if(&mut pace.workers, &now.pace.workers, |now, typed| now < typed),
-        "list_workers" => {
-            take_if(&mut pace.list_workers, &now.pace.list_workers, |now, typed| now < typed)
-        }
-        "max_failures" => {
-            take_if(&mut budget.max_failures, &now.budget.max_failures, allows_fewer_failures)
-        }
-        "max_calls" => {
-            take_if_less(&mut budget.max_calls, now.budget.max_calls, |now, typed| now < typed)
-        }
-        "max_cost" => {
-            take_if_less(&mut budget.max_cost, now.budget.max_cost, |now, typed| now < typed)
-        }
-        "daily_calls" => {
-            take_if_less(&mut budget.daily_calls, now.budget.daily_calls, |now, typed| now < typed)
-        }
-        "max_duration" => {
-            take_if_less(&mut budget.max_duration, now.budget.max_duration, |now, typed| {
-                now < typed
-            })
-        }
-        "until" => take_if_less(&mut budget.until, now.budget.until, closes_sooner),
-        "confirm_above" => {
-            take_if_less(&mut budget.confirm_above, now.budget.confirm_above, |now, typed| {
-                now < typed
-            })
-        }
-        // A low price would let more calls into the same cost.
-        "price_per_1000_calls" => {
-            let (typed, now) = (&mut budget.price_per_1000_calls, now.budget.price_per_1000_calls);
-            take_if(typed, &now, |now, typed| now.is_some() && now > typed)
-        }
-        "billing" => take_if(&mut budget.billing, &now.budget.billing, |now, typed| {
-            (*now, *typed) == (Billing::Scene, Billing::Call)
-        }),
-        _ => false,
-    }
-}
+use super::types::{FailureLimit, Rate, Until};
 
 /// As [`take_if`], for limits of which `None` is no limit.
-fn take_if_less<T: Copy>(
+pub(super) fn take_if_less<T: Copy>(
     typed: &mut Option<T>,
     now: Option<T>,
     is_stricter: impl Fn(T, T) -> bool,
@@ -69,7 +22,11 @@ fn take_if_less<T: Copy>(
     stricter
 }
 
-fn take_if<T: Clone>(typed: &mut T, now: &T, is_stricter: impl Fn(&T, &T) -> bool) -> bool {
+pub(super) fn take_if<T: Clone>(
+    typed: &mut T,
+    now: &T,
+    is_stricter: impl Fn(&T, &T) -> bool,
+) -> bool {
     let stricter = is_stricter(now, typed);
     if stricter {
         typed.clone_from(now);
@@ -77,7 +34,7 @@ fn take_if<T: Clone>(typed: &mut T, now: &T, is_stricter: impl Fn(&T, &T) -> boo
     stricter
 }
 
-fn is_slower(now: &Rate, typed: &Rate) -> bool {
+pub(super) fn is_slower(now: &Rate, typed: &Rate) -> bool {
     match (now, typed) {
         (Rate::PerSecond(now), Rate::PerSecond(typed)) => now < typed,
         (Rate::PerSecond(_), _) | (Rate::Auto, Rate::Unlimited) => true,
@@ -85,7 +42,7 @@ fn is_slower(now: &Rate, typed: &Rate) -> bool {
     }
 }
 
-fn allows_fewer_failures(now: &FailureLimit, typed: &FailureLimit) -> bool {
+pub(super) fn allows_fewer_failures(now: &FailureLimit, typed: &FailureLimit) -> bool {
     match (now, typed) {
         (FailureLimit::Unlimited, _) => false,
         (FailureLimit::Count(now), FailureLimit::Count(typed)) => now < typed,
@@ -95,7 +52,7 @@ fn allows_fewer_failures(now: &FailureLimit, typed: &FailureLimit) -> bool {
     }
 }
 
-fn closes_sooner(now: Until, typed: Until) -> bool {
+pub(super) fn closes_sooner(now: Until, typed: Until) -> bool {
     let moment = |until: Until| until.after(Timestamp::now(), &TimeZone::system());
     moment(now) < moment(typed)
 }
@@ -104,10 +61,9 @@ fn closes_sooner(now: Until, typed: Until) -> bool {
 mod tests {
     use rstest::rstest;
 
-    use super::*;
-    use crate::config::keys::{self, Kept};
+    use crate::config::definitions::{self, Resume};
     use crate::config::typed::Typed;
-    use crate::config::{ConfigFile, Origin, PartialOptions};
+    use crate::config::{ConfigFile, Origin, PartialOptions, Settings};
 
     fn options(pairs: &[(&'static str, &str)]) -> PartialOptions {
         let mut options = PartialOptions::default();
@@ -207,7 +163,10 @@ mod tests {
 
     #[test]
     fn every_limit_can_be_compared() {
-        let limits = keys::kept().filter(|setting| setting.kept == Kept::Limit);
+        let limits = definitions::all().filter_map(|setting| match setting.resume {
+            Resume::Stricter(keep_stricter) => Some((setting.name, keep_stricter)),
+            _ => None,
+        });
         let loose = [
             ("max_failures", "0"),
             ("qps", "0"),
@@ -223,22 +182,22 @@ mod tests {
             ("billing", "scene"),
             ("max_failures", "1"),
         ];
-        for limit in limits {
+        for (limit, keep_stricter) in limits {
             let of = |values: &[(&str, &'static str)], usual| {
-                values.iter().find(|(key, _)| *key == limit.name).map_or(usual, |(_, value)| *value)
+                values.iter().find(|(key, _)| *key == limit).map_or(usual, |(_, value)| *value)
             };
-            let empty = matches!(limit.name, "max_duration" | "until");
+            let empty = matches!(limit, "max_duration" | "until");
             let loosest = of(&loose, if empty { "" } else { "0" });
             let strictest = of(&strict, "1");
             // A cost needs a price.
             let price = [("price_per_1000_calls", "1")];
-            let price = if limit.name == "price_per_1000_calls" { &[][..] } else { &price[..] };
-            let loose = [&[(limit.name, loosest)], price].concat();
-            let strict = [&[(limit.name, strictest)], price].concat();
+            let price = if limit == "price_per_1000_calls" { &[][..] } else { &price[..] };
+            let loose = [&[(limit, loosest)], price].concat();
+            let strict = [&[(limit, strictest)], price].concat();
             let mut again = again(&loose, &[], &Typed::default()).0;
             let now = super::tests::again(&strict, &[], &Typed::default()).0;
-            assert!(keep_stricter(&mut again, &now, limit.name), "{}", limit.name);
-            assert_eq!((again.pace, again.budget), (now.pace, now.budget), "{}", limit.name);
+            assert!(keep_stricter(&mut again, &now), "{}", limit);
+            assert_eq!((again.pace, again.budget), (now.pace, now.budget), "{limit}");
         }
     }
 }

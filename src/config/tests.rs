@@ -7,6 +7,11 @@ use rstest::rstest;
 use super::*;
 use crate::scene::Scene;
 
+/// The names of all settings, in order.
+fn names() -> Vec<&'static str> {
+    definitions::all().map(|setting| setting.name).collect()
+}
+
 const EXAMPLE: &str = include_str!("../../config/costag.toml");
 
 fn env(pairs: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
@@ -46,11 +51,22 @@ fn uncommented() -> String {
     lines.join("\n")
 }
 
+/// With `INSTA_UPDATE=always`, the file is written instead, as snapshots are.
+#[test]
+fn the_example_file_follows_from_the_definitions() {
+    if std::env::var_os("INSTA_UPDATE").is_some_and(|value| value == "always") {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/costag.toml");
+        std::fs::write(path, example()).unwrap();
+    } else {
+        assert_eq!(EXAMPLE, example());
+    }
+}
+
 #[test]
 fn the_example_states_every_setting_and_its_default() {
     let text = uncommented();
     let keys: Vec<_> = text.lines().filter_map(|line| line.split(" = ").next()).collect();
-    assert_eq!(keys, KEYS, "every key, once, in order");
+    assert_eq!(keys, names(), "every key, once, in order");
     assert_eq!(from_file(&text).unwrap(), Settings::default());
     assert_eq!(from_file(EXAMPLE).unwrap(), Settings::default(), "all of it is commented out");
 }
@@ -58,7 +74,7 @@ fn the_example_states_every_setting_and_its_default() {
 #[test]
 fn entries_name_every_key_and_read_back() {
     let keys: Vec<_> = Settings::default().entries().into_iter().map(|(key, _)| key).collect();
-    assert_eq!(keys, KEYS);
+    assert_eq!(keys, names());
     let given = [
         ("qps", "0.5"),
         ("list_qps", "0"),
@@ -112,7 +128,7 @@ fn an_option_wins_over_environment_over_file_over_default() {
     assert_eq!(origins["workers"], Origin::Environment("COSTAG_WORKERS".to_owned()));
     assert_eq!(origins["list_qps"], Origin::File(path));
     assert_eq!(origins["list_workers"], Origin::Default);
-    assert_eq!(origins.keys().copied().collect::<BTreeSet<_>>(), KEYS.into_iter().collect());
+    assert_eq!(origins.keys().copied().collect::<BTreeSet<_>>(), names().into_iter().collect());
 }
 
 #[rstest]

@@ -172,24 +172,6 @@ impl Filter {
     }
 }
 
-/// The suffixes of the formats that `detect-label` reads.
-const SUFFIXES: [&str; 11] =
-    ["jpg", "jpeg", "png", "bmp", "webp", "gif", "heic", "heif", "avif", "tif", "tiff"];
-
-impl Default for Filter {
-    fn default() -> Self {
-        Self {
-            suffixes: SUFFIXES.map(str::to_owned).to_vec(),
-            include: Vec::new(),
-            exclude: Vec::new(),
-            min_size: 0,
-            max_size: None,
-            archive: false,
-            globs: Meaning::default(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

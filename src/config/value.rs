@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use figment::value::{Num, Value};
@@ -138,6 +139,11 @@ pub(super) fn optional_text(value: &Value) -> Checked<Option<String>> {
         Value::String(_, text) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
         _ => Err("expected text, in quotes".to_owned()),
     }
+}
+
+/// A path; empty text is none.
+pub(super) fn path(value: &Value) -> Checked<Option<PathBuf>> {
+    Ok(optional_text(value)?.map(PathBuf::from))
 }
 
 pub(super) fn flag(value: &Value) -> Checked<bool> {

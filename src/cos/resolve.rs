@@ -8,9 +8,8 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use strsim::levenshtein;
 use tokio::sync::oneshot;
-
-use crate::text::distance;
 
 /// What glibc, musl and macOS say of a name that does not exist.
 const NO_SUCH_NAME: [&str; 3] =
@@ -96,7 +95,7 @@ pub(super) fn no_such_host(error: &(dyn StdError + 'static)) -> Option<String> {
 pub(super) fn nearest_region(host: &str) -> Option<&'static str> {
     let (_, rest) = host.split_once(".cos.")?;
     let (region, _) = rest.split_once('.')?;
-    let distances = REGIONS.iter().map(|known| (distance(region, known), *known));
+    let distances = REGIONS.iter().map(|known| (levenshtein(region, known), *known));
     let (distance, nearest) = distances.min()?;
     (1..=3).contains(&distance).then_some(nearest)
 }

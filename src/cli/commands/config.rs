@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::cli::connect::refuse_plain_http;
 use crate::cli::exit::Exit;
 use crate::cli::options::global::{GlobalOptions, resolve};
-use crate::cli::options::groups::RunOptions;
+use crate::cli::options::groups::{OfRun, SettingOptions};
 use crate::config::{self, ConfigFile, Origin, PartialOptions, Provenance, Settings};
 use crate::cos::Endpoint;
 use crate::export::Output;
@@ -40,7 +40,7 @@ struct Show {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    options: RunOptions,
+    options: SettingOptions<OfRun>,
 }
 
 #[derive(Serialize)]
@@ -93,7 +93,8 @@ impl Args {
 /// What a file that was named for the check needs, so that a run takes it: being named there too.
 fn note(origins: &Provenance) -> String {
     let from_file = |key: &&str| matches!(origins.get(key), Some(Origin::File(_)));
-    let guarded: Vec<&str> = config::guarded().filter(from_file).collect();
+    let guarded: Vec<&str> =
+        config::definitions::guarded().map(|setting| setting.name).filter(from_file).collect();
     match guarded[..] {
         [] => String::new(),
         _ => format!(

@@ -11,7 +11,7 @@ use crate::cli::execute_job;
 use crate::cli::exit::{self, Exit};
 use crate::cli::fault::chain;
 use crate::cli::options::global::GlobalOptions;
-use crate::cli::options::groups::{ConnectionOptions, CredentialOptions, SourceOptions};
+use crate::cli::options::groups::{OfRequests, SettingOptions};
 use crate::cli::takes;
 use crate::cli::target::parse_address;
 use crate::cli::terminal;
@@ -43,11 +43,7 @@ pub struct Args {
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
-    source: SourceOptions,
-    #[command(flatten)]
-    connection: ConnectionOptions,
-    #[command(flatten)]
-    credentials: CredentialOptions,
+    options: SettingOptions<OfRequests>,
 }
 
 /// Prints lines as they come, and remembers the first failure.
@@ -86,11 +82,7 @@ impl Args {
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let (bucket, prefix) = parse_address(&self.address)?;
         let mut lines = Lines { output: Output::open(Path::new("-"))?, first: None };
-        let settings = global.settings(|options| {
-            self.source.give(options);
-            self.connection.give(options);
-            self.credentials.give(options);
-        });
+        let settings = global.settings(|options| self.options.give(options));
         let settings = match settings {
             Ok(settings) => settings,
             Err(error) => {

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
-use crate::cli::options::groups::PriceOptions;
+use crate::cli::options::groups::{OfPrices, SettingOptions};
 use crate::cli::price::{Price, amount};
 use crate::cli::rows::{Form, FormOptions};
 use crate::cli::table::Table;
@@ -43,7 +43,7 @@ pub struct Args {
     #[command(flatten)]
     form: FormOptions,
     #[command(flatten)]
-    price: PriceOptions,
+    price: SettingOptions<OfPrices>,
 }
 
 /// What a row of the ledger's sums is.

@@ -7,7 +7,7 @@ use crate::cli::execute_job;
 use crate::cli::exit::Exit;
 use crate::cli::fault::Usage;
 use crate::cli::options::global::{GlobalOptions, Inputs};
-use crate::cli::options::groups::RunOptions;
+use crate::cli::options::groups::{OfRun, SettingOptions};
 use crate::cli::target::refuse_filters_of_a_list;
 use crate::cli::trial::Again;
 use crate::cli::{resume_endpoint, terminal};
@@ -26,7 +26,7 @@ use crate::visible::visible;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    options: RunOptions,
+    options: SettingOptions<OfRun>,
     /// The list of the run again, if its reading was cut short: a file that only the database names is not opened
     #[arg(long, value_name = "FILE", conflicts_with = "urls")]
     keys: Option<PathBuf>,

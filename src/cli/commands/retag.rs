@@ -6,7 +6,7 @@ use jiff::{Timestamp, Zoned};
 use crate::cli::exit::Exit;
 use crate::cli::fault::Usage;
 use crate::cli::options::global::GlobalOptions;
-use crate::cli::options::groups::PriceOptions;
+use crate::cli::options::groups::{OfPrices, SettingOptions};
 use crate::cli::{put_back, terminal, zone};
 use crate::scene::Scene;
 use crate::store::read::Choice;
@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
-    price: PriceOptions,
+    price: SettingOptions<OfPrices>,
 }
 
 impl Args {

@@ -2,7 +2,7 @@
 
 use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
-use crate::cli::options::groups::PriceOptions;
+use crate::cli::options::groups::{OfPrices, SettingOptions};
 use crate::cli::put_back;
 use crate::glob::{Globs, Meaning};
 use crate::store::read::Choice;
@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    price: PriceOptions,
+    price: SettingOptions<OfPrices>,
 }
 
 impl Args {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
-use crate::cli::options::groups::PriceOptions;
+use crate::cli::options::groups::{OfPrices, SettingOptions};
 use crate::cli::price::{Price, amount};
 use crate::cli::table::Table;
 use crate::config::Budget;
@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 5)]
     runs: u32,
     #[command(flatten)]
-    price: PriceOptions,
+    price: SettingOptions<OfPrices>,
 }
 
 /// What `--json` prints: its names are a contract.

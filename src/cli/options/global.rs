@@ -8,7 +8,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{self, ConfigFile, Content, KEYS, PartialOptions, Provenance, Settings, Typed};
+use super::groups::{OfEveryCommand, SettingOptions};
+use crate::config::{
+    self, ConfigFile, Content, PartialOptions, Provenance, Settings, Typed, definitions,
+};
 use crate::telemetry::logging;
 
 /// The variable that names the configuration file.
@@ -18,29 +21,20 @@ const CONFIG: &str = "COSTAG_CONFIG";
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Global")]
 pub struct GlobalOptions {
-    /// Job database [default: costag.db] [env: COSTAG_DB]
-    #[arg(long, value_name = "FILE", global = true)]
-    db: Option<String>,
+    #[command(flatten)]
+    settings: SettingOptions<OfEveryCommand>,
     /// Configuration file [default: ./costag.toml, if there is one] [env: COSTAG_CONFIG]
     #[arg(long, value_name = "FILE", global = true, conflicts_with = "no_config")]
     config: Option<PathBuf>,
     /// Read no configuration file
     #[arg(long, global = true)]
     no_config: bool,
-    /// Log level or directives, such as info or costag=debug,warn [default: warn] [env: COSTAG_LOG]
-    #[arg(long, value_name = "FILTER", global = true)]
-    log: Option<String>,
-    /// Form of log lines: text or json [default: text] [env: COSTAG_LOG_FORMAT]
-    #[arg(long, value_name = "FORMAT", global = true)]
-    log_format: Option<String>,
 }
 
 impl GlobalOptions {
     /// Adds what was given.
     pub fn give(&self, options: &mut PartialOptions) {
-        options.text("db", self.db.as_deref());
-        options.text("log", self.log.as_deref());
-        options.text("log_format", self.log_format.as_deref());
+        self.settings.give(options);
     }
 
     /// The configuration file that holds, unless the command names one itself.
@@ -93,7 +87,7 @@ impl Inputs {
     /// A variable that is no text, and a file that cannot be read or is not trusted.
     pub fn read(options: PartialOptions, file: &ConfigFile) -> Result<Self, config::Error> {
         let mut variables = BTreeMap::new();
-        for name in KEYS.into_iter().map(config::variable) {
+        for name in definitions::all().map(|setting| config::variable(setting.name)) {
             if let Some(value) = env::var_os(&name) {
                 match value.into_string() {
                     Ok(text) => variables.insert(name, text),

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use strsim::levenshtein;
 use tracing::debug;
 
 use crate::cos::{Client, ListRequest};
 use crate::job::control::Control;
-use crate::text::distance;
 
 /// Nothing depends on the answer, so it is not waited for longer.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -45,7 +45,7 @@ fn nearest(prefix: &str, names: impl Iterator<Item = String>) -> Vec<String> {
     let mut names: Vec<(bool, usize, String)> = names
         .map(|name| {
             let known = plain(&name);
-            let distance = distance(&asked, &known);
+            let distance = levenshtein(&asked, &known);
             let extends = known.starts_with(&asked) || asked.starts_with(&known);
             (!(extends || distance * 2 < part), distance, name)
         })

@@ -1,0 +1,123 @@
+//! What a definition of a setting consists of.
+
+use figment::value::Value;
+
+use crate::config::settings::Settings;
+use crate::config::value::Checked;
+
+/// The definition of one setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// The key in the file. The environment variable and the option are named after it.
+    pub name: &'static str,
+    /// The letter of the short option, if there is one.
+    pub short: Option<char>,
+    /// How the option takes its value.
+    pub kind: Kind,
+    /// The group of options under which `--help` shows the setting.
+    pub group: Group,
+    /// The default, as it would be written in an environment variable; empty if there is none.
+    pub default: &'static str,
+    /// What the setting does, in one sentence without a full stop, with its unit and its bounds.
+    pub help: &'static str,
+    /// Further sentences for `--help` and the file; may be empty.
+    pub more: &'static str,
+    /// What the setting decides, as the end of a sentence, if a file that was merely found in the current folder must not
+    /// decide it. `None` if any file may set it.
+    ///
+    /// This must be given for a setting that starts a program, names a host, or decides whom to trust: whoever made the
+    /// folder would otherwise decide it for everybody who works there.
+    pub(crate) guarded: Option<&'static str>,
+    /// What `costag resume` does with the option that was typed when the run began. Guarded settings are not kept with a
+    /// run, except the endpoint, which `costag resume` asks to confirm.
+    pub(crate) resume: Resume,
+    /// Checks a value of the file, a variable or an option, and stores it. Returns what was expected if the value is wrong.
+    pub(crate) set: fn(&Value, &mut Settings) -> Checked<()>,
+    /// The value as the file would write it.
+    pub(crate) get: fn(&Settings) -> Value,
+}
+
+/// How an option takes its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `--NAME VALUE`; the text names the value in the help.
+    Value(&'static str),
+    /// As `Value`, and the value may begin with a minus sign, so that a negative number is refused by its name.
+    Number(&'static str),
+    /// `--NAME VALUE`, which may be repeated, with commas between several values.
+    List(&'static str),
+    /// `--NAME` and `--no-NAME`.
+    Flag {
+        /// The help of `--no-NAME`.
+        no: &'static str,
+    },
+}
+
+/// A group of options in `--help`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Options of every command.
+    Global,
+    /// Where the images are, and what is asked about them; kept with a run.
+    Source,
+    /// Which listed objects are wanted; kept with a run.
+    Filter,
+    /// How fast requests are sent.
+    Pace,
+    /// What stops a run, or makes it ask.
+    Budget,
+    /// What calls cost.
+    Price,
+    /// How requests are made, and how long faults are waited out.
+    Connection,
+    /// Where credentials come from.
+    Credentials,
+}
+
+impl Group {
+    /// The heading in `--help`.
+    pub const fn heading(self) -> &'static str {
+        match self {
+            Self::Global => "Global",
+            Self::Source => "Source",
+            Self::Filter => "Filter (of listings)",
+            Self::Pace => "Pace",
+            Self::Budget => "Budget (of this invocation)",
+            Self::Price => "Price",
+            Self::Connection => "Connection",
+            Self::Credentials => "Credentials (never given as options)",
+        }
+    }
+}
+
+/// What `costag resume` does with an option that was typed when its run began.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Resume {
+    /// Nothing: the option is not kept with the run, or the run keeps the value itself.
+    Forget,
+    /// The option applies again, and takes precedence over the environment and files.
+    Again,
+    /// The option applies again, unless the environment or a file sets a stricter value now. The function takes the stricter
+    /// value of the second settings into the first, and returns whether it did.
+    Stricter(fn(&mut Settings, &Settings) -> bool),
+}
+
+impl Resume {
+    /// Whether a run keeps the option.
+    pub(crate) const fn keeps(self) -> bool {
+        !matches!(self, Self::Forget)
+    }
+}
+
+/// A section of `config/costag.toml`.
+pub(crate) struct Section {
+    /// The heading and what applies to all settings of the section; may be empty.
+    pub(crate) heading: &'static str,
+    pub(crate) settings: &'static [Setting],
+}
+
+/// Stores a checked value.
+pub(super) fn put<T>(place: &mut T, checked: Checked<T>) -> Checked<()> {
+    *place = checked?;
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! The text of `config/costag.toml`: every setting with its help and its default, commented out.
+
+use std::fmt::Write as _;
+
+use super::Settings;
+use super::definitions::{SECTIONS, Setting};
+
+/// The longest line, in characters.
+const WIDTH: usize = 118;
+
+const INTRODUCTION: &str = "\
+Settings of costag. Each setting is shown with its default; remove the \"#\" before it to change it.
+
+An option (--qps 20) wins over an environment variable (COSTAG_QPS=20), the variable wins over this file, and this file \
+wins over the default. An empty variable counts as not set. `costag config show` prints every setting and where its value \
+came from; `costag config check FILE` only reads a file and tells what is wrong with it.
+
+costag reads ./costag.toml, or the file that --config or COSTAG_CONFIG names. A file that was merely found in the current \
+folder must not set what is marked \"named file only\", because somebody else may have left it there. It must also be a \
+regular file that belongs to you or root and that not everybody can write. A file that you name may set everything.
+
+Paths are relative to the folder in which costag is started. Durations are texts with the units d, h, m, s and ms, such as \
+\"90s\", \"15m\" or \"1h30m\". Sizes are bytes, or texts with k, M, G or T (powers of 1024), such as \"500k\" or \"20M\". An \
+empty text \"\" means none.
+
+Secrets are not settings: never write a secret id, a key or a token here.";
+
+/// The text of `config/costag.toml`.
+pub fn example() -> String {
+    let defaults = Settings::default();
+    let mut text = String::new();
+    for paragraph in INTRODUCTION.split("\n\n") {
+        if !text.is_empty() {
+            text.push_str("#\n");
+        }
+        comment(paragraph, &mut text);
+    }
+    for section in SECTIONS {
+        if !section.heading.is_empty() {
+            let _ = write!(text, "\n\n## {}\n", section.heading);
+        }
+        for setting in section.settings {
+            text.push('\n');
+            comment(&description(setting), &mut text);
+            // A text, a number, a flag or a list of texts reads the same in JSON and TOML.
+            let value = serde_json::to_string(&(setting.get)(&defaults)).unwrap_or_default();
+            let _ = writeln!(text, "# {} = {}", setting.name, value.replace("\",\"", "\", \""));
+        }
+    }
+    text
+}
+
+fn description(setting: &Setting) -> String {
+    let mut text = format!("{}.", setting.help);
+    if !setting.more.is_empty() {
+        let _ = write!(text, " {}", setting.more);
+    }
+    if setting.guarded.is_some() {
+        text.push_str(" Named file only.");
+    }
+    text
+}
+
+/// Appends a text as lines of comment.
+fn comment(text: &str, out: &mut String) {
+    let mut length = 0;
+    for word in text.split(' ') {
+        if length > 0 && length + 1 + word.chars().count() > WIDTH {
+            out.push('\n');
+            length = 0;
+        }
+        if length == 0 {
+            out.push('#');
+            length = 1;
+        }
+        let _ = write!(out, " {word}");
+        length += 1 + word.chars().count();
+    }
+    out.push('\n');
+}
