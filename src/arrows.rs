@@ -201,9 +201,10 @@ fn use_statements(text: &str) -> Vec<(String, bool)> {
     let mut found = Vec::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        let line = line.trim();
-        let Some((visibility, rest)) = line.split_once("use ") else { continue };
-        if !(visibility.is_empty() || visibility.starts_with("pub")) {
+        let Some((visibility, rest)) = line.trim().split_once("use ") else { continue };
+        // A re-export within an inline module is that module's, which has no file.
+        let is_inner = line.starts_with(' ') && !visibility.is_empty();
+        if is_inner || !(visibility.is_empty() || visibility.starts_with("pub")) {
             continue;
         }
         let mut statement = rest.to_owned();
