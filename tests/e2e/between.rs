@@ -3,7 +3,7 @@
 use costag::emulator::{Holdings, Options, Synthetic};
 use rstest::rstest;
 
-use crate::support::{BUCKET, Site};
+use crate::support::{BUCKET, Dice, Site};
 
 const KEYS: [&str; 7] =
     ["a/1.jpg", "a/2.jpg", "a/3.jpg", "a/4.jpg", "b/4.jpg", "b/5.jpg", "c/6.jpg"];
@@ -145,18 +145,6 @@ fn what_takes_nothing_away_makes_no_listing_again() {
     site.resume().with(0);
     assert_eq!(site.emulator.statistics().list_calls, lists);
     assert_all_labelled(&site);
-}
-
-/// Pseudo-random numbers from a seed (xorshift), so that a failure can be reproduced.
-struct Dice(u64);
-
-impl Dice {
-    fn one_of<T: Copy>(&mut self, sides: &[T]) -> T {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        sides[usize::try_from(self.0 % 1_000_003).unwrap() % sides.len()]
-    }
 }
 
 #[rstest]

@@ -194,20 +194,3 @@ fn a_run_ends_with_its_window_and_resume_goes_on(#[case] window: &[&str], #[case
     site.assert_exports("camera");
     site.assert_sound();
 }
-
-#[test]
-fn a_sample_is_of_the_whole_bucket() {
-    let site = Site::plain(1000);
-    site.run(&["--sample", "60"]).with(0);
-    let mut keys: Vec<_> = site.expected("camera").into_iter().map(|row| row[0].clone()).collect();
-    keys.dedup();
-    let quarters: std::collections::BTreeSet<_> = site
-        .called()
-        .into_keys()
-        .map(|called| keys.iter().position(|key| *key == called).unwrap() * 4 / keys.len())
-        .collect();
-    assert_eq!(quarters.len(), 4, "{quarters:?}");
-    // A sample larger than the bucket takes everything.
-    site.run(&["--sample", "5000"]).with(0);
-    assert_eq!(site.calls(), 1000);
-}

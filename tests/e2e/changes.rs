@@ -116,3 +116,17 @@ fn a_gone_object_leaves_the_exports_and_costs_nothing_when_it_comes_back() {
     assert_eq!(site.calls(), 2);
     site.assert_sound();
 }
+
+#[test]
+fn the_journal_of_all_kinds_names_each_key_in_a_form_that_is_safe_to_show() {
+    let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2"), ("c.jpg", "3"), ("same.jpg", "1")]);
+    site.run(&[]).with(0);
+    site.delete(&["b.jpg", "c.jpg"]);
+    site.put(&[("a.jpg", "other"), ("moved.jpg", "2"), ("new\u{1b}[2J.jpg", "4")]);
+    site.run(&[]).with(0);
+    let expected =
+        ["added new\\x1b[2J.jpg", "changed a.jpg", "gone c.jpg", "moved b.jpg -> moved.jpg"];
+    assert_eq!(journal(&site, &[]), lines(&expected));
+    let moved = site.json(&["changes", "--kind", "moved", "--json", "--run", "2"]);
+    assert_eq!(moved["from_key"], "b.jpg");
+}

@@ -90,3 +90,14 @@ fn a_run_that_calls_nothing_ends_too() {
     start(limited(&site, 4000, &arguments)).end().with(4).says(&["costag.db"]);
     assert_eq!(site.calls(), 0);
 }
+
+#[test]
+fn a_backup_that_finds_no_room_leaves_no_file() {
+    let site = Site::plain(2_000);
+    site.run(&["--limit", "1"]).with(0);
+    start(limited(&site, 64, &["backup", "copy.db"])).end().with(4).says(&["copy.db"]);
+    let left = std::fs::read_dir(site.folder()).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = left.filter(|name| name.to_string_lossy().contains("copy")).collect();
+    assert!(left.is_empty(), "{left:?}");
+    site.assert_sound();
+}

@@ -29,7 +29,7 @@ fn all_is_well_and_one_call_is_made_if_it_may_be() {
     ];
     assert_eq!(lines(&ended), expected, "{}", ended.stdout);
     assert!(ended.stdout.contains("-y allows one call"), "{}", ended.stdout);
-    assert!(ended.stdout.contains("COSTAG_SECRET_ID"), "which source was used");
+    assert!(ended.stdout.contains("COSTAG_SECRET_ID: id AKID…"), "which source was used");
     assert_eq!(site.calls(), 0);
     let ended = doctor(&site, &["-y"]).with(0);
     assert_eq!(lines(&ended)[6], ("detect-label", "ok"), "{}", ended.stdout);
@@ -47,6 +47,7 @@ fn wrong_keys_and_missing_ones() {
     let ended = doctor(&site, &["-y"]).with(6);
     assert_eq!(lines(&ended).last(), Some(&("list", "FAIL")), "{}", ended.stdout);
     assert!(ended.stdout.contains("SignatureDoesNotMatch"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("request id"), "{}", ended.stdout);
     let mut command = site.command(&["doctor", BUCKET, "-y"]);
     command.env_remove("COSTAG_SECRET_ID").env_remove("COSTAG_SECRET_KEY");
     command.env("COSTAG_METADATA_ENDPOINT", format!("http://{}", nobody()));

@@ -1,29 +1,8 @@
 //! On a terminal, a run asks before it uses more units of billing than `confirm_above`.
 
-use std::process::{Command, Stdio};
-
 use costag::emulator::{Settings, Synthetic};
 
-use crate::support::{BUCKET, Running, Site, start, wait_until};
-
-/// Starts the program on a terminal made by `script` of util-linux. Returns `None` if that tool is missing.
-fn on_a_terminal(site: &Site, arguments: &str) -> Option<Running> {
-    let version = Command::new("script").arg("--version").output();
-    let has_tool =
-        version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("util-linux"));
-    if !has_tool {
-        let required = std::env::var_os("COSTAG_REQUIRE_ALL").is_some_and(|value| value == "1");
-        assert!(!required, "`script` of util-linux is missing");
-        eprintln!("left out: there is no `script` of util-linux here");
-        return None;
-    }
-    let mut command = Command::new("script");
-    site.set_up(&mut command);
-    let line = format!("exec {} {arguments}", env!("CARGO_BIN_EXE_costag"));
-    command.args(["-q", "-e", "-c", &line, "typescript"]).stdin(Stdio::piped());
-    command.env("TERM", "xterm").env("SHELL", "/bin/sh");
-    Some(start(command))
-}
+use crate::support::{BUCKET, Site, wait_until};
 
 fn site() -> Site {
     let settings = Settings { latency_ms: 5, ..Settings::default() };
@@ -37,7 +16,7 @@ const QUESTION: &str = "go on calling?";
 fn it_asks_a_person_and_a_no_ends_it_before_the_next_call() {
     let site = site();
     let arguments = format!("run {BUCKET} --confirm-above 40 --price-per-1000-calls 2");
-    let Some(mut run) = on_a_terminal(&site, &arguments) else { return };
+    let Some(mut run) = site.start_on_a_terminal(&arguments) else { return };
     wait_until("the question", || run.stdout().contains(QUESTION));
     // While it waits for an answer, it lists everything and makes the calls that need no confirmation.
     wait_until("the whole listing", || site.one::<i64>("SELECT count(*) FROM object") == 1500);
@@ -61,7 +40,7 @@ fn it_asks_as_soon_as_the_listing_shows_it() {
     // At this pace, the calls that need no confirmation alone would take 15 minutes.
     let site = site();
     let arguments = format!("run {BUCKET} --confirm-above 1000 --qps 1");
-    let Some(mut run) = on_a_terminal(&site, &arguments) else { return };
+    let Some(mut run) = site.start_on_a_terminal(&arguments) else { return };
     wait_until("the question", || run.stdout().contains(QUESTION));
     assert!(site.calls() < 100);
     wait_until("the time", || run.stdout().contains("1,500 calls, 25 min 0 s at 1/s"));
@@ -74,7 +53,7 @@ fn it_asks_as_soon_as_the_listing_shows_it() {
 fn a_scene_is_a_unit_of_the_question_and_so_is_a_retry() {
     let site = site();
     let two = format!("run {BUCKET} --confirm-above 41 --scenes web,camera");
-    let Some(mut run) = on_a_terminal(&site, &two) else { return };
+    let Some(mut run) = site.start_on_a_terminal(&two) else { return };
     wait_until("the question", || {
         run.stdout().contains("1,500 calls, in which 3,000 scenes are billed")
     });
@@ -91,7 +70,7 @@ fn a_scene_is_a_unit_of_the_question_and_so_is_a_retry() {
     site.change(r#"{"faults":{"internal_error":1.0},"fault_attempts":1,"fault_keys":"twice"}"#);
     let again = format!("run {BUCKET}/r/ --confirm-above 40 --db retries.db");
     let before = site.calls();
-    let Some(mut run) = on_a_terminal(&site, &again) else { return };
+    let Some(mut run) = site.start_on_a_terminal(&again) else { return };
     wait_until("the question", || run.stdout().contains(QUESTION));
     wait_until("the calls before it", || site.calls() - before >= 40);
     run.types("y\n");
@@ -104,13 +83,13 @@ fn nobody_is_asked_about_calls_that_a_limit_does_not_allow() {
     let site = site();
     for limit in ["--max-calls 40", "--limit 40", "--sample 40", "--daily-calls 160"] {
         let arguments = format!("run {BUCKET} --confirm-above 40 {limit}");
-        let Some(run) = on_a_terminal(&site, &arguments) else { return };
+        let Some(run) = site.start_on_a_terminal(&arguments) else { return };
         let ended = run.end();
         assert!(!ended.stdout.contains(QUESTION), "{limit}: {}", ended.stdout);
     }
     assert_eq!(site.calls(), 160);
     let trial = format!("run {BUCKET} --confirm-above 40 --limit 50");
-    let Some(mut run) = on_a_terminal(&site, &trial) else { return };
+    let Some(mut run) = site.start_on_a_terminal(&trial) else { return };
     wait_until("the question", || run.stdout().contains("comes to 50 calls"));
     run.types("y\n");
     run.end().with(0);
@@ -120,7 +99,8 @@ fn nobody_is_asked_about_calls_that_a_limit_does_not_allow() {
 #[test]
 fn a_yes_lets_the_rest_through_and_so_does_the_option() {
     let site = site();
-    let Some(mut run) = on_a_terminal(&site, &format!("run {BUCKET} --confirm-above 40")) else {
+    let Some(mut run) = site.start_on_a_terminal(&format!("run {BUCKET} --confirm-above 40"))
+    else {
         return;
     };
     wait_until("the question", || run.stdout().contains(QUESTION));
@@ -128,7 +108,7 @@ fn a_yes_lets_the_rest_through_and_so_does_the_option() {
     run.end().with(0);
     assert_eq!(site.calls(), 1500);
     let more = format!("run {BUCKET} --scenes web --confirm-above 40 -y");
-    let ended = on_a_terminal(&site, &more).map(|run| run.end().with(0));
+    let ended = site.start_on_a_terminal(&more).map(|run| run.end().with(0));
     assert!(ended.is_some_and(|ended| !ended.stdout.contains(QUESTION)));
     assert_eq!(site.calls(), 3000);
     site.assert_sound();
@@ -137,7 +117,7 @@ fn a_yes_lets_the_rest_through_and_so_does_the_option() {
 #[test]
 fn doctor_and_retag_ask_a_person_too() {
     let site = site();
-    let Some(mut doctor) = on_a_terminal(&site, &format!("doctor {BUCKET}")) else { return };
+    let Some(mut doctor) = site.start_on_a_terminal(&format!("doctor {BUCKET}")) else { return };
     wait_until("the question", || doctor.stdout().contains("it is paid"));
     doctor.types("\n");
     let ended = doctor.end().with(0);
@@ -145,10 +125,26 @@ fn doctor_and_retag_ask_a_person_too() {
     assert_eq!(site.calls(), 0);
     site.run(&["--limit", "30"]).with(0);
     let before = site.tables(&[]);
-    let Some(mut retag) = on_a_terminal(&site, "retag --all") else { return };
+    let Some(mut retag) = site.start_on_a_terminal("retag --all") else { return };
     wait_until("the question", || retag.stdout().contains("put back 30 images"));
     retag.types("no\n");
     let ended = retag.end().with(0);
     assert!(ended.stdout.contains("nothing was changed"), "{}", ended.stdout);
     assert_eq!(site.tables(&[]), before);
+}
+
+#[test]
+fn a_resume_asks_like_a_run_until_somebody_says_yes() {
+    let site = Site::plain(100);
+    let run = format!("run {BUCKET} --confirm-above 30");
+    let Some(mut run) = site.start_on_a_terminal(&run) else { return };
+    wait_until("the question", || run.stdout().contains("go on calling? [y/N]"));
+    run.types("n\n");
+    run.end().with(8);
+    assert_eq!(site.calls(), 30);
+    let Some(mut resume) = site.start_on_a_terminal("resume --confirm-above 30") else { return };
+    wait_until("the question", || resume.stdout().contains("go on calling? [y/N]"));
+    resume.types("y\n");
+    resume.end().with(0);
+    assert_eq!(site.calls(), 100);
 }

@@ -5,25 +5,13 @@ use std::time::{Duration, Instant};
 use costag::emulator::{Settings, Synthetic};
 use rstest::rstest;
 
-use crate::support::{BUCKET, Site, wait_until};
+use crate::support::{BUCKET, Dice, Site, wait_until};
 
 const WORKERS: u64 = 8;
 
 /// The number of kills in a test. `COSTAG_TEST_KILLS` sets another number, for a long run by hand.
 fn kills(usually: u64) -> u64 {
     std::env::var("COSTAG_TEST_KILLS").ok().map_or(usually, |text| text.parse().unwrap())
-}
-
-/// Pseudo-random numbers from a seed (xorshift), so that a failure can be reproduced.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
 }
 
 #[rstest]

@@ -112,3 +112,15 @@ fn a_kill_leaves_a_row_for_each_call_in_flight() {
     site.assert_exports("camera");
     site.assert_sound();
 }
+
+#[test]
+fn scenes_that_were_asked_together_are_one_row_of_the_ledger() {
+    let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2"), ("same.jpg", "1")]);
+    site.run(&["-s", "web,camera"]).with(0);
+    let ledger = site.json(&["ledger", "--by", "scene", "--json"]);
+    assert_eq!(number(&ledger["total"], "calls"), site.calls());
+    assert_eq!(ledger["rows"][0]["scenes"], "camera,web");
+    assert_eq!(number(&ledger["total"], "scenes_asked"), 2 * site.calls());
+    let month = site.costag(&["ledger", "--month", "1999-01", "--csv"]).with(0).stdout;
+    assert_eq!(month.lines().count(), 1, "{month}");
+}

@@ -122,6 +122,7 @@ fn time_and_window_are_told() {
     assert_eq!(told["fits_the_window"], false);
     let told = plan(&site, &["--qps", "10", "--max-duration", "1m"]);
     assert_eq!(told["fits_the_window"], true);
+    assert!(plan(&site, &["--until", "23:59"])["window_seconds"].is_number());
     let told = plan(&site, &["--qps", "0"]);
     assert_eq!((&told["configured_seconds"], &told["measured_pace"]), (&Value::Null, &Value::Null));
     site.run(&["--qps", "80", "--max-calls", "100"]).with(8);

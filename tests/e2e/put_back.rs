@@ -122,6 +122,9 @@ fn retry_puts_back_by_code_and_by_key() {
     site.assert_sound();
     assert_eq!(next_run(&site, &ALL).into_keys().collect::<Vec<_>>(), ["a/1.jpg", "a/2.jpg"]);
     site.costag(&["retry", "--code", "NoSuchCode"]).with(0).says(&["nothing to put back"]);
+    let both = ["retry", "--code", "InvalidObjectState", "--dry-run", "--key"];
+    site.costag(&[&both[..], &["b/*"]].concat()).with(0).says(&["would put back 1 images"]);
+    site.costag(&[&both[..], &["*.txt"]].concat()).with(0).says(&["would put back 0 images"]);
     site.costag(&["retry", "--code", "InvalidObjectState"]).with(0).says(&["put back 1 images"]);
     assert_eq!(next_run(&site, &ALL).into_keys().collect::<Vec<_>>(), ["b/3.jpg"]);
     assert_eq!(site.one::<String>("SELECT key FROM failure"), "broken.txt");

@@ -2,11 +2,12 @@
 //! the database loosens a limit or decides where secrets are sent.
 
 use std::io::Write as _;
+use std::process::Command;
 
 use costag::emulator::{SECRET_ID, SECRET_KEY, Settings, Synthetic};
 use rstest::rstest;
 
-use crate::support::{BUCKET, Ended, Site, bare, nobody, start, wait_until};
+use crate::support::{BUCKET, Ended, Site, bare, clean, nobody, on_a_terminal, start, wait_until};
 
 /// A bucket of many images with different bytes.
 fn site(objects: u64) -> Site {
@@ -275,7 +276,7 @@ fn the_file_of_a_list_is_read_on_only_if_it_is_named_again() {
     assert_eq!(keys.len(), 650);
     // A named pipe, so that the list has not ended when the run is killed.
     let pipe = site.path("pipe");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let run = site.start(&["run", BUCKET, "--keys", "pipe"]);
     // Opened for reading too, so that the pipe has a reader while the program checks whether it can open it.
     let mut writer = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
@@ -327,13 +328,11 @@ fn a_person_confirms_a_stored_endpoint_with_a_yes() {
     let run = ["run", BUCKET, "--endpoint", &endpoint, "--qps", "0", "--max-calls", "5"];
     without_an_endpoint(&site, &run).with(8);
     for (answer, calls) in [("n\n", 5), ("\n", 5), ("y\n", 10)] {
-        let line = format!("exec {} resume", env!("CARGO_BIN_EXE_costag"));
-        let mut command = std::process::Command::new("script");
-        crate::support::clean(&mut command, site.folder());
-        command.args(["-q", "-e", "-c", &line, "typescript"]).stdin(std::process::Stdio::piped());
-        command.env("COSTAG_SECRET_ID", SECRET_ID).env("COSTAG_SECRET_KEY", SECRET_KEY);
-        command.env("TERM", "xterm").env("SHELL", "/bin/sh");
-        let mut asked = start(command);
+        let set_up = |command: &mut Command| {
+            clean(command, site.folder());
+            command.env("COSTAG_SECRET_ID", SECRET_ID).env("COSTAG_SECRET_KEY", SECRET_KEY);
+        };
+        let Some(mut asked) = on_a_terminal(set_up, "resume") else { return };
         let question = format!("send signed requests to {endpoint}?");
         wait_until("the question", || asked.stdout().contains(&question));
         assert_eq!(site.calls(), 5, "nothing is sent before the answer");

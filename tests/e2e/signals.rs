@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use costag::emulator::{Settings, Synthetic};
 use rstest::rstest;
 
-use crate::support::{BUCKET, Running, Site, nobody, start, wait_until};
+use crate::support::{BUCKET, Site, nobody, start, wait_until};
 
 fn slow(objects: u64, latency_ms: u64) -> Site {
     let bucket = Synthetic { objects, duplicates: 0.2, ..Synthetic::default() };
@@ -205,25 +205,6 @@ fn a_process_that_was_stopped_reads_its_answers_before_it_calls_them_late() {
     site.assert_exports("camera");
 }
 
-/// Starts the program on a terminal. Also returns its process id.
-fn on_a_terminal(site: &Site, arguments: &str) -> Option<(Running, String)> {
-    let version = Command::new("script").arg("--version").output();
-    if !version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("util-linux")) {
-        return None;
-    }
-    let mut command = Command::new("script");
-    site.set_up(&mut command);
-    let line = format!("echo $$ >pid; exec '{}' {arguments}", env!("CARGO_BIN_EXE_costag"));
-    command.args(["-q", "-e", "-c", &line, "/dev/null"]).stdin(Stdio::piped());
-    command.env("TERM", "xterm").env("SHELL", "/bin/sh");
-    let run = start(command);
-    wait_until("its number", || {
-        std::fs::read_to_string(site.path("pid")).is_ok_and(|pid| pid.ends_with('\n'))
-    });
-    let pid = std::fs::read_to_string(site.path("pid")).unwrap().trim().to_owned();
-    Some((run, pid))
-}
-
 #[rstest]
 #[case::a_key("\u{3}", None, 130)]
 #[case::quit_by_a_key("\u{1c}", None, 131)]
@@ -236,7 +217,8 @@ fn a_signal_is_an_answer_to_the_question(
 ) {
     let site = slow(300, 5);
     let arguments = format!("run {BUCKET} --confirm-above 20");
-    let Some((mut run, pid)) = on_a_terminal(&site, &arguments) else { return };
+    let Some(mut run) = site.start_on_a_terminal(&arguments) else { return };
+    let pid = site.pid_on_the_terminal();
     wait_until("the question", || run.stdout().contains("[y/N]"));
     wait_until("the calls before it", || site.calls() >= 20);
     let begun = Instant::now();

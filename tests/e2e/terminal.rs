@@ -1,29 +1,26 @@
 //! Keys with control characters on a terminal, and a stderr or stdin that is closed.
 
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use rusqlite::Connection;
 
-use crate::support::{BUCKET, Site, start, wait_until};
+use crate::support::{BUCKET, Site, on_a_terminal, start, wait_until};
 
 /// A key that would clear the screen, start a new line and write backwards.
 const NASTY: &str = "x/\u{1b}[2J\n\u{202e}gpj.\u{9b}31m.jpg";
 /// How that key is shown.
 const SHOWN: &str = "x/\\x1b[2J\\n\\u{202e}gpj.\\x9b31m.jpg";
 
-/// Runs the program on a terminal. The result holds everything that it wrote there.
-fn on_a_terminal(site: &Site, arguments: &[&str]) -> String {
+/// Runs the program on a terminal without colours. Returns everything that it wrote there, or `None` if there is no
+/// terminal here.
+fn shown(site: &Site, arguments: &[&str]) -> Option<String> {
     let quoted: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
-    let program = format!("'{}' {}", env!("CARGO_BIN_EXE_costag"), quoted.join(" "));
-    let mut command = Command::new("script");
-    site.set_up(&mut command);
-    command.env("TERM", "dumb").env("NO_COLOR", "1").args(["-qec", &program, "/dev/null"]);
-    start(command).end().stdout
-}
-
-fn has_script() -> bool {
-    Command::new("script").arg("--version").stdout(Stdio::null()).status().is_ok()
+    let set_up = |command: &mut Command| {
+        site.set_up(command);
+        command.env("TERM", "dumb").env("NO_COLOR", "1");
+    };
+    Some(on_a_terminal(set_up, &quoted.join(" "))?.end().stdout)
 }
 
 #[track_caller]
@@ -50,9 +47,6 @@ fn no_key_reaches_a_terminal_as_it_is() {
     site.run(&[]).with(0);
     site.put(&[(NASTY, "one")]);
     site.run(&[]).with(0);
-    if !has_script() {
-        return;
-    }
     for (arguments, shows) in [
         (&["changes"][..], true),
         (&["find", "--not", "no such label"], true),
@@ -61,7 +55,7 @@ fn no_key_reaches_a_terminal_as_it_is() {
         (&["status"], false),
         (&["run", BUCKET, "--log", "costag=trace"], false),
     ] {
-        let text = on_a_terminal(&site, arguments);
+        let Some(text) = shown(&site, arguments) else { return };
         assert!(!shows || text.contains(SHOWN), "{arguments:?}: {text}");
         assert_is_safe(&text);
     }
@@ -80,9 +74,6 @@ fn rows_on_a_terminal_are_spelled_out_and_a_pipe_gets_the_bytes() {
     site.run(&[]).with(0);
     let piped = site.costag(&["export"]).with(0).stdout;
     assert!(piped.contains(&hidden), "{piped}");
-    if !has_script() {
-        return;
-    }
     let spelled = format!("{SHOWN}\\u{{3164}}\\u{{2800}}\\u{{e0041}}.jpg");
     for (arguments, is_json) in [
         (&["export"][..], false),
@@ -95,7 +86,7 @@ fn rows_on_a_terminal_are_spelled_out_and_a_pipe_gets_the_bytes() {
         (&["changes", "--csv"], false),
         (&["changes", "--json"], true),
     ] {
-        let text = on_a_terminal(&site, arguments);
+        let Some(text) = shown(&site, arguments) else { return };
         assert_is_safe(&text);
         assert!(!text.contains(['\u{3164}', '\u{2800}', '\u{e0041}']), "{text:?}");
         if is_json {

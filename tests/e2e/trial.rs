@@ -273,3 +273,21 @@ fn the_images_of_a_trial_are_settled_in_it(#[case] option: &str) {
     assert_eq!(site.states(), [0, 0, 60, 0]);
     site.assert_sound();
 }
+
+#[test]
+fn a_sample_is_taken_from_the_whole_bucket() {
+    let site = Site::plain(1000);
+    site.run(&["--sample", "60"]).with(0);
+    let mut keys: Vec<_> = site.expected("camera").into_iter().map(|row| row[0].clone()).collect();
+    keys.dedup();
+    let quarters: std::collections::BTreeSet<_> = site
+        .called()
+        .into_keys()
+        .map(|called| keys.iter().position(|key| *key == called).unwrap() * 4 / keys.len())
+        .collect();
+    assert_eq!(quarters.len(), 4, "{quarters:?}");
+    assert_eq!((site.calls(), site.states()), (60, [940, 0, 60, 0]));
+    // A sample larger than the bucket takes everything.
+    site.run(&["--sample", "5000"]).with(0);
+    assert_eq!(site.calls(), 1000);
+}

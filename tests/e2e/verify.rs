@@ -167,3 +167,15 @@ fn verify_makes_no_database_and_reads_while_a_run_goes_on() {
     other.execute_batch("CREATE TABLE t (a)").unwrap();
     site.costag(&["verify", "--db", "other.db"]).with(7).says(&["not a costag database"]);
 }
+
+#[test]
+fn verify_names_the_content_and_counts_the_problems() {
+    let site = Site::plain(20);
+    site.run(&[]).with(0);
+    site.tamper("DELETE FROM label WHERE rank = 1 AND content_id = 3");
+    let told = site.costag(&["verify"]).with(7).stdout;
+    assert!(
+        told.contains("labels: content 3") && told.contains("is not sound: 1 problem"),
+        "{told}"
+    );
+}
