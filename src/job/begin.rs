@@ -1,204 +1,98 @@
-//! How a run begins: anew, or going on with one that was interrupted; with which ranges and settings.
+//! The beginning of a run: a new one, or an unfinished one that is resumed. Decides the ranges to list and the settings
+//! that hold.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::control::Control;
-use super::gate::Gate;
-use super::stats::Stats;
-use super::trial::Trial;
-use super::{Error, Job};
-use crate::config::{Settings, Stored, Typed};
+use super::discovery::lookup::{OtherList, READING};
+use super::discovery::unmatched::Unmatched;
+use super::tagging::budget::Budget;
+use super::{Control, Error, Gate, Job, Purpose, RunSettings, Source, Stats, Trial};
+use crate::config::Settings;
 use crate::cos::{Bucket, Client};
-use crate::glob::Meaning;
-use crate::job::discovery::lookup::{OtherList, READING};
-use crate::job::discovery::source::Source;
-use crate::job::discovery::unmatched::Unmatched;
-use crate::job::tagging::budget::Budget;
 use crate::store::model::Counts;
 use crate::store::run::{NewRun, RangeRow, RunContext, Span, UnfinishedRun};
 use crate::store::turn::Request;
-use crate::store::{Session, Store, ident};
+use crate::store::{Session, Store};
 use crate::zone;
 
-/// An unfinished listing older than this is begun anew by `run`.
+/// `run` begins a new listing instead of resuming one that is older than this, in seconds.
 const FRESH: i64 = 24 * 3600;
 
-/// What a run keeps of its settings, so that resuming it does the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunSettings {
-    /// `BUCKET-APPID`.
-    pub bucket: String,
-    /// Where the work comes from.
-    pub source: Source,
-    /// Region, endpoint, scenes, filter and dedupe.
-    #[serde(flatten)]
-    pub stored: Stored,
-    /// The options that were typed; `None` in a run of a version that did not keep them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub typed: Option<Typed>,
-    /// How many images the run is limited to; none: everything that is wanted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trial: Option<Trial>,
+/// A run that has a row in the database, and what the database knew of it at that moment.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) session: Session,
+    pub(super) ranges: Vec<RangeRow>,
+    /// Unfinished runs over lists that may turn out to have the same lines as this run's list.
+    pub(super) other_lists: Vec<OtherList>,
+    /// Whether an earlier invocation has completed the listing.
+    pub(super) is_listed: bool,
+    /// Whether unchanged objects have to be compared one by one, because something else than the objects has changed
+    /// since the last listing.
+    pub(super) reconsider: bool,
+    pub(super) is_resumed: bool,
+    /// The option that names a list which this invocation does not read to its end. Absent if it does.
+    pub(super) unread: Option<String>,
+    /// The number of images that the run is limited to. Absent if it takes every image that is wanted.
+    pub(super) trial: Option<Trial>,
+    /// Who answered the calls in this database so far. Absent if there was no answer yet.
+    pub(super) recogniser: Option<String>,
+    /// The service's limit in calls a second that the last run on this bucket has found. Absent if none was found.
+    pub(super) found_limit: Option<f64>,
 }
 
-impl RunSettings {
-    /// The settings that an unfinished run was begun with.
-    ///
-    /// # Errors
-    /// [`Error::Settings`] if another version wrote them so that this one cannot read them.
-    pub fn of(run: &UnfinishedRun) -> Result<Self, Error> {
-        let mut settings: Self = serde_json::from_str(&run.settings)
-            .map_err(|source| Error::Settings { run: run.id, source: source.into() })?;
-        // Without globs their meaning is no difference.
-        if !settings.stored.filter.has_globs() {
-            settings.stored.filter.globs = Meaning::default();
-        }
-        // What the database says twice must agree; else it was changed by something else than costag.
-        let refuse = |reason| Err(Error::Settings { run: run.id, source: reason });
-        if settings.bucket != run.bucket {
-            let Self { bucket, .. } = &settings;
-            return refuse(
-                format!("they are for {bucket:?}, the run is for {:?}", run.bucket).into(),
-            );
-        }
-        if settings.source.name() != run.source || settings.source.prefix() != run.prefix {
-            return refuse("they are for another source than the run".into());
-        }
-        if let Err(error) = Bucket::parse(&settings.bucket) {
-            return refuse(error.into());
-        }
-        Ok(settings)
-    }
-
-    /// Whether both want the same objects of a source, for the same scenes.
-    pub fn wants_as(&self, stored: &Stored) -> bool {
-        let Stored { scenes, filter, dedupe, .. } = &self.stored;
-        (scenes, filter, dedupe) == (&stored.scenes, &stored.filter, &stored.dedupe)
-    }
-
-    /// A number for all that decides which objects are wanted, and for what.
-    fn eligibility(&self) -> i64 {
-        let Stored { scenes, filter, dedupe, .. } = &self.stored;
-        let mut filter = filter.clone();
-        // Only globs make their meaning part of what is wanted. Without them the number is that of the first
-        // versions, and their unchanged objects need no second look.
-        if !filter.has_globs() {
-            filter.globs = Meaning::of_first_versions();
-        }
-        let filter = serde_json::to_string(&filter).unwrap_or_default();
-        let listing = matches!(self.source, Source::Bucket { .. });
-        ident::hash_text(&format!("{listing} {scenes} {dedupe} {filter}"))
-    }
-
-    /// Whether both are over everything that is wanted, or trials of the same images.
-    fn is_same_trial(&self, other: &Self) -> bool {
-        match (&self.trial, &other.trial) {
-            (Some(mine), Some(theirs)) => mine.is_same(theirs),
-            (mine, theirs) => mine.is_none() && theirs.is_none(),
-        }
-    }
-
-    /// Whether a complete run over this source meets all that one over `other` would. Of lists that is known only once
-    /// they are read.
-    fn covers(&self, other: &Self) -> bool {
-        self.bucket == other.bucket
-            && (self.trial.is_none() || self.is_same_trial(other))
-            && match (&self.source, &other.source) {
-                (Source::Bucket { prefix }, Source::Bucket { prefix: narrower }) => {
-                    narrower.starts_with(prefix.as_str())
-                }
-                _ => false,
-            }
-    }
+/// The unfinished runs in the database, as a new run with certain settings sees them.
+#[derive(Default)]
+struct Unfinished {
+    /// A run that does the same work, and is resumed instead.
+    same: Option<(UnfinishedRun, RunSettings)>,
+    /// The ids of runs whose work the new run does too.
+    covered: Vec<i64>,
+    /// Runs over lists that may turn out to have the same lines.
+    other_lists: Vec<OtherList>,
 }
 
-/// Spans that tile the key space, with these ascending points between them.
-fn tile(points: Vec<String>) -> Vec<Span> {
-    let mut spans = Vec::with_capacity(points.len() + 1);
-    let mut start_after = String::new();
-    for point in points {
-        spans.push(Span { start_after, stop_at: Some(point.clone()) });
-        start_after = point;
-    }
-    spans.push(Span { start_after, stop_at: None });
-    spans
-}
-
-impl Job {
-    /// Begins a run over `source`, or goes on with an unfinished one: the same source, scenes and filters,
-    /// its listing unfinished and younger than a day. Unfinished runs that this one covers are closed as
-    /// superseded; what they left pending is adopted as the listing meets it.
-    ///
-    /// A `plan` begins, or goes on with, whatever the run would, in a transaction that is never committed.
-    ///
-    /// # Errors
-    /// The store's, and [`Error::Glob`].
-    pub fn begin(
-        mut store: Store,
-        client: Client,
-        bucket: &Bucket,
-        source: Source,
-        settings: Settings,
-        plan: bool,
+impl Unfinished {
+    fn find(
+        store: &Store,
+        mine: &RunSettings,
+        eligibility: i64,
+        purpose: Purpose,
+        now: i64,
     ) -> Result<Self, Error> {
-        client.clock().restore(store.clock_offset()?);
-        let now = client.clock().now();
-        store.recover(client.clock().millis())?;
-        let trial = Trial::of(&settings.budget);
-        let mine = RunSettings {
-            bucket: bucket.to_string(),
-            source,
-            stored: settings.stored.clone(),
-            typed: Some(settings.typed.clone()),
-            trial,
-        };
-        let eligibility = mine.eligibility();
-        if mine.stored.filter.has_globs()
-            && let Some(last) = store.last_settings(&mine.bucket)?
-            && let Ok(last) = serde_json::from_str::<RunSettings>(&last)
-            && last.stored.filter.has_globs()
-            && last.stored.filter.globs.is_of_first_versions()
-        {
-            warn!(
-                "globs without / now match the name at any depth, no longer only keys without a folder: this run \
-                 may want more images than the last one; `/` in a glob makes it match the whole key"
-            );
-        }
-        let mut superseded = Vec::new();
-        let mut goes_on_with = None;
-        let mut lists = Vec::new();
+        let mut found = Self::default();
         for unfinished in store.unfinished()? {
-            // Settings of another version are none to compare with.
+            // Settings of another version cannot be compared.
             let Ok(theirs) = RunSettings::of(&unfinished) else { continue };
-            let same = theirs.source == mine.source
+            let is_same = theirs.source == mine.source
                 && theirs.bucket == mine.bucket
                 && mine.is_same_trial(&theirs)
                 && unfinished.eligibility == eligibility;
-            let fresh = now - unfinished.started_at < FRESH;
-            // The list at hand may be another one of the same name.
-            let listing = matches!(mine.source, Source::Bucket { .. });
-            // A trial has its number to come to, whatever is new; a run over everything lists what is. One that has to
-            // list again would first call for keys that it had listed long ago: a new run knows better.
-            if same && fresh && listing && (!unfinished.was_listed || mine.trial.is_some()) {
-                if plan {
-                    goes_on_with = Some((unfinished, theirs));
-                    break;
-                }
-                return Self::go_on(store, client, &unfinished, theirs, settings, None);
+            let is_fresh = now - unfinished.started_at < FRESH;
+            // Only a listing is resumed: a list of the same name may have other lines now.
+            //
+            // A run that has completed its listing is not resumed but begun anew, since new objects may have come.
+            // A trial is resumed even then: its number of images does not grow with new objects.
+            let can_be_resumed =
+                mine.source.is_bucket() && (!unfinished.was_listed || mine.trial.is_some());
+            if is_same && is_fresh && can_be_resumed {
+                found.same = Some((unfinished, theirs));
+                break;
             }
-            if mine.covers(&theirs) && !plan {
-                superseded.push(unfinished.id);
+            if purpose == Purpose::Plan {
+                continue;
+            }
+            if mine.covers(&theirs) {
+                found.covered.push(unfinished.id);
             }
             if theirs.bucket == mine.bucket
                 && theirs.source.name() == mine.source.name()
                 && (mine.trial.is_none() || mine.is_same_trial(&theirs))
-                && !plan
                 && let Some(progress) = store.list_progress(unfinished.id)?
             {
-                lists.push(OtherList {
+                found.other_lists.push(OtherList {
                     run_id: unfinished.id,
                     has_same_name: theirs.source == mine.source,
                     described: theirs.source.describe(&theirs.bucket),
@@ -206,62 +100,96 @@ impl Job {
                 });
             }
         }
-        let spans = match mine.source {
-            Source::Bucket { ref prefix } => {
-                let most = settings.pace.list_workers.get();
-                tile(store.reader()?.split_points(&mine.bucket, prefix, most)?)
-            }
-            // Reading the list, and looking its lines up.
-            Source::Keys(_) | Source::Urls(_) => vec![Span::default(), Span::default()],
+        Ok(found)
+    }
+}
+
+impl Job {
+    /// Begins a run over `source`, or resumes an unfinished one: the same source, scenes and filters, with an
+    /// unfinished listing that is younger than a day. Unfinished runs that this one covers are closed as superseded.
+    /// The contents that they left pending belong to this run as soon as its listing meets them.
+    ///
+    /// With [`Purpose::Plan`] it begins, or resumes, whatever a run would, in a transaction that is never committed.
+    ///
+    /// # Errors
+    /// An error of the store, or [`Error::Glob`].
+    pub fn begin(
+        mut store: Store,
+        client: Client,
+        bucket: &Bucket,
+        source: Source,
+        settings: Settings,
+        purpose: Purpose,
+    ) -> Result<Self, Error> {
+        client.clock().restore(store.clock_offset()?);
+        let now = client.clock().now();
+        store.recover(client.clock().millis())?;
+        let run = RunSettings {
+            bucket: bucket.to_string(),
+            source,
+            stored: settings.stored.clone(),
+            typed: Some(settings.typed.clone()),
+            trial: Trial::of(&settings.budget),
         };
+        let eligibility = run.eligibility();
+        warn_if_globs_have_another_meaning(&store, &run)?;
+        let Unfinished { mut same, covered, other_lists } =
+            Unfinished::find(&store, &run, eligibility, purpose, now)?;
+        if purpose == Purpose::Tag
+            && let Some((unfinished, theirs)) = same.take()
+        {
+            return Self::go_on(store, client, &unfinished, theirs, settings, None);
+        }
         let new = NewRun {
-            bucket: mine.bucket.clone(),
-            source: mine.source.name(),
-            prefix: mine.source.prefix().to_owned(),
+            bucket: run.bucket.clone(),
+            source: run.source.name(),
+            prefix: run.source.prefix().to_owned(),
             eligibility,
-            settings: serde_json::to_string(&mine).unwrap_or_default(),
-            plan,
+            settings: serde_json::to_string(&run).unwrap_or_default(),
+            plan: purpose == Purpose::Plan,
             started_at: now,
-            spans,
+            spans: spans(&store, &run, &settings)?,
         };
         let (id, bucket_id, journals) = store.begin_run(&new)?;
-        // Not before there is a new run: if one cannot be begun, the old one can still be resumed.
-        for id in superseded {
+        // Only after the new run has its row: if it cannot be begun, the old ones can still be resumed.
+        for id in covered {
             store.supersede(id)?;
         }
-        let list = !matches!(mine.source, Source::Bucket { .. });
-        // The lines of a list have to be read back by others: its plan begins to simulate with the first page.
-        if plan && !list {
+        // A plan reads the lines of its list back through other connections, so for a list the simulation starts only
+        // with the first page.
+        if purpose == Purpose::Plan && run.source.is_bucket() {
             store.simulate()?;
         }
-        if let Some((unfinished, theirs)) = goes_on_with {
+        if let Some((unfinished, theirs)) = same {
             return Self::go_on(store, client, &unfinished, theirs, settings, Some(id));
         }
         let context = RunContext {
             id,
             bucket_id,
-            bucket: mine.bucket,
+            bucket: run.bucket,
             prefix: new.prefix,
             scenes: settings.stored.scenes,
             dedupe: settings.stored.dedupe,
-            list,
-            urls: matches!(mine.source, Source::Urls(_)),
+            list: !run.source.is_bucket(),
+            urls: matches!(run.source, Source::Urls(_)),
             journals,
-            plan,
+            plan: purpose == Purpose::Plan,
         };
-        Self::new(store, client, context, Counts::default(), mine.source, settings, eligibility)
-            .map(|job| Self { lists, ..job.limited_to(trial) })
+        let counts = Counts::default();
+        let mut job = Self::new(store, client, context, counts, run.source, settings, eligibility)?;
+        job.begun.other_lists = other_lists;
+        Ok(job.limited_to(run.trial, 0))
     }
 
-    /// Goes on with an unfinished run over its own source. `settings` must want what the run wants
-    /// ([`RunSettings::wants_as`]); everything else in them replaces what the run had kept. The number of images that
-    /// it is limited to is the run's own, unless `settings` have one, or `new_trial` says that they want none.
+    /// Resumes an unfinished run over its own source. `settings` must want what the run wants
+    /// ([`RunSettings::wants_as`]); all other settings replace those that the run had stored. The run keeps its own
+    /// number of images, unless `settings` have one, or `new_trial` says that the absence of one is meant.
+    ///
+    /// If the reading of a list's file was interrupted, the file is read on only if it is given as `named`. The database
+    /// may come from somebody else and name any file, whose lines would be sent to the service as keys.
     ///
     /// # Errors
-    /// The store's, and [`Error::Settings`].
-    ///
-    /// The file of a list whose reading was cut short is read on only as the source `named`: the one that the database
-    /// names may have been put there by somebody else, and its lines would be sent out as keys.
+    /// An error of the store, [`Error::Settings`] or [`Error::Glob`].
     pub fn resume(
         mut store: Store,
         client: Client,
@@ -280,7 +208,7 @@ impl Job {
         let given = Trial::of(&settings.budget);
         if new_trial || given.is_some() {
             let counts = store.counts(unfinished.id)?;
-            // Of a run over everything, what was settled before is none of the trial.
+            // If the run took every image so far, the trial counts only what is settled from now on.
             let from = own.trial.map_or(counts.done + counts.failed, |trial| trial.from);
             own.trial = given.map(|trial| Trial { from, ..trial });
         }
@@ -288,20 +216,21 @@ impl Job {
         Ok(if is_named { job } else { job.without_reading() })
     }
 
-    /// The job with the lines that its list has in the store, if it would go on reading a file.
+    /// If the job would read on in a list's file, limits it to the lines that are already in the store.
     fn without_reading(mut self) -> Self {
         let file = match &self.source {
             Source::Keys(list) | Source::Urls(list) if list.file.is_some() => list.name(),
             _ => return self,
         };
         let is_reading = |range: &RangeRow| range.seq == READING && !range.done;
-        if self.ranges.iter().any(is_reading) {
-            self.ranges.retain(|range| range.seq != READING);
-            self.unread = Some(format!("--{} {file}", self.source.name()));
+        if self.begun.ranges.iter().any(is_reading) {
+            self.begun.ranges.retain(|range| range.seq != READING);
+            self.begun.unread = Some(format!("--{} {file}", self.source.name()));
         }
         self
     }
 
+    /// Resumes a run. `plan_row` is the row of the plan, if this is one.
     fn go_on(
         mut store: Store,
         client: Client,
@@ -327,44 +256,42 @@ impl Job {
             prefix: unfinished.prefix.clone(),
             scenes: settings.stored.scenes,
             dedupe: settings.stored.dedupe,
-            list: !matches!(source, Source::Bucket { .. }),
+            list: !source.is_bucket(),
             urls: matches!(source, Source::Urls(_)),
             journals: unfinished.journals,
             plan: plan_row.is_some(),
         };
         let counts = store.counts(unfinished.id)?;
         let eligibility = unfinished.eligibility;
-        let tried = trial.map_or(0, |trial| trial.settled(&counts));
+        let settled = trial.map_or(0, |trial| trial.settled(&counts));
         let mut job = Self::new(store, client, context, counts, source, settings, eligibility)?;
         if let Some(row) = plan_row {
-            job.session = job.session.planned_in(row);
+            job.begun.session = job.begun.session.planned_in(row);
         }
-        // What waits for nobody is adopted at the end of a listing, and there is none any more.
+        let begun = &mut job.begun;
+        // Contents that no other run waits for are adopted when a listing ends, and this one has ended already.
         if unfinished.listed {
-            let mut turn = job.session.new_turn();
+            let mut turn = begun.session.new_turn();
             turn.requests.push(Request::AdoptWaiting);
-            job.session.turn(&turn)?.in_place()?;
+            begun.session.turn(&turn)?.in_place()?;
         }
-        let job = Self {
-            resumed: true,
-            tried,
-            listed: unfinished.listed,
-            // What came between may have judged objects by other settings, or taken their contents.
-            reconsider: true,
-            ..job
-        };
-        Ok(job.limited_to(trial))
+        begun.is_resumed = true;
+        begun.is_listed = unfinished.listed;
+        // Runs in between may have judged objects by other settings, or taken their contents.
+        begun.reconsider = true;
+        Ok(job.limited_to(trial, settled))
     }
 
-    /// The job with so many images as its scope.
-    fn limited_to(mut self, trial: Option<Trial>) -> Self {
-        if trial.is_some() && !self.plan && matches!(self.source, Source::Bucket { .. }) {
-            self.session.hold_gone();
+    /// Limits the job to a trial of which so many images are settled.
+    fn limited_to(mut self, trial: Option<Trial>, settled: u64) -> Self {
+        if trial.is_some() && self.purpose == Purpose::Tag && self.source.is_bucket() {
+            self.begun.session.hold_gone();
         }
         if let Some(trial) = trial {
-            self.limits.limit_to(trial, self.tried);
+            self.budget.limit_to(trial, settled);
         }
-        Self { trial, ..self }
+        self.begun.trial = trial;
+        self
     }
 
     fn new(
@@ -376,11 +303,10 @@ impl Job {
         settings: Settings,
         eligibility: i64,
     ) -> Result<Self, Error> {
-        let is_listing = matches!(source, Source::Bucket { .. });
         if !context.plan {
             store.mark()?;
         }
-        let unmatched = Arc::new(Unmatched::new(&settings.stored.filter, is_listing)?);
+        let unmatched = Unmatched::new(&settings.stored.filter, source.is_bucket())?;
         let ranges = store.ranges(context.id)?;
         let recogniser = store.recogniser()?;
         let found_limit = store.found_limit(&context.bucket)?;
@@ -396,28 +322,70 @@ impl Job {
         };
         let clock = Arc::clone(client.clock());
         let budget = Budget::new(&settings.budget, clock, &zone::local().zone, Box::new(earlier));
-        let plan = context.plan;
+        let purpose = if context.plan { Purpose::Plan } else { Purpose::Tag };
+        let begun = Begun {
+            session: Session::new(store, context, counts.clone()),
+            ranges,
+            other_lists: Vec::new(),
+            is_listed: false,
+            reconsider,
+            is_resumed: false,
+            unread: None,
+            trial: None,
+            recogniser,
+            found_limit,
+        };
         Ok(Self {
             client,
             settings,
             source,
-            session: Session::new(store, context, counts.clone()),
-            ranges,
-            lists: Vec::new(),
-            listed: false,
-            reconsider,
-            resumed: false,
-            unread: None,
-            limits: Arc::new(budget),
-            trial: None,
-            tried: 0,
-            recogniser,
-            found_limit,
-            plan,
-            unmatched,
+            purpose,
+            begun,
+            budget: Arc::new(budget),
+            unmatched: Arc::new(unmatched),
             stats: Arc::new(Stats::new(counts)),
             control: Control::default(),
             gate: Gate::default(),
         })
     }
+}
+
+/// Warns if the globs of this run match other keys than the same globs of the last run did.
+fn warn_if_globs_have_another_meaning(store: &Store, run: &RunSettings) -> Result<(), Error> {
+    if run.stored.filter.has_globs()
+        && let Some(last) = store.last_settings(&run.bucket)?
+        && let Ok(last) = serde_json::from_str::<RunSettings>(&last)
+        && last.stored.filter.has_globs()
+        && last.stored.filter.globs.is_of_first_versions()
+    {
+        warn!(
+            "globs without / now match the name at any depth, no longer only keys without a folder: this run \
+             may want more images than the last one; `/` in a glob makes it match the whole key"
+        );
+    }
+    Ok(())
+}
+
+/// The ranges that a new run begins with.
+fn spans(store: &Store, run: &RunSettings, settings: &Settings) -> Result<Vec<Span>, Error> {
+    Ok(match &run.source {
+        Source::Bucket { prefix } => {
+            let most = settings.pace.list_workers.get();
+            tile(store.reader()?.split_points(&run.bucket, prefix, most)?)
+        }
+        // One range counts the lines read, the other the lines looked up.
+        Source::Keys(_) | Source::Urls(_) => vec![Span::default(), Span::default()],
+    })
+}
+
+/// Divides the key space into adjacent spans at these ascending points.
+fn tile(points: Vec<String>) -> Vec<Span> {
+    let mut spans = Vec::with_capacity(points.len() + 1);
+    let mut start_after = String::new();
+    for point in points {
+        spans.push(Span { start_after, stop_at: Some(point.clone()) });
+        start_after = point;
+    }
+    spans.push(Span { start_after, stop_at: None });
+    spans
 }

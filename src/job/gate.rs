@@ -1,19 +1,8 @@
 //! A gate before the units of billing above a number: their calls wait until a person has confirmed them.
 
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-
-use super::stats::Stats;
-use super::trial::Trial;
-use crate::config::Billing;
-use crate::job::tagging::budget::Budget;
-use crate::job::tagging::budget::forecast::Room;
-use crate::scene::Scenes;
-use crate::store::Reader;
-use crate::store::model::Counts;
 
 /// What is known of the calls of an invocation when somebody is asked about them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,6 +56,27 @@ impl Gate {
         self.expected()
     }
 
+    /// Returns once a call is held back.
+    pub(super) async fn is_reached(&self) {
+        self.0.reached.cancelled().await;
+    }
+
+    /// Tells whoever waits in [`Gate::asks`] that calls are, or will be, held back.
+    pub(super) fn ask(&self, expected: Expected) {
+        self.expect(expected);
+        self.0.asked.cancel();
+    }
+
+    /// Tells whoever waits in [`Gate::is_listed`] that everything is listed.
+    pub(super) fn set_listed(&self, expected: Expected) {
+        self.expect(expected);
+        self.0.listed.cancel();
+    }
+
+    fn expect(&self, expected: Expected) {
+        *self.0.expected.lock().unwrap_or_else(PoisonError::into_inner) = expected;
+    }
+
     fn expected(&self) -> Expected {
         *self.0.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,82 +103,6 @@ impl Gate {
             () = stopping.cancelled() => false,
             () = self.0.opened.cancelled() => true,
         }
-    }
-}
-
-/// How often it is looked whether more is to be called than passes without a question.
-const LOOK: Duration = Duration::from_millis(100);
-/// Contents that are looked at to know how many scenes the pending ones ask for.
-const LOOKED_AT: u32 = 2_000;
-
-/// Looks ahead: somebody is asked as soon as it is known that calls will be held back.
-#[derive(Debug)]
-pub(super) struct Watch {
-    pub(super) gate: Gate,
-    pub(super) budget: Arc<Budget>,
-    pub(super) stats: Arc<Stats>,
-    pub(super) reader: Reader,
-    pub(super) run_id: i64,
-    pub(super) scenes: Scenes,
-    pub(super) billing: Billing,
-    pub(super) trial: Option<Trial>,
-    /// What the run had counted before this invocation.
-    pub(super) before: Counts,
-}
-
-impl Watch {
-    /// Looks until somebody is asked, and once more when everything is listed.
-    pub(super) async fn run(self) -> Infallible {
-        let Some(above) = self.gate.above() else { return std::future::pending().await };
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
-                () = self.gate.0.reached.cancelled() => break,
-            }
-            let expected = self.expected();
-            if expected.units > above {
-                break;
-            }
-        }
-        self.tell(self.expected());
-        self.gate.0.asked.cancel();
-        while !self.expected().listed {
-            tokio::time::sleep(LOOK).await;
-        }
-        self.tell(self.expected());
-        self.gate.0.listed.cancel();
-        std::future::pending().await
-    }
-
-    fn tell(&self, expected: Expected) {
-        *self.gate.0.expected.lock().unwrap_or_else(PoisonError::into_inner) = expected;
-    }
-
-    /// The calls of this invocation, those made and those that are known to follow, if none has to be repeated.
-    fn expected(&self) -> Expected {
-        let now = self.stats.snapshot();
-        let counts = &now.counts;
-        let made = counts.calls.saturating_sub(self.before.calls);
-        let asked = counts.scenes_asked.saturating_sub(self.before.scenes_asked);
-        let (taken, units_taken) = self.budget.used_so_far();
-        let room = Room::of(&self.budget.limits_of_calls());
-        let units_made = self.billing.units_of(made, asked);
-        // Calls on the wire are pending still, and have their room already.
-        let calls_left = room.calls.saturating_add(taken.saturating_sub(made));
-        let units_left = room.units.saturating_add(units_taken.saturating_sub(units_made));
-        let in_trial = self
-            .trial
-            .map_or(u64::MAX, |trial| trial.images().saturating_sub(trial.settled(counts)));
-        let pending = now.pending().min(in_trial).min(calls_left);
-        // How many units an image takes is looked up only if it decides anything.
-        let (contents, scenes) = match self.reader.asked_of_queue(self.run_id, LOOKED_AT) {
-            Ok((contents @ 1.., scenes)) if pending > 0 => (contents, scenes),
-            _ => (1, u64::from(self.scenes.len()).max(1)),
-        };
-        let each = self.billing.units_of(contents, scenes);
-        let units = (pending.saturating_mul(each) / contents).min(units_left);
-        let calls = pending.min(units.saturating_mul(contents) / each.max(1));
-        Expected { made, calls: made + calls, units: units_made + units, listed: now.listed }
     }
 }
 

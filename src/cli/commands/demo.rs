@@ -19,7 +19,7 @@ use crate::config::{Rate, Settings};
 use crate::cos::{Bucket, Client, Credentials, Endpoint, Options, Provider};
 use crate::emulator::{self, Emulator, Holdings, pictures};
 use crate::export::{self, Format, Layout, Output};
-use crate::job::{Job, Source};
+use crate::job::{Job, Purpose, Source};
 use crate::scene::Scene;
 use crate::store::read::ExportFilter;
 use crate::store::{Reader, Store};
@@ -85,7 +85,7 @@ impl Args {
             let client = Client::new(endpoint, provider, &Options::default())?;
             let store = Store::open(&database)?;
             let source = Source::Bucket { prefix: String::new() };
-            let job = Job::begin(store, client, &bucket, source, settings, false)?;
+            let job = Job::begin(store, client, &bucket, source, settings, Purpose::Tag)?;
             let (exit, report) = Box::pin(execute_job::run_with_summary(job, &database, &Again::typed())).await?;
             if report.snapshot.counts.calls == 0 {
                 say!(

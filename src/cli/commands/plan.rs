@@ -22,7 +22,7 @@ use crate::visible::{Notation, visible};
 use crate::cli::zone;
 use crate::config::{Billing, Budget, Rate, Settings};
 use crate::export::Output;
-use crate::job::{End, Job, Report, Room, Share, absolute};
+use crate::job::{End, Job, Purpose, Report, Room, Share, absolute};
 use crate::store::read::{Doubtful, Measured, Needed};
 use crate::store::{Reader, Store};
 
@@ -112,7 +112,7 @@ impl Args {
             // The window is for calls, of which there are none.
             let budget = Budget { until: None, max_duration: None, ..settings.budget.clone() };
             let unhurried = Settings { budget, ..settings.clone() };
-            let job = Job::begin(store, client, &bucket, source, unhurried, true)?;
+            let job = Job::begin(store, client, &bucket, source, unhurried, Purpose::Plan)?;
             Box::pin(execute_job::run_without_summary(job)).await
         })?;
         if !matches!(report.end, End::Complete) {

@@ -13,7 +13,7 @@ use crate::cli::trial::Again;
 use crate::cli::{resume_endpoint, terminal};
 use crate::config::{self, Filter, Origin, Provenance, Settings, Stored};
 use crate::cos::Bucket;
-use crate::job::{self, End, Job, List, RunSettings, Source};
+use crate::job::{self, End, Job, List, Purpose, RunSettings, Source};
 use crate::store::write::UnfinishedRun;
 use crate::store::{Error, Reader, Store};
 use crate::visible::visible;
@@ -90,7 +90,7 @@ impl Args {
                 Job::resume(store, client, &unfinished, settings, new_trial, named)?
             } else {
                 let source = begins_anew(&run, named, &unfinished)?;
-                Job::begin(store, client, &bucket, source, settings, false)?
+                Job::begin(store, client, &bucket, source, settings, Purpose::Tag)?
             };
             execute_job::hold_until_confirmed(&job, self.yes);
             let again = Again::of(&run, job.settings());

@@ -6,7 +6,7 @@ use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::target::Target;
 use crate::cli::trial::Again;
-use crate::job::Job;
+use crate::job::{Job, Purpose};
 use crate::store::Store;
 
 /// Tag every image of a bucket, a prefix, or a list of keys or URLs
@@ -35,7 +35,7 @@ impl Args {
             let client = connect::bucket_client(&bucket, region, endpoint, &settings).await?;
             let database = settings.db.clone();
             let store = Store::open(&database)?;
-            let job = Job::begin(store, client, &bucket, source, settings, false)?;
+            let job = Job::begin(store, client, &bucket, source, settings, Purpose::Tag)?;
             execute_job::hold_until_confirmed(&job, self.yes);
             Ok(Box::pin(execute_job::run_with_summary(job, &database, &Again::typed())).await?.0)
         })

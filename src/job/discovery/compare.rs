@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::scene::Scenes;
 use crate::store::model::{ContentState, SkipReason};
 use crate::store::read::{Known, Standing};
-use crate::store::write::{Candidate, Difference};
+use crate::store::turn::{Candidate, Difference};
 
 /// Which run compares, and with what in mind.
 #[derive(Debug, Clone, Copy)]

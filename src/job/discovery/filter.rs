@@ -7,7 +7,7 @@ use crate::cos;
 use crate::glob::{GlobError, Globs};
 use crate::store::ident::fingerprint;
 use crate::store::model::SkipReason;
-use crate::store::write::Candidate;
+use crate::store::turn::Candidate;
 
 /// Classes whose objects must be restored before they can be read (API page "Storage Class").
 const ARCHIVE: [&str; 3] = ["ARCHIVE", "DEEP_ARCHIVE", "MAZ_ARCHIVE"];

@@ -7,12 +7,11 @@ use tracing::{info, warn};
 use super::lookup::Lookup;
 use super::source::Source;
 use crate::cos;
-use crate::job::tagging::caller::code;
-use crate::job::verdict::{GiveUp, Operation, Verdict, verdict};
+use crate::job::verdict::{GiveUp, Operation, Verdict, stored_code, verdict};
 use crate::store::ident;
 use crate::store::model::{ContentState, SkipReason};
 use crate::store::read::{Known, ListedLine};
-use crate::store::write::{Candidate, Difference, LineFailure};
+use crate::store::turn::{Candidate, Difference, LineFailure};
 
 /// What is counted of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +76,7 @@ impl Lookup {
         }
         if !cos::addressable(item) {
             let entry = cos::ObjectEntry { key: item.clone(), ..Default::default() };
-            return Some(EndedLine::of(*seq, known.as_ref(), self.filter.candidate(entry)));
+            return Some(EndedLine::of(*seq, known.as_ref(), self.stage.filter.candidate(entry)));
         }
         None
     }
@@ -92,19 +91,19 @@ impl Lookup {
             return None;
         }
         let missing =
-            !self.comparison.scenes.without(standing.done).union(standing.redo).is_empty();
+            !self.stage.comparison.scenes.without(standing.done).union(standing.redo).is_empty();
         let needs_call = match standing.state {
             // Of what was given up only a look-up tells whether the bytes are still those.
             ContentState::Failed => true,
             ContentState::Done | ContentState::Pending | ContentState::InFlight => missing,
         };
-        let own = standing.run_id == Some(self.run_id);
+        let own = standing.run_id == Some(self.stage.comparison.run_id);
         let is_url = matches!(self.source, Source::Urls(_));
         if needs_call && !is_url && !(own && looked_up) {
             return None;
         }
         let object_id = known.object_id;
-        let news = skip.is_some() || self.comparison.needs(standing);
+        let news = skip.is_some() || self.stage.comparison.needs(standing);
         let listed = news.then_some(Difference::Listed { object_id, content_id });
         Some(EndedLine::new(seq, End::Wanted, listed))
     }
@@ -112,17 +111,18 @@ impl Lookup {
     /// Asks the service about a key; `None` if the run stops.
     pub(super) async fn ask(&self, line: ListedLine) -> Option<EndedLine> {
         let ListedLine { seq, item, known, .. } = line;
-        let client = &self.service.client;
+        let client = &self.stage.service.client;
         let answer = self
+            .stage
             .service
-            .ask(Operation::Head, &self.pace, async || {
+            .ask(Operation::Head, &self.stage.pace, async || {
                 client.look_up(&item, self.found.load(Ordering::Relaxed)).await
             })
             .await?;
         let error = match answer {
             Ok(entry) => {
                 self.found.store(true, Ordering::Relaxed);
-                let ended = EndedLine::of(seq, known.as_ref(), self.filter.candidate(entry));
+                let ended = EndedLine::of(seq, known.as_ref(), self.stage.filter.candidate(entry));
                 return Some(EndedLine { found: Some(item), ..ended });
             }
             Err(error) => error,
@@ -132,7 +132,7 @@ impl Lookup {
             seq,
             item: item.clone(),
             is_missing,
-            code: code(&error),
+            code: stored_code(&error),
             status: error.status(),
             message: error.message(),
             request_id: error.request_id().map(str::to_owned),

@@ -12,22 +12,22 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::{debug, warn};
 
 use super::beside;
-use super::compare::{Compared, Comparison, Merge};
-use super::filter::Filter;
+use super::compare::{Compared, Merge};
 use super::page_size::PageSize;
-use super::ranges::{Ranges, Search, Split, Splittable, Taken};
+use super::ranges::{Ranges, Split, SplitSearch, Splittable, Taken};
+use super::stage::Discovery;
 use super::unmatched::Unmatched;
 use crate::cos::list::{StuckListing, Unproven};
 use crate::cos::{self, ListPage, ListRequest};
 use crate::job::Error;
 use crate::job::control::StopReason;
-use crate::job::service::client::{Recognised, Service};
-use crate::job::service::pace::Pace;
+use crate::job::service::client::Recognised;
 use crate::job::thread::Blocking;
 use crate::job::verdict::{Operation, Stop};
-use crate::job::writer::{Record, Writer};
+use crate::job::writer::Record;
 use crate::store::Reader;
-use crate::store::write::{Page, RangeRow, Reach};
+use crate::store::run::RangeRow;
+use crate::store::turn::{Page, Reach};
 
 /// Pages between the listers and the comparing thread.
 const AHEAD: usize = 4;
@@ -37,29 +37,22 @@ const EMPTY: u32 = 100;
 
 /// What listing a bucket or prefix needs.
 #[derive(Debug)]
-pub(crate) struct Listing {
-    pub(crate) service: Arc<Service>,
-    pub(crate) writer: Writer,
-    pub(crate) pace: Pace,
-    pub(crate) filter: Filter,
-    pub(crate) comparison: Comparison,
-    pub(crate) bucket_id: i64,
-    pub(crate) bucket: String,
-    pub(crate) prefix: String,
-    /// Ranges listed side by side.
-    pub(crate) workers: usize,
-    /// Whether unchanged objects are looked at one by one.
-    pub(crate) reconsider: bool,
-    pub(crate) page_size: PageSize,
-    /// What of the filter has matched nothing.
-    pub(crate) unmatched: Arc<Unmatched>,
-    /// Whether an earlier invocation may have listed a part.
-    pub(crate) resumed: bool,
+pub(super) struct Listing {
+    stage: Discovery,
+    bucket: String,
+    prefix: String,
+    /// The number of ranges that are listed side by side.
+    workers: usize,
+    /// Whether unchanged objects are compared one by one.
+    reconsider: bool,
+    /// Whether an earlier invocation may have listed a part of the bucket.
+    is_resumed: bool,
+    page_size: PageSize,
 }
 
 /// A proven page on its way to being compared.
 #[derive(Debug)]
-struct Listed {
+struct ProvenPage {
     seq: i64,
     /// The span begins after this key...
     after: String,
@@ -82,11 +75,24 @@ enum Absent {
 }
 
 impl Listing {
+    /// A listing of the objects whose key starts with `prefix`.
+    pub(super) fn new(
+        stage: Discovery,
+        bucket: String,
+        prefix: String,
+        workers: usize,
+        reconsider: bool,
+        is_resumed: bool,
+    ) -> Self {
+        let page_size = PageSize::default();
+        Self { stage, bucket, prefix, workers, reconsider, is_resumed, page_size }
+    }
+
     /// Lists what is left of the ranges, compares, and records the end of the listing.
     ///
     /// # Errors
     /// The store's, from comparing; what the service says stops the run through its control.
-    pub(crate) async fn run(self, ranges: Vec<RangeRow>, reader: Reader) -> Result<(), Error> {
+    pub(super) async fn run(self, ranges: Vec<RangeRow>, reader: Reader) -> Result<(), Error> {
         let listing = Arc::new(self);
         let ranges = Ranges::new(ranges, listing.workers);
         let (sender, receiver) = mpsc::channel(AHEAD);
@@ -96,7 +102,7 @@ impl Listing {
                 let compared = listing.compare(&reader, receiver);
                 // Listers with nothing to list wait for the others, who have nowhere to send to.
                 if compared.is_err() {
-                    listing.service.control.stop(StopReason::Internal);
+                    listing.stage.service.control.stop(StopReason::Internal);
                 }
                 compared
             })?
@@ -107,21 +113,21 @@ impl Listing {
         drop(sender);
         let listed = comparing.result().await??;
         if ranges.are_done() {
-            let client = &listing.service.client;
-            if listed == 0 && !listing.resumed && !listing.prefix.is_empty() {
-                let names = beside::look(client, &listing.service.control, &listing.prefix).await;
-                listing.unmatched.keep_beside(names);
+            let Discovery { service, unmatched, .. } = &listing.stage;
+            if listed == 0 && !listing.is_resumed && !listing.prefix.is_empty() {
+                let names = beside::look(&service.client, &service.control, &listing.prefix).await;
+                unmatched.keep_beside(names);
             }
-            let now = client.clock().now();
-            listing.writer.send(Record::Listed { now }).await?;
+            let now = service.client.clock().now();
+            listing.stage.writer.send(Record::Listed { now }).await?;
         }
         Ok(())
     }
 
     /// One lister: takes ranges as long as there are any; with none to take it splits one that is listed.
-    async fn lister(&self, ranges: &Ranges, moved: &Notify, pages: mpsc::Sender<Listed>) {
+    async fn lister(&self, ranges: &Ranges, moved: &Notify, pages: mpsc::Sender<ProvenPage>) {
         let mut uncommitted = None;
-        while !self.service.control.is_stopping() {
+        while !self.stage.service.control.is_stopping() {
             if let Some(range) = ranges.take() {
                 let whole = self.list(ranges, range, moved, &pages, &mut uncommitted).await;
                 moved.notify_waiters();
@@ -144,7 +150,7 @@ impl Listing {
                 None => {
                     tokio::select! {
                         () = news => {}
-                        () = self.service.control.stopping().cancelled() => {}
+                        () = self.stage.service.control.stopping().cancelled() => {}
                     }
                 }
             }
@@ -153,7 +159,7 @@ impl Listing {
 
     /// Looks for points to split a range at, and makes it several. Not found is no error.
     async fn split(&self, ranges: &Ranges, range: Splittable) -> Result<(), Error> {
-        let mut search = Search::new(&range);
+        let mut search = SplitSearch::new(&range);
         loop {
             let points = search.points(range.width);
             if points.is_empty() {
@@ -171,7 +177,7 @@ impl Listing {
             let Split { seq, new_seq, ref span } = *split;
             debug!(seq, new_seq, at = %span.start_after.escape_debug(), "range split");
             let span = span.clone();
-            self.writer.ask(move |committed| Record::Split { seq, new_seq, span, committed })
+            self.stage.writer.ask(move |committed| Record::Split { seq, new_seq, span, committed })
         });
         try_join_all(records).await?;
         for split in &splits {
@@ -194,8 +200,8 @@ impl Listing {
         &self,
         request: &ListRequest,
     ) -> Option<Result<(ListPage, Option<String>), cos::Error>> {
-        let asked = self.service.ask(Operation::List, &self.pace, async || {
-            let client = &self.service.client;
+        let asked = self.stage.service.ask(Operation::List, &self.stage.pace, async || {
+            let client = &self.stage.service.client;
             let max_keys = request.max_keys.min(self.page_size.get());
             let request = ListRequest { max_keys, ..request.clone() };
             let page = client.list(&request).await;
@@ -225,7 +231,7 @@ impl Listing {
         ranges: &Ranges,
         range: Taken,
         moved: &Notify,
-        pages: &mpsc::Sender<Listed>,
+        pages: &mpsc::Sender<ProvenPage>,
         uncommitted: &mut Option<oneshot::Receiver<()>>,
     ) -> bool {
         let mut marker = range.marker;
@@ -237,15 +243,15 @@ impl Listing {
                 Some(Ok(answer)) => answer,
                 // What is said of one key is no answer to a listing.
                 Some(Err(error)) => {
-                    self.service.refuse(Stop::Protocol, Operation::List, error);
+                    self.stage.service.refuse(Stop::Protocol, Operation::List, error);
                     return false;
                 }
                 None => return false,
             };
-            match self.service.recognise(page.emulated) {
+            match self.stage.service.recognise(page.emulated) {
                 Recognised::Same => {}
                 Recognised::First(name) => {
-                    if self.writer.send(Record::Recogniser { name }).await.is_err() {
+                    if self.stage.writer.send(Record::Recogniser { name }).await.is_err() {
                         return false;
                     }
                 }
@@ -254,7 +260,7 @@ impl Listing {
             empty = if page.entries.is_empty() && page.rejected.is_empty() { empty + 1 } else { 0 };
             if empty > EMPTY && next.is_some() {
                 let stuck = StuckListing { marker: request.marker, next };
-                self.service.refuse(Stop::Protocol, Operation::List, stuck.into());
+                self.stage.service.refuse(Stop::Protocol, Operation::List, stuck.into());
                 return false;
             }
             // A range ends with its last key, also if the page goes on.
@@ -281,7 +287,7 @@ impl Listing {
             let (committed, receipt) = oneshot::channel();
             *uncommitted = Some(receipt);
             let after = request.marker;
-            let listed = Listed { seq: range.seq, after, up_to, done, page, absent, committed };
+            let listed = ProvenPage { seq: range.seq, after, up_to, done, page, absent, committed };
             if pages.send(listed).await.is_err() {
                 return false;
             }
@@ -292,39 +298,45 @@ impl Listing {
         }
     }
 
-    /// The comparing thread: pages in, compared pages to the writer. Returns how many objects were listed.
-    fn compare(&self, reader: &Reader, mut pages: mpsc::Receiver<Listed>) -> Result<u64, Error> {
-        let mut listed_in_all = 0;
-        while let Some(listed) = pages.blocking_recv() {
-            let (page, committed) = self.compare_page(reader, listed)?;
-            listed_in_all += page.listed;
-            self.writer.blocking_send(Record::Page { page, committed: Some(committed) })?;
+    /// The comparing thread: takes pages, and hands compared pages to the writer. Returns how many objects were listed.
+    fn compare(
+        &self,
+        reader: &Reader,
+        mut pages: mpsc::Receiver<ProvenPage>,
+    ) -> Result<u64, Error> {
+        let Discovery { service, writer, unmatched, bucket_id, .. } = &self.stage;
+        let mut listed = 0;
+        while let Some(page) = pages.blocking_recv() {
+            let (page, committed) = self.compare_page(reader, page)?;
+            listed += page.listed;
+            writer.blocking_send(Record::Page { page, committed: Some(committed) })?;
         }
-        if self.resumed && !self.service.control.is_stopping() {
-            meet_known(&self.unmatched, reader, self.bucket_id, &self.prefix)?;
+        if self.is_resumed && !service.control.is_stopping() {
+            meet_known(unmatched, reader, *bucket_id, &self.prefix)?;
         }
-        Ok(listed_in_all)
+        Ok(listed)
     }
 
     fn compare_page(
         &self,
         reader: &Reader,
-        listed: Listed,
+        listed: ProvenPage,
     ) -> Result<(Page, oneshot::Sender<()>), Error> {
-        let Listed { seq, after, up_to, done, page, absent, committed } = listed;
+        let ProvenPage { seq, after, up_to, done, page, absent, committed } = listed;
         for rejected in &page.rejected {
             warn!(key = rejected.shown, reason = rejected.reason, "listed, and cannot be called");
         }
         let rejected = page.rejected.len() as u64;
-        self.unmatched.meets(page.entries.iter().map(|entry| entry.key.as_str()));
-        self.unmatched.meets(page.rejected.iter().filter_map(|entry| entry.key.as_deref()));
+        let unmatched = &self.stage.unmatched;
+        unmatched.meets(page.entries.iter().map(|entry| entry.key.as_str()));
+        unmatched.meets(page.rejected.iter().filter_map(|entry| entry.key.as_deref()));
         let present: Vec<String> =
             page.rejected.into_iter().filter_map(|entry| entry.key).collect();
-        let candidates = page.entries.into_iter().map(|entry| self.filter.candidate(entry));
-        let mut merge = Merge::new(self.comparison, candidates);
+        let candidates = page.entries.into_iter().map(|entry| self.stage.filter.candidate(entry));
+        let mut merge = Merge::new(self.stage.comparison, candidates);
         if let Absent::UpTo(bound) = absent {
             let bound = bound.as_deref();
-            let (bucket_id, prefix) = (self.bucket_id, &self.prefix);
+            let (bucket_id, prefix) = (self.stage.bucket_id, &self.prefix);
             reader.span(bucket_id, prefix, &after, bound, self.reconsider, |known| {
                 let concludes = !present.iter().any(|key| key == known.key);
                 merge.known(&known, concludes);
@@ -348,7 +360,7 @@ impl Listing {
 ///
 /// # Errors
 /// The store's.
-pub(crate) fn meet_known(
+pub(super) fn meet_known(
     unmatched: &Unmatched,
     reader: &Reader,
     bucket_id: i64,

@@ -5,8 +5,8 @@
 //! Nothing is concluded from what a list does not name.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -15,21 +15,19 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::compare::Comparison;
-use super::filter::Filter;
 use super::line::{End, EndedLine};
 use super::lines::Item;
 use super::source::{List, Refused, Source};
+use super::stage::Discovery;
+use super::streak::{self, Streak};
 use crate::job::Error;
 use crate::job::control::StopReason;
-use crate::job::service::client::Service;
-use crate::job::service::pace::Pace;
-use crate::job::tagging::breaker::Row;
 use crate::job::thread::Blocking;
-use crate::job::writer::{Record, Writer};
+use crate::job::writer::Record;
 use crate::store::model::SkipReason;
 use crate::store::read::ListedLine;
-use crate::store::write::{EndedLines, ListProgress, Page, RangeRow, Reach, ReadLine};
+use crate::store::run::{ListProgress, RangeRow};
+use crate::store::turn::{EndedLines, Page, Reach, ReadLine};
 use crate::store::{Reader, ident};
 
 /// `range.seq` of reading the list into the store; its cursor counts lines.
@@ -61,23 +59,17 @@ pub(crate) struct OtherList {
 
 /// What working through a list needs.
 #[derive(Debug)]
-pub(crate) struct Lookup {
-    pub(crate) service: Arc<Service>,
-    pub(crate) writer: Writer,
-    pub(crate) pace: Pace,
-    pub(crate) filter: Filter,
-    pub(crate) comparison: Comparison,
-    pub(crate) run_id: i64,
-    pub(crate) bucket_id: i64,
-    pub(crate) source: Source,
-    /// Whether this goes on with a run.
-    pub(crate) resumed: bool,
-    /// Unfinished runs whose lines the list at hand may have.
-    pub(crate) others: Vec<OtherList>,
+pub(super) struct Lookup {
+    pub(super) stage: Discovery,
+    pub(super) source: Source,
+    /// Whether an earlier invocation has begun to read the list.
+    is_resumed: bool,
+    /// Unfinished runs whose lines this list may have.
+    others: Vec<OtherList>,
     /// Whether a key was found in this invocation: then the bucket exists.
-    pub(crate) found: AtomicBool,
-    /// Look-ups that failed in a row.
-    pub(crate) row: Row,
+    pub(super) found: AtomicBool,
+    /// Look-ups that failed one after another.
+    failures: Mutex<Streak>,
 }
 
 /// What was read of a list, up to its end.
@@ -98,16 +90,28 @@ struct Chunk {
 }
 
 impl Lookup {
+    /// A look-up of the lines of `source`, which is a list.
+    pub(super) fn new(
+        stage: Discovery,
+        source: Source,
+        is_resumed: bool,
+        others: Vec<OtherList>,
+    ) -> Self {
+        let found = AtomicBool::new(false);
+        Self { stage, source, is_resumed, others, found, failures: Mutex::default() }
+    }
+
     /// Reads what is left of the list, looks its lines up, and records the end.
     ///
     /// # Errors
     /// A list that cannot be read, and the store's.
-    pub(crate) async fn run(self, ranges: &[RangeRow], reader: Reader) -> Result<(), Error> {
+    pub(super) async fn run(self, ranges: &[RangeRow], reader: Reader) -> Result<(), Error> {
         let range = |seq| ranges.iter().find(|range| range.seq == seq);
         if let Some(reading) = range(READING).filter(|range| !range.done) {
             let read: u64 = reading.cursor.parse().unwrap_or(0);
-            if self.resumed {
-                let progress = reader.list_hash(self.run_id)?.map(|hash| (read, hash));
+            if self.is_resumed {
+                let progress =
+                    reader.list_hash(self.stage.comparison.run_id)?.map(|hash| (read, hash));
                 if !self.go_on_reading(read, progress).await? {
                     return Ok(());
                 }
@@ -150,7 +154,7 @@ impl Lookup {
         loop {
             let chunk = tokio::select! {
                 chunk = chunks.recv() => chunk,
-                () = self.service.control.stopping().cancelled() => return Ok(false),
+                () = self.stage.service.control.stopping().cancelled() => return Ok(false),
             };
             let Some(chunk) = chunk else { break };
             self.keep(chunk, false).await?;
@@ -164,13 +168,13 @@ impl Lookup {
     async fn keep(&self, chunk: Chunk, done: bool) -> Result<(), Error> {
         let Chunk { lines, count, hash } = chunk;
         let reach = Reach { seq: READING, cursor: count.to_string(), done };
-        self.writer.ask(|committed| Record::List { lines, hash, reach, committed }).await
+        self.stage.writer.ask(|committed| Record::List { lines, hash, reach, committed }).await
     }
 
     /// Tells the unfinished runs over these very lines from those over others. This run takes the first ones' place;
     /// the others stay.
     async fn compare_lists(&self, whole: &Whole) -> Result<(), Error> {
-        if self.resumed {
+        if self.is_resumed {
             return Ok(());
         }
         let mut run_ids = Vec::new();
@@ -199,7 +203,7 @@ impl Lookup {
             }
         }
         if !run_ids.is_empty() {
-            self.writer.ask(|committed| Record::TakeOver { run_ids, committed }).await?;
+            self.stage.writer.ask(|committed| Record::TakeOver { run_ids, committed }).await?;
         }
         Ok(())
     }
@@ -227,7 +231,7 @@ impl Lookup {
                     continue;
                 }
                 if waiting.is_empty() && !all_read {
-                    let (run_id, bucket_id) = (self.run_id, self.bucket_id);
+                    let (run_id, bucket_id) = (self.stage.comparison.run_id, self.stage.bucket_id);
                     let looked = Blocking::start("lines", move || {
                         (reader.listed_lines(run_id, bucket_id, last_read, PAGE), reader)
                     })?;
@@ -247,7 +251,7 @@ impl Lookup {
                     break;
                 }
             }
-            if self.service.control.is_stopping() {
+            if self.stage.service.control.is_stopping() {
                 return Ok(());
             }
             if asked.is_empty() && !batch.is_full() && waiting.is_empty() && all_read {
@@ -255,10 +259,10 @@ impl Lookup {
                 if !batch.is_empty() {
                     self.commit(&mut batch, &mut window, false).await?;
                 }
-                let lines = self.writer.ask(|reply| Record::DroppedLines { reply }).await?;
+                let lines = self.stage.writer.ask(|reply| Record::DroppedLines { reply }).await?;
                 let lines = lines.into_iter().filter(|(seq, _)| dropped_before.insert(*seq));
                 for (seq, item) in lines.collect::<Vec<_>>() {
-                    let known = reader.known(self.bucket_id, &item)?;
+                    let known = reader.known(self.stage.bucket_id, &item)?;
                     dropped.push_back(ListedLine {
                         seq,
                         item,
@@ -271,8 +275,8 @@ impl Lookup {
                     continue;
                 }
                 self.commit(&mut batch, &mut window, true).await?;
-                let now = self.service.client.clock().now();
-                return self.writer.send(Record::Listed { now }).await;
+                let now = self.stage.service.client.clock().now();
+                return self.stage.writer.send(Record::Listed { now }).await;
             }
             if batch.is_due() || (asked.is_empty() && !batch.is_empty()) {
                 self.commit(&mut batch, &mut window, false).await?;
@@ -289,7 +293,7 @@ impl Lookup {
                     }
                 }
                 () = tokio::time::sleep_until(batch.due()), if !batch.is_empty() => {}
-                () = self.service.control.stopping().cancelled() => return Ok(()),
+                () = self.stage.service.control.stopping().cancelled() => return Ok(()),
             }
         }
     }
@@ -311,19 +315,26 @@ impl Lookup {
     /// Whether the look-up failed as those before it, which may be the account's fault; stops the run once too many did,
     /// one after another.
     fn is_refused(&self, ended: &EndedLine) -> bool {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let code = match &ended.failure {
             Some(failure) if ended.end == End::Failed => failure.code.as_str(),
             _ => {
-                self.row.ended();
+                failures.end();
                 return false;
             }
         };
-        let Some(count) = self.row.failed(code) else { return true };
+        let count = failures.failed(code);
+        if count < streak::TOO_LONG {
+            return true;
+        }
         let what = format!("{count} keys in a row could not be looked up: {code}");
         if code == "AccessDenied" || code == "HTTP403" {
-            self.service.control.stop(StopReason::LookUpsDenied(what));
+            self.stage.service.control.stop(StopReason::LookUpsDenied(what));
         } else if !self.found.load(Ordering::Relaxed) {
-            self.service.control.stop(StopReason::Breaker(format!("{what}, and none was found")));
+            self.stage
+                .service
+                .control
+                .stop(StopReason::Breaker(format!("{what}, and none was found")));
         } else {
             return false;
         }
@@ -337,8 +348,8 @@ impl Lookup {
         done: bool,
     ) -> Result<(), Error> {
         let lines = std::mem::take(batch).lines(window, done);
-        let now = self.service.client.clock().now();
-        self.writer.ask(|committed| Record::Lines { lines, now, committed }).await
+        let now = self.stage.service.client.clock().now();
+        self.stage.writer.ask(|committed| Record::Lines { lines, now, committed }).await
     }
 }
 

@@ -7,9 +7,9 @@ mod search;
 
 use std::sync::{Mutex, PoisonError};
 
-pub(super) use search::Search;
+pub(super) use search::SplitSearch;
 
-use crate::store::write::{RangeRow, Span};
+use crate::store::run::{RangeRow, Span};
 
 /// Pages that a range must have behind it before it is worth the questions of a split.
 const LONG: u32 = 3;

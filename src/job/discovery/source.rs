@@ -44,6 +44,11 @@ impl Source {
         }
     }
 
+    /// Returns whether the objects of a bucket are listed. Otherwise a list names the keys or URLs.
+    pub const fn is_bucket(&self) -> bool {
+        matches!(self, Self::Bucket { .. })
+    }
+
     /// The scope of a listing; empty for lists.
     pub fn prefix(&self) -> &str {
         match self {

@@ -22,19 +22,19 @@ pub(crate) struct Service {
     /// Of the calls.
     pub(crate) patience: Patience,
     /// Of listing and look-ups: pages that come must not hide calls that fail.
-    pub(crate) list_patience: Patience,
+    list_patience: Patience,
     pub(crate) control: Control,
     pub(crate) stats: Arc<Stats>,
     /// Who answered this database's calls so far.
-    pub(crate) recogniser: OnceLock<&'static str>,
+    recogniser: OnceLock<&'static str>,
     /// How often the host's name did not exist, and when it was looked up last.
-    pub(crate) lookups: Mutex<(u32, Option<tokio::time::Instant>)>,
+    lookups: Mutex<(u32, Option<tokio::time::Instant>)>,
     /// Whether it was said that answers come without scenes.
-    pub(crate) legacy: AtomicBool,
+    legacy: AtomicBool,
     /// Notified when the service has confirmed another offset of the clock.
-    pub(crate) clock_corrected: Arc<Notify>,
+    pub(super) clock_corrected: Notify,
     /// Complaints about the time of requests since the service last accepted one.
-    pub(crate) complaints: AtomicU32,
+    complaints: AtomicU32,
 }
 
 /// Logs a request that failed. A key that is refused is told with its line, and there may be many.
@@ -84,6 +84,12 @@ pub(crate) enum Refused {
     Stop,
 }
 
+/// The name that is stored if the emulator answers.
+const EMULATOR: &str = "emulator";
+/// The name that is stored if the service answers.
+const DETECT_LABEL: &str = "detect-label";
+const RECOGNISERS: [&str; 2] = [EMULATOR, DETECT_LABEL];
+
 /// A host's name that does not exist is looked up so often before the first success.
 const LOOKUPS: u32 = 3;
 /// Look-ups within this time are one.
@@ -103,6 +109,34 @@ pub(crate) fn throttle_delays() -> impl Iterator<Item = Duration> {
 }
 
 impl Service {
+    /// A service whose trouble is borne for as long as `patience` lasts. `recogniser` is who answered the calls in this
+    /// database so far.
+    pub(crate) fn new(
+        client: Client,
+        patience: Duration,
+        control: Control,
+        stats: Arc<Stats>,
+        recogniser: Option<&str>,
+    ) -> Self {
+        let stored = OnceLock::new();
+        if let Some(name) = recogniser {
+            let known = RECOGNISERS.into_iter().find(|known| *known == name);
+            let _ = stored.set(known.unwrap_or("another recogniser"));
+        }
+        Self {
+            client,
+            patience: Patience::new(patience),
+            list_patience: Patience::new(patience),
+            control,
+            stats,
+            recogniser: stored,
+            lookups: Mutex::default(),
+            legacy: AtomicBool::new(false),
+            clock_corrected: Notify::new(),
+            complaints: AtomicU32::new(0),
+        }
+    }
+
     /// Says once that answers come without scenes.
     pub(crate) fn warn_of_legacy(&self) {
         if !self.legacy.swap(true, Ordering::Relaxed) {
@@ -181,7 +215,7 @@ impl Service {
     /// Returns false, and stops the run, if the database holds the other one's labels: a rehearsal must
     /// not poison real results.
     pub(crate) fn recognise(&self, emulated: bool) -> Recognised {
-        let now = if emulated { "emulator" } else { "detect-label" };
+        let now = if emulated { EMULATOR } else { DETECT_LABEL };
         match self.recogniser.get() {
             Some(stored) if *stored == now => Recognised::Same,
             Some(stored) => {

@@ -3,4 +3,5 @@
 pub(super) mod client;
 pub(super) mod outage;
 pub(super) mod pace;
-pub(super) mod patience;
+mod patience;
+pub(super) mod repair;

@@ -19,7 +19,7 @@ const PROBES: u32 = 3;
 
 /// What a failure came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Tripped {
+pub(super) enum Tripped {
     /// Not yet.
     No,
     /// Too many: wait a moment, then let the probe decide.
@@ -30,7 +30,7 @@ pub(crate) enum Tripped {
 
 /// Counts how images are settled in this invocation.
 #[derive(Debug)]
-pub(crate) struct Breaker {
+pub(super) struct Breaker {
     limit: FailureLimit,
     state: Mutex<State>,
 }
@@ -49,12 +49,12 @@ struct State {
 
 impl Breaker {
     /// A breaker with this limit for failures after the first success.
-    pub(crate) fn new(limit: FailureLimit) -> Self {
+    pub(super) fn new(limit: FailureLimit) -> Self {
         Self { limit, state: Mutex::default() }
     }
 
     /// An image was labelled.
-    pub(crate) fn succeeded(&self) {
+    pub(super) fn succeeded(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.succeeded = true;
         state.row.clear();
@@ -66,18 +66,18 @@ impl Breaker {
     }
 
     /// Whether an image was labelled in this invocation: from then on no row of failures stops the run.
-    pub(crate) fn has_succeeded(&self) -> bool {
+    pub(super) fn has_succeeded(&self) -> bool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).succeeded
     }
 
     /// A call failed in a way that waiting does not help. Before the first success, that may be the fault of the
     /// account or of a setting, even if the code speaks of the image.
-    pub(crate) fn call_failed(&self, code: &str) -> Tripped {
+    pub(super) fn call_failed(&self, code: &str) -> Tripped {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).fails_for_good(code)
     }
 
     /// An image was given up, by a call begun at `begun`.
-    pub(crate) fn failed(&self, begun: Instant) -> Tripped {
+    pub(super) fn failed(&self, begun: Instant) -> Tripped {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.failed += 1;
         state.settled(true);
@@ -89,27 +89,6 @@ impl Breaker {
             FailureLimit::Unlimited | FailureLimit::Count(_) => Tripped::No,
             FailureLimit::Percent(percent) => state.share(percent, begun),
         }
-    }
-}
-
-/// Look-ups that failed one after another with the same code.
-#[derive(Debug, Default)]
-pub(crate) struct Row(Mutex<(String, u32)>);
-
-impl Row {
-    /// A look-up was answered: the row is over.
-    pub(crate) fn ended(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = 0;
-    }
-
-    /// A look-up failed with this code. Returns how many did in a row, once they are too many.
-    pub(crate) fn failed(&self, code: &str) -> Option<u32> {
-        let mut row = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if row.0 != code {
-            *row = (code.to_owned(), 0);
-        }
-        row.1 += 1;
-        (row.1 >= ROW).then_some(row.1)
     }
 }
 

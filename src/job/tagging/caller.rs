@@ -19,11 +19,11 @@ use crate::job::service::client::{
 };
 use crate::job::service::outage::{Fault, Outage, Standing};
 use crate::job::service::pace::{Change, Pace, warn_of_faults};
-use crate::job::verdict::{GiveUp, Operation, Stop, Verdict, verdict};
+use crate::job::verdict::{GiveUp, Operation, Stop, Verdict, stored_code, verdict};
 use crate::job::writer::{Record, Writer};
 use crate::scene::Scenes;
 use crate::store::model::{CallOutcome, RANK_MAX};
-use crate::store::write::{CallRow, Claimed, ErrorRow, Key, Settled, Settlement};
+use crate::store::turn::{CallRow, Claimed, ErrorRow, Key, Settled, Settlement};
 
 /// Short tries in one pass.
 const TRIES: u32 = 3;
@@ -44,23 +44,23 @@ const KEYS: usize = 100;
 
 /// What calling one image needs; shared by all workers.
 #[derive(Debug)]
-pub(crate) struct Tagger {
-    pub(crate) service: Arc<Service>,
-    pub(crate) writer: Writer,
-    pub(crate) pace: Pace,
-    pub(crate) budget: Arc<Budget>,
-    pub(crate) gate: Gate,
-    pub(crate) breaker: Breaker,
+pub(super) struct Tagger {
+    pub(super) service: Arc<Service>,
+    pub(super) writer: Writer,
+    pub(super) pace: Pace,
+    pub(super) budget: Arc<Budget>,
+    pub(super) gate: Gate,
+    pub(super) breaker: Breaker,
     /// Before this moment the service wants none of the images that were put back; it had said so.
-    pub(crate) not_before: Mutex<Option<Instant>>,
+    pub(super) not_before: Mutex<Option<Instant>>,
     /// Whether the service answers at all.
-    pub(crate) outage: Outage,
+    pub(super) outage: Outage,
     /// Images that are claimed and wait for a worker.
-    pub(crate) waiting: AtomicUsize,
+    pub(super) waiting: AtomicUsize,
     /// Whether keys are URLs.
-    pub(crate) urls: bool,
+    pub(super) urls: bool,
     /// Whether an earlier call of the database was answered: then bytes that are refused are no sign of a wrong setting.
-    pub(crate) was_answered_before: bool,
+    pub(super) was_answered_before: bool,
 }
 
 /// The state of one image between its calls.
@@ -108,7 +108,7 @@ impl Tagger {
     ///
     /// # Errors
     /// Only if the writer is gone.
-    pub(crate) async fn tag(&self, claimed: Claimed) -> Result<Settlement, Error> {
+    pub(super) async fn tag(&self, claimed: Claimed) -> Result<Settlement, Error> {
         self.work(claimed, false).await
     }
 
@@ -116,7 +116,7 @@ impl Tagger {
     ///
     /// # Errors
     /// Only if the writer is gone.
-    pub(crate) async fn probe(&self, claimed: Claimed) -> Result<Settlement, Error> {
+    pub(super) async fn probe(&self, claimed: Claimed) -> Result<Settlement, Error> {
         self.work(claimed, true).await
     }
 
@@ -301,7 +301,7 @@ impl Tagger {
                     _ => CallOutcome::ThrownAway,
                 };
                 row.http_status = error.status();
-                row.code = Some(code(error));
+                row.code = Some(stored_code(error));
                 row.request_id = error.request_id().map(str::to_owned);
             }
         }
@@ -409,7 +409,7 @@ impl Tagger {
     ) -> Result<Next, Error> {
         let service = &self.service;
         let verdict = verdict(Operation::Label, service.patience.has_succeeded(), &error);
-        info!(key = %image.key.key.escape_debug(), code = code(&error), status = error.status(),
+        info!(key = %image.key.key.escape_debug(), code = stored_code(&error), status = error.status(),
             request_id = error.request_id(), ?verdict, attempt = image.attempts + 1, "call failed");
         let after = error.retry_after().unwrap_or_default();
         let next = match verdict {
@@ -433,7 +433,7 @@ impl Tagger {
             }
             Verdict::GiveUp(GiveUp::Source) if image.tries + 1 < TRIES => {
                 service.patience.answered();
-                self.count_refusal(image, GiveUp::Source, &code(&error)).await;
+                self.count_refusal(image, GiveUp::Source, &stored_code(&error)).await;
                 image.tries += 1;
                 image.last_error = Some(error_row(&error, GiveUp::Source.name(), true));
                 // Of the image's source, not of the service: nobody is to wait for it for long.
@@ -608,7 +608,7 @@ impl Tagger {
     }
 
     /// How long the images that were put back have to wait at least.
-    pub(crate) fn wait_of_put_back(&self) -> Duration {
+    pub(super) fn wait_of_put_back(&self) -> Duration {
         let not_before = *self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
         not_before.map_or(Duration::ZERO, |moment| moment.saturating_duration_since(Instant::now()))
     }
@@ -715,26 +715,10 @@ fn error_row(error: &cos::Error, verdict: &'static str, temporary: bool) -> Erro
     ErrorRow {
         verdict,
         temporary,
-        code: code(error),
+        code: stored_code(error),
         status: error.status(),
         message: error.message(),
         request_id: error.request_id().map(str::to_owned),
-    }
-}
-
-/// The service's code, or one of ours for what is no answer of the service.
-pub(crate) fn code(error: &cos::Error) -> String {
-    match error {
-        cos::Error::Unusable { .. } => "UnusableAnswer".to_owned(),
-        cos::Error::Foreign { .. } => "NotFromService".to_owned(),
-        cos::Error::Timeout { .. } => "Timeout".to_owned(),
-        cos::Error::Interrupted { .. } => "ConnectionBroken".to_owned(),
-        cos::Error::UnaddressableKey { .. } => "UnaddressableKey".to_owned(),
-        _ => match (error.code(), error.status()) {
-            (Some(code), _) => code.to_owned(),
-            (None, Some(status)) => format!("HTTP{status}"),
-            (None, None) => "Unsent".to_owned(),
-        },
     }
 }
 

@@ -1,6 +1,8 @@
 //! Tagging claims pending contents from the store, calls the service for each of them, and settles the outcome.
 
-pub(super) mod breaker;
+mod breaker;
 pub(super) mod budget;
-pub(super) mod caller;
-pub(super) mod pool;
+mod caller;
+mod pool;
+pub(super) mod stage;
+pub(super) mod watch;

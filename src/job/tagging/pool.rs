@@ -21,17 +21,17 @@ use crate::store::turn::{Claimed, Settled, Settlement, Wish};
 
 /// What the pool needs besides the tagger.
 #[derive(Debug)]
-pub(crate) struct Pool {
-    pub(crate) tagger: Arc<Tagger>,
-    pub(crate) workers: usize,
+pub(super) struct Pool {
+    pub(super) tagger: Arc<Tagger>,
+    pub(super) workers: usize,
     /// Notified when the queue may have grown or a content was settled.
-    pub(crate) work: Arc<Notify>,
+    pub(super) work: Arc<Notify>,
     /// Before the second pass; before the third it is four times as long.
-    pub(crate) cooldown: Duration,
+    pub(super) cooldown: Duration,
     /// What the run is limited to.
-    pub(crate) trial: Option<Trial>,
+    pub(super) trial: Option<Trial>,
     /// Where the results go.
-    pub(crate) place: Place,
+    pub(super) place: Place,
 }
 
 type Slotted = (Claimed, OwnedSemaphorePermit);
@@ -41,7 +41,7 @@ impl Pool {
     ///
     /// # Errors
     /// Only if the writer is gone.
-    pub(crate) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), Error> {
         let slots = Arc::new(Semaphore::new(2 * self.workers));
         let (sender, claimed) = mpsc::channel::<Slotted>(2 * self.workers);
         let claimed = Mutex::new(claimed);

@@ -6,10 +6,10 @@ use crate::store::keyspace::prefix_end;
 
 /// Looks for points to split (`marker`, `stop_at`] at, by asking whether a key comes after a point.
 ///
-/// Feed it the answers: [`Search::points`] says what to ask, side by side if it may, and [`Search::answer`] takes
+/// Feed it the answers: [`SplitSearch::points`] says what to ask, side by side if it may, and [`SplitSearch::answer`] takes
 /// what was found.
 #[derive(Debug)]
-pub(crate) struct Search {
+pub(in crate::job::discovery) struct SplitSearch {
     marker: Vec<char>,
     /// Nothing lies between this and the range's end, as far as is known.
     stop_at: Option<String>,
@@ -35,8 +35,8 @@ enum Phase {
 const LIMIT: usize = 0x11_0000;
 const ASCII: usize = 0x80;
 
-impl Search {
-    pub(crate) fn new(range: &Splittable) -> Self {
+impl SplitSearch {
+    pub(in crate::job::discovery) fn new(range: &Splittable) -> Self {
         let marker: Vec<char> = range.marker.chars().collect();
         let phase = Phase::Sharing { low: 0, high: marker.len() + 1 };
         let stop_at = range.stop_at.clone();
@@ -46,7 +46,7 @@ impl Search {
     }
 
     /// Up to `width` points to ask about: does a key lie in (point, `stop_at`]? None: the search has ended.
-    pub(crate) fn points(&mut self, width: usize) -> Vec<String> {
+    pub(in crate::job::discovery) fn points(&mut self, width: usize) -> Vec<String> {
         self.asked = match self.phase {
             Phase::Sharing { low, high } | Phase::Branching { low, high, .. } => {
                 // Evenly between the two; a width of one asks for the middle.
@@ -61,7 +61,7 @@ impl Search {
     }
 
     /// Takes the first key after each of the points; `None` if there is none at all.
-    pub(crate) fn answer(&mut self, found: &[Option<String>]) {
+    pub(in crate::job::discovery) fn answer(&mut self, found: &[Option<String>]) {
         let stop_at = self.stop_at.clone();
         let within = |key: &&String| stop_at.as_ref().is_none_or(|stop| *key <= stop);
         let asked = std::mem::take(&mut self.asked);
@@ -110,7 +110,7 @@ impl Search {
     }
 
     /// The points found, ascending.
-    pub(crate) fn found(self) -> Vec<String> {
+    pub(in crate::job::discovery) fn found(self) -> Vec<String> {
         match self.phase {
             Phase::Found(points) => points,
             _ => Vec::new(),
@@ -194,7 +194,7 @@ mod tests {
         width: usize,
     ) -> (Vec<String>, u32) {
         let (marker, stop_at) = (marker.to_owned(), stop_at.map(str::to_owned));
-        let mut search = Search::new(&Splittable { seq: 0, marker, stop_at, width });
+        let mut search = SplitSearch::new(&Splittable { seq: 0, marker, stop_at, width });
         let mut rounds = 0;
         loop {
             let points = search.points(width);

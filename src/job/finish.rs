@@ -1,0 +1,144 @@
+//! The end of a run: decides in which state the run is stored, and reports how it ended.
+
+use std::sync::Arc;
+
+use super::discovery::unmatched::Unmatched;
+use super::report::{End, ListReport, Report};
+use super::{Control, Error, Job, Limit, Purpose, Stats, StopReason, Trial};
+use crate::cos::Clock;
+use crate::store::Session;
+use crate::store::model::{Counts, RunState};
+use crate::store::turn::Request;
+
+/// What is remembered of a job while its stages run, to finish it afterwards.
+pub(super) struct Finish {
+    run_id: i64,
+    purpose: Purpose,
+    is_list: bool,
+    is_resumed: bool,
+    trial: Option<Trial>,
+    fails_if_missing: bool,
+    /// The option that names a list which this invocation did not read to its end.
+    unread: Option<String>,
+    /// Unfinished runs over other lists when this one began.
+    other_lists: Vec<i64>,
+    before: Counts,
+    limits: Vec<Limit>,
+    unmatched: Arc<Unmatched>,
+    stats: Arc<Stats>,
+    control: Control,
+    clock: Arc<Clock>,
+    /// The clock's offset at the beginning, in seconds.
+    offset: i64,
+}
+
+impl Finish {
+    pub(super) fn of(job: &Job) -> Self {
+        let begun = &job.begun;
+        let clock = Arc::clone(job.client.clock());
+        Self {
+            run_id: job.run_id(),
+            purpose: job.purpose,
+            is_list: !job.source.is_bucket(),
+            is_resumed: begun.is_resumed,
+            trial: begun.trial,
+            fails_if_missing: job.purpose == Purpose::Tag && !job.settings.budget.allow_missing,
+            unread: begun.unread.clone(),
+            other_lists: begun.other_lists.iter().map(|other| other.run_id).collect(),
+            before: begun.session.counts().clone(),
+            limits: match job.purpose {
+                Purpose::Plan => job.budget.limits(),
+                Purpose::Tag => Vec::new(),
+            },
+            unmatched: Arc::clone(&job.unmatched),
+            stats: job.stats(),
+            control: job.control(),
+            offset: clock.offset(),
+            clock,
+        }
+    }
+
+    /// Stores how the run ended, and reports it. `result` is what the stages ended with.
+    ///
+    /// # Errors
+    /// The error in `result`, or one of the store.
+    pub(super) fn finish(
+        self,
+        mut session: Session,
+        result: Result<(), Error>,
+    ) -> Result<Report, Error> {
+        let Self { purpose, clock, control, .. } = &self;
+        if clock.offset() != self.offset {
+            let mut turn = session.new_turn();
+            turn.requests.push(Request::ClockOffset { seconds: clock.offset() });
+            session.turn(&turn)?.in_place()?;
+        }
+        if result.is_ok() {
+            self.look_for_rest(&session)?;
+        }
+        let needed = match (purpose, &result, control.reason()) {
+            (Purpose::Plan, Ok(()), None) => Some(session.needed()?),
+            _ => None,
+        };
+        let (state, reason) = self.stored_end(&result);
+        if state == RunState::Complete && self.is_list {
+            session.count_given_up_lines()?;
+        }
+        self.stats.committed(session.counts());
+        let unfinished = session.unfinished_of(&self.other_lists)?;
+        session.finish(state, reason.as_deref(), clock.now())?;
+        result?;
+        let end = match control.reason().cloned() {
+            None => End::Complete,
+            Some(StopReason::Trial(trial)) => End::Trial(trial),
+            Some(reason) => End::Stopped(reason),
+        };
+        let Self { fails_if_missing, .. } = self;
+        let snapshot = self.stats.snapshot();
+        // Before the end of the listing, a key that matches may still come.
+        let unmatched = if snapshot.listed { self.unmatched.options() } else { Vec::new() };
+        Ok(Report {
+            run_id: self.run_id,
+            end,
+            snapshot,
+            before: self.before,
+            resumed: self.is_resumed,
+            needed,
+            list: self.is_list.then_some(ListReport { unfinished, fails_if_missing }),
+            limits: self.limits,
+            unmatched,
+            beside: self.unmatched.beside().to_vec(),
+        })
+    }
+
+    /// Gives a run that nothing stopped a reason if it leaves work behind: then it is not complete.
+    fn look_for_rest(&self, session: &Session) -> Result<(), Error> {
+        let Self { control, trial, .. } = self;
+        if control.reason().is_none() && self.purpose == Purpose::Tag && session.leaves_behind()? {
+            // Images beyond the number of a trial do not belong to it.
+            let is_settled = |trial: &Trial| trial.settled(session.counts()) >= trial.images();
+            control.stop(trial.filter(is_settled).map_or(StopReason::Remains, StopReason::Trial));
+        }
+        if let (Some(list), None) = (&self.unread, control.reason()) {
+            control.stop(StopReason::Unread(list.clone()));
+        }
+        Ok(())
+    }
+
+    /// The state in which the run is stored, and why it ended.
+    fn stored_end(&self, result: &Result<(), Error>) -> (RunState, Option<String>) {
+        match (result, self.control.reason()) {
+            // A list with unusable lines has to be corrected and given again, so there is nothing to resume.
+            (Err(Error::List(error)), _) if error.is_refusal() && !self.is_resumed => {
+                (RunState::Superseded, Some(error.to_string()))
+            }
+            (Err(error), _) => (RunState::Stopped, Some(error.to_string())),
+            (Ok(()), Some(reason @ StopReason::Signal(_))) => {
+                (RunState::Interrupted, Some(reason.to_string()))
+            }
+            (Ok(()), Some(StopReason::Trial(trial))) => (RunState::Complete, Some(trial.name())),
+            (Ok(()), Some(reason)) => (RunState::Stopped, Some(reason.to_string())),
+            (Ok(()), None) => (RunState::Complete, None),
+        }
+    }
+}

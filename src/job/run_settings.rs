@@ -1,0 +1,98 @@
+//! The settings that are stored with a run, so that resuming it does the same work.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Source, Trial};
+use crate::config::{Stored, Typed};
+use crate::cos::Bucket;
+use crate::glob::Meaning;
+use crate::store::ident;
+use crate::store::run::UnfinishedRun;
+
+/// The settings of a run as they are stored in `run.settings`, in JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSettings {
+    /// `BUCKET-APPID`.
+    pub bucket: String,
+    /// Where the work comes from.
+    pub source: Source,
+    /// Region, endpoint, scenes, filter and dedupe.
+    #[serde(flatten)]
+    pub stored: Stored,
+    /// The options that were typed. Absent in runs of early versions, which did not store them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typed: Option<Typed>,
+    /// The number of images that the run is limited to. Absent if it takes every image that is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
+}
+
+impl RunSettings {
+    /// Reads the settings that an unfinished run was begun with.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] if this version cannot read them, or if they contradict the run's row.
+    pub fn of(run: &UnfinishedRun) -> Result<Self, Error> {
+        let mut settings: Self = serde_json::from_str(&run.settings)
+            .map_err(|source| Error::Settings { run: run.id, source: source.into() })?;
+        // What globs mean is no difference between filters without globs.
+        if !settings.stored.filter.has_globs() {
+            settings.stored.filter.globs = Meaning::default();
+        }
+        // The database stores some facts twice. If they disagree, another program has changed it.
+        let refuse = |reason| Err(Error::Settings { run: run.id, source: reason });
+        if settings.bucket != run.bucket {
+            let Self { bucket, .. } = &settings;
+            return refuse(
+                format!("they are for {bucket:?}, the run is for {:?}", run.bucket).into(),
+            );
+        }
+        if settings.source.name() != run.source || settings.source.prefix() != run.prefix {
+            return refuse("they are for another source than the run".into());
+        }
+        if let Err(error) = Bucket::parse(&settings.bucket) {
+            return refuse(error.into());
+        }
+        Ok(settings)
+    }
+
+    /// Returns whether these settings and `stored` want the same objects of a source, for the same scenes.
+    pub fn wants_as(&self, stored: &Stored) -> bool {
+        let Stored { scenes, filter, dedupe, .. } = &self.stored;
+        (scenes, filter, dedupe) == (&stored.scenes, &stored.filter, &stored.dedupe)
+    }
+
+    /// A hash of everything that decides which objects are wanted, and for which scenes.
+    pub(super) fn eligibility(&self) -> i64 {
+        let Stored { scenes, filter, dedupe, .. } = &self.stored;
+        let mut filter = filter.clone();
+        // What globs mean counts only if there are globs. Without them the hash is the one of the first versions, so
+        // that unchanged objects in their databases are not reconsidered.
+        if !filter.has_globs() {
+            filter.globs = Meaning::of_first_versions();
+        }
+        let filter = serde_json::to_string(&filter).unwrap_or_default();
+        ident::hash_text(&format!("{} {scenes} {dedupe} {filter}", self.source.is_bucket()))
+    }
+
+    /// Returns whether both runs take every image that is wanted, or both are trials of the same images.
+    pub(super) fn is_same_trial(&self, other: &Self) -> bool {
+        match (&self.trial, &other.trial) {
+            (Some(mine), Some(theirs)) => mine.is_same(theirs),
+            (mine, theirs) => mine.is_none() && theirs.is_none(),
+        }
+    }
+
+    /// Returns whether a complete run with these settings does all the work of one with the settings `other`. The
+    /// answer is `false` for lists: their content is known only once they are read.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        self.bucket == other.bucket
+            && (self.trial.is_none() || self.is_same_trial(other))
+            && match (&self.source, &other.source) {
+                (Source::Bucket { prefix }, Source::Bucket { prefix: narrower }) => {
+                    narrower.starts_with(prefix.as_str())
+                }
+                _ => false,
+            }
+    }
+}
