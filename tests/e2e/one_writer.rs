@@ -212,6 +212,30 @@ fn a_run_is_not_complete_while_images_of_its_own_wait() {
 }
 
 #[test]
+fn a_run_that_has_left_an_image_behind_says_so_and_resume_calls_it() {
+    let site = slow(200);
+    let run = at_work(&site);
+    wait_until("the listing is complete", || {
+        site.one::<bool>("SELECT EXISTS (SELECT 1 FROM run WHERE listed_at IS NOT NULL)")
+            && site.states()[2] > 0
+    });
+    // Another program puts an image back for no run at all: nothing claims it before the end.
+    site.tamper(
+        "PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE;
+         DELETE FROM label WHERE id >> 8 = (SELECT min(id) FROM content WHERE state = 2);
+         UPDATE content SET state = 0, scenes_done = 0, pass = 0, run_id = NULL
+         WHERE id = (SELECT min(id) FROM content WHERE state = 2);
+         COMMIT",
+    );
+    run.end().with(5).says(&["images that this run wants still wait for their call"]);
+    assert_eq!(site.states(), [1, 0, 199, 0]);
+    assert_eq!(site.one::<String>("SELECT state FROM run"), "stopped");
+    site.resume().with(0);
+    assert_eq!((site.states(), site.calls()), ([0, 0, 200, 0], 201));
+    site.assert_exports("camera");
+}
+
+#[test]
 fn a_link_to_nothing_leads_to_where_the_database_is_made() {
     let site = Site::plain(3);
     fs::create_dir(site.path("data")).unwrap();
