@@ -105,7 +105,13 @@ impl Clock {
 
     /// Adds the present offset to a moment that [`Clock::local_millis`] gave.
     pub fn correct_millis(&self, local: i64) -> i64 {
-        local.saturating_add(self.offset().saturating_mul(1000))
+        self.corrected(local).0
+    }
+
+    /// As [`Clock::correct_millis`], with the offset in seconds that was added: another thread may change it meanwhile.
+    pub fn corrected(&self, local: i64) -> (i64, i64) {
+        let offset = self.offset();
+        (local.saturating_add(offset.saturating_mul(1000)), offset)
     }
 
     /// Seconds that are added to this machine's time.

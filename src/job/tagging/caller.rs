@@ -175,7 +175,7 @@ impl Tagger {
                         .failed(&mut image, error, begun, (&mut delays, &mut throttle_delays))
                         .await?;
                     // The answer may have corrected the clock.
-                    row.ended_at = self.service.client.clock().correct_millis(at);
+                    (row.ended_at, row.clock_offset) = self.service.client.clock().corrected(at);
                     (row, next)
                 }
             };
@@ -271,11 +271,13 @@ impl Tagger {
         if !matches!(&result, Some(Err(error)) if !error.was_sent()) {
             self.budget.ended(ended);
         }
+        let (ended_at, clock_offset) = clock.corrected(ended);
         let mut row = CallRow {
             content_id: image.content_id,
             object_id: *object_id,
             scenes: image.scenes,
-            ended_at: clock.correct_millis(ended),
+            ended_at,
+            clock_offset,
             duration_ms: i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX),
             outcome: CallOutcome::Unknown,
             retry: image.calls > 0,

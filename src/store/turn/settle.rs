@@ -15,6 +15,8 @@ pub struct CallRow {
     pub scenes: Scenes,
     /// When the call ended, in Unix milliseconds by the corrected clock.
     pub ended_at: i64,
+    /// The correction that is part of `ended_at`, in seconds. The ledger's time has the correction that is stored.
+    pub clock_offset: i64,
     /// Milliseconds from sending the request to the end of the answer.
     pub duration_ms: i64,
     /// How the call ended.

@@ -107,6 +107,7 @@ fn database(folder: &Path) -> Store {
             object_id: claimed.key.object_id,
             scenes: claimed.scenes,
             ended_at: 120_000,
+            clock_offset: 0,
             duration_ms: 80,
             outcome,
             retry: false,

@@ -96,13 +96,25 @@ impl Session {
         .map(drop)
     }
 
+    /// The offset of the clock that is stored, in seconds.
+    pub(super) fn kept_clock_offset(&mut self) -> Result<i64, Error> {
+        let kept = match self.caches.ledger.clock_offset {
+            Some(kept) => kept,
+            None => self.store.clock_offset()?,
+        };
+        self.caches.ledger.clock_offset = Some(kept);
+        Ok(kept)
+    }
+
     /// Keeps the seconds that are added to this machine's clock, in the turn under way; 0 forgets them.
     ///
     /// The calls of this session were written with the offset of before. Their times move along, so that the next
     /// session counts them for the same day as this one does.
     pub(super) fn set_clock_offset(&mut self, seconds: i64) -> Result<(), Error> {
+        let kept = self.kept_clock_offset()?;
+        self.caches.ledger.clock_offset = Some(seconds);
         if let Some(first) = self.caches.ledger.first_call {
-            let moved = seconds.saturating_sub(self.store.clock_offset()?).saturating_mul(1000);
+            let moved = seconds.saturating_sub(kept).saturating_mul(1000);
             self.execute(
                 "UPDATE call SET ended_at = ended_at + ?2 WHERE id >= ?1",
                 (first, moved),

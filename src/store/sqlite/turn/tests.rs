@@ -77,6 +77,7 @@ fn call(claimed: &Claimed, outcome: CallOutcome, ended_at: i64) -> CallRow {
         object_id: claimed.key.object_id,
         scenes: claimed.scenes,
         ended_at,
+        clock_offset: 0,
         duration_ms: 1,
         outcome,
         retry: false,
@@ -624,4 +625,35 @@ proptest! {
         prop_assert_eq!(counts.done + counts.failed, contents.len() as u64);
         prop_assert_eq!(counts.queued, contents.len() as u64);
     }
+}
+
+#[test]
+fn a_call_that_ends_while_a_correction_is_on_its_way_is_moved_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = begin(Store::open(&folder.path().join("t.db")).unwrap(), "");
+    let keys = ["1.jpg", "2.jpg", "3.jpg", "4.jpg"];
+    let differences = keys.map(|key| Difference::New(candidate(key, key, 1)));
+    let claimed = turn(&mut session, |session| {
+        session.page(&page("", differences.into(), true))?;
+        session.complete_listing(1)?;
+        session.claim_of(10, &(0..=0))
+    });
+    // All four ended at 50 ms by this machine, which turns out to be an hour slow. The first two are written before the
+    // correction, the last two after it; each time one that knew of it and one that did not.
+    let call_at = |at: usize, clock_offset: i64| CallRow {
+        clock_offset,
+        ..call(&claimed[at], CallOutcome::Answered, 50 + clock_offset * 1000)
+    };
+    turn(&mut session, |session| {
+        session.call(&call_at(0, 0))?;
+        session.call(&call_at(1, 3600))
+    });
+    turn(&mut session, |session| session.set_clock_offset(3600));
+    turn(&mut session, |session| {
+        session.call(&call_at(2, 0))?;
+        session.call(&call_at(3, 3600))
+    });
+    let store = session.finish(RunState::Complete, None, 2).unwrap();
+    let times: String = one(&store.connection, "SELECT group_concat(DISTINCT ended_at) FROM call");
+    assert_eq!(times, "3600050");
 }

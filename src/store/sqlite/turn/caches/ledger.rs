@@ -9,6 +9,8 @@ pub(in super::super) struct Ledger {
     pub(in super::super) first_call: Option<i64>,
     /// The last call whose labels are posted; `None` until it was read.
     pub(in super::super) posted: Option<i64>,
+    /// The offset of the clock that is stored, in seconds; `None` until it was read.
+    pub(in super::super) clock_offset: Option<i64>,
     /// `first_call` as of the last commit.
     committed_first: Option<i64>,
 }
@@ -27,5 +29,6 @@ impl Ledger {
     pub(super) fn roll_back(&mut self) {
         self.first_call = self.committed_first;
         self.posted = None;
+        self.clock_offset = None;
     }
 }
