@@ -36,8 +36,9 @@ fn an_outage_is_waited_for_and_costs_few_calls(
     break_down(&site, fault);
     let broken = site.calls();
     // The single calls come after 0.5, 1 and 2 seconds.
-    wait_until("it waits", || run.stderr().contains("does not answer"));
-    std::thread::sleep(Duration::from_millis(2500));
+    let told = if fault == "slow_down" { "every call is throttled" } else { "does not answer" };
+    wait_until("it waits", || run.stderr().contains(told));
+    std::thread::sleep(Duration::from_millis(1700));
     let during = site.calls() - broken;
     let bound = 20 + 2 * workers.parse::<u64>().unwrap() + 3;
     assert!(during <= bound, "{during} calls, {bound} at most");

@@ -64,6 +64,22 @@ fn a_listing_is_not_slowed_by_faults_that_look_like_throttling() {
     assert!(took < Duration::from_mins(1), "{took:?}");
 }
 
+/// The quota of the first second is used up in 0.2 seconds, and 20 calls in a row are throttled at once.
+#[test]
+fn a_cap_far_above_the_limit_is_no_outage_and_finds_the_limit_soon() {
+    let settings = Settings { qps_limit: Some(100), latency_ms: 20, ..Settings::default() };
+    let site = Site::new(Synthetic { objects: 600, ..Synthetic::default() }, settings);
+    // A pause before the second pass would take half a minute.
+    let options = ["run", BUCKET, "--qps", "500", "--cooldown", "30s"];
+    let ended = site.costag(&options).with(0);
+    let took = seconds(&site.emulator.statistics());
+    assert!(took <= 20.0, "{took:.1} s for what takes 6 s at the limit");
+    assert!(!ended.stderr.contains("does not answer"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("every call is throttled"), "{}", ended.stderr);
+    assert_eq!(site.states(), [0, 0, 600, 0]);
+    assert_eq!(site.one::<i64>("SELECT max(attempts) FROM content"), 0, "no try is used up");
+}
+
 #[test]
 fn auto_begins_at_the_limit_that_the_last_run_has_found() {
     let settings = Settings { qps_limit: Some(15), ..Settings::default() };

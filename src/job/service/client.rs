@@ -235,15 +235,10 @@ impl Service {
         loop {
             // Before the look at the clock: a pause that ends in between is not slept through.
             let resumed = self.patience.resumed();
-            let Some((until, asked)) = self.patience.paused_until() else { break };
-            let why = if asked {
-                "the service asks for a pause"
-            } else {
-                "the service cannot be reached or does not answer"
-            };
+            let Some((until, why)) = self.patience.paused_until() else { break };
             let (since, gives_up) = self.patience.trouble().unzip();
             self.stats.begins_to_wait(Wait {
-                what: why.to_owned(),
+                what: why.text().to_owned(),
                 since: wall(since.unwrap_or_else(tokio::time::Instant::now)),
                 until: wall(until),
                 gives_up: gives_up.map(wall),

@@ -7,13 +7,14 @@
 //! Images that have failed before do not count, since the fault may be theirs: otherwise a folder of images that the
 //! service cannot digest would look like an outage when the last of them are tried again.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 /// So many faults in a row are an outage.
-const FAULTS: u32 = 20;
+pub(crate) const FAULTS: u32 = 20;
 /// However often rows of faults turned out to be none, so many faults in a row are an outage.
 const FAULTS_AT_MOST: u32 = 1 << 16;
 /// So many answers in a row that are not the service's are an outage: no image causes them.
@@ -45,11 +46,17 @@ pub(crate) enum Standing {
     FailedBefore,
 }
 
-/// How an outage ended.
+/// The number of a call, in the order in which they were begun.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Call(u64);
+
+/// What an outage consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ended {
-    /// All of its faults were throttle answers.
-    pub(crate) throttles_only: bool,
+pub(crate) enum Kind {
+    /// Throttle answers alone.
+    Throttles,
+    /// Faults of any mix.
+    Faults,
 }
 
 /// Counts faults in a row; shared by all calls of a run.
@@ -70,11 +77,16 @@ struct State {
     counted: u32,
     /// Calls that were answered so far.
     answers: u64,
+    /// Calls that were begun so far, and the numbers of those that have not ended.
+    begun: u64,
+    on_the_wire: BTreeSet<u64>,
     /// Answers in a row that are not the service's.
     foreign: u32,
     /// Whether a fault of the row was no throttle answer.
     other_than_throttle: bool,
     waiting: bool,
+    /// Whether it was told that every call is throttled.
+    told: bool,
 }
 
 impl Default for State {
@@ -84,17 +96,63 @@ impl Default for State {
             all: 0,
             counted: 0,
             answers: 0,
+            begun: 0,
+            on_the_wire: BTreeSet::new(),
             foreign: 0,
             other_than_throttle: false,
             waiting: false,
+            told: false,
         }
     }
 }
 
+impl State {
+    fn kind(&self) -> Kind {
+        if self.other_than_throttle { Kind::Faults } else { Kind::Throttles }
+    }
+
+    /// Whether the service throttles a part of the calls only: a refusal comes at once and an answer later, so that older
+    /// calls without an answer were let through.
+    fn lets_through(&self, call: Call) -> bool {
+        self.kind() == Kind::Throttles
+            && self.on_the_wire.range(..call.0).count() > self.counted as usize
+    }
+
+    /// The row of faults is over.
+    fn begin_anew(&mut self, threshold: u32) {
+        *self = Self {
+            threshold,
+            answers: self.answers,
+            begun: self.begun,
+            on_the_wire: std::mem::take(&mut self.on_the_wire),
+            ..Self::default()
+        };
+    }
+
+    fn kind_of_wait(&self) -> Option<Kind> {
+        self.waiting.then(|| self.kind())
+    }
+}
+
 impl Outage {
-    /// Notes a fault. Returns whether it is the one that makes the run wait.
-    pub(crate) fn fault(&self, fault: Fault, standing: Standing) -> bool {
+    /// A call is sent. [`Outage::call_ends`] follows.
+    pub(crate) fn call_begins(&self) -> Call {
         let mut state = self.lock();
+        let number = state.begun;
+        state.begun += 1;
+        state.on_the_wire.insert(number);
+        Call(number)
+    }
+
+    /// A call has ended, in whatever way.
+    pub(crate) fn call_ends(&self, call: Call) {
+        self.lock().on_the_wire.remove(&call.0);
+    }
+
+    /// Notes a fault of a call that has ended. Returns what begins if it is the one that makes the run wait.
+    pub(crate) fn fault(&self, call: Call, fault: Fault, standing: Standing) -> Option<Kind> {
+        let mut state = self.lock();
+        let state = &mut *state;
         state.all += 1;
         state.counted += u32::from(standing == Standing::First);
         state.other_than_throttle |= fault != Fault::Throttle;
@@ -105,36 +163,53 @@ impl Outage {
             Fault::Throttle | Fault::Answer => state.foreign = 0,
             Fault::Transport => {}
         }
-        let begins =
-            !state.waiting && (state.counted >= state.threshold || state.foreign >= FOREIGN);
+        let is_row = state.counted >= state.threshold && !state.lets_through(call);
+        let begins = !state.waiting && (is_row || state.foreign >= FOREIGN);
         state.waiting |= begins;
         if begins {
             self.begun.notify_waiters();
         }
-        begins
+        begins.then(|| state.kind())
     }
 
-    /// The service answered. Returns how an outage ended, if there was one.
-    pub(crate) fn answered(&self) -> Option<Ended> {
+    /// The service answered, a probe or another call. Returns what the outage that has ended consisted of, if there was
+    /// one.
+    pub(crate) fn answered(&self, is_probe: bool) -> Option<Kind> {
         let mut state = self.lock();
-        let ended = state.waiting.then_some(Ended { throttles_only: !state.other_than_throttle });
+        let ended = state.kind_of_wait();
+        if ended == Some(Kind::Throttles) && !is_probe {
+            // It was let through before the others were throttled.
+            state.answers += 1;
+            return None;
+        }
         // Faults go on behind the answer that ended a wait if the images are at fault: a folder that the service cannot
         // digest, say. Then each next row must be twice as long, until a call is answered outside of a wait.
         let threshold =
             if state.waiting { (state.threshold * 2).min(FAULTS_AT_MOST) } else { FAULTS };
-        *state = State { threshold, answers: state.answers + 1, ..State::default() };
+        state.answers += 1;
+        state.begin_anew(threshold);
         ended
     }
 
     /// Ends the wait without an answer, because nothing is left to look with.
     pub(crate) fn give_up(&self) {
-        let mut state = self.lock();
-        *state = State { answers: state.answers, ..State::default() };
+        self.lock().begin_anew(FAULTS);
     }
 
     /// Whether the run waits: then only one call at a time is made, to look whether the service is back.
     pub(crate) fn is_waiting(&self) -> bool {
         self.lock().waiting
+    }
+
+    /// Whether it is worth a word, and was not told yet, that every call is throttled.
+    pub(crate) fn tells_of_throttles(&self) -> bool {
+        let mut state = self.lock();
+        state.kind_of_wait() == Some(Kind::Throttles) && !std::mem::replace(&mut state.told, true)
+    }
+
+    /// What the outage consists of so far, if the run waits.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        self.lock().kind_of_wait()
     }
 
     /// Whether the last call was answered.
@@ -171,20 +246,28 @@ impl Outage {
 mod tests {
     use super::*;
 
+    fn fault(outage: &Outage, fault: Fault, standing: Standing) -> Option<Kind> {
+        let call = outage.call_begins();
+        outage.call_ends(call);
+        outage.fault(call, fault, standing)
+    }
+
     #[test]
     fn twenty_faults_of_any_mix_are_an_outage_and_an_answer_ends_it() {
         let outage = Outage::default();
-        for fault in [Fault::Answer, Fault::Transport, Fault::Throttle].into_iter().cycle().take(19)
+        for kind in [Fault::Answer, Fault::Transport, Fault::Throttle].into_iter().cycle().take(19)
         {
-            assert!(!outage.fault(fault, Standing::First));
+            assert_eq!(fault(&outage, kind, Standing::First), None);
         }
-        assert_eq!(outage.answered(), None);
+        assert_eq!(outage.answered(true), None);
         for _ in 0..19 {
-            assert!(!outage.fault(Fault::Throttle, Standing::First));
+            assert_eq!(fault(&outage, Fault::Throttle, Standing::First), None);
         }
-        assert!(outage.fault(Fault::Throttle, Standing::First) && outage.is_waiting());
-        assert!(!outage.fault(Fault::Throttle, Standing::First), "it has begun already");
-        assert_eq!(outage.answered(), Some(Ended { throttles_only: true }));
+        assert_eq!(fault(&outage, Fault::Throttle, Standing::First), Some(Kind::Throttles));
+        assert_eq!(outage.kind(), Some(Kind::Throttles));
+        assert_eq!(fault(&outage, Fault::Throttle, Standing::First), None, "it has begun already");
+        assert_eq!(outage.answered(false), None, "it was let through before");
+        assert_eq!(outage.answered(true), Some(Kind::Throttles));
         assert!(!outage.is_waiting());
     }
 
@@ -193,15 +276,15 @@ mod tests {
         let outage = Outage::default();
         let row = || {
             let faults = 1..=1_000;
-            faults.into_iter().find(|_| outage.fault(Fault::Answer, Standing::First))
+            faults.into_iter().find(|_| fault(&outage, Fault::Answer, Standing::First).is_some())
         };
         assert_eq!(row(), Some(20));
-        outage.answered();
+        outage.answered(true);
         assert_eq!(row(), Some(40));
-        outage.answered();
+        outage.answered(true);
         assert_eq!(row(), Some(80));
-        outage.answered();
-        outage.answered();
+        outage.answered(true);
+        outage.answered(true);
         assert_eq!(row(), Some(20), "a call outside of the wait was answered");
     }
 
@@ -209,32 +292,50 @@ mod tests {
     fn images_that_had_failed_before_are_no_outage() {
         let outage = Outage::default();
         for _ in 0..100 {
-            assert!(!outage.fault(Fault::Answer, Standing::FailedBefore));
+            assert_eq!(fault(&outage, Fault::Answer, Standing::FailedBefore), None);
         }
         assert!(outage.is_suspected_since(0, false));
-        outage.answered();
-        outage.fault(Fault::Answer, Standing::FailedBefore);
+        outage.answered(true);
+        fault(&outage, Fault::Answer, Standing::FailedBefore);
         assert!(!outage.is_suspected_since(1, false), "a fault alone is none");
-        outage.fault(Fault::Answer, Standing::FailedBefore);
+        fault(&outage, Fault::Answer, Standing::FailedBefore);
         assert!(outage.is_suspected_since(1, false) && !outage.is_suspected_since(0, false));
     }
 
     #[test]
     fn three_answers_of_something_in_between_are_an_outage() {
         let outage = Outage::default();
-        assert!(!outage.fault(Fault::Foreign, Standing::First));
-        assert!(!outage.fault(Fault::Foreign, Standing::FailedBefore));
-        assert!(
-            outage.fault(Fault::Foreign, Standing::FailedBefore),
-            "nothing was answered so far"
-        );
-        outage.answered();
+        let foreign = |standing| fault(&outage, Fault::Foreign, standing);
+        assert_eq!(foreign(Standing::First), None);
+        assert_eq!(foreign(Standing::FailedBefore), None);
+        assert_eq!(foreign(Standing::FailedBefore), Some(Kind::Faults), "nothing was answered yet");
+        outage.answered(true);
         for _ in 0..9 {
-            assert!(!outage.fault(Fault::Foreign, Standing::FailedBefore), "one image's own");
+            assert_eq!(foreign(Standing::FailedBefore), None, "one image's own");
         }
-        assert!(!outage.fault(Fault::Foreign, Standing::First));
-        assert!(!outage.fault(Fault::Foreign, Standing::First));
-        assert!(!outage.fault(Fault::Answer, Standing::First), "an answer in between");
-        assert!(!outage.fault(Fault::Foreign, Standing::First));
+        assert_eq!(foreign(Standing::First), None);
+        assert_eq!(foreign(Standing::First), None);
+        assert_eq!(fault(&outage, Fault::Answer, Standing::First), None, "an answer in between");
+        assert_eq!(foreign(Standing::First), None);
+    }
+
+    #[test]
+    fn throttles_while_more_calls_wait_for_their_answers_are_no_outage() {
+        let outage = Outage::default();
+        let older: Vec<_> = (0..50).map(|_| outage.call_begins()).collect();
+        for _ in 0..49 {
+            assert_eq!(fault(&outage, Fault::Throttle, Standing::First), None);
+        }
+        for call in older {
+            outage.call_ends(call);
+        }
+        assert_eq!(fault(&outage, Fault::Throttle, Standing::First), Some(Kind::Throttles));
+        outage.answered(true);
+        let _later: Vec<_> = (0..50).map(|_| outage.call_begins()).collect();
+        let row = (1..=50).find(|_| {
+            let call = Call(50);
+            outage.fault(call, Fault::Throttle, Standing::First).is_some()
+        });
+        assert_eq!(row, Some(40), "calls begun later say nothing");
     }
 }

@@ -31,8 +31,17 @@ const TOLERATED: f64 = 0.1;
 const FLOOR: f64 = 0.5;
 /// Where `auto` begins in calls a second, if no earlier run has found the limit.
 const AUTO_START: f64 = 10.0;
+/// After a wait of less than this, what was let through before it still says something.
+const SHORT: Duration = Duration::from_secs(4);
 
 type Limiter<C> = RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<<C as Clock>::Instant>>;
+
+/// Calls that were let through in the second before the run began to wait, and whether it was a whole second.
+#[derive(Debug, Clone, Copy)]
+struct LetThrough {
+    calls: f64,
+    is_whole: bool,
+}
 
 /// The job's pace. Each call takes one permit, retries and throttled calls too.
 #[derive(Debug)]
@@ -75,6 +84,8 @@ struct State<C: Clock> {
     in_a_row: u32,
     /// Whether faults were told.
     told: bool,
+    /// While the run waits for the service: since when, and what was let through before.
+    suspended: Option<(C::Instant, LetThrough)>,
 }
 
 impl Pace<DefaultClock> {
@@ -124,6 +135,7 @@ impl<C: Clock + Clone> Pace<C> {
             is_throttled: false,
             in_a_row: 0,
             told: false,
+            suspended: None,
         };
         Self { clock, state: Mutex::new(state), queue: tokio::sync::Mutex::default() }
     }
@@ -151,19 +163,43 @@ impl<C: Clock + Clone> Pace<C> {
         self.count(1)
     }
 
-    /// Begins low again, after an outage in which the service answered nothing but that it was asked too often.
-    pub fn begin_low(&self) -> Option<Change> {
+    /// The run waits for the service from now on: single calls that look for it say nothing about the pace.
+    pub fn suspend(&self) {
         let now = self.clock.now();
         let mut state = self.lock();
-        if state.rate <= AUTO_START {
-            return None;
-        }
-        state.rate = AUTO_START;
-        state.limiter = limiter(state.rate, self.clock.clone());
-        state.search.begin_low();
+        let let_through = state.let_through(Duration::from(now.duration_since(state.second)));
+        state.suspended = Some((now, let_through));
+    }
+
+    /// The run waits no more. If every call was throttled meanwhile, the pace begins low again and soon doubles: at half
+    /// of what was let through before, or lower if that is long ago. Otherwise it is the former pace.
+    pub fn resume(&self, every_call_was_throttled: bool) -> Option<Change> {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let (since, let_through) = state.suspended.take()?;
         state.second = now;
         (state.permits, state.answers, state.throttled, state.in_a_row) = (0, 0, 0, 0);
-        Some(Change { rate: Some(state.rate), ..Change::default() })
+        if !every_call_was_throttled {
+            return None;
+        }
+        let is_short = Duration::from(now.duration_since(since)) < SHORT;
+        let LetThrough { calls, is_whole } = let_through;
+        // The pace was lowered before it was known that every call is throttled.
+        let former = state.held.iter().copied().fold(state.rate, f64::max);
+        let (begins, aim) = match (is_short, is_whole) {
+            (true, true) if calls > 0.0 => (calls / 2.0, calls),
+            // There may be more in a whole second.
+            (true, _) => (AUTO_START.max(calls / 2.0), former),
+            (false, _) => (AUTO_START, former),
+        };
+        let rate = begins.max(FLOOR).min(former);
+        state.search.come_back(rate, aim);
+        if rate.to_bits() == state.rate.to_bits() {
+            return None;
+        }
+        state.rate = rate;
+        state.limiter = limiter(rate, self.clock.clone());
+        Some(Change { rate: Some(rate), ..Change::default() })
     }
 
     /// Whether so many answers ask for a lower rate that it is not about one image: several in a row, or a share
@@ -198,7 +234,7 @@ impl<C: Clock + Clone> Pace<C> {
         let tolerated = TOLERATED + state.search.faults();
         state.is_throttled = f64::from(state.throttled) > f64::from(state.answers) * tolerated;
         let elapsed = Duration::from(now.duration_since(state.second));
-        if elapsed < Duration::from_secs(1) {
+        if elapsed < Duration::from_secs(1) || state.suspended.is_some() {
             return None;
         }
         let interval = state.interval(elapsed);
@@ -224,6 +260,17 @@ impl<C: Clock> State<C> {
             permits: f64::from(self.permits),
             seen: Counts { answers, throttled: f64::from(self.throttled) },
         }
+    }
+
+    /// What was let through lately, where the time since the rate was judged last is `elapsed`.
+    fn let_through(&self, elapsed: Duration) -> LetThrough {
+        let Interval { seconds, seen, .. } = self.interval(elapsed);
+        if seconds >= 1.0 {
+            return LetThrough { calls: seen.good() / seconds, is_whole: true };
+        }
+        let before = self.held.back();
+        let calls = seen.good() + (1.0 - seconds) * before.copied().unwrap_or_default();
+        LetThrough { calls, is_whole: before.is_some() }
     }
 
     /// Judges the time that has just ended.

@@ -14,8 +14,33 @@ use tokio::time::Instant;
 const FIRST: Duration = Duration::from_mins(1);
 /// The first shared wait; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(500);
-/// The longest shared wait.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// As [`PAUSE`], where every call is throttled: a quota of a second is often free again within it.
+const PAUSE_OF_THROTTLES: Duration = Duration::from_millis(250);
+/// The longest shared wait: the run is back at its pace so long after the service is.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Why everybody waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// The service cannot be reached, or what comes back are faults.
+    #[default]
+    Unanswered,
+    /// The service throttles every call.
+    Throttled,
+    /// The service itself has asked for the pause.
+    Asked,
+}
+
+impl Why {
+    /// What a person is told.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::Unanswered => "the service cannot be reached or does not answer",
+            Self::Throttled => "the service throttles every call",
+            Self::Asked => "the service asks for a pause",
+        }
+    }
+}
 
 /// Shared by everything in a run that talks to the service.
 #[derive(Debug)]
@@ -34,8 +59,7 @@ struct State {
     failing_since: Option<Instant>,
     pauses: u32,
     paused_until: Option<Instant>,
-    /// Whether the service itself has asked for the pause.
-    asked: bool,
+    why: Why,
 }
 
 impl Patience {
@@ -104,19 +128,25 @@ impl Patience {
 
     fn limit(&self, state: &State) -> Duration {
         // A service that says when to come back is set up rightly.
-        if state.succeeded || state.asked { self.limit } else { self.limit.min(FIRST) }
+        if state.succeeded || state.why == Why::Asked { self.limit } else { self.limit.min(FIRST) }
     }
 
-    /// Nothing can be reached: everybody waits, longer each time in a row.
+    /// Nothing can be reached, or nothing is answered: everybody waits, longer each time in a row.
     pub(crate) fn pause(&self) {
-        self.pause_at(Instant::now());
+        self.pause_at(Instant::now(), Why::Unanswered);
     }
 
-    fn pause_at(&self, now: Instant) {
+    /// Every call is throttled: everybody waits, longer each time in a row.
+    pub(crate) fn pause_for_throttles(&self) {
+        self.pause_at(Instant::now(), Why::Throttled);
+    }
+
+    fn pause_at(&self, now: Instant, why: Why) {
         let mut state = self.lock();
         if state.paused_until.is_none_or(|until| until <= now) {
-            state.asked = false;
-            let pause = PAUSE.saturating_mul(1 << state.pauses.min(6)).min(LONGEST_PAUSE);
+            state.why = why;
+            let first = if why == Why::Throttled { PAUSE_OF_THROTTLES } else { PAUSE };
+            let pause = first.saturating_mul(1 << state.pauses.min(6)).min(LONGEST_PAUSE);
             state.pauses += 1;
             state.paused_until = Some(self.at_most(&state, now, pause));
         }
@@ -129,7 +159,7 @@ impl Patience {
 
     fn hold_at(&self, now: Instant, pause: Duration) {
         let mut state = self.lock();
-        state.asked = true;
+        state.why = Why::Asked;
         let until = self.at_most(&state, now, pause);
         if state.paused_until.is_none_or(|paused| paused < until) {
             state.paused_until = Some(until);
@@ -143,10 +173,10 @@ impl Patience {
         (now + pause).min(end.max(now))
     }
 
-    /// Until when everybody waits and whether the service asked for it, if they do.
-    pub(crate) fn paused_until(&self) -> Option<(Instant, bool)> {
+    /// Until when everybody waits and why, if they do.
+    pub(crate) fn paused_until(&self) -> Option<(Instant, Why)> {
         let state = self.lock();
-        state.paused_until.filter(|until| *until > Instant::now()).map(|until| (until, state.asked))
+        state.paused_until.filter(|until| *until > Instant::now()).map(|until| (until, state.why))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -182,9 +212,9 @@ mod tests {
         let mut last = Duration::ZERO;
         for _ in 0..8 {
             patience.failed_at(now);
-            patience.pause_at(now);
+            patience.pause_at(now, Why::Unanswered);
             let until = patience.lock().paused_until.unwrap();
-            patience.pause_at(now);
+            patience.pause_at(now, Why::Unanswered);
             assert_eq!(patience.lock().paused_until, Some(until), "one pause at a time");
             let pause = until - now;
             assert!(pause >= last && pause <= LONGEST_PAUSE);
@@ -203,11 +233,11 @@ mod tests {
         patience.hold_at(now, Duration::from_secs(40));
         patience.hold_at(now, Duration::from_secs(20));
         let at = |seconds| now + Duration::from_secs(seconds);
-        assert_eq!(patience.paused_until(), Some((at(40), true)));
+        assert_eq!(patience.paused_until(), Some((at(40), Why::Asked)));
         patience.hold_at(now, Duration::from_mins(5));
-        assert_eq!(patience.paused_until(), Some((at(300), true)), "before a success too");
+        assert_eq!(patience.paused_until(), Some((at(300), Why::Asked)), "before a success too");
         patience.hold_at(now, Duration::from_mins(20));
-        assert_eq!(patience.paused_until(), Some((at(900), true)), "until patience ends");
+        assert_eq!(patience.paused_until(), Some((at(900), Why::Asked)), "until patience ends");
         assert!(
             patience.allows(Duration::from_mins(14)) && !patience.allows(Duration::from_mins(16))
         );

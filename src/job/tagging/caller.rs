@@ -1,6 +1,6 @@
 //! One claimed image: its calls, until it is settled or put back for a later pass.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::job::gate::Gate;
 use crate::job::service::client::{
     LONGEST_DELAY_OF_NODE, Recognised, Refused, Service, throttle_delays,
 };
-use crate::job::service::outage::{Fault, Outage, Standing};
+use crate::job::service::outage::{Call, FAULTS, Fault, Kind, Outage, Standing};
 use crate::job::service::pace::{Change, Pace, warn_of_faults};
 use crate::job::verdict::{GiveUp, Operation, Stop, Verdict, stored_code, verdict};
 use crate::job::writer::{Record, Writer};
@@ -35,6 +35,8 @@ const THROTTLES: u32 = 30;
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
 /// A worker does not sit on its slot for longer than this.
 const LONGEST_WAIT: Duration = LONGEST_DELAY.saturating_mul(2);
+/// Single calls that were throttled for so long are no matter of the pace.
+const PERSISTENT: Duration = Duration::from_millis(1500);
 /// Complaints about the time of one image's calls that use up none of its attempts.
 const COMPLAINTS: u32 = 9;
 /// The verdict that is stored of a throttle answer.
@@ -53,6 +55,8 @@ pub(super) struct Tagger {
     pub(super) breaker: Breaker,
     /// Before this moment the service wants none of the images that were put back; it had said so.
     pub(super) not_before: Mutex<Option<Instant>>,
+    /// Whether an image was put back since the last pause because its calls failed, not because they were throttled.
+    pub(super) needs_pause: AtomicBool,
     /// Whether the service answers at all.
     pub(super) outage: Outage,
     /// Images that are claimed and wait for a worker.
@@ -85,6 +89,8 @@ struct Image {
     is_probe: bool,
     /// Answers of the service that had come when it failed last.
     answers: u64,
+    /// Its last call.
+    call: Call,
 }
 
 /// How a call that was sent ended.
@@ -139,6 +145,7 @@ impl Tagger {
             is_fresh: attempts == 0 && throttles == 0 && pass == 0,
             is_probe,
             answers: 0,
+            call: Call::default(),
         };
         let mut delays = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
@@ -148,7 +155,7 @@ impl Tagger {
             .build();
         let mut throttle_delays = throttle_delays();
         loop {
-            let Some(ended) = self.call(&image).await else {
+            let Some(ended) = self.call(&mut image).await else {
                 return Ok(image.settlement(None, image.untouched()));
             };
             image.calls += 1;
@@ -203,10 +210,11 @@ impl Tagger {
         let defers = others
             && (may_be_all
                 || self.outage.is_suspected_since(image.answers, error.verdict == THROTTLE));
-        (defers && image.pass == 0 && !self.outage.is_waiting()).then(|| Settled::PutBack {
-            attempts: image.attempts,
-            pass: 1,
-            error: error.clone(),
+        (defers && image.pass == 0 && !self.outage.is_waiting()).then(|| {
+            if error.verdict != THROTTLE {
+                self.needs_pause.store(true, Ordering::Relaxed);
+            }
+            Settled::PutBack { attempts: image.attempts, pass: 1, error: error.clone() }
         })
     }
 
@@ -217,7 +225,7 @@ impl Tagger {
 
     /// Makes one call, paced and within the budget. `None`: nothing was sent, because the run stops or waits for the
     /// service.
-    async fn call(&self, image: &Image) -> Option<Ended> {
+    async fn call(&self, image: &mut Image) -> Option<Ended> {
         let service = &self.service;
         let stopping = service.control.stopping();
         if self.is_held_back(image) || !service.pause_ends().await {
@@ -260,11 +268,13 @@ impl Tagger {
         let target = if self.urls { Target::Url(key) } else { Target::Key(key) };
         let begun = Instant::now();
         service.stats.call_begins();
+        image.call = self.outage.call_begins();
         let result = tokio::select! {
             result = service.client.detect_label(target, image.scenes) => Some(result),
             () = service.control.aborting().cancelled() => None,
         };
         service.stats.call_ends();
+        self.outage.call_ends(image.call);
         let clock = service.client.clock();
         let ended = clock.local_millis();
         // What was not sent is given back by the caller.
@@ -322,7 +332,7 @@ impl Tagger {
         }
         service.accepted_time();
         service.patience.succeeded();
-        self.service_answered().await?;
+        self.service_answered(image).await?;
         self.breaker.succeeded();
         self.note_pace(self.pace.answered()).await?;
         let mut labels = answer.labels;
@@ -335,14 +345,18 @@ impl Tagger {
     }
 
     /// The service answered, whatever it said: an outage is over.
-    async fn service_answered(&self) -> Result<(), Error> {
-        if let Some(ended) = self.outage.answered() {
+    async fn service_answered(&self, image: &Image) -> Result<(), Error> {
+        if let Some(kind) = self.outage.answered(image.is_probe) {
             info!("the service answers again");
-            if ended.throttles_only {
-                self.note_pace(self.pace.begin_low()).await?;
-            }
+            self.note_pace(self.pace.resume(kind == Kind::Throttles)).await?;
         }
         Ok(())
+    }
+
+    /// Ends a wait for the service without an answer, because nothing is left to look with.
+    pub(crate) fn give_up_waiting(&self) {
+        self.outage.give_up();
+        self.pace.resume(false);
     }
 
     /// Notes a fault of the service or the network; the run waits once there are too many in a row.
@@ -350,15 +364,40 @@ impl Tagger {
         let is_first = image.is_fresh && image.calls == 1;
         let standing = if is_first { Standing::First } else { Standing::FailedBefore };
         image.answers = self.outage.answers();
-        if self.outage.fault(fault, standing) {
-            warn!(error = %error.message(),
-                "the service does not answer: one call at a time looks whether it is back");
-            self.service.patience.pause();
+        let patience = &self.service.patience;
+        let begun = self.outage.fault(image.call, fault, standing);
+        if begun.is_some() {
+            self.pace.suspend();
         }
+        match begun {
+            Some(Kind::Faults) => warn!(error = %error.message(),
+                "the service does not answer: one call at a time looks whether it is back"),
+            Some(Kind::Throttles) => info!(error = %error.message(),
+                "{FAULTS} calls in a row were throttled: one call at a time looks for the end of it"),
+            None => {}
+        }
+        if begun.is_some() || image.is_probe {
+            match self.outage.kind() {
+                Some(Kind::Throttles) => patience.pause_for_throttles(),
+                _ => patience.pause(),
+            }
+        }
+        self.service.trouble(patience, error);
         if image.is_probe {
-            self.service.patience.pause();
+            self.warn_of_throttles();
         }
-        self.service.trouble(&self.service.patience, error);
+    }
+
+    /// Says once that every call is throttled, when single calls have been for a while: a pace that is only too high is
+    /// over sooner.
+    fn warn_of_throttles(&self) {
+        let lasts =
+            self.service.patience.trouble().is_some_and(|(since, _)| since.elapsed() >= PERSISTENT);
+        if lasts && self.outage.tells_of_throttles() {
+            warn!(
+                "every call is throttled, at the lowest pace too: one call at a time looks for the end of it"
+            );
+        }
     }
 
     /// Tells what an answer has changed about the pace, and keeps a limit that was found.
@@ -426,7 +465,7 @@ impl Tagger {
             self.note_pace(self.pace.answered()).await?;
         }
         if !verdict.is_passing() {
-            self.service_answered().await?;
+            self.service_answered(image).await?;
         }
         Ok(match verdict {
             Verdict::Throttle => self.throttled(image, error, delay, begun).await?,
@@ -568,6 +607,7 @@ impl Tagger {
         }
         // In the last pass come the tries that earlier ones have left.
         if (image.tries >= TRIES && !last) || too_long {
+            self.needs_pause.store(true, Ordering::Relaxed);
             return image.put_back(image.pass + 1, row);
         }
         image.last_error = Some(row);
@@ -589,7 +629,7 @@ impl Tagger {
         if is_late && answers && !image.is_probe {
             return self.give_up(image, row, begun);
         }
-        self.outage.fault(Fault::Throttle, Standing::FailedBefore);
+        self.outage.fault(image.call, Fault::Throttle, Standing::FailedBefore);
         let others = self.waiting.load(Ordering::Relaxed) > 0 || service.stats.in_flight() > 0;
         let is_alone = is_late || (!answers && !others);
         if is_alone || image.is_probe || self.pace.is_throttled() {

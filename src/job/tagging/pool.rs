@@ -19,6 +19,9 @@ use crate::job::writer::{Record, Writer};
 use crate::store::Place;
 use crate::store::turn::{Claimed, Settled, Settlement, Wish};
 
+/// The pause before images are tried again that were only throttled.
+const BREATH: Duration = Duration::from_millis(500);
+
 /// What the pool needs besides the tagger.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -107,7 +110,7 @@ impl Pool {
                 drop(free);
                 if idle {
                     // Nothing is left to look with, and nothing is in flight that would come back.
-                    tagger.outage.give_up();
+                    tagger.give_up_waiting();
                 } else {
                     self.wait_for_work().await;
                 }
@@ -198,6 +201,9 @@ impl Pool {
                 // It ends: each image is given up after so many attempts or throttle answers.
                 (true, true) => {
                     let cooldown = self.cooldown * if pass == 0 { 1 } else { 4 };
+                    // The pace is what protects a service that throttles.
+                    let needs_pause = tagger.needs_pause.swap(false, Ordering::Relaxed);
+                    let cooldown = if needs_pause { cooldown } else { cooldown.min(BREATH) };
                     let wait = cooldown.max(tagger.wait_of_put_back());
                     let stats = &service.stats;
                     let now = tokio::time::Instant::now();

@@ -1,6 +1,6 @@
 //! The stage of a run that calls the service for its images.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -62,6 +62,7 @@ impl Tagging {
                 gate: self.gate,
                 breaker: Breaker::new(self.max_failures),
                 not_before: Mutex::default(),
+                needs_pause: AtomicBool::default(),
                 outage: Outage::default(),
                 waiting: AtomicUsize::new(0),
                 urls: self.urls,

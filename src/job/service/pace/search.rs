@@ -25,7 +25,7 @@ const SMALL_STEP: f64 = 0.005;
 const STRIDE: f64 = 1.4;
 /// The longest step of a rise.
 const LONG_STEP: f64 = 0.25;
-/// The step of a rise from a rate that is less than a quarter of one that was held before.
+/// The step of a rise from a rate that is far below one that was let through before.
 const RECOVERY_STEP: f64 = 1.0;
 /// The share of the rate that was let through to go on with: the pace of a process is not even to the
 /// millisecond.
@@ -97,6 +97,8 @@ impl AddAssign for Interval {
 enum Phase {
     /// The first climb: no limit is known. `seen` is what came at the rates below the present one.
     Climb { seen: Counts },
+    /// Up to a rate that was let through before every call was throttled, twice as high each time.
+    Return { aim: f64 },
     /// Up, by `step` next. `clean` was let through before the last step, `base` before all of them; 0 if
     /// nothing was. `doubt`: one or two throttles among few answers came last; they may be faults.
     Rise { base: f64, clean: f64, step: f64, doubt: bool },
@@ -197,10 +199,16 @@ impl Search {
         self.faults.share()
     }
 
-    /// Climbs from a low rate again, after an outage.
-    pub(super) fn begin_low(&mut self) {
-        self.phase = Phase::Climb { seen: Counts::default() };
+    /// Goes on from `rate` after a time in which every call was throttled, and soon to just below `aim`.
+    pub(super) fn come_back(&mut self, rate: f64, aim: f64) {
         self.lowered = None;
+        let aim = if aim < self.cap { KEPT * aim } else { self.cap };
+        self.phase = if rate < aim { Phase::Return { aim } } else { self.arrived(aim) };
+    }
+
+    /// The phase that follows once a rate is reached that was let through before.
+    fn arrived(&self, rate: f64) -> Phase {
+        if rate >= self.cap { Phase::hold() } else { Phase::from_below() }
     }
 
     /// Whether the rate is lowered for a moment, to see whether that helps.
@@ -224,7 +232,11 @@ impl Search {
 
     /// Whether the rate is far below one that was held for a while.
     fn recovers(&self, rate: f64) -> bool {
-        rate < self.high / 4.0 && matches!(self.phase, Phase::Rise { .. })
+        match self.phase {
+            Phase::Return { .. } => true,
+            Phase::Rise { .. } => rate < self.high / 4.0,
+            _ => false,
+        }
     }
 
     /// The rate to go on with after `interval` at `rate`; both may be infinite.
@@ -236,6 +248,10 @@ impl Search {
         let next = match &mut self.phase {
             Phase::Trial(_) => self.try_half(rate, interval),
             Phase::Climb { .. } => self.climb(rate, interval),
+            Phase::Return { aim } => {
+                let aim = *aim;
+                self.come_nearer(rate, aim, interval)
+            }
             Phase::Rise { .. } => self.rise(rate, interval),
             Phase::Hold(_) => self.hold(rate, interval),
         };
@@ -260,6 +276,21 @@ impl Search {
             return raised;
         }
         rate
+    }
+
+    fn come_nearer(&mut self, rate: f64, aim: f64, interval: &Interval) -> f64 {
+        if interval.seen.exceeds(self.faults, BORNE, 0.5) {
+            return self.lower(rate, interval);
+        }
+        if !interval.uses(rate) {
+            return rate;
+        }
+        let raised = rate * (1.0 + RECOVERY_STEP);
+        if raised < aim {
+            return raised;
+        }
+        self.phase = self.arrived(aim);
+        aim
     }
 
     fn rise(&mut self, rate: f64, interval: &Interval) -> f64 {

@@ -9,6 +9,7 @@ use rstest::rstest;
 
 use super::Pace;
 use crate::config::Rate;
+use crate::job::service::outage::{self, Call, Fault, Outage, Standing};
 
 const SECOND: u64 = 1_000;
 
@@ -134,15 +135,71 @@ fn at(plan: Plan<'_>, second: u64) -> f64 {
     plan.iter().rev().find(|(from, _)| *from <= second).map_or(0.0, |(_, value)| *value)
 }
 
+/// A call whose answer is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Wire {
+    /// Milliseconds since the start at which the answer comes.
+    at: u64,
+    throttled: bool,
+    is_probe: bool,
+    call: Call,
+}
+
+/// The wait while every call is throttled: one call at a time, after longer and longer pauses.
+#[derive(Debug, Default)]
+struct Probes {
+    outage: Outage,
+    /// Milliseconds of the last pause, and when the next call may be made.
+    pause: u64,
+    next: u64,
+    on_the_wire: bool,
+}
+
+impl Probes {
+    fn answered(&mut self, pace: &Pace<FakeRelativeClock>, answer: Wire, now: u64) {
+        let Wire { throttled, is_probe, call, .. } = answer;
+        self.outage.call_ends(call);
+        if throttled {
+            pace.throttled();
+            let begins = self.outage.fault(call, Fault::Throttle, Standing::First).is_some();
+            if begins {
+                pace.suspend();
+            }
+            if begins || is_probe {
+                self.on_the_wire = false;
+                self.pause = if begins { 250 } else { (2 * self.pause).min(5 * SECOND) };
+                self.next = now + self.pause;
+            }
+        } else {
+            pace.answered();
+            self.on_the_wire &= !is_probe;
+            if let Some(kind) = self.outage.answered(is_probe) {
+                pace.resume(kind == outage::Kind::Throttles);
+            }
+        }
+    }
+
+    fn may_call(&self, now: u64) -> bool {
+        !self.outage.is_waiting() || (!self.on_the_wire && self.next <= now)
+    }
+
+    fn calls(&mut self) -> (bool, Call) {
+        let is_probe = self.outage.is_waiting();
+        self.on_the_wire |= is_probe;
+        (is_probe, self.outage.call_begins())
+    }
+}
+
 /// Endless work for so many seconds.
 fn simulate(world: World<'_>, seconds: u64) -> Vec<Second> {
     let clock = FakeRelativeClock::default();
     let pace = Pace::with_clock(world.rate, world.found, clock.clone());
     let mut service =
         Service { kind: world.kind, limit: 0.0, passed: VecDeque::new(), tokens: 1.0, filled: 0 };
-    let mut answers = BinaryHeap::new();
+    let mut answers = BinaryHeap::<Reverse<Wire>>::new();
     let mut told = Vec::new();
     let mut random = Random(1);
+    let mut probes = Probes::default();
     for now in 0..seconds * SECOND {
         let second = now / SECOND;
         if now % SECOND == 0 {
@@ -150,19 +207,16 @@ fn simulate(world: World<'_>, seconds: u64) -> Vec<Second> {
             service.limit = at(world.limits, second);
         }
         let told = told.last_mut().unwrap();
-        while let Some(Reverse((at, throttled))) = answers.peek().copied()
-            && at <= now
+        while let Some(Reverse(answer)) = answers.peek().copied()
+            && answer.at <= now
         {
             answers.pop();
-            if throttled {
-                pace.throttled()
-            } else {
-                pace.answered()
-            };
+            probes.answered(&pace, answer, now);
         }
         let other = at(world.other, second);
         service.serve_other(other / 2.0, &mut random, now);
-        while answers.len() < world.workers && pace.try_permit().is_ok() {
+        while answers.len() < world.workers && probes.may_call(now) && pace.try_permit().is_ok() {
+            let (is_probe, call) = probes.calls();
             let fault = random.next() < at(world.noise, second);
             let throttled = fault || !service.admits(now);
             #[expect(clippy::cast_precision_loss, reason = "small numbers")]
@@ -173,7 +227,7 @@ fn simulate(world: World<'_>, seconds: u64) -> Vec<Second> {
                 reason = "small positive numbers"
             )]
             let after = if throttled { 2 } else { latency as u64 };
-            answers.push(Reverse((now + after, throttled)));
+            answers.push(Reverse(Wire { at: now + after, throttled, is_probe, call }));
             match (throttled, fault) {
                 (true, true) => told.faults += 1,
                 (true, false) => told.throttled += 1,
@@ -229,13 +283,54 @@ fn a_cap_above_the_limit_is_as_good_as_auto(
     finds(World { kind, limits: &[(0, limit)], ..World::new(rate) }, limit);
 }
 
+/// The first calls are all throttled once the limit of their second is used up.
+#[rstest]
+fn a_cap_far_above_the_limit_begins_well(
+    #[values((5.0, 20.0), (50.0, 5000.0), (200.0, 500.0), (200.0, 250.0), (200.0, 10_000.0))]
+    (limit, cap): (f64, f64),
+    #[values(Kind::Sliding, Kind::Bucket(0.1), Kind::Bucket(1.0))] kind: Kind,
+    #[values(20, 400)] latency: u64,
+) {
+    let rate = Rate::PerSecond(cap);
+    let told = simulate(World { kind, limits: &[(0, limit)], latency, ..World::new(rate) }, 30);
+    let took = seconds_for(&told, 6.0 * limit);
+    eprintln!("{cap} at {limit}, {kind:?}, {latency} ms: six seconds of work took {took:.1?} s");
+    assert!(took.is_some_and(|took| took <= 11.0), "{took:.1?} s");
+}
+
+/// For half a minute every call is throttled.
+#[rstest]
+fn after_a_time_of_throttles_alone_the_pace_is_soon_back(
+    #[values(20.0, 200.0, 2000.0)] limit: f64,
+    #[values(Rate::Auto, Rate::PerSecond(200.0))] rate: Rate,
+) {
+    let world = World { limits: &[(0, limit), (60, 0.0), (90, limit)], ..World::new(rate) };
+    let told = simulate(world, 120);
+    let calls: u32 = told[60..90].iter().map(|one| one.passed + one.throttled).sum();
+    let (before, _) = figures(&told[30..60]);
+    let (after, _) = figures(&told[104..120]);
+    eprintln!("{rate:?} {limit}: {calls} calls, {before:.0}/s before and {after:.0}/s after");
+    // Those let through before are on the wire for 50 ms.
+    assert!(f64::from(calls) <= 20.0 + 12.0 + 0.06 * before, "{calls} calls");
+    assert!(after >= 0.8 * before, "{after:.0}/s instead of {before:.0}/s");
+    let most = told[90..94].iter().map(|one| one.passed + one.throttled).max().unwrap();
+    assert!(most <= 60, "it begins low: {most} in a second");
+}
+
 fn finds(world: World<'_>, limit: f64) {
     let told = simulate(world, 240);
     let (passed, throttled) = figures(&told[60..]);
     let used = passed / limit;
     eprintln!("{world:?}: used {used:.3}, throttled {throttled:.4}");
-    assert!(used >= 0.9, "{used:.3} of {limit} used");
-    assert!(throttled < 0.02, "{throttled:.4} of the calls throttled");
+    // A service that keeps tokens for a second lets more through for a while, which the next second pays for.
+    let (least, most) = match (limit, world.kind) {
+        (200.0.., Kind::Sliding) => (0.98, 0.0035),
+        (200.0.., Kind::Bucket(0.05)) => (0.985, 0.005),
+        (50.0.., _) => (0.975, 0.015),
+        _ => (0.92, 0.02),
+    };
+    assert!(used >= least, "{used:.3} of {limit} used");
+    assert!(throttled <= most, "{throttled:.4} of the calls throttled");
 }
 
 #[rstest]
@@ -263,8 +358,10 @@ fn it_follows_a_limit_that_changes(#[case] limits: Plan<'_>, #[values(20, 400)] 
             let (passed, throttled) = figures(&told[from + 60..from + 120]);
             let used = passed / limit;
             eprintln!("{limit} {kind:?} {latency} ms: used {used:.3}, throttled {throttled:.4}");
-            assert!(used >= 0.9, "{used:.3} of {limit} used");
-            assert!(throttled < 0.02, "{throttled:.4} of the calls throttled");
+            // Of a handful of calls a second, one a minute is much.
+            let (least, most) = if *limit < 50.0 { (0.92, 0.03) } else { (0.97, 0.015) };
+            assert!(used >= least, "{used:.3} of {limit} used");
+            assert!(throttled < most, "{throttled:.4} of the calls throttled");
         }
     }
 }
