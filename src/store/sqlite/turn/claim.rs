@@ -74,6 +74,11 @@ const UNTRIED: &str = "
     WHERE run_id = ?1 AND state = 0 AND pass = ?2 AND attempts = 0 AND error_kind = 0
     ORDER BY id LIMIT 1";
 
+/// Whether a content of the first pass is in the queue and was not tried yet.
+const IS_QUEUED: &str = "
+    SELECT 1 FROM content
+    WHERE run_id = ?1 AND id = ?2 AND state = 0 AND pass = 0 AND attempts = 0 AND error_kind = 0";
+
 /// The number of any content of a pass, at or after a random place of its queue.
 const TRIED_FROM_ANYWHERE: &str = "
     SELECT id FROM content INDEXED BY content_queue
@@ -188,6 +193,11 @@ impl Session {
                 return Ok(Some(claimed));
             }
         } else if first_pass == 0 {
+            if let Some(id) = self.caches.reserve.next_to_look_with()
+                && let Some(claimed) = self.claim_kept(id)?
+            {
+                return Ok(Some(claimed));
+            }
             for sql in [UNTRIED_FROM_ANYWHERE, UNTRIED] {
                 if let Some(claimed) = self.claim_found(sql, first_pass)? {
                     return Ok(Some(claimed));
@@ -200,6 +210,23 @@ impl Session {
             }
         }
         Ok(None)
+    }
+
+    /// Claims a content that is kept back; `None` if it has left the queue.
+    fn claim_kept(&mut self, id: i64) -> Result<Option<Claimed>, Error> {
+        let run = Arc::clone(&self.run);
+        let end = prefix_end(&run.prefix);
+        let is_queued =
+            self.prepare(IS_QUEUED)?.exists((run.id, id)).map_err(|source| self.error(source))?;
+        if !is_queued {
+            self.caches.reserve.remove(id);
+            return Ok(None);
+        }
+        let entry = self
+            .prepare(&queued_content())?
+            .query_row((run.id, run.bucket_id, &run.prefix, &end, id), Queued::read)
+            .map_err(|source| self.error(source))?;
+        self.claim_entry(entry)
     }
 
     /// Claims the content whose number a query finds; looks again if that one leaves the queue instead.

@@ -13,6 +13,8 @@ const FIRST: u64 = 16;
 pub(in super::super) struct Reserve {
     ids: Vec<i64>,
     seen: u64,
+    /// How often one was asked for to look with.
+    looks: u64,
 }
 
 impl Reserve {
@@ -46,6 +48,13 @@ impl Reserve {
             }
             None => false,
         }
+    }
+
+    /// One to look with whether the service is back, every second time: the others come from the queue, so that a long
+    /// outage does not use up what is kept back.
+    pub(in super::super) fn next_to_look_with(&mut self) -> Option<i64> {
+        self.looks += 1;
+        self.ids.first().copied().filter(|_| self.looks % 2 == 1)
     }
 
     /// The content is claimed after all.
@@ -82,6 +91,7 @@ mod tests {
         assert!((1..SIZE).contains(&first_half), "{:?}", reserve.ids);
         let kept = reserve.ids[0];
         assert!(reserve.keeps(kept));
+        assert_eq!((reserve.next_to_look_with(), reserve.next_to_look_with()), (Some(kept), None));
         reserve.remove(kept);
         assert_eq!(reserve.len(), SIZE - 1);
     }
