@@ -190,6 +190,9 @@ fn every_line_ends_in_exactly_one_way() {
     let failures = site.costag(&["status", "--failures", "--json"]).with(0).stdout;
     let failures: Vec<serde_json::Value> =
         failures.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let denied = failures.iter().find(|row| row["key"] == "denied.jpg").unwrap();
+    let message = denied["message"].as_str().unwrap();
+    assert!(message.contains("the environment variable COSTAG_SECRET_ID"), "{message}");
     let told: std::collections::BTreeMap<_, _> = failures
         .iter()
         .map(|row| (row["key"].as_str().unwrap(), row["code"].as_str().unwrap()))

@@ -1,5 +1,7 @@
 //! Outages of the service, and answers of proxies: the run waits, and no image is marked as failed.
 
+use std::fmt::Debug;
+use std::thread;
 use std::time::Duration;
 
 use costag::emulator::{Settings, Synthetic};
@@ -16,19 +18,37 @@ fn break_down(site: &Site, fault: &str) {
     site.change(&format!(r#"{{"faults":{{"{fault}":1.0}}}}"#));
 }
 
-#[rstest]
-#[case::errors("internal_error", "256", "0")]
-#[case::errors_at_a_pace("internal_error", "16", "200")]
-#[case::errors_one_by_one("internal_error", "1", "0")]
-#[case::resets_with_few("reset", "3", "200")]
-#[case::throttles("slow_down", "64", "0")]
-#[case::a_proxy("proxy_page", "64", "0")]
-#[case::an_empty_answer("proxy_empty", "16", "200")]
-fn an_outage_is_waited_for_and_costs_few_calls(
-    #[case] fault: &str,
-    #[case] workers: &str,
-    #[case] qps: &str,
-) {
+/// Tries all cases at the same time, since most of their time is waiting.
+fn at_once<T: Copy + Debug + Send + Sync>(cases: &[T], test: impl Fn(T) + Copy + Send) {
+    thread::scope(|scope| {
+        let tests: Vec<_> =
+            cases.iter().map(|case| (*case, scope.spawn(move || test(*case)))).collect();
+        let failed: Vec<_> = tests
+            .into_iter()
+            .filter_map(|(case, test)| test.join().is_err().then_some(case))
+            .collect();
+        assert!(failed.is_empty(), "failed: {failed:?}");
+    });
+}
+
+#[test]
+fn an_outage_is_waited_for_and_costs_few_calls() {
+    at_once(
+        &[
+            ("internal_error", "256", "0"),
+            ("internal_error", "16", "200"),
+            ("internal_error", "1", "0"),
+            ("reset", "3", "200"),
+            ("slow_down", "64", "0"),
+            ("slow_down", "16", "200"),
+            ("proxy_page", "64", "0"),
+            ("proxy_empty", "16", "200"),
+        ],
+        outage_is_waited_for,
+    );
+}
+
+fn outage_is_waited_for((fault, workers, qps): (&str, &str, &str)) {
     const OBJECTS: u64 = 600;
     let site = site(OBJECTS);
     let run = site.start(&["run", crate::support::BUCKET, "--workers", workers, "--qps", qps]);
@@ -38,7 +58,7 @@ fn an_outage_is_waited_for_and_costs_few_calls(
     // The single calls come after 0.5, 1 and 2 seconds.
     let told = if fault == "slow_down" { "every call is throttled" } else { "does not answer" };
     wait_until("it waits", || run.stderr().contains(told));
-    std::thread::sleep(Duration::from_millis(1700));
+    thread::sleep(Duration::from_millis(1700));
     let during = site.calls() - broken;
     let bound = 20 + 2 * workers.parse::<u64>().unwrap() + 3;
     assert!(during <= bound, "{during} calls, {bound} at most");
@@ -50,16 +70,21 @@ fn an_outage_is_waited_for_and_costs_few_calls(
     site.assert_exports("camera");
 }
 
-#[rstest]
-#[case::errors("internal_error", 256)]
-#[case::stalls("reset", 8)]
-#[case::throttles("slow_down", 16)]
-#[case::a_proxy("proxy_page", 256)]
-#[case::no_body("proxy_empty", 1)]
-fn an_outage_for_longer_than_patience_ends_the_run_and_no_image_has_failed(
-    #[case] fault: &str,
-    #[case] workers: u64,
-) {
+#[test]
+fn an_outage_for_longer_than_patience_ends_the_run_and_no_image_has_failed() {
+    at_once(
+        &[
+            ("internal_error", 256),
+            ("reset", 8),
+            ("slow_down", 16),
+            ("proxy_page", 256),
+            ("proxy_empty", 1),
+        ],
+        outage_outlasts_patience,
+    );
+}
+
+fn outage_outlasts_patience((fault, workers): (&str, u64)) {
     let site = site(300);
     site.run(&["--max-calls", "10"]).with(8);
     let calls = site.calls();
@@ -75,16 +100,17 @@ fn an_outage_for_longer_than_patience_ends_the_run_and_no_image_has_failed(
 }
 
 /// A bucket in which the service cannot process the images of one folder, wherever it lies in the listing.
-#[rstest]
-#[case::first("a/")]
-#[case::last("z/")]
-#[case::in_between("m/")]
-fn a_folder_that_the_service_cannot_digest_is_no_outage(
-    #[case] folder: &str,
-    #[values("4", "256")] workers: &str,
-) {
+#[test]
+fn a_folder_that_the_service_cannot_digest_is_no_outage() {
+    at_once(
+        &[("a/", "4"), ("a/", "256"), ("z/", "4"), ("z/", "256"), ("m/", "4"), ("m/", "256")],
+        bad_folder_is_no_outage,
+    );
+}
+
+fn bad_folder_is_no_outage((folder, workers): (&str, &str)) {
     let site = Site::plain(0);
-    let keys: Vec<String> = (0..40)
+    let keys: Vec<String> = (0..30)
         .flat_map(|n| {
             [format!("b/{n:02}.jpg"), format!("x/{n:02}.jpg"), format!("{folder}bad{n:02}.jpg")]
         })
@@ -93,7 +119,7 @@ fn a_folder_that_the_service_cannot_digest_is_no_outage(
     site.put(&objects);
     site.change(r#"{"faults":{"internal_error":1.0},"fault_keys":"bad"}"#);
     site.run(&["--workers", workers]).with(3);
-    assert_eq!(site.states(), [0, 0, 80, 40]);
+    assert_eq!(site.states(), [0, 0, 60, 30]);
     assert_eq!(site.one::<i64>("SELECT min(attempts) FROM failure"), 9);
     assert_eq!(site.one::<i64>("SELECT max(attempts) FROM failure"), 9);
     let called = site.called();
@@ -112,11 +138,12 @@ fn a_large_folder_at_the_end_that_the_service_cannot_digest_is_no_outage() {
     assert_eq!(site.calls(), 600 + 150 * 9);
 }
 
-#[rstest]
-#[case::a_page("proxy_page")]
-#[case::a_redirect("proxy_redirect")]
-#[case::nothing("proxy_empty")]
-fn one_image_that_something_in_between_refuses_is_its_own_failure(#[case] fault: &str) {
+#[test]
+fn one_image_that_something_in_between_refuses_is_its_own_failure() {
+    at_once(&["proxy_page", "proxy_redirect", "proxy_empty"], one_image_is_refused);
+}
+
+fn one_image_is_refused(fault: &str) {
     let site = site(40);
     site.put(&[("select-union.jpg", "1"), ("select.jpg", "2")]);
     site.change(&format!(r#"{{"faults":{{"{fault}":1.0}},"fault_keys":"select"}}"#));
@@ -143,6 +170,34 @@ fn a_listing_that_something_in_between_refuses_is_asked_again(#[case] fault: &st
     break_down(&site, fault);
     site.run(&["--patience", "1s"]).with(5).says(&["something in between"]);
     assert_eq!(site.calls(), 0);
+}
+
+#[test]
+fn a_listing_that_fails_asks_for_one_page_at_a_time() {
+    let bucket = Synthetic { objects: 60_000, ..Synthetic::default() };
+    let site = Site::new(bucket, Settings { list_latency_ms: 20, ..Settings::default() });
+    let options = ["plan", crate::support::BUCKET, "--list-workers", "16", "--list-qps", "0"];
+    let run = site.start(&options);
+    wait_until("some pages", || site.emulator.statistics().list_calls >= 20);
+    break_down(&site, "list_internal_error");
+    let broken = site.emulator.statistics().list_calls;
+    wait_until("it waits", || run.stderr().contains("one at a time looks"));
+    thread::sleep(Duration::from_millis(2500));
+    let during = site.emulator.statistics().list_calls - broken;
+    assert!(during <= 20 + 2 * 16 + 5, "{during} list requests");
+    site.change(r#"{"clear":true}"#);
+    let ended = run.end().with(0);
+    assert!(ended.stdout.contains("60000 wanted"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_refusal_of_one_image_names_where_the_credentials_came_from() {
+    let site = site(3);
+    site.put(&[("denied.jpg", "1")]);
+    site.change(r#"{"faults":{"access_denied":1.0},"fault_keys":"denied"}"#);
+    site.run(&[]).with(3);
+    let message: String = site.one("SELECT message FROM failure");
+    assert!(message.contains("came from the environment variable COSTAG_SECRET_ID"), "{message}");
 }
 
 #[rstest]

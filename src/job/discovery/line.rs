@@ -134,7 +134,7 @@ impl Lookup {
             is_missing,
             code: stored_code(&error),
             status: error.status(),
-            message: error.message(),
+            message: self.stage.service.message_of(&error),
             request_id: error.request_id().map(str::to_owned),
         };
         if !is_missing {

@@ -8,8 +8,10 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
+use super::outage::{Fault, Kind};
 use super::pace::{Change, Pace, warn_of_faults};
 use super::patience::Patience;
+use super::turn::Turns;
 use crate::cos::{self, Client, Correction};
 use crate::job::control::{Control, StopReason};
 use crate::job::stats::{Stats, Wait, wall};
@@ -35,6 +37,8 @@ pub(crate) struct Service {
     pub(super) clock_corrected: Notify,
     /// Complaints about the time of requests since the service last accepted one.
     complaints: AtomicU32,
+    /// Of listings and look-ups in an outage.
+    turns: Turns,
 }
 
 /// Logs a request that failed. A key that is refused is told with its line, and there may be many.
@@ -60,6 +64,8 @@ fn delays(longest: Duration) -> impl Iterator<Item = Duration> {
 
 /// The longest delay between two tries of a listing.
 const LONGEST_DELAY: Duration = Duration::from_secs(15);
+/// The longest delay between two tries while one at a time looks whether the service is back.
+const LONGEST_DELAY_OF_TURN: Duration = Duration::from_secs(5);
 /// The longest delay between two tries at one key of a list.
 const LONGEST_DELAY_OF_KEY: Duration = Duration::from_secs(2);
 /// Tries at one key of a list while others are answered: then it is the key that fails.
@@ -134,6 +140,7 @@ impl Service {
             legacy: AtomicBool::new(false),
             clock_corrected: Notify::new(),
             complaints: AtomicU32::new(0),
+            turns: Turns::default(),
         }
     }
 
@@ -253,6 +260,19 @@ impl Service {
         !self.control.is_stopping()
     }
 
+    /// What is kept of an error about one image or key. A refusal also names where the credentials came from.
+    pub(crate) fn message_of(&self, error: &cos::Error) -> String {
+        let message = error.message();
+        match (error, error.status()) {
+            (cos::Error::Service(_), Some(403)) => {
+                let source = self.client.provider().source();
+                let message = if message.is_empty() { "refused" } else { &message };
+                format!("{message}; the credentials came from {source}")
+            }
+            _ => message,
+        }
+    }
+
     /// Sleeps; false if the run stops meanwhile.
     pub(crate) async fn sleep(&self, duration: Duration) -> bool {
         tokio::select! {
@@ -293,6 +313,24 @@ impl Service {
         }
     }
 
+    /// A listing or look-up failed in a way that may pass: there may be an outage.
+    fn listing_failed(&self, verdict: Verdict, error: &cos::Error, pace: &Pace) {
+        let fault = if verdict == Verdict::Throttle { Fault::Throttle } else { Fault::Transport };
+        if self.turns.fault(fault) {
+            warn!(error = %error.message(),
+                "listings and look-ups are not answered: one at a time looks whether the service is back");
+            pace.suspend();
+        }
+    }
+
+    /// A listing or look-up was answered: if there was an outage, it is over.
+    fn listing_answered(&self, pace: &Pace) {
+        if let Some(kind) = self.turns.answered() {
+            info!("listings and look-ups are answered again");
+            note_list_pace(pace.resume(kind == Kind::Throttles));
+        }
+    }
+
     /// Sends a request that is free, a listing or a look-up, until it is answered or patience ends.
     ///
     /// A look-up is also given up once it has been tried nine times while others were answered, so that one key
@@ -313,6 +351,10 @@ impl Service {
         let (mut tries, mut throttles) = (0, 0);
         let answers = self.answers();
         loop {
+            let turn = tokio::select! {
+                turn = self.turns.wait() => turn,
+                () = self.control.stopping().cancelled() => return None,
+            };
             tokio::select! {
                 () = pace.permit() => {}
                 () = self.control.stopping().cancelled() => return None,
@@ -327,6 +369,7 @@ impl Service {
                     patience.succeeded();
                     self.stats.listing_waits(None);
                     note_list_pace(pace.answered());
+                    self.listing_answered(pace);
                     return Some(Ok(answer));
                 }
                 Err(error) => error,
@@ -337,6 +380,7 @@ impl Service {
             match verdict {
                 Verdict::GiveUp(_) => {
                     patience.answered();
+                    self.listing_answered(pace);
                     return Some(Err(error));
                 }
                 Verdict::Stop(stop) => {
@@ -364,6 +408,7 @@ impl Service {
                 }
                 Verdict::Retry | Verdict::Unreachable | Verdict::Foreign => tries += 1,
             }
+            self.listing_failed(verdict, &error, pace);
             let too_often = tries >= TRIES_OF_KEY || throttles >= THROTTLES_OF_KEY;
             if of_key && too_often && self.answers_others(answers).await {
                 return Some(Err(error));
@@ -385,7 +430,10 @@ impl Service {
             self.trouble(patience, error);
             let next =
                 if verdict == Verdict::Throttle { throttle_delays.next() } else { delays.next() };
-            let delay = next.unwrap_or_default().max(after);
+            let next = next.unwrap_or_default();
+            // The others wait for this one.
+            let next = if turn.is_some() { next.min(LONGEST_DELAY_OF_TURN) } else { next };
+            let delay = next.max(after);
             self.tell_listing_waits(&message, delay);
             if !self.sleep(delay).await {
                 return None;

@@ -5,3 +5,4 @@ pub(super) mod outage;
 pub(super) mod pace;
 mod patience;
 pub(super) mod repair;
+mod turn;

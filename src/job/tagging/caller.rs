@@ -483,7 +483,8 @@ impl Tagger {
             Verdict::GiveUp(reason) => {
                 service.accepted_time();
                 service.patience.answered();
-                let row = error_row(&error, reason.name(), is_temporary(reason));
+                let mut row = error_row(&error, reason.name(), is_temporary(reason));
+                row.message = service.message_of(&error);
                 self.count_refusal(image, reason, &row.code).await;
                 let elsewhere = matches!(reason, GiveUp::Gone | GiveUp::Archived);
                 if elsewhere && self.another_key(image).await? {

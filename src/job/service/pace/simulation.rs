@@ -317,6 +317,18 @@ fn after_a_time_of_throttles_alone_the_pace_is_soon_back(
     assert!(most <= 60, "it begins low: {most} in a second");
 }
 
+#[rstest]
+fn at_a_low_rate_a_time_of_throttles_alone_costs_few_calls_too(#[values(1.0, 5.0)] cap: f64) {
+    let world =
+        World { limits: &[(0, NONE), (60, 0.0), (180, NONE)], ..World::new(Rate::PerSecond(cap)) };
+    let told = simulate(world, 300);
+    let calls: u32 = told[60..180].iter().map(|one| one.passed + one.throttled).sum();
+    let (after, _) = figures(&told[220..]);
+    eprintln!("{cap}/s: {calls} calls, {after:.2}/s afterwards");
+    assert!(calls <= 20 + 26, "{calls} calls");
+    assert!(after >= 0.9 * cap, "{after:.2}/s instead of {cap}/s");
+}
+
 fn finds(world: World<'_>, limit: f64) {
     let told = simulate(world, 240);
     let (passed, throttled) = figures(&told[60..]);
