@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::numbers::{duration, grouped, rate};
 use super::price::{Price, amount};
-use crate::config::{Filter, Rate, Settings, Stored};
+use crate::config::{Filter, Rate, Settings, Stored, Typed};
 use crate::job::{Report, RunSettings, Source, Trial};
 use crate::store::read::Needed;
 use crate::visible::visible;
@@ -34,25 +34,29 @@ impl Again {
     /// The command that begins a run like this one, which `costag resume` has gone on with: what it is over, the
     /// options that were typed for it, and those of the command at hand that no run keeps.
     pub(super) fn of(run: &RunSettings, settings: &Settings) -> Self {
-        let address = match run.source.prefix() {
-            "" => format!("cos://{}", run.bucket),
-            prefix => format!("cos://{}/{prefix}", run.bucket),
-        };
-        let mut words = vec!["run".to_owned(), address];
-        let (option, list) = match &run.source {
-            Source::Bucket { .. } => ("", None),
-            Source::Keys(list) => ("--keys", Some(list)),
-            Source::Urls(list) => ("--urls", Some(list)),
-        };
-        if let Some(list) = list {
-            let file = list.file.as_ref().map_or("-".into(), |file| file.to_string_lossy());
-            words.extend([option.to_owned(), file.into_owned()]);
-            words.extend(list.nul.then(|| "-0".to_owned()));
-        }
+        let mut words = over(run);
         words.extend(wanted(&settings.stored));
         words.extend(settings.typed.words());
         words.extend(not_kept(Self::typed().0));
         Self::from_words(words)
+    }
+
+    /// The command that has begun this run, as far as it is kept.
+    pub(super) fn begun(run: &RunSettings) -> Self {
+        let mut words = over(run);
+        words.extend(wanted(&run.stored));
+        words.extend(run.typed.iter().flat_map(Typed::words));
+        if let Some(trial) = run.trial {
+            for (option, images) in OPTIONS.iter().zip([trial.limit, trial.sample]) {
+                words.extend(images.iter().flat_map(|n| [(*option).to_owned(), n.to_string()]));
+            }
+        }
+        Self::from_words(words)
+    }
+
+    /// The command as it can be pasted into a shell.
+    pub(super) fn shown(&self) -> String {
+        self.0.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
     }
 
     /// The command without the options that made it a trial, to be pasted into a shell; `settings` are those
@@ -90,6 +94,26 @@ impl Again {
         }
         (words.join(" "), undone)
     }
+}
+
+/// The beginning of a command over the same source.
+fn over(run: &RunSettings) -> Vec<String> {
+    let address = match run.source.prefix() {
+        "" => format!("cos://{}", run.bucket),
+        prefix => format!("cos://{}/{prefix}", run.bucket),
+    };
+    let mut words = vec!["run".to_owned(), address];
+    let (option, list) = match &run.source {
+        Source::Bucket { .. } => ("", None),
+        Source::Keys(list) => ("--keys", Some(list)),
+        Source::Urls(list) => ("--urls", Some(list)),
+    };
+    if let Some(list) = list {
+        let file = list.file.as_ref().map_or("-".into(), |file| file.to_string_lossy());
+        words.extend([option.to_owned(), file.into_owned()]);
+        words.extend(list.nul.then(|| "-0".to_owned()));
+    }
+    words
 }
 
 /// The options that say which objects are wanted and for what, as far as they are not the defaults.
@@ -174,11 +198,18 @@ pub(super) fn text(
     let counts = &report.snapshot.counts;
     let failed = counts.failed - if trial.from > 0 { report.before.failed } else { 0 };
     let settled = trial.settled(counts);
+    let asked = trial.images();
+    let tagged = grouped(settled.saturating_sub(failed));
     let mut text = match failed {
-        0 => format!("{} tagged as asked; ", grouped(settled)),
+        // A smaller number was given to a run that had come further already.
+        _ if settled > asked => {
+            let failed =
+                if failed > 0 { format!(" and {} failed", grouped(failed)) } else { String::new() };
+            format!("{tagged} tagged{failed} already, and {} were asked for; ", grouped(asked))
+        }
+        0 => format!("{tagged} tagged as asked; "),
         _ => format!(
-            "{} tagged and {} failed, {} as asked; ",
-            grouped(settled.saturating_sub(failed)),
+            "{tagged} tagged and {} failed, {} as asked; ",
             grouped(failed),
             grouped(settled)
         ),

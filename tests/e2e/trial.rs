@@ -153,12 +153,27 @@ fn a_killed_trial_goes_on_to_its_number(#[case] option: &str) {
 fn another_number_given_to_resume_replaces_the_first() {
     let site = Site::plain(100);
     site.run(&["--limit", "40", "--max-calls", "15"]).with(8);
-    site.resume_with(&["--limit", "20"]).with(0).says(&["20 tagged as asked; 80 more"]);
+    let ended = site.resume_with(&["--limit", "20"]).with(0);
+    ended.says(&["20 tagged as asked; 80 more", "that command was `costag run ", " --limit 40`"]);
     assert_eq!(site.calls(), 20);
     site.run(&["--limit", "40", "--max-calls", "15"]).with(8);
     // Without a number, the resumed run covers everything.
     site.resume_with(&["--limit", "0"]).with(0);
     assert_all_is_called_once(&site);
+}
+
+#[test]
+fn a_smaller_number_than_a_run_has_come_to_is_told_as_it_is() {
+    let site = Site::plain(30);
+    site.run(&["--scenes", "web,news", "--exclude", "*.gif", "--limit", "20", "--max-calls", "10"])
+        .with(8);
+    let ended = site.resume_with(&["--limit", "5"]).with(0);
+    ended.says(&[
+        "10 tagged already, and 5 were asked for; ",
+        " --scenes news,web --exclude '*.gif'",
+        " --limit 20`",
+    ]);
+    assert_eq!(site.calls(), 10);
 }
 
 #[test]

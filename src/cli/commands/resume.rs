@@ -70,7 +70,8 @@ impl Args {
             unfinished.id,
             visible(&run.source.describe(&run.bucket))
         );
-        tell_what_holds(&settings, &origins);
+        say!("that command was `{}`", Again::begun(&run).shown());
+        tell_what_is_stricter(&settings, &origins);
         let place = resume_endpoint::of_run(&unfinished, &run, &bucket, &now, &settings, &origins)?;
         if let Some(stranger) = &place.unconfirmed {
             confirm_endpoint(stranger, &unfinished, &database)?;
@@ -120,11 +121,7 @@ fn settings_again(
     })
 }
 
-fn tell_what_holds(settings: &Settings, origins: &Provenance) {
-    let typed = settings.typed.command_line(|key| origins.get(key) == Some(&Origin::Run));
-    if !typed.is_empty() {
-        say!("with the options of that command: {}", visible(&typed));
-    }
+fn tell_what_is_stricter(settings: &Settings, origins: &Provenance) {
     for (key, origin) in origins {
         let stricter = matches!(origin, Origin::Environment(_) | Origin::File(_));
         let typed = settings.typed.command_line(|typed| stricter && typed == *key);
