@@ -123,7 +123,7 @@ impl Site {
             .map(|state| self.one(&format!("SELECT count(*) FROM content WHERE state = {state}")))
     }
 
-    /// All rows of every table except the named ones.
+    /// All rows of every table except the named ones, and except the mark that each run leaves in the file.
     pub(crate) fn tables(&self, without: &[&str]) -> BTreeMap<String, Vec<Vec<Value>>> {
         let database = self.database();
         let names =
@@ -133,7 +133,8 @@ impl Site {
         names
             .filter(|name| !without.contains(&name.as_str()))
             .map(|name| {
-                let mut rows = database.prepare(&format!("SELECT * FROM {name}")).unwrap();
+                let but = if name == "meta" { " WHERE name <> 'opened'" } else { "" };
+                let mut rows = database.prepare(&format!("SELECT * FROM {name}{but}")).unwrap();
                 let columns = rows.column_count();
                 let all = rows
                     .query_map([], |row| (0..columns).map(|at| row.get(at)).collect())
