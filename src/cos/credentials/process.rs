@@ -131,6 +131,8 @@ fn last_words(stderr: &[u8], stdout: &[u8]) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let line: String = words.join(" ").chars().filter(|c| !is_unseen(*c)).collect();
     let line = without_secrets_of_the_environment(line);
+    let line = without_printed(line, stdout);
+    let line = without_named_secrets(&line);
     let mut shown = String::with_capacity(line.len());
     let mut rest = line.as_str();
     while let Some(first) = rest.chars().next() {
@@ -165,6 +167,48 @@ fn without_secrets_of_the_environment(line: String) -> String {
             _ => line,
         }
     })
+}
+
+/// Whatever the command printed, short or long: the texts between quotes, and all that stands between blanks and signs
+/// of JSON.
+fn without_printed(line: String, stdout: &[u8]) -> String {
+    const SHORTEST: usize = 3;
+    let printed = String::from_utf8_lossy(stdout);
+    let between =
+        |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ':' | '{' | '}' | '=');
+    let mut parts: Vec<&str> =
+        printed.split('"').chain(printed.split(between)).map(str::trim).collect();
+    parts.retain(|part| part.len() >= SHORTEST);
+    // The longest first: what is left of a longer one would not be found any more.
+    parts.sort_unstable_by_key(|part| std::cmp::Reverse(part.len()));
+    parts.dedup();
+    parts.into_iter().fold(line, |line, part| line.replace(part, "…"))
+}
+
+/// What is named as a secret: the value in `SecretKey=x`, `"token": "x"` and `password: x`.
+fn without_named_secrets(line: &str) -> String {
+    const NAMES: [&str; 4] = ["secret", "token", "passw", "key"];
+    let names_one = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        NAMES.iter().any(|part| name.contains(part))
+    };
+    let mut hides_next = false;
+    let words = line.split(' ').map(|word| {
+        if std::mem::take(&mut hides_next) {
+            // The sign may stand alone: `token = x`.
+            hides_next = matches!(word, "=" | ":");
+            return if hides_next { word } else { "…" }.to_owned();
+        }
+        match word.split_once(['=', ':']) {
+            Some((name, "")) if names_one(name) => {
+                hides_next = true;
+                word.to_owned()
+            }
+            Some((name, _)) if names_one(name) => format!("{name}=…"),
+            _ => word.to_owned(),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn is_of_run(c: char) -> bool {

@@ -225,6 +225,24 @@ async fn a_process_that_fails_shows_nothing_that_it_printed() {
     }
 }
 
+#[rstest]
+#[case::short(r#"echo '{"SecretId":"id-1","SecretKey":"p@9"}'; echo "rejected p@9 of id-1" >&2"#, &["p@9", "id-1"])]
+#[case::by_name(r#"echo "secret_key=abc token: dEf, at 12:30" >&2"#, &["abc", "dEf"])]
+#[case::in_json(r#"echo '{"token": "xy", "why": "late"}' >&2"#, &["xy"])]
+#[case::of_no_json("echo plain-7; echo not plain-7 >&2", &["plain-7"])]
+#[tokio::test]
+async fn a_short_secret_of_a_process_that_fails_is_not_shown(
+    #[case] command: &str,
+    #[case] secrets: &[&str],
+) {
+    let command = format!("{command}; exit 1");
+    let told = process::run(&command, Duration::from_secs(10)).await.unwrap_err().to_string();
+    assert!(told.contains("it wrote: "), "{told}");
+    for secret in secrets {
+        assert!(!told.contains(secret), "{told}");
+    }
+}
+
 #[tokio::test]
 async fn what_a_process_that_fails_wrote_is_told_without_secrets() {
     let fails = async |command: &str| {
