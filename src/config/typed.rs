@@ -13,11 +13,11 @@ use super::names::option;
 /// Options as they were typed, by the key of their setting. Secrets are no settings, and settings that say
 /// where secrets come from are not kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "BTreeMap<String, serde_json::Value>", into = "BTreeMap<String, Given>")]
 pub struct Typed(BTreeMap<String, Given>);
 
 /// The value of an option.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub(super) enum Given {
     /// One of a pair such as `--dedupe` and `--no-dedupe`.
@@ -34,6 +34,34 @@ impl Given {
             Value::String(_, text) => Some(Self::Text(text.clone())),
             _ => None,
         }
+    }
+}
+
+/// A kept option whose value is none that an option can have: something else than costag changed the database.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the option {key:?} was kept with a value that no option has, so the database was changed by another program"
+)]
+pub struct UnfitValue {
+    key: String,
+}
+
+impl TryFrom<BTreeMap<String, serde_json::Value>> for Typed {
+    type Error = UnfitValue;
+
+    fn try_from(kept: BTreeMap<String, serde_json::Value>) -> Result<Self, UnfitValue> {
+        let given = |(key, value)| match value {
+            serde_json::Value::Bool(flag) => Ok((key, Given::Flag(flag))),
+            serde_json::Value::String(text) => Ok((key, Given::Text(text))),
+            _ => Err(UnfitValue { key }),
+        };
+        kept.into_iter().map(given).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl From<Typed> for BTreeMap<String, Given> {
+    fn from(typed: Typed) -> Self {
+        typed.0
     }
 }
 

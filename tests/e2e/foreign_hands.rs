@@ -168,3 +168,13 @@ fn a_key_that_is_not_utf_8_ends_every_command_that_meets_it() {
         site.costag(command).with(7);
     }
 }
+
+#[test]
+fn a_kept_option_with_an_impossible_value_is_named_with_its_run() {
+    let site = Site::plain(3);
+    site.run(&["--max-calls", "1"]).with(8);
+    site.tamper("UPDATE run SET settings = json_set(settings, '$.typed.qps', json('[1,2]'))");
+    let ended = site.resume();
+    assert_eq!(ended.code, Some(7), "{}", ended.stderr);
+    ended.says(&["run 1", "the option \"qps\"", "costag run"]);
+}
