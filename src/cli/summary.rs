@@ -1,5 +1,6 @@
 //! What a run came to, in a few lines.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::numbers::{duration, grouped, rate};
@@ -10,6 +11,15 @@ use crate::job::{End, Expected, Report, Snapshot};
 use crate::store::model::Counts;
 use crate::store::read::FailureCode;
 use crate::visible::visible;
+
+/// A code that fits on a line; `costag status --failures` shows the whole of it.
+fn shortened(code: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 80;
+    match code.char_indices().nth(LONGEST) {
+        None => Cow::Borrowed(code),
+        Some((end, _)) => Cow::Owned(format!("{}…", &code[..end])),
+    }
+}
 
 /// The summary on stderr; `codes` are those that contents of this run failed with.
 pub(super) fn text(report: &Report, codes: &[FailureCode], budget: &config::Budget) -> String {
@@ -60,7 +70,7 @@ pub(super) fn text(report: &Report, codes: &[FailureCode], budget: &config::Budg
         let code = code.as_deref().unwrap_or("no answer");
         let status = http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
         let again = if *temporary { ", the next run tries again" } else { "" };
-        row("failed", format!("{contents} with {}{status}{again}", visible(code)));
+        row("failed", format!("{contents} with {}{status}{again}", visible(&shortened(code))));
     }
     text
 }
