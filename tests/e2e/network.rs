@@ -548,3 +548,28 @@ fn every_refusal_names_where_the_credentials_came_from() {
         ended.stderr
     );
 }
+
+/// A page of a thousand and one entries answers the first requests of a listing, as many as `wrong` says.
+#[rstest]
+#[case::once(1, 0, 2)]
+#[case::always(usize::MAX, 5, 4)]
+fn a_page_that_is_no_answer_is_asked_for_again_a_few_times(
+    #[case] wrong: usize,
+    #[case] code: i32,
+    #[case] asked: usize,
+) {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&requests);
+    let address = answering(move |head| {
+        if head.contains("detect-label") {
+            return http("200 OK", "<RecognitionResult><CameraLabels/></RecognitionResult>");
+        }
+        if count.fetch_add(1, Ordering::SeqCst) < wrong {
+            let keys: Vec<String> = (0..1001).map(|number| format!("{number:04}.jpg")).collect();
+            return page(&keys.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        page(&["a.jpg"])
+    });
+    run_at(&format!("http://{address}"), &["--list-workers", "1"]).with(code);
+    assert_eq!(requests.load(Ordering::SeqCst), asked);
+}

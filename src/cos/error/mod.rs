@@ -115,6 +115,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a page is no answer to what was asked, and the next one may be. One of another bucket stays so.
+    pub fn is_unproven_page(&self) -> bool {
+        matches!(self, Self::Unproven(unproven) if !matches!(unproven, Unproven::Bucket { .. }))
+    }
+
     /// Whether the request was, or may have been, sent: then the call may have been paid.
     pub fn was_sent(&self) -> bool {
         match self {

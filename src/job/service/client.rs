@@ -52,6 +52,10 @@ fn log_failure(operation: Operation, verdict: Verdict, error: &cos::Error) {
     }
 }
 
+/// How often a page is asked for again that is not the answer to what was asked: one node of the service, or a cache
+/// on the way, may have sent it.
+const UNPROVEN_PAGES: u32 = 3;
+
 /// Delays between the tries of a listing, jittered; they end only with patience.
 fn delays(longest: Duration) -> impl Iterator<Item = Duration> {
     ExponentialBuilder::default()
@@ -348,7 +352,7 @@ impl Service {
         let mut delays = delays(if of_key { LONGEST_DELAY_OF_KEY } else { LONGEST_DELAY });
         let mut throttle_delays = throttle_delays();
         let mut refreshed = false;
-        let (mut tries, mut throttles) = (0, 0);
+        let (mut tries, mut throttles, mut unproven) = (0, 0, 0);
         let answers = self.answers();
         loop {
             let turn = tokio::select! {
@@ -384,6 +388,14 @@ impl Service {
                     return Some(Err(error));
                 }
                 Verdict::Stop(stop) => {
+                    if error.is_unproven_page() && unproven < UNPROVEN_PAGES {
+                        unproven += 1;
+                        let delay = delays.next().unwrap_or_default();
+                        tokio::select! {
+                            () = tokio::time::sleep(delay) => continue,
+                            () = self.control.stopping().cancelled() => return None,
+                        }
+                    }
                     self.refuse(stop, operation, error);
                     return None;
                 }
