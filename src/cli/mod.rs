@@ -37,7 +37,7 @@ mod zone;
 
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -146,7 +146,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Cow::Owned(masked) if error.use_stderr() && masked != text => {
                     say!("{}", masked.trim_end());
                 }
-                _ => drop(error.print()),
+                _ => match error.print() {
+                    Err(fault) if fault.kind() != ErrorKind::BrokenPipe => {
+                        say!("error: cannot write to standard output: {fault}");
+                        return Exit::Local.into();
+                    }
+                    _ => {}
+                },
             }
             return if error.use_stderr() { Exit::Usage } else { Exit::Complete }.into();
         }

@@ -152,3 +152,21 @@ fn cells_that_a_spreadsheet_would_run_are_written_as_they_are() {
     assert!(text.contains(",\"=HYPERLINK(\"\"x\"\").jpg\","), "{text}");
     assert!(text.contains(",@SUM(1).jpg,"), "{text}");
 }
+
+#[test]
+fn help_and_version_on_a_full_device_are_an_error_and_on_a_closed_pipe_are_none() {
+    let site = Site::plain(0);
+    for arguments in [&["--help"][..], &["--version"], &["run", "--help"]] {
+        let mut command = site.command(arguments);
+        command.stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+        let ended = command.output().unwrap();
+        let told = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(4), "{arguments:?}: {told}");
+        assert!(told.contains("cannot write to standard output"), "{told}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = site.command(arguments).stdout(writer).output().unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{arguments:?}");
+        assert!(ended.stderr.is_empty());
+    }
+}
