@@ -335,6 +335,14 @@ impl Service {
         }
     }
 
+    /// Waits so long, or until the run stops.
+    async fn pause(&self, delay: Option<Duration>) {
+        tokio::select! {
+            () = tokio::time::sleep(delay.unwrap_or_default()) => {}
+            () = self.control.stopping().cancelled() => {}
+        }
+    }
+
     /// Sends a request that is free, a listing or a look-up, until it is answered or patience ends.
     ///
     /// A look-up is also given up once it has been tried nine times while others were answered, so that one key
@@ -351,8 +359,7 @@ impl Service {
         let of_key = operation == Operation::Head;
         let mut delays = delays(if of_key { LONGEST_DELAY_OF_KEY } else { LONGEST_DELAY });
         let mut throttle_delays = throttle_delays();
-        let mut refreshed = false;
-        let (mut tries, mut throttles, mut unproven) = (0, 0, 0);
+        let (mut refreshed, mut tries, mut throttles, mut unproven) = (false, 0, 0, 0);
         let answers = self.answers();
         loop {
             let turn = tokio::select! {
@@ -390,11 +397,8 @@ impl Service {
                 Verdict::Stop(stop) => {
                     if error.is_unproven_page() && unproven < UNPROVEN_PAGES {
                         unproven += 1;
-                        let delay = delays.next().unwrap_or_default();
-                        tokio::select! {
-                            () = tokio::time::sleep(delay) => continue,
-                            () = self.control.stopping().cancelled() => return None,
-                        }
+                        self.pause(delays.next()).await;
+                        continue;
                     }
                     self.refuse(stop, operation, error);
                     return None;
