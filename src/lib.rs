@@ -62,3 +62,5 @@ pub mod fuzz;
 
 #[cfg(test)]
 mod arrows;
+#[cfg(test)]
+mod property;

@@ -410,6 +410,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property::config())]
+
         #[test]
         fn reading_never_panics(body: Vec<u8>, cut: prop::sample::Index, flip: u8) {
             let asked = Scene::Web.into();

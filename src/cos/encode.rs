@@ -116,6 +116,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property::config())]
+
         #[test]
         fn decoding_undoes_encoding(text: String) {
             let encoded = encode(&text);

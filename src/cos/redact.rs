@@ -403,6 +403,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property::config())]
+
         #[test]
         fn hiding_never_panics_and_leaves_no_secret(before: String, after: String, cut in 0..28_usize) {
             let redactor = redactor();

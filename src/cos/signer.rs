@@ -329,6 +329,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property::config())]
+
         #[test]
         fn the_order_of_parameters_never_shows(
             mut params in proptest::collection::vec(("\\PC{0,8}", "\\PC{0,8}"), 0..6),

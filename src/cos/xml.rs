@@ -353,6 +353,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property::config())]
+
         #[test]
         fn walking_never_panics(source in "[<>/a&;#x\"'! \\-\\[\\]?=\\PC]{0,60}") {
             let _ = walk(&source);

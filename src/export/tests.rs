@@ -208,6 +208,8 @@ fn csv_rows(text: &str) -> Vec<Vec<String>> {
 }
 
 proptest! {
+    #![proptest_config(crate::property::config())]
+
     #[test]
     fn any_text_survives_csv(fields in prop::collection::vec(".*|[,\"\r\n a]*", 2..5)) {
         // A header first, as in an export: a reader takes a byte order mark off the very beginning.
@@ -231,7 +233,7 @@ proptest! {
 
 proptest! {
     // Each case makes a database, which syncs.
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(crate::property::with_cases(24))]
 
     #[test]
     fn any_key_and_name_survive_an_export(

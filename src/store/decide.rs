@@ -315,6 +315,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property::config())]
+
         /// The queue after a decision is that of the model, and the counts of the run go with it.
         #[test]
         fn a_wanted_content_is_in_the_queue_of_the_run_exactly_if_the_model_says_so(

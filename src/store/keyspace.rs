@@ -35,6 +35,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property::config())]
+
         #[test]
         fn a_key_is_within_the_span_exactly_if_it_starts_with_the_prefix(
             prefix in ".{1,3}", key in ".{0,5}", tail in ".{0,3}"

@@ -497,7 +497,7 @@ fn futures_can_move_between_threads() {
 #[test]
 fn the_path_of_any_key_decodes_to_that_key() {
     let client = client_with("http://127.0.0.1:1", None, &Options::default());
-    proptest!(|(key in any::<String>())| {
+    proptest!(crate::property::config(), |(key in any::<String>())| {
         prop_assume!(addressable(&key));
         let url = client.http.url(&key, &[("a", &key)]).unwrap();
         let (path, query) = (format!("/{}", encode(&key)), format!("a={}", encode(&key)));

@@ -534,6 +534,8 @@ fn debug_shows_four_characters_of_the_id() {
 }
 
 proptest! {
+    #![proptest_config(crate::property::config())]
+
     #[test]
     fn reading_files_never_panics(text in "[ a-z:=\\[\\]#'\"\\n\\PC]{0,120}", json: String) {
         let _ = coscmd::parse("p", &format!("[common]\n{text}"));

@@ -139,6 +139,8 @@ fn a_complaint_about_the_time_has_a_code_or_a_message_for_it() {
 }
 
 proptest! {
+    #![proptest_config(crate::property::config())]
+
     #[test]
     fn reading_never_panics(status: u16, body: Vec<u8>, text: String) {
         let _ = parse(status, &HeaderMap::new(), &body);

@@ -417,6 +417,8 @@ mod tests {
     ];
 
     proptest! {
+        #![proptest_config(crate::property::config())]
+
         /// What is taken in one step is what all steps together come to: an instruction before each end tag changes
         /// nothing, and leaves nothing to be taken in one step.
         #[test]

@@ -304,6 +304,8 @@ fn render(keys: &[String]) -> String {
 }
 
 proptest! {
+    #![proptest_config(crate::property::config())]
+
     #[test]
     fn any_key_survives_the_way_through_a_page(
         raw in proptest::collection::vec(proptest::collection::vec(any::<char>(), 1..12), 0..6),

@@ -57,6 +57,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(crate::property::config())]
+
         #[test]
         fn a_plain_time_is_what_any_time_is(
             (year, month, day) in (0_i64..=9999, 0_i64..=13, 0_i64..=32),

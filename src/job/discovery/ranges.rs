@@ -205,6 +205,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(crate::property::config())]
+
         /// Listers that take, list, split at any moment: every key is received exactly once.
         #[test]
         fn ranges_tile_the_key_space(

@@ -459,7 +459,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+        #![proptest_config(crate::property::with_cases(48))]
         /// Whatever the rate was meanwhile, and whenever it changed.
         #[test]
         fn no_sliding_second_has_more_when_the_rate_changes(

@@ -55,6 +55,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(crate::property::config())]
+
         #[test]
         fn what_is_posted_is_found(mut blocks in proptest::collection::vec(0..i64::MAX >> 10, 0..50)) {
             blocks.sort_unstable();

@@ -130,6 +130,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property::config())]
+
         #[test]
         fn a_label_lies_in_the_rows_of_its_content_and_its_scene_and_in_no_others(
             content in 0_i64..1 << 50, scene in scene(), rank in 0_u32..64, other in scene(),

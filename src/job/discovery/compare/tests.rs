@@ -87,6 +87,8 @@ fn what_is_asked_of_a_content_decides_whether_an_unchanged_object_is_looked_at()
 }
 
 proptest! {
+    #![proptest_config(crate::property::config())]
+
     /// The merge against maps: new, changed, returned and gone are set differences.
     #[test]
     fn comparing_is_a_set_difference(

@@ -177,7 +177,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+        #![proptest_config(crate::property::with_cases(12))]
         /// However often images were labelled, and wherever a run was killed in between.
         #[test]
         fn a_search_by_postings_finds_what_reading_all_labels_does(
