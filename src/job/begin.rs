@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::warn;
 
-use super::discovery::lookup::{OtherList, READING};
+use super::begun::{Begun, Job, Purpose};
+use super::discovery::reading::{OtherList, READING};
 use super::discovery::unmatched::Unmatched;
 use super::tagging::budget::Budget;
-use super::{Control, Error, Gate, Job, Purpose, RunSettings, Source, Stats, Trial};
+use super::{Control, Error, Gate, RunSettings, Source, Stats, Trial};
 use crate::config::Settings;
 use crate::cos::{Bucket, Client};
 use crate::store::model::Counts;
@@ -19,29 +20,6 @@ use crate::zone;
 
 /// `run` begins a new listing instead of resuming one that is older than this, in seconds.
 const FRESH: i64 = 24 * 3600;
-
-/// A run that has a row in the database, and what the database knew of it at that moment.
-#[derive(Debug)]
-pub(super) struct Begun {
-    pub(super) session: Session,
-    pub(super) ranges: Vec<RangeRow>,
-    /// Unfinished runs over lists that may turn out to have the same lines as this run's list.
-    pub(super) other_lists: Vec<OtherList>,
-    /// Whether an earlier invocation has completed the listing.
-    pub(super) is_listed: bool,
-    /// Whether unchanged objects have to be compared one by one, because something else than the objects has changed
-    /// since the last listing.
-    pub(super) reconsider: bool,
-    pub(super) is_resumed: bool,
-    /// The option that names a list which this invocation does not read to its end. Absent if it does.
-    pub(super) unread: Option<String>,
-    /// The number of images that the run is limited to. Absent if it takes every image that is wanted.
-    pub(super) trial: Option<Trial>,
-    /// Who answered the calls in this database so far. Absent if there was no answer yet.
-    pub(super) recogniser: Option<String>,
-    /// The service's limit in calls a second that the last run on this bucket has found. Absent if none was found.
-    pub(super) found_limit: Option<f64>,
-}
 
 /// The unfinished runs in the database, as a new run with certain settings sees them.
 #[derive(Default)]

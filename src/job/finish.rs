@@ -1,17 +1,31 @@
-//! The end of a run: decides in which state the run is stored, and reports how it ended.
+//! Runs a job. When its stages have ended, decides in which state the run is stored, and reports how it ended.
 
 use std::sync::Arc;
 
+use super::begun::{Job, Purpose};
 use super::discovery::unmatched::Unmatched;
 use super::report::{End, ListReport, Report};
-use super::{Control, Error, Job, Limit, Purpose, Stats, StopReason, Trial};
+use super::{Control, Error, Limit, Stats, StopReason, Trial, stages};
 use crate::cos::Clock;
 use crate::store::Session;
 use crate::store::model::{Counts, RunState};
 use crate::store::turn::Request;
 
+impl Job {
+    /// Runs to the end, or until it is stopped. Every outcome is on disk when it returns.
+    ///
+    /// # Errors
+    /// An error that does not come from the service; an error of the store takes precedence.
+    pub async fn run(self) -> Result<Report, Error> {
+        let finish = Finish::of(&self);
+        // On the heap, because the future of all stages is large.
+        let (session, result) = Box::pin(stages::run(self)).await?;
+        finish.finish(session, result)
+    }
+}
+
 /// What is remembered of a job while its stages run, to finish it afterwards.
-pub(super) struct Finish {
+struct Finish {
     run_id: i64,
     purpose: Purpose,
     is_list: bool,
@@ -33,7 +47,7 @@ pub(super) struct Finish {
 }
 
 impl Finish {
-    pub(super) fn of(job: &Job) -> Self {
+    fn of(job: &Job) -> Self {
         let begun = &job.begun;
         let clock = Arc::clone(job.client.clock());
         Self {
@@ -62,11 +76,7 @@ impl Finish {
     ///
     /// # Errors
     /// The error in `result`, or one of the store.
-    pub(super) fn finish(
-        self,
-        mut session: Session,
-        result: Result<(), Error>,
-    ) -> Result<Report, Error> {
+    fn finish(self, mut session: Session, result: Result<(), Error>) -> Result<Report, Error> {
         let Self { purpose, clock, control, .. } = &self;
         if clock.offset() != self.offset {
             let mut turn = session.new_turn();

@@ -12,16 +12,17 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::begin::Begun;
+use super::begun::{Begun, Job, Purpose};
 use super::discovery::compare::Comparison;
 use super::discovery::filter::Filter;
-use super::discovery::stage::{Discovery, Scope};
+use super::discovery::scope::Scope;
+use super::discovery::stage::Discovery;
 use super::service::client::Service;
 use super::service::repair;
 use super::tagging::stage::Tagging;
 use super::tagging::watch::Watch;
 use super::writer::Writer;
-use super::{Error, Job, Pace, Purpose, Source, deadline};
+use super::{Error, Pace, Source, deadline};
 use crate::store::Session;
 
 /// Runs all stages to their end. Returns the session, to finish the run with, and the first error of a stage.
@@ -112,7 +113,7 @@ pub(super) async fn run(job: Job) -> Result<(Session, Result<(), Error>), Error>
     };
 
     let result = tokio::select! {
-        result = deadline::both(&control, discovery.run(scope, ranges, known), tagging) => result,
+        result = deadline::both(&control, scope.discover(discovery, ranges, known), tagging) => result,
         never = deadline::stop_at_window_end(&budget, &control) => match never {},
         never = deadline::abort_after_drain(&control) => match never {},
         never = repair::store_clock_corrections(&service, writer) => match never {},

@@ -1,11 +1,10 @@
-//! One line of a list: what it comes to, by what the store knows or by asking the service.
+//! One line of a list: how it ends, according to the store or to a look-up.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{info, warn};
 
-use super::lookup::Lookup;
-use super::source::Source;
+use super::stage::Discovery;
 use crate::cos;
 use crate::job::verdict::{GiveUp, Operation, Verdict, stored_code, verdict};
 use crate::store::ident;
@@ -13,28 +12,30 @@ use crate::store::model::{ContentState, SkipReason};
 use crate::store::read::{Known, ListedLine};
 use crate::store::turn::{Candidate, Difference, LineFailure};
 
-/// What is counted of a line.
+/// How a line of a list ends. Each line is counted as one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// Its image is labelled, or will be called.
+    /// Its image is labelled already, or will be called.
     Wanted,
     /// Its image is not called, for this reason.
     Skipped(SkipReason),
-    /// It cannot be looked up, or no request can carry it.
+    /// The key cannot be looked up, or no request can carry the line.
     Failed,
     /// The bucket has no such key.
     Missing,
 }
 
-/// A line that needs no more work of the look-up.
+/// A line that has ended, and what has to be stored of it.
 #[derive(Debug)]
 pub(super) struct EndedLine {
+    /// `list_item.seq`.
     pub(super) seq: i64,
     pub(super) end: End,
-    /// What is new about its object.
+    /// How its object differs from the store. Absent if it does not.
     pub(super) difference: Option<Difference>,
+    /// Why it failed or is missing. Absent otherwise.
     pub(super) failure: Option<LineFailure>,
-    /// The key, if it was looked up and found.
+    /// The key, if it was looked up and found. Absent otherwise.
     pub(super) found: Option<String>,
 }
 
@@ -43,15 +44,38 @@ impl EndedLine {
         Self { seq, end, difference, failure: None, found: None }
     }
 
-    /// A line whose object is this candidate.
+    /// Ends a line whose object is `candidate`.
     fn of(seq: i64, known: Option<&Known>, candidate: Candidate) -> Self {
         let end = candidate.skip.map_or(End::Wanted, End::Skipped);
         Self::new(seq, end, Some(difference(known, candidate)))
     }
 }
 
-impl Lookup {
-    /// What the line comes to without asking the service; `None` if it has to be asked.
+/// Finds out about the lines of a list, one by one.
+#[derive(Debug)]
+pub(super) struct Lines {
+    stage: Discovery,
+    /// Whether the lines are URLs instead of keys.
+    is_urls: bool,
+    /// Whether a key was found in this invocation: then the bucket exists.
+    found: AtomicBool,
+}
+
+impl Lines {
+    pub(super) fn new(stage: Discovery, is_urls: bool) -> Self {
+        Self { stage, is_urls, found: AtomicBool::new(false) }
+    }
+
+    pub(super) fn stage(&self) -> &Discovery {
+        &self.stage
+    }
+
+    /// Returns whether a key was found in this invocation.
+    pub(super) fn has_found(&self) -> bool {
+        self.found.load(Ordering::Relaxed)
+    }
+
+    /// Ends a line without a look-up. Returns `None` if it needs one.
     pub(super) fn without_asking(&self, line: &ListedLine) -> Option<EndedLine> {
         let ListedLine { seq, item, fault, known, looked_up } = line;
         if let Some(fault) = fault {
@@ -71,7 +95,7 @@ impl Lookup {
         if let Some(ended) = present.and_then(|known| self.as_known(*seq, known, *looked_up)) {
             return Some(ended);
         }
-        if matches!(self.source, Source::Urls(_)) {
+        if self.is_urls {
             return Some(EndedLine::of(*seq, known.as_ref(), url_candidate(item.clone())));
         }
         if !cos::addressable(item) {
@@ -81,11 +105,11 @@ impl Lookup {
         None
     }
 
-    /// What a line with a known, present object comes to, if that is certain enough: a URL, a key that needs no call,
-    /// or one that this run has looked up already.
+    /// Ends a line by what the store knows of its object, if that is reliable: for a URL, for a key that needs no call,
+    /// and for a key that this run has looked up already.
     fn as_known(&self, seq: i64, known: &Known, looked_up: bool) -> Option<EndedLine> {
         let (content_id, standing) = known.content_id.zip(known.standing)?;
-        // What a listing skips by its settings is no matter here; the rest is looked at again.
+        // Settings that make a listing skip an object do not apply to lists. Other reasons may have passed.
         let skip = known.skip_reason.as_deref().and_then(SkipReason::from_name);
         if !skip.is_none_or(is_by_settings) {
             return None;
@@ -93,13 +117,12 @@ impl Lookup {
         let missing =
             !self.stage.comparison.scenes.without(standing.done).union(standing.redo).is_empty();
         let needs_call = match standing.state {
-            // Of what was given up only a look-up tells whether the bytes are still those.
+            // Only a look-up tells whether the key still has the bytes that failed.
             ContentState::Failed => true,
             ContentState::Done | ContentState::Pending | ContentState::InFlight => missing,
         };
         let own = standing.run_id == Some(self.stage.comparison.run_id);
-        let is_url = matches!(self.source, Source::Urls(_));
-        if needs_call && !is_url && !(own && looked_up) {
+        if needs_call && !self.is_urls && !(own && looked_up) {
             return None;
         }
         let object_id = known.object_id;
@@ -108,7 +131,7 @@ impl Lookup {
         Some(EndedLine::new(seq, End::Wanted, listed))
     }
 
-    /// Asks the service about a key; `None` if the run stops.
+    /// Looks a key up. Returns `None` if the run stops.
     pub(super) async fn ask(&self, line: ListedLine) -> Option<EndedLine> {
         let ListedLine { seq, item, known, .. } = line;
         let client = &self.stage.service.client;
@@ -116,7 +139,7 @@ impl Lookup {
             .stage
             .service
             .ask(Operation::Head, &self.stage.pace, async || {
-                client.look_up(&item, self.found.load(Ordering::Relaxed)).await
+                client.look_up(&item, self.has_found()).await
             })
             .await?;
         let error = match answer {
@@ -143,7 +166,7 @@ impl Lookup {
             return Some(EndedLine { failure: Some(failure), ..ended });
         }
         info!(key = %item.escape_debug(), "the bucket has no such key");
-        // HEAD does not say so in words.
+        // An answer to HEAD has no body, so it says this only by its status.
         if error.code().is_none() {
             "NoSuchKey".clone_into(&mut failure.code);
             "the bucket has no such key".clone_into(&mut failure.message);
@@ -159,20 +182,22 @@ impl Lookup {
         Some(EndedLine { failure: Some(failure), ..ended })
     }
 
-    /// Whether the error says that the key is not there. Without a code, "not found" can mean the bucket, unless a key
-    /// of it was found.
+    /// Returns whether the error says that the bucket has no such key. A status 404 without a code can also mean that
+    /// there is no such bucket, unless another key was found in it.
     fn is_missing(&self, error: &cos::Error) -> bool {
         let verdict = verdict(Operation::Head, true, error);
         matches!(verdict, Verdict::GiveUp(GiveUp::Gone))
-            && (error.code().is_some() || self.found.load(Ordering::Relaxed))
+            && (error.code().is_some() || self.has_found())
     }
 }
 
+/// Returns whether an object was skipped because of the filter.
 fn is_by_settings(reason: SkipReason) -> bool {
     use SkipReason::{Excluded, NotIncluded, Suffix, TooLarge, TooSmall};
     matches!(reason, Excluded | NotIncluded | Suffix | TooLarge | TooSmall)
 }
 
+/// Compares an object with the store.
 fn difference(known: Option<&Known>, candidate: Candidate) -> Difference {
     match known {
         None => Difference::New(candidate),
@@ -186,7 +211,7 @@ fn difference(known: Option<&Known>, candidate: Candidate) -> Difference {
     }
 }
 
-/// A URL is all that is known of its image.
+/// The candidate for a URL. Nothing else is known of its image.
 fn url_candidate(url: String) -> Candidate {
     Candidate {
         key: url,

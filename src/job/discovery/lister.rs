@@ -159,7 +159,7 @@ impl Listing {
 
     /// Looks for points to split a range at, and makes it several. Not found is no error.
     async fn split(&self, ranges: &Ranges, range: Splittable) -> Result<(), Error> {
-        let mut search = SplitSearch::new(&range);
+        let mut search = SplitSearch::new(&range.marker, range.stop_at);
         loop {
             let points = search.points(range.width);
             if points.is_empty() {

@@ -3,15 +3,18 @@
 //! A source is a bucket (`lister`) or a list of keys or URLs (`lookup`). What differs from the store goes to the
 //! writer, together with the position up to which the source was read.
 
+mod batch;
 mod beside;
 pub(super) mod compare;
 pub(super) mod filter;
 mod line;
 mod lines;
 mod lister;
-pub(super) mod lookup;
+mod lookup;
 mod page_size;
 mod ranges;
+pub(super) mod reading;
+pub(super) mod scope;
 pub(super) mod source;
 pub(super) mod stage;
 mod streak;

@@ -22,15 +22,13 @@ use tracing::warn;
 
 use crate::config::Rate;
 use evidence::Counts;
-use search::{Interval, Search};
+use search::{AUTO_START, Interval, Search};
 
 /// [`Pace::is_throttled`] needs more than this share of throttle answers, beyond the known faults.
 const TOLERATED: f64 = 0.1;
 /// No throttling takes the rate below this, in calls a second: a limit of one a second refuses half of the
 /// calls that come once a second.
 const FLOOR: f64 = 0.5;
-/// Where `auto` begins in calls a second, if no earlier run has found the limit.
-const AUTO_START: f64 = 10.0;
 /// After a wait of less than this, what was let through before it still says something.
 const SHORT: Duration = Duration::from_secs(4);
 

@@ -1,7 +1,6 @@
 //! Where to split a range, found by asking the service, a key at a time: what it costs grows with the length of a
 //! key, not with the number of keys.
 
-use super::Splittable;
 use crate::store::keyspace::prefix_end;
 
 /// Looks for points to split (`marker`, `stop_at`] at, by asking whether a key comes after a point.
@@ -36,10 +35,9 @@ const LIMIT: usize = 0x11_0000;
 const ASCII: usize = 0x80;
 
 impl SplitSearch {
-    pub(in crate::job::discovery) fn new(range: &Splittable) -> Self {
-        let marker: Vec<char> = range.marker.chars().collect();
+    pub(in crate::job::discovery) fn new(marker: &str, stop_at: Option<String>) -> Self {
+        let marker: Vec<char> = marker.chars().collect();
         let phase = Phase::Sharing { low: 0, high: marker.len() + 1 };
-        let stop_at = range.stop_at.clone();
         let mut search = Self { marker, stop_at, phase, asked: Vec::new() };
         search.advance();
         search
@@ -193,8 +191,7 @@ mod tests {
         stop_at: Option<&str>,
         width: usize,
     ) -> (Vec<String>, u32) {
-        let (marker, stop_at) = (marker.to_owned(), stop_at.map(str::to_owned));
-        let mut search = SplitSearch::new(&Splittable { seq: 0, marker, stop_at, width });
+        let mut search = SplitSearch::new(marker, stop_at.map(str::to_owned));
         let mut rounds = 0;
         loop {
             let points = search.points(width);

@@ -14,9 +14,10 @@
 
 use std::ops::AddAssign;
 
-use super::AUTO_START;
 use super::evidence::{Counts, Verdict, compare};
 
+/// Where `auto` begins in calls a second, if no earlier run has found the limit.
+pub(super) const AUTO_START: f64 = 10.0;
 /// The step of the first climb, when nothing is known yet, as a share of the rate.
 const FIRST_STEP: f64 = 0.25;
 /// The first step of a rise near a limit that is known.
