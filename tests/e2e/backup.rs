@@ -25,7 +25,7 @@ fn calls(site: &Site, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_copy_made_while_a_run_goes_on_is_sound_and_a_moment_of_that_run() {
+fn a_backup_during_a_run_is_a_sound_copy_of_one_moment() {
     let site = slow(1500);
     let mut run = site.start(&["run", BUCKET]);
     let mut copies = Vec::new();
@@ -61,7 +61,7 @@ fn a_copy_made_while_a_run_goes_on_is_sound_and_a_moment_of_that_run() {
 }
 
 #[test]
-fn a_copy_is_written_over_nothing() {
+fn a_backup_overwrites_no_existing_file() {
     let site = Site::plain(20);
     site.costag(&["backup", "copy.db"]).with(2).says(&["no database"]);
     site.run(&[]).with(0);

@@ -31,7 +31,10 @@ fn assert_untroubled(site: &Site) {
 #[case::nul_without_list(&["-0"], "-0")]
 #[case::no_such_list(&["--keys", "no-such-file"], "no-such-file")]
 #[case::no_such_config(&["--config", "no-such.toml"], "no-such.toml")]
-fn a_wrong_command(#[case] options: &[&str], #[case] named: &str) {
+fn a_wrong_command_ends_with_exit_code_2_and_a_message(
+    #[case] options: &[&str],
+    #[case] named: &str,
+) {
     let site = Site::plain(3);
     site.run(options).with(2).says(&[named]);
     assert_untroubled(&site);
@@ -43,14 +46,14 @@ fn a_wrong_command(#[case] options: &[&str], #[case] named: &str) {
 #[case("cos://")]
 #[case("cos://demo")]
 #[case("cos://Demo_1-1250000000")]
-fn a_wrong_address(#[case] address: &str) {
+fn a_wrong_address_is_explained(#[case] address: &str) {
     let site = Site::plain(3);
     site.costag(&["run", address]).with(2).says(&["bucket"]);
     assert_untroubled(&site);
 }
 
 #[test]
-fn a_wrong_variable_or_file() {
+fn a_wrong_variable_or_configuration_file_is_named() {
     let site = Site::plain(3);
     let mut command = site.command(&["run", BUCKET]);
     command.env("COSTAG_WORKERS", "many");
@@ -64,7 +67,7 @@ fn a_wrong_variable_or_file() {
 }
 
 #[test]
-fn where_the_bucket_is_has_to_be_said() {
+fn a_run_without_region_or_endpoint_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = bare(folder.path(), &["run", BUCKET]);
     command.env("COSTAG_SECRET_ID", SECRET_ID).env("COSTAG_SECRET_KEY", SECRET_KEY);
@@ -73,7 +76,7 @@ fn where_the_bucket_is_has_to_be_said() {
 
 /// If the endpoint serves another bucket, its objects must not be stored under the name of this one.
 #[test]
-fn an_endpoint_of_another_bucket() {
+fn an_endpoint_that_serves_another_bucket_is_refused() {
     let site = Site::plain(5);
     site.costag(&["run", "cos://other-1250000000"]).with(2).says(&[
         "demo-1250000000",
@@ -84,7 +87,7 @@ fn an_endpoint_of_another_bucket() {
 }
 
 #[test]
-fn help_and_version() {
+fn help_and_version_are_printed_to_stdout() {
     let folder = tempfile::tempdir().unwrap();
     let costag = |arguments: &[&str]| start(bare(folder.path(), arguments)).end();
     let alone = costag(&[]).with(2).says(&["Usage: costag", "run", "export"]);
@@ -102,7 +105,7 @@ fn help_and_version() {
 }
 
 #[test]
-fn credentials_that_are_not_there() {
+fn missing_credentials_end_with_exit_code_6() {
     let site = Site::plain(3);
     let with = |variables: &[(&str, &str)]| {
         let mut command = site.command(&["run", BUCKET]);
@@ -135,7 +138,7 @@ fn credentials_that_are_not_there() {
 }
 
 #[test]
-fn a_bucket_that_is_not_there() {
+fn a_missing_bucket_ends_with_exit_code_2() {
     let site = Site::plain(0);
     let body = include_str!("../data/samples/error-404-no-such-bucket.xml");
     let answer = format!(
@@ -157,7 +160,7 @@ fn a_bucket_that_is_not_there() {
 }
 
 #[test]
-fn an_endpoint_where_nobody_listens_or_answers() {
+fn an_endpoint_that_does_not_answer_ends_with_exit_code_5() {
     let site = Site::plain(0);
     let endpoint = format!("http://{}", nobody());
     site.run(&["--endpoint", &endpoint, "--patience", "1s"]).with(5).says(&["network"]);
@@ -167,7 +170,7 @@ fn an_endpoint_where_nobody_listens_or_answers() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written() {
+fn a_folder_without_write_permission_ends_with_exit_code_4() {
     let site = Site::plain(3);
     site.write("file", "");
     for database in ["/dev/null/x.db", "file/x.db", "/proc/costag.db", "no/such/folder/x.db", "."] {
@@ -177,7 +180,7 @@ fn a_folder_that_cannot_be_written() {
 }
 
 #[test]
-fn a_database_that_is_none_of_ours_is_left_untouched() {
+fn a_foreign_database_is_left_unchanged() {
     let site = Site::plain(3);
     let refused = |name: &str, says: &str| {
         let before = std::fs::read(site.path(name)).unwrap();
@@ -202,7 +205,7 @@ fn a_database_that_is_none_of_ours_is_left_untouched() {
 }
 
 #[test]
-fn a_second_process_is_told_and_the_first_is_not_disturbed() {
+fn a_second_run_is_refused_and_does_not_disturb_the_first() {
     let settings = Settings { latency_ms: 100, ..Settings::default() };
     let site = Site::new(Synthetic { objects: 200, ..Synthetic::default() }, settings);
     let first = site.start(&["run", BUCKET]);

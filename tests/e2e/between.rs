@@ -47,7 +47,7 @@ fn assert_all_labelled(site: &Site) {
 #[case::a_folder_of_the_same_files(&["run", "cos://demo-1250000000/a/"], 6)]
 #[case::a_folder_for_another_scene(&["run", "cos://demo-1250000000/b/", "--scenes", "web"], 8)]
 #[case::a_list_for_another_scene(&["run", BUCKET, "--keys", "keys.txt", "--scenes", "web"], 12)]
-fn resume_calls_for_all_that_the_interrupted_run_wanted(
+fn resume_calls_everything_that_the_interrupted_run_wanted(
     #[case] between: &[&str],
     #[case] calls: u64,
 ) {
@@ -68,7 +68,9 @@ fn resume_calls_for_all_that_the_interrupted_run_wanted(
 #[rstest]
 #[case::of_a_listing(&[])]
 #[case::of_a_list(&["--keys", "keys.txt"])]
-fn several_things_between_and_a_resume_that_is_cut_short(#[case] interrupted_run: &[&str]) {
+fn resume_calls_everything_after_several_commands_and_a_second_interruption(
+    #[case] interrupted_run: &[&str],
+) {
     let site = interrupted(interrupted_run);
     site.costag(&["plan", BUCKET, "--suffixes", "txt"]).with(0);
     site.costag(&["resume", "--max-calls", "1"]).with(8);
@@ -86,7 +88,7 @@ fn several_things_between_and_a_resume_that_is_cut_short(#[case] interrupted_run
 #[case::released_by_a_plan(&["plan", BUCKET, "--exclude", "a/**"])]
 #[case::put_back_on_purpose(&["retag", "--all"])]
 #[case::called_by_another_run(&["run", "cos://demo-1250000000/a/"])]
-fn what_left_the_queue_is_not_pending(#[case] between: &[&str]) {
+fn contents_that_left_the_queue_are_not_counted_as_pending(#[case] between: &[&str]) {
     let site = interrupted(&[]);
     site.costag(between).with(0);
     // A content that its key no longer has leaves the queue too.
@@ -99,7 +101,7 @@ fn what_left_the_queue_is_not_pending(#[case] between: &[&str]) {
 }
 
 #[test]
-fn a_listing_leaves_an_interrupted_list_its_own() {
+fn a_run_over_the_bucket_takes_nothing_from_an_interrupted_list() {
     let site = interrupted(&["--keys", "keys.txt"]);
     site.run(&["--suffixes", "png"]).with(0);
     assert_eq!(site.calls(), 1);
@@ -109,7 +111,7 @@ fn a_listing_leaves_an_interrupted_list_its_own() {
 }
 
 #[test]
-fn resume_tells_of_another_run_that_is_unfinished() {
+fn resume_names_other_unfinished_runs() {
     let site = interrupted(&[]);
     site.costag(&["run", "cos://demo-1250000000/a/", "--max-calls", "1"]).with(8);
     site.resume()
@@ -122,7 +124,7 @@ fn resume_tells_of_another_run_that_is_unfinished() {
 }
 
 #[test]
-fn a_copy_in_another_bucket_is_called_for_its_own_scenes() {
+fn a_copy_in_another_bucket_is_called_with_the_scenes_of_its_own_run() {
     let site = interrupted(&[]);
     let holdings = Holdings::Objects(Synthetic { objects: 0, ..Synthetic::default() });
     let bucket = "second-1250000001".to_owned();
@@ -137,7 +139,7 @@ fn a_copy_in_another_bucket_is_called_for_its_own_scenes() {
 }
 
 #[test]
-fn what_takes_nothing_away_makes_no_listing_again() {
+fn commands_that_take_nothing_from_a_run_cause_no_second_listing() {
     let site = interrupted(&[]);
     site.costag(&["plan", BUCKET]).with(0);
     site.costag(&["plan", BUCKET, "--max-size", "1000000"]).with(0);
@@ -148,7 +150,7 @@ fn what_takes_nothing_away_makes_no_listing_again() {
 }
 
 #[rstest]
-fn whatever_comes_between_nothing_is_forgotten(#[values(1, 2, 3, 4)] seed: u64) {
+fn no_image_is_forgotten_after_any_sequence_of_commands(#[values(1, 2, 3, 4)] seed: u64) {
     let bucket = Synthetic { objects: 60, duplicates: 0.3, ..Synthetic::default() };
     let site = Site::new(bucket, costag::emulator::Settings::default());
     let keys: Vec<String> = {
@@ -201,7 +203,7 @@ fn whatever_comes_between_nothing_is_forgotten(#[values(1, 2, 3, 4)] seed: u64) 
 /// A resumed run is newer than the runs that were started since it was interrupted: they have not compared what it
 /// listed.
 #[test]
-fn what_a_resumed_run_saw_first_is_looked_at_by_a_run_for_other_scenes() {
+fn objects_that_a_resumed_run_listed_first_are_compared_by_a_later_run() {
     let site = Site::holding(&[("a/1.jpg", "1"), ("a/2.jpg", "2"), ("b/3.jpg", "3")]);
     site.run(&[]).with(0);
     site.run(&["--scenes", "web", "--max-calls", "1"]).with(8);

@@ -9,10 +9,7 @@ use crate::support::{BUCKET, Site, start};
 #[case::one_worker("1", &[])]
 #[case::many_workers("64", &[])]
 #[case::with_faults("32", &[("internal_error", 0.2), ("reset", 0.1), ("too_many", 0.1)])]
-fn a_number_of_calls_is_made_and_no_more_and_no_fewer(
-    #[case] workers: &str,
-    #[case] faults: &[(&str, f64)],
-) {
+fn max_calls_is_kept_to_exactly(#[case] workers: &str, #[case] faults: &[(&str, f64)]) {
     let mut settings = Settings { latency_ms: 5, jitter_ms: 20, ..Settings::default() };
     for (fault, probability) in faults {
         settings.set_fault(fault, *probability).unwrap();
@@ -39,7 +36,7 @@ fn a_number_of_calls_is_made_and_no_more_and_no_fewer(
 }
 
 #[test]
-fn a_days_calls_count_over_all_runs_and_the_next_day_is_free_again() {
+fn daily_calls_count_over_all_runs_and_start_again_the_next_day() {
     let site = Site::plain(100);
     site.run(&["--daily-calls", "30"]).with(8).says(&["--daily-calls 30"]);
     site.run(&["--daily-calls", "30"]).with(8);
@@ -56,7 +53,7 @@ fn a_days_calls_count_over_all_runs_and_the_next_day_is_free_again() {
 }
 
 #[test]
-fn calls_that_nobody_knows_of_count_as_sent() {
+fn calls_with_an_unknown_outcome_count_for_the_budget() {
     let settings = Settings { latency_ms: 30_000, ..Settings::default() };
     let site = Site::new(Synthetic { objects: 60, ..Synthetic::default() }, settings);
     let run = site.start(&["run", BUCKET, "--workers", "5"]);
@@ -70,7 +67,7 @@ fn calls_that_nobody_knows_of_count_as_sent() {
 }
 
 #[test]
-fn a_cost_needs_a_price_and_is_kept_to() {
+fn max_cost_needs_a_price_and_is_kept_to() {
     let site = Site::plain(100);
     site.run(&["--max-cost", "1"]).with(2).says(&["price_per_1000_calls"]);
     assert_eq!(site.calls(), 0);
@@ -94,7 +91,7 @@ fn scenes_asked(site: &Site) -> u64 {
 #[rstest]
 #[case::each_scene_is_billed(&[], 30)]
 #[case::each_call_is_billed(&["--billing", "call"], 60)]
-fn a_cost_counts_what_is_billed(#[case] billing: &[&str], #[case] calls: u64) {
+fn max_cost_counts_units_of_billing(#[case] billing: &[&str], #[case] calls: u64) {
     let site = Site::plain(100);
     let limits = ["--scenes", "web,camera", "--price-per-1000-calls", "10", "--max-cost", "0.6"];
     site.run(&[&limits[..], billing].concat()).with(8).says(&["--max-cost 0.6 CNY, 60 calls"]);
@@ -118,7 +115,7 @@ fn a_cost_counts_what_is_billed(#[case] billing: &[&str], #[case] calls: u64) {
 #[rstest]
 #[case::one_worker("1")]
 #[case::many_workers("32")]
-fn a_cost_is_kept_to_by_calls_for_different_numbers_of_scenes(#[case] workers: &str) {
+fn max_cost_is_kept_to_by_calls_with_different_numbers_of_scenes(#[case] workers: &str) {
     let site = Site::plain(90);
     site.run(&["--limit", "30", "--scenes", "web"]).with(0);
     let before = scenes_asked(&site);
@@ -135,7 +132,7 @@ fn a_cost_is_kept_to_by_calls_for_different_numbers_of_scenes(#[case] workers: &
 }
 
 #[test]
-fn a_window_ends_and_what_is_on_the_wire_is_settled() {
+fn calls_in_flight_at_the_end_of_a_window_are_settled() {
     let settings = Settings { latency_ms: 200, ..Settings::default() };
     let site = Site::new(Synthetic { objects: 200, ..Synthetic::default() }, settings);
     let ended = site.run(&["--max-duration", "700ms"]).with(10);
@@ -169,7 +166,7 @@ fn noon_in(seconds: i64) -> String {
 #[case::a_time_of_day(&["--until", "12:00"], "--until 12:00")]
 #[case::the_sooner_of_two(&["--until", "12:00", "--max-duration", "1h"], "--until 12:00")]
 #[case::a_duration(&["--until", "11:00", "--max-duration", "1s"], "--max-duration 1s")]
-fn a_run_ends_with_its_window_and_resume_goes_on(#[case] window: &[&str], #[case] told: &str) {
+fn resume_continues_a_run_whose_window_has_ended(#[case] window: &[&str], #[case] told: &str) {
     let settings = Settings { latency_ms: 250, ..Settings::default() };
     let site = Site::new(Synthetic { objects: 600, ..Synthetic::default() }, settings);
     let command = |arguments: &[&str]| {

@@ -29,7 +29,7 @@ const SECOND: [&str; 5] =
     ["added new.jpg", "added notes.txt", "changed b.jpg", "gone c.jpg", "moved a.jpg -> z/a.jpg"];
 
 #[test]
-fn added_changed_gone_and_moved_are_told() {
+fn changes_shows_added_changed_gone_and_moved_objects() {
     let site = second_night();
     assert_eq!(journal(&site, &[]), lines(&SECOND));
     assert_eq!(journal(&site, &["--kind", "gone", "--kind", "moved"]), lines(&SECOND[3..]));
@@ -51,7 +51,7 @@ fn added_changed_gone_and_moved_are_told() {
 }
 
 #[test]
-fn as_csv_and_as_json_lines() {
+fn changes_can_be_written_as_csv_and_as_json_lines() {
     let site = second_night();
     let text = site.costag(&["changes", "--csv"]).with(0).stdout;
     assert_eq!(text.lines().next(), Some("run_id,kind,bucket,key,from_key,etag,size"));
@@ -75,7 +75,7 @@ fn as_csv_and_as_json_lines() {
 }
 
 #[test]
-fn a_first_listing_journals_nothing_and_each_prefix_has_its_own() {
+fn the_first_listing_of_each_prefix_has_no_journal() {
     let site = Site::holding(&[("a/1.jpg", "1"), ("b/1.jpg", "2")]);
     let prefix = format!("{BUCKET}/a/");
     site.costag(&["run", &prefix]).with(0);
@@ -118,7 +118,7 @@ fn a_gone_object_leaves_the_exports_and_costs_nothing_when_it_comes_back() {
 }
 
 #[test]
-fn the_journal_of_all_kinds_names_each_key_in_a_form_that_is_safe_to_show() {
+fn changes_escapes_control_characters_in_keys() {
     let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2"), ("c.jpg", "3"), ("same.jpg", "1")]);
     site.run(&[]).with(0);
     site.delete(&["b.jpg", "c.jpg"]);

@@ -8,7 +8,7 @@ use crate::support::{BUCKET, Site, start};
 #[rstest]
 #[case::an_hour_behind(3600)]
 #[case::an_hour_ahead(-3600)]
-fn a_wrong_clock_is_corrected(#[case] clock_offset_seconds: i64) {
+fn a_wrong_clock_is_corrected_after_the_service_complains(#[case] clock_offset_seconds: i64) {
     let settings = Settings { clock_offset_seconds, ..Settings::default() };
     let bucket = Synthetic { objects: 50, ..Synthetic::default() };
     let site = Site::new(bucket, settings);
@@ -24,7 +24,7 @@ fn a_wrong_clock_is_corrected(#[case] clock_offset_seconds: i64) {
 }
 
 #[test]
-fn a_clock_that_goes_wrong_on_the_way() {
+fn a_clock_that_goes_wrong_during_a_run_is_corrected() {
     let settings = Settings { latency_ms: 30, ..Settings::default() };
     let bucket = Synthetic { objects: 200, ..Synthetic::default() };
     let site = Site::new(bucket, settings);
@@ -58,7 +58,7 @@ const YEAR: i64 = 365 * 24 * 3600;
 #[case::a_date_of_yesterday(0, -86_400)]
 #[case::a_date_of_another_year(0, YEAR)]
 #[case::both(-600, -YEAR)]
-fn a_days_calls_hold_whatever_the_date_header_says(
+fn daily_calls_hold_with_any_date_header(
     #[case] clock_offset_seconds: i64,
     #[case] date_offset_seconds: i64,
     #[values(120, 43_200, -120)] since_midnight: i64,
@@ -81,7 +81,7 @@ fn a_days_calls_hold_whatever_the_date_header_says(
 }
 
 #[test]
-fn a_new_day_begins_in_mid_run_and_neither_has_too_many_calls() {
+fn daily_calls_hold_on_both_days_of_a_run_over_midnight() {
     let settings = Settings { latency_ms: 300, ..Settings::default() };
     let site = Site::new(Synthetic { objects: 300, ..Synthetic::default() }, settings);
     let midnight = jiff::Timestamp::now().as_second() + 4;
@@ -103,7 +103,7 @@ fn a_new_day_begins_in_mid_run_and_neither_has_too_many_calls() {
 }
 
 #[test]
-fn a_confirmed_offset_moves_midnight_and_the_days_count() {
+fn a_confirmed_offset_moves_midnight_and_the_count_of_the_day() {
     // It is 00:30 by this machine's clock and 23:30 by the service's.
     let settings = Settings { latency_ms: 20, ..Settings::default() };
     let site = Site::new(Synthetic { objects: 200, ..Synthetic::default() }, settings);
@@ -134,7 +134,7 @@ fn a_confirmed_offset_moves_midnight_and_the_days_count() {
 }
 
 #[test]
-fn calls_before_a_correction_over_midnight_count_for_the_corrected_day_in_the_next_run_too() {
+fn calls_before_a_correction_over_midnight_count_for_the_corrected_day() {
     // It is 23:30 by this machine's clock and 00:30 by the service's.
     let settings = Settings { latency_ms: 20, ..Settings::default() };
     let site = Site::new(Synthetic { objects: 200, ..Synthetic::default() }, settings);
@@ -154,7 +154,7 @@ fn calls_before_a_correction_over_midnight_count_for_the_corrected_day_in_the_ne
 }
 
 #[test]
-fn a_window_ends_by_the_time_that_the_service_has_confirmed() {
+fn a_window_ends_by_the_corrected_clock() {
     // By this machine's clock the window ends in an hour. The clock is a little more than an hour slow.
     let settings = Settings { clock_offset_seconds: 3594, latency_ms: 250, ..Settings::default() };
     let site = Site::new(Synthetic { objects: 600, ..Synthetic::default() }, settings);
@@ -169,7 +169,7 @@ fn a_window_ends_by_the_time_that_the_service_has_confirmed() {
 }
 
 #[test]
-fn a_zone_that_is_not_known_is_told_before_utc_is_used() {
+fn an_unknown_time_zone_is_reported_before_utc_is_used() {
     let site = Site::plain(3);
     let run = |zone: &str| {
         let mut command = site.command(&["run", BUCKET, "--until", "06:30"]);
@@ -199,7 +199,7 @@ fn a_zone_that_is_not_known_is_told_before_utc_is_used() {
 }
 
 #[test]
-fn an_offset_is_kept_for_the_next_run_and_goes_with_its_cause() {
+fn a_clock_offset_is_kept_for_the_next_run_until_the_clock_is_set() {
     let settings = Settings { clock_offset_seconds: 3600, ..Settings::default() };
     let site = Site::new(Synthetic { objects: 20, ..Synthetic::default() }, settings);
     site.run(&[]).with(0);
@@ -223,7 +223,7 @@ fn an_offset_is_kept_for_the_next_run_and_goes_with_its_cause() {
 }
 
 #[test]
-fn a_node_that_complains_without_a_reason_is_asked_again() {
+fn a_complaint_about_a_correct_clock_is_retried() {
     let mut settings = Settings::default();
     settings.set_fault("skewed", 0.3).unwrap();
     settings.set_fault("list_skewed", 1.0).unwrap();
@@ -237,7 +237,7 @@ fn a_node_that_complains_without_a_reason_is_asked_again() {
 #[rstest]
 #[case::calls("skewed")]
 #[case::listings("list_skewed")]
-fn twenty_complaints_in_a_row_without_a_reason_stop_the_run(#[case] fault: &str) {
+fn twenty_complaints_about_a_correct_clock_stop_the_run(#[case] fault: &str) {
     let mut settings = Settings::default();
     settings.set_fault(fault, 1.0).unwrap();
     let site = Site::new(Synthetic { objects: 200, ..Synthetic::default() }, settings);
@@ -250,7 +250,7 @@ fn twenty_complaints_in_a_row_without_a_reason_stop_the_run(#[case] fault: &str)
 }
 
 #[test]
-fn credentials_that_a_fast_clock_takes_for_ended_are_used() {
+fn credentials_that_are_expired_only_by_a_fast_clock_are_used() {
     // This machine's clock is an hour ahead of the service's.
     let settings = Settings { clock_offset_seconds: -3600, ..Settings::default() };
     let site = Site::new(Synthetic { objects: 50, ..Synthetic::default() }, settings);
@@ -285,7 +285,7 @@ fn with_token(token: &str) -> Site {
 }
 
 #[test]
-fn a_token_is_sent_and_signed() {
+fn a_temporary_token_is_sent_and_signed() {
     let site = with_token("a-token");
     let mut command = site.command(&["run", BUCKET]);
     command.env("COSTAG_TOKEN", "a-token");
@@ -296,7 +296,7 @@ fn a_token_is_sent_and_signed() {
 }
 
 #[test]
-fn an_expired_token_that_nobody_renews_ends_the_run() {
+fn an_expired_token_that_cannot_be_renewed_ends_the_run() {
     let site = with_token("a-token");
     let mut command = site.command(&["run", BUCKET]);
     command.env("COSTAG_TOKEN", "old-token");
@@ -305,7 +305,7 @@ fn an_expired_token_that_nobody_renews_ends_the_run() {
 }
 
 #[test]
-fn a_process_renews_what_expires_on_the_way() {
+fn a_credential_process_renews_a_token_that_expires_during_a_run() {
     let site = with_token("first-token");
     let printed = |token: &str| {
         serde_json::json!({ "SecretId": SECRET_ID, "SecretKey": SECRET_KEY, "Token": token })

@@ -31,7 +31,7 @@ fn an_option_wins_over_a_variable_over_the_file_over_the_default() {
 }
 
 #[test]
-fn a_run_heeds_the_file_and_resume_keeps_the_scenes_of_the_run() {
+fn a_run_uses_the_file_and_resume_keeps_the_scenes_of_the_run() {
     let site = Site::plain(30);
     site.write("costag.toml", "scenes = [\"web\"]\nmax_calls = 10\n");
     site.run(&[]).with(8);
@@ -42,7 +42,7 @@ fn a_run_heeds_the_file_and_resume_keeps_the_scenes_of_the_run() {
 }
 
 #[test]
-fn a_file_can_be_checked() {
+fn config_check_reads_a_file_and_names_its_faults() {
     let site = Site::plain(1);
     let check = |content: &str| -> Ended {
         site.write("a.toml", content);

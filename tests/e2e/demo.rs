@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::{bare, rows, start};
 
 #[test]
-fn the_demo_tags_exports_and_is_free_the_second_time() {
+fn the_demo_labels_and_exports_and_calls_nothing_the_second_time() {
     let folder = tempfile::tempdir().unwrap();
     let first = start(bare(folder.path(), &["demo"])).end().with(0);
     for part in [
@@ -37,7 +37,7 @@ fn the_demo_tags_exports_and_is_free_the_second_time() {
 }
 
 #[test]
-fn another_folder_and_own_pictures() {
+fn the_demo_takes_another_folder_and_own_pictures() {
     let folder = tempfile::tempdir().unwrap();
     let few = folder.path().join("few");
     std::fs::create_dir(&few).unwrap();

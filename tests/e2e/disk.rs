@@ -16,7 +16,7 @@ fn limited(site: &Site, blocks: u32, arguments: &[&str]) -> Command {
 }
 
 #[test]
-fn a_run_ends_and_the_next_one_goes_on() {
+fn a_full_disk_ends_a_run_and_the_next_one_continues() {
     let bucket = Synthetic { objects: 1500, ..Synthetic::default() };
     let site = Site::new(bucket, Settings { latency_ms: 5, ..Settings::default() });
     let ended = start(limited(&site, 2400, &["run", BUCKET])).end().with(4);
@@ -37,7 +37,7 @@ fn a_run_ends_and_the_next_one_goes_on() {
 }
 
 #[test]
-fn there_is_not_even_room_for_a_database() {
+fn a_disk_without_room_for_a_database_ends_with_exit_code_4() {
     let site = Site::plain(3);
     for blocks in [0, 8, 64] {
         start(limited(&site, blocks, &["run", BUCKET])).end().with(4);
@@ -48,7 +48,7 @@ fn there_is_not_even_room_for_a_database() {
 }
 
 #[test]
-fn an_output_that_is_full_is_an_error_and_leaves_no_file() {
+fn an_export_that_finds_no_room_leaves_no_file() {
     let site = Site::plain(300);
     site.run(&[]).with(0);
     site.costag(&["export", "-o", "/dev/full"]).with(4).says(&["/dev/full"]);
@@ -69,7 +69,7 @@ fn an_output_that_is_full_is_an_error_and_leaves_no_file() {
 }
 
 #[test]
-fn a_closed_pipe_is_no_error() {
+fn an_export_into_a_closed_pipe_is_not_an_error() {
     let site = Site::plain(300);
     site.run(&[]).with(0);
     let mut command = Command::new("sh");
@@ -82,7 +82,7 @@ fn a_closed_pipe_is_no_error() {
 }
 
 #[test]
-fn a_run_that_calls_nothing_ends_too() {
+fn a_full_disk_ends_a_run_without_calls_too() {
     // This run makes no calls that could notice the failed writes.
     let bucket = Synthetic { objects: 40_000, ..Synthetic::default() };
     let site = Site::new(bucket, Settings::default());

@@ -95,7 +95,7 @@ fn demo() -> tempfile::TempDir {
 }
 
 #[test]
-fn exit_codes_are_those_of_the_help() {
+fn documented_exit_codes_are_those_of_the_help() {
     let help = help();
     let (_, table) = help.split_once("Exit codes:\n").expect("the help has the table");
     let told: Vec<Vec<String>> = table
@@ -108,7 +108,7 @@ fn exit_codes_are_those_of_the_help() {
 }
 
 #[test]
-fn commands_are_those_of_the_help() {
+fn documented_commands_are_those_of_the_help() {
     let help = help();
     let (_, rest) = help.split_once("Commands:\n").expect("the help has commands");
     let (commands, _) = rest.split_once("\n\n").expect("and options after them");
@@ -238,7 +238,7 @@ fn every_fault_of_the_emulator_is_documented() {
 }
 
 #[test]
-fn the_policy_is_that_of_the_file() {
+fn the_documented_policy_is_that_of_the_file() {
     let file = fs::read_to_string(root().join("config/cam-policy.json")).expect("a policy");
     assert_eq!(blocks(&section("docs/credentials.md", "Policy"), "json"), [file.as_str()]);
     let policy: serde_json::Value = serde_json::from_str(&file).expect("it is JSON");
@@ -255,7 +255,7 @@ fn the_policy_is_that_of_the_file() {
 }
 
 #[test]
-fn queries_run_and_columns_are_those_of_exports_and_views() {
+fn documented_queries_run_and_documented_columns_are_those_of_exports_and_views() {
     let demo = demo();
     let database = demo.path().join("costag.db");
     let connection =
@@ -287,7 +287,7 @@ fn queries_run_and_columns_are_those_of_exports_and_views() {
 }
 
 #[test]
-fn credentials_are_looked_for_in_the_order_that_is_told() {
+fn credentials_are_looked_for_in_the_documented_order() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = ["run", "cos://photos-1250000000", "-r", "ap-guangzhou"];
     let output = costag(folder.path(), &run);
@@ -420,7 +420,7 @@ fn every_path_and_test_that_the_architecture_names_exists() {
 }
 
 #[test]
-fn the_two_commands_are_those_of_ci() {
+fn the_two_commands_of_the_readme_are_those_of_ci() {
     let commands = blocks(&section("README.md", "Two commands"), "sh").concat();
     let [_, test] = commands.lines().collect::<Vec<_>>()[..] else {
         panic!("two commands: {commands}");

@@ -15,7 +15,7 @@ fn doctor(site: &Site, options: &[&str]) -> Ended {
 }
 
 #[test]
-fn all_is_well_and_one_call_is_made_if_it_may_be() {
+fn doctor_reports_a_sound_setup_and_makes_one_call_if_allowed() {
     let site = Site::plain(20);
     let ended = doctor(&site, &[]).with(0);
     let expected = [
@@ -42,7 +42,7 @@ fn all_is_well_and_one_call_is_made_if_it_may_be() {
 }
 
 #[test]
-fn wrong_keys_and_missing_ones() {
+fn doctor_finds_wrong_and_missing_keys() {
     let site = Site::with(Options { secret_key: "another".to_owned(), ..Options::default() });
     let ended = doctor(&site, &["-y"]).with(6);
     assert_eq!(lines(&ended).last(), Some(&("list", "FAIL")), "{}", ended.stdout);
@@ -58,7 +58,7 @@ fn wrong_keys_and_missing_ones() {
 }
 
 #[test]
-fn no_such_bucket_nobody_there_and_no_permission() {
+fn doctor_finds_a_missing_bucket_a_dead_endpoint_and_missing_permissions() {
     let site = Site::plain(20);
     let body = include_str!("../data/samples/error-404-no-such-bucket.xml");
     let answer = format!(
@@ -85,7 +85,7 @@ fn no_such_bucket_nobody_there_and_no_permission() {
 }
 
 #[test]
-fn a_clock_that_is_off_is_measured_and_a_bad_configuration_told() {
+fn doctor_measures_a_wrong_clock_and_finds_a_bad_configuration() {
     let settings = Settings { clock_offset_seconds: 3600, ..Settings::default() };
     let site = Site::with(Options { settings, ..Options::default() });
     let ended = doctor(&site, &["-y"]).with(0);
@@ -102,7 +102,7 @@ fn a_clock_that_is_off_is_measured_and_a_bad_configuration_told() {
 }
 
 #[test]
-fn a_bucket_that_a_run_refuses_is_not_right_and_every_suffix_is_one() {
+fn doctor_finds_a_bucket_that_a_run_refuses_and_images_without_suffix() {
     let site = Site::holding(&[("no-suffix", "one")]);
     let other = "cos://other-1250000000";
     site.costag(&["run", other]).with(2);
@@ -118,7 +118,7 @@ fn a_bucket_that_a_run_refuses_is_not_right_and_every_suffix_is_one() {
 }
 
 #[test]
-fn a_database_that_a_run_refuses_is_not_right() {
+fn doctor_finds_a_database_that_a_run_refuses() {
     let site = Site::plain(5);
     site.run(&[]).with(0);
     let (database, second) = (site.folder().join("costag.db"), site.folder().join("second.db"));

@@ -25,7 +25,10 @@ fn site(objects: u64, faults: &[(&str, f64)]) -> Site {
 #[case::endless("endless", "")]
 #[case::slow_drip("slow_drip", "")]
 #[case::error_200("error_200", "InternalError")]
-fn what_may_pass_is_tried_again_until_all_is_labelled(#[case] fault: &str, #[case] told: &str) {
+fn temporary_failures_are_retried_until_everything_is_labelled(
+    #[case] fault: &str,
+    #[case] told: &str,
+) {
     let site = site(40, &[(fault, 0.3)]);
     let options = ["--timeout", "1s", "--log", "info"];
     let ended = site.run(&options).with(0);
@@ -45,7 +48,7 @@ fn what_may_pass_is_tried_again_until_all_is_labelled(#[case] fault: &str, #[cas
 #[rstest]
 #[case::too_many("too_many")]
 #[case::slow_down("slow_down")]
-fn throttle_answers_are_no_attempts(#[case] fault: &str) {
+fn throttle_answers_do_not_count_as_attempts(#[case] fault: &str) {
     let site = site(40, &[(fault, 0.3)]);
     site.run(&[]).with(0);
     site.assert_exports("camera");
@@ -56,7 +59,7 @@ fn throttle_answers_are_no_attempts(#[case] fault: &str) {
 }
 
 #[test]
-fn thirty_throttle_answers_are_the_end_of_an_image_in_a_run_however_often_it_is_resumed() {
+fn an_image_fails_after_thirty_throttle_answers_in_a_run_and_its_resumes() {
     let site = site(1, &[("slow_down", 1.0)]);
     site.run(&["--max-calls", "1"]).with(8);
     assert_eq!(site.states(), [1, 0, 0, 0]);
@@ -75,7 +78,7 @@ fn thirty_throttle_answers_are_the_end_of_an_image_in_a_run_however_often_it_is_
 }
 
 #[test]
-fn a_limit_of_the_service_is_found_and_kept_to() {
+fn the_limit_of_the_service_is_found_and_respected() {
     let settings = Settings { qps_limit: Some(40), ..Settings::default() };
     let bucket = Synthetic { objects: 160, ..Synthetic::default() };
     let site = Site::new(bucket, settings);
@@ -92,7 +95,7 @@ fn a_limit_of_the_service_is_found_and_kept_to() {
 }
 
 #[test]
-fn a_flat_answer_goes_under_camera() {
+fn an_answer_without_scenes_is_stored_under_camera() {
     let site = site(30, &[("legacy", 1.0)]);
     site.run(&["--scenes", "camera"]).with(0).says(&["without scenes"]);
     let camera = |rows: Vec<Vec<String>>| -> Vec<Vec<String>> {
@@ -111,7 +114,7 @@ fn a_flat_answer_goes_under_camera() {
 #[case::gone("not_found", "NoSuchKey", 404, "gone")]
 #[case::archived("invalid_state", "InvalidObjectState", 403, "archived")]
 #[case::denied("access_denied", "AccessDenied", 403, "denied")]
-fn what_will_not_pass_is_given_up_with_its_code(
+fn permanent_failures_are_recorded_with_their_code(
     #[case] fault: &str,
     #[case] code: &str,
     #[case] status: i64,
@@ -147,7 +150,7 @@ fn what_will_not_pass_is_given_up_with_its_code(
 }
 
 #[test]
-fn a_bad_hour_heals_the_next_night_and_a_bad_image_does_not_cost_again() {
+fn the_next_night_retries_temporary_failures_but_not_bad_images() {
     let site = site(40, &[("access_denied", 0.3)]);
     site.change(r#"{"fault_keys":"IMG_"}"#);
     site.put(&[("broken.txt", "no picture")]);
@@ -166,7 +169,7 @@ fn a_bad_hour_heals_the_next_night_and_a_bad_image_does_not_cost_again() {
 }
 
 #[test]
-fn another_key_of_the_content_stands_in_for_one_that_is_gone() {
+fn a_key_that_is_gone_is_replaced_by_another_key_of_the_content() {
     let site = Site::holding(&[("a.jpg", "same"), ("b.jpg", "same"), ("c.jpg", "other")]);
     site.change(r#"{"faults":{"not_found":1.0},"fault_keys":"a.jpg"}"#);
     site.run(&[]).with(0);
@@ -176,7 +179,7 @@ fn another_key_of_the_content_stands_in_for_one_that_is_gone() {
 }
 
 #[test]
-fn keys_that_are_gone_are_one_attempt_of_their_content() {
+fn all_gone_keys_of_a_content_count_as_one_attempt() {
     let site = Site::holding(&[("a.jpg", "same"), ("b.jpg", "same"), ("c.jpg", "same")]);
     site.change(r#"{"faults":{"not_found":1.0}}"#);
     site.run(&[]).with(3);

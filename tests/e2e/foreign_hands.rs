@@ -42,7 +42,7 @@ fn site() -> Site {
     "DROP INDEX content_failed; CREATE INDEX content_failed ON content (state)",
     "content_failed"
 )]
-fn a_schema_that_is_not_ours_is_not_written_to(#[case] sql: &str, #[case] names: &str) {
+fn a_database_with_a_changed_schema_is_not_written_to(#[case] sql: &str, #[case] names: &str) {
     let site = site();
     site.tamper(sql);
     let before = std::fs::read(site.path("costag.db")).unwrap();
@@ -58,7 +58,7 @@ fn a_schema_that_is_not_ours_is_not_written_to(#[case] sql: &str, #[case] names:
 }
 
 #[test]
-fn further_tables_views_and_indexes_are_named_and_allowed() {
+fn verify_names_additional_tables_views_and_indexes() {
     let site = site();
     site.tamper(
         "CREATE TABLE notes (key TEXT PRIMARY KEY, note TEXT);
@@ -82,7 +82,7 @@ fn further_tables_views_and_indexes_are_named_and_allowed() {
 }
 
 #[test]
-fn a_view_cannot_run_what_it_should_not() {
+fn a_view_cannot_run_functions_with_side_effects() {
     let site = site();
     // Functions with side effects are not available to an untrusted schema.
     site.tamper("CREATE VIEW trap AS SELECT load_extension('/tmp/x.so')");
@@ -112,7 +112,7 @@ fn breaking(database: &Connection) -> Vec<String> {
 }
 
 #[test]
-fn a_text_that_is_not_utf_8_is_exit_7_wherever_it_is_met() {
+fn text_that_is_not_utf_8_ends_a_command_with_exit_code_7() {
     let site = site();
     let path = site.path("costag.db");
     let whole = std::fs::read(&path).unwrap();
@@ -157,7 +157,7 @@ fn a_text_that_is_not_utf_8_is_exit_7_wherever_it_is_met() {
 }
 
 #[test]
-fn a_key_that_is_not_utf_8_ends_every_command_that_meets_it() {
+fn a_key_that_is_not_utf_8_ends_every_command_that_reads_it() {
     let site = site();
     site.tamper(
         "UPDATE object SET key = CAST(x'30ff' AS TEXT) WHERE id = (SELECT min(id) FROM object)",

@@ -13,7 +13,7 @@ fn site() -> Site {
 const QUESTION: &str = "go on calling?";
 
 #[test]
-fn it_asks_a_person_and_a_no_ends_it_before_the_next_call() {
+fn a_run_asks_on_a_terminal_and_a_no_ends_it_before_the_next_call() {
     let site = site();
     let arguments = format!("run {BUCKET} --confirm-above 40 --price-per-1000-calls 2");
     let Some(mut run) = site.start_on_a_terminal(&arguments) else { return };
@@ -36,7 +36,7 @@ fn it_asks_a_person_and_a_no_ends_it_before_the_next_call() {
 }
 
 #[test]
-fn it_asks_as_soon_as_the_listing_shows_it() {
+fn a_run_asks_as_soon_as_the_listing_exceeds_the_bound() {
     // At this pace, the calls that need no confirmation alone would take 15 minutes.
     let site = site();
     let arguments = format!("run {BUCKET} --confirm-above 1000 --qps 1");
@@ -50,7 +50,7 @@ fn it_asks_as_soon_as_the_listing_shows_it() {
 }
 
 #[test]
-fn a_scene_is_a_unit_of_the_question_and_so_is_a_retry() {
+fn the_question_counts_scenes_and_retries() {
     let site = site();
     let two = format!("run {BUCKET} --confirm-above 41 --scenes web,camera");
     let Some(mut run) = site.start_on_a_terminal(&two) else { return };
@@ -79,7 +79,7 @@ fn a_scene_is_a_unit_of_the_question_and_so_is_a_retry() {
 }
 
 #[test]
-fn nobody_is_asked_about_calls_that_a_limit_does_not_allow() {
+fn a_run_does_not_ask_about_calls_that_a_limit_forbids() {
     let site = site();
     for limit in ["--max-calls 40", "--limit 40", "--sample 40", "--daily-calls 160"] {
         let arguments = format!("run {BUCKET} --confirm-above 40 {limit}");
@@ -97,7 +97,7 @@ fn nobody_is_asked_about_calls_that_a_limit_does_not_allow() {
 }
 
 #[test]
-fn a_yes_lets_the_rest_through_and_so_does_the_option() {
+fn a_yes_or_the_option_yes_allows_the_remaining_calls() {
     let site = site();
     let Some(mut run) = site.start_on_a_terminal(&format!("run {BUCKET} --confirm-above 40"))
     else {
@@ -115,7 +115,7 @@ fn a_yes_lets_the_rest_through_and_so_does_the_option() {
 }
 
 #[test]
-fn doctor_and_retag_ask_a_person_too() {
+fn doctor_and_retag_ask_on_a_terminal() {
     let site = site();
     let Some(mut doctor) = site.start_on_a_terminal(&format!("doctor {BUCKET}")) else { return };
     wait_until("the question", || doctor.stdout().contains("it is paid"));
@@ -134,7 +134,7 @@ fn doctor_and_retag_ask_a_person_too() {
 }
 
 #[test]
-fn a_resume_asks_like_a_run_until_somebody_says_yes() {
+fn a_resume_asks_like_a_run() {
     let site = Site::plain(100);
     let run = format!("run {BUCKET} --confirm-above 30");
     let Some(mut run) = site.start_on_a_terminal(&run) else { return };

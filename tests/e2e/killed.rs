@@ -17,7 +17,7 @@ fn kills(usually: u64) -> u64 {
 #[rstest]
 #[case::a_service_without_faults(30, &[], 1)]
 #[case::a_service_with_faults(30, &[("internal_error", 0.05), ("reset", 0.05), ("truncated", 0.03)], 2)]
-fn killed_again_and_again(
+fn a_run_that_is_killed_again_and_again_labels_each_image_once(
     #[case] kills_usually: u64,
     #[case] faults: &[(&str, f64)],
     #[case] seed: u64,
@@ -110,7 +110,7 @@ const FIRST_ROWS: &str = "
     SELECT 1, n, n, 2, 180000, 5, 0 FROM n;";
 
 #[test]
-fn killed_while_an_older_database_is_brought_up_to_date() {
+fn a_kill_during_a_migration_loses_nothing() {
     let site = Site::plain(3);
     let old = rusqlite::Connection::open(site.path("costag.db")).unwrap();
     old.execute_batch(&format!("{FIRST_SCHEMA} {FIRST_ROWS}")).unwrap();
@@ -145,7 +145,7 @@ fn killed_while_an_older_database_is_brought_up_to_date() {
 
 /// A lister requests only one page beyond the one that is being committed.
 #[test]
-fn a_kill_costs_at_most_one_page_a_range() {
+fn a_kill_repeats_at_most_one_page_of_each_range() {
     const PAGES: u64 = 40;
     let bucket = Synthetic { objects: PAGES * 1000, ..Synthetic::default() };
     let site = Site::new(bucket, Settings { list_latency_ms: 100, ..Settings::default() });

@@ -22,7 +22,7 @@ fn number(row: &Value, name: &str) -> u64 {
 const OUTCOMES: [&str; 5] = ["answered", "failed", "throttled", "thrown_away", "unknown"];
 
 #[test]
-fn every_call_is_in_it_by_day_by_run_and_by_scene() {
+fn the_ledger_has_every_call_by_day_by_run_and_by_scene() {
     let site = faulty(150);
     site.run(&[]).with(3);
     let first = site.emulator.statistics();
@@ -71,7 +71,7 @@ fn not_200(statistics: &costag::emulator::Statistics) -> u64 {
 }
 
 #[test]
-fn months_days_and_costs() {
+fn the_ledger_sums_up_months_days_and_costs() {
     let site = Site::plain(30);
     site.run(&["--max-calls", "10"]).with(8);
     // Move the first night a month into the past.
@@ -96,7 +96,7 @@ fn months_days_and_costs() {
 }
 
 #[test]
-fn a_kill_leaves_a_row_for_each_call_in_flight() {
+fn a_kill_leaves_a_ledger_row_for_each_call_in_flight() {
     let settings = Settings { latency_ms: 40, ..Settings::default() };
     let site = Site::new(Synthetic { objects: 120, ..Synthetic::default() }, settings);
     let run = site.start(&["run", BUCKET]);

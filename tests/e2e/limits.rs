@@ -65,7 +65,7 @@ const COMMANDS: [&str; 14] = [
 #[case::small_files("ulimit -f 1")]
 #[case::little_memory("ulimit -v 120000")]
 #[case::a_small_stack_and_no_process("ulimit -s 128; ulimit -u 1")]
-fn no_limit_of_the_process_makes_a_panic(#[case] limits: &str) {
+fn no_process_limit_causes_a_panic(#[case] limits: &str) {
     let site = Site::plain(12);
     site.write("keys.txt", "a.jpg\n");
     for arguments in COMMANDS {
@@ -93,7 +93,7 @@ fn no_limit_of_the_process_makes_a_panic(#[case] limits: &str) {
 #[case::files("ulimit -n 10", "ulimit -n")]
 #[case::fewer_files("ulimit -n 4", "ulimit -n")]
 #[case::some_files("ulimit -n 13", "ulimit -n")]
-fn a_limit_that_is_reached_is_named(#[case] limits: &str, #[case] told: &str) {
+fn a_process_limit_that_is_reached_is_named(#[case] limits: &str, #[case] told: &str) {
     let site = Site::plain(12);
     let arguments = format!("run {BUCKET} --patience 1s");
     let Some(ended) = limited(&site, limits, &arguments) else { return };
@@ -106,7 +106,7 @@ fn a_limit_that_is_reached_is_named(#[case] limits: &str, #[case] told: &str) {
 #[case("file:here")]
 #[case(":memory:")]
 #[case("here?mode=ro&vfs=x")]
-fn a_database_is_a_file_of_that_very_name(#[case] name: &str) {
+fn the_database_is_a_file_even_if_its_name_looks_like_a_uri(#[case] name: &str) {
     let site = Site::plain(3);
     site.run(&["--db", name]).with(0);
     assert!(site.path(name).is_file(), "{name}");

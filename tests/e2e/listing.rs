@@ -42,7 +42,7 @@ fn a_listing_that_stays_wrong_ends_the_run_and_concludes_nothing(#[case] fault: 
 }
 
 #[test]
-fn a_slow_but_steady_answer_is_no_timeout_until_ten_of_them() {
+fn a_slow_answer_is_read_until_ten_times_the_timeout() {
     let site = Site::plain(20);
     // A page arrives in twenty parts over five seconds.
     site.change(r#"{"faults":{"list_slow":1.0}}"#);
@@ -59,7 +59,7 @@ fn a_slow_but_steady_answer_is_no_timeout_until_ten_of_them() {
 #[case::slow_down("list_slow_down")]
 #[case::reset("list_reset")]
 #[case::truncated("list_truncated")]
-fn a_listing_that_fails_once_is_asked_for_again(#[case] fault: &str) {
+fn a_page_that_fails_once_is_requested_again(#[case] fault: &str) {
     let site = two_pages();
     site.change(&format!(r#"{{"faults":{{"{fault}":1.0}},"fault_attempts":1}}"#));
     site.run(&[]).with(0);
@@ -69,7 +69,7 @@ fn a_listing_that_fails_once_is_asked_for_again(#[case] fault: &str) {
 }
 
 #[test]
-fn a_listing_that_never_ends_is_not_followed_for_ever() {
+fn an_endless_listing_is_not_followed_for_ever() {
     let site = Site::plain(5);
     site.change(r#"{"faults":{"list_never_ends":1.0}}"#);
     let ended = site.run(&["--patience", "1s", "--list-qps", "0"]);
@@ -78,7 +78,7 @@ fn a_listing_that_never_ends_is_not_followed_for_ever() {
 }
 
 #[test]
-fn a_limit_on_listings_is_borne() {
+fn a_limit_on_list_requests_is_respected() {
     let site = two_pages();
     site.change(r#"{"list_qps_limit":1}"#);
     site.run(&["--list-qps", "0"]).with(0);
@@ -93,7 +93,7 @@ fn a_limit_on_listings_is_borne() {
 #[case::a_folder_for_each_key(Layout::Spread)]
 #[case::five_hundred_bytes_shared(Layout::Long)]
 #[case::hashes(Layout::Hashed)]
-fn keys_of_any_layout_are_listed_once(#[case] layout: Layout) {
+fn every_key_is_listed_once_in_any_layout(#[case] layout: Layout) {
     const OBJECTS: u64 = 24_000;
     let bucket = Synthetic { objects: OBJECTS, layout, ..Synthetic::default() };
     // Pages are slow, so that idle listers have time to split a range.

@@ -35,7 +35,7 @@ const OBJECTS: [(&str, &str); 6] = [
 ];
 
 #[test]
-fn keys_a_line_each_with_what_windows_and_people_leave_in_them() {
+fn keys_are_read_one_a_line_with_windows_line_ends_and_blank_lines() {
     let site = Site::holding(&OBJECTS);
     let list = "a.jpg\r\n\nb %41+?.jpg\n//c/../\u{1F431}.png\na.jpg\ncopy.jpg\nmissing.jpg";
     let list = site.write("keys.txt", list);
@@ -61,7 +61,7 @@ fn keys_a_line_each_with_what_windows_and_people_leave_in_them() {
 #[rstest]
 #[case::from_a_file(false)]
 #[case::from_standard_input(true)]
-fn nul_separated_keys(#[case] stdin: bool) {
+fn keys_can_be_separated_by_nul(#[case] stdin: bool) {
     let site = Site::holding(&OBJECTS);
     let list = "line\nbreak.jpg\0a.jpg\0";
     if stdin {
@@ -76,7 +76,7 @@ fn nul_separated_keys(#[case] stdin: bool) {
 }
 
 #[test]
-fn a_list_concludes_nothing_about_what_it_does_not_name() {
+fn a_list_marks_no_other_object_as_gone() {
     let site = Site::holding(&OBJECTS);
     site.run(&[]).with(0);
     let calls = site.calls();
@@ -128,7 +128,7 @@ fn urls_are_called_through_the_bucket_once_each(#[case] list: &str) {
 }
 
 #[test]
-fn a_url_that_cannot_be_fetched() {
+fn a_url_that_cannot_be_fetched_is_a_failure() {
     let site = Site::holding(&[]);
     let list = site.write("urls", "https://e.com/missing.jpg\nhttps://e.com/ok.jpg\n");
     site.run(&["--urls", &list]).with(3).says(&["ResourceDownloadFailed"]);
@@ -137,7 +137,7 @@ fn a_url_that_cannot_be_fetched() {
 }
 
 #[test]
-fn a_key_that_is_not_there_is_not_wanted_on_any_night() {
+fn a_missing_key_is_reported_every_night_until_it_is_found() {
     let site = Site::holding(&[("a.jpg", "1")]);
     let list = site.write("keys.txt", "a.jpg\nnowhere.jpg\n");
     for gone in [1, 0, 0] {
@@ -158,7 +158,7 @@ fn a_key_that_is_not_there_is_not_wanted_on_any_night() {
 }
 
 #[test]
-fn missing_keys_can_be_allowed() {
+fn allow_missing_ends_a_run_with_missing_keys_with_exit_code_0() {
     let site = Site::holding(&[("a.jpg", "1")]);
     let list = site.write("keys.txt", "a.jpg\nnowhere.jpg\n");
     site.run(&["--keys", &list, "--allow-missing"]).with(0).says(&["1 done", "1 gone"]);
@@ -209,7 +209,7 @@ fn every_line_ends_in_exactly_one_way() {
 }
 
 #[test]
-fn one_key_that_is_never_answered_holds_no_other_up() {
+fn a_key_that_is_never_answered_delays_no_other_key() {
     let keys: Vec<_> = (0..60).map(|at| format!("{at:02}.jpg")).collect();
     let objects: Vec<_> = keys.iter().map(|key| (key.as_str(), key.as_str())).collect();
     let site = Site::holding(&objects);
@@ -229,7 +229,7 @@ fn one_key_that_is_never_answered_holds_no_other_up() {
 }
 
 #[test]
-fn a_key_that_is_not_answered_for_as_long_as_patience_lasts_fails_by_itself() {
+fn a_key_that_is_not_answered_within_patience_fails_by_itself() {
     let keys: Vec<_> = (0..40).map(|at| format!("{at:02}.jpg")).collect();
     let objects: Vec<_> = keys.iter().map(|key| (key.as_str(), key.as_str())).collect();
     let site = Site::holding(&objects);
@@ -243,7 +243,7 @@ fn a_key_that_is_not_answered_for_as_long_as_patience_lasts_fails_by_itself() {
 }
 
 #[test]
-fn a_list_that_is_no_list_of_urls_is_refused_before_any_call() {
+fn a_list_with_a_line_that_is_not_a_url_is_refused_before_any_call() {
     let site = Site::holding(&[]);
     let text = "https://e.com/1.jpg\n\nwww.e.com/2.jpg\nhttp://e.com/3.jpg\nftp://e.com/4.jpg\n";
     let list = site.write("urls.txt", text);
@@ -266,7 +266,7 @@ fn a_list_that_is_no_list_of_urls_is_refused_before_any_call() {
 }
 
 #[test]
-fn files_from_windows() {
+fn lists_from_windows_are_read_and_utf_16_is_refused() {
     let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2")]);
     let keys = site.write("keys.txt", "\u{feff}a.jpg\r\nb.jpg\r\n");
     site.write("costag.toml", "\u{feff}qps = 0\r\n");
@@ -291,7 +291,7 @@ fn files_from_windows() {
 }
 
 #[test]
-fn credentials_from_windows() {
+fn credentials_files_from_windows_are_read() {
     let site = Site::holding(&[("a.jpg", "1")]);
     let run = |options: &[&str]| {
         let mut command = site.command(&[&["run", BUCKET], options].concat());
@@ -330,7 +330,7 @@ fn two_lists() -> (Site, [String; 2]) {
 #[rstest]
 #[case::from_standard_input(true)]
 #[case::from_a_file_that_is_edited(false)]
-fn another_list_is_a_new_run_and_the_unfinished_one_stays(#[case] stdin: bool) {
+fn a_list_with_other_lines_is_a_new_run_and_the_unfinished_one_stays(#[case] stdin: bool) {
     let (site, [first, second]) = two_lists();
     let run = |list: &str, options: &[&str]| {
         if stdin {
@@ -358,7 +358,7 @@ fn another_list_is_a_new_run_and_the_unfinished_one_stays(#[case] stdin: bool) {
 }
 
 #[test]
-fn the_same_lines_are_the_same_list_whatever_its_name() {
+fn the_same_lines_under_another_name_continue_the_run() {
     let (site, [first, _]) = two_lists();
     let list = site.write("keys.txt", &first);
     site.run(&["--keys", &list, "--max-calls", "7"]).with(8);
@@ -372,7 +372,7 @@ fn the_same_lines_are_the_same_list_whatever_its_name() {
 }
 
 #[test]
-fn a_list_calls_its_own_keys_only_and_each_after_a_look_at_it() {
+fn a_list_calls_only_its_own_keys_and_looks_each_up_before() {
     let site = Site::holding(&[("a.jpg", "same"), ("b.jpg", "same"), ("c.jpg", "same")]);
     site.run(&[]).with(0);
     assert_eq!(site.calls(), 1);
@@ -418,7 +418,7 @@ fn labels_of_other_bytes(lines: &str) -> (Site, String) {
 #[rstest]
 #[case::before_it("a.jpg\nb.jpg\n")]
 #[case::after_it("b.jpg\na.jpg\n")]
-fn labels_that_one_line_of_a_list_drops_are_called_for_by_another(#[case] lines: &str) {
+fn labels_that_one_line_of_a_list_drops_are_called_again_by_another_line(#[case] lines: &str) {
     let (site, list) = labels_of_other_bytes(lines);
     let plan = site.costag(&["plan", BUCKET, "--keys", &list, "--json"]).with(0).stdout;
     let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
@@ -446,7 +446,7 @@ fn a_line_whose_labels_were_dropped_and_whose_key_is_gone_is_missing() {
 #[rstest]
 #[case::while_it_is_read("5")]
 #[case::after_all_lines_have_ended("30")]
-fn what_is_put_back_during_an_unfinished_list_is_called_by_what_goes_on_with_it(
+fn images_put_back_during_an_unfinished_list_are_called_when_it_continues(
     #[case] calls: &str,
     #[values("run", "resume")] how: &str,
 ) {

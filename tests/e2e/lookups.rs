@@ -82,7 +82,7 @@ fn what_stops_a_listing_stops_a_list(#[case] status: &str, #[case] code: &str, #
 }
 
 #[test]
-fn a_missing_key_needs_a_proof_until_the_bucket_is_known() {
+fn a_missing_key_is_believed_only_once_the_bucket_is_known_to_exist() {
     let others: Vec<_> = (0..80).map(|at| format!("missing/{at}.jpg")).collect();
     let others: Vec<_> = others.iter().map(String::as_str).collect();
     let site = listed(0, &others);
@@ -101,7 +101,7 @@ fn a_missing_key_needs_a_proof_until_the_bucket_is_known() {
 }
 
 #[test]
-fn keys_that_are_all_denied_stop_the_run() {
+fn twenty_denied_keys_in_a_row_stop_the_run() {
     let site = listed(60, &[]);
     site.change(r#"{"faults":{"head_access_denied":1}}"#);
     let ended = run(&site, &[]).with(6);
@@ -114,7 +114,7 @@ fn keys_that_are_all_denied_stop_the_run() {
 }
 
 #[test]
-fn an_object_whose_length_is_not_told_is_called() {
+fn an_object_of_unknown_length_is_called() {
     let site = listed(3, &[]);
     site.change(r#"{"faults":{"head_no_length":1}}"#);
     run(&site, &[]).with(0);

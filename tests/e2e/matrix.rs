@@ -135,7 +135,7 @@ const PLAIN: [&str; 5] = ["a/1.jpg", "a/2.png", "a/3.jpg", "b/3.jpg", "b/4.JPG"]
     &[],
     &PLAIN
 )]
-fn between_two_nights(
+fn a_change_between_two_nights_causes_exactly_the_expected_calls(
     #[case] first: Night,
     #[case] between: Change,
     #[case] second: Night,
@@ -172,7 +172,7 @@ fn between_two_nights(
 }
 
 #[test]
-fn another_bucket_in_the_same_database() {
+fn another_bucket_in_the_same_database_shares_contents_but_not_objects() {
     let site = site();
     site.run(&[]).with(0);
     let holdings = Holdings::Objects(Synthetic { objects: 0, ..Synthetic::default() });
@@ -202,7 +202,10 @@ fn another_bucket_in_the_same_database() {
 #[rstest]
 #[case::with_it_first(&[], &["--no-dedupe"])]
 #[case::without_it_first(&["--no-dedupe"], &[])]
-fn what_is_labelled_is_not_paid_again_for_dedupe(#[case] first: &[&str], #[case] then: &[&str]) {
+fn changing_dedupe_does_not_pay_again_for_labelled_images(
+    #[case] first: &[&str],
+    #[case] then: &[&str],
+) {
     let site = site();
     let run = |options: &[&[&str]]| {
         site.reset();
@@ -227,7 +230,7 @@ fn what_is_labelled_is_not_paid_again_for_dedupe(#[case] first: &[&str], #[case]
 }
 
 #[test]
-fn one_more_scene_after_a_run_without_dedupe_calls_for_that_scene() {
+fn another_scene_after_a_run_without_dedupe_is_called_alone() {
     let site = site();
     site.run(&["--no-dedupe"]).with(0);
     site.run(&["--scenes", "camera,web"]).with(0);
@@ -242,10 +245,7 @@ fn one_more_scene_after_a_run_without_dedupe_calls_for_that_scene() {
 #[rstest]
 #[case::off_and_on(&["--no-dedupe"], &[])]
 #[case::on_and_off(&[], &["--no-dedupe"])]
-fn labels_stay_whatever_dedupe_is_when_another_scene_is_asked_for(
-    #[case] first: &[&str],
-    #[case] then: &[&str],
-) {
+fn labels_stay_when_dedupe_and_scenes_change(#[case] first: &[&str], #[case] then: &[&str]) {
     let site = site();
     // The same bytes exist as a shared content and as a content of their own.
     site.run(&["--scenes", "web", "--max-calls", "2"]).with(8);

@@ -125,7 +125,7 @@ fn page(keys: &[&str]) -> Vec<u8> {
 }
 
 #[test]
-fn a_network_that_dies_costs_time_and_no_image_an_attempt() {
+fn a_dead_network_costs_time_but_no_attempt_of_any_image() {
     const WORKERS: usize = 4;
     let bucket = Synthetic { objects: 150, ..Synthetic::default() };
     let site = Site::new(bucket, Settings { latency_ms: 20, ..Settings::default() });
@@ -202,7 +202,7 @@ fn second_night(keys: &'static [&'static str], first: Vec<u8>) -> (String, Vec<S
 const LETTERS: &[&str] = &["a.jpg", "b.jpg", "c.jpg", "m.jpg", "n.jpg"];
 
 #[test]
-fn what_comes_next_is_after_the_last_key_whatever_the_page_says() {
+fn the_next_page_starts_after_the_last_key_whatever_next_marker_says() {
     let first = truncated("", &[("a.jpg", "9"), ("c.jpg", "9")], "zzz");
     let (told, gone) = second_night(LETTERS, first);
     assert_eq!(gone, ["b.jpg"], "{told}");
@@ -210,7 +210,7 @@ fn what_comes_next_is_after_the_last_key_whatever_the_page_says() {
 }
 
 #[test]
-fn a_last_key_that_cannot_be_called_is_a_last_key() {
+fn a_last_key_that_cannot_be_called_still_ends_the_page() {
     let first = truncated("", &[("a.jpg", "9"), ("b.jpg", "9"), ("c.jpg", "-1")], "zzz");
     let (told, gone) = second_night(LETTERS, first);
     assert!(gone.is_empty(), "{gone:?} {told}");
@@ -218,7 +218,7 @@ fn a_last_key_that_cannot_be_called_is_a_last_key() {
 }
 
 #[test]
-fn what_ends_with_a_key_that_cannot_be_read_says_nothing_of_what_comes_after_the_others() {
+fn a_page_that_ends_with_an_unreadable_key_proves_nothing_after_the_last_readable_key() {
     let first = truncated("", &[("a.jpg", "9"), ("c%FF", "9")], "m.jpg");
     let (told, gone) = second_night(LETTERS, first);
     // Only the page says where the next one starts, and b.jpg may lie before the key that cannot be read.
@@ -227,14 +227,14 @@ fn what_ends_with_a_key_that_cannot_be_read_says_nothing_of_what_comes_after_the
 }
 
 #[test]
-fn a_page_without_a_key_says_nothing_of_what_comes_before_the_next_one() {
+fn a_page_without_keys_does_not_prove_that_objects_are_gone() {
     let (told, gone) = second_night(LETTERS, truncated("", &[], "m.jpg"));
     assert!(gone.is_empty(), "{gone:?} {told}");
     assert!(told.contains("listed    1 objects"), "{told}");
 }
 
 #[test]
-fn a_listing_that_is_refused_for_a_while_goes_on() {
+fn a_listing_that_fails_for_a_while_continues() {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let address = answering(move |_| {
@@ -281,7 +281,7 @@ fn a_redirect_is_not_followed() {
 #[case::a_huge_length(b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\nx".to_vec())]
 #[case::a_bad_chunk(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nx".to_vec())]
 #[case::nothing(Vec::new())]
-fn what_is_no_http_is_a_service_without_an_answer(#[case] bytes: Vec<u8>) {
+fn an_answer_that_is_not_http_ends_the_run_with_exit_code_5(#[case] bytes: Vec<u8>) {
     let address = answering(move |_| bytes.clone());
     let ended = run_at(&format!("http://{address}"), &["--patience", "300ms"]).with(5);
     assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
@@ -289,7 +289,7 @@ fn what_is_no_http_is_a_service_without_an_answer(#[case] bytes: Vec<u8>) {
 }
 
 #[test]
-fn a_long_retry_after_in_the_last_pass_is_the_end_of_the_image() {
+fn a_long_retry_after_in_the_last_pass_fails_the_image() {
     let address = answering(|head| {
         if head.contains("detect-label") {
             http("500 Error\r\nRetry-After: 60", "<Error><Code>InternalError</Code></Error>")
@@ -301,7 +301,7 @@ fn a_long_retry_after_in_the_last_pass_is_the_end_of_the_image() {
 }
 
 #[test]
-fn a_throttle_with_a_long_wait_holds_no_worker() {
+fn a_throttled_image_with_a_long_wait_occupies_no_worker() {
     let keys: Vec<String> = (0..12).map(|n| format!("{n:02}.jpg")).collect();
     let asked = Arc::new(Mutex::new(Vec::new()));
     let (listed, order) = (keys.clone(), Arc::clone(&asked));
@@ -328,7 +328,7 @@ fn a_throttle_with_a_long_wait_holds_no_worker() {
 }
 
 #[test]
-fn a_service_that_throttles_everything_is_left_alone_for_as_long_as_it_says() {
+fn a_wait_that_the_service_asks_for_is_respected() {
     let keys: Vec<String> = (0..14).map(|n| format!("{n:02}.jpg")).collect();
     let (first, throttled) = (Arc::new(Mutex::new(None)), Arc::new(AtomicUsize::new(0)));
     let count = Arc::clone(&throttled);
@@ -353,7 +353,7 @@ fn a_service_that_throttles_everything_is_left_alone_for_as_long_as_it_says() {
 #[rstest]
 #[case::one_by_one(1)]
 #[case::side_by_side(8)]
-fn a_wait_that_is_longer_than_patience_ends_the_run_at_once(#[case] workers: usize) {
+fn a_wait_longer_than_patience_ends_the_run_at_once(#[case] workers: usize) {
     let keys: Vec<String> = (0..60).map(|n| format!("{n:02}.jpg")).collect();
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
@@ -377,7 +377,7 @@ fn a_wait_that_is_longer_than_patience_ends_the_run_at_once(#[case] workers: usi
 }
 
 #[test]
-fn a_listing_that_is_to_wait_longer_than_patience_ends_the_run_at_once() {
+fn a_listing_with_a_wait_longer_than_patience_ends_the_run_at_once() {
     let body = "<Error><Code>SlowDown</Code></Error>";
     let address = answering(move |_| http("503 Slow Down\r\nRetry-After: 7200", body));
     let begun = Instant::now();
@@ -388,7 +388,7 @@ fn a_listing_that_is_to_wait_longer_than_patience_ends_the_run_at_once() {
 #[rstest]
 #[case::one_by_one("1")]
 #[case::side_by_side("8")]
-fn a_long_wait_for_one_image_is_its_own_failure(#[case] workers: &str) {
+fn a_long_wait_for_one_image_fails_only_that_image(#[case] workers: &str) {
     let keys: Vec<String> = (0..30).map(|n| format!("{n:02}.jpg")).collect();
     let address = answering(move |head| {
         if !head.contains("detect-label") {
@@ -407,7 +407,7 @@ fn a_long_wait_for_one_image_is_its_own_failure(#[case] workers: &str) {
 }
 
 #[test]
-fn a_wait_in_an_answer_that_is_not_the_services_is_ignored() {
+fn a_wait_that_a_proxy_asks_for_is_ignored() {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let address = answering(move |_| {
@@ -421,7 +421,7 @@ fn a_wait_in_an_answer_that_is_not_the_services_is_ignored() {
 }
 
 #[test]
-fn while_it_waits_the_screen_says_for_what_and_until_when() {
+fn a_waiting_run_shows_what_it_waits_for_and_until_when() {
     let endpoint = format!("http://{}", nobody());
     let ended = run_at(&endpoint, &["--patience", "4s"]).with(5);
     ended.says(&[
@@ -433,7 +433,7 @@ fn while_it_waits_the_screen_says_for_what_and_until_when() {
 }
 
 #[test]
-fn a_service_whose_time_jumps_is_not_asked_for_ever() {
+fn a_service_whose_clock_jumps_ends_the_run() {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let address = answering(move |_| {
@@ -446,7 +446,7 @@ fn a_service_whose_time_jumps_is_not_asked_for_ever() {
 }
 
 #[test]
-fn a_host_that_does_not_exist_is_a_wrong_setting() {
+fn a_host_that_does_not_exist_ends_with_exit_code_2() {
     let site = Site::plain(0);
     let begun = Instant::now();
     let run = |endpoint: &str| {
@@ -465,7 +465,7 @@ fn a_host_that_does_not_exist_is_a_wrong_setting() {
 }
 
 #[test]
-fn a_proxy_that_cannot_be_used_is_a_wrong_setting() {
+fn a_proxy_that_cannot_be_used_ends_with_exit_code_2() {
     let site = Site::plain(0);
     for (name, value) in [("ALL_PROXY", "ftp://u:secret@p:1"), ("https_proxy", "socks6://p:1")] {
         let mut command = site.command(&["run", BUCKET]);

@@ -11,7 +11,7 @@ fn run_again(site: &Site, options: &[&str]) -> u64 {
 }
 
 #[test]
-fn what_changed_is_called_and_nothing_else() {
+fn exactly_the_changed_objects_are_called() {
     let bucket = Synthetic { objects: 1300, duplicates: 0.3, ..Synthetic::default() };
     let site = Site::new(bucket, costag::emulator::Settings::default());
     site.run(&[]).with(0);
@@ -49,7 +49,7 @@ fn what_changed_is_called_and_nothing_else() {
 }
 
 #[test]
-fn an_emptied_bucket_and_an_emptied_prefix() {
+fn objects_of_an_emptied_bucket_or_prefix_are_gone() {
     let site = Site::holding(&[("a/1.jpg", "1"), ("a/2.jpg", "2"), ("b/1.jpg", "3")]);
     site.run(&[]).with(0);
     let gone = || site.one::<i64>("SELECT count(*) FROM object WHERE gone_run IS NOT NULL");
@@ -77,7 +77,7 @@ fn a_prefix_is_taken_literally() {
 }
 
 #[test]
-fn another_prefix_has_a_backlog_of_its_own() {
+fn a_run_of_one_prefix_does_not_call_the_backlog_of_another() {
     let site = Site::plain(400);
     let backlog = "SELECT count(*) FROM content WHERE state = 0";
     site.costag(&["run", &format!("{BUCKET}/albums/"), "--max-calls", "20"]).with(8);
@@ -94,7 +94,7 @@ fn another_prefix_has_a_backlog_of_its_own() {
 }
 
 #[test]
-fn one_more_scene_calls_for_that_scene_only() {
+fn another_scene_calls_only_that_scene() {
     let site = Site::plain(50);
     site.run(&["--scenes", "camera"]).with(0);
     let camera = site.expected("camera");
@@ -111,7 +111,7 @@ fn one_more_scene_calls_for_that_scene_only() {
 }
 
 #[test]
-fn an_answer_without_labels_is_an_answer() {
+fn an_answer_without_labels_is_not_asked_for_again() {
     let bucket = Synthetic { objects: 40, empty_labels: 1.0, ..Synthetic::default() };
     let site = Site::new(bucket, costag::emulator::Settings::default());
     site.run(&[]).with(0);
@@ -121,7 +121,7 @@ fn an_answer_without_labels_is_an_answer() {
 }
 
 #[test]
-fn another_filter_calls_what_is_newly_wanted() {
+fn another_filter_calls_only_what_is_newly_wanted() {
     let objects = [("a/1.jpg", "1"), ("a/2.png", "2"), ("b/3.JPG", "3"), ("b/4.jpg", "4")];
     let site = Site::holding(&objects);
     let labelled = || site.one::<i64>("SELECT count(DISTINCT key) FROM labels");
@@ -140,7 +140,7 @@ fn another_filter_calls_what_is_newly_wanted() {
 }
 
 #[test]
-fn what_was_restored_becomes_eligible() {
+fn an_archived_object_is_called_once_it_is_restored() {
     let site = Site::holding(&[("a.jpg", "1")]);
     let class = |class: &str| {
         let put =

@@ -39,7 +39,7 @@ fn globs_choose_what_is_called(#[case] options: &[&str], #[case] keys: &[&str]) 
 )]
 #[case::all_excluded("", &["--exclude", "*"], &["--exclude '*' matches them"])]
 #[case::suffixes("", &["--suffixes", "gif"], &["--suffixes takes only gif"])]
-fn a_run_that_wants_nothing_says_why(
+fn a_run_that_finds_nothing_to_label_says_why(
     #[case] prefix: &str,
     #[case] options: &[&str],
     #[case] told: &[&str],
@@ -58,7 +58,7 @@ fn a_run_that_wants_nothing_says_why(
 #[case::exclude(&["--exclude", "x/b.jpg,thumbs/**"], "--exclude 'thumbs/**'")]
 #[case::suffix(&["--suffixes", "jpg,gif"], "--suffixes 'gif'")]
 #[case::several(&["--include", "*.jpg,*.bmp", "--exclude", "n*,m*"], "--include '*.bmp', --exclude 'm*'")]
-fn what_of_a_filter_matches_nothing_is_named(#[case] options: &[&str], #[case] told: &str) {
+fn parts_of_a_filter_that_match_nothing_are_named(#[case] options: &[&str], #[case] told: &str) {
     let site = site();
     for command in ["plan", "run"] {
         let ended = site.costag(&[&[command, BUCKET], options].concat()).with(0);
@@ -78,7 +78,7 @@ fn a_filter_that_matches_all_or_was_not_compared_with_all_is_not_named() {
 }
 
 #[test]
-fn a_resumed_run_knows_what_the_part_before_has_matched() {
+fn a_resumed_run_remembers_which_filters_have_matched() {
     let site = site();
     for listed_before in ["everything", "a part"] {
         let db = format!("{}.db", &listed_before[..1]);
@@ -98,7 +98,7 @@ fn a_resumed_run_knows_what_the_part_before_has_matched() {
 }
 
 #[test]
-fn an_unfinished_run_of_a_first_version_keeps_what_its_globs_meant() {
+fn an_unfinished_run_of_the_first_version_keeps_the_old_meaning_of_globs() {
     let site = site();
     site.change(r#"{"faults":{"list_access_denied":1}}"#);
     site.run(&["--include", "*.jpg"]).with(6);

@@ -19,7 +19,7 @@ fn site_of_the_file() -> Site {
 }
 
 #[test]
-fn resume_goes_on_with_a_killed_run_that_an_earlier_build_wrote() {
+fn resume_continues_a_killed_run_of_an_earlier_build() {
     let site = site_of_the_file();
     let stored = "SELECT eligibility || ' ' || (settings ->> 'bucket') FROM run WHERE id = 1";
     let eligibility: String = site.one(stored);

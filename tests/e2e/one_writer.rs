@@ -59,7 +59,7 @@ impl Name {
 }
 
 #[rstest]
-fn a_second_writer_is_refused_whatever_it_calls_the_file(
+fn a_second_writer_is_refused_under_any_name_of_the_file(
     #[values(
         Name::Same,
         Name::Absolute,
@@ -111,7 +111,7 @@ fn goes_on_alone(site: &Site, mut run: Running, objects: i64) {
 }
 
 #[test]
-fn a_lock_file_that_is_removed_again_and_again_lets_nobody_in() {
+fn removing_the_lock_file_lets_no_second_writer_in() {
     let site = slow(500);
     site.change(r#"{"latency_ms":50}"#);
     let run = at_work(&site);
@@ -132,7 +132,7 @@ fn a_lock_file_that_is_removed_again_and_again_lets_nobody_in() {
 }
 
 #[test]
-fn a_file_with_two_names_is_not_written_but_read() {
+fn a_database_with_two_names_is_read_but_not_written() {
     let site = Site::plain(5);
     site.run(&[]).with(0);
     fs::hard_link(site.path("costag.db"), site.path("twin.db")).unwrap();
@@ -151,7 +151,7 @@ fn a_file_with_two_names_is_not_written_but_read() {
 }
 
 #[test]
-fn a_log_that_belongs_to_another_name_is_never_skipped() {
+fn a_write_ahead_log_under_another_name_is_not_skipped() {
     let site = slow(300);
     let run = at_work(&site);
     fs::hard_link(site.path("costag.db"), site.path("twin.db")).unwrap();
@@ -166,7 +166,7 @@ fn a_log_that_belongs_to_another_name_is_never_skipped() {
 }
 
 #[test]
-fn two_runs_that_begin_together_are_one_run() {
+fn of_two_runs_that_start_together_one_is_refused() {
     let site = slow(100);
     for round in 0..6 {
         let database = format!("{round}.db");
@@ -183,7 +183,7 @@ fn two_runs_that_begin_together_are_one_run() {
 }
 
 #[test]
-fn a_run_is_not_complete_while_images_of_its_own_wait() {
+fn a_run_is_not_complete_while_its_images_are_pending() {
     // While the run goes on, another program puts images back. The run must not report that everything is done.
     let site = slow(200);
     let mut run = at_work(&site);
@@ -236,7 +236,7 @@ fn a_run_that_has_left_an_image_behind_says_so_and_resume_calls_it() {
 }
 
 #[test]
-fn a_link_to_nothing_leads_to_where_the_database_is_made() {
+fn a_dangling_link_creates_the_database_at_its_target() {
     let site = Site::plain(3);
     fs::create_dir(site.path("data")).unwrap();
     symlink("data/real.db", site.path("costag.db")).unwrap();
@@ -247,7 +247,7 @@ fn a_link_to_nothing_leads_to_where_the_database_is_made() {
 }
 
 #[test]
-fn a_name_that_looks_like_an_address_is_a_file() {
+fn a_database_name_that_looks_like_an_address_is_a_file() {
     let site = Site::plain(3);
     site.run(&["--db", "file:x.db?mode=memory"]).with(0);
     assert!(site.path("file:x.db?mode=memory").exists());
@@ -255,7 +255,7 @@ fn a_name_that_looks_like_an_address_is_a_file() {
 }
 
 #[test]
-fn what_a_run_makes_is_its_owners() {
+fn files_of_a_run_are_readable_for_their_owner_only() {
     let site = slow(200);
     let modes = |site: &Site| -> Vec<(String, u32)> {
         let mut all: Vec<_> = fs::read_dir(site.folder())

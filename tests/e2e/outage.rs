@@ -32,7 +32,7 @@ fn at_once<T: Copy + Debug + Send + Sync>(cases: &[T], test: impl Fn(T) + Copy +
 }
 
 #[test]
-fn an_outage_is_waited_for_and_costs_few_calls() {
+fn a_run_waits_for_the_end_of_an_outage_with_few_calls() {
     at_once(
         &[
             ("internal_error", "256", "0"),
@@ -71,7 +71,7 @@ fn outage_is_waited_for((fault, workers, qps): (&str, &str, &str)) {
 }
 
 #[test]
-fn an_outage_for_longer_than_patience_ends_the_run_and_no_image_has_failed() {
+fn an_outage_longer_than_patience_ends_the_run_and_fails_no_image() {
     at_once(
         &[
             ("internal_error", 256),
@@ -101,7 +101,7 @@ fn outage_outlasts_patience((fault, workers): (&str, u64)) {
 
 /// A bucket in which the service cannot process the images of one folder, wherever it lies in the listing.
 #[test]
-fn a_folder_that_the_service_cannot_digest_is_no_outage() {
+fn a_folder_that_the_service_cannot_process_is_not_an_outage() {
     at_once(
         &[("a/", "4"), ("a/", "256"), ("z/", "4"), ("z/", "256"), ("m/", "4"), ("m/", "256")],
         bad_folder_is_no_outage,
@@ -127,7 +127,7 @@ fn bad_folder_is_no_outage((folder, workers): (&str, &str)) {
 }
 
 #[test]
-fn a_large_folder_at_the_end_that_the_service_cannot_digest_is_no_outage() {
+fn a_large_last_folder_that_the_service_cannot_process_is_not_an_outage() {
     let site = site(300);
     let keys: Vec<String> = (0..60).map(|n| format!("z/bad{n:03}.jpg")).collect();
     let objects: Vec<_> = keys.iter().map(|key| (key.as_str(), key.as_str())).collect();
@@ -139,7 +139,7 @@ fn a_large_folder_at_the_end_that_the_service_cannot_digest_is_no_outage() {
 }
 
 #[test]
-fn one_image_that_something_in_between_refuses_is_its_own_failure() {
+fn an_image_that_a_proxy_refuses_fails_alone() {
     at_once(&["proxy_page", "proxy_redirect", "proxy_empty"], one_image_is_refused);
 }
 
@@ -161,7 +161,7 @@ fn one_image_is_refused(fault: &str) {
 #[case::a_redirect("list_proxy_redirect")]
 #[case::nothing("list_proxy_empty")]
 #[case::a_login("list_proxy_login")]
-fn a_listing_that_something_in_between_refuses_is_asked_again(#[case] fault: &str) {
+fn a_page_that_a_proxy_refuses_is_requested_again(#[case] fault: &str) {
     let site = site(30);
     site.change(&format!(r#"{{"faults":{{"{fault}":1.0}},"fault_attempts":2}}"#));
     site.run(&[]).with(0);
@@ -203,7 +203,7 @@ fn a_refusal_of_one_image_names_where_the_credentials_came_from() {
 #[rstest]
 #[case::garbage("garbage")]
 #[case::empty("empty_200")]
-fn twenty_answers_that_cannot_be_used_stop_a_run_that_had_no_success(
+fn twenty_unusable_answers_before_the_first_success_stop_the_run(
     #[case] fault: &str,
     #[values(1, 16)] workers: u64,
 ) {

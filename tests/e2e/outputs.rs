@@ -26,7 +26,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn what_a_killed_export_left_is_removed_and_never_in_the_way() {
+fn leftovers_of_a_killed_export_are_removed_and_do_no_harm() {
     let site = labelled();
     // Leftovers under the names of earlier versions, for every process id that may occur, and under the present name.
     for number in 0..100 {
@@ -54,7 +54,7 @@ fn what_a_killed_export_left_is_removed_and_never_in_the_way() {
 }
 
 #[test]
-fn an_export_follows_the_umask_and_keeps_the_rights_of_what_it_replaces() {
+fn an_export_follows_the_umask_and_keeps_the_mode_of_the_file_it_replaces() {
     let site = labelled();
     for (umask, rights) in [("000", 0o666), ("022", 0o644), ("027", 0o640), ("077", 0o600)] {
         let mut command = Command::new("sh");
@@ -82,7 +82,7 @@ fn an_export_follows_the_umask_and_keeps_the_rights_of_what_it_replaces() {
 }
 
 #[test]
-fn root_gives_a_replaced_file_back_to_its_owner() {
+fn an_export_by_root_keeps_the_owner_of_the_file_it_replaces() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
@@ -102,7 +102,7 @@ fn protects(what: &str) -> bool {
 }
 
 #[test]
-fn the_systems_rules_for_shared_folders_hold() {
+fn an_export_respects_the_protection_of_shared_folders() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
@@ -133,7 +133,7 @@ fn the_systems_rules_for_shared_folders_hold() {
 }
 
 #[test]
-fn the_database_is_no_target_whatever_it_is_called() {
+fn an_export_never_overwrites_the_database() {
     let site = labelled();
     symlink("costag.db", site.path("link.db")).unwrap();
     fs::hard_link(site.path("costag.db"), site.path("twin.db")).unwrap();
@@ -145,7 +145,7 @@ fn the_database_is_no_target_whatever_it_is_called() {
 }
 
 #[test]
-fn cells_that_a_spreadsheet_would_run_are_written_as_they_are() {
+fn cells_that_a_spreadsheet_would_execute_are_written_unchanged() {
     let site = Site::holding(&[("=HYPERLINK(\"x\").jpg", "one"), ("@SUM(1).jpg", "two")]);
     site.run(&[]).with(0);
     let text = site.costag(&["export"]).with(0).stdout;

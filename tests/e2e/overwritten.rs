@@ -3,7 +3,7 @@
 use crate::support::{BUCKET, Site};
 
 #[test]
-fn the_new_bytes_get_labels_and_other_keys_keep_those_of_the_old() {
+fn an_overwritten_object_gets_new_labels_and_other_keys_keep_the_old_ones() {
     let site = Site::holding(&[("a.jpg", "old"), ("b.jpg", "old"), ("c.jpg", "old")]);
     site.run(&[]).with(0);
     assert_eq!(site.calls(), 1);
@@ -39,7 +39,7 @@ fn overwritten_before_its_call(objects: &[(&str, &str)]) -> Site {
 }
 
 #[test]
-fn overwritten_between_listing_and_call_is_set_right_by_the_next_night() {
+fn an_object_overwritten_before_its_call_is_corrected_the_next_night() {
     let site = overwritten_before_its_call(&[("a.jpg", "old"), ("b.jpg", "old")]);
     site.resume().with(0);
     assert_eq!(site.calls(), 2);
@@ -62,7 +62,7 @@ fn overwritten_between_listing_and_call_is_set_right_by_the_next_night() {
 }
 
 #[test]
-fn labels_of_other_bytes_are_dropped_for_a_key_outside_the_prefix_too() {
+fn wrong_labels_are_dropped_for_keys_outside_the_prefix_too() {
     let site = overwritten_before_its_call(&[("a.jpg", "old"), ("z/b.jpg", "old")]);
     site.resume().with(0);
     // This run lists a.jpg but not z/b.jpg.
@@ -75,7 +75,7 @@ fn labels_of_other_bytes_are_dropped_for_a_key_outside_the_prefix_too() {
 
 /// `a.jpg` was overwritten before its call. The next listing drops the labels that it shares with other keys.
 #[test]
-fn a_key_that_the_filter_leaves_out_is_not_called_when_shared_labels_are_dropped() {
+fn an_excluded_key_is_not_called_when_its_shared_labels_are_dropped() {
     let site = overwritten_before_its_call(&[("a.jpg", "old"), ("b.jpg", "old"), ("c.png", "old")]);
     site.resume().with(0);
     site.reset();
@@ -94,7 +94,7 @@ fn a_key_that_the_filter_leaves_out_is_not_called_when_shared_labels_are_dropped
 }
 
 #[test]
-fn dropped_labels_are_work_for_the_scenes_of_the_run_that_wants_the_image() {
+fn dropped_labels_are_called_again_with_the_scenes_of_the_run_that_wants_the_image() {
     let site = overwritten_before_its_call(&[("a.jpg", "old"), ("z/b.jpg", "old")]);
     site.resume().with(0);
     site.reset();

@@ -17,7 +17,7 @@ fn paced(rate: u32, seconds: u32) -> Statistics {
 #[rstest]
 #[case(20, 3)]
 #[case(200, 3)]
-fn no_second_holds_more_calls_than_were_asked_for(#[case] rate: u32, #[case] seconds: u32) {
+fn no_second_has_more_calls_than_the_configured_pace(#[case] rate: u32, #[case] seconds: u32) {
     let seen = paced(rate, seconds);
     assert_eq!(seen.calls, u64::from(rate * seconds));
     let most = f64::from(rate) * 1.05 + 2.0;
@@ -81,7 +81,7 @@ fn a_cap_far_above_the_limit_is_no_outage_and_finds_the_limit_soon() {
 }
 
 #[test]
-fn auto_begins_at_the_limit_that_the_last_run_has_found() {
+fn auto_starts_at_the_limit_that_the_last_run_found() {
     let settings = Settings { qps_limit: Some(15), ..Settings::default() };
     let site = Site::new(Synthetic { objects: 150, ..Synthetic::default() }, settings);
     site.run(&["--qps", "auto"]).with(0);
@@ -101,7 +101,7 @@ fn auto_begins_at_the_limit_that_the_last_run_has_found() {
 #[case(20, 10)]
 #[case(200, 10)]
 #[ignore = "needs a machine with nothing else to do"]
-fn the_average_is_the_rate(#[case] rate: u32, #[case] seconds: u32) {
+fn the_average_pace_is_the_configured_rate(#[case] rate: u32, #[case] seconds: u32) {
     let seen = paced(rate, seconds);
     let took = f64::from(u32::try_from(seen.last_call_ms - seen.first_call_ms).unwrap()) / 1000.0;
     let average = f64::from(rate * seconds - 1) / took;

@@ -37,7 +37,7 @@ fn night() -> Site {
 }
 
 #[test]
-fn it_spends_nothing_and_its_numbers_come_true() {
+fn a_plan_makes_no_call_and_its_numbers_come_true() {
     let site = night();
     let first = plan(&site, &["--price-per-1000-calls", "2"]);
     let number = |name: &str| first[name].as_u64().unwrap();
@@ -65,7 +65,7 @@ fn it_spends_nothing_and_its_numbers_come_true() {
 }
 
 #[test]
-fn after_a_plan_a_run_with_other_scenes_calls_for_what_is_missing() {
+fn a_run_with_other_scenes_after_a_plan_calls_what_is_missing() {
     let site = night();
     let contents = site.contents();
     plan(&site, &["--scenes", "camera"]);
@@ -103,7 +103,7 @@ fn a_plan_takes_nothing_away_from_an_unfinished_run() {
 }
 
 #[test]
-fn a_plan_wants_again_what_other_filters_let_go() {
+fn a_plan_counts_what_other_filters_have_excluded() {
     let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2"), ("c.png", "3")]);
     site.run(&["--max-calls", "1"]).with(8);
     site.run(&["--suffixes", "png"]).with(0);
@@ -115,7 +115,7 @@ fn a_plan_wants_again_what_other_filters_let_go() {
 }
 
 #[test]
-fn time_and_window_are_told() {
+fn a_plan_shows_the_time_and_whether_it_fits_the_window() {
     let site = Site::plain(200);
     let told = plan(&site, &["--qps", "10", "--max-duration", "5s"]);
     assert_eq!(told["configured_seconds"], 20.0);
@@ -134,7 +134,7 @@ fn time_and_window_are_told() {
 }
 
 #[test]
-fn a_list_can_be_planned_and_a_plan_is_no_run_to_resume() {
+fn a_plan_of_a_list_is_not_a_run_to_resume() {
     let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2"), ("copy.jpg", "1")]);
     let list = site.write("keys.txt", "a.jpg\nb.jpg\ncopy.jpg\n");
     let told = plan(&site, &["--keys", &list]);
@@ -173,7 +173,7 @@ fn a_plan_of_a_list_counts_contents_and_not_keys() {
 }
 
 #[test]
-fn what_makes_a_run_fail_makes_a_plan_fail() {
+fn a_plan_fails_for_the_same_reasons_as_a_run() {
     let site = Site::plain(10);
     site.change(r#"{"faults":{"list_access_denied":1.0}}"#);
     site.costag(&["plan", BUCKET]).with(6).says(&["cos:GetBucket"]);
@@ -191,7 +191,7 @@ fn with_a_copy() -> Site {
 }
 
 #[test]
-fn a_plan_of_one_more_scene_hides_nothing_from_the_run() {
+fn a_plan_with_another_scene_hides_nothing_from_the_run() {
     let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2")]);
     site.run(&[]).with(0);
     site.put(&[("copy.jpg", "1")]);
@@ -220,7 +220,7 @@ fn a_plan_of_one_more_scene_hides_nothing_from_the_run() {
 #[case::without_dedupe(&[], &[&["--no-dedupe"][..]])]
 #[case::a_list(&["--scenes", "web"], &[&["--keys", "keys.txt"][..]])]
 #[case::of_a_list(&["--keys", "keys.txt", "--allow-missing"], &[&["--scenes", "web"][..], &["--suffixes", "png"]])]
-fn plans_change_nothing_that_a_run_counts_by(
+fn plans_change_nothing_that_a_later_run_depends_on(
     #[case] options: &[&str],
     #[case] between: &[&[&str]],
 ) {
@@ -246,7 +246,7 @@ fn plans_change_nothing_that_a_run_counts_by(
 
 /// The run continues one that was interrupted during its listing, and so does its plan.
 #[test]
-fn a_plan_tells_what_a_run_calls_that_goes_on_with_an_unfinished_one() {
+fn a_plan_predicts_the_run_that_continues_an_unfinished_one() {
     let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2"), ("c.jpg", "3")]);
     site.run(&["--max-calls", "1"]).with(8);
     // Make the run look as if it had been interrupted after the second key.
@@ -271,7 +271,7 @@ fn a_plan_tells_what_a_run_calls_that_goes_on_with_an_unfinished_one() {
 }
 
 #[test]
-fn a_plan_is_no_last_listing_and_no_first_one() {
+fn a_plan_does_not_count_as_a_listing() {
     let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2")]);
     plan(&site, &[]);
     site.run(&[]).with(0).says(&["2 added, 0 changed, 0 gone"]);
@@ -316,7 +316,7 @@ fn a_plan_that_is_killed_leaves_nothing() {
 )]
 #[case::the_smallest(&["--limit", "40", "--max-calls", "12", "--daily-calls", "50"], 12, 8)]
 #[case::more_than_there_is(&["--limit", "5000", "--max-calls", "5000"], 100, 0)]
-fn it_tells_what_the_limits_let_through_and_what_remains(
+fn a_plan_shows_what_the_limits_allow_and_what_remains(
     #[case] limits: &[&str],
     #[case] calls: u64,
     #[case] code: i32,
@@ -345,7 +345,7 @@ fn it_tells_what_the_limits_let_through_and_what_remains(
 }
 
 #[test]
-fn it_knows_what_an_unfinished_trial_and_the_day_have_left() {
+fn a_plan_counts_what_an_unfinished_trial_and_the_day_have_left() {
     let site = Site::plain(100);
     site.run(&["--limit", "40", "--max-calls", "15"]).with(8);
     let told = plan(&site, &["--limit", "40"]);
@@ -361,7 +361,7 @@ fn it_knows_what_an_unfinished_trial_and_the_day_have_left() {
 }
 
 #[test]
-fn limits_that_allow_no_call_are_told_from_a_bucket_without_work() {
+fn a_plan_distinguishes_limits_without_calls_from_a_bucket_without_work() {
     let site = Site::plain(10);
     let options = ["--max-cost", "0.001", "--price-per-1000-calls", "2"];
     let text = site.costag(&[&["plan", BUCKET][..], &options].concat()).with(0).stdout;
@@ -375,7 +375,7 @@ fn limits_that_allow_no_call_are_told_from_a_bucket_without_work() {
 }
 
 #[test]
-fn a_cost_that_pays_for_calls_of_several_kinds_has_two_numbers() {
+fn a_plan_with_a_cost_limit_shows_the_fewest_and_the_most_calls() {
     let site = Site::plain(60);
     site.run(&["--limit", "30", "--scenes", "web"]).with(0);
     let options = ["--scenes", "web,camera", "--max-cost", "40", "--price-per-1000-calls", "1000"];
@@ -389,7 +389,7 @@ fn a_cost_that_pays_for_calls_of_several_kinds_has_two_numbers() {
 }
 
 #[test]
-fn it_tells_what_the_service_may_refuse_and_leaves_nothing_out() {
+fn a_plan_shows_what_the_service_may_refuse_and_leaves_nothing_out() {
     let site = Site::holding(&[
         ("a.jpg", "1"),
         ("b.PNG", "2"),
@@ -420,7 +420,7 @@ fn it_tells_what_the_service_may_refuse_and_leaves_nothing_out() {
 }
 
 #[test]
-fn a_code_that_speaks_of_the_bytes_is_final() {
+fn an_error_about_size_or_format_is_permanent() {
     let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2")]);
     site.change(r#"{"fail_code":{"status":400,"code":"FailedOperation.ImageSizeExceed"}}"#);
     site.run(&[]).with(3);

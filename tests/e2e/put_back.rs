@@ -26,7 +26,7 @@ fn next_run(site: &Site, options: &[&str]) -> BTreeMap<String, u64> {
 }
 
 #[test]
-fn retag_calls_what_was_chosen_and_nothing_else() {
+fn retag_calls_exactly_the_chosen_images() {
     let site = labelled();
     let before = site.export(&[]);
     let tables = site.tables(&[]);
@@ -49,7 +49,7 @@ fn retag_calls_what_was_chosen_and_nothing_else() {
 }
 
 #[test]
-fn retag_by_label_scene_confidence_and_date() {
+fn retag_chooses_by_label_scene_confidence_and_date() {
     let site = labelled();
     let rows = site.export(&[]);
     let name = rows[0][3].clone();
@@ -139,7 +139,7 @@ fn retry_puts_back_by_code_and_by_key() {
 }
 
 #[test]
-fn a_scene_that_failed_is_no_failure_once_nobody_asks_for_it() {
+fn a_failed_scene_is_not_reported_once_no_run_asks_for_it() {
     let site = labelled();
     let both = ["--scenes", "camera,web"];
     let failed =
@@ -169,7 +169,7 @@ fn a_scene_that_failed_is_no_failure_once_nobody_asks_for_it() {
 }
 
 #[test]
-fn what_was_put_back_stays_so_also_if_nobody_asks_for_it_meanwhile() {
+fn an_image_put_back_stays_so_until_a_run_wants_it() {
     let site = labelled();
     let both = ["--scenes", "camera,web"];
     site.change(r#"{"faults":{"invalid_state":1.0},"fault_keys":"few/"}"#);
@@ -181,7 +181,7 @@ fn what_was_put_back_stays_so_also_if_nobody_asks_for_it_meanwhile() {
 }
 
 #[test]
-fn nothing_is_put_back_while_a_run_is_at_work() {
+fn nothing_is_put_back_during_a_run() {
     let site = labelled();
     site.change(r#"{"latency_ms":30000}"#);
     let run = site.start(&["run", BUCKET, "--scenes", "web"]);
@@ -256,7 +256,7 @@ fn next_run_of_all(site: &Site) -> u64 {
 }
 
 #[test]
-fn an_image_that_was_not_there_when_it_was_called_is_called_once_it_is_back() {
+fn an_image_that_was_missing_when_it_was_called_is_called_when_it_returns() {
     let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2")]);
     site.change(r#"{"faults":{"not_found":1.0},"fault_keys":"a"}"#);
     site.run(&[]).with(3);

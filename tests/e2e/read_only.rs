@@ -129,7 +129,7 @@ fn assert_reads_all(site: &Site, database: &str) {
 }
 
 #[test]
-fn all_that_reads_works_where_nothing_can_be_written() {
+fn reading_commands_work_where_nothing_can_be_written() {
     let site = eventful();
     site.costag(&["backup", "backup.db"]).with(0);
     assert_reads_all(&site, &place(&site, "ended", &["costag.db"]));
@@ -146,7 +146,7 @@ fn all_that_reads_works_where_nothing_can_be_written() {
 }
 
 #[test]
-fn a_log_that_a_killed_run_left_is_read_too() {
+fn reading_commands_read_the_log_that_a_killed_run_left() {
     let settings = Settings { latency_ms: 10, ..Settings::default() };
     let site = Site::new(Synthetic { objects: 600, ..Synthetic::default() }, settings);
     let run = site.start(&["run", BUCKET]);
@@ -179,7 +179,7 @@ fn a_log_that_a_killed_run_left_is_read_too() {
 }
 
 #[test]
-fn a_run_at_work_can_be_looked_at_by_somebody_who_may_only_read() {
+fn a_running_run_can_be_inspected_without_write_permission() {
     if !is_root() {
         return;
     }
@@ -204,7 +204,7 @@ fn a_run_at_work_can_be_looked_at_by_somebody_who_may_only_read() {
 
 /// SQLite removes the index of the log before the log, so a reader in between finds a log without an index.
 #[test]
-fn a_read_waits_for_a_run_that_is_removing_its_files() {
+fn a_read_waits_for_a_run_that_removes_its_files() {
     if !is_root() {
         return;
     }
@@ -224,7 +224,7 @@ fn a_read_waits_for_a_run_that_is_removing_its_files() {
 }
 
 #[test]
-fn a_writer_that_appears_ends_a_read_without_locks() {
+fn a_run_that_starts_ends_a_read_without_locks() {
     let site = Site::new(Synthetic { objects: 3000, ..Synthetic::default() }, Settings::default());
     site.run(&[]).with(0);
     let database = place(&site, "shelf", &["costag.db"]);
@@ -250,7 +250,7 @@ fn a_writer_that_appears_ends_a_read_without_locks() {
 }
 
 #[test]
-fn a_medium_that_cannot_be_written() {
+fn a_database_on_a_read_only_medium_can_be_read() {
     let can_mount = Command::new("unshare").args(["-m", "true"]).status();
     if !can_mount.is_ok_and(|status| status.success()) {
         return;
@@ -275,7 +275,7 @@ fn a_medium_that_cannot_be_written() {
 }
 
 #[test]
-fn a_read_leaves_nothing_behind_and_a_backup_needs_nothing_beside_it() {
+fn a_read_leaves_no_file_behind_and_a_backup_needs_no_other_file() {
     let site = eventful();
     let before = names(site.folder());
     for command in READS {
@@ -319,7 +319,7 @@ fn of_version_2(site: &Site) -> String {
 }
 
 #[test]
-fn a_database_of_the_version_before_is_read_as_it_is() {
+fn a_database_of_the_previous_version_is_read_without_a_migration() {
     let site = eventful();
     let old = of_version_2(&site);
     for command in READS {

@@ -20,7 +20,11 @@ fn fail(site: &Site, status: u16, code: &str) {
 #[case::not_activated(403, "NoProcessAuthority", "Cloud Infinite")]
 #[case::no_role(403, "CIRoleNotExist", "CI_QCSRole")]
 #[case::blocked(403, "AccessForbidden", "hotlink")]
-fn the_account_is_at_fault(#[case] status: u16, #[case] code: &str, #[case] advice: &str) {
+fn a_fault_of_the_account_stops_the_run_at_once(
+    #[case] status: u16,
+    #[case] code: &str,
+    #[case] advice: &str,
+) {
     let site = failing(status, code);
     let ended = site.run(&["--workers", "4"]).with(6).says(&[code, advice]);
     assert!(ended.stderr.to_lowercase().contains("request id"), "{}", ended.stderr);
@@ -40,7 +44,7 @@ fn the_account_is_at_fault(#[case] status: u16, #[case] code: &str, #[case] advi
 #[case::unknown(400, "InvalidArgument", 9)]
 #[case::never_heard_of(418, "TeaPot", 9)]
 #[case::denied(403, "AccessDenied", 6)]
-fn twenty_identical_failures_and_no_success_stop_it(
+fn twenty_identical_failures_without_a_success_stop_the_run(
     #[case] status: u16,
     #[case] code: &str,
     #[case] exit: i32,
@@ -60,7 +64,7 @@ fn twenty_identical_failures_and_no_success_stop_it(
 #[case::bytes(r#"{"fail_code":{"status":400,"code":"InvalidImageFormat"}}"#, "InvalidImageFormat")]
 #[case::in_turn(r#"{"faults":{"not_found":0.5,"invalid_state":0.5}}"#, "with InvalidObjectState")]
 #[case::unusable_among_them(r#"{"faults":{"garbage":0.3,"invalid_state":0.7}}"#, "UnusableAnswer")]
-fn twenty_failures_for_good_and_no_success_stop_it_whatever_their_codes(
+fn twenty_permanent_failures_without_a_success_stop_the_run(
     #[case] change: &str,
     #[case] code: &str,
     #[values(1, 64)] workers: u64,
@@ -80,7 +84,7 @@ fn twenty_failures_for_good_and_no_success_stop_it_whatever_their_codes(
 }
 
 #[test]
-fn keys_that_are_deleted_after_they_were_listed_are_no_row() {
+fn keys_deleted_after_the_listing_do_not_stop_the_run() {
     let site = Site::plain(0);
     let gone: Vec<_> = (0..30).map(|n| format!("a/{n:02}.jpg")).collect();
     let kept: Vec<_> = (0..5).map(|n| format!("b/{n:02}.jpg")).collect();
@@ -92,7 +96,7 @@ fn keys_that_are_deleted_after_they_were_listed_are_no_row() {
 }
 
 #[test]
-fn after_the_first_success_rows_of_failures_are_no_reason_to_stop() {
+fn failures_in_a_row_do_not_stop_a_run_after_the_first_success() {
     let site = Site::plain(0);
     let keys: Vec<_> = (0..30).map(|n| format!("b/{n:02}.jpg")).collect();
     let objects: Vec<_> = keys.iter().map(|key| (key.as_str(), key.as_str())).collect();
@@ -104,7 +108,7 @@ fn after_the_first_success_rows_of_failures_are_no_reason_to_stop() {
 }
 
 #[test]
-fn damaged_images_of_a_later_night_are_no_reason_to_stop() {
+fn damaged_images_of_a_later_night_do_not_stop_the_run() {
     let site = Site::holding(&[("a.jpg", "good")]);
     site.run(&[]).with(0);
     let keys: Vec<_> = (0..30).map(|n| format!("b/{n:02}.jpg")).collect();
@@ -115,7 +119,7 @@ fn damaged_images_of_a_later_night_are_no_reason_to_stop() {
 }
 
 #[test]
-fn urls_of_which_none_can_be_fetched_stop_it_after_twenty_calls() {
+fn urls_that_cannot_be_fetched_stop_the_run_after_twenty_calls() {
     let site = Site::plain(0);
     let urls: Vec<_> = (0..60).map(|n| format!("https://example.com/missing/{n}.jpg")).collect();
     let list = site.write("urls.txt", urls.join("\n"));
@@ -126,7 +130,7 @@ fn urls_of_which_none_can_be_fetched_stop_it_after_twenty_calls() {
 }
 
 #[test]
-fn a_share_of_failures_stops_it_later_on() {
+fn a_share_of_failures_above_the_limit_stops_the_run() {
     let site = Site::plain(600);
     // Before the first success, twenty failures in a row would stop it.
     site.put(&[("0.jpg", "good")]);
@@ -142,7 +146,7 @@ fn a_share_of_failures_stops_it_later_on() {
 }
 
 #[test]
-fn wrong_keys() {
+fn a_wrong_key_stops_the_run_at_once() {
     let secret_key = "another-key".to_owned();
     let site = Site::with(Options { secret_key, ..Options::default() });
     site.run(&[]).with(6).says(&["SignatureDoesNotMatch", "secret key"]);
@@ -154,7 +158,7 @@ fn wrong_keys() {
 }
 
 #[test]
-fn no_permission_to_list() {
+fn a_missing_list_permission_stops_the_run_at_once() {
     let site = Site::plain(10);
     site.change(r#"{"faults":{"list_access_denied":1.0}}"#);
     site.run(&[]).with(6).says(&["AccessDenied", "cos:GetBucket"]);
@@ -162,7 +166,7 @@ fn no_permission_to_list() {
 }
 
 #[test]
-fn a_service_that_is_ill_for_longer_than_patience_lasts() {
+fn a_service_that_fails_for_longer_than_patience_ends_the_run() {
     let site = Site::plain(30);
     site.run(&["--max-calls", "10"]).with(8);
     fail(&site, 500, "InternalError");
@@ -175,7 +179,7 @@ fn a_service_that_is_ill_for_longer_than_patience_lasts() {
 }
 
 #[test]
-fn a_rehearsal_does_not_mix_with_real_results() {
+fn a_database_of_real_results_refuses_the_emulator() {
     let site = Site::plain(3);
     site.run(&[]).with(0);
     let database = rusqlite::Connection::open(site.path("costag.db")).unwrap();
@@ -186,7 +190,7 @@ fn a_rehearsal_does_not_mix_with_real_results() {
 }
 
 #[test]
-fn budgets_stop_before_the_call_too_much() {
+fn budgets_stop_before_the_call_that_would_exceed_them() {
     let settings = Settings { latency_ms: 5, ..Settings::default() };
     let site = Site::with(Options { settings, ..Options::default() });
     site.run(&["--max-calls", "25"]).with(8).says(&["--max-calls 25"]);

@@ -26,7 +26,7 @@ fn plain(site: &Site, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
 }
 
 #[test]
-fn a_budget_that_was_typed_starts_afresh_with_every_resume() {
+fn a_budget_starts_afresh_with_every_resume() {
     let site = site(70);
     let run = ["run", BUCKET, "--qps", "0", "--max-calls", "30", "--scenes", "web"];
     plain(&site, &run, &[]).with(8);
@@ -39,7 +39,7 @@ fn a_budget_that_was_typed_starts_afresh_with_every_resume() {
 }
 
 #[test]
-fn an_option_given_now_replaces_the_one_of_then_for_good() {
+fn an_option_given_to_resume_replaces_the_earlier_one_for_good() {
     let site = site(90);
     plain(&site, &["run", BUCKET, "--qps", "0", "--max-calls", "30"], &[]).with(8);
     plain(&site, &["resume", "--max-calls", "20"], &[]).with(8);
@@ -51,7 +51,7 @@ fn an_option_given_now_replaces_the_one_of_then_for_good() {
 }
 
 #[test]
-fn the_pace_that_was_typed_holds_again() {
+fn resume_keeps_the_pace_of_the_command() {
     // At the default of ten calls a second, the rest would take twelve seconds.
     let site = site(240);
     plain(&site, &["run", BUCKET, "--qps", "500", "--max-calls", "120"], &[]).with(8);
@@ -63,7 +63,10 @@ fn the_pace_that_was_typed_holds_again() {
 #[rstest]
 #[case::of_the_environment(&[("COSTAG_MAX_CALLS", "7")], None)]
 #[case::of_the_file(&[], Some("max_calls = 7\n"))]
-fn a_stricter_limit_of_now_holds(#[case] variables: &[(&str, &str)], #[case] file: Option<&str>) {
+fn a_stricter_limit_of_environment_or_file_holds(
+    #[case] variables: &[(&str, &str)],
+    #[case] file: Option<&str>,
+) {
     let site = site(60);
     plain(&site, &["run", BUCKET, "--qps", "0", "--max-calls", "20"], &[]).with(8);
     if let Some(content) = file {
@@ -80,7 +83,7 @@ fn a_stricter_limit_of_now_holds(#[case] variables: &[(&str, &str)], #[case] fil
 }
 
 #[test]
-fn what_came_from_environment_or_file_is_looked_up_anew() {
+fn settings_from_environment_or_file_are_read_again() {
     let site = site(60);
     site.write("costag.toml", "workers = 4\n");
     plain(&site, &["run", BUCKET], &[("COSTAG_QPS", "0"), ("COSTAG_MAX_CALLS", "20")]).with(8);
@@ -91,7 +94,7 @@ fn what_came_from_environment_or_file_is_looked_up_anew() {
 }
 
 #[test]
-fn a_run_that_goes_on_is_the_command_at_hand() {
+fn a_run_that_continues_uses_the_options_of_the_new_command() {
     let settings = Settings { latency_ms: 20, ..Settings::default() };
     let site = Site::new(Synthetic { objects: 3000, ..Synthetic::default() }, settings);
     let first = [
@@ -116,7 +119,7 @@ fn a_run_that_goes_on_is_the_command_at_hand() {
 }
 
 #[test]
-fn other_scenes_given_to_resume_are_a_new_run_over_the_same_source() {
+fn other_scenes_given_to_resume_start_a_new_run_over_the_same_source() {
     let site = site(40);
     plain(&site, &["run", BUCKET, "--qps", "0", "--max-calls", "10"], &[]).with(8);
     let ended = plain(&site, &["resume", "--max-calls", "0", "--scenes", "news"], &[]).with(0);
@@ -127,7 +130,7 @@ fn other_scenes_given_to_resume_are_a_new_run_over_the_same_source() {
 }
 
 #[test]
-fn a_run_of_an_older_version_resumes_with_the_settings_of_now() {
+fn a_run_of_an_older_version_resumes_with_the_present_settings() {
     let site = site(50);
     plain(&site, &["run", BUCKET, "--qps", "0", "--max-calls", "20"], &[]).with(8);
     site.tamper("UPDATE run SET settings = json_remove(settings, '$.typed')");
@@ -136,7 +139,7 @@ fn a_run_of_an_older_version_resumes_with_the_settings_of_now() {
 }
 
 #[test]
-fn no_secret_and_no_source_of_secrets_is_kept() {
+fn no_secret_and_no_source_of_secrets_is_stored() {
     let site = site(30);
     let mut command = bare(
         site.folder(),
@@ -195,7 +198,7 @@ fn an_endpoint_that_only_the_database_names_must_be_confirmed() {
 }
 
 #[test]
-fn an_endpoint_of_a_stranger_gets_no_request() {
+fn an_unconfirmed_endpoint_of_the_database_gets_no_request() {
     let site = site(40);
     plain(&site, &["run", BUCKET, "--qps", "0", "--max-calls", "10"], &[]).with(8);
     let stranger = Site::plain(40);
@@ -253,7 +256,7 @@ fn an_endpoint_of_a_stranger_gets_no_request() {
 #[case::a_bad_glob("settings = json_set(settings, '$.filter.include[#]', 'a{b')")]
 #[case::a_negative_size("settings = json_set(settings, '$.filter.min_size', -1)")]
 #[case::a_huge_size("settings = json_set(settings, '$.filter.max_size', 1e300)")]
-fn settings_that_somebody_changed_are_a_clear_error(#[case] change: &str) {
+fn stored_settings_that_were_changed_are_a_clear_error(#[case] change: &str) {
     let site = site(20);
     let run = ["run", BUCKET, "--qps", "0", "--max-calls", "10"];
     plain(&site, &run, &[]).with(8);
@@ -267,7 +270,7 @@ fn settings_that_somebody_changed_are_a_clear_error(#[case] change: &str) {
 }
 
 #[test]
-fn the_file_of_a_list_is_read_on_only_if_it_is_named_again() {
+fn a_list_file_is_read_further_only_if_it_is_named_again() {
     let site = site(700);
     let keys: Vec<String> = site.expected("camera").into_iter().map(|row| row[0].clone()).collect();
     let mut keys: Vec<String> =
@@ -304,7 +307,7 @@ fn the_file_of_a_list_is_read_on_only_if_it_is_named_again() {
 }
 
 #[test]
-fn a_file_that_only_the_database_names_is_not_sent_out_as_keys() {
+fn a_file_that_only_the_database_names_is_not_opened() {
     let site = Site::plain(3);
     let keys: Vec<String> = site.expected("camera").into_iter().map(|row| row[0].clone()).collect();
     site.write("keys.txt", &keys[0]);
@@ -322,7 +325,7 @@ fn a_file_that_only_the_database_names_is_not_sent_out_as_keys() {
 }
 
 #[test]
-fn a_person_confirms_a_stored_endpoint_with_a_yes() {
+fn a_stored_endpoint_is_confirmed_on_a_terminal_with_yes() {
     let site = site(20);
     let endpoint = site.emulator.endpoint();
     let run = ["run", BUCKET, "--endpoint", &endpoint, "--qps", "0", "--max-calls", "5"];

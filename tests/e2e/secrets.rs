@@ -54,7 +54,7 @@ fn assert_no_file_holds_one(site: &Site) {
 }
 
 #[test]
-fn wherever_one_looks_there_is_none() {
+fn no_secret_is_in_any_output_log_or_file() {
     let site = site();
     let ended = costag(&site, &["run", BUCKET, "--max-calls", "30"], KEY).with(8);
     assert!(ended.stderr.contains("TRACE") || ended.stderr.contains("DEBUG"), "it was a full log");
@@ -72,7 +72,7 @@ fn wherever_one_looks_there_is_none() {
 }
 
 #[test]
-fn nor_while_it_runs() {
+fn no_secret_is_visible_while_a_run_goes_on() {
     let site = site();
     let mut command = site.command(&["run", BUCKET, "--workers", "2", "--log", "trace"]);
     command.env("COSTAG_SECRET_KEY", KEY).env("COSTAG_TOKEN", TOKEN);
@@ -203,7 +203,7 @@ const ALL: &str = "{ID} {TOKEN} {KEY} {SIGNATURE} {%ID} {%TOKEN} {%KEY} {%SIGNAT
 #[case::error_with_success(
     "200 OK\nx-cos-request-id: r\n\n<Error><Code>ALL</Code><Message>ALL</Message></Error>"
 )]
-fn what_an_answer_repeats_is_nowhere(#[case] answer: &str) {
+fn secrets_that_an_answer_repeats_are_not_shown_or_stored(#[case] answer: &str) {
     let answer = answer.replace("ALL", ALL);
     let of_a_call = Echo::start(LISTING.to_owned(), answer.clone());
     let of_a_listing = Echo::start(answer.clone(), answer);
@@ -220,7 +220,7 @@ fn what_an_answer_repeats_is_nowhere(#[case] answer: &str) {
 #[case::an_etag(LISTING.replace("0123456789abcdef0123456789abcdef", "ALL"))]
 #[case::a_class(LISTING.replace("<Size>", "<StorageClass>ALL</StorageClass><Size>"))]
 #[case::a_size(LISTING.replace("<Size>3", "<Size>ALL"))]
-fn what_a_listing_repeats_is_nowhere(#[case] listing: String) {
+fn secrets_that_a_listing_repeats_are_not_shown_or_stored(#[case] listing: String) {
     let labels = "200 OK\nx-cos-request-id: r\n\n<RecognitionResult><CameraLabels><Labels><Name>ALL</Name>\
         <FirstCategory>ALL</FirstCategory><Confidence>9</Confidence></Labels></CameraLabels></RecognitionResult>";
     let echo = Echo::start(listing.replace("ALL", ALL), labels.replace("ALL", ALL));
@@ -305,7 +305,7 @@ fn a_password_in_an_endpoint_or_proxy_is_masked_in_every_message() {
 }
 
 #[test]
-fn a_command_is_shown_without_the_variables_that_it_sets() {
+fn config_show_masks_the_variables_that_credential_process_sets() {
     let site = Site::plain(1);
     let process = "VAULT_TOKEN=hush-hush OTHER='hush-hush too' get-keys --password hush-hush";
     for json in [&[][..], &["--json"]] {
@@ -318,7 +318,7 @@ fn a_command_is_shown_without_the_variables_that_it_sets() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn no_other_process_of_the_user_reads_its_memory() {
+fn other_processes_of_the_user_cannot_read_the_memory() {
     let mut command = bare(std::path::Path::new("/"), &["emulator", "--objects", "1"]);
     command.env("HOME", "/");
     // Root can read it in any case.
@@ -336,7 +336,7 @@ fn no_other_process_of_the_user_reads_its_memory() {
 }
 
 #[test]
-fn a_process_that_fails_repeats_no_secret_of_the_environment() {
+fn the_output_of_a_failed_credential_process_is_shown_without_secrets() {
     let site = Site::plain(0);
     let process = "echo \"cannot use $COSTAG_SECRET_KEY here\" >&2; exit 3";
     let ended = site.costag(&["run", BUCKET, "--credential-process", process]).with(6);

@@ -18,7 +18,7 @@ fn slow(objects: u64, latency_ms: u64) -> Site {
 #[case::terminated("TERM", 143, "run 1: terminated (SIGTERM)")]
 #[case::quit("QUIT", 131, "SIGQUIT")]
 #[case::hung_up("HUP", 129, "SIGHUP")]
-fn a_signal_settles_what_is_in_flight_and_resume_does_the_rest(
+fn a_signal_settles_calls_in_flight_and_resume_does_the_rest(
     #[case] signal: &str,
     #[case] code: i32,
     #[case] named: &str,
@@ -49,7 +49,7 @@ fn a_signal_settles_what_is_in_flight_and_resume_does_the_rest(
 }
 
 #[test]
-fn run_goes_on_after_a_signal_too_and_repeats_nothing() {
+fn a_new_run_continues_after_a_signal_and_repeats_nothing() {
     let site = slow(260, 80);
     let run = site.start(&["run", BUCKET]);
     wait_until("some calls", || site.calls() >= 20);
@@ -66,7 +66,7 @@ fn run_goes_on_after_a_signal_too_and_repeats_nothing() {
 }
 
 #[test]
-fn a_second_signal_quits_at_once_and_nothing_is_lost() {
+fn a_second_signal_ends_the_program_at_once_and_loses_nothing() {
     let site = slow(40, 30_000);
     let run = site.start(&["run", BUCKET]);
     wait_until("calls in flight", || site.calls() >= 16);
@@ -90,7 +90,7 @@ fn a_second_signal_quits_at_once_and_nothing_is_lost() {
 }
 
 #[test]
-fn calls_that_hang_are_cut_after_ten_seconds() {
+fn calls_that_hang_are_cut_off_ten_seconds_after_a_signal() {
     let site = slow(4, 30_000);
     let run = site.start(&["run", BUCKET]);
     wait_until("calls in flight", || site.calls() >= 1);
@@ -105,7 +105,7 @@ fn calls_that_hang_are_cut_after_ten_seconds() {
 }
 
 #[test]
-fn a_second_signal_within_a_second_is_the_same_wish() {
+fn a_second_signal_within_one_second_is_ignored() {
     let site = slow(200, 1500);
     let run = site.start(&["run", BUCKET]);
     wait_until("calls in flight", || site.calls() >= 16);
@@ -122,7 +122,7 @@ fn a_second_signal_within_a_second_is_the_same_wish() {
 }
 
 #[test]
-fn a_hang_up_that_was_ignored_at_the_start_stays_ignored() {
+fn sighup_stays_ignored_if_it_was_ignored_at_the_start() {
     let site = slow(100, 100);
     let line = format!("trap '' HUP; exec '{}' run {BUCKET}", env!("CARGO_BIN_EXE_costag"));
     let mut command = Command::new("sh");
@@ -149,7 +149,7 @@ fn catches_hang_up(pid: u32) -> bool {
 #[case::a_pause("a pause", "TERM", 143)]
 #[case::a_list("a list", "INT", 130)]
 #[case::a_list_hung_up("a list", "HUP", 129)]
-fn a_signal_ends_whatever_the_run_is_waiting_for(
+fn a_signal_ends_a_run_whatever_it_waits_for(
     #[case] what: &str,
     #[case] signal: &str,
     #[case] code: i32,
@@ -185,7 +185,7 @@ fn a_signal_ends_whatever_the_run_is_waiting_for(
 }
 
 #[test]
-fn a_process_that_was_stopped_reads_its_answers_before_it_calls_them_late() {
+fn a_stopped_process_reads_arrived_answers_before_it_times_out() {
     let site = slow(120, 700);
     let run = site.start(&["run", BUCKET, "--timeout", "2s", "--patience", "3s"]);
     wait_until("some answers", || site.emulator.statistics().answered_ok >= 16);
@@ -210,7 +210,7 @@ fn a_process_that_was_stopped_reads_its_answers_before_it_calls_them_late() {
 #[case::quit_by_a_key("\u{1c}", None, 131)]
 #[case::hung_up("", Some("HUP"), 129)]
 #[case::terminated("", Some("TERM"), 143)]
-fn a_signal_is_an_answer_to_the_question(
+fn a_signal_ends_a_run_that_waits_for_an_answer(
     #[case] types: &str,
     #[case] signal: Option<&str>,
     #[case] code: i32,

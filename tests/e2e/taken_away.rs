@@ -46,7 +46,7 @@ fn take_away(site: &Site, how: &str) {
 }
 
 #[rstest]
-fn a_run_whose_database_is_taken_away_stops_before_it_pays_for_more(
+fn a_run_whose_database_is_taken_away_makes_no_further_calls(
     #[values(
         "removed",
         "all files removed",
@@ -132,7 +132,7 @@ fn can_mount() -> bool {
 }
 
 #[test]
-fn a_file_system_that_is_unmounted_under_a_run() {
+fn a_run_stops_when_its_file_system_is_unmounted() {
     if !can_mount() {
         return;
     }

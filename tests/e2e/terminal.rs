@@ -31,7 +31,7 @@ fn assert_is_safe(text: &str) {
 }
 
 #[test]
-fn no_key_reaches_a_terminal_as_it_is() {
+fn control_characters_in_keys_are_escaped_on_a_terminal() {
     let site = Site::holding(&[(NASTY, "one"), ("b.jpg", "two")]);
     site.change(r#"{"faults":{"invalid_state":1.0}}"#);
     let ended = site.run(&["--log", "costag=trace"]).with(3);
@@ -62,7 +62,7 @@ fn no_key_reaches_a_terminal_as_it_is() {
 }
 
 #[test]
-fn rows_on_a_terminal_are_spelled_out_and_a_pipe_gets_the_bytes() {
+fn rows_are_escaped_on_a_terminal_and_unchanged_in_a_pipe() {
     // Invisible characters: a filler, a Braille blank, a tag.
     let hidden = format!("{NASTY}\u{3164}\u{2800}\u{e0041}.jpg");
     let site = Site::holding(&[(&hidden, "one"), ("b.jpg", "two"), ("bad.jpg", "three")]);
@@ -100,7 +100,7 @@ fn rows_on_a_terminal_are_spelled_out_and_a_pipe_gets_the_bytes() {
 }
 
 #[test]
-fn a_stderr_that_nobody_reads_ends_nothing() {
+fn a_closed_stderr_does_not_end_a_run() {
     let site = Site::plain(30);
     for (number, redirect) in ["2>&-", "2>/dev/full", "2>&1 >out.txt | :"].iter().enumerate() {
         site.change(r#"{"faults":{"internal_error":0.3}}"#);
@@ -119,7 +119,7 @@ fn a_stderr_that_nobody_reads_ends_nothing() {
 }
 
 #[test]
-fn a_stdin_that_says_nothing_more_holds_nobody_up() {
+fn a_signal_ends_a_run_that_reads_a_list_from_stdin() {
     let site = Site::plain(0);
     let (reader, mut writer) = std::io::pipe().unwrap();
     let mut command = site.command(&["run", BUCKET, "--keys", "-"]);

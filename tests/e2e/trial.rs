@@ -23,7 +23,7 @@ fn assert_all_is_called_once(site: &Site) {
 #[rstest]
 #[case::limit("--limit")]
 #[case::sample("--sample")]
-fn a_trial_is_complete_and_says_what_the_whole_would_be(#[case] option: &str) {
+fn a_trial_is_complete_and_shows_what_the_rest_would_cost(#[case] option: &str) {
     let bucket = Synthetic { objects: 400, duplicates: 0.2, ..Synthetic::default() };
     let site = Site::new(bucket, Settings::default());
     let rest = site.contents() - 25;
@@ -58,7 +58,7 @@ fn a_trial_is_complete_and_says_what_the_whole_would_be(#[case] option: &str) {
 }
 
 #[test]
-fn a_trial_of_more_than_there_is_is_the_whole() {
+fn a_trial_larger_than_the_bucket_covers_the_bucket() {
     let site = Site::plain(30);
     let ended = site.run(&["--limit", "30"]).with(0);
     assert!(!ended.stderr.contains("goes on"), "{}", ended.stderr);
@@ -69,7 +69,7 @@ fn a_trial_of_more_than_there_is_is_the_whole() {
 }
 
 #[test]
-fn a_trial_ends_a_listing_early_and_concludes_nothing() {
+fn a_trial_that_ends_the_listing_early_marks_nothing_as_gone() {
     let site = slow_listing(4_000);
     site.change(r#"{"list_latency_ms":0}"#);
     site.run(&["--limit", "4000"]).with(0);
@@ -94,7 +94,7 @@ fn a_trial_ends_a_listing_early_and_concludes_nothing() {
 }
 
 #[test]
-fn a_trial_that_lists_everything_concludes_what_is_gone() {
+fn a_trial_that_lists_everything_finds_what_is_gone() {
     let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2"), ("c.jpg", "3"), ("d.jpg", "4")]);
     site.run(&["--sample", "2"]).with(0);
     site.delete(&["a.jpg"]);
@@ -114,7 +114,7 @@ fn a_trial_that_lists_everything_concludes_what_is_gone() {
 #[case::sample("--sample", "run")]
 #[case::limit("--limit", "resume")]
 #[case::sample("--sample", "resume")]
-fn an_interrupted_trial_goes_on_to_its_number(#[case] option: &str, #[case] how: &str) {
+fn an_interrupted_trial_continues_to_its_number(#[case] option: &str, #[case] how: &str) {
     let site = Site::plain(300);
     site.run(&[option, "40", "--max-calls", "15"]).with(8).says(&["--max-calls 15"]);
     assert_eq!(site.calls(), 15);
@@ -137,7 +137,7 @@ fn an_interrupted_trial_goes_on_to_its_number(#[case] option: &str, #[case] how:
 #[rstest]
 #[case::limit("--limit")]
 #[case::sample("--sample")]
-fn a_killed_trial_goes_on_to_its_number(#[case] option: &str) {
+fn a_killed_trial_continues_to_its_number(#[case] option: &str) {
     let settings = Settings { latency_ms: 50, ..Settings::default() };
     let site = Site::new(Synthetic { objects: 200, ..Synthetic::default() }, settings);
     let run = site.start(&["run", BUCKET, option, "60", "--workers", "4"]);
@@ -150,7 +150,7 @@ fn a_killed_trial_goes_on_to_its_number(#[case] option: &str) {
 }
 
 #[test]
-fn another_number_given_to_resume_replaces_the_first() {
+fn another_number_given_to_resume_replaces_that_of_the_trial() {
     let site = Site::plain(100);
     site.run(&["--limit", "40", "--max-calls", "15"]).with(8);
     let ended = site.resume_with(&["--limit", "20"]).with(0);
@@ -189,7 +189,7 @@ fn a_resumed_run_may_become_a_trial() {
 }
 
 #[test]
-fn a_failed_image_is_one_of_them() {
+fn a_failed_image_counts_for_a_trial() {
     let site = Site::plain(50);
     site.change(r#"{"faults":{"invalid_state":1.0}}"#);
     let ended = site.run(&["--limit", "6", "--max-failures", "0"]).with(3);
@@ -203,7 +203,7 @@ fn a_failed_image_is_one_of_them() {
 }
 
 #[test]
-fn images_that_need_no_call_are_none_of_them() {
+fn images_that_need_no_call_do_not_count_for_a_trial() {
     let site = Site::holding(&[("a.jpg", "1"), ("b.jpg", "2"), ("c.jpg", "3")]);
     site.run(&[]).with(0);
     site.put(&[("0.jpg", "1"), ("1.jpg", "2"), ("x.jpg", "4"), ("y.jpg", "5"), ("z.jpg", "6")]);
@@ -215,7 +215,7 @@ fn images_that_need_no_call_are_none_of_them() {
 #[rstest]
 #[case::limit("--limit")]
 #[case::sample("--sample")]
-fn a_list_can_be_tried_too(#[case] option: &str) {
+fn a_trial_can_take_its_images_from_a_list(#[case] option: &str) {
     let site = Site::plain(60);
     let keys: Vec<String> = site.expected("camera").into_iter().map(|row| row[0].clone()).collect();
     let mut keys: Vec<&str> = keys.iter().map(String::as_str).collect();
@@ -253,7 +253,7 @@ fn a_run_covers_an_unfinished_trial() {
 }
 
 #[test]
-fn the_limit_of_a_file_or_a_variable_is_undone_by_the_command_that_is_told() {
+fn the_advice_after_a_trial_undoes_a_limit_from_file_or_environment() {
     let site = Site::plain(30);
     site.write("costag.toml", "limit = 5\n");
     let ended = site.run(&[]).with(0);
@@ -271,7 +271,7 @@ fn the_limit_of_a_file_or_a_variable_is_undone_by_the_command_that_is_told() {
 #[rstest]
 #[case::limit("--limit")]
 #[case::sample("--sample")]
-fn the_images_of_a_trial_are_settled_in_it(#[case] option: &str) {
+fn every_image_of_a_trial_is_settled_when_it_ends(#[case] option: &str) {
     // Each key fails until its second or third pass.
     let mut settings = Settings { fault_attempts: 5, ..Settings::default() };
     settings.set_fault("internal_error", 1.0).unwrap();

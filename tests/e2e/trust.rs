@@ -39,7 +39,7 @@ fn said(ended: &Ended) -> String {
 #[case::an_endpoint("endpoint", "\"http://127.0.0.1:9\"")]
 #[case::an_authority("ca_file", "\"ca.pem\"")]
 #[case::plain_http("allow_http", "true")]
-fn a_file_in_the_current_folder_decides_no_destination_and_no_credentials(
+fn a_file_in_the_current_folder_cannot_set_endpoint_or_credentials(
     #[case] key: &str,
     #[case] value: &str,
 ) {
@@ -67,7 +67,7 @@ fn a_file_in_the_current_folder_decides_no_destination_and_no_credentials(
 }
 
 #[test]
-fn what_config_show_prints_can_be_the_file_in_the_current_folder() {
+fn the_output_of_config_show_can_be_the_file_in_the_current_folder() {
     let site = Site::plain(1);
     let shown = costag(&site, &["config", "show"]).with(0).stdout;
     site.write("costag.toml", shown);
@@ -75,7 +75,7 @@ fn what_config_show_prints_can_be_the_file_in_the_current_folder() {
 }
 
 #[test]
-fn a_file_in_the_current_folder_may_still_name_region_and_pace() {
+fn a_file_in_the_current_folder_may_set_region_and_pace() {
     let site = Site::plain(3);
     site.write("costag.toml", "region = \"ap-guangzhou\"\nqps = 50\nscenes = [\"web\"]\n");
     site.run(&[]).with(0);
@@ -106,7 +106,7 @@ fn a_file_in_the_current_folder_that_everybody_can_write_is_refused() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_refused_in_the_current_folder_and_taken_when_named() {
+fn a_special_file_is_refused_in_the_current_folder_and_accepted_when_named() {
     let site = Site::plain(1);
     let refused = |what: &str| {
         for command in READERS {
@@ -135,7 +135,7 @@ fn what_is_no_regular_file_is_refused_in_the_current_folder_and_taken_when_named
 }
 
 #[test]
-fn links_are_followed_as_long_as_user_or_root_made_them() {
+fn links_are_followed_if_they_belong_to_the_user_or_root() {
     let site = Site::plain(1);
     std::fs::create_dir(site.path("etc")).unwrap();
     site.write("etc/costag.toml", "qps = 7\n");
@@ -173,7 +173,7 @@ fn a_file_of_another_user_is_refused_in_the_current_folder() {
 }
 
 #[test]
-fn the_nearer_place_says_where_the_bucket_is() {
+fn a_region_as_option_wins_over_an_endpoint_in_a_file() {
     let site = Site::plain(1);
     site.write("named.toml", "endpoint = \"https://file.example\"\nregion = \"ap-beijing\"\n");
     let endpoint = |options: &[&str], variables: &[(&str, &str)]| -> String {
@@ -212,7 +212,7 @@ fn plain_http_to_another_machine_is_refused_unless_it_is_allowed(#[case] endpoin
 }
 
 #[test]
-fn plain_http_is_taken_on_this_machine_and_where_it_is_allowed() {
+fn plain_http_is_accepted_on_this_machine_and_where_it_is_allowed() {
     let site = Site::plain(3);
     let endpoint = site.emulator.endpoint().replace("127.0.0.1", "localhost");
     costag(&site, &["run", BUCKET, "--endpoint", &endpoint]).with(0);

@@ -59,7 +59,7 @@ fn eventful() -> Site {
      WHERE name = 'object_content'",
     "integrity"
 )]
-fn what_is_wrong_is_found(#[case] sql: &str, #[case] check: &str) {
+fn verify_finds_each_kind_of_damage(#[case] sql: &str, #[case] check: &str) {
     let site = eventful();
     site.assert_sound();
     site.tamper(sql);
@@ -94,7 +94,7 @@ fn damage(site: &Site) {
 }
 
 #[test]
-fn a_file_in_which_nothing_is_yet_is_made_a_database_by_resume_too() {
+fn an_empty_file_becomes_a_database() {
     // A kill at the very beginning leaves an empty file.
     let site = Site::plain(2);
     site.write("costag.db", "");
@@ -106,7 +106,7 @@ fn a_file_in_which_nothing_is_yet_is_made_a_database_by_resume_too() {
 }
 
 #[test]
-fn a_page_that_is_damaged_at_a_later_read_ends_with_what_to_do() {
+fn a_damaged_page_ends_a_command_with_advice() {
     let site = Site::plain(1500);
     site.run(&["--max-calls", "700"]).with(8);
     damage(&site);
@@ -126,7 +126,7 @@ fn a_page_that_is_damaged_at_a_later_read_ends_with_what_to_do() {
 }
 
 #[test]
-fn a_damage_on_the_way_stops_a_run() {
+fn damage_during_a_run_stops_it() {
     let settings = Settings { latency_ms: 20, ..Settings::default() };
     let site = Site::new(Synthetic { objects: 1500, ..Synthetic::default() }, settings);
     site.run(&["--max-calls", "700"]).with(8);
@@ -148,7 +148,7 @@ fn damage_under(site: &Site) {
 }
 
 #[test]
-fn verify_makes_no_database_and_reads_while_a_run_goes_on() {
+fn verify_creates_no_database_and_works_during_a_run() {
     let site = Site::plain(200);
     site.costag(&["verify"]).with(2).says(&["no database"]);
     assert!(!site.path("costag.db").exists());

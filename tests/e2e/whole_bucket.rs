@@ -19,7 +19,7 @@ fn odd(objects: u64) -> Synthetic {
 }
 
 #[test]
-fn every_key_comes_out_as_it_is_and_every_content_is_called_once() {
+fn every_key_is_exported_unchanged_and_every_content_is_called_once() {
     let site = Site::new(odd(2500), Settings::default());
     let ended = site.run(&["--scenes", "web,camera"]).with(0);
     site.assert_exports("web,camera");
@@ -68,7 +68,7 @@ fn a_second_night_over_the_same_bucket_calls_nothing_and_writes_nothing() {
 }
 
 #[test]
-fn the_hundredth_night_costs_what_the_second_does() {
+fn the_hundredth_night_costs_as_little_as_the_second() {
     let site = Site::new(odd(40), Settings::default());
     site.run(&[]).with(0);
     let (calls, tables) = (site.calls(), site.tables(&["run", "range"]));
@@ -82,7 +82,7 @@ fn the_hundredth_night_costs_what_the_second_does() {
 }
 
 #[test]
-fn with_no_dedupe_every_key_is_called() {
+fn without_dedupe_every_key_is_called() {
     let site = Site::holding(&[("a.jpg", "same"), ("b.jpg", "same"), ("c.jpg", "other")]);
     site.run(&[]).with(0);
     assert_eq!(site.calls(), 2);
@@ -94,7 +94,7 @@ fn with_no_dedupe_every_key_is_called() {
 }
 
 #[test]
-fn an_export_shows_what_it_is_asked_for() {
+fn an_export_contains_exactly_the_chosen_rows() {
     let site = Site::new(odd(60), Settings::default());
     site.run(&["--scenes", "web,camera"]).with(0);
     let all = site.export(&[]);

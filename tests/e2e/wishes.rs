@@ -56,7 +56,7 @@ const RUN: [&str; 2] = ["run", BUCKET];
     &["plan", BUCKET, "--suffixes", "gif"],
     &["run", BUCKET, "--exclude", "*/*"],
 ])]
-fn a_retag_stands_whatever_other_commands_come_between(#[case] between: &[&[&str]]) {
+fn a_retag_is_kept_whatever_commands_come_between(#[case] between: &[&[&str]]) {
     let site = labelled();
     site.costag(&["retag", "--all"]).with(0).says(&["put back 6 images"]);
     for arguments in between {
@@ -71,7 +71,7 @@ fn a_retag_stands_whatever_other_commands_come_between(#[case] between: &[&[&str
 }
 
 #[test]
-fn a_retag_is_called_for_its_own_scenes_whatever_the_run_asks_for() {
+fn a_retag_is_called_with_its_own_scenes() {
     let site = labelled();
     site.costag(&["retag", "--all"]).with(0);
     site.run(&["--scenes", "web"]).with(0);
@@ -95,7 +95,7 @@ fn a_retag_is_called_for_its_own_scenes_whatever_the_run_asks_for() {
 #[case::two_that_end_first(
     &[&["run", BUCKET, "--max-calls", "1"][..], &["resume", "--max-calls", "1"]], 8)]
 #[case::a_folder_that_ends_first(&[&["run", "cos://demo-1250000000/a/", "--max-calls", "1"][..]], 8)]
-fn a_retag_stands_when_a_budget_ends_first(#[case] between: &[&[&str]], #[case] first: i32) {
+fn a_retag_is_kept_when_a_budget_ends_the_run(#[case] between: &[&[&str]], #[case] first: i32) {
     let site = labelled();
     site.costag(&["retag", "--all"]).with(0);
     site.costag(between[0]).with(first);
@@ -124,7 +124,7 @@ fn a_retag_follows_its_image_to_another_key() {
 }
 
 #[test]
-fn a_retag_stands_while_its_image_is_away() {
+fn a_retag_is_kept_while_its_image_is_gone() {
     let site = labelled();
     site.costag(&["retag", "--prefix", "a/"]).with(0);
     site.delete(&["a/1.jpg", "a/2.jpg"]);
@@ -148,7 +148,7 @@ fn a_retag_belongs_to_the_bytes_and_not_to_the_key() {
 }
 
 #[test]
-fn a_retag_of_what_the_last_filter_left_out_waits_for_a_run_that_wants_it() {
+fn a_retag_of_an_excluded_image_waits_for_a_run_that_wants_it() {
     let site = labelled();
     site.run(&["--suffixes", "png"]).with(0);
     site.costag(&["retag", "--all"]).with(0).says(&["put back 6 images"]);
@@ -160,7 +160,7 @@ fn a_retag_of_what_the_last_filter_left_out_waits_for_a_run_that_wants_it() {
 }
 
 #[test]
-fn a_retag_that_fails_for_a_while_is_called_again() {
+fn a_retag_that_fails_temporarily_is_called_again() {
     let site = labelled();
     site.costag(&["retag", "--prefix", "a/"]).with(0);
     site.change(r#"{"faults":{"internal_error":1.0},"fault_keys":"a/"}"#);
@@ -175,7 +175,7 @@ fn a_retag_that_fails_for_a_while_is_called_again() {
 }
 
 #[test]
-fn a_retag_of_an_image_that_fails_for_good_is_over_until_it_is_asked_for_again() {
+fn a_retag_ends_when_its_image_fails_permanently() {
     let site = labelled();
     site.costag(&["retag", "--prefix", "a/1"]).with(0);
     site.change(r#"{"faults":{"invalid_state":1.0},"fault_keys":"a/"}"#);
@@ -202,7 +202,7 @@ fn unfinished(options: &[&str]) -> Site {
 #[case::run(&[], &["run", BUCKET])]
 #[case::resume(&[], &["resume", "--max-calls", "1000"])]
 #[case::resume_of_a_list(&["--keys", "keys.txt"], &["resume", "--max-calls", "1000"])]
-fn what_is_put_back_during_an_unfinished_run_is_called_by_what_goes_on_with_it(
+fn an_image_put_back_during_an_unfinished_run_is_called_when_it_continues(
     #[case] options: &[&str],
     #[case] goes_on: &[&str],
 ) {
@@ -218,7 +218,7 @@ fn what_is_put_back_during_an_unfinished_run_is_called_by_what_goes_on_with_it(
 #[rstest]
 #[case::run(&["run", BUCKET], 0)]
 #[case::resume(&["resume", "--max-calls", "1000"], 3)]
-fn a_retry_during_an_unfinished_run_is_called_by_what_goes_on_with_it(
+fn a_retry_during_an_unfinished_run_is_called_when_it_continues(
     #[case] goes_on: &[&str],
     #[case] code: i32,
 ) {
@@ -239,7 +239,7 @@ fn a_retry_during_an_unfinished_run_is_called_by_what_goes_on_with_it(
 }
 
 #[test]
-fn a_resumed_run_of_which_every_failure_was_put_back_has_no_failure_left() {
+fn a_resumed_run_has_no_failure_left_if_all_were_put_back() {
     let objects: Vec<_> = KEYS.iter().map(|key| (*key, *key)).collect();
     let site = Site::holding(&objects);
     site.change(r#"{"faults":{"invalid_state":1.0},"fault_keys":"a/"}"#);
@@ -252,7 +252,7 @@ fn a_resumed_run_of_which_every_failure_was_put_back_has_no_failure_left() {
 }
 
 #[test]
-fn what_is_put_back_outside_the_scope_of_an_unfinished_run_waits_for_a_later_one() {
+fn an_image_put_back_outside_the_scope_of_an_unfinished_run_waits() {
     let site = labelled();
     site.costag(&["run", "cos://demo-1250000000/a/", "--scenes", "web", "--max-calls", "1"])
         .with(8);
@@ -265,7 +265,7 @@ fn what_is_put_back_outside_the_scope_of_an_unfinished_run_waits_for_a_later_one
 }
 
 #[test]
-fn a_run_after_a_retag_during_an_unfinished_one_calls_no_key_that_is_gone() {
+fn a_retag_during_an_unfinished_run_calls_no_key_that_is_gone() {
     let site = unfinished(&[]);
     site.costag(&["retag", "--all"]).with(0);
     site.delete(&["a/3.jpg"]);

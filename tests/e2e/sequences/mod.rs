@@ -367,7 +367,9 @@ fn number(name: &str, usually: u64) -> u64 {
 }
 
 #[rstest]
-fn each_wish_is_fulfilled_once_in_any_sequence_of_commands(#[values(1, 2, 3, 4)] seed: u64) {
+fn each_image_is_called_once_for_each_request_in_any_sequence_of_commands(
+    #[values(1, 2, 3, 4)] seed: u64,
+) {
     let config = Config {
         cases: u32::try_from(number("COSTAG_TEST_SEQUENCES", 3)).unwrap(),
         rng_seed: RngSeed::Fixed(seed + number("COSTAG_TEST_SEED", 0)),
