@@ -3,9 +3,9 @@
 //! At most `workers` calls are on the wire, and at most twice as many contents are claimed and not
 //! settled: after a crash these are exactly what may have been paid and lost.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc};
@@ -37,6 +37,13 @@ pub(super) struct Pool {
     pub(super) place: Place,
 }
 
+/// The shortest time between two looks at the database's file. The writer's turns take about as long when calls are that
+/// frequent, so no more calls begin after the file was taken away than the writer would let through.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// When the workers looked at the database's file last.
+type LastLook = std::sync::Mutex<Option<Instant>>;
+
 type Slotted = (Claimed, OwnedSemaphorePermit);
 
 impl Pool {
@@ -50,14 +57,19 @@ impl Pool {
         let claimed = Mutex::new(claimed);
         // Workers live as long as the run: a future an image, several kilobytes of it, would be allocated and
         // moved for each. They run within this task, since the job lives on a runtime of one thread.
-        let workers = (0..self.workers).map(|_| self.worker(&claimed));
+        let looked = std::sync::Mutex::new(None);
+        let workers = (0..self.workers).map(|_| self.worker(&claimed, &looked));
         let calls = try_join_all(workers);
         let (claiming, calling) = tokio::join!(self.claim(&slots, sender), calls);
         calling.and(claiming)
     }
 
     /// Calls for one content after the other, until no more will be claimed.
-    async fn worker(&self, claimed: &Mutex<mpsc::Receiver<Slotted>>) -> Result<(), Error> {
+    async fn worker(
+        &self,
+        claimed: &Mutex<mpsc::Receiver<Slotted>>,
+        looked: &LastLook,
+    ) -> Result<(), Error> {
         loop {
             let next = claimed.lock().await.recv().await;
             let Some((claimed, slot)) = next else { return Ok(()) };
@@ -65,13 +77,28 @@ impl Pool {
             let pass = claimed.pass;
             // The writer finds it out too, but only with its next turn; until then each worker could begin a call
             // whose result nobody will find. What is on the wire ends and is committed.
-            if self.place.is_lost() {
+            if self.is_database_lost(looked) {
                 self.tagger.service.control.stop(StopReason::Internal);
                 return Ok(());
             }
             let settlement = self.tagger.tag(claimed).await?;
             self.settle(settlement, pass, slot).await?;
         }
+    }
+
+    /// Returns `true` if the database was taken away. Looks at the file only if the last look is longer ago than
+    /// [`LOOK`], and returns `false` otherwise: a look takes several microseconds, and fast workers would spend a tenth
+    /// of their time on it.
+    fn is_database_lost(&self, looked: &LastLook) -> bool {
+        let now = Instant::now();
+        {
+            let mut last = looked.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.is_some_and(|last| now - last < LOOK) {
+                return false;
+            }
+            *last = Some(now);
+        }
+        self.place.is_lost()
     }
 
     /// Hands a settlement of an image that was claimed in this pass to the writer.

@@ -87,6 +87,8 @@ impl Window {
 
     /// The limit that has been reached, if one has.
     pub(super) fn over(&self, clock: &Clock) -> Option<String> {
+        // The clocks are only read if there is an end: this is asked before every call.
+        self.end.as_ref()?;
         self.over_at(clock.timestamp(), Instant::now())
     }
 
