@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// The rooms and the lone files of the crate, and what each of them may import.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     (
         "cli",
         &[
@@ -22,21 +22,23 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "telemetry",
             "glob",
             "label",
+            "object",
             "scene",
             "visible",
             "zone",
         ],
     ),
-    ("job", &["config", "cos", "store", "glob", "scene", "text", "zone"]),
-    ("export", &["store", "label", "part", "scene", "visible"]),
-    ("cos", &["label", "scene", "text", "visible"]),
-    ("store", &["label", "part", "scene"]),
+    ("job", &["config", "cos", "store", "glob", "object", "scene", "text", "zone"]),
+    ("export", &["store", "label", "object", "part", "scene", "visible"]),
+    ("cos", &["label", "object", "scene", "text", "visible"]),
+    ("store", &["label", "object", "part", "scene"]),
     // The emulator shares no code with the client: an error in the signature cannot agree with itself.
     ("emulator", &[]),
     ("telemetry", &["config"]),
     ("config", &["glob", "scene", "text", "visible"]),
     ("glob", &[]),
     ("label", &["scene"]),
+    ("object", &[]),
     ("part", &[]),
     ("scene", &[]),
     ("text", &[]),

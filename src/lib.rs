@@ -27,6 +27,7 @@
 //! | [`store`] | pages, claims, outcomes | the database; nothing else writes SQL |
 //! | [`export`] | rows of the store | CSV and JSON lines |
 //! | [`emulator`] | a folder or a number of objects | a bucket on loopback; uses nothing of the other modules |
+//! | [`object`] | | the `ETag` and the storage class of an object |
 //! | [`part`] | | a file that has another name until it is whole |
 //! | [`visible`] | text of others | text that a terminal shows and does not obey |
 //! | [`scene`] | | the set of models that a content needs or has |
@@ -50,6 +51,7 @@ pub mod emulator;
 
 pub mod glob;
 pub mod label;
+pub mod object;
 pub mod part;
 pub mod scene;
 pub mod telemetry;

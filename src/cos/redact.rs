@@ -17,6 +17,7 @@ use super::error::{Error, ServiceError};
 use super::list::{ListPage, ObjectEntry, StuckListing, Unproven};
 use super::text::is_unseen;
 use crate::label::{Label, Labels};
+use crate::object::{ETag, StorageClass};
 
 /// The shortest part of a secret that is removed, in characters. Shorter parts reveal too little to matter, and they
 /// occur in ordinary texts by chance.
@@ -261,10 +262,16 @@ impl Redactor {
 
     fn clean_object(&self, entry: &mut ObjectEntry) {
         // A redacted ETag would no longer identify the content, so it counts as absent.
-        if matches!(self.hide(&entry.etag), Cow::Owned(_)) {
-            entry.etag.clear();
+        if let Some(ETag::Text(etag)) = &entry.etag
+            && matches!(self.hide(etag), Cow::Owned(_))
+        {
+            entry.etag = None;
         }
-        self.clean(&mut entry.storage_class);
+        if let Some(StorageClass::Other(class)) = &mut entry.storage_class
+            && let Cow::Owned(hidden) = self.hide(class)
+        {
+            *class = hidden.into();
+        }
         self.clean_all(&mut entry.storage_tier);
     }
 
@@ -329,13 +336,17 @@ impl Redactor {
 /// Returns `true` if `ETag` and storage class look as the service writes them, so that they can hold no secret. This
 /// check runs for every listed object and spares it the search.
 fn is_usual(entry: &ObjectEntry) -> bool {
-    let etag = entry.etag.as_bytes();
-    let is_digit = |byte: &u8| byte.is_ascii_hexdigit() || *byte == b'-';
-    let is_class = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'_';
-    etag.len() < SIGNATURE
-        && etag.iter().all(is_digit)
-        && entry.storage_class.as_bytes().iter().all(is_class)
-        && entry.storage_tier.is_none()
+    let is_digit = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+    let is_class = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
+    let has_usual_etag = match &entry.etag {
+        None | Some(ETag::Md5(_)) => true,
+        Some(ETag::Text(etag)) => etag.len() < SIGNATURE && etag.bytes().all(is_digit),
+    };
+    let has_usual_class = match &entry.storage_class {
+        Some(StorageClass::Other(class)) => class.bytes().all(is_class),
+        _ => true,
+    };
+    has_usual_etag && has_usual_class && entry.storage_tier.is_none()
 }
 
 /// Returns a character in the form in which it is compared: its byte in lower case, or 0 for a character that no byte

@@ -7,8 +7,9 @@ use std::io::Write as _;
 
 use super::rows::Rows;
 use super::time::iso_seconds;
+use crate::object::ETag;
 use crate::scene::Scene;
-use crate::store::read::{Etag, Exported};
+use crate::store::read::Exported;
 
 /// The columns of the long layout: those of the view `labels`.
 pub const LONG_COLUMNS: &str = "bucket,key,scene,rank,name,first_category,second_category,confidence,etag,size,last_modified,tagged_at";
@@ -42,8 +43,8 @@ fn tail(object: &Exported<'_>, out: &mut Vec<u8>) {
     out.push(b',');
     match object.etag {
         None => {}
-        Some(Etag::Md5(md5)) => hex(md5, out),
-        Some(Etag::Text(text)) => field(text, out),
+        Some(ETag::Md5(md5)) => hex(*md5, out),
+        Some(ETag::Text(text)) => field(text, out),
     }
     out.push(b',');
     if let Some(size) = object.size {

@@ -7,7 +7,7 @@ use super::rows::{Layout, Rows};
 use super::time::iso_seconds;
 use crate::label::Label;
 use crate::scene::Scene;
-use crate::store::read::{Etag, Exported};
+use crate::store::read::Exported;
 
 #[derive(Serialize)]
 struct WideRow<'a> {
@@ -54,11 +54,7 @@ impl Tail {
         };
         let time = |seconds: i64| ascii(&|out| iso_seconds(seconds, out));
         Self {
-            etag: match object.etag {
-                None => None,
-                Some(Etag::Md5(md5)) => ascii(&|out| csv::hex(md5, out)),
-                Some(Etag::Text(text)) => Some(text.to_owned()),
-            },
+            etag: object.etag.map(ToString::to_string),
             size: object.size,
             last_modified: object.last_modified.and_then(|ms| time(ms.div_euclid(1_000))),
             tagged_at: object.tagged_at.and_then(time),

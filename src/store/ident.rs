@@ -6,15 +6,17 @@
 
 use sha1::{Digest, Sha1};
 
+use crate::object::ETag;
+
 /// What makes two contents the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity<'a> {
     /// Equal `ETag` and size: the same bytes, whatever the key or bucket.
     Bytes {
-        /// Without quotes, not empty.
-        etag: &'a str,
-        /// In bytes.
-        size: i64,
+        /// The `ETag`.
+        etag: &'a ETag,
+        /// The size in bytes.
+        size: u64,
     },
     /// One key's bytes: without an `ETag`, or when deduplication is off.
     Key {
@@ -22,10 +24,10 @@ pub enum Identity<'a> {
         bucket: &'a str,
         /// The key in it.
         key: &'a str,
-        /// Without quotes; may be empty.
-        etag: &'a str,
-        /// In bytes; `None` if the service does not tell it.
-        size: Option<i64>,
+        /// The `ETag`; `None` if there is none.
+        etag: Option<&'a ETag>,
+        /// The size in bytes; `None` if the service does not report it.
+        size: Option<u64>,
     },
     /// The image behind a URL.
     Url(&'a str),
@@ -35,9 +37,14 @@ impl Identity<'_> {
     /// The 64-bit hash that is indexed.
     pub fn hash(&self) -> i64 {
         match *self {
-            Self::Bytes { etag, size } => hash(b"b", &[etag.as_bytes(), &size.to_be_bytes()]),
+            Self::Bytes { etag, size } => {
+                let mut digits = [0; 32];
+                hash(b"b", &[etag.text_in(&mut digits).as_bytes(), &size.to_be_bytes()])
+            }
             Self::Key { bucket, key, etag, size } => {
-                let size = size.map(i64::to_be_bytes);
+                let mut digits = [0; 32];
+                let etag = etag.map_or("", |etag| etag.text_in(&mut digits));
+                let size = size.map(u64::to_be_bytes);
                 let size = size.as_ref().map_or(&[][..], |bytes| &bytes[..]);
                 hash(b"k", &[bucket.as_bytes(), key.as_bytes(), etag.as_bytes(), size])
             }
@@ -55,10 +62,10 @@ impl Identity<'_> {
     }
 
     /// The `ETag` and the size of the identity, each as far as it has one.
-    pub fn etag_and_size(&self) -> (Option<&str>, Option<i64>) {
+    pub fn etag_and_size(&self) -> (Option<&ETag>, Option<u64>) {
         match *self {
             Self::Bytes { etag, size } => (Some(etag), Some(size)),
-            Self::Key { etag, size, .. } => ((!etag.is_empty()).then_some(etag), size),
+            Self::Key { etag, size, .. } => (etag, size),
             Self::Url(_) => (None, None),
         }
     }
@@ -68,12 +75,15 @@ impl Identity<'_> {
 ///
 /// `size` and `last_modified` are `None` if the service does not tell them.
 pub fn fingerprint(
-    etag: &str,
-    size: Option<i64>,
+    etag: Option<&ETag>,
+    size: Option<u64>,
     storage_class: &str,
     last_modified: Option<i64>,
 ) -> i64 {
-    let size = size.unwrap_or(-1);
+    let mut digits = [0; 32];
+    let etag = etag.map_or("", |etag| etag.text_in(&mut digits));
+    // An unknown size counts as -1, as it did when sizes were signed.
+    let size = size.unwrap_or(u64::MAX);
     let time = last_modified.unwrap_or(i64::MIN);
     hash(
         b"f",
@@ -110,17 +120,21 @@ mod tests {
 
     #[test]
     fn parts_do_not_run_into_one_another() {
-        let one = Identity::Key { bucket: "a-1", key: "bc", etag: "", size: Some(1) };
-        let two = Identity::Key { bucket: "a-1b", key: "c", etag: "", size: Some(1) };
+        let one = Identity::Key { bucket: "a-1", key: "bc", etag: None, size: Some(1) };
+        let two = Identity::Key { bucket: "a-1b", key: "c", etag: None, size: Some(1) };
         assert_ne!(one.hash(), two.hash());
         assert_ne!(Identity::Url("x").hash(), hash_text("x"));
     }
 
     #[test]
     fn stored_numbers_stay_what_they_were() {
+        let etag = ETag::new("b80e044d57282dd1cb7ea35079182b8e").unwrap();
         // A database written today must be readable by every later version.
-        let bytes = Identity::Bytes { etag: "b80e044d57282dd1cb7ea35079182b8e", size: 2_483_921 };
+        let bytes = Identity::Bytes { etag: &etag, size: 2_483_921 };
         assert_eq!(bytes.hash(), 2_389_172_691_336_656_211);
-        assert_eq!(fingerprint("e", Some(1), "STANDARD", Some(2)), -5_237_339_084_042_837_633);
+        assert_eq!(
+            fingerprint(ETag::new("e").as_ref(), Some(1), "STANDARD", Some(2)),
+            -5_237_339_084_042_837_633
+        );
     }
 }

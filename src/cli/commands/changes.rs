@@ -104,7 +104,7 @@ fn cells(change: &Change) -> [String; 7] {
         change.bucket.clone(),
         change.key.clone(),
         text(&change.from_key),
-        text(&change.etag),
+        change.etag.as_ref().map(ToString::to_string).unwrap_or_default(),
         change.size.map(|size| size.to_string()).unwrap_or_default(),
     ]
 }

@@ -130,9 +130,10 @@ impl Args {
             let suffix = key.rsplit_once('.').map(|(_, suffix)| suffix.to_ascii_lowercase());
             suffixes.is_empty() || suffix.is_some_and(|suffix| suffixes.contains(&suffix))
         };
-        let image = page.entries.iter().find(|entry| {
-            is_image(&entry.key) && entry.size > Some(0) && !entry.storage_class.contains("ARCHIVE")
-        });
+        let image = page
+            .entries
+            .iter()
+            .find(|entry| is_image(&entry.key) && entry.size > Some(0) && !is_archived(entry));
         let Some(image) = image else {
             return lines.skip(WHAT, "no image among the first keys of the address");
         };
@@ -348,9 +349,7 @@ async fn images(client: &Client, prefix: &str, settings: &Settings) -> String {
     let (keys, mut wanted, mut doubtful) = (page.entries.len(), 0_u64, Doubtful::default());
     for entry in page.entries.iter().filter(|entry| is_wanted(entry, settings)) {
         wanted += 1;
-        let larger = entry
-            .size
-            .is_some_and(|size| u64::try_from(size).is_ok_and(|size| size > takes::LARGEST));
+        let larger = entry.size.is_some_and(|size| size > takes::LARGEST);
         doubtful.larger += u64::from(larger);
         doubtful.other_formats += u64::from(!takes::is_documented(&entry.key));
     }
@@ -358,17 +357,21 @@ async fn images(client: &Client, prefix: &str, settings: &Settings) -> String {
     takes::text(doubtful, &of).map_or_else(String::new, |text| format!("; {text}"))
 }
 
+/// Whether the object is in an archive class, by the class's name: a class that is not known yet may be one.
+fn is_archived(entry: &ObjectEntry) -> bool {
+    entry.storage_class.as_ref().is_some_and(|class| class.name().contains("ARCHIVE"))
+}
+
 /// Whether a run would call for the object, by its suffix, size and storage class; globs are left out here.
 fn is_wanted(entry: &ObjectEntry, settings: &Settings) -> bool {
     let Filter { suffixes, min_size, max_size, archive, .. } = &settings.stored.filter;
     let suffix = entry.key.rsplit_once('.').map(|(_, suffix)| suffix.to_ascii_lowercase());
-    let size = entry.size.and_then(|size| u64::try_from(size).ok());
     (suffixes.is_empty() || suffix.is_some_and(|suffix| suffixes.contains(&suffix)))
         && !entry.key.ends_with('/')
-        && size.is_none_or(|size| {
+        && entry.size.is_none_or(|size| {
             size > 0 && size >= *min_size && max_size.is_none_or(|most| size <= most)
         })
-        && (*archive || !entry.storage_class.contains("ARCHIVE"))
+        && (*archive || !is_archived(entry))
 }
 
 fn refused(

@@ -16,8 +16,9 @@ use super::detect_label::{self, Answer};
 use super::endpoint::{Endpoint, addressable};
 use super::error::{self, Error};
 use super::list::{self, ListPage, ListRequest, ObjectEntry};
+use crate::object::StorageClass;
 use crate::scene::Scenes;
-use reply::{Reply, STANDARD, length};
+use reply::Reply;
 use signed_http::{Outgoing, SignedHttp};
 
 pub use connect::{BuildError, Options};
@@ -139,7 +140,7 @@ impl Client {
             return Err(self.http.foreign(reply.status, &reply.headers, "no ETag".to_owned()));
         }
         self.observe(&reply);
-        let size = length(reply.header("content-length"));
+        let size = reply.header("content-length").and_then(list::read_size);
         Ok(self.http.redactor.clean_entry(reply.entry(key, size)))
     }
 
@@ -166,16 +167,17 @@ impl Client {
             Ok(reply) => reply,
             // Only of an empty object no first byte can be sent.
             Err(Error::Service(error)) if error.status == 416 => {
-                let (key, storage_class) = (key.to_owned(), STANDARD.to_owned());
-                return Ok(ObjectEntry { key, size: Some(0), storage_class, ..Default::default() });
+                let storage_class = Some(StorageClass::Standard);
+                let (key, size) = (key.to_owned(), Some(0));
+                return Ok(ObjectEntry { key, size, storage_class, ..Default::default() });
             }
             Err(error) => return Err(error),
         };
         self.observe(&reply);
         let size = match reply.header("content-range") {
-            Some(range) => length(range.rsplit('/').next()),
+            Some(range) => range.rsplit('/').next().and_then(list::read_size),
             // The whole object was sent: the range was ignored.
-            None => length(reply.header("content-length")),
+            None => reply.header("content-length").and_then(list::read_size),
         };
         Ok(self.http.redactor.clean_entry(reply.entry(key, size)))
     }

@@ -5,9 +5,7 @@ use reqwest::header::{ETAG, HeaderMap, LAST_MODIFIED};
 
 use crate::cos::error::{self, Error};
 use crate::cos::list::{self, ObjectEntry, Restore};
-
-/// The class that headers leave out.
-pub(super) const STANDARD: &str = "STANDARD";
+use crate::object::StorageClass;
 
 /// What came back with success.
 pub(super) struct Reply {
@@ -22,19 +20,19 @@ impl Reply {
     }
 
     /// What the headers tell of an object of this size.
-    pub(super) fn entry(&self, key: &str, size: Option<i64>) -> ObjectEntry {
+    pub(super) fn entry(&self, key: &str, size: Option<u64>) -> ObjectEntry {
         let text = |name: &str| self.header(name).unwrap_or_default();
         let class = text("x-cos-storage-class");
         ObjectEntry {
             key: key.to_owned(),
-            etag: list::unquote(text(ETAG.as_str())).to_owned(),
+            etag: list::unquote(text(ETAG.as_str())),
             size,
             last_modified: self
                 .header(LAST_MODIFIED.as_str())
                 .and_then(error::parse_date)
                 .map(|seconds| seconds * 1000),
             // HEAD leaves the header out for the standard class.
-            storage_class: if class.is_empty() { STANDARD } else { class }.to_owned(),
+            storage_class: StorageClass::new(class).or(Some(StorageClass::Standard)),
             storage_tier: self.header("x-cos-storage-tier").map(str::to_owned),
             restored: self.header("x-cos-restore").map(|restore| {
                 let ongoing = restore.contains("ongoing-request=\"true\"");
@@ -47,9 +45,4 @@ impl Reply {
         let request_id = error::request_id(&self.headers);
         Error::Unusable { reason: reason.to_owned(), status: self.status, request_id }
     }
-}
-
-/// A size as a header tells it; `None` if there is none, or none that can be: the size is unknown then.
-pub(super) fn length(text: Option<&str>) -> Option<i64> {
-    text.and_then(|size| size.trim().parse().ok()).filter(|size| *size >= 0)
 }

@@ -13,6 +13,7 @@ use super::*;
 use crate::cos::credentials::{self, Credentials};
 use crate::cos::signer::{self, SignKey};
 use crate::cos::{Restore, encode};
+use crate::object::ETag;
 
 /// What the server does after it has read a request's head.
 #[derive(Clone)]
@@ -218,10 +219,10 @@ async fn head_gives_what_a_listing_would() {
         entry,
         ObjectEntry {
             key: "a/b".to_owned(),
-            etag: "abc-2".to_owned(),
+            etag: ETag::new("abc-2"),
             size: Some(99),
             last_modified: Some(1_557_989_151_000),
-            storage_class: "ARCHIVE".to_owned(),
+            storage_class: Some(StorageClass::Archive),
             storage_tier: None,
             restored: Some(Restore::Done),
         }

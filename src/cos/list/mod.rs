@@ -8,6 +8,8 @@ mod time;
 
 pub use parse::parse;
 
+use crate::object::{ETag, StorageClass};
+
 /// A longer body is no page of a thousand keys; it is cut there and cannot be used.
 pub const BODY_MAX: usize = 16 * 1024 * 1024;
 
@@ -42,13 +44,14 @@ pub struct ObjectEntry {
     /// The key, decoded, byte-exact.
     pub key: String,
     /// The `ETag` without its quotes; not always an MD5, possibly empty.
-    pub etag: String,
-    /// Bytes, never negative; `None` if the answer to a look-up does not tell them.
-    pub size: Option<i64>,
+    pub etag: Option<ETag>,
+    /// The size in bytes, at most `i64::MAX`. Always present in a listing; `None` if the answer to a look-up does not
+    /// report it.
+    pub size: Option<u64>,
     /// Milliseconds since 1970 UTC; `None` if absent or unreadable.
     pub last_modified: Option<i64>,
     /// `STANDARD`, `ARCHIVE`, …, or one that is not known yet; empty if none was told.
-    pub storage_class: String,
+    pub storage_class: Option<StorageClass>,
     /// The tier of an `INTELLIGENT_TIERING` object, as it was told.
     pub storage_tier: Option<String>,
     /// How far the restoring of an archived object is; `None` if nothing was told.
@@ -256,11 +259,16 @@ impl ListPage {
     }
 }
 
+/// Reads a size in bytes. Returns `None` for anything that no object can have: then the size is unknown.
+pub(super) fn read_size(text: &str) -> Option<u64> {
+    text.trim().parse().ok().filter(|size| i64::try_from(*size).is_ok())
+}
+
 /// An `ETag` without the quotes around it; empty if it is longer than any that identifies something.
-pub(super) fn unquote(etag: &str) -> &str {
+pub(super) fn unquote(etag: &str) -> Option<ETag> {
     let etag = etag.trim();
     let etag = etag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(etag);
-    if etag.len() > ETAG_MAX { "" } else { etag }
+    if etag.len() > ETAG_MAX { None } else { ETag::new(etag) }
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use super::time::parse_time;
-use super::{ETAG_MAX, KEYS_MAX, ListPage, ObjectEntry, Rejected, Restore, unquote};
+use super::{ETAG_MAX, KEYS_MAX, ListPage, ObjectEntry, Rejected, Restore, read_size, unquote};
 use crate::cos::encode::{self, DecodeError};
 use crate::cos::error::{Error, ServiceError};
 use crate::cos::text::shorten;
 use crate::cos::xml::{Document, Leaf, Step};
+use crate::object::{ETag, StorageClass};
 
 /// The elements that are looked at; everything else is skipped with all that is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +111,7 @@ struct Entry {
     object: ObjectEntry,
     key: Option<Rejected>,
     has_key: bool,
-    size: Option<i64>,
+    size: Option<u64>,
 }
 
 impl Entry {
@@ -136,9 +137,9 @@ impl Entry {
                 }
             }
             Name::LastModified => object.last_modified = parse_time(text.trim()),
-            Name::ETag => unquote(text).clone_into(&mut object.etag),
-            Name::Size => self.size = text.trim().parse().ok(),
-            Name::StorageClass => text.trim().clone_into(&mut object.storage_class),
+            Name::ETag => object.etag = unquote(text),
+            Name::Size => self.size = read_size(text),
+            Name::StorageClass => object.storage_class = StorageClass::new(text.trim()),
             Name::StorageTier => object.storage_tier = Some(text.trim().to_owned()),
             _ => object.restored = restore(text),
         }
@@ -238,7 +239,7 @@ impl<'a> Parser<'a> {
                     _ if !is_field(Place::Entry, name) => {}
                     // Its quotes would only be taken off again.
                     Name::ETag if quoted && text.len() <= ETAG_MAX => {
-                        text.clone_into(&mut self.entry.object.etag);
+                        self.entry.object.etag = ETag::new(text);
                     }
                     _ if quoted => self.plain_field(name, &format!("\"{text}\""))?,
                     _ => self.plain_field(name, text)?,
@@ -303,7 +304,7 @@ impl<'a> Parser<'a> {
         let mut object = entry.object;
         match (entry.key, entry.size) {
             (Some(rejected), _) => self.page.rejected.push(rejected),
-            (None, Some(size)) if size >= 0 => {
+            (None, Some(size)) => {
                 object.size = Some(size);
                 self.page.entries.push(object);
             }

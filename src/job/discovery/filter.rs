@@ -5,12 +5,10 @@ use std::borrow::Cow;
 use crate::config;
 use crate::cos;
 use crate::glob::{GlobError, Globs};
+use crate::object::StorageClass;
 use crate::store::ident::fingerprint;
 use crate::store::model::SkipReason;
 use crate::store::turn::Candidate;
-
-/// Classes whose objects must be restored before they can be read (API page "Storage Class").
-const ARCHIVE: [&str; 3] = ["ARCHIVE", "DEEP_ARCHIVE", "MAZ_ARCHIVE"];
 
 /// The compiled filter of a run.
 #[derive(Debug, Clone)]
@@ -46,7 +44,7 @@ impl Filter {
     pub(crate) fn skip(&self, entry: &cos::ObjectEntry) -> Option<SkipReason> {
         let key = entry.key.as_str();
         // Unknown: then it says nothing against the object.
-        let size = entry.size.map(|size| u64::try_from(size).unwrap_or(0));
+        let size = entry.size;
         if key.ends_with('/') {
             return Some(SkipReason::Folder);
         }
@@ -75,7 +73,8 @@ impl Filter {
             return Some(SkipReason::TooLarge);
         }
         let restored = entry.restored == Some(cos::Restore::Done);
-        if !self.archive && !restored && ARCHIVE.contains(&entry.storage_class.as_str()) {
+        let is_archive = entry.storage_class.as_ref().is_some_and(StorageClass::is_archive);
+        if !self.archive && !restored && is_archive {
             return Some(SkipReason::Archive);
         }
         None
@@ -84,16 +83,14 @@ impl Filter {
     /// The object as a candidate for the store.
     pub(crate) fn candidate(&self, entry: cos::ObjectEntry) -> Candidate {
         let skip = self.skip(&entry);
-        let cos::ObjectEntry { key, etag, size, last_modified, mut storage_class, .. } = entry;
-        if storage_class.is_empty() {
-            "STANDARD".clone_into(&mut storage_class);
-        }
+        let cos::ObjectEntry { key, etag, size, last_modified, storage_class, .. } = entry;
+        let storage_class = storage_class.unwrap_or_default();
         // A restored copy makes an archived object another one, until the copy is gone again.
         let class = match entry.restored {
-            Some(cos::Restore::Done) => Cow::Owned(format!("{storage_class}+restored")),
-            _ => Cow::Borrowed(storage_class.as_str()),
+            Some(cos::Restore::Done) => Cow::Owned(format!("{}+restored", storage_class.name())),
+            _ => Cow::Borrowed(storage_class.name()),
         };
-        let fingerprint = fingerprint(&etag, size, &class, last_modified);
+        let fingerprint = fingerprint(etag.as_ref(), size, &class, last_modified);
         Candidate { key, etag, size, last_modified, storage_class, skip, fingerprint }
     }
 
@@ -112,13 +109,14 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::object::ETag;
 
-    fn entry(key: &str, size: i64, class: &str) -> cos::ObjectEntry {
+    fn entry(key: &str, size: u64, class: &str) -> cos::ObjectEntry {
         cos::ObjectEntry {
             key: key.to_owned(),
-            etag: "e".to_owned(),
+            etag: ETag::new("e"),
             size: Some(size),
-            storage_class: class.to_owned(),
+            storage_class: StorageClass::new(class),
             ..cos::ObjectEntry::default()
         }
     }
@@ -137,7 +135,7 @@ mod tests {
     #[case("thumbs/c/b.jpg", 1, "STANDARD", None)]
     fn reasons(
         #[case] key: &str,
-        #[case] size: i64,
+        #[case] size: u64,
         #[case] class: &str,
         #[case] reason: Option<SkipReason>,
     ) {

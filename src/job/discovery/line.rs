@@ -7,6 +7,7 @@ use tracing::{info, warn};
 use super::stage::Discovery;
 use crate::cos;
 use crate::job::verdict::{GiveUp, Operation, Verdict, stored_code, verdict};
+use crate::object::StorageClass;
 use crate::store::ident;
 use crate::store::model::{ContentState, SkipReason};
 use crate::store::read::{Known, ListedLine};
@@ -215,11 +216,11 @@ fn difference(known: Option<&Known>, candidate: Candidate) -> Difference {
 fn url_candidate(url: String) -> Candidate {
     Candidate {
         key: url,
-        etag: String::new(),
+        etag: None,
         size: None,
         last_modified: None,
-        storage_class: String::new(),
+        storage_class: StorageClass::Standard,
         skip: None,
-        fingerprint: ident::fingerprint("", Some(0), "", None),
+        fingerprint: ident::fingerprint(None, Some(0), "", None),
     }
 }

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 
+use crate::object::ETag;
 use crate::scene::Scene;
 use crate::store::model::Counts;
 
@@ -85,37 +86,45 @@ impl FromSql for StoredCounts {
     }
 }
 
-/// An `ETag` on its way into the database. An MD5 takes 16 bytes there instead of 32 digits.
+/// An `ETag` on its way into the database, where an MD5 takes 16 bytes instead of 32 digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct EtagColumn<'a>(pub(super) &'a str);
+pub(super) struct EtagColumn<'a>(pub(super) &'a ETag);
 
 impl ToSql for EtagColumn<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let lowercase_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        if self.0.len() != 32 || !self.0.bytes().all(lowercase_hex) {
-            return Ok(self.0.into());
-        }
-        let mut bytes = vec![0; 16];
-        hex::decode_to_slice(self.0, &mut bytes)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-        Ok(bytes.into())
+        Ok(match self.0 {
+            ETag::Md5(md5) => md5.as_slice().into(),
+            ETag::Text(text) => (**text).into(),
+        })
     }
 }
 
-/// An `ETag` as it comes out of the database, as text again; empty if there is none.
+/// An `ETag` as it comes out of the database; `None` if there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct StoredEtag(pub(super) String);
+pub(super) struct StoredEtag(pub(super) Option<ETag>);
 
 impl FromSql for StoredEtag {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         match value {
             ValueRef::Null => Ok(Self::default()),
-            ValueRef::Blob(bytes) => Ok(Self(hex::encode(bytes))),
-            ValueRef::Text(text) => String::from_utf8(text.to_vec())
-                .map(Self)
+            ValueRef::Blob(bytes) => Ok(Self(ETag::new(&hex::encode(bytes)))),
+            ValueRef::Text(text) => std::str::from_utf8(text)
+                .map(|text| Self(ETag::new(text)))
                 .map_err(|error| FromSqlError::Other(Box::new(error))),
             _ => Err(FromSqlError::InvalidType),
         }
+    }
+}
+
+/// A size in bytes on its way into the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SizeColumn(pub(super) u64);
+
+impl ToSql for SizeColumn {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let size = i64::try_from(self.0)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        Ok(size.into())
     }
 }
 

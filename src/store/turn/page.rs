@@ -1,5 +1,6 @@
 //! A page of listed keys after it was compared with the store.
 
+use crate::object::{ETag, StorageClass};
 use crate::store::model::SkipReason;
 
 /// One listed key, and whether the filter of the run wants it.
@@ -7,14 +8,14 @@ use crate::store::model::SkipReason;
 pub struct Candidate {
     /// The key, or the URL.
     pub key: String,
-    /// The `ETag` without quotes; empty if there is none.
-    pub etag: String,
+    /// The `ETag`; `None` if there is none.
+    pub etag: Option<ETag>,
     /// The size in bytes; `None` if the service does not report it.
-    pub size: Option<i64>,
+    pub size: Option<u64>,
     /// The time of the last change in Unix milliseconds; `None` if the service does not report it.
     pub last_modified: Option<i64>,
     /// The storage class as listed; `STANDARD` is stored as NULL.
-    pub storage_class: String,
+    pub storage_class: StorageClass,
     /// Why the key is skipped; `None` if it is wanted.
     pub skip: Option<SkipReason>,
     /// See [`crate::store::ident::fingerprint`].

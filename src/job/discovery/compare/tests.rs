@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::object::StorageClass;
 use ContentState::{Done, Failed, InFlight, Pending};
 
 const RUN: i64 = 7;
@@ -14,10 +15,10 @@ fn comparison() -> Comparison {
 fn candidate(key: &str, fingerprint: i64, skip: Option<SkipReason>) -> Candidate {
     Candidate {
         key: key.to_owned(),
-        etag: String::new(),
+        etag: None,
         size: Some(0),
         last_modified: None,
-        storage_class: String::new(),
+        storage_class: StorageClass::Standard,
         skip,
         fingerprint,
     }

@@ -3,6 +3,7 @@
 use rusqlite::Row;
 
 use super::Snapshot;
+use crate::object::ETag;
 use crate::store::Error;
 use crate::store::model::ChangeKind;
 use crate::store::sqlite::Reader;
@@ -25,7 +26,7 @@ pub struct Change {
     /// Of what moved: the key it had.
     pub from_key: Option<String>,
     /// The content's `ETag`; of what changed, that of the content it had before. None: never wanted, or none told.
-    pub etag: Option<String>,
+    pub etag: Option<ETag>,
     /// Bytes of the same content.
     pub size: Option<i64>,
 }
@@ -50,7 +51,7 @@ impl Change {
             bucket: row.get(3)?,
             key: row.get(4)?,
             from_key: row.get(5)?,
-            etag: Some(etag.0).filter(|etag| !etag.is_empty()),
+            etag: etag.0,
             size: row.get(7)?,
         };
         Ok((row.get(0)?, row.get(2)?, change))

@@ -8,6 +8,7 @@ use rusqlite::{Connection, named_params};
 
 use super::Snapshot;
 use crate::label::Label;
+use crate::object::ETag;
 use crate::scene::{Scene, Scenes};
 use crate::store::Error;
 use crate::store::sqlite::Reader;
@@ -51,15 +52,6 @@ impl Default for ExportFilter {
     }
 }
 
-/// An `ETag` as the service gave it, without quotes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Etag<'a> {
-    /// The MD5 of the bytes; written as 32 lowercase hex digits.
-    Md5([u8; 16]),
-    /// Anything else, such as that of a multipart upload.
-    Text(&'a str),
-}
-
 /// An object that has been tagged, with those of its labels that the filter lets through.
 #[derive(Debug, Clone, Copy)]
 pub struct Exported<'a> {
@@ -68,7 +60,7 @@ pub struct Exported<'a> {
     /// The key; of a list of URLs, the URL.
     pub key: &'a str,
     /// None: a URL, or the service gave none.
-    pub etag: Option<Etag<'a>>,
+    pub etag: Option<&'a ETag>,
     /// Bytes; none: a URL.
     pub size: Option<i64>,
     /// Milliseconds of the unix epoch; none: a URL.
@@ -117,16 +109,9 @@ struct Tag {
 }
 
 #[derive(Debug)]
-enum RawEtag {
-    None,
-    Md5([u8; 16]),
-    Text(Range<usize>),
-}
-
-#[derive(Debug)]
 struct Object {
     key: Range<usize>,
-    etag: RawEtag,
+    etag: Option<ETag>,
     size: Option<i64>,
     last_modified: Option<i64>,
     tagged_at: Option<i64>,
@@ -150,11 +135,7 @@ impl Batch<'_> {
         self.objects.iter().map(|object| Exported {
             bucket: self.bucket,
             key: &self.text[object.key.clone()],
-            etag: match &object.etag {
-                RawEtag::None => None,
-                RawEtag::Md5(md5) => Some(Etag::Md5(*md5)),
-                RawEtag::Text(range) => Some(Etag::Text(&self.text[range.clone()])),
-            },
+            etag: object.etag.as_ref(),
             size: object.size,
             last_modified: object.last_modified,
             tagged_at: object.tagged_at,
@@ -391,18 +372,14 @@ impl Export<'_> {
                 continue;
             }
             let etag = match row.get_ref(3).map_err(sqlite)? {
-                ValueRef::Null => RawEtag::None,
+                ValueRef::Null => None,
                 ValueRef::Blob(bytes) => {
-                    RawEtag::Md5(bytes.try_into().map_err(|_| unsound("an ETag that is no MD5"))?)
+                    let md5 = bytes.try_into().map_err(|_| unsound("an ETag that is no MD5"))?;
+                    Some(ETag::Md5(md5))
                 }
-                ValueRef::Text(_) if row.get_ref(3).is_ok_and(|v| v == ValueRef::Text(b"")) => {
-                    RawEtag::None
-                }
-                value @ ValueRef::Text(_) => RawEtag::Text(keep(&mut self.text, text(value)?)),
-                ValueRef::Integer(number) => {
-                    RawEtag::Text(keep(&mut self.text, &number.to_string()))
-                }
-                ValueRef::Real(number) => RawEtag::Text(keep(&mut self.text, &number.to_string())),
+                value @ ValueRef::Text(_) => ETag::new(text(value)?),
+                ValueRef::Integer(number) => ETag::new(&number.to_string()),
+                ValueRef::Real(number) => ETag::new(&number.to_string()),
             };
             self.objects.push(Object {
                 key: keep(&mut self.text, &last),

@@ -24,7 +24,7 @@ mod verify_tests;
 pub use change::Change;
 pub use choose::{Choice, Chosen};
 pub use compare::{Known, ListedLine, Standing};
-pub use export::{Batch, Etag, Export, ExportFilter, Exported};
+pub use export::{Batch, Export, ExportFilter, Exported};
 pub use failure::Failure;
 pub use frequency::Frequency;
 pub use ledger::{LedgerRow, Measured};

@@ -408,12 +408,14 @@ fn hashes(row: &Row<'_>) -> Vec<i64> {
         Ok((row.get(1)?, row.get(2)?, row.get(3)?))
     };
     let Ok((text, StoredEtag(etag), size)) = columns() else { return Vec::new() };
+    let size = size.map(i64::cast_unsigned);
     let Some(text) = text else {
-        return size.map(|size| Identity::Bytes { etag: &etag, size }.hash()).into_iter().collect();
+        let bytes = etag.as_ref().zip(size).map(|(etag, size)| Identity::Bytes { etag, size });
+        return bytes.map(|identity| identity.hash()).into_iter().collect();
     };
     let url = size.is_none().then_some(Identity::Url(&text));
     // A bucket's name has no slash.
-    let key =
-        text.split_once('/').map(|(bucket, key)| Identity::Key { bucket, key, etag: &etag, size });
+    let etag = etag.as_ref();
+    let key = text.split_once('/').map(|(bucket, key)| Identity::Key { bucket, key, etag, size });
     url.into_iter().chain(key).map(|identity| identity.hash()).collect()
 }

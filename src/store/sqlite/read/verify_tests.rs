@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Change, Check};
 use crate::label::{Label, Labels};
+use crate::object::{ETag, StorageClass};
 use crate::scene::{Scene, Scenes};
 use crate::store::Error;
 use crate::store::ident::fingerprint;
@@ -19,14 +20,15 @@ use crate::store::turn::{
 const CAMERA: Scenes = Scenes::from_bits(2);
 
 fn candidate(key: &str) -> Candidate {
-    let etag = if key.starts_with("copy") { "same".to_owned() } else { format!("etag of {key}") };
+    let etag = if key.starts_with("copy") { "same" } else { &format!("etag of {key}") };
+    let etag = ETag::new(etag);
     Candidate {
         key: key.to_owned(),
-        fingerprint: fingerprint(&etag, Some(5), "STANDARD", Some(1_000)),
+        fingerprint: fingerprint(etag.as_ref(), Some(5), "STANDARD", Some(1_000)),
         etag,
         size: Some(5),
         last_modified: Some(1_000),
-        storage_class: "STANDARD".to_owned(),
+        storage_class: StorageClass::Standard,
         skip: None,
     }
 }
@@ -151,7 +153,7 @@ fn database(folder: &Path) -> Store {
         content_id: Some(1),
         returned: false,
         candidate: Candidate {
-            etag: "other".to_owned(),
+            etag: ETag::new("other"),
             last_modified: Some(200_000),
             ..candidate("a.jpg")
         },
@@ -308,15 +310,18 @@ fn the_journal_tells_what_a_listing_found() {
     let all = journal(2);
     let told: Vec<_> = all
         .iter()
-        .map(|c| (c.kind, c.key.as_str(), c.from_key.as_deref(), c.etag.as_deref().unwrap()))
+        .map(|c| {
+            let etag = c.etag.as_ref().unwrap().to_string();
+            (c.kind, c.key.as_str(), c.from_key.as_deref(), etag)
+        })
         .collect();
     assert_eq!(
         told,
         [
-            (ChangeKind::Changed, "a.jpg", None, "etag of a.jpg"),
-            (ChangeKind::Moved, "copy3.jpg", Some("copy2.jpg"), "same"),
-            (ChangeKind::Gone, "x.jpg", None, "etag of x.jpg"),
-            (ChangeKind::Added, "new.jpg", None, "etag of new.jpg"),
+            (ChangeKind::Changed, "a.jpg", None, "etag of a.jpg".to_owned()),
+            (ChangeKind::Moved, "copy3.jpg", Some("copy2.jpg"), "same".to_owned()),
+            (ChangeKind::Gone, "x.jpg", None, "etag of x.jpg".to_owned()),
+            (ChangeKind::Added, "new.jpg", None, "etag of new.jpg".to_owned()),
         ]
     );
     assert_eq!((all[0].size, all[0].bucket.as_str()), (Some(5), "photos-1250000000"));

@@ -12,7 +12,7 @@ use crate::store::ident::Identity;
 use crate::store::keyspace::prefix_end;
 use crate::store::model::{ContentState, ErrorKind};
 use crate::store::sqlite::has_content;
-use crate::store::sqlite::rows::{EtagColumn, LabelId, StoredEtag};
+use crate::store::sqlite::rows::{EtagColumn, LabelId, SizeColumn, StoredEtag};
 
 /// The columns of [`ContentFacts`].
 const COLUMNS: &str = "id, scenes_done, scenes_redo, state, run_id, error_kind";
@@ -64,8 +64,8 @@ impl Session {
                 .prepare(&sql)?
                 .query_row([hash], |row| {
                     let same = row.get::<_, Option<String>>(6)? == identity.text()
-                        && row.get::<_, StoredEtag>(7)?.0 == etag.unwrap_or_default()
-                        && row.get::<_, Option<i64>>(8)? == size;
+                        && row.get::<_, StoredEtag>(7)?.0.as_ref() == etag
+                        && row.get::<_, Option<i64>>(8)? == size.map(u64::cast_signed);
                     Ok((read(row)?, same))
                 })
                 .optional()
@@ -86,7 +86,7 @@ impl Session {
                 id,
                 identity.text(),
                 etag.map(EtagColumn),
-                size,
+                size.map(SizeColumn),
                 self.run.scenes.bits(),
                 self.run.id,
                 object_id,
@@ -155,7 +155,9 @@ impl Session {
              WHERE id = ?1 AND etag IS ?2 AND (size IS ?3 OR ?3 IS NULL)"
         );
         self.prepare(&sql)?
-            .query_row((id, etag.map(EtagColumn), size), |row| Ok((read(row)?, row.get(6)?)))
+            .query_row((id, etag.map(EtagColumn), size.map(SizeColumn)), |row| {
+                Ok((read(row)?, row.get(6)?))
+            })
             .optional()
             .map_err(|source| self.error(source))?
             .map(|(content, shared)| Ok((facts(content)?, shared)))

@@ -6,6 +6,7 @@ use rusqlite::OptionalExtension;
 
 use super::content::content_state;
 use super::{Keeping, Session};
+use crate::object::StorageClass;
 use crate::scene::Scenes;
 use crate::store::Error;
 use crate::store::decide::{self, Origin, Sight};
@@ -280,14 +281,14 @@ fn identity<'a>(run: &'a RunContext, candidate: &'a Candidate) -> Identity<'a> {
     let Candidate { key, etag, size, .. } = candidate;
     if run.urls {
         Identity::Url(key)
-    } else if let Some(size) = size.filter(|_| run.dedupe && !etag.is_empty()) {
+    } else if let (true, Some(etag), Some(size)) = (run.dedupe, etag, *size) {
         Identity::Bytes { etag, size }
     } else {
-        Identity::Key { bucket: &run.bucket, key, etag, size: *size }
+        Identity::Key { bucket: &run.bucket, key, etag: etag.as_ref(), size: *size }
     }
 }
 
 /// The class as stored: most objects are `STANDARD`, which takes no byte.
-fn stored_class(class: &str) -> Option<&str> {
-    (!class.is_empty() && class != "STANDARD").then_some(class)
+fn stored_class(class: &StorageClass) -> Option<&str> {
+    (*class != StorageClass::Standard).then(|| class.name())
 }

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::label::{Label, Labels};
+use crate::object::{ETag, StorageClass};
 use crate::scene::Scene;
 use crate::store::ident::fingerprint;
 use crate::store::model::CallOutcome;
@@ -51,12 +52,12 @@ pub(super) fn begin(mut store: Store, prefix: &str) -> Session {
 pub(super) fn candidate(key: &str, etag: &str, last_modified: i64) -> Candidate {
     Candidate {
         key: key.to_owned(),
-        etag: etag.to_owned(),
+        etag: ETag::new(etag),
         size: Some(1),
         last_modified: Some(last_modified),
-        storage_class: String::new(),
+        storage_class: StorageClass::Standard,
         skip: None,
-        fingerprint: fingerprint(etag, Some(1), "", Some(last_modified)),
+        fingerprint: fingerprint(ETag::new(etag).as_ref(), Some(1), "", Some(last_modified)),
     }
 }
 
