@@ -1,50 +1,14 @@
-//! The real binary against the emulator, over real sockets, files and signals. Each module tells the story of a user.
+//! The real binary against the emulator, over real sockets, files and signals. Each folder tells the story of a user.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod backup;
-mod bad_inputs;
-mod between;
-mod budgets;
-mod changes;
-mod clock;
-mod config;
-mod demo;
-mod disk;
 mod docs;
-mod doctor;
-mod faults;
-mod foreign_hands;
-mod gate;
-mod killed;
-mod ledger;
-mod limits;
-mod listing;
+mod first_steps;
 mod lists;
-mod lookups;
-mod matrix;
-mod network;
-mod night;
-mod nothing_wanted;
-mod old_database;
-mod one_writer;
-mod outage;
-mod outputs;
-mod overwritten;
-mod pace;
-mod plan;
-mod put_back;
-mod read_only;
-mod refused;
-mod resume;
-mod search;
-mod secrets;
+mod money;
+mod nights;
+mod results;
 mod sequences;
-mod signals;
+mod stopping;
 mod support;
-mod taken_away;
-mod terminal;
-mod trial;
+mod trouble;
 mod trust;
-mod verify;
-mod whole_bucket;
-mod wishes;

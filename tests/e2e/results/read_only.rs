@@ -294,8 +294,8 @@ fn a_read_leaves_no_file_behind_and_a_backup_needs_no_other_file() {
 /// A database of schema version 2 with the rows of this one.
 fn of_version_2(site: &Site) -> String {
     let old = Connection::open(site.path("old.db")).unwrap();
-    old.execute_batch(include_str!("../../migrations/sqlite/01-init/up.sql")).unwrap();
-    old.execute_batch(include_str!("../../migrations/sqlite/02-compact/up.sql")).unwrap();
+    old.execute_batch(include_str!("../../../migrations/sqlite/01-init/up.sql")).unwrap();
+    old.execute_batch(include_str!("../../../migrations/sqlite/02-compact/up.sql")).unwrap();
     old.pragma_update(None, "user_version", 2).unwrap();
     old.pragma_update(None, "journal_mode", "wal").unwrap();
     old.pragma_update(None, "foreign_keys", "off").unwrap();

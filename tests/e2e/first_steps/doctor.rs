@@ -60,7 +60,7 @@ fn doctor_finds_wrong_and_missing_keys() {
 #[test]
 fn doctor_finds_a_missing_bucket_a_dead_endpoint_and_missing_permissions() {
     let site = Site::plain(20);
-    let body = include_str!("../data/samples/error-404-no-such-bucket.xml");
+    let body = include_str!("../../data/samples/error-404-no-such-bucket.xml");
     let answer = format!(
         "HTTP/1.1 404 Not Found\r\nContent-Type: application/xml\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()

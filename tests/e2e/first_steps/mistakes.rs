@@ -140,7 +140,7 @@ fn missing_credentials_end_with_exit_code_6() {
 #[test]
 fn a_missing_bucket_ends_with_exit_code_2() {
     let site = Site::plain(0);
-    let body = include_str!("../data/samples/error-404-no-such-bucket.xml");
+    let body = include_str!("../../data/samples/error-404-no-such-bucket.xml");
     let answer = format!(
         "HTTP/1.1 404 Not Found\r\nContent-Type: application/xml\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()

@@ -92,7 +92,7 @@ fn a_run_that_is_killed_again_and_again_labels_each_image_once(
 }
 
 /// A database with the first version of the schema and some labels.
-const FIRST_SCHEMA: &str = include_str!("../../migrations/sqlite/01-init/up.sql");
+const FIRST_SCHEMA: &str = include_str!("../../../migrations/sqlite/01-init/up.sql");
 const FIRST_ROWS: &str = "
     PRAGMA user_version = 1;
     INSERT INTO bucket VALUES (1, 'elsewhere-1250000000', 'keys');

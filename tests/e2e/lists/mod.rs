@@ -1,0 +1,4 @@
+//! Somebody has a list of keys or URLs.
+
+mod lines;
+mod look_ups;

@@ -1,0 +1,8 @@
+//! Somebody runs costag every night: only what is new is called.
+
+mod changed_settings;
+mod journal;
+mod listings;
+mod overwritten;
+mod second_night;
+mod whole_bucket;

@@ -1,0 +1,8 @@
+//! Somebody reads the results: exports, searches, backups, checks.
+
+mod backups;
+mod export_files;
+mod read_only;
+mod search;
+mod terminal;
+mod verify;
