@@ -6,3 +6,5 @@ mod hopeless_runs;
 mod network;
 mod outages;
 mod pace;
+mod pages;
+mod waits;
