@@ -177,7 +177,7 @@ impl From<&store::Error> for Exit {
     fn from(error: &store::Error) -> Self {
         use store::Error;
         match error {
-            Error::Missing { .. } => Self::Usage,
+            Error::Missing { .. } | Error::NoBackup { .. } => Self::Usage,
             Error::Locked { .. } | Error::Linked { .. } | Error::ChangedMeanwhile { .. } => {
                 Self::Locked
             }
@@ -337,11 +337,11 @@ mod tests {
 
     #[test]
     fn an_error_has_its_code_however_deep_it_is() {
-        let missing = || store::Error::Missing { path: "a.db".into() };
+        let missing = || store::Error::Missing { location: "a.db".into() };
         let deep = Err::<(), _>(export::Error::Store(missing())).context("exporting").unwrap_err();
         assert_eq!(Exit::of(&deep), Exit::Usage);
         assert_eq!(Exit::of(&anyhow::anyhow!("what?")), Exit::Unexpected);
-        let locked = anyhow::Error::from(store::Error::Locked { path: "a.db".into() });
+        let locked = anyhow::Error::from(store::Error::Locked { location: "a.db".into() });
         assert_eq!(Exit::of(&locked.context("opening")), Exit::Locked);
     }
 }

@@ -8,6 +8,7 @@ use super::exit::Exit;
 use super::price::cost_in_words;
 use super::terminal;
 use crate::config::Settings;
+use crate::store::model::SourceKind;
 use crate::store::read::Choice;
 use crate::store::{self, Reader, Store};
 use crate::visible::visible;
@@ -91,7 +92,7 @@ pub(super) fn execute(
 /// The command that calls for what was put back.
 fn next(reader: &Reader) -> Result<String, store::Error> {
     Ok(match reader.last_run()? {
-        Some(run) if run.source == "bucket" => {
+        Some(run) if run.source == SourceKind::Bucket => {
             let address = format!("cos://{}/{}", run.bucket, run.prefix);
             format!(
                 "`costag run {}` with the options of your last run calls for them; so does `costag resume` if that \

@@ -3,7 +3,7 @@
 use crate::config::{Origin, Provenance, Settings};
 use crate::cos::{Bucket, Endpoint};
 use crate::job::{self, RunSettings};
-use crate::store::write::UnfinishedRun;
+use crate::store::run::UnfinishedRun;
 
 /// Region or endpoint of a resumed run.
 #[derive(Debug, Default)]

@@ -33,7 +33,7 @@ pub fn field(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-pub(super) fn number(number: i64, out: &mut Vec<u8>) {
+pub(super) fn number(number: impl std::fmt::Display, out: &mut Vec<u8>) {
     // A vector takes every write.
     let _ = write!(out, "{number}");
 }
@@ -100,13 +100,13 @@ impl Rows for Long {
             out.extend_from_slice(&self.head);
             out.extend_from_slice(label.scene.name().as_bytes());
             out.push(b',');
-            number(label.rank.into(), out);
+            number(label.rank, out);
             for text in [label.name, label.first_category, label.second_category] {
                 out.push(b',');
                 field(text, out);
             }
             out.push(b',');
-            number(label.confidence.into(), out);
+            number(label.confidence, out);
             out.extend_from_slice(&self.tail);
         }
         rows as u64

@@ -40,7 +40,7 @@ impl<'a> From<Label<'a>> for WideLabel<'a> {
 #[derive(Serialize)]
 struct Tail {
     etag: Option<String>,
-    size: Option<i64>,
+    size: Option<u64>,
     last_modified: Option<String>,
     tagged_at: Option<String>,
 }
@@ -106,7 +106,7 @@ impl Rows for Lines {
             out.extend_from_slice(&self.head);
             out.extend_from_slice(label.scene.name().as_bytes());
             out.extend_from_slice(b"\",\"rank\":");
-            csv::number(label.rank.into(), out);
+            csv::number(label.rank, out);
             for (name, text) in [
                 (&b",\"name\":"[..], label.name),
                 (b",\"first_category\":", label.first_category),
@@ -116,7 +116,7 @@ impl Rows for Lines {
                 json(text, out);
             }
             out.extend_from_slice(b",\"confidence\":");
-            csv::number(label.confidence.into(), out);
+            csv::number(label.confidence, out);
             out.extend_from_slice(&self.tail);
         }
         object.labels().len() as u64

@@ -1,7 +1,6 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use rusqlite::params;
 
 use super::*;
 use crate::scene::{Scene, Scenes};
@@ -11,45 +10,43 @@ use crate::store::read::ExportFilter;
 /// A database with one bucket, one run and what a test adds.
 fn database(folder: &Path) -> Store {
     let store = Store::open(&folder.join("t.db")).unwrap();
-    store
-        .connection
-        .execute_batch(
+    store.sql(
             "INSERT INTO bucket VALUES (1, 'photos-1250000000', 'keys'), (2, 'photos-1250000000', 'urls');
              INSERT INTO run (id, bucket_id, source, eligibility, state, settings, journals,
                               tool_version, started_at)
              VALUES (1, 1, 'bucket', 0, 'complete', '{}', 0, '0.1.0', 1773476130);",
-        )
-        .unwrap();
+        );
     store
 }
 
 /// Adds an object with a content of its own and its labels: scene, name, confidence.
 fn object(store: &Store, bucket: i64, key: &str, scenes: u8, labels: &[(Scene, &str, i64)]) -> i64 {
-    let db = &store.connection;
-    db.execute(
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let (etag, size, modified) = match bucket {
+        1 => ("x'abababababababababababababababab'", "1234", "1773476130999"),
+        _ => ("NULL", "NULL", "NULL"),
+    };
+    store.sql(&format!(
         "INSERT INTO content (etag, size, scenes_wanted, scenes_done, state, run_id, tagged_at)
-         VALUES (?1, ?2, ?3, ?3, 2, 1, 1773476131)",
-        params![(bucket == 1).then_some([0xab_u8; 16]), (bucket == 1).then_some(1234), scenes],
-    )
-    .unwrap();
-    let content = db.last_insert_rowid();
-    db.execute(
+         VALUES ({etag}, {size}, {scenes}, {scenes}, 2, 1, 1773476131)"
+    ));
+    let content: i64 = store.rows("SELECT max(id) FROM content")[0][0].parse().unwrap();
+    store.sql(&format!(
         "INSERT INTO object (bucket_id, key, content_id, fingerprint, last_modified, first_run)
-         VALUES (?1, ?2, ?3, 0, ?4, 1)",
-        params![bucket, key, content, (bucket == 1).then_some(1_773_476_130_999_i64)],
-    )
-    .unwrap();
+         VALUES ({bucket}, {}, {content}, 0, {modified}, 1)",
+        quoted(key)
+    ));
     let mut ranks = [0; 4];
     for (scene, name, confidence) in labels {
-        db.execute("INSERT OR IGNORE INTO tag VALUES (NULL, ?1, 'first, \"x\"', 'second')", [name])
-            .unwrap();
-        ranks[usize::from(scene.id())] += 1;
-        db.execute(
-            "INSERT INTO label (id, mark)
-             SELECT 256 * ?1 + 64 * ?2 + ?3, 128 * id + ?4 FROM tag WHERE name = ?5",
-            params![content, scene.id(), ranks[usize::from(scene.id())], confidence, name],
-        )
-        .unwrap();
+        let rank = &mut ranks[usize::from(scene.id())];
+        *rank += 1;
+        let (scene, name) = (scene.id(), quoted(name));
+        store.sql(&format!(
+            "INSERT OR IGNORE INTO tag VALUES (NULL, {name}, 'first, \"x\"', 'second');
+             INSERT INTO label (id, mark)
+             SELECT 256 * {content} + 64 * {scene} + {rank}, 128 * id + {confidence}
+             FROM tag WHERE name = {name}"
+        ));
     }
     content
 }
@@ -84,18 +81,12 @@ fn sample(store: &Store) {
     // A label of a scene that is to be asked anew does not count until the answer is there.
     object(store, 1, "b/stale.jpg", 0b0010, &[(Web, "cat", 99)]);
     object(store, 2, "https://example.com/1.jpg", 0b0010, &[(Camera, "cat", 5)]);
-    store
-        .connection
-        .execute_batch(
-            "INSERT INTO object (bucket_id, key, fingerprint, skip_reason, first_run)
-             VALUES (1, 'b/x.txt', 0, 'suffix', 1);",
-        )
-        .unwrap();
+    store.sql(
+        "INSERT INTO object (bucket_id, key, fingerprint, skip_reason, first_run)
+         VALUES (1, 'b/x.txt', 0, 'suffix', 1);",
+    );
     let gone = object(store, 1, "z/gone.jpg", 0b0010, &[(Camera, "cat", 50)]);
-    store
-        .connection
-        .execute("UPDATE object SET gone_run = 1 WHERE content_id = ?1", [gone])
-        .unwrap();
+    store.sql(&format!("UPDATE object SET gone_run = 1 WHERE content_id = {gone}"));
 }
 
 #[test]
@@ -144,7 +135,7 @@ fn filters_choose_rows() {
 fn the_csv_holds_what_the_view_holds_over_many_batches() {
     let folder = tempfile::tempdir().unwrap();
     let store = database(folder.path());
-    store.connection.execute_batch("BEGIN").unwrap();
+    store.sql("BEGIN");
     // Two full batches and a bit, with spans of objects that give no row at their ends.
     for n in 0..4_321 {
         let labels = [(Scene::Camera, "cat", n % 101), (Scene::Web, "dog", 7)];
@@ -152,31 +143,12 @@ fn the_csv_holds_what_the_view_holds_over_many_batches() {
         object(&store, 1, &format!("k{:04}", n * 7919 % 10_000), 0b1010, &labels[..some]);
     }
     sample(&store);
-    store.connection.execute_batch("COMMIT").unwrap();
+    store.sql("COMMIT");
     let text = export(&store, ExportFilter::default(), Format::Csv, Layout::Long);
-    let mut view = store
-        .connection
-        .prepare(
-            "SELECT labels.* FROM labels JOIN bucket ON bucket.name = labels.bucket
-             WHERE bucket.kind = 'keys' ORDER BY etag IS NULL, bucket, key, scene, rank",
-        )
-        .unwrap();
-    let expected: Vec<Vec<String>> = view
-        .query_map([], |row| {
-            (0..12)
-                .map(|column| {
-                    Ok(match row.get::<_, rusqlite::types::Value>(column)? {
-                        rusqlite::types::Value::Null => String::new(),
-                        rusqlite::types::Value::Integer(n) => n.to_string(),
-                        rusqlite::types::Value::Text(text) => text,
-                        other => panic!("{other:?}"),
-                    })
-                })
-                .collect()
-        })
-        .unwrap()
-        .collect::<Result<_, _>>()
-        .unwrap();
+    let expected = store.rows(
+        "SELECT labels.* FROM labels JOIN bucket ON bucket.name = labels.bucket
+         WHERE bucket.kind = 'keys' ORDER BY etag IS NULL, bucket, key, scene, rank",
+    );
     let rows = csv_rows(&text);
     assert_eq!(rows.len(), expected.len());
     assert!(rows == expected, "same rows in the same order");
@@ -192,11 +164,8 @@ fn a_batch_that_waits_to_be_written_holds_no_snapshot() {
     let mut export = reader.export(ExportFilter::default()).unwrap();
     let batch = export.next_batch().unwrap().unwrap();
     object(&store, 1, "new.jpg", 0, &[]);
-    let busy: i64 = store
-        .connection
-        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(busy, 0, "a checkpoint completes");
+    let checkpoint = store.rows("PRAGMA wal_checkpoint(TRUNCATE)");
+    assert_eq!(checkpoint[0][0], "0", "a checkpoint completes");
     assert_eq!(batch.objects().count(), 4);
 }
 

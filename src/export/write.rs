@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use super::rows::{Format, Layout, Rows};
 use super::{Error, Output, csv, jsonl};
-use crate::store::read::Export;
+use crate::store::Export;
 
 /// Writes all of `export` to `output` and answers how many rows there were, without the header.
 ///

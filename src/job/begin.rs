@@ -13,7 +13,7 @@ use super::{Control, Error, Gate, RunSettings, Source, Stats, Trial};
 use crate::config::Settings;
 use crate::cos::{Bucket, Client};
 use crate::store::model::Counts;
-use crate::store::run::{NewRun, RangeRow, RunContext, Span, UnfinishedRun};
+use crate::store::run::{BegunRun, NewRun, RangeRow, RunContext, Span, UnfinishedRun};
 use crate::store::turn::Request;
 use crate::store::{Session, Store};
 use crate::zone;
@@ -120,7 +120,7 @@ impl Job {
         }
         let new = NewRun {
             bucket: run.bucket.clone(),
-            source: run.source.name(),
+            source: run.source.kind(),
             prefix: run.source.prefix().to_owned(),
             eligibility,
             settings: serde_json::to_string(&run).unwrap_or_default(),
@@ -128,7 +128,7 @@ impl Job {
             started_at: now,
             spans: spans(&store, &run, &settings)?,
         };
-        let (id, bucket_id, journals) = store.begin_run(&new)?;
+        let BegunRun { id, bucket_id, journals } = store.begin_run(&new)?;
         // Only after the new run has its row: if it cannot be begun, the old ones can still be resumed.
         for id in covered {
             store.supersede(id)?;
@@ -291,12 +291,12 @@ impl Job {
         let reader = store.reader()?;
         let reconsider =
             reader.must_reconsider(context.id, context.bucket_id, &context.prefix, eligibility)?;
-        let last_call = reader.last_call()?;
+        let ledger_end = reader.ledger_end()?;
         // The reader stays open: opening the file again while a run goes on could cost SQLite its locks.
         let ledger = Mutex::new(reader);
         let earlier = move |since: i64| {
             let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-            ledger.calls_since(since, last_call)
+            ledger.calls_since(since, ledger_end)
         };
         let clock = Arc::clone(client.clock());
         let budget = Budget::new(&settings.budget, clock, &zone::local().zone, Box::new(earlier));

@@ -10,6 +10,7 @@ use crate::config::{self, Settings};
 use crate::cos::Client;
 use crate::scene::Scenes;
 use crate::store::Session;
+use crate::store::model::Recogniser;
 use crate::store::run::RangeRow;
 
 /// What a job is begun for.
@@ -107,7 +108,7 @@ pub(super) struct Begun {
     /// The number of images that the run is limited to. Absent if it takes every image that is wanted.
     pub(super) trial: Option<Trial>,
     /// Who answered the calls in this database so far. Absent if there was no answer yet.
-    pub(super) recogniser: Option<String>,
+    pub(super) recogniser: Option<Recogniser>,
     /// The service's limit in calls a second that the last run on this bucket has found. Absent if none was found.
     pub(super) found_limit: Option<f64>,
 }

@@ -47,7 +47,7 @@ impl RunSettings {
                 format!("they are for {bucket:?}, the run is for {:?}", run.bucket).into(),
             );
         }
-        if settings.source.name() != run.source || settings.source.prefix() != run.prefix {
+        if settings.source.kind() != run.source || settings.source.prefix() != run.prefix {
             return refuse("they are for another source than the run".into());
         }
         if let Err(error) = Bucket::parse(&settings.bucket) {

@@ -67,7 +67,7 @@ pub(super) async fn run(job: Job) -> Result<(Session, Result<(), Error>), Error>
         settings.connection.patience,
         control.clone(),
         stats,
-        begun.recogniser.as_deref(),
+        begun.recogniser,
     ));
 
     let scope = match source {

@@ -14,6 +14,7 @@ use super::stats::Stats;
 use super::thread::Blocking;
 use crate::store;
 use crate::store::Session;
+use crate::store::model::Recogniser;
 use crate::store::run::Span;
 use crate::store::turn::{
     CallRow, Claimed, Claims, EndedLines, Key, Page, Reach, ReadLine, Replies, Reply, Request,
@@ -39,7 +40,7 @@ pub(super) enum Record {
     /// A range was split: `span` is a range of its own, and the old one ends where it begins.
     Split { seq: i64, new_seq: i64, span: Span, committed: oneshot::Sender<()> },
     /// Every range is done.
-    Listed { now: i64 },
+    CompleteListing { now: i64 },
     /// A ledger row whose content is not settled yet.
     Call { row: CallRow, committed: oneshot::Sender<()> },
     /// A content's settlement; the slot is free again once it is committed.
@@ -55,7 +56,7 @@ pub(super) enum Record {
     /// Whether anything of the run waits in its queue.
     Waits { reply: oneshot::Sender<bool> },
     /// Who answers.
-    Recogniser { name: &'static str },
+    Recogniser { recogniser: Recogniser },
     /// The service has confirmed that so many seconds are to be added to this machine's clock.
     ClockOffset { seconds: i64 },
     /// The service's limit, as `auto` has found it: calls a second.
@@ -151,7 +152,7 @@ impl Record {
             Self::Split { seq, new_seq, span, committed } => {
                 (Request::SplitRange { seq, new_seq, span }, Waiter::Committed(committed))
             }
-            Self::Listed { now } => (Request::CompleteListing { now }, Waiter::Listed),
+            Self::CompleteListing { now } => (Request::CompleteListing { now }, Waiter::Listed),
             Self::Call { row, committed } => (Request::Call(row), Waiter::Committed(committed)),
             Self::Settle { settlement, slot } => (Request::Settle(settlement), Waiter::Slot(slot)),
             Self::Claim { wish, reply } => (Request::Claim(wish), Waiter::Claims(reply)),
@@ -166,7 +167,7 @@ impl Record {
             }
             Self::Waits { reply } => (Request::Waits, Waiter::Waits(reply)),
             Self::DroppedLines { reply } => (Request::DroppedLines, Waiter::DroppedLines(reply)),
-            Self::Recogniser { name } => (Request::Recogniser { name }, Waiter::Nobody),
+            Self::Recogniser { recogniser } => (Request::Recogniser { recogniser }, Waiter::Nobody),
             Self::ClockOffset { seconds } => (Request::ClockOffset { seconds }, Waiter::Nobody),
             Self::Limit { rate } => (Request::Limit { rate }, Waiter::Nobody),
         }
@@ -294,7 +295,7 @@ fn take(
             | Record::TakeOver { .. }
             | Record::Lines { .. }
             | Record::Split { .. }
-            | Record::Listed { .. } => discovery.push_back(record),
+            | Record::CompleteListing { .. } => discovery.push_back(record),
             record => batch.push(record),
         }
         next = if batch.len() < TURN { receiver.try_recv().ok() } else { None };

@@ -1,211 +1,251 @@
-//! What can go wrong with the job database, named for what the caller can do about it.
+//! The errors of a store, named for what the caller can do about them.
 
+use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use rusqlite::ErrorCode;
+/// Where a database is, in a form that can be shown: the path of a file, or the address of a server without secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location(String);
 
-/// An error of the job database.
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&Path> for Location {
+    fn from(path: &Path) -> Self {
+        Self(path.display().to_string())
+    }
+}
+
+impl From<PathBuf> for Location {
+    fn from(path: PathBuf) -> Self {
+        Self::from(path.as_path())
+    }
+}
+
+impl From<&str> for Location {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+/// The error of a backend that caused an error of the store.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A read command was given a database that does not exist; read commands never create one.
-    #[error("no database at {path}: name it with --db, or make it with `costag run`")]
+    /// A read command was given a database that does not exist. Read commands never create one.
+    #[error(
+        "there is no database at {location}: name it with --db, or create it with `costag run`"
+    )]
     Missing {
-        /// The file looked for.
-        path: PathBuf,
+        /// Where the database was looked for.
+        location: Location,
     },
     /// Another process writes to this database.
-    #[error("another costag run holds {path}: wait for it to end, or use another --db")]
+    #[error("another costag run holds {location}: wait for it to end, or use another --db")]
     Locked {
-        /// The lock file.
-        path: PathBuf,
+        /// The database, or its lock file.
+        location: Location,
     },
-    /// The file has several names; a write-ahead log belongs to one of them.
+    /// The database file has several names. Its write-ahead log belongs to one of them.
     #[error(
-        "{path} is a file with {names} names (hard links), and its write-ahead log belongs to one of them: use that name and remove the others, or use a copy that `costag backup` made"
+        "{location} is a file with {names} names (hard links), and its write-ahead log belongs to one of them: use that name and remove the others, or use a copy that `costag backup` made"
     )]
     Linked {
         /// The file.
-        path: PathBuf,
-        /// How many names it has.
+        location: Location,
+        /// The number of its names.
         names: u64,
     },
     /// A file of the database was removed, replaced, written over, cut short or unmounted while this process wrote to it.
     #[error(
-        "{path} is no longer the file that was opened: it was removed, replaced, written over, cut short or unmounted; nothing more is written or called; put the file back, then `costag resume`"
+        "{location} is no longer the file that was opened: it was removed, replaced, written over, cut short or unmounted; nothing more is written or called; put the file back, then `costag resume`"
     )]
     TakenAway {
         /// The file.
-        path: PathBuf,
+        location: Location,
     },
     /// A file that was read without locks changed meanwhile.
     #[error(
-        "{path} was written to while it was read from a place where costag cannot write: the answer would not have been of one moment; try again when no run is at work, or read a copy made by `costag backup`"
+        "{location} was written to while it was read from a place where costag cannot write, so the answer would have mixed two states of the database: try again when no run is under way, or read a copy made by `costag backup`"
     )]
     ChangedMeanwhile {
         /// The file.
-        path: PathBuf,
+        location: Location,
     },
-    /// There is a write-ahead log with content, and it cannot be read.
-    #[error("{path} holds a part of the database that cannot be read here: {hint}")]
+    /// A write-ahead log with content exists and cannot be read.
+    #[error("{location} holds a part of the database that cannot be read here: {hint}")]
     Unread {
-        /// The log's file.
-        path: PathBuf,
+        /// The file of the log.
+        location: Location,
         /// What to do about it.
         hint: &'static str,
-        /// Why, if SQLite or the system said so.
+        /// The reason, if the backend or the system gave one.
         #[source]
-        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+        source: Option<Cause>,
     },
-    /// The lock file or the database cannot be made, opened or read.
-    #[error("cannot open {path}: {}", hint(.source))]
+    /// The lock file or the database cannot be created, opened or read.
+    #[error("cannot open {location}: {}", hint(.source))]
     Open {
         /// The file.
-        path: PathBuf,
+        location: Location,
         /// Why the system refused.
         #[source]
         source: io::Error,
     },
-    /// The file belongs to another program; it was not touched.
+    /// The database belongs to another program. It was not touched.
     #[error(
-        "{path} is not a costag database (application id {found:#010x}): it was left untouched; name another with --db"
+        "{location} is not a costag database (application id {found:#010x}): it was left untouched; name another with --db"
     )]
     Foreign {
-        /// The file.
-        path: PathBuf,
-        /// The application id in its header.
+        /// The database.
+        location: Location,
+        /// The application id that it names.
         found: u32,
     },
-    /// The file was written by a later version; it was not touched.
+    /// A later version of the program wrote the database. It was not touched.
     #[error(
-        "{path} has schema version {found}, this costag knows up to {known}: it was left untouched; use the newer costag"
+        "{location} has schema version {found}, this costag knows up to {known}: it was left untouched; use the newer costag"
     )]
     Newer {
-        /// The file.
-        path: PathBuf,
-        /// The version in the file.
+        /// The database.
+        location: Location,
+        /// The version of its schema.
         found: i64,
-        /// The newest version this program knows.
+        /// The newest version that this program knows.
         known: i64,
     },
-    /// A read command met a database that an earlier version wrote.
+    /// A read command was given a database that an earlier version of the program wrote.
     #[error(
-        "{path} has schema version {found}, this costag needs {known}: the next `costag run` or `costag resume` brings it up to date"
+        "{location} has schema version {found}, this costag needs {known}: the next `costag run` or `costag resume` brings it up to date"
     )]
     Older {
-        /// The file.
-        path: PathBuf,
-        /// The version in the file.
+        /// The database.
+        location: Location,
+        /// The version of its schema.
         found: i64,
-        /// The version this program needs.
+        /// The version that this program needs.
         known: i64,
     },
-    /// The file is no database, or its pages are damaged.
-    #[error(
-        "{path} is damaged or no database: nothing more was written to it; keep the file, restore a backup (`costag backup` makes them), or recover what is left with sqlite3's `.recover`"
-    )]
+    /// The database is damaged, or is none.
+    #[error("{location} is damaged or no database: nothing more was written to it; {advice}")]
     Corrupt {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite said.
+        /// The database.
+        location: Location,
+        /// What to do about it.
+        advice: &'static str,
+        /// The error of the backend.
         #[source]
-        source: rusqlite::Error,
+        source: Cause,
     },
-    /// The disk is full or fails; what was committed before is intact.
+    /// The disk is full or fails. What was committed before is intact.
     #[error(
-        "cannot write to {path}: everything committed so far is intact; make room or repair the disk, then `costag resume`"
+        "cannot write to {location}: everything committed so far is intact; make room or repair the disk, then `costag resume`"
     )]
     Disk {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite said.
+        /// The database.
+        location: Location,
+        /// The error of the backend.
         #[source]
-        source: rusqlite::Error,
+        source: Cause,
     },
-    /// Somebody else holds the database for longer than the busy timeout.
+    /// Another program keeps the database locked for longer than the store waits.
     #[error(
-        "{path} is busy: another program, perhaps a SQL shell with an open transaction, holds it; close it, then `costag resume`"
+        "{location} is busy: another program, perhaps a SQL shell with an open transaction, holds it; close it, then `costag resume`"
     )]
     Busy {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite said.
+        /// The database.
+        location: Location,
+        /// The error of the backend.
         #[source]
-        source: rusqlite::Error,
+        source: Cause,
     },
-    /// No further file can be opened: the database is as it was.
+    /// The process cannot open a further file. The database is as it was.
     #[error(
-        "cannot open {path}: too many files are open: raise the limit of open files (`ulimit -n`)"
+        "cannot open {location}: too many files are open: raise the limit of open files (`ulimit -n`)"
     )]
     Files {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite said.
+        /// The database.
+        location: Location,
+        /// The error of the backend.
         #[source]
-        source: rusqlite::Error,
+        source: Cause,
     },
-    /// The folder or file can be read only.
+    /// The database cannot be written here.
     #[error(
-        "{path} cannot be written: check its permissions and its folder's, or use another --db"
+        "{location} cannot be written: check its permissions and its folder's, or use another --db"
     )]
     ReadOnly {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite said.
+        /// The database.
+        location: Location,
+        /// The error of the backend.
         #[source]
-        source: rusqlite::Error,
+        source: Cause,
     },
-    /// A copy of the database cannot be made; the database itself is as it was.
+    /// A copy of the database cannot be made. The database itself is as it was.
     #[error(
-        "cannot make the copy {path}: name a file that does not exist, and check its folder and the space left"
+        "cannot make the copy {location}: name a file that does not exist, and check its folder and the space left"
     )]
     Copy {
         /// The copy.
-        path: PathBuf,
-        /// Why.
+        location: Location,
+        /// The reason.
         #[source]
         source: io::Error,
     },
-    /// The schema is not the one that this program makes; nothing was written.
+    /// The backend cannot be copied into a file.
+    #[error("{location} cannot be copied by costag: {instead}")]
+    NoBackup {
+        /// The database.
+        location: Location,
+        /// What to use instead.
+        instead: &'static str,
+    },
+    /// The schema is not the one that this program creates. Nothing was written.
     #[error(
-        "{path} is not as costag made it: {what}; nothing was written to it: do not use a database of somebody you do not trust; undo what was changed, or restore a backup"
+        "{location} is not as costag made it: {what}; nothing was written to it: do not use a database of somebody you do not trust; undo what was changed, or restore a backup"
     )]
     Altered {
-        /// The file.
-        path: PathBuf,
-        /// Each difference, in words.
+        /// The database.
+        location: Location,
+        /// Each difference, described.
         what: String,
     },
-    /// A row that this program cannot have written.
+    /// The database holds a row that this program cannot have written.
     #[error("the database holds {what}: run `costag verify`")]
     Unsound {
-        /// What was found where.
+        /// What was found, and where.
         what: String,
     },
-    /// A turn of a plan failed, which undid the plan: its session accepts no further turn.
+    /// A turn of a plan failed, and the plan was undone. Its session accepts no further turn.
     #[error("the plan was undone because a part of it failed: make it again")]
     Undone,
     /// A statement failed for a reason that should not occur.
-    #[error("a statement on {path} failed")]
+    #[error("a statement on {location} failed")]
     Statement {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite said.
+        /// The database.
+        location: Location,
+        /// The error of the backend.
         #[source]
-        source: rusqlite::Error,
+        source: Cause,
     },
     /// The schema could not be brought up to date.
-    #[error("cannot bring {path} up to date")]
+    #[error("cannot bring {location} up to date")]
     Migration {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
+        /// The database.
+        location: Location,
+        /// The reason.
         #[source]
-        source: rusqlite_migration::Error,
+        source: Cause,
     },
 }
 
-/// What to do about a file that the system does not open.
+/// Tells what to do about a file that the system does not open.
 fn hint(error: &io::Error) -> &'static str {
     if is_limit_of_files(error) {
         "too many files are open: raise the limit of open files (`ulimit -n`)"
@@ -214,59 +254,9 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// Whether the process, or the system, has reached its limit of open files.
-fn is_limit_of_files(error: &io::Error) -> bool {
+/// Returns true if the process, or the system, has reached its limit of open files.
+pub(super) fn is_limit_of_files(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let limits = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
     error.raw_os_error().is_some_and(|number| limits.contains(&number))
-}
-
-/// Whether no file can be opened any more. SQLite does not say why it could not open one.
-fn no_further_file() -> bool {
-    std::fs::File::open("/dev/null").is_err_and(|error| is_limit_of_files(&error))
-}
-
-/// Whether a column held a value of a type that this program never writes there.
-fn holds_a_foreign_value(error: &rusqlite::Error) -> bool {
-    use rusqlite::Error;
-    matches!(
-        error,
-        Error::InvalidColumnType(..)
-            | Error::FromSqlConversionFailure(..)
-            | Error::IntegralValueOutOfRange(..)
-            | Error::Utf8Error(..)
-    )
-}
-
-impl Error {
-    /// Sorts an error of SQLite on `path` by what the caller can do about it.
-    pub fn sqlite(path: impl Into<PathBuf>, source: rusqlite::Error) -> Self {
-        let path = path.into();
-        if let rusqlite::Error::FromSqlConversionFailure(..)
-        | rusqlite::Error::InvalidColumnType(..)
-        | rusqlite::Error::IntegralValueOutOfRange(..)
-        | rusqlite::Error::Utf8Error(..) = source
-        {
-            return Self::Unsound { what: format!("a value that no run writes ({source})") };
-        }
-        match source.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Self::Corrupt { path, source }
-            }
-            // An index or a row of somebody else's making stands in the way.
-            Some(ErrorCode::ConstraintViolation) => {
-                Self::Unsound { what: format!("rows that contradict each other ({source})") }
-            }
-            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => Self::Disk { path, source },
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                Self::Busy { path, source }
-            }
-            Some(ErrorCode::CannotOpen) if no_further_file() => Self::Files { path, source },
-            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-                Self::ReadOnly { path, source }
-            }
-            _ if holds_a_foreign_value(&source) => Self::Corrupt { path, source },
-            _ => Self::Statement { path, source },
-        }
-    }
 }

@@ -1,25 +1,25 @@
-//! The job database: queue, checkpoint and result.
+//! The store: queue, checkpoint and result of every run.
 //!
-//! [`Store`] is the one write handle, held under the lock and used by one thread. Any number of [`Reader`]s can be
-//! open beside it, and none of them blocks it. Nothing outside this module writes SQL, and everything that knows
-//! SQLite is in `store/sqlite`.
+//! [`Store`] is the one write handle, held under a lock. [`Session`] is what a run makes of it: the writer sends it one
+//! [`turn::Turn`] after the other. Any number of [`Reader`]s can be open beside it, and none of them blocks it.
+//!
+//! The files of this folder are the interface: types, identities, errors and decisions that hold for every backend.
+//! Everything that knows SQLite is in `store/sqlite`, and only `store/backend` chooses a backend. No other module of
+//! the program writes SQL. The suite in `store/conformance` says what a backend must do.
 
+mod backend;
+pub mod compare;
+#[cfg(test)]
+mod conformance;
 pub mod decide;
 mod error;
 pub mod ident;
 pub mod keyspace;
 pub mod model;
+pub mod read;
 pub mod run;
 mod sqlite;
 pub mod turn;
 
-pub use error::Error;
-pub use sqlite::turn::Session;
-pub use sqlite::{APPLICATION_ID, Place, Reader, Store, known_version, read};
-
-/// The former name of [`turn`] and [`run`].
-pub mod write {
-    pub use super::run::*;
-    pub use super::sqlite::turn::Session;
-    pub use super::turn::*;
-}
+pub use backend::{Export, Place, Reader, Session, Store};
+pub use error::{Cause, Error, Location};

@@ -86,6 +86,76 @@ impl RunState {
     }
 }
 
+/// `run.source`: what a run reads its work from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceKind {
+    /// A listing of a bucket, or of a prefix in it.
+    Bucket,
+    /// A list of keys of a bucket.
+    Keys,
+    /// A list of URLs, called through a bucket.
+    Urls,
+}
+
+impl SourceKind {
+    /// The stored text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bucket => "bucket",
+            Self::Keys => "keys",
+            Self::Urls => "urls",
+        }
+    }
+
+    /// The kind with this stored text.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Bucket, Self::Keys, Self::Urls].into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// `bucket.kind`: the namespace of the objects, in which URLs are apart from the keys of the bucket.
+    pub(super) const fn namespace(self) -> &'static str {
+        match self {
+            Self::Bucket | Self::Keys => "keys",
+            Self::Urls => "urls",
+        }
+    }
+}
+
+impl std::fmt::Display for SourceKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Who answers the calls. A database belongs to one recogniser, so that a rehearsal cannot spoil real results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recogniser {
+    /// `detect-label` of the service.
+    DetectLabel,
+    /// The built-in emulator.
+    Emulator,
+    /// A recogniser that this version of the program does not know.
+    Other,
+}
+
+impl Recogniser {
+    /// The stored text; of [`Recogniser::Other`], a text for messages that is never stored.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DetectLabel => "detect-label",
+            Self::Emulator => "emulator",
+            Self::Other => "another recogniser",
+        }
+    }
+
+    /// The recogniser with this stored text.
+    pub fn from_name(name: &str) -> Self {
+        let known = [Self::DetectLabel, Self::Emulator].into_iter().find(|one| one.name() == name);
+        known.unwrap_or(Self::Other)
+    }
+}
+
 /// `change.kind`: what a listing found different.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

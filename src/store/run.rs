@@ -1,6 +1,7 @@
 //! Runs: what is stored when one begins, and what is read to go on with one.
 
 use crate::scene::Scenes;
+use crate::store::model::SourceKind;
 
 /// A slice of the key space: the keys after `start_after`, up to and including `stop_at`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,8 +17,8 @@ pub struct Span {
 pub struct NewRun {
     /// The name of the bucket.
     pub bucket: String,
-    /// `bucket`, `keys` or `urls`.
-    pub source: &'static str,
+    /// What the run reads its work from.
+    pub source: SourceKind,
     /// The scope of a listing; empty for lists.
     pub prefix: String,
     /// A hash of the settings that decide what is wanted.
@@ -30,6 +31,17 @@ pub struct NewRun {
     pub started_at: i64,
     /// The first ranges of the run. They cover its scope without gaps or overlaps.
     pub spans: Vec<Span>,
+}
+
+/// A run that has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BegunRun {
+    /// `run.id`.
+    pub id: i64,
+    /// `run.bucket_id`.
+    pub bucket_id: i64,
+    /// True if the run writes differences into the journal: its scope was listed to the end before.
+    pub journals: bool,
 }
 
 /// A range and its progress.
@@ -54,8 +66,8 @@ pub struct UnfinishedRun {
     pub bucket_id: i64,
     /// The name of the bucket.
     pub bucket: String,
-    /// `bucket`, `keys` or `urls`.
-    pub source: String,
+    /// What the run reads its work from.
+    pub source: SourceKind,
     /// The scope of a listing; empty for lists.
     pub prefix: String,
     /// A hash of the settings that decide what is wanted.

@@ -23,8 +23,7 @@ use crate::config::{Billing, Settings};
 use crate::export::{Output, field};
 use crate::scene::Scenes;
 use crate::store::Reader;
-use crate::store::model::CallOutcome;
-use crate::store::read::LedgerRow;
+use crate::store::read::{LedgerGrouping, LedgerQuery, LedgerSums};
 
 /// Sum up the calls that were made, and what they may have cost
 ///
@@ -70,39 +69,11 @@ impl FromStr for Month {
     }
 }
 
-/// Sums of calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-struct Sums {
-    calls: u64,
-    answered: u64,
-    failed: u64,
-    throttled: u64,
-    thrown_away: u64,
-    unknown: u64,
-    /// Calls made because an earlier one of the run for the same content had failed.
-    retries: u64,
-    /// Scenes asked for, over all calls.
-    scenes_asked: u64,
-}
-
-impl Sums {
-    fn add(&mut self, row: &LedgerRow) {
-        self.calls += 1;
-        *match row.outcome {
-            CallOutcome::Answered => &mut self.answered,
-            CallOutcome::Failed => &mut self.failed,
-            CallOutcome::Throttled => &mut self.throttled,
-            CallOutcome::ThrownAway => &mut self.thrown_away,
-            CallOutcome::Unknown => &mut self.unknown,
-        } += 1;
-        self.retries += u64::from(row.repeated);
-        self.scenes_asked += u64::from(row.scenes.len().max(1));
-    }
-
-    fn numbers(&self) -> [u64; 7] {
-        let Self { calls, answered, failed, throttled, thrown_away, unknown, retries, .. } = *self;
-        [calls, answered, failed, throttled, thrown_away, unknown, retries]
-    }
+/// The numbers of sums that are columns of their own.
+fn numbers(sums: &LedgerSums) -> [u64; 7] {
+    let LedgerSums { calls, answered, failed, throttled, thrown_away, unknown, retries, .. } =
+        *sums;
+    [calls, answered, failed, throttled, thrown_away, unknown, retries]
 }
 
 #[derive(Serialize)]
@@ -114,7 +85,7 @@ struct JsonRow<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     scenes: Option<&'a str>,
     #[serde(flatten)]
-    sums: Sums,
+    sums: LedgerSums,
     cost: Option<f64>,
     /// What it costs if each scene is billed, whatever the setting `billing` says.
     cost_up_to: Option<f64>,
@@ -138,8 +109,8 @@ const COLUMNS: [&str; 7] =
 struct Ledger {
     by: By,
     zone: String,
-    groups: BTreeMap<Group, Sums>,
-    total: Sums,
+    groups: BTreeMap<Group, LedgerSums>,
+    total: LedgerSums,
     price: Price,
     currency: String,
 }
@@ -192,28 +163,33 @@ impl Ledger {
         zone: &TimeZone,
     ) -> anyhow::Result<Self> {
         let within = month.map(|Month(first)| span(first, first.saturating_add(1.month()), zone));
+        let now = Timestamp::now().to_zoned(zone.clone());
+        // A day begins at a whole minute, unless the offset of the zone has seconds.
+        let unit_ms = if now.offset().seconds() % 60 == 0 { 60_000 } else { 1_000 };
+        let grouping = match by {
+            By::Run => LedgerGrouping::Run,
+            By::Scene => LedgerGrouping::Scenes,
+            By::Day => LedgerGrouping::Time { unit_ms },
+        };
         let mut day: Option<(Range<i64>, Date)> = None;
-        let mut groups: BTreeMap<Group, Sums> = BTreeMap::new();
-        let mut total = Sums::default();
-        reader.ledger(|row| {
-            if within.as_ref().is_some_and(|within| !within.contains(&row.ended_at)) {
-                return;
-            }
+        let mut groups: BTreeMap<Group, LedgerSums> = BTreeMap::new();
+        let mut total = LedgerSums::default();
+        reader.ledger_sums(&LedgerQuery { grouping, within }, |number, sums| {
             let group = match by {
-                By::Run => Group::Run(row.run_id),
-                By::Scene => Group::Scenes(row.scenes.bits()),
+                By::Run => Group::Run(number),
+                By::Scene => Group::Scenes(u8::try_from(number).unwrap_or_default()),
                 By::Day => {
+                    let moment = number.saturating_mul(unit_ms);
                     // The ledger is written in the order of time: one look at the calendar a day.
-                    if !matches!(&day, Some((span, _)) if span.contains(&row.ended_at)) {
-                        day = Some(day_of(row.ended_at, zone));
+                    if !matches!(&day, Some((span, _)) if span.contains(&moment)) {
+                        day = Some(day_of(moment, zone));
                     }
                     Group::Day(day.as_ref().map_or(Date::ZERO, |(_, date)| *date))
                 }
             };
-            groups.entry(group).or_default().add(&row);
-            total.add(&row);
+            *groups.entry(group).or_default() += sums;
+            total += sums;
         })?;
-        let now = Timestamp::now().to_zoned(zone.clone());
         let zone = match zone.iana_name() {
             Some(name) => name.to_owned(),
             None => now.offset().to_string(),
@@ -223,7 +199,7 @@ impl Ledger {
         Ok(Self { by, zone, groups, total, price, currency })
     }
 
-    fn costs(&self, sums: &Sums) -> [Option<f64>; 2] {
+    fn costs(&self, sums: &LedgerSums) -> [Option<f64>; 2] {
         [self.price.cost(sums.calls, sums.scenes_asked), self.price.of_units(sums.scenes_asked)]
     }
 
@@ -248,7 +224,7 @@ impl Ledger {
         let all = self.groups.iter().map(|(group, sums)| (group.shown(), sums));
         for (group, sums) in all.chain([("total".to_owned(), &self.total)]) {
             let mut cells = vec![group];
-            cells.extend(sums.numbers().map(|number| number.to_string()));
+            cells.extend(numbers(sums).map(|number| number.to_string()));
             cells.push(sums.scenes_asked.to_string());
             if priced {
                 cells.push(amount(self.costs(sums)[0].unwrap_or(0.0)));
@@ -281,7 +257,7 @@ impl Ledger {
         text.extend_from_slice(header.as_bytes());
         for (group, sums) in &self.groups {
             let costs = self.costs(sums).map(|cost| cost.map(amount).unwrap_or_default());
-            let numbers = sums.numbers().map(|number| number.to_string());
+            let numbers = numbers(sums).map(|number| number.to_string());
             let mut cells = vec![group.shown()];
             cells.extend(numbers);
             cells.push(sums.scenes_asked.to_string());
@@ -299,9 +275,9 @@ impl Ledger {
     }
 
     fn json(&self) -> anyhow::Result<String> {
-        let shown: Vec<(Group, String, &Sums)> =
+        let shown: Vec<(Group, String, &LedgerSums)> =
             self.groups.iter().map(|(group, sums)| (*group, group.shown(), sums)).collect();
-        let row = |sums: &Sums| {
+        let row = |sums: &LedgerSums| {
             let [cost, cost_up_to] = self.costs(sums);
             JsonRow { day: None, run: None, scenes: None, sums: *sums, cost, cost_up_to }
         };

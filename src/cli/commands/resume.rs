@@ -14,7 +14,7 @@ use crate::cli::{resume_endpoint, terminal};
 use crate::config::{self, Filter, Origin, Provenance, Settings, Stored};
 use crate::cos::Bucket;
 use crate::job::{self, End, Job, List, Purpose, RunSettings, Source};
-use crate::store::write::UnfinishedRun;
+use crate::store::run::UnfinishedRun;
 use crate::store::{Error, Reader, Store};
 use crate::visible::visible;
 

@@ -14,8 +14,9 @@ use crate::cli::price::{Price, amount};
 use crate::cli::table::Table;
 use crate::config::Budget;
 use crate::export::{self, Output, field, iso_seconds};
+use crate::store::model::SourceKind;
 use crate::store::model::{Counts, RunState};
-use crate::store::read::{ContentCounts, DatabaseSize, Failure, FailureCode, Run};
+use crate::store::read::{ContentCounts, DatabaseSize, Failure, FailureCode, RunRow};
 use crate::store::{self, Reader};
 use crate::visible::{Notation, visible};
 
@@ -45,7 +46,7 @@ pub struct Args {
 #[derive(Debug, Serialize)]
 struct Status {
     database: String,
-    size: DatabaseSize,
+    size: Option<DatabaseSize>,
     contents: ContentCounts,
     failure_codes: Vec<FailureCode>,
     /// Of the costs.
@@ -179,7 +180,7 @@ impl Status {
             .collect::<Result<Vec<_>, _>>()?;
         let contents = reader.content_counts()?;
         Ok(Self {
-            database: reader.path().display().to_string(),
+            database: reader.location().to_string(),
             size: reader.size(),
             contents,
             failure_codes: reader.failure_codes(CODES)?,
@@ -237,13 +238,11 @@ impl Status {
         }
         let mebibytes =
             |bytes: u64| format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20);
-        let _ = writeln!(
-            text,
-            "database  {} ({}, log {})",
-            visible(&self.database),
-            mebibytes(self.size.database),
-            mebibytes(self.size.wal)
-        );
+        let size = self.size.map(|DatabaseSize { database, wal }| {
+            format!(" ({}, log {})", mebibytes(database), mebibytes(wal))
+        });
+        let database = visible(&self.database);
+        let _ = writeln!(text, "database  {database}{}", size.unwrap_or_default());
         if !self.failure_codes.is_empty() {
             let mut table =
                 Table::new(&["failed", "code", "status", "tried again by the next run"]);
@@ -269,12 +268,15 @@ impl RunStatus {
         self.counts.lines_failed + self.counts.missing > 0
     }
 
-    fn of(reader: &Reader, run: Run, at_work: bool, price: Price) -> Result<Self, store::Error> {
+    fn of(reader: &Reader, run: RunRow, at_work: bool, price: Price) -> Result<Self, store::Error> {
         let ranges = reader.ranges(run.id)?;
         let killed = run.state == RunState::Running && !at_work;
         let end = if at_work { Some(Timestamp::now().as_second()) } else { run.ended_at };
-        let list =
-            if run.source == "bucket" { String::new() } else { format!(" ({})", run.source) };
+        let list = if run.source == SourceKind::Bucket {
+            String::new()
+        } else {
+            format!(" ({})", run.source)
+        };
         Ok(Self {
             id: run.id,
             source: format!("cos://{}/{}{list}", run.bucket, run.prefix),
@@ -356,9 +358,7 @@ mod tests {
         let reader = store.reader().unwrap();
         let budget = crate::config::Settings::default().budget;
         assert!(Status::read(&reader, 5, &budget).unwrap().next.contains("costag run"));
-        store
-            .connection
-            .execute_batch(
+        store.sql(
                 "INSERT INTO bucket VALUES (1, 'photos-1250000000', 'keys');
                  INSERT INTO run (id, bucket_id, source, prefix, eligibility, state, stop_reason,
                                   settings, journals, tool_version, started_at, ended_at, counts)
@@ -368,8 +368,7 @@ mod tests {
                          NULL, '{\"calls\": 3, \"done\": 2}');
                  INSERT INTO content (scenes_wanted, state, run_id) VALUES (2, 3, 2), (2, 2, 2);
                  INSERT INTO error (content_id, verdict, code, status, message, request_id) VALUES (1, 'gone', 'NoSuchKey', 404, '', NULL);",
-            )
-            .unwrap();
+            );
         assert_eq!(Status::read(&reader, 5, &budget).unwrap().runs[0].state, "running");
         drop(store);
         let status = Status::read(&reader, 5, &budget).unwrap();

@@ -41,7 +41,8 @@ impl Args {
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let settings = global.settings(|_| ())?;
         let reader = Reader::open(&settings.db)?;
-        let tells = reader.size().database > LARGE || stderr().is_terminal();
+        let tells =
+            reader.size().is_none_or(|size| size.database > LARGE) || stderr().is_terminal();
         let checks = reader.verify(|check| {
             if tells {
                 say!("checking {}", check.name());
@@ -49,7 +50,7 @@ impl Args {
         })?;
         reader.unchanged()?;
         let sound = checks.iter().all(|checked| checked.problems.count == 0);
-        let database = reader.path().display().to_string();
+        let database = reader.location().to_string();
         let text = if self.json {
             serde_json::to_string_pretty(&Report { database, sound, checks: &checks })? + "\n"
         } else {

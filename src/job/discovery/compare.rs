@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use crate::scene::Scenes;
+use crate::store::compare::{Known, Standing};
 use crate::store::model::{ContentState, SkipReason};
-use crate::store::read::{Known, Standing};
 use crate::store::turn::{Candidate, Difference};
 
 /// Which run compares, and with what in mind.

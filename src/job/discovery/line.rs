@@ -8,9 +8,9 @@ use super::stage::Discovery;
 use crate::cos;
 use crate::job::verdict::{GiveUp, Operation, Verdict, stored_code, verdict};
 use crate::object::StorageClass;
+use crate::store::compare::{Known, KnownLine};
 use crate::store::ident;
 use crate::store::model::{ContentState, SkipReason};
-use crate::store::read::{Known, ListedLine};
 use crate::store::turn::{Candidate, Difference, LineFailure};
 
 /// How a line of a list ends. Each line is counted as one of these.
@@ -77,8 +77,8 @@ impl Lines {
     }
 
     /// Ends a line without a look-up. Returns `None` if it needs one.
-    pub(super) fn without_asking(&self, line: &ListedLine) -> Option<EndedLine> {
-        let ListedLine { seq, item, fault, known, looked_up } = line;
+    pub(super) fn without_asking(&self, line: &KnownLine) -> Option<EndedLine> {
+        let KnownLine { seq, item, fault, known, looked_up } = line;
         if let Some(fault) = fault {
             let failure = LineFailure {
                 seq: *seq,
@@ -128,13 +128,13 @@ impl Lines {
         }
         let object_id = known.object_id;
         let news = skip.is_some() || self.stage.comparison.needs(standing);
-        let listed = news.then_some(Difference::Listed { object_id, content_id });
+        let listed = news.then_some(Difference::Named { object_id, content_id });
         Some(EndedLine::new(seq, End::Wanted, listed))
     }
 
     /// Looks a key up. Returns `None` if the run stops.
-    pub(super) async fn ask(&self, line: ListedLine) -> Option<EndedLine> {
-        let ListedLine { seq, item, known, .. } = line;
+    pub(super) async fn ask(&self, line: KnownLine) -> Option<EndedLine> {
+        let KnownLine { seq, item, known, .. } = line;
         let client = &self.stage.service.client;
         let answer = self
             .stage

@@ -119,7 +119,7 @@ impl Listing {
                 unmatched.keep_beside(names);
             }
             let now = service.client.clock().now();
-            listing.stage.writer.send(Record::Listed { now }).await?;
+            listing.stage.writer.send(Record::CompleteListing { now }).await?;
         }
         Ok(())
     }
@@ -250,8 +250,8 @@ impl Listing {
             };
             match self.stage.service.recognise(page.emulated) {
                 Recognised::Same => {}
-                Recognised::First(name) => {
-                    if self.stage.writer.send(Record::Recogniser { name }).await.is_err() {
+                Recognised::First(recogniser) => {
+                    if self.stage.writer.send(Record::Recogniser { recogniser }).await.is_err() {
                         return false;
                     }
                 }

@@ -20,7 +20,7 @@ use crate::job::control::StopReason;
 use crate::job::thread::Blocking;
 use crate::job::writer::Record;
 use crate::store::Reader;
-use crate::store::read::ListedLine;
+use crate::store::compare::KnownLine;
 use crate::store::run::RangeRow;
 
 /// The number of lines that are read from the store at a time.
@@ -67,9 +67,9 @@ impl Lookup {
         let mut window = Window::after(cursor);
         let mut last_read = cursor;
         let mut all_read = false;
-        let mut waiting: VecDeque<ListedLine> = VecDeque::new();
+        let mut waiting: VecDeque<KnownLine> = VecDeque::new();
         // Lines that ended without a look-up and need one after all, and the numbers of all such lines so far.
-        let mut dropped: VecDeque<ListedLine> = VecDeque::new();
+        let mut dropped: VecDeque<KnownLine> = VecDeque::new();
         let mut dropped_before = BTreeSet::new();
         let stragglers = AtomicUsize::new(0);
         let mut asked = FuturesUnordered::new();
@@ -89,7 +89,7 @@ impl Lookup {
                     let (run_id, bucket_id) =
                         (self.stage().comparison.run_id, self.stage().bucket_id);
                     let looked = Blocking::start("lines", move || {
-                        (reader.listed_lines(run_id, bucket_id, last_read, PAGE), reader)
+                        (reader.known_lines(run_id, bucket_id, last_read, PAGE), reader)
                     })?;
                     let (found, back) = looked.result().await?;
                     reader = back;
@@ -119,7 +119,7 @@ impl Lookup {
                 let lines = lines.into_iter().filter(|(seq, _)| dropped_before.insert(*seq));
                 for (seq, item) in lines.collect::<Vec<_>>() {
                     let known = reader.known(self.stage().bucket_id, &item)?;
-                    dropped.push_back(ListedLine {
+                    dropped.push_back(KnownLine {
                         seq,
                         item,
                         fault: None,
@@ -132,7 +132,7 @@ impl Lookup {
                 }
                 self.commit(&mut batch, &mut window, true).await?;
                 let now = self.stage().service.client.clock().now();
-                return self.stage().writer.send(Record::Listed { now }).await;
+                return self.stage().writer.send(Record::CompleteListing { now }).await;
             }
             if batch.is_due() || (asked.is_empty() && !batch.is_empty()) {
                 self.commit(&mut batch, &mut window, false).await?;
@@ -155,7 +155,7 @@ impl Lookup {
     }
 
     /// Looks a line up, and counts it as a straggler while the look-up is slow.
-    async fn counted(&self, line: ListedLine, stragglers: &AtomicUsize) -> Option<EndedLine> {
+    async fn counted(&self, line: KnownLine, stragglers: &AtomicUsize) -> Option<EndedLine> {
         let asked = std::pin::pin!(self.lines.ask(line));
         match futures::future::select(asked, std::pin::pin!(tokio::time::sleep(SLOW))).await {
             futures::future::Either::Left((ended, _)) => ended,

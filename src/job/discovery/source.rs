@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::lines::{self, Item};
+use crate::store::model::SourceKind;
 use crate::text;
 
 /// The source of a run, kept with it.
@@ -37,10 +38,15 @@ pub struct List {
 impl Source {
     /// The text in `run.source`.
     pub const fn name(&self) -> &'static str {
+        self.kind().name()
+    }
+
+    /// What the source is: a bucket, a list of keys or a list of URLs.
+    pub const fn kind(&self) -> SourceKind {
         match self {
-            Self::Bucket { .. } => "bucket",
-            Self::Keys(_) => "keys",
-            Self::Urls(_) => "urls",
+            Self::Bucket { .. } => SourceKind::Bucket,
+            Self::Keys(_) => SourceKind::Keys,
+            Self::Urls(_) => SourceKind::Urls,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::cos::{self, Client, Correction};
 use crate::job::control::{Control, StopReason};
 use crate::job::stats::{Stats, Wait, wall};
 use crate::job::verdict::{Operation, Stop, Verdict, verdict};
+use crate::store::model::Recogniser;
 
 /// The service, as one run uses it.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub(crate) struct Service {
     pub(crate) control: Control,
     pub(crate) stats: Arc<Stats>,
     /// Who answered this database's calls so far.
-    recogniser: OnceLock<&'static str>,
+    recogniser: OnceLock<Recogniser>,
     /// How often the host's name did not exist, and when it was looked up last.
     lookups: Mutex<(u32, Option<tokio::time::Instant>)>,
     /// Whether it was said that answers come without scenes.
@@ -94,12 +95,6 @@ pub(crate) enum Refused {
     Stop,
 }
 
-/// The name that is stored if the emulator answers.
-const EMULATOR: &str = "emulator";
-/// The name that is stored if the service answers.
-const DETECT_LABEL: &str = "detect-label";
-const RECOGNISERS: [&str; 2] = [EMULATOR, DETECT_LABEL];
-
 /// A host's name that does not exist is looked up so often before the first success.
 const LOOKUPS: u32 = 3;
 /// Look-ups within this time are one.
@@ -126,20 +121,15 @@ impl Service {
         patience: Duration,
         control: Control,
         stats: Arc<Stats>,
-        recogniser: Option<&str>,
+        recogniser: Option<Recogniser>,
     ) -> Self {
-        let stored = OnceLock::new();
-        if let Some(name) = recogniser {
-            let known = RECOGNISERS.into_iter().find(|known| *known == name);
-            let _ = stored.set(known.unwrap_or("another recogniser"));
-        }
         Self {
             client,
             patience: Patience::new(patience),
             list_patience: Patience::new(patience),
             control,
             stats,
-            recogniser: stored,
+            recogniser: recogniser.map_or_else(OnceLock::new, OnceLock::from),
             lookups: Mutex::default(),
             legacy: AtomicBool::new(false),
             clock_corrected: Notify::new(),
@@ -226,11 +216,11 @@ impl Service {
     /// Returns false, and stops the run, if the database holds the other one's labels: a rehearsal must
     /// not poison real results.
     pub(crate) fn recognise(&self, emulated: bool) -> Recognised {
-        let now = if emulated { EMULATOR } else { DETECT_LABEL };
+        let now = if emulated { Recogniser::Emulator } else { Recogniser::DetectLabel };
         match self.recogniser.get() {
             Some(stored) if *stored == now => Recognised::Same,
             Some(stored) => {
-                let stored = (*stored).to_owned();
+                let (stored, now) = (stored.name().to_owned(), now.name());
                 self.control.stop(StopReason::Recogniser { stored, now });
                 Recognised::Other
             }
@@ -488,7 +478,7 @@ pub(crate) enum Recognised {
     /// As before.
     Same,
     /// The first answer this database gets; the name is to be stored.
-    First(&'static str),
+    First(Recogniser),
     /// Another one: the run stops, and the answer is not to be kept.
     Other,
 }

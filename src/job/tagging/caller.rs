@@ -324,7 +324,9 @@ impl Tagger {
         let service = &self.service;
         match service.recognise(answer.emulated) {
             Recognised::Same => {}
-            Recognised::First(name) => self.writer.send(Record::Recogniser { name }).await?,
+            Recognised::First(recogniser) => {
+                self.writer.send(Record::Recogniser { recogniser }).await?;
+            }
             Recognised::Other => return Ok(Settled::Released),
         }
         if answer.legacy {

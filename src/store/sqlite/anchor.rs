@@ -131,7 +131,7 @@ impl Anchor {
     /// [`Error::Missing`] if there is none and none is to be made; [`Error::Open`] if it is no regular file or the
     /// system refuses.
     pub(super) fn open(path: &Path, create: bool) -> Result<Self, Error> {
-        let refused = |source| Error::Open { path: path.into(), source };
+        let refused = |source| Error::Open { location: path.into(), source };
         let mut open = open_files();
         // A file that is open already must not be opened again: closing that descriptor would drop SQLite's locks.
         let id = match fs::metadata(path) {
@@ -147,7 +147,7 @@ impl Anchor {
                 FileId::of(&keep(&mut open, file, true).map_err(refused)?)
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(Error::Missing { path: path.into() });
+                return Err(Error::Missing { location: path.into() });
             }
             Err(source) => return Err(refused(source)),
         };

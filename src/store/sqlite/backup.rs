@@ -14,7 +14,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::anchor::OWNER_ONLY;
-use super::read::Snapshot;
+use super::read::ReadTransaction;
 use super::{Error, Reader};
 use crate::part::Part;
 
@@ -38,7 +38,7 @@ impl Reader {
         target: &Path,
         mut go_on: impl FnMut(u64, u64) -> bool,
     ) -> Result<bool, Error> {
-        let copy = |source: io::Error| Error::Copy { path: target.into(), source };
+        let copy = |source: io::Error| Error::Copy { location: target.into(), source };
         if fs::symlink_metadata(target).is_ok() {
             return Err(copy(io::ErrorKind::AlreadyExists.into()));
         }
@@ -68,7 +68,7 @@ impl Reader {
         // A copy that breaks off is thrown away: nothing of it needs a journal.
         copy.pragma_update(None, "journal_mode", "off")?;
         copy.pragma_update(None, "synchronous", "off")?;
-        let _snapshot = Snapshot::begin(&self.connection)?;
+        let _snapshot = ReadTransaction::begin(&self.connection)?;
         // The transaction begins with its first read.
         self.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
         let backup = Backup::new(&self.connection, &mut copy)?;
@@ -99,7 +99,7 @@ impl Reader {
                 | ErrorCode::ReadOnly
                 | ErrorCode::FileLockingProtocolFailed
                 | ErrorCode::TooBig,
-            ) => Error::Copy { path: target.into(), source: io::Error::other(error) },
+            ) => Error::Copy { location: target.into(), source: io::Error::other(error) },
             _ => self.error(error),
         }
     }

@@ -28,12 +28,12 @@ impl Lock {
     /// [`Error::Locked`] if another process has one of them, [`Error::Linked`] if the file has further names,
     /// [`Error::Open`] if the lock file cannot be made.
     pub(super) fn take(anchor: Anchor, path: &Path) -> Result<Self, Error> {
-        let refused = |path: &Path, source| Error::Open { path: path.into(), source };
+        let refused = |path: &Path, source| Error::Open { location: path.into(), source };
         if !anchor.can_write() {
             return Err(refused(path, io::ErrorKind::PermissionDenied.into()));
         }
         if anchor.has_writer() {
-            return Err(Error::Locked { path: path.into() });
+            return Err(Error::Locked { location: path.into() });
         }
         check_names(&anchor, path)?;
         let name = anchor.beside(".lock");
@@ -41,7 +41,9 @@ impl Lock {
             let file = open_lock_file(&name, &anchor).map_err(|source| refused(&name, source))?;
             match file.try_lock() {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(Error::Locked { path: path.into() }),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::Locked { location: path.into() });
+                }
                 Err(TryLockError::Error(source)) => return Err(refused(&name, source)),
             }
             let opened = file.metadata().map_err(|source| refused(&name, source))?;
@@ -52,7 +54,7 @@ impl Lock {
             }
         };
         if !anchor.try_lock().map_err(|source| refused(path, source))? {
-            return Err(Error::Locked { path: path.into() });
+            return Err(Error::Locked { location: path.into() });
         }
         let lock = Self { anchor, _file: file };
         // Again, now that no other writer can be at work.
@@ -74,9 +76,10 @@ impl Drop for Lock {
 
 /// The write-ahead log belongs to a name: under another name of the same file, what is in it is missing.
 pub(super) fn check_names(anchor: &Anchor, path: &Path) -> Result<(), Error> {
-    let metadata = anchor.metadata().map_err(|source| Error::Open { path: path.into(), source })?;
+    let metadata =
+        anchor.metadata().map_err(|source| Error::Open { location: path.into(), source })?;
     match metadata.nlink() {
-        names @ 2.. => Err(Error::Linked { path: path.into(), names }),
+        names @ 2.. => Err(Error::Linked { location: path.into(), names }),
         _ => Ok(()),
     }
 }

@@ -8,9 +8,10 @@ use rusqlite::Connection;
 use rusqlite_migration::Migrations;
 
 use super::Error;
+use crate::store::sqlite::error::sorted;
 
 /// `application_id` of a job database: "cost" in ASCII.
-pub const APPLICATION_ID: u32 = 0x636f_7374;
+const APPLICATION_ID: u32 = 0x636f_7374;
 
 static FOLDER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/migrations/sqlite");
 
@@ -24,7 +25,7 @@ static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
 const OLDEST_READABLE: i64 = 2;
 
 /// The newest schema version this program knows.
-pub fn known_version() -> i64 {
+pub(super) fn known_version() -> i64 {
     FOLDER.dirs().map(|_| 1).sum()
 }
 
@@ -47,7 +48,7 @@ pub(super) fn inspect(connection: &Connection, path: &Path) -> Result<Schema, Er
     let pragma = |name: &str| {
         connection
             .query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))
-            .map_err(|source| Error::sqlite(path, source))
+            .map_err(|source| sorted(path, source))
     };
     // The id is an unsigned 32-bit number that SQLite prints signed.
     let id = u32::try_from(pragma("application_id")? & 0xffff_ffff).unwrap_or_default();
@@ -55,17 +56,17 @@ pub(super) fn inspect(connection: &Connection, path: &Path) -> Result<Schema, Er
     if id == 0 && found == 0 {
         let tables: i64 = connection
             .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-            .map_err(|source| Error::sqlite(path, source))?;
+            .map_err(|source| sorted(path, source))?;
         if tables == 0 {
             return Ok(Schema::Fresh);
         }
     }
     if id != APPLICATION_ID {
-        return Err(Error::Foreign { path: path.into(), found: id });
+        return Err(Error::Foreign { location: path.into(), found: id });
     }
     let known = known_version();
     match found {
-        _ if found > known => Err(Error::Newer { path: path.into(), found, known }),
+        _ if found > known => Err(Error::Newer { location: path.into(), found, known }),
         _ if found < known => Ok(Schema::Older(found)),
         _ => Ok(Schema::Current),
     }
@@ -131,8 +132,8 @@ fn columns_of(model: &Connection, table: &str) -> rusqlite::Result<Columns> {
 /// Brings the schema up to date, in one transaction; the caller holds the lock.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {
     MIGRATIONS.to_latest(connection).map_err(|error| match error {
-        rusqlite_migration::Error::RusqliteError { err, .. } => Error::sqlite(path, err),
-        source => Error::Migration { path: path.into(), source },
+        rusqlite_migration::Error::RusqliteError { err, .. } => sorted(path, err),
+        source => Error::Migration { location: path.into(), source: source.into() },
     })
 }
 

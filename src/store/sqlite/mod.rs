@@ -2,10 +2,11 @@
 
 mod anchor;
 mod backup;
+mod error;
 mod lock;
 mod migrate;
 mod posting;
-pub mod read;
+pub(super) mod read;
 mod rows;
 mod schema;
 mod still;
@@ -18,13 +19,13 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-pub use anchor::Place;
-pub use migrate::{APPLICATION_ID, known_version};
+pub(super) use anchor::Place;
 
 use super::Error;
+use crate::store::sqlite::error::sorted;
 use anchor::{Anchor, FileId, Mark};
 use lock::Lock;
-use migrate::Schema;
+use migrate::{Schema, known_version};
 use still::Still;
 
 /// How long a statement waits for somebody else's transaction, such as one left open in a SQL shell.
@@ -58,7 +59,7 @@ impl Store {
     /// names; [`Error::Foreign`], [`Error::Newer`] and [`Error::Corrupt`] leave the file as it was.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let lock = Lock::take(Anchor::open(path, true)?, path)?;
-        let sqlite = |source| Error::sqlite(path, source);
+        let sqlite = |source| sorted(path, source);
         let file = lock.anchor().path();
         let mut connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
         let schema = migrate::inspect(&connection, path)?;
@@ -123,7 +124,7 @@ impl Store {
             let offset = u64::from(number.saturating_sub(1)) * u64::from(length);
             Ok(Mark { text, offset, length: length as usize })
         };
-        let mark = mark().map_err(|source| Error::sqlite(&self.path, source))?;
+        let mark = mark().map_err(|source| sorted(&self.path, source))?;
         self.place.watch(mark);
         Ok(())
     }
@@ -152,18 +153,18 @@ impl Store {
     pub(crate) fn check_in_place(&self) -> Result<(), Error> {
         if self.place.is_written_over() {
             self.let_go();
-            return Err(Error::TakenAway { path: self.path.clone() });
+            return Err(Error::TakenAway { location: self.path.as_path().into() });
         }
         if self.place.is_lost() {
             // Whoever moved the file finds in it all that was committed; and a log with rows in it must not lie
             // beside another database that takes its place. If it fails there is nothing better to do.
             let _ = self.connection.busy_timeout(FAREWELL_TIMEOUT);
             let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-            return Err(Error::TakenAway { path: self.path.clone() });
+            return Err(Error::TakenAway { location: self.path.as_path().into() });
         }
         match self.beside.iter().find(|(path, id)| FileId::at(path) != Some(*id)) {
             None => Ok(()),
-            Some((path, _)) => Err(Error::TakenAway { path: path.clone() }),
+            Some((path, _)) => Err(Error::TakenAway { location: path.as_path().into() }),
         }
     }
 }
@@ -211,13 +212,13 @@ impl Reader {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let anchor = Anchor::open(path, false)?;
         let (connection, still) = still::connect_for_reading(&anchor, path)?;
-        let sqlite = |source| Error::sqlite(path, source);
+        let sqlite = |source| sorted(path, source);
         let version = known_version();
         let mut reader = Self { connection, path: path.into(), version, still, anchor };
         reader.connection.pragma_update(None, "cache_size", -2_048).map_err(sqlite)?;
         // Where nothing can be written, there is no place for temporary files either.
         reader.connection.pragma_update(None, "temp_store", "memory").map_err(sqlite)?;
-        let older = |found| Error::Older { path: path.into(), found, known: known_version() };
+        let older = |found| Error::Older { location: path.into(), found, known: known_version() };
         match migrate::inspect(&reader.connection, path) {
             Ok(Schema::Current) => {}
             Ok(Schema::Fresh) => return Err(older(0)),
@@ -265,18 +266,18 @@ impl Reader {
     /// Sorts an error of SQLite by what can be done about it.
     pub(crate) fn error(&self, source: rusqlite::Error) -> Error {
         // What looks like damage may be a writer at work.
-        self.unchanged().err().unwrap_or_else(|| Error::sqlite(&self.path, source))
+        self.unchanged().err().unwrap_or_else(|| sorted(&self.path, source))
     }
 }
 
 /// Checks that the schema of the file is the one that this program makes at that version.
 fn check_schema(connection: &Connection, version: i64, path: &Path) -> Result<(), Error> {
     let differences =
-        schema::compare(connection, version).map_err(|source| Error::sqlite(path, source))?;
+        schema::compare(connection, version).map_err(|source| sorted(path, source))?;
     if differences.refused.is_empty() {
         return Ok(());
     }
-    Err(Error::Altered { path: path.into(), what: differences.refused.join("; ") })
+    Err(Error::Altered { location: path.into(), what: differences.refused.join("; ") })
 }
 
 /// A connection to the file with this name, which must not contain links. Nothing that the database's schema says
@@ -304,6 +305,26 @@ fn has_content(content: &str) -> String {
         "(object.id = {content} AND object.content_id = {content}
           OR object.content_id = {content} AND object.content_id <> object.id)"
     )
+}
+
+#[cfg(test)]
+impl Store {
+    /// Reads the rows of a query as texts; NULL is empty.
+    pub(super) fn rows(&self, query: &str) -> Vec<Vec<String>> {
+        use rusqlite::types::Value;
+        let mut statement = self.connection.prepare(query).unwrap();
+        let columns = statement.column_count();
+        let text = |value| match value {
+            Value::Null => String::new(),
+            Value::Integer(number) => number.to_string(),
+            Value::Real(number) => number.to_string(),
+            Value::Text(text) => text,
+            Value::Blob(bytes) => hex::encode(bytes),
+        };
+        let rows =
+            statement.query_map([], |row| (0..columns).map(|n| row.get(n).map(text)).collect());
+        rows.unwrap().collect::<Result<_, _>>().unwrap()
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRe
 
 use crate::object::ETag;
 use crate::scene::Scene;
-use crate::store::model::Counts;
+use crate::store::model::{
+    CallOutcome, ChangeKind, ContentState, Counts, ErrorKind, RunState, SourceKind,
+};
 
 /// `label.id`: 256 times the content, 64 times the scene, and the rank.
 ///
@@ -62,6 +64,85 @@ impl Mark {
     }
 }
 
+/// A size in bytes on its way into the database, or out of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size(pub(super) u64);
+
+impl ToSql for Size {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        i64::try_from(self.0)
+            .map(Into::into)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+    }
+}
+
+impl FromSql for Size {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        count(value).map(Self)
+    }
+}
+
+/// A number of things as it comes out of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Count(pub(super) u64);
+
+impl FromSql for Count {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        count(value).map(Self)
+    }
+}
+
+fn count(value: ValueRef<'_>) -> FromSqlResult<u64> {
+    let number = value.as_i64()?;
+    u64::try_from(number).map_err(|_| FromSqlError::OutOfRange(number))
+}
+
+/// A column that holds the name of one of the values of an enum.
+macro_rules! named_column {
+    ($($kind:ty),*) => {$(
+        impl FromSql for Named<$kind> {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                let name = value.as_str()?;
+                <$kind>::from_name(name).map(Named).ok_or_else(|| {
+                    FromSqlError::Other(format!("{name:?} is no {}", stringify!($kind)).into())
+                })
+            }
+        }
+    )*};
+}
+
+/// A value that is stored by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Named<T>(pub(super) T);
+
+named_column!(SourceKind, RunState, ChangeKind);
+
+/// A column that holds the number of one of the values of an enum.
+macro_rules! numbered_column {
+    ($($kind:ty),*) => {$(
+        impl FromSql for Numbered<$kind> {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                let number = value.as_i64()?;
+                <$kind>::from_id(number).map(Numbered).ok_or(FromSqlError::OutOfRange(number))
+            }
+        }
+    )*};
+}
+
+/// A value that is stored by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Numbered<T>(pub(super) T);
+
+numbered_column!(ContentState, CallOutcome);
+
+/// `content.error_kind`.
+impl FromSql for Numbered<Option<ErrorKind>> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let number = value.as_i64()?;
+        ErrorKind::from_id(number).map(Numbered).ok_or(FromSqlError::OutOfRange(number))
+    }
+}
+
 /// `run.counts` on its way into the database, as JSON.
 #[derive(Debug)]
 pub(super) struct CountsJson<'a>(pub(super) &'a Counts);
@@ -113,18 +194,6 @@ impl FromSql for StoredEtag {
                 .map_err(|error| FromSqlError::Other(Box::new(error))),
             _ => Err(FromSqlError::InvalidType),
         }
-    }
-}
-
-/// A size in bytes on its way into the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct SizeColumn(pub(super) u64);
-
-impl ToSql for SizeColumn {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let size = i64::try_from(self.0)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-        Ok(size.into())
     }
 }
 

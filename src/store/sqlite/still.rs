@@ -24,6 +24,7 @@ use rustix::fs::{Access, access};
 
 use super::anchor::{Anchor, FileId, beside};
 use super::{Error, connect, guarded};
+use crate::store::sqlite::error::sorted;
 
 const MOVE_IT: &str = "read it as a user who may write to its folder, or copy the database with all its files (-wal, \
                        -shm) to a folder of your own";
@@ -74,7 +75,7 @@ impl Still {
             && anchor.is_in_place()
             && anchor.metadata().is_ok_and(|now| Stamp::of(&now) == self.database)
             && log(anchor).is_ok_and(|now| now == self.log);
-        if same { Ok(()) } else { Err(Error::ChangedMeanwhile { path: path.into() }) }
+        if same { Ok(()) } else { Err(Error::ChangedMeanwhile { location: path.into() }) }
     }
 }
 
@@ -133,25 +134,29 @@ fn may_pass(error: &Error) -> bool {
 }
 
 fn connect_as_it_is(anchor: &Anchor, path: &Path) -> Result<(Connection, Option<Still>), Error> {
-    let refused = |source| Error::Open { path: path.into(), source };
-    let sqlite = |source| Error::sqlite(path, source);
+    let refused = |source| Error::Open { location: path.into(), source };
+    let sqlite = |source| sorted(path, source);
     let file = anchor.path();
     let log = log(anchor).map_err(refused)?;
     let names = anchor.metadata().map_err(refused)?.nlink();
     // The log lies beside the name that the writer used.
     if log.is_none() && names > 1 {
         if anchor.has_writer() && !anchor.beside("-wal").exists() {
-            return Err(Error::Locked { path: path.into() });
+            return Err(Error::Locked { location: path.into() });
         }
         if another_name_has_a_log(anchor) {
-            return Err(Error::Linked { path: path.into(), names });
+            return Err(Error::Linked { location: path.into(), names });
         }
     }
     if log.is_some() || anchor.has_writer() {
         for ending in ["-wal", "-shm"] {
             let beside = anchor.beside(ending);
             if beside.exists() && access(&beside, Access::READ_OK).is_err() {
-                return Err(Error::Unread { path: beside, hint: PERMIT_IT, source: None });
+                return Err(Error::Unread {
+                    location: beside.into(),
+                    hint: PERMIT_IT,
+                    source: None,
+                });
             }
         }
     }
@@ -165,7 +170,8 @@ fn connect_as_it_is(anchor: &Anchor, path: &Path) -> Result<(Connection, Option<
     if log.is_none() && !anchor.uses_log().map_err(refused)? {
         return Ok((connect(file, read_only).map_err(sqlite)?, None));
     }
-    let unread = |hint, source| Error::Unread { path: anchor.beside("-wal"), hint, source };
+    let unread =
+        |hint, source| Error::Unread { location: anchor.beside("-wal").into(), hint, source };
     let has_index = anchor.beside("-shm").exists();
     if log.is_some() || anchor.has_writer() {
         if has_index {

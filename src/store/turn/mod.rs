@@ -28,6 +28,7 @@ pub use list::{EndedLines, LineFailure, ReadLine};
 pub use page::{Candidate, Difference, Page, Reach};
 pub use settle::{CallRow, ErrorRow, Settled, Settlement};
 
+use super::model::Recogniser;
 use super::run::Span;
 
 /// Everything that the writer asks of the store in one transaction.
@@ -113,8 +114,8 @@ pub enum Request {
     DroppedLines,
     /// Record which recogniser answers.
     Recogniser {
-        /// Its name, such as `detect-label`.
-        name: &'static str,
+        /// The recogniser; another one that is recorded already stays.
+        recogniser: Recogniser,
     },
     /// Record the confirmed correction of this machine's clock. The ledger rows of this session move along.
     ClockOffset {

@@ -48,7 +48,7 @@ pub enum Difference {
         candidate: Candidate,
     },
     /// A line of a list names an object that did not change. It is wanted now, even if a listing skipped it.
-    Listed {
+    Named {
         /// `object.id`.
         object_id: i64,
         /// The content that the object has.

@@ -2,34 +2,14 @@
 
 use rusqlite::Row;
 
-use super::Snapshot;
-use crate::object::ETag;
+use super::ReadTransaction;
 use crate::store::Error;
-use crate::store::model::ChangeKind;
+use crate::store::read::Change;
 use crate::store::sqlite::Reader;
-use crate::store::sqlite::rows::StoredEtag;
+use crate::store::sqlite::rows::{Named, Size, StoredEtag};
 
 /// Rows read at a time.
 const BATCH: i64 = 1_000;
-
-/// One entry of the journal.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Change {
-    /// The run whose listing found it.
-    pub run_id: i64,
-    /// What happened.
-    pub kind: ChangeKind,
-    /// The bucket's name.
-    pub bucket: String,
-    /// The key; of what moved, the new one.
-    pub key: String,
-    /// Of what moved: the key it had.
-    pub from_key: Option<String>,
-    /// The content's `ETag`; of what changed, that of the content it had before. None: never wanted, or none told.
-    pub etag: Option<ETag>,
-    /// Bytes of the same content.
-    pub size: Option<i64>,
-}
 
 const CHANGES: &str = "
     SELECT change.id, change.run_id, change.kind, bucket.name, object.key, origin.key,
@@ -42,20 +22,20 @@ const CHANGES: &str = "
     WHERE change.run_id = ?1 AND change.id > ?2
     ORDER BY change.id LIMIT ?3";
 
-impl Change {
-    fn read(row: &Row<'_>) -> rusqlite::Result<(i64, String, Self)> {
-        let etag: StoredEtag = row.get(6)?;
-        let change = Self {
-            run_id: row.get(1)?,
-            kind: ChangeKind::Added,
-            bucket: row.get(3)?,
-            key: row.get(4)?,
-            from_key: row.get(5)?,
-            etag: etag.0,
-            size: row.get(7)?,
-        };
-        Ok((row.get(0)?, row.get(2)?, change))
-    }
+/// Reads the columns of [`CHANGES`]: the id of the entry, and the entry.
+fn read(row: &Row<'_>) -> rusqlite::Result<(i64, Change)> {
+    let StoredEtag(etag) = row.get(6)?;
+    let Named(kind) = row.get(2)?;
+    let change = Change {
+        run_id: row.get(1)?,
+        kind,
+        bucket: row.get(3)?,
+        key: row.get(4)?,
+        from_key: row.get(5)?,
+        etag,
+        size: row.get::<_, Option<Size>>(7)?.map(|Size(size)| size),
+    };
+    Ok((row.get(0)?, change))
 }
 
 impl Reader {
@@ -75,26 +55,16 @@ impl Reader {
             let batch =
                 self.change_batch(run_id, after).map_err(|source| E::from(self.error(source)))?;
             self.unchanged()?;
-            let Some((last, ..)) = batch.last() else { return Ok(()) };
+            let Some((last, _)) = batch.last() else { return Ok(()) };
             after = *last;
-            for (_, kind, mut change) in batch {
-                change.kind = ChangeKind::from_name(&kind).ok_or_else(|| Error::Unsound {
-                    what: format!("a change of the unknown kind {kind:?}"),
-                })?;
-                each(&change)?;
+            for (_, change) in &batch {
+                each(change)?;
             }
         }
     }
 
-    fn change_batch(
-        &self,
-        run_id: i64,
-        after: i64,
-    ) -> rusqlite::Result<Vec<(i64, String, Change)>> {
-        let _snapshot = Snapshot::begin(&self.connection)?;
-        self.connection
-            .prepare_cached(CHANGES)?
-            .query_map((run_id, after, BATCH), Change::read)?
-            .collect()
+    fn change_batch(&self, run_id: i64, after: i64) -> rusqlite::Result<Vec<(i64, Change)>> {
+        let _snapshot = ReadTransaction::begin(&self.connection)?;
+        self.connection.prepare_cached(CHANGES)?.query_map((run_id, after, BATCH), read)?.collect()
     }
 }

@@ -2,49 +2,15 @@
 
 use rusqlite::named_params;
 
-use super::Snapshot;
+use super::ReadTransaction;
 use crate::scene::Scenes;
 use crate::store::Error;
 use crate::store::keyspace::prefix_end;
+use crate::store::read::{Choice, Chosen};
 use crate::store::sqlite::{Reader, has_content};
 
 /// Contents looked at in one read.
 const BATCH: i64 = 1_000;
-
-/// Which contents are meant; every condition that is given must hold.
-///
-/// Only contents that a present object has are ever chosen. A filter of an earlier run does not matter: the next run
-/// may have another one, and what is put back waits for a run that wants it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Choice {
-    /// Failed contents; else those that have labels.
-    pub failed: bool,
-    /// Failed: with one of these codes; empty: any.
-    pub codes: Vec<String>,
-    /// A key of this bucket, by name.
-    pub bucket: Option<String>,
-    /// A key that begins with this.
-    pub prefix: String,
-    /// A label of this name, in one of `scenes`.
-    pub label: Option<String>,
-    /// Which scenes are looked at and put back; none: all that are done.
-    pub scenes: Scenes,
-    /// The label, or without one the surest label of the scenes, is below this confidence.
-    pub below: Option<u8>,
-    /// Labelled before this moment, in Unix seconds.
-    pub tagged_before: Option<i64>,
-}
-
-/// A content that was chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chosen {
-    /// `content.id`.
-    pub content_id: i64,
-    /// Labelled scenes that are asked for again; none of a failed content.
-    pub redo: Scenes,
-    /// What a call will ask for.
-    pub asks: Scenes,
-}
 
 // In the order of the index `content_failed`. A failed content always has the run that settled it.
 const FAILED: &str = "
@@ -124,7 +90,7 @@ impl Reader {
         after: Position,
         batch: &mut Vec<Chosen>,
     ) -> rusqlite::Result<Option<Position>> {
-        let _snapshot = Snapshot::begin(&self.connection)?;
+        let _snapshot = ReadTransaction::begin(&self.connection)?;
         let mut contents = self.connection.prepare_cached(FAILED)?;
         let mut rows = contents.query(named_params! {
             ":a": after.0, ":b": after.1, ":c": after.2, ":batch": BATCH,
@@ -151,7 +117,7 @@ impl Reader {
         after: Position,
         batch: &mut Vec<Chosen>,
     ) -> rusqlite::Result<Option<Position>> {
-        let _snapshot = Snapshot::begin(&self.connection)?;
+        let _snapshot = ReadTransaction::begin(&self.connection)?;
         let mut contents = self.connection.prepare_cached(LABELLED)?;
         let scenes = if choice.scenes.is_empty() { 15 } else { choice.scenes.bits() };
         let mut rows = contents.query(named_params! {

@@ -4,93 +4,40 @@ use rusqlite::{OptionalExtension, Row};
 
 use crate::scene::Scenes;
 use crate::store::Error;
+use crate::store::compare::{Known, KnownLine, Standing};
 use crate::store::keyspace::prefix_end;
-use crate::store::model::ContentState;
+use crate::store::read::LedgerEnd;
 use crate::store::sqlite::Reader;
-
-/// An object as the store knows it; `T` is its texts, borrowed from the row where a span is walked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known<T = String> {
-    /// `object.id`.
-    pub object_id: i64,
-    /// The key.
-    pub key: T,
-    /// Of `ETag`, size, storage class and time.
-    pub fingerprint: i64,
-    /// Whether it is gone.
-    pub gone: bool,
-    /// Its content, if it was ever wanted.
-    pub content_id: Option<i64>,
-    /// `object.skip_reason`.
-    pub skip_reason: Option<T>,
-    /// Read only on request: how its content stands.
-    pub standing: Option<Standing>,
-}
-
-/// How a content stands, as far as a run that meets it must know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
-    /// Scenes that are there.
-    pub done: Scenes,
-    /// Scenes that are there and asked for again.
-    pub redo: Scenes,
-    /// Pending, in flight, done or failed.
-    pub state: ContentState,
-    /// The run that wants it.
-    pub run_id: Option<i64>,
-    /// Failed for a temporary reason.
-    pub temporary: bool,
-}
-
-/// A line of a list, as far as it is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedLine {
-    /// `list_item.seq`.
-    pub seq: i64,
-    /// The key or URL; of a faulty line its beginning.
-    pub item: String,
-    /// Why no request can carry it.
-    pub fault: Option<String>,
-    /// Its object.
-    pub known: Option<Known>,
-    /// Whether the run has looked the key up and found the content that it has.
-    pub looked_up: bool,
-}
+use crate::store::sqlite::rows::Numbered;
 
 /// The columns of a [`Standing`], after those of the object.
 const STANDING: &str = ", scenes_done, scenes_redo, state, content.run_id, error_kind = 2";
 
-impl<'row> Known<&'row str> {
-    fn read(row: &'row Row<'_>, standing: bool) -> rusqlite::Result<Self> {
-        let content_id: Option<i64> = row.get(4)?;
-        let standing = match content_id {
-            Some(_) if standing => Some(Standing {
+/// Reads an object, and the columns of its [`Standing`] if there are any.
+fn read_known<'row>(row: &'row Row<'_>, has_standing: bool) -> rusqlite::Result<Known<&'row str>> {
+    let content_id: Option<i64> = row.get(4)?;
+    let standing = match content_id {
+        Some(_) if has_standing => {
+            let Numbered(state) = row.get(8)?;
+            Some(Standing {
                 done: Scenes::from_bits(row.get(6)?),
                 redo: Scenes::from_bits(row.get(7)?),
-                state: ContentState::from_id(row.get(8)?).unwrap_or(ContentState::Failed),
+                state,
                 run_id: row.get(9)?,
                 temporary: row.get(10)?,
-            }),
-            _ => None,
-        };
-        Ok(Self {
-            object_id: row.get(0)?,
-            key: row.get_ref(1)?.as_str()?,
-            fingerprint: row.get(2)?,
-            gone: row.get(3)?,
-            content_id,
-            skip_reason: row.get_ref(5)?.as_str_or_null()?,
-            standing,
-        })
-    }
-}
-
-impl From<Known<&str>> for Known {
-    fn from(known: Known<&str>) -> Self {
-        let Known { object_id, key, fingerprint, gone, content_id, skip_reason, standing } = known;
-        let (key, skip_reason) = (key.to_owned(), skip_reason.map(str::to_owned));
-        Self { object_id, key, fingerprint, gone, content_id, skip_reason, standing }
-    }
+            })
+        }
+        _ => None,
+    };
+    Ok(Known {
+        object_id: row.get(0)?,
+        key: row.get_ref(1)?.as_str()?,
+        fingerprint: row.get(2)?,
+        gone: row.get(3)?,
+        content_id,
+        skip_reason: row.get_ref(5)?.as_str_or_null()?,
+        standing,
+    })
 }
 
 /// Objects looked at for split points.
@@ -141,7 +88,7 @@ impl Reader {
             let mut statement = self.connection.prepare_cached(&sql)?;
             let mut rows = statement.query((bucket_id, from, to))?;
             while let Some(row) = rows.next()? {
-                each(Known::read(row, standing)?);
+                each(read_known(row, standing)?);
             }
             Ok(())
         };
@@ -201,7 +148,7 @@ impl Reader {
                      FROM object LEFT JOIN content ON content.id = content_id
                      WHERE bucket_id = ?1 AND key = ?2"
                 ))?
-                .query_row((bucket_id, key), |row| Known::read(row, true).map(Known::from))
+                .query_row((bucket_id, key), |row| read_known(row, true).map(Known::from))
                 .optional()
         };
         read().map_err(|source| self.error(source))
@@ -211,13 +158,13 @@ impl Reader {
     ///
     /// # Errors
     /// Those of any read.
-    pub fn listed_lines(
+    pub fn known_lines(
         &self,
         run_id: i64,
         bucket_id: i64,
         seq: i64,
         limit: u32,
-    ) -> Result<Vec<ListedLine>, Error> {
+    ) -> Result<Vec<KnownLine>, Error> {
         let read = || {
             self.connection
                 .prepare_cached(
@@ -225,7 +172,7 @@ impl Reader {
                      ORDER BY seq LIMIT ?3",
                 )?
                 .query_map((run_id, seq, limit), |row| {
-                    Ok(ListedLine {
+                    Ok(KnownLine {
                         seq: row.get(0)?,
                         item: row.get(1)?,
                         fault: row.get(2)?,
@@ -336,13 +283,13 @@ impl Reader {
         read().map_err(|source| self.error(source))
     }
 
-    /// The number of the ledger's last row; 0 if there is none.
+    /// The end of the ledger now.
     ///
     /// # Errors
     /// Those of any read.
-    pub fn last_call(&self) -> Result<i64, Error> {
+    pub fn ledger_end(&self) -> Result<LedgerEnd, Error> {
         self.connection
-            .query_row("SELECT coalesce(max(id), 0) FROM call", [], |row| row.get(0))
+            .query_row("SELECT coalesce(max(id), 0) FROM call", [], |row| row.get(0).map(LedgerEnd))
             .map_err(|source| self.error(source))
     }
 
@@ -363,7 +310,7 @@ impl Reader {
     ///
     /// # Errors
     /// Those of any read.
-    pub fn calls_since(&self, moment: i64, last: i64) -> Result<u64, Error> {
+    pub fn calls_since(&self, moment: i64, LedgerEnd(last): LedgerEnd) -> Result<u64, Error> {
         let calls: i64 = self
             .connection
             .query_row(

@@ -1,17 +1,17 @@
 //! Objects with their labels, in batches: what an export is made of.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, named_params};
 
-use super::Snapshot;
-use crate::label::Label;
+use super::ReadTransaction;
 use crate::object::ETag;
 use crate::scene::{Scene, Scenes};
 use crate::store::Error;
+use crate::store::read::export::{Batch, BatchLabel, BatchObject, BatchTag, ExportFilter};
 use crate::store::sqlite::Reader;
+use crate::store::sqlite::rows::Size;
 
 /// Objects read at a time: few enough that a batch is small, many enough that a read's fixed cost is too.
 const BATCH: i64 = 2_000;
@@ -19,148 +19,19 @@ const BATCH: i64 = 2_000;
 /// Names kept in memory; the service knows a few thousand, so a database never fills this in practice.
 const TAGS: usize = 100_000;
 
-/// Which objects and labels an export holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExportFilter {
-    /// Names of buckets; empty: all.
-    pub buckets: Vec<String>,
-    /// How a key must begin; "" is every key.
-    pub prefix: String,
-    /// Scenes whose labels are wanted.
-    pub scenes: Scenes,
-    /// 0 to 100; labels below are left out.
-    pub min_confidence: i64,
-    /// Names of labels, exact; empty: all.
-    pub names: Vec<String>,
-    /// Names that an object must have, each of them, to be of interest: others may be left out.
-    pub having: Vec<String>,
-    /// Whether objects that are no longer in the bucket are wanted too.
-    pub include_gone: bool,
-}
-
-impl Default for ExportFilter {
-    fn default() -> Self {
-        Self {
-            buckets: Vec::new(),
-            prefix: String::new(),
-            scenes: Scene::ALL.into_iter().collect(),
-            min_confidence: 0,
-            names: Vec::new(),
-            having: Vec::new(),
-            include_gone: false,
-        }
-    }
-}
-
-/// An object that has been tagged, with those of its labels that the filter lets through.
-#[derive(Debug, Clone, Copy)]
-pub struct Exported<'a> {
-    /// The bucket's name.
-    pub bucket: &'a str,
-    /// The key; of a list of URLs, the URL.
-    pub key: &'a str,
-    /// None: a URL, or the service gave none.
-    pub etag: Option<&'a ETag>,
-    /// Bytes; none: a URL.
-    pub size: Option<i64>,
-    /// Milliseconds of the unix epoch; none: a URL.
-    pub last_modified: Option<i64>,
-    /// Seconds of the unix epoch.
-    pub tagged_at: Option<i64>,
-    /// The scenes whose labels are there, perhaps none of them, whatever the filter says.
-    pub scenes: Scenes,
-    labels: &'a [Read],
-    tags: &'a [Tag],
-}
-
-impl<'a> Exported<'a> {
-    /// The labels, by scene and rank.
-    pub fn labels(&self) -> impl ExactSizeIterator<Item = Label<'a>> + use<'a> {
-        let (labels, tags) = (self.labels, self.tags);
-        labels.iter().map(move |label| {
-            let tag = &tags[label.tag];
-            Label {
-                scene: label.scene,
-                rank: label.rank,
-                name: &tag.name,
-                first_category: &tag.first_category,
-                second_category: &tag.second_category,
-                confidence: label.confidence,
-            }
-        })
-    }
-}
-
-/// A label as it is read; its texts are those of a tag.
-#[derive(Debug)]
-struct Read {
-    scene: Scene,
-    rank: u32,
-    tag: usize,
-    confidence: u8,
-}
-
-#[derive(Debug)]
-struct Tag {
-    name: String,
-    first_category: String,
-    second_category: String,
-    wanted: bool,
-}
-
-#[derive(Debug)]
-struct Object {
-    key: Range<usize>,
-    etag: Option<ETag>,
-    size: Option<i64>,
-    last_modified: Option<i64>,
-    tagged_at: Option<i64>,
-    scenes: Scenes,
-    labels: Range<usize>,
-}
-
-/// A batch of objects, in the order of their keys' bytes.
-#[derive(Debug)]
-pub struct Batch<'a> {
-    bucket: &'a str,
-    text: &'a str,
-    objects: &'a [Object],
-    labels: &'a [Read],
-    tags: &'a [Tag],
-}
-
-impl Batch<'_> {
-    /// The objects.
-    pub fn objects(&self) -> impl Iterator<Item = Exported<'_>> {
-        self.objects.iter().map(|object| Exported {
-            bucket: self.bucket,
-            key: &self.text[object.key.clone()],
-            etag: object.etag.as_ref(),
-            size: object.size,
-            last_modified: object.last_modified,
-            tagged_at: object.tagged_at,
-            scenes: object.scenes,
-            labels: &self.labels[object.labels.clone()],
-            tags: self.tags,
-        })
-    }
-}
-
-/// An export under way; its memory is that of one batch, reused for each.
+/// An export under way. Its memory is that of one batch, used again for each.
 #[derive(Debug)]
 pub struct Export<'r> {
     reader: &'r Reader,
     filter: ExportFilter,
-    /// Still to come, the next one last.
+    /// The buckets that are left, the next one last.
     buckets: Vec<(i64, String)>,
-    bucket: String,
+    /// The last key read of the present bucket; `None` at its beginning.
     after: Option<String>,
-    /// The keys that are looked at, by bucket, the next one last; none: all.
+    /// The keys to look at, by bucket, the next one last; `None` to look at every key.
     places: Option<HashMap<i64, Vec<String>>>,
-    text: String,
-    objects: Vec<Object>,
-    labels: Vec<Read>,
-    tags: Vec<Tag>,
+    batch: Batch,
+    /// The indexes of the tags in the batch, by `tag.id`.
     tag_index: HashMap<i64, usize>,
 }
 
@@ -182,13 +53,9 @@ impl Reader {
             reader: self,
             filter,
             buckets,
-            bucket: String::new(),
             after: None,
             places,
-            text: String::new(),
-            objects: Vec::new(),
-            labels: Vec::new(),
-            tags: Vec::new(),
+            batch: Batch::default(),
             tag_index: HashMap::new(),
         })
     }
@@ -243,17 +110,15 @@ impl Export<'_> {
     ///
     /// # Errors
     /// As any read; [`Error::Unsound`] for a label that no run can have written.
-    pub fn next_batch(&mut self) -> Result<Option<Batch<'_>>, Error> {
+    pub fn next_batch(&mut self) -> Result<Option<&Batch>, Error> {
         let Some((id, name)) = self.buckets.last_mut() else { return Ok(None) };
         let id = *id;
         if self.after.is_none() {
-            self.bucket = std::mem::take(name);
+            self.batch.bucket = std::mem::take(name);
         }
-        self.text.clear();
-        self.objects.clear();
-        self.labels.clear();
-        if self.tags.len() > TAGS {
-            self.tags.clear();
+        self.batch.clear();
+        if self.batch.tags.len() > TAGS {
+            self.batch.tags.clear();
             self.tag_index.clear();
         }
         let reader = self.reader;
@@ -266,13 +131,7 @@ impl Export<'_> {
             self.buckets.pop();
             self.after = None;
         }
-        Ok(Some(Batch {
-            bucket: &self.bucket,
-            text: &self.text,
-            objects: &self.objects,
-            labels: &self.labels,
-            tags: &self.tags,
-        }))
+        Ok(Some(&self.batch))
     }
 
     /// Reads up to [`BATCH`] objects of a bucket; whether there may be more.
@@ -280,7 +139,7 @@ impl Export<'_> {
         let reader = self.reader;
         let connection = &reader.connection;
         let sqlite = |source| reader.error(source);
-        let _snapshot = Snapshot::begin(connection).map_err(sqlite)?;
+        let _snapshot = ReadTransaction::begin(connection).map_err(sqlite)?;
         if let Some(places) = &mut self.places {
             let mut keys = places.remove(&bucket).unwrap_or_default();
             let rest = keys.len().saturating_sub(usize::try_from(BATCH).unwrap_or(usize::MAX));
@@ -337,7 +196,7 @@ impl Export<'_> {
             if scenes.without(hidden).is_empty() {
                 continue;
             }
-            let from = self.labels.len();
+            let from = self.batch.labels.len();
             let content: i64 = row.get(2).map_err(sqlite)?;
             let mut found = labels.query((content, self.filter.min_confidence)).map_err(sqlite)?;
             while let Some(label) = found.next().map_err(sqlite)? {
@@ -355,12 +214,12 @@ impl Export<'_> {
                     let loaded = load_tag(connection, tag, &self.filter.names)
                         .map_err(sqlite)?
                         .ok_or_else(|| unsound("a label without its name"))?;
-                    self.tags.push(loaded);
-                    self.tag_index.insert(tag, self.tags.len() - 1);
-                    self.tags.len() - 1
+                    self.batch.tags.push(loaded);
+                    self.tag_index.insert(tag, self.batch.tags.len() - 1);
+                    self.batch.tags.len() - 1
                 };
-                if self.tags[tag].wanted {
-                    self.labels.push(Read {
+                if self.batch.tags[tag].wanted {
+                    self.batch.labels.push(BatchLabel {
                         scene,
                         rank: label.get(1).map_err(sqlite)?,
                         tag,
@@ -368,7 +227,7 @@ impl Export<'_> {
                     });
                 }
             }
-            if !self.filter.names.is_empty() && self.labels.len() == from {
+            if !self.filter.names.is_empty() && self.batch.labels.len() == from {
                 continue;
             }
             let etag = match row.get_ref(3).map_err(sqlite)? {
@@ -381,24 +240,19 @@ impl Export<'_> {
                 ValueRef::Integer(number) => ETag::new(&number.to_string()),
                 ValueRef::Real(number) => ETag::new(&number.to_string()),
             };
-            self.objects.push(Object {
-                key: keep(&mut self.text, &last),
+            let key = self.batch.keep(&last);
+            self.batch.objects.push(BatchObject {
+                key,
                 etag,
-                size: row.get(4).map_err(sqlite)?,
+                size: row.get::<_, Option<Size>>(4).map_err(sqlite)?.map(|Size(size)| size),
                 last_modified: row.get(1).map_err(sqlite)?,
                 tagged_at: row.get(5).map_err(sqlite)?,
                 scenes,
-                labels: from..self.labels.len(),
+                labels: from..self.batch.labels.len(),
             });
         }
         Ok((seen, last))
     }
-}
-
-fn keep(buffer: &mut String, text: &str) -> Range<usize> {
-    let start = buffer.len();
-    buffer.push_str(text);
-    start..buffer.len()
 }
 
 fn text(value: ValueRef<'_>) -> Result<&str, Error> {
@@ -409,12 +263,16 @@ fn unsound(what: &str) -> Error {
     Error::Unsound { what: what.to_owned() }
 }
 
-fn load_tag(connection: &Connection, id: i64, names: &[String]) -> rusqlite::Result<Option<Tag>> {
+fn load_tag(
+    connection: &Connection,
+    id: i64,
+    names: &[String],
+) -> rusqlite::Result<Option<BatchTag>> {
     let mut statement = connection
         .prepare_cached("SELECT name, first_category, second_category FROM tag WHERE id = ?1")?;
     let mut rows = statement.query([id])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let name: String = row.get(0)?;
     let wanted = names.is_empty() || names.contains(&name);
-    Ok(Some(Tag { name, first_category: row.get(1)?, second_category: row.get(2)?, wanted }))
+    Ok(Some(BatchTag { name, first_category: row.get(1)?, second_category: row.get(2)?, wanted }))
 }

@@ -2,33 +2,13 @@
 
 use rusqlite::Row;
 
-use super::Snapshot;
+use super::ReadTransaction;
 use crate::store::Error;
+use crate::store::read::Failure;
 use crate::store::sqlite::{Reader, has_content};
 
 /// Failed contents read at a time.
 const BATCH: i64 = 500;
-
-/// A present, wanted object whose content was given up, with the last error (the view `failure`).
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Failure {
-    /// The bucket's name.
-    pub bucket: String,
-    /// The key, or the URL.
-    pub key: String,
-    /// The service's code, or the program's own.
-    pub code: Option<String>,
-    /// None: no answer came.
-    pub http_status: Option<i64>,
-    /// What the service said.
-    pub message: Option<String>,
-    /// To be quoted to the service's support.
-    pub request_id: Option<String>,
-    /// In the run that gave it up.
-    pub attempts: i64,
-    /// The run that gave it up.
-    pub run_id: Option<i64>,
-}
 
 // In the order of the index `content_failed`, so that each batch begins where the last one ended. A failed
 // content always has the run that settled it.
@@ -69,19 +49,17 @@ fn lines() -> String {
     )
 }
 
-impl Failure {
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            bucket: row.get(0)?,
-            key: row.get(1)?,
-            code: row.get(2)?,
-            http_status: row.get(3)?,
-            message: row.get(4)?,
-            request_id: row.get(5)?,
-            attempts: row.get(6)?,
-            run_id: row.get(7)?,
-        })
-    }
+fn failure(row: &Row<'_>) -> rusqlite::Result<Failure> {
+    Ok(Failure {
+        bucket: row.get(0)?,
+        key: row.get(1)?,
+        code: row.get(2)?,
+        http_status: row.get(3)?,
+        message: row.get(4)?,
+        request_id: row.get(5)?,
+        attempts: row.get(6)?,
+        run_id: row.get(7)?,
+    })
 }
 
 type Position = (i64, i64, i64);
@@ -124,7 +102,7 @@ impl Reader {
             let read = || {
                 let mut statement = self.connection.prepare_cached(&lines())?;
                 let rows = statement.query_map((after.0, &after.1, BATCH), |row| {
-                    Ok((row.get::<_, i64>(8)?, Failure::from_row(row)?))
+                    Ok((row.get::<_, i64>(8)?, failure(row)?))
                 })?;
                 rows.collect::<rusqlite::Result<Vec<_>>>()
             };
@@ -142,7 +120,7 @@ impl Reader {
         after: Position,
         batch: &mut Vec<Failure>,
     ) -> rusqlite::Result<Option<Position>> {
-        let _snapshot = Snapshot::begin(&self.connection)?;
+        let _snapshot = ReadTransaction::begin(&self.connection)?;
         let mut contents = self.connection.prepare_cached(CONTENTS)?;
         let mut objects = self.connection.prepare_cached(&objects())?;
         let mut rows = contents.query((after.0, after.1, after.2, BATCH))?;
@@ -150,8 +128,8 @@ impl Reader {
         while let Some(row) = rows.next()? {
             let position: Position = (row.get(0)?, row.get(1)?, row.get(2)?);
             last = Some(position);
-            for failure in objects.query_map([position.2], Failure::from_row)? {
-                batch.push(failure?);
+            for found in objects.query_map([position.2], failure)? {
+                batch.push(found?);
             }
         }
         Ok(last)

@@ -6,27 +6,11 @@ use rusqlite::OptionalExtension;
 
 use crate::scene::Scene;
 use crate::store::Error;
+use crate::store::read::Frequency;
 use crate::store::sqlite::Reader;
 
 /// Labels read at a time.
 const BATCH: i64 = 50_000;
-
-/// How often one name of the dictionary occurs in one scene.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frequency {
-    /// The model that gave it.
-    pub scene: Scene,
-    /// The label's name.
-    pub name: String,
-    /// The wider category.
-    pub first_category: String,
-    /// The narrower category.
-    pub second_category: String,
-    /// Contents that have it.
-    pub contents: u64,
-    /// The sum of their confidences.
-    pub confidence: u64,
-}
 
 impl Reader {
     /// Counts every label of at least `min_confidence`, by scene and name; in no order.

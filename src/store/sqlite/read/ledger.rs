@@ -1,89 +1,97 @@
-//! The ledger, row by row, and the pace it tells of.
+//! The ledger: sums of calls, and the rate that it shows.
 
-use rusqlite::Row;
-
-use crate::scene::Scenes;
 use crate::store::Error;
 use crate::store::model::CallOutcome;
+use crate::store::read::{LedgerGrouping, LedgerQuery, LedgerSums, Measured};
 use crate::store::sqlite::Reader;
+use crate::store::sqlite::rows::Count;
 
-/// Rows read at a time.
-const BATCH: i64 = 10_000;
+/// Rows of the ledger that one statement adds up. SQLite sorts them by their group first, in memory.
+const BATCH: i64 = 50_000;
 
-/// The last rows that a pace is measured over.
+/// The number of last rows over which a rate is measured.
 const RECENT: i64 = 20_000;
 
-/// Milliseconds between two calls after which a run was not calling: a pause, a night, a cool-down.
+/// Milliseconds between two calls from which on the run was not calling: a pause, a night, a cool-down.
 const PAUSE: i64 = 10_000;
 
-/// One call that ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LedgerRow {
-    /// The run that made it.
-    pub run_id: i64,
-    /// What was asked.
-    pub scenes: Scenes,
-    /// Unix milliseconds.
-    pub ended_at: i64,
-    /// What came of it.
-    pub outcome: CallOutcome,
-    /// Whether an earlier call of the run for the same content had failed.
-    pub repeated: bool,
-}
-
-/// The pace at which a run called.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Measured {
-    /// The run.
-    pub run_id: i64,
-    /// Calls a second, pauses left out.
-    pub per_second: f64,
-    /// Over how many calls.
-    pub calls: u64,
-}
-
-const ROWS: &str = "
-    SELECT id, run_id, scenes, ended_at, outcome, repeated FROM call
-    WHERE id > ?1 ORDER BY id LIMIT ?2";
-
-fn read(row: &Row<'_>) -> rusqlite::Result<(i64, i64, LedgerRow)> {
-    let ledger = LedgerRow {
-        run_id: row.get(1)?,
-        scenes: Scenes::from_bits(row.get(2)?),
-        ended_at: row.get(3)?,
-        outcome: CallOutcome::Unknown,
-        repeated: row.get(5)?,
-    };
-    Ok((row.get(0)?, row.get(4)?, ledger))
+/// Adds up the calls of the ledger from after row `?1` to row `?2` that ended from `?3` to before `?4`, by `group`.
+/// `?5` is for `group` to use.
+fn sums(group: &str) -> String {
+    let scenes = "(scenes & 1) + (scenes >> 1 & 1) + (scenes >> 2 & 1) + (scenes >> 3 & 1)";
+    format!(
+        "SELECT {group}, count(*), sum(outcome = {}), sum(outcome = {}), sum(outcome = {}),
+                sum(outcome = {}), sum(outcome = {}), sum(repeated <> 0), sum(max({scenes}, 1))
+         FROM call
+         WHERE id > ?1 AND id <= ?2 AND ended_at >= ?3 AND ended_at < ?4 AND ?5 > 0 GROUP BY 1",
+        CallOutcome::Answered as i64,
+        CallOutcome::Failed as i64,
+        CallOutcome::Throttled as i64,
+        CallOutcome::ThrownAway as i64,
+        CallOutcome::Unknown as i64,
+    )
 }
 
 impl Reader {
-    /// Hands every row of the ledger to `each`, in the order in which they were written.
+    /// Hands sums of calls to `each`, with the number of their group. A group may come several times: add its sums up.
     ///
-    /// Memory is that of a batch; each batch is a read of its own.
+    /// Each batch is a read of its own, and memory does not grow with the ledger.
     ///
     /// # Errors
-    /// As any read; [`Error::Unsound`] for an outcome that no run can have written.
-    pub fn ledger(&self, mut each: impl FnMut(LedgerRow)) -> Result<(), Error> {
+    /// Any error of a read; [`Error::Unsound`] for an outcome that no run can have written.
+    pub fn ledger_sums(
+        &self,
+        query: &LedgerQuery,
+        mut each: impl FnMut(i64, LedgerSums),
+    ) -> Result<(), Error> {
+        let (group, unit) = match query.grouping {
+            LedgerGrouping::Run => ("run_id", 1),
+            LedgerGrouping::Scenes => ("scenes & 15", 1),
+            LedgerGrouping::Time { unit_ms } => ("ended_at / ?5", unit_ms),
+        };
+        let (from, before) = match &query.within {
+            Some(within) => (within.start, within.end),
+            None => (i64::MIN, i64::MAX),
+        };
+        let sql = sums(group);
+        let last = self.ledger_end()?.0;
         let mut after = 0;
-        loop {
-            let before = after;
-            let batch: Vec<(i64, i64, LedgerRow)> = self
-                .connection
-                .prepare_cached(ROWS)
-                .and_then(|mut rows| rows.query_map((after, BATCH), read)?.collect())
-                .map_err(|source| self.error(source))?;
-            for (id, outcome, row) in batch {
-                after = id;
-                let outcome = CallOutcome::from_id(outcome).ok_or_else(|| Error::Unsound {
-                    what: format!("call {id} with outcome {outcome}"),
-                })?;
-                each(LedgerRow { outcome, ..row });
+        while after < last {
+            let upto = after.saturating_add(BATCH).min(last);
+            let mut read = || -> rusqlite::Result<Option<i64>> {
+                let mut statement = self.connection.prepare_cached(&sql)?;
+                let mut rows = statement.query((after, upto, from, before, unit))?;
+                while let Some(row) = rows.next()? {
+                    let count = |column| row.get(column).map(|Count(count)| count);
+                    let sums = LedgerSums {
+                        calls: count(1)?,
+                        answered: count(2)?,
+                        failed: count(3)?,
+                        throttled: count(4)?,
+                        thrown_away: count(5)?,
+                        unknown: count(6)?,
+                        retries: count(7)?,
+                        scenes_asked: count(8)?,
+                    };
+                    let known = sums.answered
+                        + sums.failed
+                        + sums.throttled
+                        + sums.thrown_away
+                        + sums.unknown;
+                    if known != sums.calls {
+                        return row.get(0).map(Some);
+                    }
+                    each(row.get(0)?, sums);
+                }
+                Ok(None)
+            };
+            if read().map_err(|source| self.error(source))?.is_some() {
+                let what = format!("a call with an unknown outcome from {} to {upto}", after + 1);
+                return Err(Error::Unsound { what });
             }
-            if after == before {
-                return Ok(());
-            }
+            after = upto;
         }
+        Ok(())
     }
 
     /// The pace of the last run that called, over its last calls; none if there were too few to tell.

@@ -11,8 +11,8 @@ mod export;
 mod failure;
 mod frequency;
 mod ledger;
-mod plan;
 mod posting;
+mod queue;
 mod rules;
 mod status;
 #[cfg(test)]
@@ -21,32 +21,23 @@ mod verify;
 #[cfg(test)]
 mod verify_tests;
 
-pub use change::Change;
-pub use choose::{Choice, Chosen};
-pub use compare::{Known, ListedLine, Standing};
-pub use export::{Batch, Export, ExportFilter, Exported};
-pub use failure::Failure;
-pub use frequency::Frequency;
-pub use ledger::{LedgerRow, Measured};
-pub use plan::{Doubtful, Needed};
-pub use status::{ContentCounts, DatabaseSize, FailureCode, Ranges, Run, TagCount};
-pub use verify::{Check, Checked, Problems};
+pub(in crate::store) use export::Export;
 
 use rusqlite::Connection;
 
 /// One consistent view of the database for as long as it lives.
 ///
 /// Dropping it ends the read; a read has nothing to commit.
-pub(super) struct Snapshot<'c>(&'c Connection);
+pub(super) struct ReadTransaction<'c>(&'c Connection);
 
-impl<'c> Snapshot<'c> {
+impl<'c> ReadTransaction<'c> {
     pub(super) fn begin(connection: &'c Connection) -> rusqlite::Result<Self> {
         connection.prepare_cached("BEGIN DEFERRED")?.execute([])?;
         Ok(Self(connection))
     }
 }
 
-impl Drop for Snapshot<'_> {
+impl Drop for ReadTransaction<'_> {
     fn drop(&mut self) {
         // A read that failed may have ended the transaction already; there is nothing to undo.
         let _ = self.0.prepare_cached("ROLLBACK").and_then(|mut end| end.execute([]));

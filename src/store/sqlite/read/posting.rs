@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, named_params};
 
-use super::Snapshot;
+use super::ReadTransaction;
 use crate::store::Error;
 use crate::store::sqlite::posting::{POSTED, SEGMENT, SHIFT, decode};
 use crate::store::sqlite::{Reader, has_content};
@@ -28,7 +28,7 @@ impl Reader {
         prefix: &str,
     ) -> Result<Option<Vec<Place>>, Error> {
         let read = || {
-            let _snapshot = Snapshot::begin(&self.connection)?;
+            let _snapshot = ReadTransaction::begin(&self.connection)?;
             let tags: Vec<i64> = self
                 .connection
                 .prepare_cached("SELECT id FROM tag WHERE name = ?1")?

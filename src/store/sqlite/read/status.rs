@@ -7,41 +7,10 @@ use rusqlite::{Row, params};
 
 use super::failure::LINES;
 use crate::store::Error;
-use crate::store::model::{Counts, RunState, SkipReason};
+use crate::store::model::SkipReason;
+use crate::store::read::{ContentCounts, DatabaseSize, FailureCode, RangeCounts, RunRow, TagCount};
 use crate::store::sqlite::Reader;
-
-/// A run as it stands in the database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
-    /// Ascending from 1.
-    pub id: i64,
-    /// The bucket's name.
-    pub bucket: String,
-    /// `bucket`, `keys` or `urls`.
-    pub source: String,
-    /// The scope of a listing; "" is the whole bucket.
-    pub prefix: String,
-    /// How it stands; a run that was killed is still `running`, see [`Reader::is_running`].
-    pub state: RunState,
-    /// Why it stopped.
-    pub stop_reason: Option<String>,
-    /// JSON: [`crate::config::Stored`] and the source.
-    pub settings: String,
-    /// Whether it only lists and compares.
-    pub plan: bool,
-    /// Whether differences go into the journal: not those of the first listing of its scope.
-    pub journals: bool,
-    /// The version that wrote it.
-    pub tool_version: String,
-    /// Seconds of the unix epoch.
-    pub started_at: i64,
-    /// Seconds; none until everything is listed.
-    pub listed_at: Option<i64>,
-    /// Seconds; none while it runs.
-    pub ended_at: Option<i64>,
-    /// What it counted so far.
-    pub counts: Counts,
-}
+use crate::store::sqlite::rows::{Count, Named, StoredCounts};
 
 const RUNS: &str = "
     SELECT run.id, bucket.name, run.source, run.prefix, run.state, run.stop_reason, run.settings,
@@ -51,67 +20,31 @@ const RUNS: &str = "
     WHERE ?2 IS NULL OR run.id = ?2
     ORDER BY run.id DESC LIMIT ?1";
 
-/// How many contents are in each state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
-pub struct ContentCounts {
-    /// Waiting for a call.
-    pub pending: u64,
-    /// Claimed and not settled.
-    pub in_flight: u64,
-    /// Labelled.
-    pub done: u64,
-    /// Given up.
-    pub failed: u64,
+/// Reads the columns of [`RUNS`].
+fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
+    let (Named(source), Named(state)) = (row.get(2)?, row.get(4)?);
+    let StoredCounts(counts) = row.get(12)?;
+    Ok(RunRow {
+        id: row.get(0)?,
+        bucket: row.get(1)?,
+        source,
+        prefix: row.get(3)?,
+        state,
+        stop_reason: row.get(5)?,
+        settings: row.get(6)?,
+        plan: row.get(7)?,
+        tool_version: row.get(8)?,
+        started_at: row.get(9)?,
+        listed_at: row.get(10)?,
+        ended_at: row.get(11)?,
+        counts,
+        journals: row.get(13)?,
+    })
 }
 
-/// How often contents failed with one code.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct FailureCode {
-    /// The code; none: no answer came.
-    pub code: Option<String>,
-    /// The HTTP status; none: no answer came.
-    pub http_status: Option<i64>,
-    /// Whether the next run tries again by itself.
-    pub temporary: bool,
-    /// Contents.
-    pub contents: u64,
-}
-
-/// How many ranges a run lists, and how many of them are done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
-pub struct Ranges {
-    /// Listed to the end.
-    pub done: u64,
-    /// All of them.
-    pub total: u64,
-}
-
-/// How many contents carry a label.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct TagCount {
-    /// The label's name.
-    pub name: String,
-    /// The wider category.
-    pub first_category: String,
-    /// The narrower category.
-    pub second_category: String,
-    /// Labels of this name: of a content with two scenes, perhaps two.
-    pub labels: u64,
-}
-
-/// Bytes on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
-pub struct DatabaseSize {
-    /// The database file.
-    pub database: u64,
-    /// Its write-ahead log.
-    pub wal: u64,
-}
-
-/// A stored count; a negative one cannot be.
+/// Reads a count; a negative one is an error.
 fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    let number: i64 = row.get(column)?;
-    Ok(u64::try_from(number).unwrap_or(0))
+    row.get(column).map(|Count(count)| count)
 }
 
 impl Reader {
@@ -119,7 +52,7 @@ impl Reader {
     ///
     /// # Errors
     /// As any read; [`Error::Unsound`] for a state or counts that no run can have written.
-    pub fn runs(&self, limit: u32) -> Result<Vec<Run>, Error> {
+    pub fn runs(&self, limit: u32) -> Result<Vec<RunRow>, Error> {
         self.runs_where(limit, None)
     }
 
@@ -127,7 +60,7 @@ impl Reader {
     ///
     /// # Errors
     /// As [`Reader::runs`].
-    pub fn run(&self, id: i64) -> Result<Option<Run>, Error> {
+    pub fn run(&self, id: i64) -> Result<Option<RunRow>, Error> {
         Ok(self.runs_where(1, Some(id))?.pop())
     }
 
@@ -145,56 +78,23 @@ impl Reader {
             .map_err(|source| self.error(source))
     }
 
-    fn runs_where(&self, limit: u32, id: Option<i64>) -> Result<Vec<Run>, Error> {
-        let sqlite = |source| self.error(source);
-        let mut statement = self.connection.prepare_cached(RUNS).map_err(sqlite)?;
-        let mut rows = statement.query(params![limit, id]).map_err(sqlite)?;
-        let mut runs = Vec::new();
-        while let Some(row) = rows.next().map_err(sqlite)? {
-            runs.push(self.run_from(row)?);
-        }
-        Ok(runs)
+    fn runs_where(&self, limit: u32, id: Option<i64>) -> Result<Vec<RunRow>, Error> {
+        self.connection
+            .prepare_cached(RUNS)
+            .and_then(|mut runs| runs.query_map(params![limit, id], run)?.collect())
+            .map_err(|source| self.error(source))
     }
 
     /// The newest run that is no plan: plans leave nothing that could be shown of them.
     ///
     /// # Errors
     /// As [`Reader::runs`].
-    pub fn last_run(&self) -> Result<Option<Run>, Error> {
+    pub fn last_run(&self) -> Result<Option<RunRow>, Error> {
         let last: Option<i64> = self
             .connection
             .query_row("SELECT max(id) FROM run WHERE plan <> 2", [], |row| row.get(0))
             .map_err(|source| self.error(source))?;
         last.map_or(Ok(None), |id| self.run(id))
-    }
-
-    fn run_from(&self, row: &Row<'_>) -> Result<Run, Error> {
-        let fields = || -> rusqlite::Result<(Run, String, String)> {
-            let run = Run {
-                id: row.get(0)?,
-                bucket: row.get(1)?,
-                source: row.get(2)?,
-                prefix: row.get(3)?,
-                state: RunState::Running,
-                stop_reason: row.get(5)?,
-                settings: row.get(6)?,
-                plan: row.get(7)?,
-                journals: row.get(13)?,
-                tool_version: row.get(8)?,
-                started_at: row.get(9)?,
-                listed_at: row.get(10)?,
-                ended_at: row.get(11)?,
-                counts: Counts::default(),
-            };
-            Ok((run, row.get(4)?, row.get(12)?))
-        };
-        let (mut run, state, counts) = fields().map_err(|source| self.error(source))?;
-        run.state = RunState::from_name(&state).ok_or_else(|| Error::Unsound {
-            what: format!("an unknown state {state:?} of run {}", run.id),
-        })?;
-        run.counts = serde_json::from_str(&counts)
-            .map_err(|_| Error::Unsound { what: format!("unreadable counts of run {}", run.id) })?;
-        Ok(run)
     }
 
     /// Whether a process holds the lock of this database now: else a run in state `running` was killed.
@@ -214,12 +114,12 @@ impl Reader {
     ///
     /// # Errors
     /// As any read.
-    pub fn ranges(&self, run: i64) -> Result<Ranges, Error> {
+    pub fn ranges(&self, run: i64) -> Result<RangeCounts, Error> {
         self.connection
             .prepare_cached("SELECT count(*), ifnull(sum(done), 0) FROM range WHERE run_id = ?1")
             .and_then(|mut statement| {
                 statement.query_row([run], |row| {
-                    Ok(Ranges { total: unsigned(row, 0)?, done: unsigned(row, 1)? })
+                    Ok(RangeCounts { total: unsigned(row, 0)?, done: unsigned(row, 1)? })
                 })
             })
             .map_err(|source| self.error(source))

@@ -1,8 +1,8 @@
 use std::path::Path;
 
-use super::*;
 use crate::store::Error;
 use crate::store::model::{RunState, SkipReason};
+use crate::store::read::{ContentCounts, Failure, RangeCounts};
 use crate::store::sqlite::{Reader, Store};
 
 fn database(folder: &Path) -> Store {
@@ -64,8 +64,8 @@ fn runs_are_told_newest_first_with_what_they_counted() {
     assert_eq!(reader.last_run().unwrap().as_ref(), Some(&runs[0]));
     assert_eq!((runs[0].state, runs[0].ended_at), (RunState::Running, None));
     assert_eq!((runs[1].counts.listed, runs[1].counts.skipped["suffix"]), (7, 2));
-    assert_eq!(reader.ranges(2).unwrap(), Ranges { done: 1, total: 2 });
-    assert_eq!(reader.ranges(1).unwrap(), Ranges::default());
+    assert_eq!(reader.ranges(2).unwrap(), RangeCounts { done: 1, total: 2 });
+    assert_eq!(reader.ranges(1).unwrap(), RangeCounts::default());
     store.connection.execute("UPDATE run SET counts = '{' WHERE id = 1", []).unwrap();
     assert!(matches!(reader.runs(10), Err(Error::Unsound { .. })));
 }

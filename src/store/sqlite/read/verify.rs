@@ -8,16 +8,14 @@ use std::collections::BTreeMap;
 use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row};
 
-use super::Snapshot;
+use super::ReadTransaction;
 use super::rules::{self, Rule};
 use crate::store::Error;
 use crate::store::ident::Identity;
 use crate::store::model::{Counts, RunState, SkipReason};
-use crate::store::sqlite::rows::StoredEtag;
+use crate::store::read::{Check, Checked, Problems};
+use crate::store::sqlite::rows::{Size, StoredEtag};
 use crate::store::sqlite::{Reader, schema};
-
-/// Problems of one check that are told in words; the others are counted.
-const SHOWN: usize = 10;
 
 /// Contents whose identity is looked at in one read.
 const BATCH: i64 = 10_000;
@@ -25,123 +23,22 @@ const BATCH: i64 = 10_000;
 /// How far two identities of one hash may push each other; a chain longer than this is none.
 const COLLISIONS: i64 = 16;
 
-/// What a check found.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
-pub struct Problems {
-    /// How many.
-    pub count: u64,
-    /// The first ones, in words.
-    pub shown: Vec<String>,
-}
-
-impl Problems {
-    fn add(&mut self, problem: impl FnOnce() -> String) {
-        self.count += 1;
-        if self.shown.len() < SHOWN {
-            self.shown.push(problem());
-        }
-    }
-}
-
-/// A check and what it found.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Checked {
-    /// What must hold.
-    pub check: Check,
-    /// What does not.
-    #[serde(flatten)]
-    pub problems: Problems,
-    /// What is worth knowing and no problem.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
-}
-
-/// What must hold of a database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Check {
-    /// Tables, views and indexes are those that this program makes, and there is no trigger.
-    Schema,
-    /// The file's pages and indexes are whole (`PRAGMA integrity_check`).
-    Integrity,
-    /// Every text is UTF-8.
-    Texts,
-    /// Every reference has its row (`PRAGMA foreign_key_check`).
-    References,
-    /// A content's state says what its scenes say.
-    States,
-    /// No content is in flight unless a run is under way, or was killed.
-    InFlight,
-    /// A run's ranges tile its scope, and its end fits them.
-    Ranges,
-    /// Labels belong to done scenes, in unbroken ranks, with a confidence.
-    Labels,
-    /// The ledger knows the calls that contents and runs tell of.
-    Ledger,
-    /// What failed says why.
-    Failures,
-    /// The indexed hash is that of the identity.
-    Identities,
-    /// Every present, wanted object has a content that is done, failed or waiting.
-    Objects,
-    /// A run's counts and settings can be read, its state fits its times.
-    Runs,
-}
-
-impl Check {
-    /// Every check, in the order in which they are made.
-    pub const ALL: [Self; 13] = [
-        Self::Schema,
-        Self::Integrity,
-        Self::Texts,
-        Self::References,
-        Self::Runs,
-        Self::Ranges,
-        Self::States,
-        Self::InFlight,
-        Self::Failures,
-        Self::Identities,
-        Self::Objects,
-        Self::Labels,
-        Self::Ledger,
-    ];
-
-    /// What it looks at, in a word.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Schema => "schema",
-            Self::Integrity => "integrity",
-            Self::Texts => "texts",
-            Self::References => "references",
-            Self::States => "states",
-            Self::InFlight => "in-flight",
-            Self::Ranges => "ranges",
-            Self::Labels => "labels",
-            Self::Ledger => "ledger",
-            Self::Failures => "failures",
-            Self::Identities => "identities",
-            Self::Objects => "objects",
-            Self::Runs => "runs",
-        }
-    }
-
-    /// Statements whose every row is a problem.
-    const fn rules(self) -> &'static [Rule] {
-        match self {
-            Self::States => rules::STATES,
-            Self::Ranges => rules::RANGES,
-            Self::Labels => rules::LABELS,
-            Self::Ledger => rules::LEDGER,
-            Self::Failures => rules::FAILURES,
-            Self::Objects => rules::OBJECTS,
-            Self::Schema
-            | Self::Integrity
-            | Self::Texts
-            | Self::References
-            | Self::Identities
-            | Self::InFlight
-            | Self::Runs => &[],
-        }
+/// Statements whose every row is a problem.
+const fn rules(check: Check) -> &'static [Rule] {
+    match check {
+        Check::States => rules::STATES,
+        Check::Ranges => rules::RANGES,
+        Check::Labels => rules::LABELS,
+        Check::Ledger => rules::LEDGER,
+        Check::Failures => rules::FAILURES,
+        Check::Objects => rules::OBJECTS,
+        Check::Schema
+        | Check::Integrity
+        | Check::Texts
+        | Check::References
+        | Check::Identities
+        | Check::InFlight
+        | Check::Runs => &[],
     }
 }
 
@@ -178,7 +75,7 @@ impl Reader {
         problems: &mut Problems,
         notes: &mut Vec<String>,
     ) -> rusqlite::Result<()> {
-        for (sql, words) in check.rules() {
+        for (sql, words) in rules(check) {
             self.problems(sql, words, problems)?;
         }
         match check {
@@ -299,7 +196,7 @@ impl Reader {
         let mut after = 0;
         loop {
             let before = after;
-            let _snapshot = Snapshot::begin(&self.connection)?;
+            let _snapshot = ReadTransaction::begin(&self.connection)?;
             let mut statement = self.connection.prepare_cached(
                 "SELECT id, identity, etag, size FROM content WHERE id > ?1 ORDER BY id LIMIT ?2",
             )?;
@@ -372,7 +269,7 @@ impl Reader {
 
     /// A run's counts and its ledger rows are written in the same transactions.
     fn ledger_agrees(&self, problems: &mut Problems) -> rusqlite::Result<()> {
-        let _snapshot = Snapshot::begin(&self.connection)?;
+        let _snapshot = ReadTransaction::begin(&self.connection)?;
         let mut calls: BTreeMap<i64, [u64; 2]> = BTreeMap::new();
         let mut statement = self.connection.prepare("SELECT run_id, outcome FROM call")?;
         let mut rows = statement.query([])?;
@@ -404,11 +301,11 @@ impl Reader {
 ///
 /// Without a size it is a URL, or a key whose size the service did not tell.
 fn hashes(row: &Row<'_>) -> Vec<i64> {
-    let columns = || -> rusqlite::Result<(Option<String>, StoredEtag, Option<i64>)> {
-        Ok((row.get(1)?, row.get(2)?, row.get(3)?))
+    let columns = || -> rusqlite::Result<(Option<String>, StoredEtag, Option<u64>)> {
+        let size: Option<Size> = row.get(3)?;
+        Ok((row.get(1)?, row.get(2)?, size.map(|Size(size)| size)))
     };
     let Ok((text, StoredEtag(etag), size)) = columns() else { return Vec::new() };
-    let size = size.map(i64::cast_unsigned);
     let Some(text) = text else {
         let bytes = etag.as_ref().zip(size).map(|(etag, size)| Identity::Bytes { etag, size });
         return bytes.map(|identity| identity.hash()).into_iter().collect();

@@ -1,15 +1,16 @@
 //! A database made by real writes is sound; each thing that may break is found, and by the right check.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Change, Check};
 use crate::label::{Label, Labels};
 use crate::object::{ETag, StorageClass};
 use crate::scene::{Scene, Scenes};
 use crate::store::Error;
 use crate::store::ident::fingerprint;
-use crate::store::model::{CallOutcome, ChangeKind, Counts, RunState};
-use crate::store::run::{NewRun, RunContext, Span};
+use crate::store::model::{CallOutcome, ChangeKind, Counts, RunState, SourceKind};
+use crate::store::read::{Change, Check, LedgerGrouping, LedgerQuery, LedgerSums};
+use crate::store::run::{BegunRun, NewRun, RunContext, Span};
 use crate::store::sqlite::turn::Session;
 use crate::store::sqlite::{Reader, Store};
 use crate::store::turn::{
@@ -40,7 +41,7 @@ fn begin(mut store: Store, journals_expected: bool) -> Session {
     ];
     let new = NewRun {
         bucket: "photos-1250000000".to_owned(),
-        source: "bucket",
+        source: SourceKind::Bucket,
         prefix: String::new(),
         eligibility: 7,
         settings: "{}".to_owned(),
@@ -48,7 +49,7 @@ fn begin(mut store: Store, journals_expected: bool) -> Session {
         started_at: 100,
         spans,
     };
-    let (id, bucket_id, journals) = store.begin_run(&new).unwrap();
+    let BegunRun { id, bucket_id, journals } = store.begin_run(&new).unwrap();
     assert_eq!(journals, journals_expected);
     let context = RunContext {
         id,
@@ -328,20 +329,26 @@ fn the_journal_tells_what_a_listing_found() {
 }
 
 #[test]
-fn the_ledger_and_its_pace_are_read() {
+fn sums_of_the_ledger_and_its_rate_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let store = database(folder.path());
     let reader = store.reader().unwrap();
-    let rows = || {
-        let mut rows = Vec::new();
-        reader.ledger(|row| rows.push((row.run_id, row.outcome, row.repeated))).unwrap();
-        rows
+    let sums = |grouping, within| {
+        let mut groups = BTreeMap::<i64, LedgerSums>::new();
+        let query = LedgerQuery { grouping, within };
+        reader
+            .ledger_sums(&query, |group, sums| *groups.entry(group).or_default() += sums)
+            .unwrap();
+        groups
     };
-    let (answered, failed) = (CallOutcome::Answered, CallOutcome::Failed);
-    assert_eq!(
-        rows(),
-        [(1, answered, false), (1, failed, false), (1, answered, false), (1, answered, false)]
-    );
+    let of_run_1 =
+        LedgerSums { calls: 4, answered: 3, failed: 1, scenes_asked: 4, ..LedgerSums::default() };
+    assert_eq!(sums(LedgerGrouping::Run, None), [(1, of_run_1)].into());
+    assert_eq!(sums(LedgerGrouping::Scenes, None), [(2, of_run_1)].into());
+    let minutes = LedgerGrouping::Time { unit_ms: 60_000 };
+    assert_eq!(sums(minutes, None), [(2, of_run_1)].into());
+    assert_eq!(sums(minutes, Some(0..120_000)), BTreeMap::new());
+    assert_eq!(sums(minutes, Some(120_000..120_001)), [(2, of_run_1)].into());
     assert_eq!(reader.measured_pace().unwrap(), None, "four calls say nothing");
     // Twenty-five calls, one each 100 ms, with an hour between two of them.
     store
@@ -355,5 +362,8 @@ fn the_ledger_and_its_pace_are_read() {
     let measured = reader.measured_pace().unwrap().unwrap();
     assert_eq!((measured.run_id, measured.calls), (2, 23));
     assert!((measured.per_second - 10.0).abs() < 0.01, "{measured:?}");
-    assert_eq!(rows().iter().filter(|(.., repeated)| *repeated).count(), 24);
+    assert_eq!(sums(LedgerGrouping::Run, None)[&2].retries, 24);
+    store.connection.execute_batch("UPDATE call SET outcome = 9 WHERE id = 3").unwrap();
+    let query = LedgerQuery { grouping: minutes, within: None };
+    assert!(matches!(reader.ledger_sums(&query, |_, _| ()), Err(Error::Unsound { .. })));
 }

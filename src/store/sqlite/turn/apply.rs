@@ -70,7 +70,7 @@ impl Session {
             }
             Request::Waits => return self.waits().map(Reply::Waits),
             Request::DroppedLines => return self.dropped_lines().map(Reply::DroppedLines),
-            Request::Recogniser { name } => self.set_recogniser(name)?,
+            Request::Recogniser { recogniser } => self.set_recogniser(*recogniser)?,
             Request::ClockOffset { seconds } => self.set_clock_offset(*seconds)?,
             Request::Limit { rate } => self.keep_limit(*rate)?,
         }

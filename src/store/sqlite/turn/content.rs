@@ -10,38 +10,26 @@ use crate::store::Error;
 use crate::store::decide::{self, ContentFacts, Dropped, Sight, Want};
 use crate::store::ident::Identity;
 use crate::store::keyspace::prefix_end;
-use crate::store::model::{ContentState, ErrorKind};
+use crate::store::model::ContentState;
+use crate::store::sqlite::error::sorted;
 use crate::store::sqlite::has_content;
-use crate::store::sqlite::rows::{EtagColumn, LabelId, SizeColumn, StoredEtag};
+use crate::store::sqlite::rows::{EtagColumn, LabelId, Numbered, Size, StoredEtag};
 
 /// The columns of [`ContentFacts`].
 const COLUMNS: &str = "id, scenes_done, scenes_redo, state, run_id, error_kind";
 
-/// Reads [`COLUMNS`]: the facts, with the state and the kind of error as they are stored.
-fn read(row: &Row<'_>) -> rusqlite::Result<(ContentFacts, i64, i64)> {
-    let facts = ContentFacts {
+/// Reads [`COLUMNS`].
+fn read(row: &Row<'_>) -> rusqlite::Result<ContentFacts> {
+    let Numbered(state) = row.get(3)?;
+    let Numbered(error) = row.get(5)?;
+    Ok(ContentFacts {
         id: row.get(0)?,
         done: Scenes::from_bits(row.get(1)?),
         redo: Scenes::from_bits(row.get(2)?),
-        state: ContentState::Failed,
+        state,
         run_id: row.get(4)?,
-        error: None,
-    };
-    Ok((facts, row.get(3)?, row.get(5)?))
-}
-
-/// Gives the stored numbers their meaning.
-fn facts((facts, state, error): (ContentFacts, i64, i64)) -> Result<ContentFacts, Error> {
-    let error = ErrorKind::from_id(error).ok_or_else(|| Error::Unsound {
-        what: format!("content {} with an error of kind {error}", facts.id),
-    })?;
-    Ok(ContentFacts { state: content_state(facts.id, state)?, error, ..facts })
-}
-
-/// The state with this stored number, of the content `id`.
-pub(super) fn content_state(id: i64, state: i64) -> Result<ContentState, Error> {
-    ContentState::from_id(state)
-        .ok_or_else(|| Error::Unsound { what: format!("content {id} in state {state}") })
+        error,
+    })
 }
 
 impl Session {
@@ -65,13 +53,13 @@ impl Session {
                 .query_row([hash], |row| {
                     let same = row.get::<_, Option<String>>(6)? == identity.text()
                         && row.get::<_, StoredEtag>(7)?.0.as_ref() == etag
-                        && row.get::<_, Option<i64>>(8)? == size.map(u64::cast_signed);
+                        && row.get::<_, Option<Size>>(8)? == size.map(Size);
                     Ok((read(row)?, same))
                 })
                 .optional()
                 .map_err(|source| self.error(source))?;
             match found {
-                Some((content, true)) => return facts(content),
+                Some((content, true)) => return Ok(content),
                 // Two identities with one hash: the later one takes the next free number.
                 Some((_, false)) => hash = hash.wrapping_add(1),
                 None => break,
@@ -86,7 +74,7 @@ impl Session {
                 id,
                 identity.text(),
                 etag.map(EtagColumn),
-                size.map(SizeColumn),
+                size.map(Size),
                 self.run.scenes.bits(),
                 self.run.id,
                 object_id,
@@ -130,7 +118,7 @@ impl Session {
                     [],
                     |row| row.get(0),
                 )
-                .map_err(|source| Error::sqlite(&store.path, source))
+                .map_err(|source| sorted(&store.path, source))
         })
     }
 
@@ -139,7 +127,6 @@ impl Session {
         self.prepare(&format!("SELECT {COLUMNS} FROM content WHERE id = ?1"))?
             .query_row([id], read)
             .map_err(|source| self.error(source))
-            .and_then(facts)
     }
 
     /// The content that an object has, if it is of these bytes; and whether other keys share it. Of bytes whose size
@@ -155,13 +142,11 @@ impl Session {
              WHERE id = ?1 AND etag IS ?2 AND (size IS ?3 OR ?3 IS NULL)"
         );
         self.prepare(&sql)?
-            .query_row((id, etag.map(EtagColumn), size.map(SizeColumn)), |row| {
+            .query_row((id, etag.map(EtagColumn), size.map(Size)), |row| {
                 Ok((read(row)?, row.get(6)?))
             })
             .optional()
-            .map_err(|source| self.error(source))?
-            .map(|(content, shared)| Ok((facts(content)?, shared)))
-            .transpose()
+            .map_err(|source| self.error(source))
     }
 
     /// This run wants the content, with its own scenes. Queues it if a scene is missing, or was asked for again.

@@ -7,6 +7,7 @@ use super::Session;
 use crate::store::Error;
 use crate::store::run::ListProgress;
 use crate::store::sqlite::Store;
+use crate::store::sqlite::error::sorted;
 use crate::store::turn::{EndedLines, Reach, ReadLine};
 
 /// Lines of the list of the run `?1` whose key was not looked up because nothing was missing, though something of its
@@ -41,7 +42,7 @@ impl Store {
                 },
             )
             .optional()
-            .map_err(|source| Error::sqlite(&self.path, source))
+            .map_err(|source| sorted(&self.path, source))
     }
 }
 

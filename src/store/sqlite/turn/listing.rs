@@ -9,6 +9,7 @@ use crate::store::Error;
 use crate::store::model::Counts;
 use crate::store::run::{RangeRow, Span};
 use crate::store::sqlite::Store;
+use crate::store::sqlite::error::sorted;
 use crate::store::sqlite::rows::{CountsJson, StoredCounts};
 
 impl Store {
@@ -33,7 +34,7 @@ impl Store {
                 })?
                 .collect::<rusqlite::Result<Vec<_>>>()
         };
-        read().map_err(|source| Error::sqlite(&self.path, source))
+        read().map_err(|source| sorted(&self.path, source))
     }
 }
 

@@ -27,6 +27,7 @@ use crate::store::Error;
 use crate::store::decide::Asker;
 use crate::store::model::{Counts, RunState};
 use crate::store::run::RunContext;
+use crate::store::sqlite::error::sorted;
 use caches::Caches;
 
 /// The write handle of one run: the store, what the run is, and what it has counted so far.
@@ -151,7 +152,7 @@ impl Session {
     }
 
     fn error(&self, source: rusqlite::Error) -> Error {
-        Error::sqlite(&self.store.path, source)
+        sorted(&self.store.path, source)
     }
 }
 

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use rusqlite::OptionalExtension;
 
-use super::content::content_state;
 use super::{Keeping, Session};
 use crate::object::StorageClass;
 use crate::scene::Scenes;
 use crate::store::Error;
 use crate::store::decide::{self, Origin, Sight};
 use crate::store::ident::Identity;
-use crate::store::model::{ChangeKind, ContentState, SkipReason};
+use crate::store::model::{ChangeKind, SkipReason};
 use crate::store::run::RunContext;
+use crate::store::sqlite::rows::Numbered;
 use crate::store::turn::{Candidate, Difference, Page, Reach};
 
 impl Session {
@@ -68,7 +68,7 @@ impl Session {
             Difference::Reconsider { object_id, content_id, ref candidate } => {
                 self.rewrite(object_id, content_id, candidate, Sight::Unchanged).map(drop)
             }
-            Difference::Listed { object_id, content_id } => {
+            Difference::Named { object_id, content_id } => {
                 self.execute("UPDATE object SET skip_reason = NULL WHERE id = ?1", [object_id])?;
                 let content = self.content_by_id(content_id)?;
                 self.want(&content, Sight::Unchanged)
@@ -239,24 +239,22 @@ impl Session {
 
     /// Where the labels or the failure of a content came from.
     fn origin(&self, content_id: i64) -> Result<Origin, Error> {
-        let (origin, state) = self
-            .prepare(
-                "SELECT object_id, scenes_done, state, tagged_at, error.content_id IS NOT NULL, failed_at
-                 FROM content LEFT JOIN error ON content_id = content.id WHERE content.id = ?1",
-            )?
-            .query_row([content_id], |row| {
-                let origin = Origin {
-                    object_id: row.get(0)?,
-                    done: Scenes::from_bits(row.get(1)?),
-                    state: ContentState::Pending,
-                    tagged_at: row.get(3)?,
-                    has_error: row.get(4)?,
-                    failed_at: row.get(5)?,
-                };
-                Ok((origin, row.get(2)?))
+        self.prepare(
+            "SELECT object_id, scenes_done, state, tagged_at, error.content_id IS NOT NULL, failed_at
+             FROM content LEFT JOIN error ON content_id = content.id WHERE content.id = ?1",
+        )?
+        .query_row([content_id], |row| {
+            let Numbered(state) = row.get(2)?;
+            Ok(Origin {
+                object_id: row.get(0)?,
+                done: Scenes::from_bits(row.get(1)?),
+                state,
+                tagged_at: row.get(3)?,
+                has_error: row.get(4)?,
+                failed_at: row.get(5)?,
             })
-            .map_err(|source| self.error(source))?;
-        Ok(Origin { state: content_state(content_id, state)?, ..origin })
+        })
+        .map_err(|source| self.error(source))
     }
 
     fn journal(

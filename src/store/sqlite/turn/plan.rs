@@ -11,7 +11,8 @@ use crate::scene::Scenes;
 use crate::store::Error;
 use crate::store::keyspace::prefix_end;
 use crate::store::model::{Counts, RunState};
-use crate::store::sqlite::read::{Doubtful, Needed};
+use crate::store::read::{Doubtful, Needed};
+use crate::store::sqlite::error::sorted;
 use crate::store::sqlite::rows::CountsJson;
 use crate::store::sqlite::{Store, has_content};
 
@@ -70,7 +71,7 @@ impl Store {
     pub fn simulate(&mut self) -> Result<(), Error> {
         self.connection
             .execute_batch("BEGIN IMMEDIATE")
-            .map_err(|source| Error::sqlite(&self.path, source))
+            .map_err(|source| sorted(&self.path, source))
     }
 }
 

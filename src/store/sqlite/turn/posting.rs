@@ -97,8 +97,8 @@ mod tests {
     use super::*;
     use crate::scene::Scenes;
     use crate::store::model::Counts;
+    use crate::store::read::ExportFilter;
     use crate::store::run::RunContext;
-    use crate::store::sqlite::read::ExportFilter;
     use crate::store::sqlite::{Reader, Store};
 
     fn session(folder: &std::path::Path) -> Session {

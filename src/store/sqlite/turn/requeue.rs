@@ -6,7 +6,8 @@ use rusqlite::Transaction;
 
 use super::listing::list_again;
 use crate::store::Error;
-use crate::store::sqlite::read::Chosen;
+use crate::store::read::Chosen;
+use crate::store::sqlite::error::sorted;
 use crate::store::sqlite::rows::{CountsJson, StoredCounts};
 use crate::store::sqlite::{Store, has_content};
 
@@ -89,7 +90,7 @@ impl Store {
             }
             Ok(())
         };
-        self.transaction(put_back).map_err(|source| Error::sqlite(path, source))
+        self.transaction(put_back).map_err(|source| sorted(&path, source))
     }
 }
 
@@ -110,7 +111,7 @@ fn give_back(tx: &Transaction<'_>, run_id: i64, returned: Returned) -> rusqlite:
 mod tests {
     use super::*;
     use crate::scene::Scene;
-    use crate::store::sqlite::read::Choice;
+    use crate::store::read::Choice;
 
     /// Content 1 failed, 2 and 3 are labelled (camera; camera and web), 4 is labelled and a filter leaves its key out, 5
     /// waits for run 1.

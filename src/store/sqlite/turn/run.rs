@@ -3,17 +3,18 @@
 use rusqlite::Row;
 
 use crate::store::Error;
-use crate::store::model::{CallOutcome, Counts};
-use crate::store::run::{NewRun, UnfinishedRun};
+use crate::store::model::{CallOutcome, Counts, SourceKind};
+use crate::store::run::{BegunRun, NewRun, UnfinishedRun};
 use crate::store::sqlite::Store;
-use crate::store::sqlite::rows::{CountsJson, StoredCounts};
+use crate::store::sqlite::error::sorted;
+use crate::store::sqlite::rows::{CountsJson, Named, StoredCounts};
 
 fn read_unfinished(row: &Row<'_>) -> rusqlite::Result<UnfinishedRun> {
     Ok(UnfinishedRun {
         id: row.get(0)?,
         bucket_id: row.get(1)?,
         bucket: row.get(2)?,
-        source: row.get(3)?,
+        source: row.get(3).map(|Named(source)| source)?,
         prefix: row.get(4)?,
         eligibility: row.get(5)?,
         settings: row.get(6)?,
@@ -29,9 +30,9 @@ impl Store {
     ///
     /// # Errors
     /// Those of any write.
-    pub fn begin_run(&mut self, new: &NewRun) -> Result<(i64, i64, bool), Error> {
+    pub fn begin_run(&mut self, new: &NewRun) -> Result<BegunRun, Error> {
         let path = self.path.clone();
-        let kind = if new.source == "urls" { "urls" } else { "keys" };
+        let kind = new.source.namespace();
         let begin = |tx: &rusqlite::Transaction<'_>| {
             tx.execute(
                 "INSERT INTO bucket (name, kind) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
@@ -55,7 +56,7 @@ impl Store {
                 |row| row.get(0),
             )?;
             // There is something to compare with once the scope, or more, was listed to its end.
-            let journals: bool = new.source == "bucket"
+            let journals: bool = new.source == SourceKind::Bucket
                 && !new.plan
                 && tx
                     .prepare(
@@ -70,7 +71,7 @@ impl Store {
                  VALUES (?1, ?2, ?3, ?4, 'running', ?5, ?6, ?7, ?8, ?9)",
                 (
                     bucket_id,
-                    new.source,
+                    new.source.name(),
                     &new.prefix,
                     new.eligibility,
                     &new.settings,
@@ -88,9 +89,9 @@ impl Store {
                     (id, seq, &span.start_after, &span.stop_at),
                 )?;
             }
-            Ok((id, bucket_id, journals))
+            Ok(BegunRun { id, bucket_id, journals })
         };
-        self.transaction(begin).map_err(|source| Error::sqlite(path, source))
+        self.transaction(begin).map_err(|source| sorted(&path, source))
     }
 
     /// The runs that were interrupted, stopped or killed, the last one first; plans are none to go on with.
@@ -112,7 +113,7 @@ impl Store {
                 .query_map([], read_unfinished)?
                 .collect::<rusqlite::Result<Vec<_>>>()
         };
-        read().map_err(|source| Error::sqlite(&self.path, source))
+        read().map_err(|source| sorted(&self.path, source))
     }
 
     /// What a run has counted, with what is pending as it is now.
@@ -134,7 +135,7 @@ impl Store {
             Ok((counts, pending))
         };
         let (mut counts, pending): (Counts, i64) =
-            read().map_err(|source| Error::sqlite(&self.path, source))?;
+            read().map_err(|source| sorted(&self.path, source))?;
         counts.reconcile(u64::try_from(pending).unwrap_or_default());
         Ok(counts)
     }
@@ -167,7 +168,7 @@ impl Store {
                 (id, settings),
             )
             .map(drop)
-            .map_err(|source| Error::sqlite(&self.path, source))
+            .map_err(|source| sorted(&self.path, source))
     }
 
     /// Closes unfinished runs over a bucket's source for a new one; what they left pending is adopted as
@@ -182,10 +183,7 @@ impl Store {
     }
 
     fn change_run(&mut self, sql: &str, id: i64) -> Result<(), Error> {
-        self.connection
-            .execute(sql, [id])
-            .map(drop)
-            .map_err(|source| Error::sqlite(&self.path, source))
+        self.connection.execute(sql, [id]).map(drop).map_err(|source| sorted(&self.path, source))
     }
 
     /// Puts back what was in flight when a process was killed: one ledger row `unknown` each, since the
@@ -242,7 +240,7 @@ impl Store {
             )?;
             Ok(lost.iter().map(|(_, count, _)| count).sum())
         };
-        self.transaction(recover).map_err(|source| Error::sqlite(path, source))
+        self.transaction(recover).map_err(|source| sorted(&path, source))
     }
 
     pub(super) fn transaction<T>(

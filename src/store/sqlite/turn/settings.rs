@@ -4,7 +4,9 @@ use rusqlite::OptionalExtension;
 
 use super::Session;
 use crate::store::Error;
+use crate::store::model::Recogniser;
 use crate::store::sqlite::Store;
+use crate::store::sqlite::error::sorted;
 
 /// The name of the row of `meta` that holds the confirmed offset of this machine's clock, in seconds.
 const CLOCK_OFFSET: &str = "clock_offset";
@@ -18,11 +20,13 @@ impl Store {
     ///
     /// # Errors
     /// Those of any read.
-    pub fn recogniser(&self) -> Result<Option<String>, Error> {
+    pub fn recogniser(&self) -> Result<Option<Recogniser>, Error> {
         self.connection
-            .query_row("SELECT value FROM meta WHERE name = 'recogniser'", [], |row| row.get(0))
+            .query_row("SELECT value FROM meta WHERE name = 'recogniser'", [], |row| {
+                row.get_ref(0)?.as_str().map(Recogniser::from_name).map_err(Into::into)
+            })
             .optional()
-            .map_err(|source| Error::sqlite(&self.path, source))
+            .map_err(|source| sorted(&self.path, source))
     }
 
     /// Seconds that the service has last confirmed to be added to this machine's clock; 0 if none are.
@@ -38,7 +42,7 @@ impl Store {
             )
             .optional()
             .map(Option::unwrap_or_default)
-            .map_err(|source| Error::sqlite(&self.path, source))
+            .map_err(|source| sorted(&self.path, source))
     }
 
     /// The settings of the last listing of this bucket that was no plan, as they were given.
@@ -55,7 +59,7 @@ impl Store {
                 |row| row.get(0),
             )
             .optional()
-            .map_err(|source| Error::sqlite(&self.path, source))
+            .map_err(|source| sorted(&self.path, source))
     }
 
     /// The limit in calls a second that the last run on this bucket has found, if any has.
@@ -69,7 +73,7 @@ impl Store {
                 row.get(0)
             })
             .optional()
-            .map_err(|source| Error::sqlite(&self.path, source))?;
+            .map_err(|source| sorted(&self.path, source))?;
         // A value that is no number is as good as none.
         Ok(value.and_then(|value| value.parse().ok()))
     }
@@ -88,10 +92,10 @@ impl Session {
     }
 
     /// Records who answers, in the turn under way.
-    pub(super) fn set_recogniser(&mut self, name: &str) -> Result<(), Error> {
+    pub(super) fn set_recogniser(&mut self, recogniser: Recogniser) -> Result<(), Error> {
         self.execute(
             "INSERT INTO meta (name, value) VALUES ('recogniser', ?1) ON CONFLICT DO NOTHING",
-            [name],
+            [recogniser.name()],
         )
         .map(drop)
     }

@@ -9,10 +9,10 @@ use crate::label::{Label, Labels};
 use crate::object::{ETag, StorageClass};
 use crate::scene::Scene;
 use crate::store::ident::fingerprint;
-use crate::store::model::CallOutcome;
-use crate::store::run::{NewRun, Span};
+use crate::store::model::{CallOutcome, SourceKind};
+use crate::store::read::Chosen;
+use crate::store::run::{BegunRun, NewRun, Span};
 use crate::store::sqlite::Reader;
-use crate::store::sqlite::read::Chosen;
 use crate::store::turn::{
     CallRow, Candidate, Claimed, Difference, ErrorRow, Key, Page, Reach, Settled, Settlement,
 };
@@ -37,7 +37,7 @@ fn context(id: i64, bucket_id: i64, prefix: &str, journals: bool) -> RunContext 
 pub(super) fn begin(mut store: Store, prefix: &str) -> Session {
     let new = NewRun {
         bucket: BUCKET.to_owned(),
-        source: "bucket",
+        source: SourceKind::Bucket,
         prefix: prefix.to_owned(),
         eligibility: 1,
         settings: "{}".to_owned(),
@@ -45,7 +45,7 @@ pub(super) fn begin(mut store: Store, prefix: &str) -> Session {
         started_at: 0,
         spans: vec![Span::default()],
     };
-    let (id, bucket_id, journals) = store.begin_run(&new).unwrap();
+    let BegunRun { id, bucket_id, journals } = store.begin_run(&new).unwrap();
     Session::new(store, context(id, bucket_id, prefix, journals), Counts::default())
 }
 

@@ -2,39 +2,8 @@
 
 use crate::scene::Scenes;
 use crate::store::Error;
+use crate::store::read::Needed;
 use crate::store::sqlite::Reader;
-
-/// What is left to be called within the scope of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Needed {
-    /// Contents that need a call, by what it asks for, in the order of the stored bits.
-    pub by_scenes: Vec<(Scenes, u64)>,
-    /// Contents that failed, and that only new bytes or `costag retry` bring back.
-    pub given_up: u64,
-    /// Wanted objects that the service may refuse.
-    pub doubtful: Doubtful,
-}
-
-/// How many wanted objects are beyond what the service is documented to take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Doubtful {
-    /// Larger than 3 MB (powers of 1024).
-    pub larger: u64,
-    /// By their suffix neither PNG nor JPEG.
-    pub other_formats: u64,
-}
-
-impl Needed {
-    /// Calls for all of them, if none has to be repeated.
-    pub fn calls(&self) -> u64 {
-        self.by_scenes.iter().map(|(_, calls)| calls).sum()
-    }
-
-    /// Scenes that these calls ask for.
-    pub fn scenes(&self) -> u64 {
-        self.by_scenes.iter().map(|(scenes, calls)| calls * u64::from(scenes.len())).sum()
-    }
-}
 
 // What a run has left in its queue, and what it gave up for a reason that the next run tries again for.
 const LEFT: &str = "

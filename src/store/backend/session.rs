@@ -1,0 +1,131 @@
+//! The write handle of one run.
+
+use super::{Place, Reader, Store, dispatch};
+use crate::store::model::{Counts, RunState};
+use crate::store::read::Needed;
+use crate::store::run::RunContext;
+use crate::store::turn::{Replies, Turn};
+use crate::store::{Error, sqlite};
+
+/// The write handle of one run: it applies turns. Only the writer thread uses it while the run is under way.
+#[derive(Debug)]
+pub enum Session {
+    /// A database in one file.
+    Sqlite(Box<sqlite::turn::Session>),
+}
+
+impl Session {
+    /// Takes the store for a run. `counts` are those of the run so far.
+    pub fn new(store: Store, run: RunContext, counts: Counts) -> Self {
+        match store {
+            Store::Sqlite(store) => {
+                Self::Sqlite(Box::new(sqlite::turn::Session::new(store, run, counts)))
+            }
+        }
+    }
+
+    /// The settings of the run.
+    pub fn run(&self) -> &RunContext {
+        dispatch!(self, session => session.run())
+    }
+
+    /// Opens a further handle that only reads the same database.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn reader(&self) -> Result<Reader, Error> {
+        dispatch!(self, session => session.reader().map(Reader::Sqlite))
+    }
+
+    /// Where the database lies.
+    pub fn place(&self) -> Place {
+        dispatch!(self, session => Place::Sqlite(session.place()))
+    }
+
+    /// What the run has counted as of the last turn.
+    pub fn counts(&self) -> &Counts {
+        dispatch!(self, session => session.counts())
+    }
+
+    /// Returns an empty turn with the next number.
+    pub fn new_turn(&mut self) -> Turn {
+        dispatch!(self, session => session.new_turn())
+    }
+
+    /// Applies a turn in one transaction: when this returns, rows, cursors, ledger and counts are on disk.
+    ///
+    /// A turn of a plan is applied and not committed, since [`Session::finish`] undoes the plan.
+    ///
+    /// # Errors
+    /// Any error of a write, such as [`Error::Disk`] if the disk is full. Nothing of the turn is kept then, and the
+    /// session accepts the next turn. A plan is undone as a whole and accepts none: [`Error::Undone`].
+    pub fn turn(&mut self, turn: &Turn) -> Result<Replies, Error> {
+        dispatch!(self, session => session.turn(turn))
+    }
+
+    /// From now on no object is marked as gone before the listing is complete: a trial may cut it short.
+    pub fn hold_gone(&mut self) {
+        dispatch!(self, session => session.hold_gone());
+    }
+
+    /// Makes this the session of a plan whose own row of `run` is `row`, whichever run it simulates.
+    #[must_use]
+    pub fn planned_in(self, row: i64) -> Self {
+        match self {
+            Self::Sqlite(session) => Self::Sqlite(Box::new(session.planned_in(row))),
+        }
+    }
+
+    /// The row of the plan that this session belongs to; if it is no plan, the row of its run.
+    pub fn own_row(&self) -> i64 {
+        dispatch!(self, session => session.own_row())
+    }
+
+    /// Reads what the run would call for now. That is its queue, once everything is listed.
+    ///
+    /// # Errors
+    /// Any error of a read.
+    pub fn needed(&self) -> Result<Needed, Error> {
+        dispatch!(self, session => session.needed())
+    }
+
+    /// Returns true if a content waits that this run should have called: for this run, or for any other one while it
+    /// lacks a scene that this run wants, or was asked for again, and a present object wants it.
+    ///
+    /// # Errors
+    /// Any error of a read.
+    pub fn leaves_behind(&self) -> Result<bool, Error> {
+        dispatch!(self, session => session.leaves_behind())
+    }
+
+    /// Returns those of the runs that are unfinished.
+    ///
+    /// # Errors
+    /// Any error of a read.
+    pub fn unfinished_of(&self, run_ids: &[i64]) -> Result<Vec<i64>, Error> {
+        dispatch!(self, session => session.unfinished_of(run_ids))
+    }
+
+    /// Counts the lines of the list whose image is given up, in this run or in an earlier one.
+    ///
+    /// # Errors
+    /// Any error of a read.
+    pub fn count_given_up_lines(&mut self) -> Result<(), Error> {
+        dispatch!(self, session => session.count_given_up_lines())
+    }
+
+    /// Ends the run in a transaction of its own and gives the store back. A plan is undone first.
+    ///
+    /// `reason` says why the run stopped, and `ended_at` is the Unix second of its end.
+    ///
+    /// # Errors
+    /// Any error of a write.
+    pub fn finish(
+        self,
+        state: RunState,
+        reason: Option<&str>,
+        ended_at: i64,
+    ) -> Result<Store, Error> {
+        dispatch!(self, session => session.finish(state, reason, ended_at).map(Store::Sqlite))
+    }
+}

@@ -1,0 +1,182 @@
+//! What every backend must do, as tests over the interface: no test here knows how a backend stores anything.
+//!
+//! A backend that is added gets a line in [`sites`].
+
+mod borders;
+mod listings;
+mod reading;
+mod runs;
+mod turns;
+
+use super::ident::fingerprint;
+use super::model::{CallOutcome, Counts, SourceKind};
+use super::run::{BegunRun, NewRun, RunContext, Span};
+use super::turn::{
+    CallRow, Candidate, Claimed, Claims, Difference, ErrorRow, Page, Reach, Reply, Request,
+    Settled, Settlement, Wish,
+};
+use super::{Error, Session, Store};
+use crate::label::{Label, Labels};
+use crate::object::{ETag, StorageClass};
+use crate::scene::Scene;
+
+const BUCKET: &str = "photos-1250000000";
+
+/// A database of one backend, which can be opened again and again.
+struct Site {
+    folder: tempfile::TempDir,
+}
+
+/// A new, empty database of every backend.
+fn sites() -> Vec<Site> {
+    vec![Site { folder: tempfile::tempdir().unwrap() }]
+}
+
+impl Site {
+    fn path(&self) -> std::path::PathBuf {
+        self.folder.path().join("t.db")
+    }
+
+    fn open(&self) -> Store {
+        Store::open(&self.path()).unwrap()
+    }
+
+    /// Begins a run over the whole bucket, in two ranges that meet at `m`.
+    fn begin(&self) -> Session {
+        begin(self.open(), "")
+    }
+}
+
+fn begin(mut store: Store, prefix: &str) -> Session {
+    let spans = vec![
+        Span { start_after: String::new(), stop_at: Some("m".to_owned()) },
+        Span { start_after: "m".to_owned(), stop_at: None },
+    ];
+    let new = NewRun {
+        bucket: BUCKET.to_owned(),
+        source: SourceKind::Bucket,
+        prefix: prefix.to_owned(),
+        eligibility: 1,
+        settings: "{}".to_owned(),
+        plan: false,
+        started_at: 100,
+        spans,
+    };
+    let BegunRun { id, bucket_id, journals } = store.begin_run(&new).unwrap();
+    let context = RunContext {
+        id,
+        bucket_id,
+        bucket: new.bucket,
+        prefix: new.prefix,
+        scenes: Scene::Camera.into(),
+        dedupe: true,
+        list: false,
+        urls: false,
+        journals,
+        plan: false,
+    };
+    Session::new(store, context, Counts::default())
+}
+
+fn send(session: &mut Session, requests: Vec<Request>) -> Result<Vec<Reply>, Error> {
+    let mut turn = session.new_turn();
+    turn.requests = requests;
+    session.turn(&turn)?.in_place()
+}
+
+/// A candidate whose bytes are told by `etag`.
+fn candidate(key: &str, etag: &str) -> Candidate {
+    let etag = ETag::new(etag);
+    Candidate {
+        key: key.to_owned(),
+        fingerprint: fingerprint(etag.as_ref(), Some(5), "STANDARD", Some(1_000)),
+        etag,
+        size: Some(5),
+        last_modified: Some(1_000),
+        storage_class: StorageClass::Standard,
+        skip: None,
+    }
+}
+
+fn page(seq: i64, cursor: &str, done: bool, differences: Vec<Difference>) -> Request {
+    Request::Page(Page {
+        reach: Reach { seq, cursor: cursor.to_owned(), done },
+        listed: differences.len() as u64,
+        wanted: differences.len() as u64,
+        differences,
+        skipped: Vec::new(),
+        rejected: 0,
+    })
+}
+
+/// A whole listing of new objects: key and bytes of each. Ids are given in this order, from 1.
+fn listing(objects: &[(&str, &str)]) -> Vec<Request> {
+    let new = objects.iter().map(|(key, etag)| Difference::New(candidate(key, etag)));
+    vec![
+        page(0, "m", true, new.collect()),
+        page(1, "z", true, Vec::new()),
+        Request::CompleteListing { now: 110 },
+    ]
+}
+
+fn claim(limit: usize) -> Request {
+    Request::Claim(Wish { limit, passes: 0..=0, keeps_back: false })
+}
+
+/// The contents that the last claim of a turn took.
+fn claimed(replies: Vec<Reply>) -> Vec<Claimed> {
+    let claims = replies.into_iter().rev().find_map(|reply| match reply {
+        Reply::Claims(Claims { claimed, .. }) => Some(claimed),
+        _ => None,
+    });
+    claims.unwrap()
+}
+
+fn settle(claimed: &Claimed, settled: Settled) -> Request {
+    let outcome = match &settled {
+        Settled::Labels(_) => Some(CallOutcome::Answered),
+        Settled::GivenUp { .. } | Settled::PutBack { .. } => Some(CallOutcome::Failed),
+        Settled::Released => None,
+    };
+    let call = outcome.map(|outcome| CallRow {
+        content_id: claimed.content_id,
+        object_id: claimed.key.object_id,
+        scenes: claimed.scenes,
+        ended_at: 120_000,
+        clock_offset: 0,
+        duration_ms: 80,
+        outcome,
+        retry: false,
+        http_status: None,
+        code: (outcome == CallOutcome::Failed).then(|| "InternalError".to_owned()),
+        request_id: None,
+    });
+    let Claimed { content_id, scenes, again, .. } = *claimed;
+    Request::Settle(Settlement { content_id, scenes, again, call, settled })
+}
+
+fn labels(names: &[&str]) -> Settled {
+    let label = |(rank, name): (u32, &&'static str)| Label {
+        scene: Scene::Camera,
+        rank,
+        name,
+        first_category: "",
+        second_category: "",
+        confidence: 90,
+    };
+    // Names are constants of the tests.
+    let names: Vec<&'static str> = names.iter().map(|name| &*name.to_string().leak()).collect();
+    Settled::Labels((1..).zip(&names).map(label).collect::<Labels>())
+}
+
+fn given_up(temporary: bool) -> Settled {
+    let error = ErrorRow {
+        verdict: "retry",
+        temporary,
+        code: "InternalError".to_owned(),
+        status: Some(500),
+        message: "try again".to_owned(),
+        request_id: Some("r-1".to_owned()),
+    };
+    Settled::GivenUp { attempts: 3, error }
+}

@@ -1,0 +1,157 @@
+//! Labelled objects, in batches: what exports and searches read.
+
+use std::ops::Range;
+
+use crate::label::Label;
+use crate::object::ETag;
+use crate::scene::{Scene, Scenes};
+
+/// Which objects and labels an export holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportFilter {
+    /// The names of the buckets; every bucket if empty.
+    pub buckets: Vec<String>,
+    /// Keys start with this.
+    pub prefix: String,
+    /// The scenes whose labels are wanted.
+    pub scenes: Scenes,
+    /// Labels below this confidence (0 to 100) are left out.
+    pub min_confidence: i64,
+    /// Labels with one of exactly these names are wanted; every label if empty.
+    pub names: Vec<String>,
+    /// Only objects that have a label of each of these names are of interest. Other objects may be left out.
+    pub having: Vec<String>,
+    /// True if objects that are no longer in the bucket are wanted too.
+    pub include_gone: bool,
+}
+
+impl Default for ExportFilter {
+    fn default() -> Self {
+        Self {
+            buckets: Vec::new(),
+            prefix: String::new(),
+            scenes: Scene::ALL.into_iter().collect(),
+            min_confidence: 0,
+            names: Vec::new(),
+            having: Vec::new(),
+            include_gone: false,
+        }
+    }
+}
+
+/// A labelled object, with those of its labels that the filter lets through.
+#[derive(Debug, Clone, Copy)]
+pub struct Exported<'a> {
+    /// The name of the bucket.
+    pub bucket: &'a str,
+    /// The key, or the URL.
+    pub key: &'a str,
+    /// The `ETag`; `None` for a URL, or if the service reported none.
+    pub etag: Option<&'a ETag>,
+    /// The size in bytes; `None` if it is not known, as for a URL.
+    pub size: Option<u64>,
+    /// The time of the last change in Unix milliseconds; `None` if it is not known, as for a URL.
+    pub last_modified: Option<i64>,
+    /// When the labels were answered, in Unix seconds; `None` if it is not stored.
+    pub tagged_at: Option<i64>,
+    /// The scenes that are labelled, whatever the filter says. The answer for a scene may have held no label.
+    pub scenes: Scenes,
+    labels: &'a [BatchLabel],
+    tags: &'a [BatchTag],
+}
+
+impl<'a> Exported<'a> {
+    /// The labels, by scene and rank.
+    pub fn labels(&self) -> impl ExactSizeIterator<Item = Label<'a>> + use<'a> {
+        let (labels, tags) = (self.labels, self.tags);
+        labels.iter().map(move |label| {
+            let tag = &tags[label.tag];
+            Label {
+                scene: label.scene,
+                rank: label.rank,
+                name: &tag.name,
+                first_category: &tag.first_category,
+                second_category: &tag.second_category,
+                confidence: label.confidence,
+            }
+        })
+    }
+}
+
+/// A label of a batch. Its texts are those of a tag.
+#[derive(Debug)]
+pub(in crate::store) struct BatchLabel {
+    pub(in crate::store) scene: Scene,
+    pub(in crate::store) rank: u32,
+    /// The index of the tag in [`Batch::tags`].
+    pub(in crate::store) tag: usize,
+    pub(in crate::store) confidence: u8,
+}
+
+/// A name and its categories.
+#[derive(Debug)]
+pub(in crate::store) struct BatchTag {
+    pub(in crate::store) name: String,
+    pub(in crate::store) first_category: String,
+    pub(in crate::store) second_category: String,
+    /// True if the filter lets labels of this name through.
+    pub(in crate::store) wanted: bool,
+}
+
+/// An object of a batch.
+#[derive(Debug)]
+pub(in crate::store) struct BatchObject {
+    /// A part of [`Batch::text`].
+    pub(in crate::store) key: Range<usize>,
+    pub(in crate::store) etag: Option<ETag>,
+    pub(in crate::store) size: Option<u64>,
+    pub(in crate::store) last_modified: Option<i64>,
+    pub(in crate::store) tagged_at: Option<i64>,
+    pub(in crate::store) scenes: Scenes,
+    /// A part of [`Batch::labels`].
+    pub(in crate::store) labels: Range<usize>,
+}
+
+/// A batch of objects of one bucket, in the byte order of their keys. Its buffers are used again for the next batch.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The name of the bucket.
+    pub(in crate::store) bucket: String,
+    /// The texts of the objects, one after the other.
+    pub(in crate::store) text: String,
+    pub(in crate::store) objects: Vec<BatchObject>,
+    pub(in crate::store) labels: Vec<BatchLabel>,
+    /// The tags met so far; they stay from batch to batch.
+    pub(in crate::store) tags: Vec<BatchTag>,
+}
+
+impl Batch {
+    /// The objects.
+    pub fn objects(&self) -> impl Iterator<Item = Exported<'_>> {
+        self.objects.iter().map(|object| Exported {
+            bucket: &self.bucket,
+            key: &self.text[object.key.clone()],
+            etag: object.etag.as_ref(),
+            size: object.size,
+            last_modified: object.last_modified,
+            tagged_at: object.tagged_at,
+            scenes: object.scenes,
+            labels: &self.labels[object.labels.clone()],
+            tags: &self.tags,
+        })
+    }
+
+    /// Adds a text, and returns its part of [`Batch::text`].
+    pub(in crate::store) fn keep(&mut self, text: &str) -> Range<usize> {
+        let start = self.text.len();
+        self.text.push_str(text);
+        start..self.text.len()
+    }
+
+    /// Removes the objects and their labels. The tags stay.
+    pub(in crate::store) fn clear(&mut self) {
+        self.text.clear();
+        self.objects.clear();
+        self.labels.clear();
+    }
+}

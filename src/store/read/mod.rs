@@ -1,0 +1,19 @@
+//! What read commands ask for, and what they get.
+
+mod change;
+mod choose;
+pub(super) mod export;
+mod failure;
+mod ledger;
+mod needed;
+mod status;
+mod verify;
+
+pub use change::Change;
+pub use choose::{Choice, Chosen};
+pub use export::{Batch, ExportFilter, Exported};
+pub use failure::{Failure, FailureCode};
+pub use ledger::{LedgerEnd, LedgerGrouping, LedgerQuery, LedgerSums, Measured};
+pub use needed::{Doubtful, Needed};
+pub use status::{ContentCounts, DatabaseSize, Frequency, RangeCounts, RunRow, TagCount};
+pub use verify::{Check, Checked, Problems};
