@@ -1,4 +1,4 @@
-//! The client of a bucket, by the settings: its endpoint, and where the credentials come from.
+//! Makes the client of a bucket from the settings: its endpoint and its credentials.
 
 use std::env;
 use std::path::PathBuf;
@@ -9,10 +9,10 @@ use crate::config::{Connection, CredentialSources, Pace, Settings};
 use crate::cos::{Bucket, Client, Endpoint, Options, Provider, Sources, credentials};
 use crate::visible::visible;
 
-/// A client for the bucket, by the settings.
+/// The client of the bucket.
 ///
 /// # Errors
-/// A wrong endpoint or region, and credentials that are missing or cannot be used.
+/// The endpoint or region is wrong, or the credentials are missing or unusable.
 pub(super) async fn bucket_client(
     bucket: &Bucket,
     region: Option<&str>,
@@ -24,10 +24,10 @@ pub(super) async fn bucket_client(
     endpoint_client(endpoint, provider, settings)
 }
 
-/// Where requests go.
+/// The endpoint to which requests go.
 ///
 /// # Errors
-/// Neither region nor endpoint, one that cannot be used, or plain http that was not allowed.
+/// Neither a region nor an endpoint is given, it is unusable, or it is plain http and that is not allowed.
 pub(super) fn endpoint(
     bucket: &Bucket,
     region: Option<&str>,
@@ -38,32 +38,32 @@ pub(super) fn endpoint(
         (Some(endpoint), _) => Endpoint::custom(endpoint)?,
         (None, Some(region)) => Endpoint::for_region(bucket, region)?,
         (None, None) => anyhow::bail!(Usage(
-            "where is the bucket? give --region, such as ap-guangzhou, or --endpoint".to_owned()
+            "the region of the bucket is not known: give --region, such as ap-guangzhou, or --endpoint".to_owned()
         )),
     };
     refuse_plain_http(&endpoint, allow_http)?;
     Ok(endpoint)
 }
 
-/// Refuses an endpoint that is reached over a network without encryption, unless that is allowed.
+/// Refuses an endpoint on another machine that has no encryption, unless that is allowed.
 ///
 /// # Errors
 /// [`Usage`].
 pub(super) fn refuse_plain_http(endpoint: &Endpoint, allow_http: bool) -> anyhow::Result<()> {
     if endpoint.is_plain_http() && !allow_http {
         anyhow::bail!(Usage(format!(
-            "the endpoint {endpoint} is refused, because it has no encryption: whoever listens on the way could \
-             send the signed requests again. Use https://, or give --allow-http (COSTAG_ALLOW_HTTP=true) if you \
-             trust the network"
+            "the endpoint {endpoint} is refused, because it has no encryption: everybody on the network path could \
+             record the signed requests and send them again. Use https://, or give --allow-http \
+             (COSTAG_ALLOW_HTTP=true) if you trust the network"
         )));
     }
     Ok(())
 }
 
-/// A client of this endpoint.
+/// The client of an endpoint.
 ///
 /// # Errors
-/// A CA file that cannot be used.
+/// The CA file is unusable.
 pub(super) fn endpoint_client(
     endpoint: Endpoint,
     provider: Arc<Provider>,
@@ -72,10 +72,11 @@ pub(super) fn endpoint_client(
     Ok(Client::new(endpoint, provider, &options(&settings.connection, &settings.pace))?)
 }
 
-/// The credentials' one source, by settings, environment and home directory.
+/// Finds the source of credentials in the settings, the environment and the home directory, and warns on stderr of files
+/// that others can read.
 ///
 /// # Errors
-/// None found, or found and of no use.
+/// No credentials are found, or those that are found are unusable.
 pub(super) async fn provider(settings: &CredentialSources) -> anyhow::Result<Arc<Provider>> {
     let provider = discover_credentials(settings).await?;
     for warning in provider.warnings() {
@@ -84,7 +85,7 @@ pub(super) async fn provider(settings: &CredentialSources) -> anyhow::Result<Arc
     Ok(Arc::new(provider))
 }
 
-/// As [`provider`], without a word about what is wrong with a file.
+/// As [`provider`], without the warnings.
 ///
 /// # Errors
 /// As [`provider`].

@@ -1,4 +1,5 @@
-//! From checked settings to a finished run: client, job, signals, progress, summary, exit code.
+//! Runs a job to its end: shows progress, watches for signals, asks before costly runs, and prints the summary. The
+//! commands run, plan, resume and demo share it.
 
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
@@ -11,10 +12,10 @@ use super::{nothing, summary, terminal, trial, zone};
 use crate::job::{Control, End, Job, Report, StopReason};
 use crate::store::Reader;
 
-/// The runtime of a job: one thread, see [`crate::job`].
+/// The runtime of a job. It has one thread: see [`crate::job`].
 ///
 /// # Errors
-/// If the system gives no timer or socket.
+/// Returns an error if the system provides no timer or socket.
 pub(super) fn runtime() -> anyhow::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -22,8 +23,8 @@ pub(super) fn runtime() -> anyhow::Result<Runtime> {
         .context("cannot start the runtime")
 }
 
-/// Runs the job with signals and progress, prints its summary, and answers with its exit code. `again` is the command
-/// that goes on with it if it was a trial.
+/// Runs the job, prints its summary, and returns the exit code. `again` is the command that labels the rest if the run
+/// was a trial.
 ///
 /// # Errors
 /// Those of the job that are not the service's.
@@ -44,7 +45,7 @@ pub(super) async fn run_with_summary(
     Ok((exit::explain_end(&report), report))
 }
 
-/// Runs the job with signals and progress, and nothing after it.
+/// Runs the job with progress and signals, and prints no summary.
 ///
 /// # Errors
 /// Those of the job that are not the service's.
@@ -53,18 +54,18 @@ pub(super) async fn run_without_summary(job: Job) -> anyhow::Result<Report> {
     match job.clock_offset() {
         0 => {}
         offset => say!(
-            "times are corrected by {offset:+} s: so much the service found this machine's clock wrong at the last run"
+            "times are corrected by {offset:+} s, because this machine's clock differed by that much from the service's at the last run"
         ),
     }
     if let Some(end) = job.window() {
-        say!("calls end at {end}");
+        say!("the run stops calling at {end}");
     }
     let control = job.control();
     let progress = Progress::start(job.stats());
     let signals = watch_signals(control.clone())?;
     let asking = asking(&job, &progress);
     let (source, filter) = (job.source().clone(), job.settings().stored.filter.clone());
-    // On the heap: the future of a whole job is large.
+    // Boxed, because the future of a whole job is large.
     let report = tokio::select! {
         report = Box::pin(job.run()) => report,
         never = signals => match never {},
@@ -81,7 +82,7 @@ pub(super) async fn run_without_summary(job: Job) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// On a terminal, holds calls above the setting `confirm_above` back until they are confirmed.
+/// On a terminal, holds back the calls above the setting `confirm_above` until a person confirms them.
 pub(super) fn hold_until_confirmed(job: &Job, yes: bool) {
     if let Some(above) = job.budget().confirm_above
         && !yes
@@ -91,7 +92,7 @@ pub(super) fn hold_until_confirmed(job: &Job, yes: bool) {
     }
 }
 
-/// Asks as soon as it is known that calls will be held back, while listing goes on.
+/// Asks as soon as it is known that calls are held back. The listing continues meanwhile.
 fn asking<'p>(
     job: &Job,
     progress: &'p Progress,
@@ -103,7 +104,7 @@ fn asking<'p>(
         let above = gate.above().unwrap_or_default();
         let question = |expected| summary::question(expected, &stats.snapshot(), above, &settings);
         let mut answer = std::pin::pin!(progress.ask(question(expected)));
-        // Whoever comes back later reads what is known by then.
+        // Once the listing is complete, the question is repeated with the final numbers.
         let yes = tokio::select! {
             yes = &mut answer => yes,
             whole = gate.is_listed(), if !expected.listed => {
@@ -111,7 +112,7 @@ fn asking<'p>(
                 answer.await
             }
         };
-        // A question that cannot be asked is not answered with yes.
+        // A question that cannot be asked counts as answered with no.
         if yes {
             gate.open();
         } else {
@@ -121,7 +122,7 @@ fn asking<'p>(
     }
 }
 
-/// Stops the run at the first signal; a later one ends the program at once.
+/// Stops the run at the first signal. A later signal ends the program at once.
 fn watch_signals(
     control: Control,
 ) -> anyhow::Result<impl Future<Output = std::convert::Infallible>> {
@@ -130,7 +131,7 @@ fn watch_signals(
         loop {
             let exit = signals.next().await;
             say!(
-                "stopping once the calls in flight have ended, at most 10 s; again to quit at once"
+                "stopping after the calls in flight have ended (at most 10 s); press again to quit at once"
             );
             control.stop(StopReason::Signal(exit.signal().unwrap_or_default()));
         }

@@ -1,4 +1,5 @@
-//! The exit codes: documented here, once; the help and the manual print this table.
+//! The exit codes: their numbers and meanings, which the help and the manual print, the code of each error, and what is
+//! said at the end of a run.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -15,35 +16,35 @@ use crate::{config, cos, export, job, store};
 pub enum Exit {
     /// Everything is done.
     Complete = 0,
-    /// What should not occur.
+    /// An error that should not occur.
     Unexpected = 1,
-    /// The command or its settings have to be changed.
+    /// The command or its settings are wrong and have to be changed.
     Usage = 2,
-    /// Done, but images failed in this run.
+    /// Everything was called, but images failed in this run.
     ImagesFailed = 3,
-    /// Disk or output of this machine.
+    /// A disk or an output of this machine cannot be written or read.
     Local = 4,
-    /// Network or service, for a while.
+    /// The network or the service failed for a temporary reason.
     Temporary = 5,
-    /// The service does not let this account do it.
+    /// The service does not allow this account to do it.
     Credentials = 6,
     /// The database cannot be used.
     State = 7,
-    /// A budget is used up.
+    /// A budget is used up, and work remains.
     Budget = 8,
-    /// Too much failed.
+    /// Too many images failed.
     Failures = 9,
-    /// The time is over.
+    /// The time window ended, and work remains.
     Window = 10,
-    /// Another run is at work.
+    /// Another run uses the database.
     Locked = 11,
-    /// The terminal is gone.
+    /// SIGHUP: the terminal was closed.
     HungUp = 129,
-    /// Ctrl-C.
+    /// SIGINT, as Ctrl-C sends it.
     Interrupted = 130,
-    /// Ctrl-\\.
+    /// SIGQUIT, as Ctrl-\\ sends it.
     Quit = 131,
-    /// A polite kill.
+    /// SIGTERM, as `kill` sends it.
     Terminated = 143,
 }
 
@@ -68,12 +69,12 @@ impl Exit {
         Self::Terminated,
     ];
 
-    /// The number.
+    /// The number that the process ends with.
     pub const fn code(self) -> u8 {
         self as u8
     }
 
-    /// The number of the signal that it stands for, if it does.
+    /// The number of the signal that this code stands for, if it stands for one.
     pub const fn signal(self) -> Option<i32> {
         match self {
             Self::HungUp => Some(1),
@@ -84,31 +85,33 @@ impl Exit {
         }
     }
 
-    /// What it means and what to do, as the manual says it.
+    /// What the code means and what to do, as the manual says it.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Complete => "complete",
             Self::Unexpected => "unexpected error",
-            Self::Usage => "usage, configuration, wrong bucket, region or endpoint",
+            Self::Usage => "wrong command or configuration; wrong bucket, region or endpoint",
             Self::ImagesFailed => {
-                "complete, but images failed, or listed keys are missing (costag status --failures)"
+                "complete, but images failed or keys of a list are missing (costag status --failures)"
             }
-            Self::Local => "local disk or output",
-            Self::Temporary => "temporary fault of network or service: run again",
-            Self::Credentials => "credentials, permission, service not activated, arrears",
-            Self::State => "database unreadable, unsound, foreign or newer than the program",
-            Self::Budget => "budget reached, work remains",
-            Self::Failures => "breaker or failure limit",
-            Self::Window => "time window ended, work remains",
-            Self::Locked => "another run holds the database's lock",
-            Self::HungUp => "hung up (SIGHUP), state saved: costag resume",
-            Self::Quit => "quit (SIGQUIT), state saved: costag resume",
-            Self::Interrupted => "interrupted (SIGINT), state saved: costag resume",
-            Self::Terminated => "terminated (SIGTERM), state saved: costag resume",
+            Self::Local => "a local file or output cannot be written or read, such as a full disk",
+            Self::Temporary => "network or service failed for a temporary reason: run again later",
+            Self::Credentials => {
+                "credentials are missing or wrong, permission denied, service not activated, arrears"
+            }
+            Self::State => "the database is damaged, not costag's, or newer than this program",
+            Self::Budget => "a budget is reached; work remains: costag resume",
+            Self::Failures => "too many images failed (--max-failures), or calls cannot succeed",
+            Self::Window => "the time window ended; work remains: costag resume",
+            Self::Locked => "another run uses the database",
+            Self::HungUp => "the terminal was closed (SIGHUP); progress is saved: costag resume",
+            Self::Quit => "quit (SIGQUIT); progress is saved: costag resume",
+            Self::Interrupted => "interrupted (SIGINT, Ctrl-C); progress is saved: costag resume",
+            Self::Terminated => "terminated (SIGTERM); progress is saved: costag resume",
         }
     }
 
-    /// The table, for the help.
+    /// The table of all codes, for the help.
     pub fn table() -> String {
         let mut text = "Exit codes:\n".to_owned();
         for exit in Self::ALL {
@@ -117,13 +120,13 @@ impl Exit {
         text
     }
 
-    /// The exit code of an error: that of the first cause that has one.
+    /// The exit code of an error: the code of the first cause that has one.
     pub fn of(error: &anyhow::Error) -> Self {
-        // A context is found by the error as a whole only, not in its chain.
+        // `anyhow` finds a context only in the error as a whole, not in its chain.
         if error.is::<LocalFault>() {
             return Self::Local;
         }
-        // A module that brings an error type of its own adds its line here.
+        // A module with an error type of its own adds its line here.
         error
             .chain()
             .find_map(|cause| {
@@ -143,7 +146,7 @@ impl Exit {
 }
 
 impl Exit {
-    /// The exit code of a job's own errors; those that it passes on have theirs.
+    /// The exit code of a job's error. `None` leaves it to the causes of the error.
     fn of_job(error: &job::Error) -> Option<Self> {
         match error {
             job::Error::Store(error) => Some(Self::from(error)),
@@ -207,14 +210,14 @@ impl From<&export::Error> for Exit {
         match error {
             Error::Store(error) => Self::from(error),
             Error::Open { .. } | Error::Write { .. } => Self::Local,
-            // `costag export | head` has done what was asked for.
+            // `costag export | head` has done what was asked of it.
             Error::Closed { .. } => Self::Complete,
             Error::Interrupted => Self::Interrupted,
         }
     }
 }
 
-/// Says which runs over other lists are unfinished, once this one is complete.
+/// Once this run is complete, says on stderr which run over another list is unfinished.
 fn tell_of_other_lists(report: &Report) {
     let (End::Complete, Some(list)) = (&report.end, &report.list) else { return };
     if let Some(run) = list.unfinished.last() {
@@ -222,7 +225,7 @@ fn tell_of_other_lists(report: &Report) {
     }
 }
 
-/// What the end of a run means for the exit code; says on stderr what to do about it.
+/// Says on stderr how the run ended and what to do about it, and returns the exit code.
 pub(super) fn explain_end(report: &Report) -> Exit {
     tell_of_other_lists(report);
     let reason = match &report.end {
@@ -257,7 +260,7 @@ pub(super) fn explain_end(report: &Report) -> Exit {
     exit
 }
 
-const RESUME: &str = "everything so far is saved; `costag resume` goes on";
+const RESUME: &str = "everything so far is saved; `costag resume` continues";
 
 fn of_reason(reason: &StopReason) -> (Exit, &'static str) {
     match reason {
@@ -267,7 +270,7 @@ fn of_reason(reason: &StopReason) -> (Exit, &'static str) {
         StopReason::Breaker(_) => (
             Exit::Failures,
             "see `costag status --failures`; once the cause is gone, `costag retry` puts the failed images back, and \
-             `costag resume` goes on",
+             `costag resume` continues",
         ),
         StopReason::Denied(_) => (
             Exit::Credentials,
@@ -286,13 +289,13 @@ fn of_reason(reason: &StopReason) -> (Exit, &'static str) {
         }
         StopReason::Unread(_) => (
             Exit::Usage,
-            "a file that only the database names is not opened: `costag resume` with this option reads on, if the list \
-             is what you want to go on with",
+            "a list that only the database names is not opened: if you want to continue with this list, name it again \
+             with `costag resume` and this option",
         ),
         StopReason::Recogniser { .. } => {
             (Exit::Usage, "use another --db: a rehearsal must not mix with real results")
         }
-        // A trial that is settled is complete, see `End::Trial`.
+        // A trial whose images are all settled is complete: see `End::Trial`.
         StopReason::Trial(_) => (Exit::Complete, ""),
         StopReason::Internal => (Exit::Unexpected, ""),
     }
@@ -314,7 +317,7 @@ fn of_stop(stop: Stop) -> Exit {
     }
 }
 
-/// What the failure of one request means for the exit code, when it is not tried again.
+/// The exit code for a request that failed and is not retried.
 pub(super) fn of_request(operation: Operation, error: &cos::Error) -> Exit {
     match verdict(operation, false, error).unrepaired() {
         Verdict::Stop(stop) => of_stop(stop),
@@ -331,12 +334,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_codes_are_those_of_the_manual() {
+    fn the_table_of_exit_codes_is_as_agreed() {
         insta::assert_snapshot!(Exit::table());
     }
 
     #[test]
-    fn an_error_has_its_code_however_deep_it_is() {
+    fn the_exit_code_of_an_error_is_found_in_any_of_its_causes() {
         let missing = || store::Error::Missing { location: "a.db".into() };
         let deep = Err::<(), _>(export::Error::Store(missing())).context("exporting").unwrap_err();
         assert_eq!(Exit::of(&deep), Exit::Usage);

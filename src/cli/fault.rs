@@ -4,18 +4,18 @@ use std::error::Error;
 
 use crate::visible::visible;
 
-/// A wrong command, found out after parsing it.
+/// The command is wrong in a way that only shows after parsing; ends with exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Usage(pub(super) String);
 
-/// Marks an error of this machine's disk.
+/// Marks an error of this machine's disk; ends with exit code 4.
 #[derive(Debug, thiserror::Error)]
-#[error("the demo needs a folder it can write; give another one with --out")]
+#[error("the demo needs a folder that it can write to: name another one with --out")]
 pub(super) struct LocalFault;
 
-/// An error and its causes on one line; what came from others is made visible, a cause that its parent already tells is
-/// left out.
+/// An error and its causes on one line, with control characters spelled out. A cause that ends the text of its parent is
+/// not repeated.
 pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chain_of_causes_is_one_line_without_control_characters() {
+    fn an_error_and_its_causes_are_one_line_without_control_characters() {
         let error = anyhow::anyhow!("no such key \u{1b}[2J").context("calling\nfor a.jpg");
         assert_eq!(chain(error.as_ref()), "calling\\nfor a.jpg: no such key \\x1b[2J");
     }

@@ -1,10 +1,11 @@
-//! What the person typed, and what they see: one command a file, each with its `Args` and `execute`.
+//! The command line: what a person types and what they see. Each file of [`commands`] is one command; what several
+//! commands need lies beside that folder.
 //!
-//! Data goes to stdout, everything else to stderr. A command answers with its [`Exit`]; an error has one too,
-//! by [`Exit::of`].
+//! Data goes to stdout, everything else to stderr. A command returns an [`Exit`]; [`Exit::of`] gives the exit code of an
+//! error.
 
-/// Writes a line to stderr, as `eprintln!` does, and goes on if nobody reads it: telling less is no reason to end,
-/// and a panic in the middle of a run is.
+/// Writes a line to stderr. Unlike `eprintln!`, it does not panic if stderr is closed: a closed stderr must not abort a
+/// run.
 macro_rules! say {
     ($($text:tt)*) => {
         $crate::cli::terminal::say(format_args!($($text)*))
@@ -56,7 +57,7 @@ use options::global::GlobalOptions;
 /// Tag every image of a Tencent COS bucket with Cloud Infinite detect-label
 #[derive(Debug, Parser)]
 #[command(name = "costag", version, arg_required_else_help = true, after_long_help = Exit::table())]
-#[command(after_help = "`--help` tells more; `costag help COMMAND` tells about a command")]
+#[command(after_help = "`costag --help` tells more; `costag help COMMAND` describes a command")]
 pub struct Cli {
     #[command(flatten)]
     global: GlobalOptions,
@@ -135,12 +136,14 @@ fn print(bytes: &[u8]) -> anyhow::Result<Exit> {
     Ok(Exit::Complete)
 }
 
-/// Does what the arguments (the program's name first) ask for, and tells on stderr what went wrong.
+/// Runs the command that the arguments ask for, and returns its exit code; an error is reported on stderr.
+///
+/// The first argument is the name of the program.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version go to stdout with code 0; a pipe that is closed is no fault.
+            // Help and version go to stdout with code 0. A closed pipe is not an error.
             let text = error.render().to_string();
             match without_password(&text) {
                 Cow::Owned(masked) if error.use_stderr() && masked != text => {
@@ -159,12 +162,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     if let Err(error) = signals::spare_files() {
         say!(
-            "error: this process may open too few files: raise the limit of open files (`ulimit -n`) to 64 or more: {error}"
+            "error: this process may open too few files; raise the limit of open files (`ulimit -n`) to 64 or more: {error}"
         );
         return Exit::Local.into();
     }
     if let Err(error) = signals::survive_file_limit() {
-        tracing::debug!(%error, "a limit of file sizes would end the program by a signal");
+        tracing::debug!(%error, "cannot watch for SIGXFSZ: at the limit of file sizes, the system will end the program");
     }
     match cli.execute() {
         Ok(exit) => exit.into(),

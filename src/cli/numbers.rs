@@ -1,13 +1,15 @@
 //! Numbers as people read them: rates, thousands, durations.
+//!
+//! By hand, since the formats are a few lines each and fixed by tests; the crates for this round or spell differently.
 
-/// A rate with no more digits than it needs.
+/// A rate without needless zeros: `1`, `0.25`, `37.1`.
 pub(super) fn rate(per_second: f64) -> String {
     let digits = if per_second < 10.0 { 3 } else { 1 };
     let text = format!("{per_second:.digits$}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A number with commas between thousands.
+/// A number with commas between thousands: `1,234,567`.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -20,7 +22,7 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
-/// Seconds as people say them: `42 s`, `3 min 5 s`, `2 h 7 min`.
+/// A duration in seconds as people say it: `42 s`, `3 min 5 s`, `2 h 7 min`.
 pub(super) fn duration(seconds: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
     let whole = seconds.max(0.0).round() as u64;
@@ -40,13 +42,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_and_rates() {
+    fn thousands_have_commas_and_rates_have_no_needless_digits() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([1.0, 0.25, 100.0, 37.123].map(rate), ["1", "0.25", "100", "37.1"]);
     }
 
     #[test]
-    fn durations() {
+    fn a_duration_is_told_in_its_two_largest_units() {
         assert_eq!(duration(0.4), "0 s");
         assert_eq!(duration(185.0), "3 min 5 s");
         assert_eq!(duration(7620.0), "2 h 7 min");

@@ -1,9 +1,9 @@
-//! What calls cost, by the settings, and how an amount of money is shown.
+//! What calls cost according to the settings, and how an amount of money is shown.
 
 use crate::config::{self, Billing, Settings};
 use crate::visible::visible;
 
-/// What calls cost; nothing is known of it if no price is set.
+/// Computes what calls cost. Every cost is `None` if no price is set.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Price {
     pub(super) per_1000: Option<f64>,
@@ -11,38 +11,38 @@ pub(super) struct Price {
 }
 
 impl Price {
-    /// By the settings.
+    /// The price that the settings give.
     pub(super) fn of(budget: &config::Budget) -> Self {
         Self { per_1000: budget.price_per_1000_calls, billing: budget.billing }
     }
 
-    /// What so many calls cost, which ask for so many scenes in all.
+    /// What this many calls cost, which ask for this many scenes in all.
     pub(super) fn cost(self, calls: u64, scenes: u64) -> Option<f64> {
-        // Runs of older versions did not count their scenes.
+        // Runs of older versions did not count scenes: a call asks for at least one.
         self.of_units(self.billing.units_of(calls, scenes.max(calls)))
     }
 
-    /// What so many units of billing cost.
+    /// What this many units of billing cost.
     pub(super) fn of_units(self, units: u64) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "an estimate to show")]
         self.per_1000.map(|price| units as f64 * price / 1000.0)
     }
 }
 
-/// What so many calls cost, which ask for so many scenes in all, in words.
+/// What this many calls cost, which ask for this many scenes in all, as a phrase.
 pub(super) fn cost_in_words(settings: &Settings, calls: u64, scenes: u64) -> String {
     let price = Price::of(&settings.budget);
     let currency = visible(&settings.budget.currency).into_owned();
     match price.cost(calls, scenes) {
         Some(cost) if scenes > calls && settings.budget.billing == Billing::Scene => {
-            format!("about {} {currency}, each of {scenes} scenes being billed", amount(cost))
+            format!("about {} {currency} ({scenes} scenes are billed)", amount(cost))
         }
         Some(cost) => format!("about {} {currency}", amount(cost)),
         None => "unknown: price_per_1000_calls is not set".to_owned(),
     }
 }
 
-/// Money, to show: two digits, or as many as a small amount needs.
+/// An amount of money with two decimals, or with five if it is small.
 pub(super) fn amount(amount: f64) -> String {
     if amount.abs() >= 0.1 || amount == 0.0 {
         format!("{amount:.2}")
@@ -56,14 +56,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn costs_in_words() {
+    fn a_cost_names_the_scenes_only_if_more_scenes_than_calls_are_billed() {
         let mut settings = Settings::default();
         assert!(cost_in_words(&settings, 1, 1).contains("unknown"));
         settings.budget.price_per_1000_calls = Some(1.5);
         assert_eq!(cost_in_words(&settings, 2_000, 2_000), "about 3.00 CNY");
         assert_eq!(
             cost_in_words(&settings, 2_000, 4_000),
-            "about 6.00 CNY, each of 4000 scenes being billed"
+            "about 6.00 CNY (4000 scenes are billed)"
         );
         settings.budget.billing = Billing::Call;
         assert_eq!(cost_in_words(&settings, 2_000, 4_000), "about 3.00 CNY");

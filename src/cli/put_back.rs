@@ -1,4 +1,4 @@
-//! What `retry` and `retag` share: images are counted, confirmed, and put back for the next run.
+//! What `retry` and `retag` share: count the chosen images, ask, and put them back in the queue.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ use crate::store::read::Choice;
 use crate::store::{self, Reader, Store};
 use crate::visible::visible;
 
-/// How much was chosen.
+/// How many images are chosen, and what calling them again asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Sum {
     contents: u64,
-    /// By what a call will ask for.
+    /// The number of calls for each set of scenes.
     by_scenes: BTreeMap<String, u64>,
     scenes: u64,
 }
@@ -52,10 +52,10 @@ impl Sum {
     }
 }
 
-/// Puts back what was chosen, if its key is one of `keys`, and tells how much; only tells it if `dry_run`.
+/// Puts back the chosen images whose keys fit, and reports on stderr how many there are. With `dry_run` it only reports.
 ///
 /// # Errors
-/// An unusable database, or one that a run works on.
+/// The database is unusable, or a run uses it.
 pub(super) fn execute(
     settings: &Settings,
     choice: &Choice,
@@ -63,7 +63,7 @@ pub(super) fn execute(
     dry_run: bool,
     asks: bool,
 ) -> anyhow::Result<Exit> {
-    // A missing database is none to change; opening it for writing would make one.
+    // Fails if there is no database. Opening it for writing would create one.
     let reader = Reader::open(&settings.db)?;
     if dry_run {
         let sum = Sum::read(&reader, choice, keys)?;
@@ -89,7 +89,7 @@ pub(super) fn execute(
     Ok(Exit::Complete)
 }
 
-/// The command that calls for what was put back.
+/// Says which command calls the images that were put back.
 fn next(reader: &Reader) -> Result<String, store::Error> {
     Ok(match reader.last_run()? {
         Some(run) if run.source == SourceKind::Bucket => {

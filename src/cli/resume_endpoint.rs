@@ -1,27 +1,27 @@
-//! Where the requests of a resumed run go, and whether the person or only the database says so.
+//! The endpoint of a resumed run, and whether a person gave it or only the database names it.
 
 use crate::config::{Origin, Provenance, Settings};
 use crate::cos::{Bucket, Endpoint};
 use crate::job::{self, RunSettings};
 use crate::store::run::UnfinishedRun;
 
-/// Region or endpoint of a resumed run.
+/// The region or endpoint of a resumed run.
 #[derive(Debug, Default)]
 pub(super) struct Place {
     pub(super) region: Option<String>,
     pub(super) endpoint: Option<String>,
-    /// The endpoint that only the database names, if it is not the service's own.
+    /// The endpoint, if only the database names it and it is not a host of the service.
     pub(super) unconfirmed: Option<String>,
 }
 
-/// Where the requests of `run` go. `settings` and `origins` hold the options of the command that began it,
-/// `now` only what is given now.
+/// Finds out where the requests of `run` go. `settings` and `origins` include the options of the command that began the
+/// run; `now` has only what is given now.
 ///
-/// An endpoint or region that is given as an option now comes first, then what was typed when the run began, then
-/// the environment and files of now; what the run took from environment or files then is the last resort.
+/// The order of precedence is: an option that is given now; an option that was typed when the run began; the environment
+/// and files now; the environment and files when the run began.
 ///
 /// # Errors
-/// [`job::Error::Settings`] if the database names a region or endpoint that cannot be one.
+/// [`job::Error::Settings`] if the database names a region or endpoint that is not valid.
 pub(super) fn of_run(
     unfinished: &UnfinishedRun,
     run: &RunSettings,
@@ -39,13 +39,13 @@ pub(super) fn of_run(
     let from_database = match origins.get("endpoint") {
         Some(Origin::Run) if is_option("region") && region.is_some() => None,
         Some(Origin::Run) => settings.stored.endpoint.clone(),
-        // An older version kept no options: what the run used holds, unless something else is given now.
+        // Older versions did not keep options: the endpoint of the run applies, unless another one is given now.
         Some(Origin::Default) if run.typed.is_none() && !is_option("region") => {
             run.stored.endpoint.clone()
         }
         Some(Origin::Default) if region.is_none() => run.stored.endpoint.clone(),
         Some(Origin::Default) => None,
-        // It is given now.
+        // The endpoint is given now.
         _ => match &settings.stored.endpoint {
             Some(endpoint) => {
                 return Ok(Place { region, endpoint: Some(endpoint.clone()), unconfirmed: None });
@@ -67,7 +67,7 @@ pub(super) fn of_run(
     Ok(Place { region, endpoint: Some(endpoint), unconfirmed })
 }
 
-/// Whether the endpoint is this machine; an endpoint that cannot be used is not.
+/// Whether the endpoint is on this machine. `false` if it is not valid.
 pub(super) fn is_loopback(endpoint: &str) -> bool {
     Endpoint::custom(endpoint).is_ok_and(|endpoint| endpoint.is_loopback())
 }

@@ -1,4 +1,4 @@
-//! Rows of data on stdout: text for people, CSV or JSON lines for machines.
+//! Rows of data on stdout: as text for people, as CSV or JSON lines for programs.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -8,13 +8,13 @@ use serde::Serialize;
 use crate::export::{self, Output, field};
 use crate::visible::Notation;
 
-/// The options that choose the form.
+/// The options that choose the form of the rows.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct FormOptions {
-    /// As JSON, one object a line
+    /// Print JSON, one object per line
     #[arg(long, conflicts_with = "csv")]
     json: bool,
-    /// As CSV, with a header
+    /// Print CSV with a header
     #[arg(long)]
     csv: bool,
 }
@@ -22,16 +22,16 @@ pub struct FormOptions {
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// For people; what a line holds is the command's to say.
+    /// For people. The command decides what a line contains.
     Text,
     /// RFC 4180, with a header.
     Csv,
-    /// One object a line.
+    /// JSON, one object per line.
     Json,
 }
 
 impl Form {
-    /// How characters that a terminal would obey are spelled out in this form.
+    /// How control characters are spelled out in this form.
     pub(super) fn notation(self) -> Notation {
         match self {
             Self::Text => Notation::Text,
@@ -42,7 +42,7 @@ impl Form {
 }
 
 impl FormOptions {
-    /// The form that was asked for.
+    /// The form that the options ask for.
     pub fn form(self) -> Form {
         match (self.json, self.csv) {
             (true, _) => Form::Json,
@@ -52,7 +52,7 @@ impl FormOptions {
     }
 }
 
-/// A stream of rows; nothing of them is kept.
+/// Writes rows to stdout as they come.
 #[derive(Debug)]
 pub(super) struct Rows {
     form: Form,
@@ -62,10 +62,10 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Begins with the header, if the form has one.
+    /// Opens stdout, and writes the header if the form has one.
     ///
     /// # Errors
-    /// Those of an output.
+    /// stdout cannot be written.
     pub(super) fn begin(form: Form, columns: &[&str]) -> Result<Self, export::Error> {
         let output = Output::open(Path::new("-"))?.in_notation(form.notation());
         let mut rows = Self { form, output, line: Vec::new(), count: 0 };
@@ -77,10 +77,10 @@ impl Rows {
         Ok(rows)
     }
 
-    /// Writes a row: `value` as JSON, `cells` as CSV, `text` (its line end included) for people.
+    /// Writes a row: `value` as JSON, `cells` as CSV, or what `text` appends, which includes the end of the line.
     ///
     /// # Errors
-    /// Those of an output.
+    /// stdout cannot be written.
     pub(super) fn row<const N: usize>(
         &mut self,
         value: &impl Serialize,
@@ -90,7 +90,7 @@ impl Rows {
         match self.form {
             Form::Json => {
                 serde_json::to_writer(&mut self.line, value)
-                    .expect("texts and numbers, into memory");
+                    .expect("a row of texts and numbers can be written to memory");
                 self.line.push(b'\n');
             }
             Form::Csv => {
@@ -108,10 +108,10 @@ impl Rows {
         self.write()
     }
 
-    /// Ends the output. Returns how many rows there were.
+    /// Flushes stdout, and returns the number of rows.
     ///
     /// # Errors
-    /// Those of an output.
+    /// stdout cannot be written.
     pub(super) fn end(self) -> Result<u64, export::Error> {
         self.output.commit()?;
         Ok(self.count)

@@ -1,4 +1,4 @@
-//! What a command works on: an address, and perhaps a list of keys or URLs.
+//! What a command works on: the address of a bucket, and perhaps a list of keys or URLs.
 
 use std::path::PathBuf;
 
@@ -10,35 +10,35 @@ use crate::cos::Bucket;
 use crate::job::{List, Source};
 use crate::visible::without_password;
 
-/// What a run is over, and how.
+/// The source of a run, and its settings.
 #[derive(Debug, clap::Args)]
 pub(super) struct Target {
     #[expect(clippy::doc_markdown, reason = "it is the help's text")]
-    /// cos://BUCKET-APPID or cos://BUCKET-APPID/PREFIX; the prefix is taken literally
+    /// The bucket as cos://BUCKET-APPID or cos://BUCKET-APPID/PREFIX; the prefix is used as it is written
     #[arg(value_name = "ADDRESS")]
     address: String,
-    /// Keys to tag instead of listing, one a line in UTF-8; - is standard input
+    /// File of keys to tag instead of listing the bucket, one per line in UTF-8; - is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "urls")]
     keys: Option<PathBuf>,
-    /// Public image URLs to tag through the bucket, one a line, or the column `url` of a CSV; lines that begin with # are
-    /// comments; - is standard input
+    /// File of public image URLs to tag through the bucket, one per line, or the column `url` of a CSV; lines that begin
+    /// with # are comments; - is standard input
     #[arg(long, value_name = "FILE")]
     urls: Option<PathBuf>,
-    /// Keys or URLs are separated by NUL, not by newlines
+    /// Keys or URLs end with NUL instead of a newline
     #[arg(short = '0', long)]
     null: bool,
     #[command(flatten)]
     options: SettingOptions<OfRun>,
 }
 
-/// Reads `cos://BUCKET-APPID[/PREFIX]`: the bucket, and the text after it as it is.
+/// Reads `cos://BUCKET-APPID[/PREFIX]` and returns the bucket and the prefix, which is not changed.
 ///
 /// # Errors
-/// What is wrong with it.
+/// [`Usage`] if the address has another form, or the bucket's name is wrong.
 pub(super) fn parse_address(address: &str) -> anyhow::Result<(Bucket, String)> {
     let Some(rest) = address.strip_prefix("cos://") else {
         anyhow::bail!(Usage(format!(
-            "{:?} is no address of a bucket: it has the form cos://BUCKET-APPID or \
+            "{:?} is not the address of a bucket: an address has the form cos://BUCKET-APPID or \
              cos://BUCKET-APPID/PREFIX",
             without_password(address)
         )));
@@ -47,8 +47,8 @@ pub(super) fn parse_address(address: &str) -> anyhow::Result<(Bucket, String)> {
     Ok((Bucket::parse(bucket)?, prefix.to_owned()))
 }
 
-/// Refuses options that choose from a listing where the work comes from a list. The same settings in the environment
-/// or in a file are meant for the runs that list.
+/// Refuses options that choose from a listing if the work comes from a list. The same settings in the environment or in
+/// a file are ignored, since they are meant for other runs.
 ///
 /// # Errors
 /// [`Usage`].
@@ -65,8 +65,8 @@ pub(super) fn refuse_filters_of_a_list(
     match given.keys().find(|key| OF_LISTINGS.contains(key)) {
         None => Ok(()),
         Some(key) => anyhow::bail!(Usage(format!(
-            "{} chooses from a listing, and a list of --{} is taken as it is: leave the option out, and the lines too \
-             that are not wanted",
+            "{} chooses from a listing, and every line of a list (--{}) is wanted: leave the option out, and remove \
+             the lines that you do not want",
             option(key),
             source.name()
         ))),
@@ -74,10 +74,10 @@ pub(super) fn refuse_filters_of_a_list(
 }
 
 impl Target {
-    /// Checked settings, the bucket, and where the work comes from.
+    /// Returns the checked settings, the bucket, and the source of the work.
     ///
     /// # Errors
-    /// Settings or an address that cannot be used, a list that cannot be read.
+    /// The settings or the address are wrong, or the list cannot be read.
     pub(super) fn resolve(
         self,
         global: &GlobalOptions,
@@ -90,11 +90,12 @@ impl Target {
         };
         let source = match (self.keys, self.urls) {
             (None, None) if self.null => {
-                anyhow::bail!(Usage("-0 goes with --keys or --urls".into()))
+                anyhow::bail!(Usage("-0 (--null) needs --keys or --urls".into()))
             }
             (None, None) => Source::Bucket { prefix },
             _ if !prefix.is_empty() => anyhow::bail!(Usage(
-                "a prefix goes with a listing: leave it out with --keys or --urls".to_owned()
+                "a prefix cannot be combined with --keys or --urls: leave the prefix out"
+                    .to_owned()
             )),
             (Some(keys), _) => Source::Keys(list(keys)),
             (None, Some(urls)) => Source::Urls(list(urls)),
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_after_the_bucket_is_the_prefix_as_it_is() {
+    fn the_text_after_the_bucket_is_the_prefix_and_is_not_changed() {
         let prefix = |address: &str| parse_address(address).unwrap().1;
         assert_eq!(prefix("cos://a-1250000000"), "");
         assert_eq!(prefix("cos://a-1250000000/"), "");
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn text_that_is_not_an_address_is_refused() {
         for address in ["a-1250000000", "cos:a", "cos://", "cos://A-1", "cos://a", "s3://a-1"] {
             assert!(parse_address(address).is_err(), "{address}");
         }

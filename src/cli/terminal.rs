@@ -1,26 +1,26 @@
-//! Lines on stderr, and questions, which only a person at a terminal is asked.
+//! Lines on stderr, and questions. Questions are only asked if a person sits at a terminal.
 
 use std::fmt;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _, stderr, stdin};
 
-/// Writes a line to stderr; see `say!`.
+/// Writes a line to stderr and ignores failures; see the macro `say!`.
 pub(super) fn say(line: fmt::Arguments<'_>) {
-    // In one piece, so that lines of several threads do not mix.
+    // In one write, so that the lines of several threads do not mix.
     let _ = stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// Whether somebody can be asked: both ends are a terminal.
+/// Whether a person can be asked: stdin and stderr are terminals.
 pub(super) fn can_ask() -> bool {
     stdin().is_terminal() && stderr().is_terminal()
 }
 
-/// Asks on stderr; only a yes is one.
+/// Asks a question on stderr and returns whether the answer was "y" or "yes".
 ///
 /// # Errors
 /// If the terminal cannot be written or read.
 pub(super) fn confirm(question: &str) -> io::Result<bool> {
     {
-        // Not locked while it waits for the answer: a signal that comes meanwhile is told on stderr too.
+        // stderr is not locked while the answer is awaited: a signal that arrives meanwhile is reported there too.
         let mut out = stderr().lock();
         write!(out, "{question} [y/N] ")?;
         out.flush()?;
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_yes_is_one() {
+    fn only_y_and_yes_are_taken_as_yes() {
         for (answer, yes) in
             [("y\n", true), (" YES \n", true), ("\n", false), ("", false), ("yep\n", false)]
         {

@@ -1,4 +1,4 @@
-//! The time zone, for commands that count days or read times of day.
+//! The local time zone, for commands that count days or read times of day.
 
 use std::sync::Once;
 
@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use crate::visible::visible;
 use crate::zone;
 
-/// The zone of this machine. Says once on stderr if there is none and UTC is used instead.
+/// The time zone of this machine. If there is none, UTC is used, and a warning is printed once.
 pub(super) fn local() -> TimeZone {
     static TOLD: Once = Once::new();
     let local = zone::local();

@@ -1,4 +1,4 @@
-//! `costag backup`: a consistent copy of the database.
+//! `costag backup`: copies the database consistently.
 
 use std::io::{IsTerminal as _, stderr};
 use std::path::PathBuf;
@@ -11,22 +11,22 @@ use crate::cli::signals::Interrupt;
 use crate::store::Reader;
 use crate::visible::visible;
 
-/// Copy the database, also while a run goes on
+/// Copy the database, even while a run is in progress
 ///
-/// The copy is of one moment, and takes its name when it is whole; an existing file is never replaced. It is a
-/// database of its own, in one file that can be read where nothing can be written: `costag --db FILE …` reads it. What was called after the copy is not in it: going on from
-/// an old copy pays for those calls again.
+/// The copy shows the database at one moment. It gets its name when it is complete, and never replaces an existing file.
+/// It is a database in one file, which commands can read even on a read-only disk (`costag --db FILE …`). Calls made after
+/// the copy are not in it: a run that continues from an old copy pays for them again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The copy; must not exist
+    /// The file to write; it must not exist
     file: PathBuf,
 }
 
 impl Args {
-    /// Makes the copy, and tells its size on stderr.
+    /// Makes the copy, and reports its size on stderr.
     ///
     /// # Errors
-    /// An unusable database, or a copy that cannot be written (exit code 4).
+    /// The database is unusable, or the copy cannot be written (exit code 4).
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let settings = global.settings(|_| ())?;
         let reader = Reader::open(&settings.db)?;

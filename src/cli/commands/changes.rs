@@ -1,4 +1,4 @@
-//! `costag changes`: the journal of a run.
+//! `costag changes`: prints the journal of a run.
 
 use std::str::FromStr;
 
@@ -12,18 +12,19 @@ use crate::store::model::ChangeKind;
 use crate::store::read::Change;
 use crate::visible::visible;
 
-/// Show what a run's listing found added, changed, gone or moved
+/// Show which objects a run found added, changed, gone or moved
 ///
-/// The first complete listing of a source has nothing to compare with and journals nothing. As text a line is a kind
-/// and a key; CSV and JSON lines have the bucket, the key it had before (moved), ETag and size of the content too. Of
-/// what changed, ETag and size are those before the change; they are empty for objects that were never wanted.
+/// A run compares its listing with the listing before. The first complete listing of a source has no listing before, so
+/// its run has no changes to show. Each line of text has the kind of change and the key. CSV and JSON lines also have the
+/// bucket, the earlier key of a moved object, and the ETag and size of the content; for changed objects these are the ETag
+/// and size before the change. They are empty for objects that were never wanted.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "it is the help's text")]
 pub struct Args {
-    /// A run's number, or last
+    /// Number of a run, or last
     #[arg(long, value_name = "N|last", default_value = "last")]
     run: WhichRun,
-    /// Only this kind: added, changed, gone or moved; may be repeated
+    /// Only changes of this kind: added, changed, gone or moved; may be repeated
     #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Vec<ChangeKind>,
     #[command(flatten)]
@@ -43,9 +44,10 @@ impl FromStr for WhichRun {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "last" => Ok(Self::Last),
-            number => {
-                number.parse().map(Self::Number).map_err(|_| "expected a run's number, or last")
-            }
+            number => number
+                .parse()
+                .map(Self::Number)
+                .map_err(|_| "expected the number of a run, or last"),
         }
     }
 }
@@ -57,10 +59,10 @@ fn kind(text: &str) -> Result<ChangeKind, String> {
 const COLUMNS: [&str; 7] = ["run_id", "kind", "bucket", "key", "from_key", "etag", "size"];
 
 impl Args {
-    /// Prints the entries, and on stderr which run it was.
+    /// Prints the changes, and reports on stderr which run they belong to.
     ///
     /// # Errors
-    /// No such run, an unusable database or output.
+    /// There is no such run, the database is unusable, or stdout cannot be written.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let settings = global.settings(|_| ())?;
         let reader = Reader::open(&settings.db)?;
@@ -71,7 +73,8 @@ impl Args {
         let Some(run) = run else {
             anyhow::bail!(Usage(match self.run {
                 WhichRun::Last => "there is no run yet".to_owned(),
-                WhichRun::Number(id) => format!("there is no run {id}: see `costag status`"),
+                WhichRun::Number(id) =>
+                    format!("there is no run {id}: `costag status` lists the runs"),
             }));
         };
         let mut rows = Rows::begin(self.form.form(), &COLUMNS)?;
@@ -88,7 +91,7 @@ impl Args {
             say!("run {} over {source}: {count} changes", run.id);
         } else {
             say!(
-                "run {} over {source} was the first listing of its source, or no listing: it has no journal",
+                "run {} over {source} has no changes to show: it was the first listing of its source, or it read a list",
                 run.id
             );
         }

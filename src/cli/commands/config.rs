@@ -1,4 +1,4 @@
-//! `costag config`: what holds, where it came from, and whether a file is right.
+//! `costag config`: prints the settings and where they came from, or checks a file.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -16,7 +16,7 @@ use crate::cos::Endpoint;
 use crate::export::Output;
 use crate::visible::visible;
 
-/// Show settings and where they came from, or check a file
+/// Show the settings and where they came from, or check a configuration file
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -25,18 +25,18 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Every setting, its value and where it came from, in the form of the file
+    /// Print every setting with its value and where it came from, in the form of the file
     Show(Box<Show>),
-    /// Read a configuration file and do nothing else; exit code 2 if it is wrong
+    /// Read a configuration file and do nothing else; the exit code is 2 if it is wrong
     Check {
-        /// The file [default: the one that a run would read]
+        /// The file to check [default: the file that a run would read]
         file: Option<PathBuf>,
     },
 }
 
 #[derive(Debug, clap::Args)]
 struct Show {
-    /// As one JSON object: key to value and origin
+    /// Print one JSON object that maps each key to its value and origin
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -50,10 +50,10 @@ struct Entry<'a> {
 }
 
 impl Args {
-    /// Shows or checks.
+    /// Prints the settings, or checks the file.
     ///
     /// # Errors
-    /// Settings that cannot be used, with exit code 2.
+    /// The settings are wrong (exit code 2), or stdout cannot be written.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let mut options = PartialOptions::default();
         let text = match self.command {
@@ -90,7 +90,7 @@ impl Args {
     }
 }
 
-/// What a file that was named for the check needs, so that a run takes it: being named there too.
+/// A note if a run only accepts the file when it is named there too, because it sets guarded settings.
 fn note(origins: &Provenance) -> String {
     let from_file = |key: &&str| matches!(origins.get(key), Some(Origin::File(_)));
     let guarded: Vec<&str> =
@@ -98,13 +98,13 @@ fn note(origins: &Provenance) -> String {
     match guarded[..] {
         [] => String::new(),
         _ => format!(
-            ", if it is named with --config or COSTAG_CONFIG (it sets {})",
+            ", if you name it with --config or COSTAG_CONFIG (it sets {})",
             guarded.join(", ")
         ),
     }
 }
 
-/// The values by key; the values and arguments in a command are left out, since people put secrets there all the same.
+/// The values by key. The arguments of a command are left out, since people put secrets there.
 fn entries(settings: &Settings) -> Vec<(&'static str, Value)> {
     let mut entries = settings.entries();
     for (key, value) in &mut entries {

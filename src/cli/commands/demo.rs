@@ -1,4 +1,4 @@
-//! `costag demo`: the whole job on the built-in emulator, with pictures of its own or a person's.
+//! `costag demo`: runs the whole job against the built-in emulator, on drawn pictures or on a person's own.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -25,13 +25,13 @@ use crate::store::read::ExportFilter;
 use crate::store::{Reader, Store};
 use crate::visible::visible;
 
-/// Tag a folder of pictures on the built-in emulator: the real job, no account, no network
+/// Tag a folder of pictures with the built-in emulator, without an account or a network
 ///
-/// Draws a few dozen pictures, serves them as a bucket on loopback, and runs the whole job against it: list, call,
-/// store, export. A second demo in the same folder shows a second night: nothing is called again.
+/// Draws a few dozen pictures, serves them as a bucket on this machine, and runs the whole job on it: list, call, store,
+/// export. A second demo in the same folder shows that nothing is called again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Your own pictures (PNG, JPEG) instead of drawn ones
+    /// Folder of your own pictures (PNG, JPEG) to use instead of drawn ones
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
     /// Folder for the pictures, the database and the CSV
@@ -39,18 +39,18 @@ pub struct Args {
     out: PathBuf,
 }
 
-/// Labels in the table of the most frequent ones.
+/// Rows in the table of the most frequent labels.
 const LABELS: u32 = 8;
-/// Rows of the CSV that are shown, its header included.
+/// Rows of the CSV that are shown, with its header.
 const ROWS: usize = 6;
-/// Slow enough to be watched, fast enough to be waited for.
+/// Calls a second: slow enough to watch, fast enough to wait for.
 const RATE: f64 = 12.0;
 
 impl Args {
-    /// Runs the demo and tells where everything is.
+    /// Runs the demo, and prints where the database and the CSV are.
     ///
     /// # Errors
-    /// A folder that cannot be written, and whatever a run may meet.
+    /// The folder cannot be written, or the run fails.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let given = global.settings(|_| ())?;
         let images = self.pictures()?;
@@ -63,7 +63,7 @@ impl Args {
         };
         let bucket = Bucket::parse(&options.bucket)?;
         let (secret_id, secret_key) = (options.secret_id.clone(), options.secret_key.clone());
-        let emulator = Emulator::start(options).context("the emulator does not start")?;
+        let emulator = Emulator::start(options).context("the emulator cannot be started")?;
         say!(
             "the emulator serves {} as the bucket {bucket} on {}",
             visible(&images.display().to_string()),
@@ -89,7 +89,7 @@ impl Args {
             let (exit, report) = Box::pin(execute_job::run_with_summary(job, &database, &Again::typed())).await?;
             if report.snapshot.counts.calls == 0 {
                 say!(
-                    "nothing was called: all of it was labelled by an earlier demo; remove {} to see it \
+                    "nothing was called, because an earlier demo has labelled everything; remove {} to see the calls \
                      again",
                     visible(&self.out.display().to_string())
                 );
@@ -97,7 +97,7 @@ impl Args {
             anyhow::Ok(exit)
         })?;
         emulator.stop();
-        // One picture is damaged on purpose, as in every real bucket.
+        // One picture is damaged on purpose, as some are in real buckets.
         let exit = if exit == Exit::ImagesFailed { Exit::Complete } else { exit };
         if exit != Exit::Complete {
             return Ok(exit);
@@ -107,13 +107,16 @@ impl Args {
         Ok(exit)
     }
 
-    /// The folder of pictures, drawn if the person gave none.
+    /// The folder of pictures. They are drawn if no folder was given.
     fn pictures(&self) -> anyhow::Result<PathBuf> {
         fs::create_dir_all(&self.out)
-            .with_context(|| format!("cannot make the folder {}", self.out.display()))
+            .with_context(|| format!("cannot create the folder {}", self.out.display()))
             .context(LocalFault)?;
         if let Some(images) = &self.images {
-            anyhow::ensure!(images.is_dir(), Usage(format!("{} is no folder", images.display())));
+            anyhow::ensure!(
+                images.is_dir(),
+                Usage(format!("{} is not a folder", images.display()))
+            );
             return Ok(images.clone());
         }
         let images = self.out.join("images");

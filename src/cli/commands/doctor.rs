@@ -1,4 +1,4 @@
-//! `costag doctor`: whether a run can work, line by line.
+//! `costag doctor`: checks line by line whether a run can work.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -23,20 +23,22 @@ use crate::store::read::Doubtful;
 use crate::store::{self, Reader};
 use crate::visible::visible;
 
-/// A clock that is off by more is told to be set, though requests are signed by the service's time.
+/// Seconds. If the clock is off by more than this, the person is asked to set it. Requests are signed with the service's
+/// time in any case.
 const SKEW: i64 = 60;
 
-/// How often a request is signed anew that the service refuses for its time.
+/// How often a request is signed again if the service refuses it because of its time.
 const TRIES: u32 = 3;
 
 /// Check credentials, clock, endpoint, permissions and database before a run
 ///
-/// Each line is ok, FAIL with what to do, or skip. Makes two or three list requests and, if allowed, one detect-label call,
-/// which is paid and is not in the ledger. The exit code is that of the first failure.
+/// Prints one line per check: ok, FAIL with what to do, warn, or skip. Makes two or three list requests. With -y, or after
+/// a question, it also makes one detect-label call, which is paid and does not appear in the ledger. The exit code is that
+/// of the first failed check.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "it is the help's text")]
 pub struct Args {
-    /// cos://BUCKET-APPID or cos://BUCKET-APPID/PREFIX
+    /// The bucket as cos://BUCKET-APPID or cos://BUCKET-APPID/PREFIX
     #[arg(value_name = "ADDRESS")]
     address: String,
     /// Make the detect-label call without asking
@@ -46,7 +48,7 @@ pub struct Args {
     options: SettingOptions<OfRequests>,
 }
 
-/// Prints lines as they come, and remembers the first failure.
+/// Prints the line of each check at once, and remembers the first failure.
 struct Lines {
     output: Output,
     first: Option<Exit>,
@@ -75,10 +77,10 @@ impl Lines {
 }
 
 impl Args {
-    /// Checks one thing after the other.
+    /// Makes the checks one after the other.
     ///
     /// # Errors
-    /// A wrong address, or an output that cannot be written; what a check finds is a line.
+    /// The address is wrong, or stdout cannot be written. What a check finds is a line and not an error.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let (bucket, prefix) = parse_address(&self.address)?;
         let mut lines = Lines { output: Output::open(Path::new("-"))?, first: None };
@@ -108,7 +110,7 @@ impl Args {
         Ok(exit)
     }
 
-    /// One real call, if it is allowed.
+    /// Makes one real call, if it is allowed.
     async fn call(
         &self,
         client: &Client,
@@ -118,7 +120,7 @@ impl Args {
     ) -> anyhow::Result<()> {
         const WHAT: &str = "detect-label";
         if !self.yes && !terminal::can_ask() {
-            return lines.skip(WHAT, "not called, since it is paid: -y allows one call");
+            return lines.skip(WHAT, "not called, because a call is paid: -y allows one call");
         }
         let request = ListRequest { prefix: prefix.to_owned(), ..ListRequest::default() };
         let page = match client.list(&request).await {
@@ -135,9 +137,10 @@ impl Args {
             .iter()
             .find(|entry| is_image(&entry.key) && entry.size > Some(0) && !is_archived(entry));
         let Some(image) = image else {
-            return lines.skip(WHAT, "no image among the first keys of the address");
+            return lines.skip(WHAT, "there is no image among the first keys of the address");
         };
-        let question = format!("call detect-label once for {}? it is paid", visible(&image.key));
+        let question =
+            format!("call detect-label once for {}? the call is paid", visible(&image.key));
         if !self.yes && !terminal::confirm(&question)? {
             return lines.skip(WHAT, "not called");
         }
@@ -164,11 +167,12 @@ fn configuration(file: &ConfigFile) -> String {
         ConfigFile::Default if Path::new(config::DEFAULT_FILE).exists() => {
             config::DEFAULT_FILE.to_owned()
         }
-        _ => "no file; options, environment and defaults".to_owned(),
+        _ => "no file; options, environment and defaults apply".to_owned(),
     }
 }
 
-/// Whether a run could write the database; nothing is made, not for a moment either, but a file of our own.
+/// Checks whether a run could write the database. No database is created for this, only a file of another name that is
+/// removed at once.
 fn database(path: &Path, lines: &mut Lines) -> anyhow::Result<()> {
     const WHAT: &str = "database";
     let shown = path.display();
@@ -179,8 +183,8 @@ fn database(path: &Path, lines: &mut Lines) -> anyhow::Result<()> {
             Ok(reader.is_running())
         });
         match found {
-            Ok(true) => lines.ok(WHAT, &format!("{shown}: a run is at work"))?,
-            // The first run brings an older one up to date.
+            Ok(true) => lines.ok(WHAT, &format!("{shown}: a run is in progress"))?,
+            // The next run migrates an older database.
             Ok(false) | Err(store::Error::Older { .. }) => {}
             Err(error) => {
                 let error = anyhow::Error::from(error);
@@ -192,16 +196,18 @@ fn database(path: &Path, lines: &mut Lines) -> anyhow::Result<()> {
         if exists { OpenOptions::new().write(true).open(path).map(drop) } else { Ok(()) };
     match writable.and_then(|()| folder_is_writable(path)) {
         Ok(()) if exists => lines.ok(WHAT, &format!("{shown} can be written")),
-        Ok(()) => lines.ok(WHAT, &format!("{shown} is not there yet: the first run makes it")),
+        Ok(()) => lines.ok(WHAT, &format!("{shown} does not exist yet: the first run creates it")),
         Err(error) => lines.fail(
             WHAT,
-            &format!("{shown} cannot be written ({error}): check permissions, or use another --db"),
+            &format!(
+                "{shown} cannot be written ({error}): check its permissions, or use another --db"
+            ),
             Exit::Local,
         ),
     }
 }
 
-/// SQLite keeps its log beside the database.
+/// Checks that files can be created beside the database: its log is kept there.
 fn folder_is_writable(database: &Path) -> io::Result<()> {
     let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
     let probe: PathBuf =
@@ -243,7 +249,7 @@ async fn credentials(
     let (source, id) = (provider.source(), credentials.shown_id());
     lines.ok(WHAT, &format!("from {source}: id {id}, {ends}"))?;
     for warning in provider.warnings() {
-        // Nothing a run minds: it works, and others can read the secret.
+        // A run works all the same, but other users can read the secret.
         lines.line("warn", WHAT, warning)?;
     }
     Ok(Some(Arc::new(provider)))
@@ -268,8 +274,8 @@ fn client(
     }
 }
 
-/// One list request: it tells whether the endpoint answers and how fast, what time it is there, and whether
-/// listing is allowed. Returns the latter.
+/// Makes a list request, which shows whether the endpoint answers and how fast, what time it is there, and whether listing
+/// is allowed. Returns whether listing is allowed.
 async fn list(
     client: &Client,
     bucket: &Bucket,
@@ -294,12 +300,12 @@ async fn list(
         if !error.service().is_some_and(cos::ServiceError::complains_of_time) {
             break;
         }
-        // Whether it was this clock or one node of the service, the request is to be signed anew.
+        // This clock or that of one node of the service is wrong: sign the request again with the time of the answer.
         client.correct_clock(error);
         answer = client.list(&request).await;
     }
     match client.clock().measured() {
-        None => lines.skip("clock", "the answer tells no time")?,
+        None => lines.skip("clock", "the answer has no time")?,
         Some(skew) => {
             let side = if skew > 0 { "behind" } else { "ahead of" };
             let text = match skew.abs() {
@@ -307,7 +313,7 @@ async fn list(
                 seconds => format!("{seconds} s {side} the service"),
             };
             if skew.abs() > SKEW {
-                let todo = "requests are signed by the service's time; set this machine's clock";
+                let todo = "requests are signed with the service's time; set this machine's clock";
                 lines.line("warn", "clock", &format!("{text}: {todo}"))?;
             } else {
                 lines.ok("clock", &text)?;
@@ -316,7 +322,7 @@ async fn list(
     }
     let proven = answer.and_then(|page| {
         page.prove(&request).map_err(|error| client.without_secrets(error.into()))?;
-        // As a run does: an endpoint may serve another bucket.
+        // A run makes the same check: an endpoint may serve another bucket.
         if let Some(echo) = page.name.clone().filter(|name| name != bucket.as_str()) {
             let asked = bucket.as_str().to_owned();
             let error = cos::list::Unproven::Bucket { asked, echo };
@@ -326,7 +332,7 @@ async fn list(
     });
     match proven {
         Ok(page) if page.entries.is_empty() => {
-            lines.ok("list", "allowed; the address has no object")?;
+            lines.ok("list", "allowed; there is no object at the address")?;
             Ok(true)
         }
         Ok(page) => {
@@ -342,7 +348,7 @@ async fn list(
     }
 }
 
-/// What the first page of the address holds that the service may refuse, after a semicolon.
+/// Describes the objects on the first page of the address that the service may refuse, after a semicolon.
 async fn images(client: &Client, prefix: &str, settings: &Settings) -> String {
     let request = ListRequest { prefix: prefix.to_owned(), ..ListRequest::default() };
     let Ok(page) = client.list(&request).await else { return String::new() };
@@ -357,12 +363,13 @@ async fn images(client: &Client, prefix: &str, settings: &Settings) -> String {
     takes::text(doubtful, &of).map_or_else(String::new, |text| format!("; {text}"))
 }
 
-/// Whether the object is in an archive class, by the class's name: a class that is not known yet may be one.
+/// Whether the name of the object's storage class says that it is an archive class. This includes classes that are not known
+/// yet.
 fn is_archived(entry: &ObjectEntry) -> bool {
     entry.storage_class.as_ref().is_some_and(|class| class.name().contains("ARCHIVE"))
 }
 
-/// Whether a run would call for the object, by its suffix, size and storage class; globs are left out here.
+/// Whether a run would call for the object, according to its suffix, size and storage class. Globs are not considered.
 fn is_wanted(entry: &ObjectEntry, settings: &Settings) -> bool {
     let Filter { suffixes, min_size, max_size, archive, .. } = &settings.stored.filter;
     let suffix = entry.key.rsplit_once('.').map(|(_, suffix)| suffix.to_ascii_lowercase());

@@ -1,4 +1,4 @@
-//! `costag emulator`: the look-alike of COS and Cloud Infinite, for rehearsals and scripts.
+//! `costag emulator`: a stand-in for COS and Cloud Infinite, for rehearsals and scripts.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -12,17 +12,17 @@ use crate::emulator::{
     Synthetic,
 };
 
-/// Serves a bucket that looks like COS with Cloud Infinite, on this machine only, until Ctrl-C.
+/// Serve a bucket that looks like COS with Cloud Infinite, on this machine only, until Ctrl-C
 ///
-/// It checks signatures, lists, answers detect-label, and misbehaves on request. Nothing it does costs anything. A
-/// program that uses it is told by the header x-costag-emulator.
+/// The emulator checks signatures, lists objects, answers detect-label, and misbehaves on request. Nothing that it does
+/// costs anything. Its answers carry the header x-costag-emulator.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("holdings").required(true).args(["images", "objects"]))]
 pub struct Args {
-    /// Serve the files of this folder; labels come from their pixels
+    /// Serve the files of this folder; their labels are computed from their pixels
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
-    /// Serve this many computed objects; labels are made up
+    /// Serve this many computed objects; their labels are invented
     #[arg(long, value_name = "N")]
     objects: Option<u64>,
     /// Port on 127.0.0.1; 0 takes a free one
@@ -31,19 +31,19 @@ pub struct Args {
     /// Name of the bucket
     #[arg(long, value_name = "NAME-APPID", default_value = "demo-1250000000")]
     bucket: String,
-    /// Region that listings tell
+    /// Region of the bucket
     #[arg(long, value_name = "REGION", default_value = "ap-guangzhou")]
     region: String,
     /// The same seed gives the same objects, labels and faults
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    /// Worker threads; one for each core if not given
+    /// Worker threads [default: one for each core]
     #[arg(long, value_name = "N")]
     threads: Option<std::num::NonZeroUsize>,
-    /// Write the endpoint into this file once it listens
+    /// Write the endpoint to this file once the emulator listens
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
-    /// Print a signed detect-label URL for this key, valid for an hour, for curl or a load generator
+    /// Print a signed detect-label URL for this key, for curl or a load generator; it is valid for an hour
     #[arg(long, value_name = "KEY")]
     print_url: Option<String>,
     /// Scenes of the printed URL
@@ -57,17 +57,17 @@ pub struct Args {
     behaviour: Behaviour,
 }
 
-/// Test keys are no secrets, so they may be arguments.
+/// Test keys are not secret, so they may be arguments.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Test keys (not secret)")]
 struct Keys {
-    /// Id that requests must be signed with
+    /// Secret id that requests must be signed with
     #[arg(long = "test-id", value_name = "ID", default_value = SECRET_ID)]
     id: String,
-    /// Key that requests must be signed with
+    /// Secret key that requests must be signed with
     #[arg(long = "test-key", value_name = "KEY", default_value = SECRET_KEY)]
     key: String,
-    /// Token that requests must bring as x-cos-security-token
+    /// Token that requests must carry in x-cos-security-token
     #[arg(long = "test-token", value_name = "TOKEN")]
     token: Option<String>,
 }
@@ -75,17 +75,17 @@ struct Keys {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Computed objects (shares are 0 to 1)")]
 struct Computed {
-    /// Labels of an answer, over all asked scenes together
+    /// Labels in an answer, over all scenes that are asked for
     #[arg(long, value_name = "N", default_value_t = 10)]
     labels: usize,
-    /// Where the keys lie: in folders of days, in one deep folder, each in a folder of its own, behind 500 bytes that
-    /// all share, or at places that look like hashes
+    /// How the keys are distributed: in a folder for each day, in one deep folder, each in a folder of its own, behind a
+    /// common prefix of 500 bytes, or like hashes
     #[arg(long, value_enum, default_value_t = Layout::Dated)]
     layout: Layout,
-    /// Share of keys with blanks, escapes, `..`, emoji, control characters
+    /// Share of keys with spaces, escapes, `..`, emoji or control characters
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     awkward: f64,
-    /// Share of .txt and .mp4
+    /// Share of .txt and .mp4 files
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     non_images: f64,
     /// Share of folder placeholders
@@ -97,10 +97,10 @@ struct Computed {
     /// Share of objects in an archive class
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     archived: f64,
-    /// Share of copies of an earlier object's content
+    /// Share of objects that are copies of an earlier object
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     duplicates: f64,
-    /// Share of contents answered without a label
+    /// Share of images without a label
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     empty_labels: f64,
 }
@@ -108,46 +108,46 @@ struct Computed {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Behaviour (can be changed while it runs: POST /.costag/faults)")]
 struct Behaviour {
-    /// Detect requests let through in any second; others are answered `SlowDown`
+    /// The most detect requests answered in any second; further ones get `SlowDown`
     #[arg(long, value_name = "N")]
     qps_limit: Option<u32>,
-    /// Listings let through in any second
+    /// The most list requests answered in any second; further ones get `SlowDown`
     #[arg(long, value_name = "N")]
     list_qps_limit: Option<u32>,
-    /// Milliseconds before a detect answer
+    /// Milliseconds before the answer to a detect request
     #[arg(long, value_name = "MS", default_value_t = 0)]
     latency_ms: u64,
-    /// Up to so many milliseconds more
+    /// Random further milliseconds, up to this many
     #[arg(long, value_name = "MS", default_value_t = 0)]
     jitter_ms: u64,
-    /// Milliseconds before a page of the listing
+    /// Milliseconds before the answer to a list request
     #[arg(long, value_name = "MS", default_value_t = 0)]
     list_latency_ms: u64,
-    /// Up to so many milliseconds more
+    /// Random further milliseconds, up to this many
     #[arg(long, value_name = "MS", default_value_t = 0)]
     list_jitter_ms: u64,
-    /// Something that goes wrong, and how often (0 to 1), such as reset=0.01; repeatable. An unknown name lists them all
+    /// A fault and its probability (0 to 1), such as reset=0.01; may be repeated; an unknown name lists all faults
     #[arg(long = "fault", value_name = "NAME=PROBABILITY")]
     faults: Vec<Named>,
-    /// Only the first so many attempts at a key can go wrong; 0 is all of them
+    /// Only this many attempts at each key can fail, the first ones; 0 for all
     #[arg(long, value_name = "N", default_value_t = 0)]
     fault_attempts: u32,
-    /// Only keys holding this text can go wrong
+    /// Only requests for keys that contain this text can fail
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     fault_keys: String,
-    /// Answer every detect request with this, such as 402:PaymentRequired
+    /// Answer every detect request with this error, such as 402:PaymentRequired
     #[arg(long, value_name = "STATUS:CODE", value_parser = fail_code)]
     fail_code: Option<FailCode>,
-    /// Refuse every look-up of a single object with this, such as 403:AccessDenied; HEAD answers have no body
+    /// Answer every look-up of a single object with this error, such as 403:AccessDenied; HEAD answers have no body
     #[arg(long, value_name = "STATUS:CODE", value_parser = fail_code)]
     head_fail_code: Option<FailCode>,
-    /// Set the emulator's clock wrong by so many seconds
+    /// Set the emulator's clock wrong by this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0, allow_negative_numbers = true)]
     clock_skew: i64,
-    /// Set the header Date of every answer wrong by so many seconds, as a proxy may
+    /// Set the header Date of every answer wrong by this many seconds, as a proxy may do
     #[arg(long, value_name = "SECONDS", default_value_t = 0, allow_negative_numbers = true)]
     date_skew: i64,
-    /// Answer requests with this token with `ExpiredToken`
+    /// Answer requests that carry this token with `ExpiredToken`
     #[arg(long, value_name = "TOKEN")]
     expired_token: Option<String>,
 }
@@ -164,22 +164,25 @@ impl FromStr for Named {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, number) = text.split_once('=').ok_or("give NAME=PROBABILITY")?;
-        let probability = number.parse().map_err(|_| format!("{number:?} is no number"))?;
-        // The settings know names and bounds.
+        let probability = number.parse().map_err(|_| format!("{number:?} is not a number"))?;
+        // `set_fault` checks the name and the bounds.
         Settings::default().set_fault(name, probability).map_err(|error| error.to_string())?;
         Ok(Self { name: name.to_owned(), probability })
     }
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    let share: f64 = text.parse().map_err(|_| format!("{text:?} is no number"))?;
-    (0.0..=1.0).contains(&share).then_some(share).ok_or_else(|| "a share is 0 to 1".to_owned())
+    let share: f64 = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
+    (0.0..=1.0)
+        .contains(&share)
+        .then_some(share)
+        .ok_or_else(|| "expected a share from 0 to 1".to_owned())
 }
 
 fn fail_code(text: &str) -> Result<FailCode, String> {
     let (status, code) = text.split_once(':').ok_or("give STATUS:CODE")?;
     let status = status.parse().ok().filter(|status| (400..600).contains(status));
-    let status = status.ok_or("the status is 400 to 599")?;
+    let status = status.ok_or("expected a status from 400 to 599")?;
     Ok(FailCode { status, code: code.to_owned(), message: String::new() })
 }
 
@@ -233,20 +236,19 @@ impl Args {
     }
 }
 
-/// Serves until SIGINT or SIGTERM, then prints what was counted.
+/// Serves until a signal arrives, then prints what was counted.
 ///
 /// # Errors
-///
-/// If it cannot listen or read its folder, or its output cannot be written.
+/// The emulator cannot listen or read its folder, or its output cannot be written.
 pub fn execute(args: Args) -> anyhow::Result<()> {
     let (ready_file, print_url) = (args.ready_file.clone(), args.print_url.clone());
     let url_scenes = args.url_scenes.clone();
     let options = args.options()?;
     let hello = introduction(&options);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    // Before it is ready: a script may signal as soon as it sees the ready file.
+    // Signals are watched before the ready file exists: a script may send one as soon as it sees the file.
     let mut stopped = runtime.block_on(async { Signals::watch() })?;
-    let emulator = Emulator::start(options).context("the emulator does not start")?;
+    let emulator = Emulator::start(options).context("the emulator cannot be started")?;
     let mut out = io::stdout().lock();
     let endpoint = emulator.endpoint();
     write!(out, "{}", hello.replace(ENDPOINT, &endpoint))?;
@@ -256,7 +258,7 @@ pub fn execute(args: Args) -> anyhow::Result<()> {
     out.flush()?;
     if let Some(path) = ready_file {
         std::fs::write(&path, format!("{endpoint}\n"))
-            .with_context(|| format!("{} cannot be written", path.display()))?;
+            .with_context(|| format!("cannot write the ready file {}", path.display()))?;
     }
     runtime.block_on(stopped.next());
     let statistics = emulator.statistics();
@@ -265,10 +267,10 @@ pub fn execute(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Stands for the endpoint until it is known.
+/// The placeholder of the endpoint, which is known once the emulator listens.
 const ENDPOINT: &str = "{endpoint}";
 
-/// What to type to use it. Keys are printed because they are made up for this; they open nothing.
+/// What to type to use the emulator. The keys may be printed because they are test keys.
 fn introduction(options: &Options) -> String {
     let Options { bucket, region, secret_id, secret_key, .. } = options;
     let token = match &options.settings.token {

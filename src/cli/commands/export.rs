@@ -1,4 +1,4 @@
-//! `costag export`: labels as CSV or JSON lines.
+//! `costag export`: writes labels as CSV or JSON lines.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,25 +15,26 @@ use crate::store::Reader;
 use crate::store::read::ExportFilter;
 use crate::visible::{Notation, visible};
 
-/// Write labels as CSV or JSON lines, by bucket and key
+/// Write labels as CSV or JSON lines, sorted by bucket and key
 ///
-/// CSV: RFC 4180 with LF line ends, UTF-8; times are ISO 8601 in UTC; rows of a list of URLs have no etag, size
-/// and last_modified. The wide layout has a row for every tagged object, its labels joined in a column a scene as
-/// name:confidence;name:confidence (a : ; or \ in a name has a \ before it). A file takes its name when it is whole. Cells
-/// that a spreadsheet would run are written as they are. On a terminal, what it would obey or not show is spelled out.
+/// CSV follows RFC 4180 with LF line ends, in UTF-8. Times are ISO 8601 in UTC. Rows of a list of URLs have no etag, size
+/// and last_modified. The wide layout has one row per tagged object and one column per scene, with the labels joined as
+/// name:confidence;name:confidence (a : ; or \ in a name has a \ before it). A file appears under its name when it is
+/// complete. Cells are not changed: a spreadsheet may treat some of them as formulas. On a terminal, control and invisible
+/// characters are spelled out.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "it is the help's text")]
 pub struct Args {
-    /// Where to write; - is stdout
+    /// File to write; - is standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
     /// Form of the output
     #[arg(long, value_enum, default_value_t = Format::Csv)]
     format: Format,
-    /// What a row is
+    /// What one row stands for
     #[arg(long, value_enum, default_value_t = Layout::Long)]
     layout: Layout,
-    /// Only labels of these scenes, with commas between; may be repeated [default: all]
+    /// Only labels of these scenes; separate several with commas, or repeat the option [default: all]
     #[arg(long, value_name = "SCENE,…", value_delimiter = ',')]
     scene: Vec<Scene>,
     /// Only labels of at least this confidence, 0 to 100
@@ -48,16 +49,16 @@ pub struct Args {
     /// Only this bucket, NAME-APPID; may be repeated
     #[arg(long, value_name = "BUCKET")]
     bucket: Vec<String>,
-    /// Objects that are no longer in the bucket, too
+    /// Include objects that are no longer in the bucket
     #[arg(long)]
     include_gone: bool,
 }
 
 impl Args {
-    /// Writes the rows, and on stderr how many there were.
+    /// Writes the rows, and reports their number on stderr.
     ///
     /// # Errors
-    /// An unusable database or output.
+    /// The database is unusable, or the output cannot be written.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let settings = global.settings(|_| ())?;
         let reader = Reader::open(&settings.db)?;
@@ -77,7 +78,7 @@ impl Args {
             having: Vec::new(),
             include_gone: self.include_gone,
         })?;
-        // A stream leaves nothing to be cleaned up: there a signal may end the program as usual.
+        // A stream leaves no file that must be removed, so a signal may end the program as usual.
         let interrupt =
             if self.output.as_os_str() == "-" { None } else { Some(Interrupt::watch()?) };
         let going_on = || interrupt.as_ref().is_none_or(|interrupt| interrupt.exit().is_none());
@@ -100,7 +101,7 @@ impl Args {
     }
 }
 
-/// Whether `target` is the database, or one of the files that belong to it, under whatever name.
+/// Whether `target` is the database or one of the files that belong to it, under any name.
 fn is_database(target: &Path, database: &Path) -> bool {
     let id = |path: &Path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
     let (Ok(target), Ok(database)) = (id(target), fs::canonicalize(database)) else {

@@ -1,4 +1,4 @@
-//! `costag find`: the keys of images by their labels.
+//! `costag find`: prints the keys of images that have certain labels.
 
 use std::io::{IsTerminal as _, Write as _, stdout};
 
@@ -14,19 +14,20 @@ use crate::store::Reader;
 use crate::store::read::{ExportFilter, Exported};
 use crate::visible::visible;
 
-/// Print the keys of images that have labels, and do not have others
+/// Print the keys of images that have certain labels and do not have others
 ///
-/// Every --label must be there, and no --not. Names are exact. A label below --min-confidence is none.
+/// An image is printed if it has every --label and no label of --not. Names must match exactly. Labels with less
+/// confidence than --min-confidence are ignored.
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("names").args(["label", "not"]).required(true).multiple(true)))]
 pub struct Args {
-    /// A label the image has; may be repeated: all of them
+    /// A label that the image must have; may be repeated: it must have all of them
     #[arg(long, value_name = "NAME")]
     label: Vec<String>,
-    /// A label the image does not have; may be repeated: none of them
+    /// A label that the image must not have; may be repeated: it must have none of them
     #[arg(long, value_name = "NAME")]
     not: Vec<String>,
-    /// Labels below do not count, 0 to 100
+    /// Ignore labels with less confidence than this, 0 to 100
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=100))]
     min_confidence: i64,
     /// Only keys that begin with this
@@ -35,12 +36,12 @@ pub struct Args {
     /// Only this bucket, NAME-APPID; may be repeated
     #[arg(long, value_name = "BUCKET")]
     bucket: Vec<String>,
-    /// Only labels of these scenes, with commas between; may be repeated [default: all]
+    /// Only labels of these scenes; separate several with commas, or repeat the option [default: all]
     #[arg(short, long, value_name = "SCENE,…", value_delimiter = ',')]
     scene: Vec<Scene>,
     #[command(flatten)]
     form: FormOptions,
-    /// Keys end with NUL, not with newlines
+    /// End each key with NUL instead of a newline
     #[arg(short = '0', long, conflicts_with_all = ["json", "csv"])]
     null: bool,
 }
@@ -68,15 +69,15 @@ impl<'a> From<label::Label<'a>> for Label<'a> {
 }
 
 impl Args {
-    /// Prints what was found; on stderr how many there were.
+    /// Prints the keys; on a terminal it also reports their number on stderr.
     ///
     /// # Errors
-    /// An unusable database or output.
+    /// The database is unusable, or stdout cannot be written.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let settings = global.settings(|_| ())?;
         let reader = Reader::open(&settings.db)?;
         let scenes: Scenes = self.scene.iter().copied().collect();
-        // Only labels that decide are read; without a wanted one, images that have none of them count too.
+        // Only labels that decide are read. Without --label every image must be read, also those without labels.
         let names = if self.label.is_empty() {
             Vec::new()
         } else {
@@ -129,7 +130,7 @@ impl Args {
             &row,
             || [bucket.to_owned(), key.to_owned(), joined()],
             |line| {
-                // A program gets the bytes as they are; a terminal is not to obey them.
+                // A program gets the bytes as they are. On a terminal, control characters are spelled out.
                 let shown = if terminal { visible(key) } else { key.into() };
                 let end = if self.null { '\0' } else { '\n' };
                 let _ = write!(line, "{shown}{end}");

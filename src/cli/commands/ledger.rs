@@ -1,4 +1,4 @@
-//! `costag ledger`: what was called, and what it may have cost.
+//! `costag ledger`: sums up the calls and what they may have cost.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -27,16 +27,16 @@ use crate::store::read::{LedgerGrouping, LedgerQuery, LedgerSums};
 
 /// Sum up the calls that were made, and what they may have cost
 ///
-/// Every call that ended is a row of the ledger: answered, failed, throttled, thrown away (sent, but no usable answer
-/// came) or unknown (in flight when a process was killed). A cost is an estimate: the scenes that all calls asked for,
-/// times the setting price_per_1000_calls; with billing = "call", the calls times the price.
+/// Every call that ended is in the ledger as answered, failed, throttled, thrown away (sent, but no usable answer
+/// arrived) or unknown (in flight when the process was killed). A cost is an estimate: the scenes of all calls, or with
+/// billing = "call" the calls, times price_per_1000_calls / 1000.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "it is the help's text")]
 pub struct Args {
-    /// What a row is: a day of the local zone, a run, or a set of scenes asked for
+    /// What one row stands for: a day of the local time zone, a run, or a set of scenes
     #[arg(long, value_enum, default_value_t = By::Day)]
     by: By,
-    /// Only calls that ended in this month of the local zone, such as 2026-11
+    /// Only calls that ended in this month of the local time zone, such as 2026-11
     #[arg(long, value_name = "YYYY-MM")]
     month: Option<Month>,
     #[command(flatten)]
@@ -45,18 +45,18 @@ pub struct Args {
     price: SettingOptions<OfPrices>,
 }
 
-/// What a row of the ledger's sums is.
+/// What one row stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum By {
-    /// A day of the local zone
+    /// A day of the local time zone
     Day,
     /// A run
     Run,
-    /// A set of scenes asked for in one call
+    /// A set of scenes that a call asks for
     Scene,
 }
 
-/// A month of some calendar.
+/// The first day of a month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Month(Date);
 
@@ -69,7 +69,7 @@ impl FromStr for Month {
     }
 }
 
-/// The numbers of sums that are columns of their own.
+/// The sums that have columns of their own.
 fn numbers(sums: &LedgerSums) -> [u64; 7] {
     let LedgerSums { calls, answered, failed, throttled, thrown_away, unknown, retries, .. } =
         *sums;
@@ -87,11 +87,11 @@ struct JsonRow<'a> {
     #[serde(flatten)]
     sums: LedgerSums,
     cost: Option<f64>,
-    /// What it costs if each scene is billed, whatever the setting `billing` says.
+    /// The cost if each scene is billed, whatever the setting `billing` is.
     cost_up_to: Option<f64>,
 }
 
-/// What `--json` prints: its names are a contract.
+/// What `--json` prints. Its names must not change.
 #[derive(Serialize)]
 struct Json<'a> {
     zone: &'a str,
@@ -105,7 +105,7 @@ struct Json<'a> {
 const COLUMNS: [&str; 7] =
     ["calls", "answered", "failed", "throttled", "thrown_away", "unknown", "retries"];
 
-/// The sums by group, what is shown of a group being its key: a day, a run's number, names of scenes.
+/// The counts of each group of calls, and of all calls.
 struct Ledger {
     by: By,
     zone: String,
@@ -136,7 +136,7 @@ impl Args {
     /// Prints the sums.
     ///
     /// # Errors
-    /// An unusable database or output.
+    /// The database is unusable, or stdout cannot be written.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let settings = global.settings(|options| self.price.give(options))?;
         let reader = Reader::open(&settings.db)?;
@@ -180,7 +180,7 @@ impl Ledger {
                 By::Scene => Group::Scenes(u8::try_from(number).unwrap_or_default()),
                 By::Day => {
                     let moment = number.saturating_mul(unit_ms);
-                    // The ledger is written in the order of time: one look at the calendar a day.
+                    // Rows come in the order of time, so the calendar is needed only when a new day begins.
                     if !matches!(&day, Some((span, _)) if span.contains(&moment)) {
                         day = Some(day_of(moment, zone));
                     }
@@ -234,15 +234,15 @@ impl Ledger {
         let numbers: Vec<usize> = (1..header.len()).collect();
         table.numbers(&numbers);
         let mut text = format!("{table}\n");
-        let _ = writeln!(text, "days and months are those of the zone {}", self.zone);
+        let _ = writeln!(text, "days and months are those of the time zone {}", self.zone);
         if priced {
             let unit = match self.price.billing {
-                Billing::Scene => "each scene that a call asked for costs the price of a call",
-                Billing::Call => "each call costs the price, whatever it asked for",
+                Billing::Scene => "each scene that a call asked for is billed",
+                Billing::Call => "each call is billed once, whatever it asked for",
             };
             let _ = writeln!(text, "the cost is an estimate: {unit} (setting billing)");
         } else {
-            let _ = writeln!(text, "no cost: the setting price_per_1000_calls is not set");
+            let _ = writeln!(text, "no cost is shown: the setting price_per_1000_calls is not set");
         }
         text
     }
@@ -304,7 +304,7 @@ impl Ledger {
     }
 }
 
-/// Unix milliseconds from one midnight to another.
+/// The span from one midnight to another, in Unix milliseconds.
 fn span(from: Date, to: Date, zone: &TimeZone) -> Range<i64> {
     let midnight = |date: Date| {
         date.to_zoned(zone.clone()).map_or(i64::MAX, |day| day.timestamp().as_millisecond())
@@ -312,7 +312,7 @@ fn span(from: Date, to: Date, zone: &TimeZone) -> Range<i64> {
     midnight(from)..midnight(to)
 }
 
-/// The day in which a moment lies, and its span in Unix milliseconds.
+/// The day of a moment, and the span of that day, both in Unix milliseconds.
 fn day_of(ended_at: i64, zone: &TimeZone) -> (Range<i64>, Date) {
     let moment = Timestamp::from_millisecond(ended_at).unwrap_or_default();
     let date = moment.to_zoned(zone.clone()).date();

@@ -1,4 +1,4 @@
-//! The commands, one a file: its options as `Args`, and `execute`, which does the work and answers with the exit code.
+//! The commands, each in a file of its own: `Args` holds its options, `execute` does the work and returns the exit code.
 
 pub mod backup;
 pub mod changes;

@@ -1,4 +1,4 @@
-//! `costag plan`: what a run would call, and what that costs and takes.
+//! `costag plan`: what a run would call, what that may cost, and how long it takes.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -26,21 +26,22 @@ use crate::job::{End, Job, Purpose, Report, Room, Share, absolute};
 use crate::store::read::{Doubtful, Measured, Needed};
 use crate::store::{Reader, Store};
 
-/// List and compare only, and tell what a run would call, what it may cost and how long it takes
+/// Show what a run would call, what it may cost and how long it takes, without calling
 ///
-/// Nothing is called, and only the numbers of the plan are kept: the run that follows does what it would have done without the plan. Takes
-/// the options of run, its limits included (--limit, --sample, --max-calls, --max-cost, --daily-calls): it tells what
-/// that run calls, and what remains after it. What an unfinished run has left is counted too.
+/// Lists the bucket and compares the listing with the database. Only the numbers of the plan are saved, so a later run
+/// works as if there had been no plan. Takes all options of `costag run`. With limits (--limit, --sample, --max-calls,
+/// --max-cost, --daily-calls), it shows what a run with these limits would call and what would remain. Images that an
+/// unfinished run has left are counted too.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     target: Target,
-    /// As one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
-/// What `--json` prints: its names are a contract.
+/// What `--json` prints. Its names must not change.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Plan {
     run_id: i64,
@@ -97,10 +98,10 @@ struct Plan {
 }
 
 impl Args {
-    /// Lists, compares and tells.
+    /// Lists, compares, and prints the plan.
     ///
     /// # Errors
-    /// As those of a run.
+    /// Those of a run.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let (settings, bucket, source) = self.target.resolve(global)?;
         let shown = source.describe(bucket.as_str());
@@ -109,7 +110,7 @@ impl Args {
             let endpoint = settings.stored.endpoint.as_deref();
             let client = connect::bucket_client(&bucket, region, endpoint, &settings).await?;
             let store = Store::open(&settings.db)?;
-            // The window is for calls, of which there are none.
+            // The time window limits calls, and a plan makes none.
             let budget = Budget { until: None, max_duration: None, ..settings.budget.clone() };
             let unhurried = Settings { budget, ..settings.clone() };
             let job = Job::begin(store, client, &bucket, source, unhurried, Purpose::Plan)?;

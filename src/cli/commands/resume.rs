@@ -1,4 +1,4 @@
-//! `costag resume`: go on with the last run that was interrupted, stopped or killed.
+//! `costag resume`: continues the last run that was interrupted, stopped or killed.
 
 use std::path::{Path, PathBuf};
 
@@ -18,36 +18,37 @@ use crate::store::run::UnfinishedRun;
 use crate::store::{Error, Reader, Store};
 use crate::visible::visible;
 
-/// Go on with the last run that was interrupted, stopped or killed
+/// Continue the last run that was interrupted, stopped or killed
 ///
-/// This is the same command again: source, scenes, filters, pace, workers, budgets and window are those that were typed
-/// when the run began, and an option that is given now replaces the one of then. Budgets and windows start afresh. What
-/// came from the environment or a file is looked up again, and a limit there holds if it is stricter.
+/// Repeats the command that began the run: its source, scenes, filters, pace, workers, budgets and window apply again,
+/// and an option that is given now replaces the earlier one. Budgets and windows start from zero. Settings from the
+/// environment or a file are read again; a limit there applies if it is stricter.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     options: SettingOptions<OfRun>,
-    /// The list of the run again, if its reading was cut short: a file that only the database names is not opened
+    /// The list of keys again, if the run stopped before it had read all of it; costag does not open a file that only the
+    /// database names
     #[arg(long, value_name = "FILE", conflicts_with = "urls")]
     keys: Option<PathBuf>,
-    /// As --keys, for a run over URLs
+    /// The list of URLs again, as --keys
     #[arg(long, value_name = "FILE")]
     urls: Option<PathBuf>,
-    /// Do not ask before more than --confirm-above units are billed; without a terminal nothing is asked
+    /// Do not ask before more than --confirm-above units of billing are used; without a terminal nobody is asked
     #[arg(short, long)]
     yes: bool,
 }
 
 impl Args {
-    /// Goes on to the end, or until it is stopped again; with nothing unfinished it says so.
+    /// Runs until everything is done or the run is stopped again. Says so if no run is unfinished.
     ///
     /// # Errors
-    /// Wrong settings, an unusable database, missing credentials.
+    /// The settings are wrong, the database is unusable, or credentials are missing.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let inputs = global.inputs(|options| self.options.give(options))?;
         let now = inputs.resolve_alone()?;
         let database = now.db.clone();
-        // A missing database is none to resume; opening it for writing would make one.
+        // Fails if there is no database. Opening it for writing would create one.
         if let Err(missing @ Error::Missing { .. }) = Reader::open(&database) {
             return Err(missing.into());
         }
@@ -66,7 +67,7 @@ impl Args {
         let named = named(self.keys, self.urls, &run, unfinished.id)?;
         let (mut settings, origins) = settings_again(&inputs, &unfinished, &run)?;
         say!(
-            "going on with run {} over {}",
+            "continuing run {} over {}",
             unfinished.id,
             visible(&run.source.describe(&run.bucket))
         );
@@ -98,14 +99,14 @@ impl Args {
             let (exit, report) =
                 Box::pin(execute_job::run_with_summary(job, &database, &again)).await?;
             if let (End::Complete | End::Trial(_), Some(other)) = (&report.end, all.next()) {
-                say!("run {} is unfinished too: `costag resume` goes on with it", other.id);
+                say!("run {} is unfinished too: `costag resume` continues it", other.id);
             }
             Ok(exit)
         })
     }
 }
 
-/// The settings of the command that began the run, given again.
+/// The settings of the command that began the run, together with those of this command.
 fn settings_again(
     inputs: &Inputs,
     unfinished: &UnfinishedRun,
@@ -113,7 +114,7 @@ fn settings_again(
 ) -> anyhow::Result<(Settings, Provenance)> {
     let typed = run.typed.clone().unwrap_or_default();
     inputs.resolve_again(&typed).map_err(|error| match error {
-        // The database is at fault, and not this command.
+        // The database is wrong, not this command.
         config::Error::NotKept { .. } | config::Error::Invalid { origin: Origin::Run, .. } => {
             job::Error::Settings { run: unfinished.id, source: error.into() }.into()
         }
@@ -128,7 +129,7 @@ fn tell_what_is_stricter(settings: &Settings, origins: &Provenance) {
         if !typed.is_empty() {
             let origin = origin.to_string();
             say!(
-                "{} is stricter than {} of that command, and holds",
+                "{} is stricter than {} of that command, and applies instead",
                 visible(&origin),
                 visible(&typed)
             );
@@ -136,7 +137,7 @@ fn tell_what_is_stricter(settings: &Settings, origins: &Provenance) {
     }
 }
 
-/// Says which globs of the run mean something else from now on, although they were not given again.
+/// Says which globs of the run have another meaning from now on, although they were not given again.
 fn tell_new_meaning(then: &Filter, now: &Filter) {
     if then.globs == now.globs || !then.has_globs() {
         return;
@@ -154,7 +155,7 @@ fn tell_new_meaning(then: &Filter, now: &Filter) {
     }
 }
 
-/// What the run wants, with each option that is given now in place of what it had.
+/// What the run wants, with the options that are given now in place of the earlier ones.
 fn wanted(run: &Stored, now: &Stored, origins: &Provenance) -> Stored {
     let given = |key: &str| matches!(origins.get(key), Some(Origin::Option(_)));
     let mut stored = run.clone();
@@ -188,10 +189,10 @@ fn wanted(run: &Stored, now: &Stored, origins: &Provenance) -> Stored {
     stored
 }
 
-/// The list that was named again, which must be of the kind that the run is over.
+/// The list that was named again. Its kind must be that of the run's list.
 ///
 /// # Errors
-/// [`Usage`], and a list that cannot be read.
+/// [`Usage`] if it is of another kind, and an error if it cannot be read.
 fn named(
     keys: Option<PathBuf>,
     urls: Option<PathBuf>,
@@ -207,7 +208,7 @@ fn named(
         (Some(file), _, Source::Keys(then)) => Source::Keys(list(file, then)),
         (_, Some(file), Source::Urls(then)) => Source::Urls(list(file, then)),
         _ => anyhow::bail!(Usage(format!(
-            "run {id} is over {}, so --keys or --urls does not fit",
+            "run {id} is over {}, so --keys or --urls cannot be used here",
             run.source.describe(&run.bucket)
         ))),
     };
@@ -215,7 +216,7 @@ fn named(
     Ok(Some(source))
 }
 
-/// The source of the new run that other scenes or filters need.
+/// The source of the new run that is needed because scenes or filters have changed.
 fn begins_anew(
     run: &RunSettings,
     named: Option<Source>,
@@ -223,22 +224,22 @@ fn begins_anew(
 ) -> anyhow::Result<Source> {
     if !matches!(run.source, Source::Bucket { .. }) && named.is_none() {
         anyhow::bail!(Usage(format!(
-            "run {} works through a list, and its scenes, filters and --dedupe can only be changed together with \
-             its list: give --keys or --urls too",
+            "run {} reads a list, so its scenes, filters and --dedupe can only be changed if the list is given \
+             again: give --keys or --urls too",
             unfinished.id
         )));
     }
     say!(
-        "other scenes or filters were given than run {} had: a new run takes its place, and lists again",
+        "the scenes or filters differ from those of run {}: a new run replaces it and lists again",
         unfinished.id
     );
     Ok(named.unwrap_or_else(|| run.source.clone()))
 }
 
-/// Asks whether signed requests may go to the endpoint that only the database names.
+/// Asks whether signed requests may be sent to an endpoint that only the database names.
 ///
 /// # Errors
-/// [`Usage`] if nobody can be asked, or the answer is no.
+/// [`Usage`] if there is no terminal, or the answer is no.
 fn confirm_endpoint(
     endpoint: &str,
     unfinished: &UnfinishedRun,
@@ -246,15 +247,15 @@ fn confirm_endpoint(
 ) -> anyhow::Result<()> {
     let shown = visible(endpoint);
     say!(
-        "the database sends run {} to the endpoint {shown}, which is not the service's own host and is not given by \
-         this command, the environment or a named configuration file",
+        "the database names {shown} as the endpoint of run {}. It is not a host of the service, and neither this \
+         command, the environment nor a named configuration file gives it",
         unfinished.id
     );
     if terminal::can_ask() {
         if terminal::confirm(&format!("send signed requests to {shown}?"))? {
             return Ok(());
         }
-        anyhow::bail!(Usage("the endpoint was not confirmed, and nothing was sent".to_owned()));
+        anyhow::bail!(Usage("the endpoint was not confirmed: nothing was sent".to_owned()));
     }
     let mut command = format!("costag resume --endpoint {shown}");
     if endpoint.starts_with("http://") && !resume_endpoint::is_loopback(endpoint) {

@@ -1,4 +1,4 @@
-//! `costag retag`: labelled images are called again, because a person asks for it.
+//! `costag retag`: puts labelled images back in the queue, to be called again.
 
 use jiff::civil::{Date, DateTime};
 use jiff::{Timestamp, Zoned};
@@ -11,41 +11,42 @@ use crate::cli::{put_back, terminal, zone};
 use crate::scene::Scene;
 use crate::store::read::Choice;
 
-/// Put labelled images back on purpose, to be called, and paid, again
+/// Put labelled images back in the queue, so that the next run calls, and pays for, them again
 ///
-/// Chooses images by where they are, what they were labelled and when; every option that is given must fit. All other
-/// images are left alone. Labels stay until the new answer is there. The request belongs to the image's bytes and stands
-/// until it is answered: the next run that wants the image calls for it, also under another key.
+/// Chooses images by their place, their labels and the time of labelling; an image is chosen if it fits every option that
+/// is given. All other images are left alone. Old labels are kept until the new answer arrives. The choice is kept with
+/// the bytes of the image until it is answered: the next run that wants these bytes calls, under any key.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Keys that begin with this
+    /// Only keys that begin with this
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<String>,
-    /// Keys of this bucket, NAME-APPID
+    /// Only keys of this bucket, NAME-APPID
     #[arg(long, value_name = "BUCKET")]
     bucket: Option<String>,
-    /// Images with a label of exactly this name
+    /// Only images with a label of exactly this name
     #[arg(long, value_name = "NAME")]
     label: Option<String>,
-    /// Look at, and ask again for, these scenes only, with commas between; may be repeated [default: all that are done]
+    /// Consider only labels of these scenes, and call again only for them; separate several with commas, or repeat the
+    /// option [default: all scenes that are done]
     #[arg(short, long, value_name = "SCENE,…", value_delimiter = ',')]
     scene: Vec<Scene>,
-    /// Images whose --label, or else whose surest label, is below this confidence, 1 to 100
+    /// Only images whose --label has less confidence than this, 1 to 100; without --label, whose surest label has
     #[arg(long, value_name = "CONFIDENCE", value_parser = clap::value_parser!(u8).range(1..=100))]
     below: Option<u8>,
-    /// Images labelled before this: 2026-11-01, 2026-11-01T06:30 (both local) or 2026-11-01T06:30:00Z
+    /// Only images labelled before this: 2026-11-01, 2026-11-01T06:30 (both local time) or 2026-11-01T06:30:00Z
     #[arg(long, value_name = "DATE", value_parser = moment)]
     older_than: Option<Timestamp>,
-    /// Instead of labelled images, those that failed with this code; may be repeated
+    /// Choose images that failed with this code instead of labelled images; may be repeated
     #[arg(long, value_name = "CODE", conflicts_with_all = ["label", "scene", "below", "older_than", "all"])]
     code: Vec<String>,
-    /// Every labelled image
+    /// Choose every labelled image
     #[arg(long)]
     all: bool,
-    /// Count images, calls and cost only; change nothing
+    /// Only count the images and what the calls would cost; change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
@@ -53,10 +54,10 @@ pub struct Args {
 }
 
 impl Args {
-    /// Puts back what was chosen, and tells how much.
+    /// Puts back the chosen images, and reports how many there are.
     ///
     /// # Errors
-    /// Nothing chosen, an unusable database; exit code 11 while a run is at work.
+    /// No option chooses images, the database is unusable, or a run uses it (exit code 11).
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let settings = global.settings(|options| self.price.give(options))?;
         let choice = Choice {
@@ -71,8 +72,8 @@ impl Args {
         };
         if choice == Choice::default() && !self.all {
             anyhow::bail!(Usage(
-                "which images? give --prefix, --bucket, --label, --scene, --below, --older-than or \
-                 --code, or --all"
+                "no images are chosen: give --prefix, --bucket, --label, --scene, --below, --older-than, \
+                 --code or --all"
                     .to_owned()
             ));
         }
@@ -86,7 +87,7 @@ impl Args {
     }
 }
 
-/// A day or moment; without a zone, of the local one.
+/// Reads a date, or a date and time. Without a time zone it is local time.
 fn moment(text: &str) -> Result<Timestamp, String> {
     let local = |time: DateTime| time.to_zoned(zone::local()).map(|zoned| zoned.timestamp());
     text.parse::<Timestamp>()
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments() {
+    fn a_date_without_a_zone_is_local_and_other_text_is_refused() {
         let utc = moment("2026-11-01T06:30:00+08:00").unwrap();
         assert_eq!(utc.to_string(), "2026-10-31T22:30:00Z");
         let day = Date::constant(2026, 11, 1).at(0, 0, 0, 0).to_zoned(zone::local()).unwrap();

@@ -11,22 +11,23 @@ use crate::store::Store;
 
 /// Tag every image of a bucket, a prefix, or a list of keys or URLs
 ///
-/// Lists the bucket, compares with what the database knows, and calls detect-label once for each content that lacks
-/// a wanted scene. What was interrupted goes on; what is labelled is never paid twice.
+/// Lists the bucket, compares the listing with the database, and calls detect-label once for each image that lacks a
+/// label of a wanted scene. An interrupted run of the same source continues where it stopped. An image that is labelled
+/// is not called, or paid, again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     target: Target,
-    /// Do not ask before more than --confirm-above units of billing; without a terminal nobody is asked
+    /// Do not ask before more than --confirm-above units of billing are used; without a terminal nobody is asked
     #[arg(short, long)]
     yes: bool,
 }
 
 impl Args {
-    /// Runs to the end, or until it is stopped.
+    /// Runs until everything is done or the run is stopped.
     ///
     /// # Errors
-    /// Wrong settings, an unusable database, missing credentials.
+    /// The settings are wrong, the database is unusable, or credentials are missing.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let (settings, bucket, source) = self.target.resolve(global)?;
         execute_job::runtime()?.block_on(async {

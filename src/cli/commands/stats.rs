@@ -1,4 +1,4 @@
-//! `costag stats`: how often labels occur.
+//! `costag stats`: counts how often labels occur.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -17,16 +17,17 @@ use crate::store::read::Frequency;
 
 /// Count labels, categories or scenes, the most frequent first
 ///
-/// Counts are of distinct contents, not of keys. A content that two scenes gave the same label counts once in each.
+/// Counts are of distinct images, not of keys: identical files count once. An image that gets the same label from two
+/// scenes counts once for each scene.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What a row is
+    /// What one row stands for
     #[arg(long, value_enum, default_value_t = By::Label)]
     by: By,
-    /// How many rows; 0 for all
+    /// How many rows to show; 0 for all
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
-    /// Labels below do not count, 0 to 100
+    /// Ignore labels with less confidence than this, 0 to 100
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=100))]
     min_confidence: i64,
     #[command(flatten)]
@@ -43,7 +44,7 @@ enum By {
     Scene,
 }
 
-/// A row; what it does not tell apart is empty.
+/// What a row counts. Fields that the grouping does not use are empty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
 struct Group {
     scene: String,
@@ -67,7 +68,7 @@ impl Args {
     /// Prints the counts.
     ///
     /// # Errors
-    /// An unusable database or output.
+    /// The database is unusable, or stdout cannot be written.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let settings = global.settings(|_| ())?;
         let reader = Reader::open(&settings.db)?;
@@ -130,7 +131,7 @@ fn text(rows: &[Row], all: usize) -> String {
     if rows.is_empty() {
         return "no labels\n".to_owned();
     }
-    // A column in which nothing is told apart is left out.
+    // Columns that the grouping does not use are left out.
     let kept: Vec<usize> =
         (0..COLUMNS.len()).filter(|n| rows.iter().any(|row| !cells(row)[*n].is_empty())).collect();
     let header: Vec<&str> = kept

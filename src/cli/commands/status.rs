@@ -1,4 +1,4 @@
-//! `costag status`: runs, what is done, what failed and why, what to do next.
+//! `costag status`: shows runs, progress, failures, and what to do next.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -23,33 +23,33 @@ use crate::visible::{Notation, visible};
 /// How many error codes are shown.
 const CODES: u32 = 10;
 
-/// Show runs, progress, what failed and why
+/// Show runs, progress, and which images failed and why
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// List every failed object, with its last error
+    /// List every failed object with its last error
     #[arg(long)]
     failures: bool,
-    /// As JSON; failures as one object a line
+    /// Print JSON; with --failures, one object per line
     #[arg(long, conflicts_with = "csv")]
     json: bool,
-    /// Failures as CSV
+    /// Print the failures as CSV
     #[arg(long, requires = "failures")]
     csv: bool,
-    /// How many runs are shown, the newest first
+    /// How many runs to show, the newest first
     #[arg(long, value_name = "N", default_value_t = 5)]
     runs: u32,
     #[command(flatten)]
     price: SettingOptions<OfPrices>,
 }
 
-/// What `--json` prints: its names are a contract.
+/// What `--json` prints. Its names must not change.
 #[derive(Debug, Serialize)]
 struct Status {
     database: String,
     size: Option<DatabaseSize>,
     contents: ContentCounts,
     failure_codes: Vec<FailureCode>,
-    /// Of the costs.
+    /// The currency of the costs.
     currency: String,
     runs: Vec<RunStatus>,
     next: String,
@@ -59,7 +59,7 @@ struct Status {
 struct RunStatus {
     id: i64,
     source: String,
-    /// A run that nobody works on and that has not ended was `killed`.
+    /// The state in the database, or `killed` if the run has not ended and no process works on it.
     state: &'static str,
     stop_reason: Option<String>,
     plan: bool,
@@ -71,7 +71,7 @@ struct RunStatus {
     ranges_done: u64,
     ranges: u64,
     counts: Counts,
-    /// What its calls cost, by the settings; none without a price.
+    /// What the calls cost according to the settings; `None` without a price.
     cost: Option<f64>,
 }
 
@@ -79,7 +79,7 @@ impl Args {
     /// Prints the state of the database.
     ///
     /// # Errors
-    /// An unusable database or output.
+    /// The database is unusable, or stdout cannot be written.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let settings = global.settings(|options| self.price.give(options))?;
         let reader = Reader::open(&settings.db)?;
@@ -108,7 +108,7 @@ impl Args {
     fn failures(&self, reader: &Reader, output: &mut Output) -> Result<(), export::Error> {
         const COLUMNS: [&str; 8] =
             ["bucket", "key", "code", "http_status", "message", "request_id", "attempts", "run_id"];
-        // A table has to see all rows before it knows its columns' widths: it holds the first ones only.
+        // A table keeps its rows in memory to find the widths of its columns, so it gets only the first rows.
         const SHOWN: usize = 1_000;
         let mut table = Table::new(&COLUMNS);
         let mut rows = 0_usize;
@@ -168,7 +168,7 @@ fn cells(failure: &Failure) -> [String; 8] {
 
 impl Status {
     fn read(reader: &Reader, runs: u32, budget: &Budget) -> Result<Self, store::Error> {
-        // Before the runs are read: one that starts in between is then no killed one.
+        // Asked before the runs are read: otherwise a run that starts in between would look killed.
         let running = reader.is_running();
         let runs = reader
             .runs(runs)?
@@ -263,7 +263,7 @@ impl Status {
 }
 
 impl RunStatus {
-    /// Whether lines of the run's list failed or are missing.
+    /// Whether lines of the run's list failed, or keys of it are missing.
     fn has_failed_lines(&self) -> bool {
         self.counts.lines_failed + self.counts.missing > 0
     }
@@ -296,14 +296,14 @@ impl RunStatus {
     }
 }
 
-/// What to do now.
+/// Says what to do next.
 fn next(last: Option<&RunStatus>, contents: ContentCounts, unfinished: Option<i64>) -> String {
-    // A run after an unfinished one over another list, or after a trial of it, leaves it to `costag resume`.
+    // An older run over another list can be unfinished although the last run is complete; a trial can be, too.
     if let (Some(last), Some(unfinished)) = (last, unfinished)
         && last.state == "complete"
         && !last.plan
     {
-        return format!("`costag resume` goes on with run {unfinished}, which is unfinished");
+        return format!("`costag resume` continues run {unfinished}, which is unfinished");
     }
     let text = match last.map(|run| run.state) {
         Some(state)
@@ -313,9 +313,9 @@ fn next(last: Option<&RunStatus>, contents: ContentCounts, unfinished: Option<i6
         {
             "`costag run` with the options of the plan calls for what it found"
         }
-        None => "`costag run cos://BUCKET-APPID -r REGION` begins",
-        Some("running") => "a run is at work",
-        Some("killed" | "interrupted" | "stopped") => "`costag resume` goes on with the last run",
+        None => "`costag run cos://BUCKET-APPID -r REGION` starts the first run",
+        Some("running") => "a run is in progress",
+        Some("killed" | "interrupted" | "stopped") => "`costag resume` continues the last run",
         // A complete run with a reason was a trial.
         Some("complete")
             if contents.pending > 0 && last.is_some_and(|run| run.stop_reason.is_some()) =>
@@ -323,7 +323,7 @@ fn next(last: Option<&RunStatus>, contents: ContentCounts, unfinished: Option<i6
             "`costag run` with the options of the last run, without --limit and --sample, calls for the rest"
         }
         Some(_) if contents.failed > 0 || last.is_some_and(RunStatus::has_failed_lines) => {
-            "`costag status --failures` tells what failed and why"
+            "`costag status --failures` shows what failed and why"
         }
         Some(_) => "`costag export -o tags.csv` writes the labels",
     };
@@ -351,7 +351,7 @@ mod tests {
     use crate::store::Store;
 
     #[test]
-    fn a_killed_run_is_called_so_and_what_to_do_is_said() {
+    fn a_run_without_a_process_is_shown_as_killed_with_what_to_do_next() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.db");
         let store = Store::open(&path).unwrap();

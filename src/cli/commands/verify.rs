@@ -1,4 +1,4 @@
-//! `costag verify`: whether a database is sound.
+//! `costag verify`: checks whether the database is sound.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _, stderr};
@@ -11,17 +11,17 @@ use crate::store::Reader;
 use crate::store::read::Checked;
 use crate::visible::{Notation, visible};
 
-/// From this size on, each check is announced: it may take a while.
+/// Bytes. For a larger database each check is announced, since it may take a while.
 const LARGE: u64 = 256 << 20;
 
-/// Check that the database is sound; exit code 7 if it is not
+/// Check that the database is sound; the exit code is 7 if it is not
 ///
-/// Reads every row and writes nothing: tables and views, pages and indexes, texts, references, states, ranges, labels, the ledger against
-/// contents and runs, identities. Each problem is a line (the first ones of each check), and the last line says
-/// whether the database is sound. May be used while a run goes on.
+/// Reads every row and writes nothing. Checks tables and views, pages and indexes, texts, references, states, ranges,
+/// labels, identities, and the ledger against images and runs. Prints the first problems of each check, one per line; the
+/// last line says whether the database is sound. It may be used while a run is in progress.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// As one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -34,10 +34,10 @@ struct Report<'a> {
 }
 
 impl Args {
-    /// Prints problems and the verdict.
+    /// Prints the problems, and whether the database is sound.
     ///
     /// # Errors
-    /// An unusable database or output.
+    /// The database is unusable, or stdout cannot be written.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let settings = global.settings(|_| ())?;
         let reader = Reader::open(&settings.db)?;
@@ -69,7 +69,7 @@ fn text(database: &str, checks: &[Checked]) -> String {
     let mut problems = 0;
     for Checked { check, problems: found, notes } in checks {
         for note in notes {
-            let _ = writeln!(text, "{}: no problem: {}", check.name(), visible(note));
+            let _ = writeln!(text, "{}: not a problem: {}", check.name(), visible(note));
         }
         problems += found.count;
         for problem in &found.shown {

@@ -239,7 +239,7 @@ fn a_trial_supersedes_no_unfinished_run() {
     site.run(&["--max-calls", "10"]).with(8);
     site.run(&["--limit", "5"]).with(0).says(&["run 2: complete"]);
     assert_eq!(site.calls(), 15);
-    site.resume().with(0).says(&["going on with run 1"]);
+    site.resume().with(0).says(&["continuing run 1"]);
     assert_all_is_called_once(&site);
 }
 

@@ -348,9 +348,9 @@ fn a_list_with_other_lines_is_a_new_run_and_the_unfinished_one_stays(#[case] std
     ]);
     assert_eq!(site.calls(), 37);
     let status = site.costag(&["status"]).with(0);
-    let next = "`costag resume` goes on with run 1, which is unfinished";
+    let next = "`costag resume` continues run 1, which is unfinished";
     assert!(status.stdout.contains(next), "{}", status.stdout);
-    site.resume().with(0).says(&["going on with run 1"]);
+    site.resume().with(0).says(&["continuing run 1"]);
     assert_eq!(site.calls(), 60);
     assert!(site.called().values().all(|calls| *calls == 1));
     site.assert_sound();

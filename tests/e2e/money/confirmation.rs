@@ -118,7 +118,7 @@ fn a_yes_or_the_option_yes_allows_the_remaining_calls() {
 fn doctor_and_retag_ask_on_a_terminal() {
     let site = site();
     let Some(mut doctor) = site.start_on_a_terminal(&format!("doctor {BUCKET}")) else { return };
-    wait_until("the question", || doctor.stdout().contains("it is paid"));
+    wait_until("the question", || doctor.stdout().contains("the call is paid"));
     doctor.types("\n");
     let ended = doctor.end().with(0);
     assert!(ended.stdout.contains("not called"), "{}", ended.stdout);

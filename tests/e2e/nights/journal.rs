@@ -79,7 +79,7 @@ fn the_first_listing_of_each_prefix_has_no_journal() {
     let site = Site::holding(&[("a/1.jpg", "1"), ("b/1.jpg", "2")]);
     let prefix = format!("{BUCKET}/a/");
     site.costag(&["run", &prefix]).with(0);
-    site.costag(&["changes"]).with(0).says(&["no journal"]);
+    site.costag(&["changes"]).with(0).says(&["no changes to show"]);
     assert_eq!(journal(&site, &[]), lines(&[]));
     site.put(&[("a/2.jpg", "3"), ("b/2.jpg", "4")]);
     site.costag(&["run", &prefix]).with(0);

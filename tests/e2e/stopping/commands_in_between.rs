@@ -114,10 +114,8 @@ fn a_run_over_the_bucket_takes_nothing_from_an_interrupted_list() {
 fn resume_names_other_unfinished_runs() {
     let site = interrupted(&[]);
     site.costag(&["run", "cos://demo-1250000000/a/", "--max-calls", "1"]).with(8);
-    site.resume()
-        .with(0)
-        .says(&["going on with run 2", "run 1 is unfinished too: `costag resume`"]);
-    let last = site.resume().with(0).says(&["going on with run 1"]);
+    site.resume().with(0).says(&["continuing run 2", "run 1 is unfinished too: `costag resume`"]);
+    let last = site.resume().with(0).says(&["continuing run 1"]);
     assert!(!last.stderr.contains("unfinished"), "{}", last.stderr);
     assert_all_labelled(&site);
     assert_eq!(site.calls(), 6);

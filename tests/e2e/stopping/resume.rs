@@ -123,7 +123,7 @@ fn other_scenes_given_to_resume_start_a_new_run_over_the_same_source() {
     let site = site(40);
     plain(&site, &["run", BUCKET, "--qps", "0", "--max-calls", "10"], &[]).with(8);
     let ended = plain(&site, &["resume", "--max-calls", "0", "--scenes", "news"], &[]).with(0);
-    ended.says(&["a new run takes its place"]);
+    ended.says(&["a new run replaces it"]);
     assert_eq!(site.export(&["--scene", "news"]), site.expected("news"));
     assert_eq!(site.calls(), 50);
     plain(&site, &["resume"], &[]).with(0).says(&["nothing to resume"]);
@@ -301,7 +301,7 @@ fn a_list_file_is_read_further_only_if_it_is_named_again() {
     assert_eq!(site.calls(), read);
     // If the file is named, reading continues, and only the missing keys are called.
     site.write("whole.txt", keys.join("\n"));
-    site.resume_with(&["--urls", "whole.txt"]).with(2).says(&["does not fit"]);
+    site.resume_with(&["--urls", "whole.txt"]).with(2).says(&["cannot be used here"]);
     site.resume_with(&["--keys", "whole.txt"]).with(0);
     assert_eq!((site.calls(), site.emulator.statistics().most_calls_for_one_key), (650, 1));
 }

@@ -37,7 +37,7 @@ fn a_signal_settles_calls_in_flight_and_resume_does_the_rest(
     assert!(pending > 0);
     assert_eq!(site.one::<String>("SELECT state FROM run"), "interrupted");
 
-    site.resume().with(0).says(&["going on with run 1"]);
+    site.resume().with(0).says(&["continuing run 1"]);
     let statistics = site.emulator.statistics();
     assert_eq!((statistics.calls, statistics.most_calls_for_one_key), (contents, 1));
     assert_eq!(site.ledger(), (contents, 0));
