@@ -1,7 +1,7 @@
-//! Entry points for fuzzing: plain functions over bytes, one for each thing that comes from outside.
+//! Entry points for fuzzing: a function over bytes for each format that comes from outside.
 //!
-//! None may panic, hang or give more than it was given; each asserts what holds of whatever it reads. The
-//! tests below drive them with a corpus and its mutations, `tests/fuzz` with cargo-fuzz for as long as wanted.
+//! None of them may panic, hang, or produce more than it was given; each asserts this and what else holds for every input.
+//! The tests below run them on a corpus and its mutations; `tests/fuzz` runs them with cargo-fuzz.
 
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -14,10 +14,10 @@ use crate::job::List;
 use crate::job::verdict::{Operation, advice, verdict};
 use crate::scene::Scenes;
 
-/// What reads bytes from outside, and asserts what holds of whatever it made of them.
+/// A function that reads bytes from outside and asserts what holds for the result.
 pub type Entry = fn(&[u8]);
 
-/// Every entry point: its name, which is its corpus's folder too, and the function.
+/// Every entry point: its name, which is also the folder of its corpus, and the function.
 pub const ENTRIES: [(&str, Entry); 7] = [
     ("list", list_page),
     ("label", label_answer),
@@ -28,13 +28,13 @@ pub const ENTRIES: [(&str, Entry); 7] = [
     ("credentials", credentials_file),
 ];
 
-/// No code and no message of an error is longer, in bytes: 4 KiB and a note.
+/// The longest code or message of an error in bytes: 4 KiB and a note.
 const TEXT_MAX: usize = 4_096 + 30;
 
-/// An error is a line for people, however long what it speaks of is: names and values are shortened.
+/// The longest text of an error in bytes: it shortens the names and values that it contains.
 const MESSAGE_MAX: usize = 20_000;
 
-/// The body of a listing's page.
+/// Reads the body of a page of a listing.
 pub fn list_page(body: &[u8]) {
     let page = match list::parse(body) {
         Ok(page) => page,
@@ -70,7 +70,7 @@ pub fn list_page(body: &[u8]) {
     }
 }
 
-/// The body of a `detect-label` answer; the first byte is the set of scenes that was asked for.
+/// Reads the body of a `detect-label` answer. The first byte is the set of scenes that was asked for.
 pub fn label_answer(input: &[u8]) {
     let Some((asked, body)) = input.split_first() else { return };
     // Seeds that are samples begin with their markup.
@@ -95,7 +95,7 @@ pub fn label_answer(input: &[u8]) {
     }
 }
 
-/// An answer that is no success: a status, lines of headers, an empty line, the body; or only a body.
+/// Reads an error answer: a status, lines of headers, an empty line, and the body; or only a body.
 pub fn error_answer(input: &[u8]) {
     let at = input.windows(2).position(|two| two == b"\n\n");
     let (head, body) = at.map_or((&b""[..], input), |at| (&input[..at], &input[at + 2..]));
@@ -126,7 +126,7 @@ pub fn error_answer(input: &[u8]) {
     told(&error);
 }
 
-/// Percent-encoded text, as in a listing.
+/// Decodes percent-encoded text, as in a listing.
 pub fn percent_decode(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     if let Ok(decoded) = cos::decode(&text) {
@@ -136,7 +136,7 @@ pub fn percent_decode(input: &[u8]) {
     }
 }
 
-/// The text of `costag.toml`.
+/// Reads the text of `costag.toml`.
 pub fn config_file(input: &[u8]) {
     let Ok(text) = crate::text::decode(input.to_vec()) else { return };
     let options = PartialOptions::default();
@@ -151,7 +151,7 @@ pub fn config_file(input: &[u8]) {
     }
 }
 
-/// A list of keys or URLs, in every form it can have.
+/// Reads a list of keys or URLs in each of its forms.
 pub fn list_items(input: &[u8]) {
     let name = || "a list".to_owned();
     for nul in [false, true] {
@@ -163,7 +163,7 @@ pub fn list_items(input: &[u8]) {
     }
 }
 
-/// A file that another tool keeps credentials in, or what a process of credentials prints.
+/// Reads a file of another tool with credentials, or the output of a credential process.
 pub fn credentials_file(input: &[u8]) {
     for error in credentials::read_every_form(input).into_iter().flatten() {
         assert!(error.to_string().len() <= 200, "no error repeats what a file holds: {error}");

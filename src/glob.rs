@@ -1,13 +1,13 @@
 //! Globs over keys, as ripgrep, rclone and gitignore read them.
 //!
 //! A glob without `/` matches the name after a key's last slash, at any depth: `*.jpg`. A glob with `/` matches the
-//! whole key: `2026/*/*.jpg`. `*` stays within one level, `**` crosses any number of levels, none included, and
-//! `{a,b}` is either.
+//! whole key: `2026/*/*.jpg`. `*` stays within one level, `**` crosses any number of levels or none, and `{a,b}` matches
+//! either.
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
-/// A glob that cannot be read.
+/// A glob is not valid.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the glob {glob:?}")]
 pub struct GlobError {
@@ -28,18 +28,18 @@ pub enum Meaning {
 }
 
 impl Meaning {
-    /// The meaning in stored settings that do not tell one.
+    /// The meaning if stored settings have none.
     pub fn of_first_versions() -> Self {
         Self::Whole
     }
 
-    /// Whether stored settings do not tell this meaning.
+    /// Whether this meaning is left out of stored settings.
     pub fn is_of_first_versions(&self) -> bool {
         *self == Self::Whole
     }
 }
 
-/// Compiled globs, any of which may match.
+/// Compiled globs. A key matches if any of them matches.
 #[derive(Debug, Clone)]
 pub struct Globs {
     names: GlobSet,
@@ -47,10 +47,10 @@ pub struct Globs {
 }
 
 impl Globs {
-    /// Compiles globs of this meaning.
+    /// Compiles globs with this meaning.
     ///
     /// # Errors
-    /// A glob that cannot be read.
+    /// A glob is not valid.
     pub fn new(globs: &[String], meaning: Meaning) -> Result<Self, GlobError> {
         let (mut names, mut keys) = (GlobSetBuilder::new(), GlobSetBuilder::new());
         for glob in globs {

@@ -1,36 +1,36 @@
-//! The labels of one image: a list that takes two allocations, however long it is.
+//! The labels of one image, in two allocations.
 //!
-//! An image has about ten of them, with three texts each, and they go from the answer's parser through the
-//! job to the writer: as a string for each text they cost more than reading the answer did.
+//! An image has about ten labels with three texts each. They go from the parser of the answer through the job to the writer.
+//! With a `String` for each text, this cost more than parsing the answer.
 
 use crate::scene::Scene;
 
 /// One label of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Label<'a> {
-    /// The model that saw it.
+    /// The model that gave the label.
     pub scene: Scene,
     /// The place in the answer within its scene, from 1.
     pub rank: u32,
-    /// What was seen, never empty; in the language of the service's site.
+    /// The name of the label, never empty; in the language of the service's site.
     pub name: &'a str,
     /// The broad category, possibly empty.
     pub first_category: &'a str,
     /// The narrow category, possibly empty or a filler.
     pub second_category: &'a str,
-    /// 0 to 100, higher is surer.
+    /// From 0 to 100; a higher number is more certain.
     pub confidence: u8,
 }
 
 /// Labels in the order of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Labels {
-    /// All texts, one after the other.
+    /// The texts of all labels, one after the other.
     text: String,
     spans: Vec<Span>,
 }
 
-/// Where a label's texts begin, and where each of them ends.
+/// Where the texts of a label begin, and where each of them ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Span {
     scene: Scene,
@@ -43,7 +43,7 @@ struct Span {
 }
 
 impl Labels {
-    /// Adds a label behind the others.
+    /// Adds a label at the end.
     pub fn push(&mut self, label: Label<'_>) {
         let Label { scene, rank, name, first_category, second_category, confidence } = label;
         let start = self.text.len();
@@ -81,17 +81,17 @@ impl Labels {
         &self.text
     }
 
-    /// How many there are.
+    /// The number of labels.
     pub fn len(&self) -> usize {
         self.spans.len()
     }
 
-    /// Whether nothing was seen.
+    /// Whether there is no label.
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
 
-    /// Drops the labels whose rank is above `rank_max`. Returns how many those were.
+    /// Removes the labels whose rank is above `rank_max`. Returns how many were removed.
     pub fn cut(&mut self, rank_max: u32) -> usize {
         let before = self.len();
         self.spans.retain(|span| span.rank <= rank_max);
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_pushed_comes_back_and_a_cut_takes_the_last_ranks() {
+    fn labels_come_back_as_they_were_added_and_a_cut_removes_the_last_ranks() {
         let label = |scene, rank, name, second_category| Label {
             scene,
             rank,

@@ -12,31 +12,34 @@
 //!                                  status · export (read only)
 //! ```
 //!
-//! Two loops meet only in the store: discovery (list, compare) and tagging (claim, call, settle). A page's rows and
-//! its cursor are committed together, and so are an image's labels, its new state and its ledger row; nothing about
-//! progress lives outside the store, so resuming is running again.
+//! Two loops meet only in the store: discovery (list, compare) and tagging (claim, call, settle). The rows of a page and
+//! its cursor are committed together, and so are an image's labels, its new state and its ledger row. All progress is in the
+//! store, so resuming a run is the same as running it again.
 //!
-//! The modules in the order of the flow; each uses only those below it:
+//! The modules in the order of the flow. A module uses only modules below it; `job` and `export` do not use each other,
+//! `cos` and `store` do not either, and the emulator uses nothing. The test `arrows` checks this.
 //!
 //! | module | takes | gives |
 //! |---|---|---|
-//! | [`cli`] | what a person typed | one command, its output, an exit code |
+//! | [`cli`] | what a person typed | the output of a command, and an exit code |
 //! | [`config`] | options, variables, a file | checked settings, and where each came from |
-//! | [`job`] | settings, a source, a client, a store | a finished or stopped run; the only place where `cos` and `store` meet |
-//! | [`cos`] | credentials, an endpoint, requests | pages, labels, errors; knows no job |
-//! | [`store`] | pages, claims, outcomes | the database; nothing else writes SQL |
+//! | [`job`] | settings, a source, a client, a store | a finished or stopped run; only here do `cos` and `store` meet |
+//! | [`cos`] | credentials, an endpoint, requests | pages, labels, errors; it knows nothing of jobs |
+//! | [`store`] | pages, claims, outcomes | the database; no other module writes SQL |
 //! | [`export`] | rows of the store | CSV and JSON lines |
-//! | [`emulator`] | a folder or a number of objects | a bucket on loopback; uses nothing of the other modules |
+//! | [`emulator`] | a folder or a number of objects | a bucket on loopback; it shares no code with the other modules |
 //! | [`object`] | | the `ETag` and the storage class of an object |
-//! | [`part`] | | a file that has another name until it is whole |
-//! | [`visible`] | text of others | text that a terminal shows and does not obey |
-//! | [`scene`] | | the set of models that a content needs or has |
+//! | [`part`] | | a file that gets its name when it is complete |
+//! | [`visible`] | text from others | text with control characters spelled out |
+//! | [`glob`] | globs | whether a key matches |
+//! | [`label`] | | the labels of an image |
+//! | [`scene`] | | the set of models that an image needs or has |
 //! | [`telemetry`] | | log lines |
 //! | [`text`] | a file | its text, without a byte order mark |
 //! | [`zone`] | | the time zone of this machine |
 //!
-//! The program is the product, and the library its rooms: commands, options, exit codes, CSV columns and the views
-//! `labels` and `failure` are kept stable; the interfaces here follow them.
+//! Commands, options, exit codes, CSV columns and the views `labels` and `failure` are stable. The interfaces of this
+//! library are not: they exist for the program and its tests.
 
 pub mod cli;
 pub mod config;

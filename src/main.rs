@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::thread;
 
-/// The stack that every command has enough of.
+/// The size of the stack in bytes that is enough for every command.
 const STACK: u64 = 8 * 1024 * 1024;
 
 fn main() -> ExitCode {
@@ -12,27 +12,27 @@ fn main() -> ExitCode {
     if has_room() {
         return run();
     }
-    // A stack of our own does not depend on the limit (`ulimit -s`) under which the program was started.
+    // A thread's stack does not depend on the limit of the main thread's stack (`ulimit -s`).
     match thread::Builder::new().stack_size(usize::try_from(STACK).unwrap_or_default()).spawn(run) {
         Ok(thread) => thread.join().unwrap_or(ExitCode::FAILURE),
         Err(error) => {
             use std::io::Write as _;
             let told =
-                "error: the stack is too small: raise the limits `ulimit -s` and `ulimit -u`";
+                "error: the stack is too small; raise the limits `ulimit -s` and `ulimit -u`";
             let _ = writeln!(std::io::stderr(), "{told}: {error}");
             ExitCode::from(costag::cli::exit::Exit::Local.code())
         }
     }
 }
 
-/// Whether the main thread's stack may grow as far as commands need it to.
+/// Whether the stack of the main thread can grow to the size that commands need.
 fn has_room() -> bool {
     use rustix::process::{Resource, getrlimit};
     getrlimit(Resource::Stack).current.is_none_or(|limit| limit >= STACK)
 }
 
-/// A core dump would hold the secret key, and other processes of the same user could read it from this one's memory.
-/// If the system refuses, there is nothing better to do than to go on.
+/// Forbids core dumps and reads of this process's memory by other processes of the user, since both would reveal the secret
+/// key. If the system refuses, the program works without this protection.
 fn keep_memory_private() {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });

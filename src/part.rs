@@ -1,8 +1,8 @@
-//! A file that has another name until it is whole.
+//! A file that gets its name when it is complete.
 //!
-//! It is written beside its target as `.NAME.RANDOM.part` and renamed at the end, so that nobody ever sees half of
-//! it. A process that is killed leaves its part behind. Each part is locked (`flock`) while its process lives; the
-//! next part for the same target removes those that nobody has locked any more.
+//! Until then it has the name `.NAME.RANDOM.part` in the folder of its target, so that nobody sees an incomplete file. A
+//! process that is killed leaves its part behind. Each part is locked (`flock`) while its process lives; the next part of
+//! the same target removes parts that are no longer locked.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
@@ -14,16 +14,16 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 
-/// Names tried until one is free; each is random, so the first one is.
+/// How many names are tried until one is free. Names are random, so the first one almost always is.
 const NAMES: u32 = 100;
 
-/// Bytes of the target's name in the part's name: longer names might not leave room for the rest.
+/// How many bytes of the target's name are used in the part's name, so that the part's name is not too long.
 const NAME_BYTES: usize = 100;
 
-/// Files that a program which writes into the part may leave beside it.
+/// Endings of files that SQLite may leave beside a part.
 const BESIDE: [&str; 3] = ["-journal", "-wal", "-shm"];
 
-/// An unfinished file. Dropped before it has its target's name, it is removed.
+/// An incomplete file. It is removed if it is dropped before it gets its target's name.
 #[derive(Debug)]
 pub struct Part {
     path: PathBuf,
@@ -33,10 +33,10 @@ pub struct Part {
 }
 
 impl Part {
-    /// Makes an empty part of `target` with these rights, less those that the umask takes away.
+    /// Creates an empty part of `target`. `mode` are its permissions before the umask is applied.
     ///
     /// # Errors
-    /// If the folder cannot be written, or the target has no name of its own.
+    /// The folder cannot be written, or the target is a folder.
     pub fn create(target: &Path, mode: u32) -> io::Result<Self> {
         let Some(name) = target.file_name() else {
             return Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder"));
@@ -58,8 +58,8 @@ impl Part {
                 }
                 Err(error) => return Err(error),
             };
-            // A file system without such locks has no clean-up either. If somebody else has the lock, or the file
-            // is gone, another process took it for an abandoned one.
+            // A file system without locks has no clean-up either. If another process has the lock, or the file is gone, that
+            // process took the file for an abandoned part.
             let mine = !matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock));
             if mine && is_at(&file, &path) {
                 return Ok(Self { path, target: target.to_owned(), file, placed: false });
@@ -68,20 +68,20 @@ impl Part {
         Err(last)
     }
 
-    /// The file that is written.
+    /// The open file.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// The name that it has until it is whole.
+    /// The path that the file has until it is complete.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Gives it its target's name, in place of a file that may be there; safe from power loss when it returns.
+    /// Gives the file its target's name and replaces an existing file. The change is safe from power loss when this returns.
     ///
     /// # Errors
-    /// Those of the file system; the target is then as it was.
+    /// The file system fails; the target is then unchanged.
     pub fn replace(mut self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.path, &self.target)?;
@@ -89,16 +89,16 @@ impl Part {
         self.sync_folder()
     }
 
-    /// As [`Part::replace`], but never in place of another file.
+    /// As [`Part::replace`], but never replaces a file.
     ///
     /// # Errors
-    /// [`ErrorKind::AlreadyExists`] if there is one, and those of the file system.
+    /// [`ErrorKind::AlreadyExists`] if the target exists, or an error of the file system.
     pub fn appear(mut self) -> io::Result<()> {
         self.file.sync_all()?;
         match renameat_with(CWD, &self.path, CWD, &self.target, RenameFlags::NOREPLACE) {
             Ok(()) => {}
             Err(rustix::io::Errno::EXIST) => return Err(ErrorKind::AlreadyExists.into()),
-            // A file system that cannot do it in one step.
+            // The file system cannot do this in one step.
             Err(_) => match fs::symlink_metadata(&self.target) {
                 Ok(_) => return Err(ErrorKind::AlreadyExists.into()),
                 Err(_) => fs::rename(&self.path, &self.target)?,
@@ -108,7 +108,7 @@ impl Part {
         self.sync_folder()
     }
 
-    /// The new name is a change of the folder.
+    /// Makes the new name safe from power loss: it is a change of the folder.
     fn sync_folder(&self) -> io::Result<()> {
         let folder = self.target.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
@@ -118,7 +118,7 @@ impl Part {
 impl Drop for Part {
     fn drop(&mut self) {
         if !self.placed {
-            // Nobody is left to be told; the next part of the same target removes what stays behind.
+            // A failure cannot be reported here. The next part of the same target removes what is left.
             remove(&self.path);
         }
     }
@@ -133,7 +133,7 @@ fn remove(part: &Path) {
     }
 }
 
-/// `.NAME.`, with a name that is cut if it is very long.
+/// The beginning of the names of parts: `.NAME.`, where a very long name is cut.
 fn begin_of(name: &OsStr) -> OsString {
     let name = name.as_bytes();
     let cut = &name[..name.len().min(NAME_BYTES)];
@@ -148,7 +148,7 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Removes parts of processes that have ended. Whatever goes wrong, the file stays, and nobody minds.
+/// Removes the parts of processes that have ended. Errors are ignored: the file is then left.
 fn remove_abandoned(target: &Path, begin: &OsStr) {
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
     let Ok(entries) = fs::read_dir(folder.unwrap_or(Path::new("."))) else { return };
@@ -158,7 +158,7 @@ fn remove_abandoned(target: &Path, begin: &OsStr) {
             .as_bytes()
             .strip_prefix(begin.as_bytes())
             .and_then(|rest| rest.strip_suffix(b".part"));
-        // Earlier versions put the number of the process there.
+        // Earlier versions used the process id here.
         let is_part = between.is_some_and(|between| {
             !between.is_empty() && between.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-')
         });
@@ -166,7 +166,7 @@ fn remove_abandoned(target: &Path, begin: &OsStr) {
             continue;
         }
         let path = entry.path();
-        // Neither a link nor a pipe is ours, and neither is followed or waited for.
+        // A link or a pipe is not a part: the link is not followed, and the pipe is not waited for.
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
         let opened = OpenOptions::new().write(true).custom_flags(flags).open(&path);
         let Ok(file) = opened else { continue };
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_the_dead_are_removed_and_those_of_the_living_are_not() {
+    fn parts_of_processes_that_have_ended_are_removed_and_others_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("tags.csv");
         let alive = Part::create(&target, 0o600).unwrap();
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_any_length_has_room_for_its_part() {
+    fn a_target_with_the_longest_name_can_have_a_part() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("x".repeat(255));
         Part::create(&target, 0o600).unwrap().appear().unwrap();

@@ -1,7 +1,6 @@
-//! The four scenes of `detect-label`, as a set: what a content needs, has, or is called for.
+//! The four scenes of `detect-label`, and sets of them: the scenes that an image needs, has, or is called for.
 //!
-//! Bits and ids are stored in the database; their order is the alphabetical order of the names, so that
-//! sorting by id is sorting by name.
+//! The database stores their bits and ids. Ids have the alphabetical order of the names, so sorting by id sorts by name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub enum Scene {
     /// Phone albums and cloud drives.
     Album = 0,
-    /// Shots of phone cameras; what the service takes when nothing is asked.
+    /// Photos of phone cameras. The service uses this scene if a request names none.
     Camera = 1,
     /// News, information, broadcasting.
     News = 2,
@@ -53,14 +52,16 @@ impl fmt::Display for Scene {
     }
 }
 
-/// What was typed is not a list of scenes.
+/// A text is not a list of scenes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
-    /// A name that no scene has.
+    /// No scene has this name.
     #[error("unknown scene {0:?}: the scenes are album, camera, news and web, separated by commas")]
     Unknown(String),
-    /// Nothing between two commas, or nothing at all.
-    #[error("an empty scene: give one or more of album, camera, news and web, separated by commas")]
+    /// There is nothing between two commas, or nothing at all.
+    #[error(
+        "the name of a scene is missing: give one or more of album, camera, news and web, separated by commas"
+    )]
     Empty,
 }
 

@@ -1,4 +1,4 @@
-//! Text files as people have them: UTF-8, with or without the byte order mark of Windows editors.
+//! Reads text files in UTF-8, with or without the byte order mark of Windows editors.
 
 use std::io::{self, BufRead, Cursor, Read};
 use std::path::Path;
@@ -6,20 +6,21 @@ use std::path::Path;
 /// The byte order mark, as UTF-8 writes it.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Bytes that are looked at to tell the encoding.
+/// How many bytes are needed to recognise the encoding.
 const ENOUGH: usize = 4;
 
-/// Text in an encoding that is not read.
+/// The text is UTF-16, which is not supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is UTF-16, as some Windows programs write text: save it as UTF-8")]
 pub struct Utf16;
 
-/// How many bytes at the start of a text are its byte order mark; `start` is its first four bytes, or all of them.
+/// The length in bytes of the byte order mark at the start of a text. `start` is the first four bytes of the text, or all of
+/// it if it is shorter.
 ///
-/// `may_hold_nul` says that NUL bytes are expected, so that they are no sign of UTF-16.
+/// With `may_hold_nul`, NUL bytes are expected and are not taken as a sign of UTF-16.
 ///
 /// # Errors
-/// [`Utf16`], by its byte order mark, or because every other byte is NUL.
+/// [`Utf16`] if the text has the byte order mark of UTF-16, or every other byte is NUL.
 pub fn mark(start: &[u8], may_hold_nul: bool) -> Result<usize, Utf16> {
     let nul = |at: usize| start.get(at) == Some(&0);
     let every_other_is_nul = start.len() >= ENOUGH && (nul(0) && nul(2) || nul(1) && nul(3));
@@ -32,15 +33,15 @@ pub fn mark(start: &[u8], may_hold_nul: bool) -> Result<usize, Utf16> {
     Ok(if start.starts_with(MARK) { MARK.len() } else { 0 })
 }
 
-/// The text of a file, without a byte order mark.
+/// The text of a file without its byte order mark.
 ///
 /// # Errors
-/// The file cannot be read; as [`io::ErrorKind::InvalidData`], it is UTF-16 or otherwise not UTF-8.
+/// The file cannot be read, or it is not UTF-8 ([`io::ErrorKind::InvalidData`]).
 pub fn read(path: &Path) -> io::Result<String> {
     decode(std::fs::read(path)?)
 }
 
-/// As [`read`], of the bytes of a file.
+/// As [`read`], from the bytes of a file.
 ///
 /// # Errors
 /// As [`read`].
@@ -58,16 +59,16 @@ pub fn decode(mut bytes: Vec<u8>) -> io::Result<String> {
     })
 }
 
-/// A stream of text without its byte order mark; see [`mark`].
+/// A stream of text without its byte order mark: see [`mark`].
 ///
 /// # Errors
-/// The stream cannot be read, or is UTF-16.
+/// The stream cannot be read, or it is UTF-16.
 pub fn without_mark<R: BufRead>(
     mut reader: R,
     may_hold_nul: bool,
 ) -> io::Result<Result<impl BufRead + use<R>, Utf16>> {
     let mut start = Vec::with_capacity(ENOUGH);
-    // By hand: a pipe may give one byte at a time.
+    // Read in a loop: a pipe may return one byte at a time.
     (&mut reader).take(ENOUGH as u64).read_to_end(&mut start)?;
     Ok(mark(&start, may_hold_nul).map(|mark| {
         start.drain(..mark);

@@ -1,24 +1,23 @@
-//! Text of others, made safe to show on a terminal.
+//! Makes text from others safe to show on a terminal, and hides passwords in addresses.
 //!
-//! Keys, labels and messages come from others. Shown as they are, they could rewrite what is on the screen, or look
-//! like something else than they are.
+//! Keys, labels and messages come from others. Shown unchanged, they could rewrite the screen, or look like other text.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// How hidden characters are spelled out: each form of output has its own way.
+/// How hidden characters are spelled out. Each form of output has its own notation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notation {
-    /// `\\x1b`, `\\u{202e}`; line ends are those of the text's own lines.
+    /// `\\x1b`, `\\u{202e}`. Line ends are kept.
     Text,
-    /// As [`Notation::Text`]; a line end within quotes belongs to a field and is spelled out too.
+    /// As [`Notation::Text`], but a line end within quotes is part of a field and is spelled out too.
     Csv,
-    /// `\\u001b`, `\\u202e`: it stays JSON.
+    /// `\\u001b`, `\\u202e`, so that the text stays valid JSON.
     Json,
 }
 
-/// Text that can be shown on a terminal: what would move the cursor, change colours, reverse the direction of
-/// writing or be invisible is spelled out, `\\x1b` for an escape, and so is a line end.
+/// The text with hidden characters and line ends spelled out, such as `\\x1b` for an escape. Hidden are characters that move
+/// the cursor, change colours, reverse the direction of writing, or are invisible.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hidden) {
         return Cow::Borrowed(text);
@@ -34,7 +33,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Whole lines of a form, with all hidden characters spelled out but the ends of these lines.
+/// Whole lines of a form of output, with all hidden characters spelled out except the ends of the lines.
 pub fn visible_lines(lines: &str, notation: Notation) -> Cow<'_, str> {
     if !lines.chars().any(|c| is_hidden(c) && c != '\n') && notation != Notation::Csv {
         return Cow::Borrowed(lines);
@@ -45,7 +44,7 @@ pub fn visible_lines(lines: &str, notation: Notation) -> Cow<'_, str> {
         quoted ^= c == '"' && notation == Notation::Csv;
         let is_layout = match c {
             '\n' => !quoted,
-            // Columns of the program's own text.
+            // The program's own text uses tabs between columns.
             '\t' => notation == Notation::Text,
             _ => false,
         };
@@ -60,7 +59,7 @@ pub fn visible_lines(lines: &str, notation: Notation) -> Cow<'_, str> {
 
 fn spell(c: char, notation: Notation, out: &mut String) {
     let number = u32::from(c);
-    // A string takes every write.
+    // Writing to a string cannot fail.
     let _ = match (notation, c) {
         (Notation::Json, _) => {
             c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(out, "\\u{unit:04x}"))
@@ -73,8 +72,8 @@ fn spell(c: char, notation: Notation, out: &mut String) {
     };
 }
 
-/// Controls, marks of writing direction, and characters that show nothing. Variation selectors are not among them:
-/// they change the look of the character before them.
+/// Whether a character is a control character, a mark of writing direction, or invisible. Variation selectors are not hidden,
+/// since they change the look of the character before them.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -84,10 +83,10 @@ fn is_hidden(c: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Text that may hold addresses, with `***` in place of the user and password of each.
+/// Replaces the user and password of each address in a text by `***`.
 ///
-/// Everything between `://` and the last `@` of a word is taken for them, since a password may hold a slash; so is
-/// what stands before the first `@` of a text without `://`.
+/// Everything between `://` and the last `@` of a word counts as user and password, since a password may contain a slash. In
+/// a word without `://`, everything before the last `@` does.
 pub fn without_password(text: &str) -> Cow<'_, str> {
     if !text.contains('@') {
         return Cow::Borrowed(text);
@@ -113,13 +112,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_move_the_cursor_is_spelled_out() {
+    fn control_characters_are_spelled_out() {
         assert_eq!(visible("a\u{1b}[2J\n\u{202e}b\u{9b}"), "a\\x1b[2J\\n\\u{202e}b\\x9b");
         assert!(matches!(visible("照片/猫.jpg"), Cow::Borrowed(_)));
     }
 
     #[test]
-    fn what_shows_nothing_is_spelled_out() {
+    fn invisible_characters_are_spelled_out() {
         for c in
             "\u{115f}\u{1160}\u{3164}\u{ffa0}\u{2800}\u{206a}\u{206f}\u{e0000}\u{e0041}\u{e007f}"
                 .chars()
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_a_form_stay_lines_of_that_form() {
+    fn lines_with_spelled_out_characters_stay_valid_csv_and_json() {
         let csv = visible_lines("a,\"b\nc\"\"\n\"\nd\u{9b},\t\n", Notation::Csv);
         assert_eq!(csv, "a,\"b\\nc\"\"\\n\"\nd\\x9b,\\t\n");
         let json = visible_lines("{\"a\": \"\u{202e}\u{e0041}\u{7f}\"}\n", Notation::Json);

@@ -1,4 +1,4 @@
-//! What to say when something was asked for and nothing was wanted.
+//! Explains why a run wanted no object, and names globs that match nothing.
 
 use crate::config::Filter;
 use crate::glob::Meaning;
@@ -6,11 +6,11 @@ use crate::job::{Report, Source};
 use crate::store::model::SkipReason;
 use crate::visible::visible;
 
-/// Reasons that are told with their likely mistakes.
+/// How many reasons for skipping objects are explained.
 const TOLD: usize = 3;
 
-/// One line for a run that wanted nothing: what it looked for, what was there, and the likely mistake. `None` if it
-/// wanted something.
+/// A line for a run that wanted no object: what it looked for, what it found, and the likely mistake. `None` if the run
+/// wanted an object.
 pub(super) fn wanted(source: &Source, filter: &Filter, report: &Report) -> Option<String> {
     let counts = &report.snapshot.counts;
     if counts.wanted > 0 {
@@ -19,8 +19,8 @@ pub(super) fn wanted(source: &Source, filter: &Filter, report: &Report) -> Optio
     if counts.listed == 0 {
         return Some(match source {
             Source::Bucket { prefix } => nothing_under(prefix, &report.beside),
-            Source::Keys(_) => "nothing to do: the list names no key".to_owned(),
-            Source::Urls(_) => "nothing to do: the list names no URL".to_owned(),
+            Source::Keys(_) => "nothing to do: the list has no key".to_owned(),
+            Source::Urls(_) => "nothing to do: the list has no URL".to_owned(),
         });
     }
     let skipped: u64 = counts.skipped.values().sum();
@@ -41,13 +41,10 @@ pub(super) fn wanted(source: &Source, filter: &Filter, report: &Report) -> Optio
         .collect();
     let others: u64 = reasons.iter().skip(TOLD).map(|(count, _)| count).sum();
     let others = if others > 0 { format!(", {others} for other reasons") } else { String::new() };
-    Some(format!(
-        "nothing to do: all of {skipped} objects are skipped: {}{others}",
-        told.join(", ")
-    ))
+    Some(format!("nothing to do: all {skipped} objects are skipped: {}{others}", told.join(", ")))
 }
 
-/// Names what of the filter matches no key of a complete listing, if there is anything.
+/// Prints the globs and suffixes that match no key of a complete listing, if there are any.
 pub(super) fn tell_unmatched(options: &[String]) {
     if !options.is_empty() {
         say!("no listed key matches {}", visible(&options.join(", ")));
@@ -60,21 +57,21 @@ fn nothing_under(prefix: &str, beside: &[String]) -> String {
         "nothing to do: the bucket has no object".to_owned()
     } else if let Some(rest) = prefix.strip_prefix('/') {
         format!(
-            "nothing to do: no key begins with {shown:?}; keys seldom begin with a slash, so {:?} may be meant",
+            "nothing to do: no key begins with {shown:?}; keys rarely begin with a slash: did you mean {:?}?",
             visible(rest)
         )
     } else if prefix.contains(['*', '?', '[', '{']) {
         format!(
-            "nothing to do: no key begins with {shown:?}; a prefix is no glob: give --include '{shown}' instead"
+            "nothing to do: no key begins with {shown:?}; a prefix is not a glob: use --include '{shown}' instead"
         )
     } else if beside.is_empty() {
         format!(
-            "nothing to do: no key begins with {shown:?}; check how it is written, small and capital letters too"
+            "nothing to do: no key begins with {shown:?}; check the spelling, with upper and lower case"
         )
     } else {
         let names: Vec<String> = beside.iter().map(|name| format!("{:?}", visible(name))).collect();
         format!(
-            "nothing to do: no key begins with {shown:?}; beside it there is {}",
+            "nothing to do: no key begins with {shown:?}; there are similar keys: {}",
             names.join(", ")
         )
     }
@@ -110,6 +107,6 @@ fn hint(reason: SkipReason, filter: &Filter) -> String {
         }
         SkipReason::Folder => "they are placeholders of folders".to_owned(),
         SkipReason::Empty => "they have no bytes".to_owned(),
-        SkipReason::Unaddressable => "their keys cannot be called".to_owned(),
+        SkipReason::Unaddressable => "no request can name their keys".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! Listing and tagging side by side while a run goes on: bars on a terminal, plain lines elsewhere.
+//! Shows the progress of listing and tagging during a run: as bars on a terminal, as lines elsewhere.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -16,20 +16,20 @@ use super::terminal;
 use crate::job::{Snapshot, Stats, Wait};
 use crate::visible::visible;
 
-/// How often bars are drawn.
+/// How often the bars are drawn.
 const FRAME: Duration = Duration::from_millis(200);
-/// How often it is looked whether there is a plain line to write.
+/// How often it is checked whether a line must be written.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often a plain line is written.
+/// How often a line is written.
 const LINE: Duration = Duration::from_secs(10);
-/// What the rate and the time left are taken over.
+/// The span over which the rate and the remaining time are computed.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// Looks at a run's numbers and shows them on stderr.
+/// Reads the numbers of a run and shows them on stderr.
 pub(super) struct Progress {
     stats: Arc<Stats>,
     bars: Option<Bars>,
-    /// A question is on the terminal: nothing else is to be written there.
+    /// Whether a question is on the terminal; if so, nothing else is written.
     asking: Cell<bool>,
 }
 
@@ -40,7 +40,7 @@ struct Bars {
 }
 
 impl Progress {
-    /// Bars if stderr is a terminal, else lines.
+    /// Shows bars if stderr is a terminal, and lines otherwise.
     pub(super) fn start(stats: Arc<Stats>) -> Self {
         let bars = stderr().is_terminal().then(|| {
             let all = MultiProgress::new();
@@ -77,7 +77,7 @@ impl Progress {
                 bars.show(&now, per_second);
                 continue;
             }
-            // A wait is told when it begins, and then like everything else.
+            // A wait is reported at once when it begins, and later with the other numbers.
             let is_new = now.waits.is_some() && !was_waiting;
             was_waiting = now.waits.is_some();
             if is_new || last_line.elapsed() >= LINE {
@@ -87,14 +87,14 @@ impl Progress {
         }
     }
 
-    /// Asks instead of showing numbers, and answers whether the answer was yes.
+    /// Asks a question instead of showing numbers. Returns whether the answer was yes.
     pub(super) async fn ask(&self, question: String) -> bool {
         self.asking.set(true);
         if let Some(bars) = &self.bars {
             let _ = bars.all.clear();
         }
         let (sender, answer) = oneshot::channel();
-        // A thread of its own, which nobody waits for: the run may end before anybody has answered.
+        // On a thread of its own that nobody waits for: the run may end before the question is answered.
         let asked = std::thread::Builder::new().name("question".to_owned()).spawn(move || {
             let _ = sender.send(terminal::confirm(&question).unwrap_or(false));
         });
@@ -103,7 +103,7 @@ impl Progress {
         yes
     }
 
-    /// Takes the bars away; the summary follows.
+    /// Removes the bars, before the summary is printed.
     pub(super) fn end(self) {
         if let Some(bars) = self.bars {
             let _ = bars.all.clear();
@@ -132,7 +132,7 @@ impl Bars {
     }
 }
 
-/// What the tagging bar says, and the end of a plain line.
+/// The message of the tagging bar, which is also the end of a line.
 fn tagging(now: &Snapshot, per_second: f64) -> String {
     use std::fmt::Write as _;
     let counts = &now.counts;
@@ -158,7 +158,7 @@ fn tagging(now: &Snapshot, per_second: f64) -> String {
     text
 }
 
-/// What is waited for, since when and until when, by the clock on the wall.
+/// What the run waits for, since when and until when, in local time.
 fn waiting(wait: &Wait) -> String {
     let clock = |at: Timestamp| at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string();
     let (what, since, until) = (visible(&wait.what), clock(wait.since), clock(wait.until));
@@ -184,7 +184,7 @@ fn line(now: &Snapshot, per_second: f64) -> String {
     )
 }
 
-/// Calls a second over the last moments.
+/// Computes the calls a second over the last seconds.
 #[derive(Default)]
 struct Recent {
     points: std::collections::VecDeque<(Duration, u64)>,
@@ -210,7 +210,7 @@ mod tests {
     use crate::store::model::Counts;
 
     #[test]
-    fn a_line_tells_all_that_matters() {
+    fn a_line_shows_listing_tagging_rate_and_remaining_time() {
         let counts = Counts {
             listed: 30,
             wanted: 20,
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_told_with_its_times() {
+    fn a_wait_is_shown_with_its_times() {
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
         let wait = Wait {
             what: "the service cannot be reached".to_owned(),

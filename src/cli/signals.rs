@@ -1,4 +1,4 @@
-//! Signals that end the program politely: the first one is told, a later one ends the program at once.
+//! The signals that end the program. The first one lets it end in order, a later one ends it at once.
 
 use std::io;
 use std::sync::Arc;
@@ -10,36 +10,36 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::Exit;
 
-/// SIGXFSZ, for which tokio has no name; it is this number on Linux, macOS and the BSDs.
+/// The number of SIGXFSZ on Linux, macOS and the BSDs. tokio has no name for it.
 const FILE_TOO_LARGE: i32 = 25;
 
-/// A second signal within this time is the same wish as the first one: `timeout` and service managers send two.
+/// A second signal within this time is ignored: `timeout` and service managers send two signals at once.
 const SAME_WISH: Duration = Duration::from_secs(1);
 
-/// Files that the machinery behind signals and timers needs. It panics where it gets none.
+/// How many files the runtime opens for signals and timers. It panics if it cannot open them.
 const SPARE_FILES: usize = 8;
 
-/// Checks that some files can be opened yet.
+/// Checks that the process can open a few more files.
 ///
 /// # Errors
-/// What the system says if not.
+/// The system's error if it cannot.
 pub(super) fn spare_files() -> io::Result<()> {
     let open = |_| std::fs::File::open("/dev/null");
     (0..SPARE_FILES).map(open).collect::<io::Result<Vec<_>>>().map(drop)
 }
 
-/// From now on a file that reaches the limit of its size (`ulimit -f`) is an error like a full disk; by
-/// default the system kills the program.
+/// Makes a file that reaches its size limit (`ulimit -f`) an error, as a full disk is. By default the system kills the
+/// program.
 pub(super) fn survive_file_limit() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _inside = runtime.enter();
-    // Once it is watched it stays so, to the end of the process.
+    // tokio keeps watching the signal until the end of the process.
     signal(SignalKind::from_raw(FILE_TOO_LARGE)).map(drop)
 }
 
-/// SIGINT, SIGTERM, SIGQUIT and SIGHUP, watched from when this is made to the end of the process.
+/// Watches SIGINT, SIGTERM, SIGQUIT and SIGHUP until the end of the process.
 ///
-/// SIGHUP is left alone if it was ignored when the program started, as `nohup` has it.
+/// SIGHUP stays ignored if it was ignored when the program started, as `nohup` does.
 #[derive(Debug)]
 pub(super) struct Signals {
     interrupt: Signal,
@@ -50,7 +50,7 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Watches from now on. Must be called within a runtime.
+    /// Starts to watch. Must be called within a runtime.
     pub(super) fn watch() -> io::Result<Self> {
         let hang_up = hang_up_ends().then(|| signal(SignalKind::hangup())).transpose()?;
         Ok(Self {
@@ -62,8 +62,8 @@ impl Signals {
         })
     }
 
-    /// Returns at the first signal, with how the program is to end. Called again, it ends the program at the next
-    /// signal that does not come within a second of the first, and returns never.
+    /// Waits for the first signal, and returns the exit code that it asks for. If it is called again, it ends the program at
+    /// the next signal that arrives more than a second after the first, and never returns.
     pub(super) async fn next(&mut self) -> Exit {
         loop {
             let hang_up = async {
@@ -90,8 +90,7 @@ impl Signals {
     }
 }
 
-/// Whether SIGHUP is to end the program: it is not if it was ignored at the start. Where the system does not tell,
-/// the signal is left as it is.
+/// Whether SIGHUP should end the program. Returns `false` if it was ignored at the start, or if the system does not say.
 fn hang_up_ends() -> bool {
     static ENDS: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
     *ENDS.get_or_init(|| {
@@ -100,18 +99,18 @@ fn hang_up_ends() -> bool {
     })
 }
 
-/// The mask of ignored signals in a process's status; bit 0 is signal 1, SIGHUP.
+/// The mask of ignored signals in the text of `/proc/self/status`. Bit 0 is signal 1, SIGHUP.
 fn ignored_signals(status: &str) -> Option<u64> {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
     u64::from_str_radix(mask.trim(), 16).ok()
 }
 
-/// Whether a signal has come, for commands that do not wait in a runtime.
+/// Tells whether a signal has arrived, for commands that do not wait in a runtime.
 #[derive(Debug)]
 pub(super) struct Interrupt(Arc<AtomicU8>);
 
 impl Interrupt {
-    /// Watches from now on, to the end of the process, on a thread of its own.
+    /// Starts to watch, on a thread of its own, until the end of the process.
     pub(super) fn watch() -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         let mut signals = {
@@ -131,7 +130,7 @@ impl Interrupt {
         Ok(Self(came))
     }
 
-    /// How to end, once a signal has come.
+    /// The exit code that a signal has asked for; `None` if no signal has arrived.
     pub(super) fn exit(&self) -> Option<Exit> {
         let code = self.0.load(Ordering::Relaxed);
         Exit::ALL.into_iter().find(|exit| exit.code() == code).filter(|_| code != 0)
@@ -143,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ignored_signal_is_read_from_the_status() {
+    fn ignored_signals_are_read_from_the_status_of_the_process() {
         let status = |mask: &str| format!("Name:\tx\nSigBlk:\t0000000000000000\nSigIgn:\t{mask}\n");
         assert_eq!(ignored_signals(&status("0000000000001001")), Some(0x1001));
         assert_eq!(ignored_signals(&status("0000000000001000")).map(|mask| mask & 1), Some(0));

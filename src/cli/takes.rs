@@ -1,38 +1,36 @@
-//! What the service is documented to take, and what of the wanted objects is beyond it. Nothing is left out by itself:
-//! the present page of limits could not be read, and an older one need not hold.
+//! Counts wanted objects that the service may refuse because of their size or format. They are called all the same: only an
+//! older page of the API names limits, and they may have changed.
 
 use crate::store::read::Doubtful;
 
-/// The largest image that an older page of the API names.
+/// The size in bytes of the largest image that the older page allows.
 pub(super) const LARGEST: u64 = 3 << 20;
 
-/// Whether a key has the suffix of a format that the older page names.
+/// Whether the key has the suffix of a format that the older page names.
 pub(super) fn is_documented(key: &str) -> bool {
     let suffix = key.rsplit_once('.').map(|(_, suffix)| suffix.to_ascii_lowercase());
     suffix.is_some_and(|suffix| ["jpg", "jpeg", "png"].contains(&suffix.as_str()))
 }
 
-/// How many of the objects that `of` names are beyond the older page, and the options that leave them out; `None` if
-/// there are none.
+/// Says how many of the objects that `of` describes exceed the older page, and which options skip them. `None` if no object
+/// does.
 pub(super) fn text(doubtful: Doubtful, of: &str) -> Option<String> {
     let Doubtful { larger, other_formats } = doubtful;
     let verb = |count: u64| if count == 1 { "is" } else { "are" };
     let mut parts = Vec::new();
     if larger > 0 {
-        parts.push(format!(
-            "{larger} {} larger than 3 MB (--max-size 3M leaves them out)",
-            verb(larger)
-        ));
+        parts
+            .push(format!("{larger} {} larger than 3 MB (--max-size 3M skips them)", verb(larger)));
     }
     if other_formats > 0 {
         parts.push(format!(
-            "{other_formats} {} neither PNG nor JPEG (--suffixes png,jpg,jpeg leaves them out)",
+            "{other_formats} {} neither PNG nor JPEG (--suffixes png,jpg,jpeg skips them)",
             verb(other_formats)
         ));
     }
     (!parts.is_empty()).then(|| {
         format!(
-            "of {of}, {}; an older page of the API names only PNG and JPEG up to 3 MB, so the service may refuse them",
+            "of {of}, {}; the service may refuse them, since an older page of the API allows only PNG and JPEG up to 3 MB",
             parts.join(" and ")
         )
     })
@@ -43,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_beyond_the_documentation_is_told_with_its_option() {
+    fn objects_that_may_be_refused_are_counted_with_the_option_that_skips_them() {
         assert_eq!(text(Doubtful::default(), "3 objects"), None);
         let told = text(Doubtful { larger: 1, other_formats: 2 }, "3 objects").unwrap();
         assert!(told.starts_with("of 3 objects, 1 is larger than 3 MB (--max-size 3M"), "{told}");

@@ -1,4 +1,4 @@
-//! What is said at the end of a trial: what the whole would be, and the command that goes on with it.
+//! The text at the end of a trial: what the whole job would need, and the command that labels the rest.
 
 use std::env;
 use std::fmt::Write as _;
@@ -14,10 +14,10 @@ use crate::visible::visible;
 /// The options that make a run a trial.
 const OPTIONS: [&str; 2] = ["--limit", "--sample"];
 
-/// Options whose values are texts that may hold a secret by mistake: they are not repeated.
+/// Options whose values may contain a secret by mistake, so they are not repeated.
 const UNSHOWN: [&str; 1] = ["--credential-process"];
 
-/// A command line that runs over the same source, word by word.
+/// The words of a command line that runs over the same source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Again(Vec<String>);
 
@@ -31,8 +31,8 @@ impl Again {
         Self(std::iter::once("costag".to_owned()).chain(words).collect())
     }
 
-    /// The command that begins a run like this one, which `costag resume` has gone on with: what it is over, the
-    /// options that were typed for it, and those of the command at hand that no run keeps.
+    /// The command that begins a run like one that `costag resume` has continued: its source, the options that were typed for
+    /// it, and those options of the present command that no run keeps.
     pub(super) fn of(run: &RunSettings, settings: &Settings) -> Self {
         let mut words = over(run);
         words.extend(wanted(&settings.stored));
@@ -41,7 +41,7 @@ impl Again {
         Self::from_words(words)
     }
 
-    /// The command that has begun this run, as far as it is kept.
+    /// The command that began this run, as far as the run keeps it.
     pub(super) fn begun(run: &RunSettings) -> Self {
         let mut words = over(run);
         words.extend(wanted(&run.stored));
@@ -54,13 +54,13 @@ impl Again {
         Self::from_words(words)
     }
 
-    /// The command as it can be pasted into a shell.
+    /// The command, quoted for a shell.
     pub(super) fn shown(&self) -> String {
         self.0.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
     }
 
-    /// The command without the options that made it a trial, to be pasted into a shell; `settings` are those
-    /// that hold, from wherever they come. Options that undo a variable or a file are added.
+    /// The command without the options that made it a trial, quoted for a shell. If a variable or a file makes it a trial, the
+    /// options that switch this off are added, and the second value is `true`. `settings` are those of the trial.
     fn without_trial(&self, settings: &Settings) -> (String, bool) {
         let mut words = Vec::new();
         let mut given: Vec<&str> = Vec::new();
@@ -116,7 +116,7 @@ fn over(run: &RunSettings) -> Vec<String> {
     words
 }
 
-/// The options that say which objects are wanted and for what, as far as they are not the defaults.
+/// The options for scenes, filters and dedupe that differ from the defaults.
 fn wanted(stored: &Stored) -> Vec<String> {
     let default = Stored::default();
     let mut words = Vec::new();
@@ -140,7 +140,7 @@ fn wanted(stored: &Stored) -> Vec<String> {
     words
 }
 
-/// Options of `costag resume` that no run keeps: with a value, and without one.
+/// Options with a value that no run keeps.
 const NOT_KEPT: [&str; 11] = [
     "--db",
     "--config",
@@ -156,7 +156,7 @@ const NOT_KEPT: [&str; 11] = [
 ];
 const NOT_KEPT_FLAGS: [&str; 4] = ["--no-config", "--allow-http", "-y", "--yes"];
 
-/// Those of the words that belong to such an option.
+/// The words that belong to options which no run keeps.
 fn not_kept(words: Vec<String>) -> Vec<String> {
     let mut found = Vec::new();
     let mut words = words.into_iter();
@@ -176,7 +176,7 @@ fn not_kept(words: Vec<String>) -> Vec<String> {
     found
 }
 
-/// A word as a POSIX shell reads it; control characters are spelled out, since it is for a screen.
+/// A word, quoted for a POSIX shell if necessary. Control characters are spelled out, since a person reads it.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,@%+".contains(c);
     let shown = visible(word);
@@ -187,7 +187,7 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// What is said once the images of a trial are settled; `needed` is what is known to be left.
+/// The text once all images of a trial are settled. `needed` are the calls that are known to remain.
 pub(super) fn text(
     trial: Trial,
     report: &Report,
@@ -242,7 +242,8 @@ pub(super) fn text(
     text
 }
 
-/// Calls a second: what is configured, or else what so many calls came to in so much time.
+/// The expected calls a second: the configured rate, or else the rate of these calls in this time. `None` if there are too
+/// few calls.
 pub(super) fn pace(settings: &Settings, calls: u64, calling: Duration) -> Option<f64> {
     if let Rate::PerSecond(rate) = settings.pace.qps {
         return Some(rate);
@@ -250,7 +251,7 @@ pub(super) fn pace(settings: &Settings, calls: u64, calling: Duration) -> Option
     let seconds = calling.as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let pace = calls as f64 / seconds;
-    // A handful of calls says nothing: most of them were the first burst.
+    // A few calls say nothing about the rate: most of them were the first burst.
     (calls >= 20 && seconds > 0.0).then_some(pace)
 }
 
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_is_told_with_its_cost_and_its_time() {
+    fn the_rest_of_a_trial_is_told_with_its_cost_and_its_time() {
         let trial = Trial { limit: Some(20), ..Trial::default() };
         let counts = Counts { done: 20, calls: 20, ..Counts::default() };
         let mut report = Report {
@@ -310,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_quoted_for_a_shell_and_tells_no_command_of_credentials() {
+    fn a_command_is_quoted_for_a_shell_and_hides_the_credential_process() {
         let mut settings = Settings::default();
         let words = ["run", "cos://a-1/it's", "--limit=3", "--include", "*.jpg", "--sample", "4"];
         let line = Again::from_words(words.map(str::to_owned));
@@ -325,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_was_resumed_is_typed_anew() {
+    fn the_command_of_a_resumed_run_has_its_source_and_filters() {
         let run = RunSettings {
             bucket: "a-1".to_owned(),
             source: Source::Bucket { prefix: "2026/".to_owned() },

@@ -1,4 +1,4 @@
-//! What can be wrong with the settings; every one of these ends with exit code 2.
+//! The errors of settings. Each of them ends with exit code 2.
 
 use std::fmt;
 use std::io;
@@ -19,7 +19,7 @@ pub enum Origin {
     Option(String),
     /// The option that was typed when the run began.
     Run,
-    /// A file gave a value, and what this names has put it out of force.
+    /// A file gave a value, but the setting named here takes precedence over it.
     Overruled(Box<Origin>),
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for Origin {
             Self::Default => f.write_str("default"),
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Environment(name) | Self::Option(name) => f.write_str(name),
-            Self::Run => f.write_str("as it was typed when the run began"),
+            Self::Run => f.write_str("typed when the run began"),
             Self::Overruled(by) => write!(f, "not used, because {by} is given"),
         }
     }
@@ -38,21 +38,21 @@ impl fmt::Display for Origin {
 /// The settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A configuration file that was named, or that is there, cannot be read.
+    /// The configuration file cannot be read.
     #[error(
-        "cannot read the configuration file {path}: name another with --config, or use --no-config"
+        "cannot read the configuration file {path}; name another one with --config, or use --no-config"
     )]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why the system refused.
+        /// The reason that the system gives.
         #[source]
         source: io::Error,
     },
-    /// The file in the current folder may have been made or changed by others.
+    /// The file in the current folder may have been created or changed by others.
     #[error(
         "{path} in the current folder is not used: {reason}. If you trust it, name it with --config {path}; \
-         --no-config goes on without it"
+         otherwise use --no-config"
     )]
     Untrusted {
         /// The file.
@@ -60,11 +60,11 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// A file that was merely found in the current folder sets what only a named file may set.
+    /// A file that was merely found in the current folder sets a guarded setting.
     #[error(
-        "{path} in the current folder sets {key}, and a file that is only found there may not decide \
-         {decides}. If you trust it, name it with --config {path} (or COSTAG_CONFIG); otherwise take the line \
-         out and give {} or {}",
+        "{path} in the current folder sets {key}, but only a file that you name may decide {decides}. If you \
+         trust the file, name it with --config {path} (or COSTAG_CONFIG); otherwise remove the line, and give \
+         {} or {}",
         option(.key),
         variable(.key)
     )]
@@ -73,32 +73,33 @@ pub enum Error {
         key: &'static str,
         /// The file.
         path: PathBuf,
-        /// What it decides.
+        /// What the setting decides.
         decides: &'static str,
     },
-    /// The file is not TOML. The line itself is not repeated: it may hold what should not be shown.
+    /// The file is not TOML. The message does not repeat the line, since it may contain a secret.
     #[error("{path}, line {line}: {reason}")]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// From 1.
+        /// The number of the line, from 1.
         line: usize,
         /// What the parser expected.
         reason: String,
     },
-    /// A key in the file that no setting has.
+    /// The file has a key that is not a setting.
     #[error("unknown setting {key:?} in {path}{}", advice(.near.as_deref()))]
     UnknownKey {
         /// The key.
         key: String,
         /// The file.
         path: PathBuf,
-        /// The setting whose name is the most like it.
+        /// The setting whose name is most similar to the key, if one is similar.
         near: Option<String>,
     },
-    /// A key in the file that looks like a secret.
+    /// The file has a key that looks like a secret.
     #[error(
-        "{key:?} in {path}: secrets are not settings, take it out; use the environment, credentials_file or credential_process"
+        "{key:?} in {path}: secrets must not be in this file. Remove the line, and use the environment, \
+         credentials_file or credential_process"
     )]
     Secret {
         /// The key.
@@ -106,32 +107,33 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// A value of the wrong type or out of bounds.
+    /// A value is of the wrong type or out of bounds.
     #[error("{key} = {value} ({origin}): {reason}")]
     Invalid {
         /// The setting.
         key: &'static str,
-        /// The value, quoted and cut to a line.
+        /// The value, quoted and shortened to one line.
         value: String,
-        /// Where it was given.
+        /// Where the value was given.
         origin: Origin,
         /// What is expected.
         reason: String,
     },
-    /// Two settings that exclude each other.
+    /// Two settings contradict each other.
     #[error("{reason}")]
     Conflict {
-        /// Which, and what to do.
+        /// Which settings, and what to do.
         reason: String,
     },
-    /// A run keeps an option that no run keeps: its settings were changed, or are those of another version.
-    #[error("a run does not keep the setting {key:?}")]
+    /// The database has an option that costag never keeps with a run. Somebody changed the database, or another version
+    /// wrote it.
+    #[error("the setting {key:?} is never kept with a run")]
     NotKept {
         /// The key.
         key: String,
     },
-    /// A variable whose bytes are no text.
-    #[error("the environment variable {name} is not UTF-8 text: set it anew, or unset it")]
+    /// The value of an environment variable is not text.
+    #[error("the environment variable {name} is not UTF-8 text: set it again, or unset it")]
     NotText {
         /// The variable.
         name: String,

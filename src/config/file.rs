@@ -1,8 +1,7 @@
-//! Reads the configuration file: which one, whether it can be trusted, and which settings it may set.
+//! Reads the configuration file, and checks whether it can be trusted and what it may set.
 //!
-//! A file that the person names may say everything. A file that is merely found in the current folder may
-//! have been left there by somebody else, so its owner and its permissions are looked at, and it may not set
-//! a guarded setting.
+//! A file that the person names may set everything. A file that was merely found in the current folder may have been left
+//! there by somebody else: its owner and permissions are checked, and it must not set a guarded setting.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read as _};
@@ -15,46 +14,45 @@ use figment::value::{Dict, Value};
 use super::definitions;
 use super::error::Error;
 
-/// The file that is read if it is there and no other is named.
+/// The file that is read if it exists and no other file is named.
 pub const DEFAULT_FILE: &str = "costag.toml";
 
-/// No configuration file is longer, in bytes; reading stops there, because a named pipe or device may have no
-/// end.
+/// The most bytes that are read: a pipe or a device may have no end.
 const SIZE_MAX: u64 = 1024 * 1024;
 
-/// Links that are followed from `./costag.toml`.
+/// How many links are followed from `./costag.toml`.
 const LINKS_MAX: usize = 40;
 
-/// Permission bit: everybody may write.
+/// The permission bit that lets everybody write.
 const WRITABLE_BY_ALL: u32 = 0o002;
 
 /// Which configuration file is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConfigFile {
-    /// None.
+    /// No file.
     Without,
-    /// `costag.toml` in the working folder, if there is one.
+    /// `costag.toml` in the current folder, if there is one.
     Default,
-    /// This one, which must exist. It may be a pipe, so it is opened and read only once.
+    /// This file, which must exist. It may be a pipe, so it is opened and read only once.
     Named(PathBuf),
 }
 
 /// The text of a configuration file, and how it was chosen.
 #[derive(Debug)]
 pub struct Content {
-    /// Where it was read from; empty if no file was read.
+    /// The path of the file; empty if no file was read.
     pub path: PathBuf,
     /// The whole text.
     pub text: String,
-    /// Whether the person did not name the file, but it was found in the current folder.
+    /// Whether the file was found in the current folder, and the person did not name it.
     pub found: bool,
 }
 
 impl ConfigFile {
-    /// Reads the file; without one, the text is empty.
+    /// Reads the file. Without a file the text is empty.
     ///
     /// # Errors
-    /// [`Error::Read`], and [`Error::Untrusted`] for a file that was found and that others can change.
+    /// [`Error::Read`], or [`Error::Untrusted`] for a file that was found and that others can change.
     pub fn read(&self) -> Result<Content, Error> {
         let (path, found) = match self {
             Self::Without => {
@@ -85,13 +83,13 @@ fn open(path: &Path, nonblocking: bool) -> Result<File, Error> {
     let mut options = fs::OpenOptions::new();
     options.read(true);
     if nonblocking {
-        // A pipe that took the file's place after it was looked at must not make the open wait for ever.
+        // If a pipe has replaced the file since it was checked, opening it must not wait forever.
         options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
     }
     options.open(path).map_err(|source| Error::Read { path: path.into(), source })
 }
 
-/// Opens the file that was found, if there is one and only the user or root can change it.
+/// Opens the file in the current folder. Returns `None` if there is none, and an error if others can change it.
 fn open_found(path: &Path) -> Result<Option<File>, Error> {
     let cannot = |source| Error::Read { path: path.into(), source };
     let refuse = |reason| Error::Untrusted { path: path.into(), reason };
@@ -111,38 +109,37 @@ fn open_found(path: &Path) -> Result<Option<File>, Error> {
             continue;
         }
         let file = open(path, true)?;
-        // The file may have been replaced since: what counts is the one that is open.
+        // The file may have been replaced since, so the open file is checked.
         let metadata = file.metadata().map_err(cannot)?;
         return match distrust(&metadata, "it") {
             None => Ok(Some(file)),
             Some(reason) => Err(refuse(reason)),
         };
     }
-    Err(refuse("its links do not end".to_owned()))
+    Err(refuse("too many links lead to it, or they form a loop".to_owned()))
 }
 
-/// Why a file or link that was found is not believed; `None` if it is.
+/// Why a file or link that was found is not trusted; `None` if it is trusted.
 fn distrust(metadata: &Metadata, what: &str) -> Option<String> {
     let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
     if owner != user && owner != 0 {
         return Some(format!("{what} belongs to another user (uid {owner}; you are uid {user})"));
     }
-    // The permissions of a link are not used by the system.
+    // The system does not use the permissions of a link.
     if metadata.is_symlink() {
         return None;
     }
     if !metadata.is_file() {
-        return Some("it is no regular file".to_owned());
+        return Some("it is not a regular file".to_owned());
     }
     let mode = metadata.mode() & 0o777;
     (mode & WRITABLE_BY_ALL != 0).then(|| format!("everybody can write it (mode {mode:04o})"))
 }
 
-/// The values in the text of a file.
+/// Parses the text of a file.
 ///
 /// # Errors
-/// Content that is not TOML, a key that no setting has, and [`Error::Guarded`] for a guarded key in a file that
-/// was merely found.
+/// The text is not TOML, a key is not a setting, or a file that was merely found sets a guarded setting.
 pub(super) fn parse(Content { path, text, found }: &Content) -> Result<Dict, Error> {
     let values: Dict = Toml::from_str(text).map_err(|error| {
         let before = error.span().map_or(0, |span| span.start.min(text.len()));
@@ -174,7 +171,7 @@ pub(super) fn parse(Content { path, text, found }: &Content) -> Result<Dict, Err
     Ok(values)
 }
 
-/// Whether a guarded setting is written down with its default, as `config show` prints it.
+/// Whether a guarded setting is written with its default, as `costag config show` prints it.
 fn is_unset(value: &Value) -> bool {
     match value {
         Value::String(_, text) => text.is_empty(),

@@ -1,5 +1,5 @@
-//! The layers: option over environment over file over default, by figment, which keeps where each value
-//! came from.
+//! The layers: options win over environment variables, these over the file, and the file over the defaults. figment merges
+//! them and keeps where each value came from.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use super::settings::Settings;
 use super::typed::{Given, Typed};
 use super::value::shown;
 
-/// What was given as options: only what was, by key.
+/// The options that were given, by the key of their setting.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PartialOptions(BTreeMap<&'static str, Value>);
 
@@ -29,7 +29,8 @@ impl PartialOptions {
 
     /// Records the values of an option that may be repeated, if it was given.
     pub fn list(&mut self, key: &'static str, given: Option<&[String]>) {
-        // As in a variable: an empty text empties the list, commas separate, so each form means the same.
+        // The values are joined as in a variable, so that both forms mean the same: commas separate, and an empty text is an
+        // empty list.
         if let Some(list) = given {
             self.text(key, Some(&list.join(",")));
         }
@@ -42,7 +43,7 @@ impl PartialOptions {
         }
     }
 
-    /// Adds the options of another command part.
+    /// Adds other options.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
@@ -52,7 +53,7 @@ impl PartialOptions {
         self.0.keys().copied()
     }
 
-    /// Those of the options that a run keeps.
+    /// The options that a run keeps.
     pub(super) fn kept(&self) -> Typed {
         let kept = self.0.iter().filter(|(key, _)| is_kept(key));
         kept.filter_map(|(key, value)| Some(((*key).to_owned(), Given::of(value)?))).collect()
@@ -93,14 +94,14 @@ impl Provider for Layer {
 }
 
 impl Settings {
-    /// Lays the layers over one another and checks every value.
+    /// Merges the layers and checks every value.
     ///
-    /// `env` answers with a variable's text; an empty one is taken as unset. Only the variables of
-    /// settings are asked for.
+    /// `env` returns the text of an environment variable; an empty text counts as not set. It is called only for the
+    /// variables of settings.
     ///
     /// # Errors
-    /// [`Error`]: the file cannot be read or is not TOML, a key is unknown, a value is of the wrong type or
-    /// out of bounds. The message names the key and where its value came from.
+    /// The file cannot be read or is not TOML, a key is unknown, or a value is of the wrong type or out of bounds. The
+    /// message names the key and where its value came from.
     pub fn resolve(
         options: &PartialOptions,
         env: impl Fn(&str) -> Option<String>,
@@ -121,8 +122,8 @@ impl Settings {
         Ok((settings, origins))
     }
 
-    /// As [`Settings::resolve`], for a command that takes some of its settings from a run: settings that are only
-    /// wrong together are not refused, since those of the run are missing yet.
+    /// As [`Settings::resolve`], for a command that takes further settings from a run. Conflicts between settings are not
+    /// errors yet, since the settings of the run are still missing.
     ///
     /// # Errors
     /// As [`Settings::resolve`].
@@ -134,9 +135,9 @@ impl Settings {
         Layers::new(options, env, content, &Typed::default())?.settings(options.kept())
     }
 
-    /// As [`Settings::resolve`], for a run that is resumed: the options that were `typed` when it began hold
-    /// again, after the options that are given now and before the environment and the file. A limit that the
-    /// environment or the file sets now holds where it is stricter.
+    /// As [`Settings::resolve`], for a run that is resumed. The options that were `typed` when it began apply again: the
+    /// options that are given now win over them, and they win over the environment and the file. A limit that the
+    /// environment or the file sets now applies if it is stricter.
     ///
     /// # Errors
     /// As [`Settings::resolve`], and [`Error::NotKept`].
@@ -164,8 +165,8 @@ impl Settings {
         Ok((again, origins))
     }
 
-    /// Drops an endpoint of a file if an option or the environment names a region: the person at the keyboard
-    /// has said where the bucket is.
+    /// Drops the endpoint of a file if an option or a variable gives a region: that is closer to the person, and says where
+    /// the bucket is.
     fn prefer_the_nearer_place(&mut self, origins: &mut Provenance) {
         let (Some(region), Some(Origin::File(_))) =
             (origins.get("region"), origins.get("endpoint"))
@@ -186,7 +187,7 @@ struct Layers {
 }
 
 impl Layers {
-    /// Reads the content of the file and lays the layers over one another; nothing is checked yet.
+    /// Parses the file and merges the layers. Values are not checked yet.
     fn new(
         options: &PartialOptions,
         env: impl Fn(&str) -> Option<String>,
@@ -214,7 +215,7 @@ impl Layers {
         })
     }
 
-    /// Every setting, checked by itself, and where it came from.
+    /// Checks each setting by itself, and returns all of them and where they came from.
     fn settings(&self, typed: Typed) -> Result<(Settings, Provenance), Error> {
         let mut settings = Settings { typed, ..self.check()? };
         let keys = definitions::all().map(|setting| setting.name);
@@ -255,19 +256,21 @@ impl Layers {
         Ok(settings)
     }
 
-    /// Settings that are right by themselves and wrong together.
+    /// Refuses settings that are right by themselves but contradict each other.
     fn conflicts(&self, settings: &Settings) -> Result<(), Error> {
         let from = |key| self.origin(key, &self.value(key));
         let filter = &settings.stored.filter;
         if filter.max_size.is_some_and(|most| most < filter.min_size) {
             let (min, max) = (from("min_size"), from("max_size"));
-            let reason =
-                format!("min_size ({min}) is above max_size ({max}): no object could be wanted");
+            let reason = format!(
+                "min_size ({min}) is larger than max_size ({max}), so no object would be wanted: change one"
+            );
             return Err(Error::Conflict { reason });
         }
         if settings.budget.max_cost.is_some() && settings.budget.price_per_1000_calls.is_none() {
             let reason = format!(
-                "max_cost ({}) needs a price: set price_per_1000_calls to what 1,000 calls cost you, or use max_calls",
+                "max_cost ({}) needs a price: set price_per_1000_calls to what 1,000 units of billing cost, or use \
+                 max_calls",
                 from("max_cost")
             );
             return Err(Error::Conflict { reason });
@@ -281,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_leads_to_secrets_or_to_other_hosts_is_kept() {
+    fn a_run_keeps_no_option_that_leads_to_secrets_or_to_other_hosts() {
         for key in
             definitions::guarded().map(|setting| setting.name).chain(["db", "log", "log_format"])
         {

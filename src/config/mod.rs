@@ -1,8 +1,7 @@
-//! What the program needs to know, checked: options over environment over `costag.toml` over defaults.
+//! The settings: options win over environment variables, these over `costag.toml`, and the file over the defaults.
 //!
-//! Takes what was given as options, a way to ask for environment variables and a file; gives [`Settings`]
-//! in which nothing is left to be checked, with the [`Provenance`] of each. Secrets are no settings: the
-//! credentials themselves never pass through here.
+//! This module takes the options that were given, a way to read environment variables, and a file. It returns checked
+//! [`Settings`], and the [`Provenance`] of each value. Secrets are not settings: credentials never pass through here.
 
 mod defaults;
 pub mod definitions;

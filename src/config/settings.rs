@@ -1,4 +1,4 @@
-//! `Settings`: what the program needs, checked, grouped by what it influences.
+//! The checked settings of a command, in groups.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -11,99 +11,100 @@ use super::types::{Billing, FailureLimit, Filter, LogFormat, Rate, Until};
 use crate::glob::Meaning;
 use crate::scene::Scenes;
 
-/// Every setting of a command.
+/// Every setting of a command. What each one means is told with its definition, in [`super::definitions`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The job database.
     pub db: PathBuf,
-    /// What decides where the work comes from and which of it is wanted; kept with the run.
+    /// Where the images are and which of them are wanted; stored with the run.
     pub stored: Stored,
-    /// How fast.
+    /// How fast requests are sent.
     pub pace: Pace,
-    /// How a request is made.
+    /// How requests are made.
     pub connection: Connection,
-    /// What stops a run, or asks before it starts.
+    /// What ends a run, or makes it ask.
     pub budget: Budget,
     /// Where credentials come from; never the credentials themselves.
     pub credentials: CredentialSources,
-    /// What is told on stderr.
+    /// What is logged to stderr.
     pub logging: Logging,
-    /// The options that were typed and that a run keeps, for `costag resume`.
+    /// The options that were typed and that a run keeps for `costag resume`.
     pub typed: Typed,
 }
 
-/// The settings that a run keeps, so that resuming it takes the same objects and asks for the same scenes.
+/// The settings that are stored with a run, so that resuming it takes the same objects and asks for the same scenes.
 ///
-/// Of the other settings it keeps the options that were typed, see [`Typed`].
+/// Of the other settings, the run keeps the options that were typed: see [`Typed`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Stored {
-    /// The bucket's region; none: it must follow from the endpoint.
+    /// The region of the bucket; `None` if an endpoint is given instead.
     pub region: Option<String>,
-    /// An address to use instead of the one that follows from bucket and region.
+    /// The address to use instead of the one that follows from bucket and region.
     pub endpoint: Option<String>,
-    /// The models each image is asked for.
+    /// The scenes (models) that label each image.
     pub scenes: Scenes,
     /// Which listed objects are wanted.
     pub filter: Filter,
-    /// Whether equal bytes under several keys are called for once.
+    /// Whether identical files under several keys are called for only once.
     pub dedupe: bool,
 }
 
 /// How fast requests are sent, and how many at a time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
-    /// `detect-label` calls a second.
+    /// The most `detect-label` calls a second.
     pub qps: Rate,
-    /// Calls on the wire at a time, 1 to 4096.
+    /// The most calls in flight at a time, 1 to 4096.
     pub workers: NonZeroUsize,
-    /// List requests a second; never [`Rate::Auto`].
+    /// The most list requests a second; never [`Rate::Auto`].
     pub list_qps: Rate,
-    /// Ranges listed side by side, 1 to 256.
+    /// How many ranges of the bucket are listed at a time, 1 to 256.
     pub list_workers: NonZeroUsize,
 }
 
-/// How a request is made and how long faults are borne.
+/// How requests are made, and how long faults are waited out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
     /// How long a run goes on without any success before it gives up.
     pub patience: Duration,
-    /// How long images that failed for now wait before the second pass; before the third, four times that.
+    /// How long images that failed for a temporary reason wait before the second pass. Before the third pass they wait four
+    /// times as long.
     pub cooldown: Duration,
-    /// How long a connection may take to be made.
+    /// How long it may take to open a connection.
     pub connect_timeout: Duration,
-    /// How long a request may take, answer included.
+    /// How long an answer may be silent.
     pub timeout: Duration,
-    /// A PEM file with further certificate authorities to trust.
+    /// A PEM file of certificate authorities to trust besides those of the system.
     pub ca_file: Option<PathBuf>,
     /// Whether an `http://` endpoint that is not on this machine may be used.
     pub allow_http: bool,
 }
 
-/// What stops a run before everything is done, or asks before it starts; none is no limit.
+/// What ends a run before everything is done, or makes it ask. `None` means no limit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Budget {
-    /// Failed images after which the run stops.
+    /// How many images may fail before the run stops.
     pub max_failures: FailureLimit,
-    /// Whether keys of a list that the bucket does not have are no failure.
+    /// Whether a complete run ends with exit code 0 even if keys of a list are not in the bucket.
     pub allow_missing: bool,
-    /// Calls of this invocation.
+    /// The most calls of this invocation.
     pub max_calls: Option<u64>,
-    /// Cost of this invocation's units of billing, in `currency`; set only together with a price.
+    /// The most that this invocation may cost, in `currency`. It is only set together with a price.
     pub max_cost: Option<f64>,
-    /// Calls of a day of the local zone, over the ledger.
+    /// The most calls in a day of the local time zone, over all runs of the database.
     pub daily_calls: Option<u64>,
     /// How long this invocation may take.
     pub max_duration: Option<Duration>,
-    /// The time of day at which calling stops.
+    /// The time of day at which calls stop.
     pub until: Option<Until>,
-    /// How many images are taken, in the order of the source.
+    /// How many images a trial labels, in the order of the source.
     pub limit: Option<u64>,
-    /// How many images are taken, chosen at random once all is listed.
+    /// How many images a trial labels that are chosen at random from the whole listing.
     pub sample: Option<u64>,
-    /// Units of billing above which a run asks a person; none: it never asks.
+    /// The units of billing above which a run asks a person; `None` if it never asks.
     pub confirm_above: Option<u64>,
-    /// What 1,000 units of billing cost, in `currency`; none: unknown.
+    /// What 1,000 units of billing cost, in `currency`; `None` if unknown.
     pub price_per_1000_calls: Option<f64>,
     /// What a unit of billing is.
     pub billing: Billing,
@@ -120,24 +121,24 @@ pub struct CredentialSources {
     pub process: Option<String>,
     /// The role of the CVM instance this runs on.
     pub cvm_role: Option<String>,
-    /// The address of the instance's metadata service, instead of the usual one.
+    /// The address of the instance's metadata service, if it is not the usual one.
     pub metadata_endpoint: Option<String>,
 }
 
-/// What is told on stderr.
+/// What is logged to stderr.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logging {
-    /// Directives of an env-filter.
+    /// The directives of the log filter.
     pub filter: String,
     /// Lines for people or for machines.
     pub format: LogFormat,
 }
 
 impl Budget {
-    /// How many units of billing `max_cost` pays for; none: there is no such limit.
+    /// How many units of billing `max_cost` pays for; `None` if `max_cost` is not set.
     pub fn units_for_cost(&self) -> Option<u64> {
         let (cost, price) = self.max_cost.zip(self.price_per_1000_calls)?;
-        // What was typed in decimals must not lose a unit to its binary form: 0.7 / 0.1 is below 7.
+        // A decimal amount must not lose a unit because of its binary form: 0.7 / 0.1 is less than 7.
         let units = cost / price * 1000.0 * (1.0 + 1e-12);
         #[expect(
             clippy::cast_possible_truncation,

@@ -1,11 +1,11 @@
-//! Which of two values of a limit is the stricter one, for a run that is resumed.
+//! Finds the stricter of two values of a limit, for a run that is resumed.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::types::{FailureLimit, Rate, Until};
 
-/// As [`take_if`], for limits of which `None` is no limit.
+/// As [`take_if`], for limits where `None` means no limit.
 pub(super) fn take_if_less<T: Copy>(
     typed: &mut Option<T>,
     now: Option<T>,
@@ -47,7 +47,7 @@ pub(super) fn allows_fewer_failures(now: &FailureLimit, typed: &FailureLimit) ->
         (FailureLimit::Unlimited, _) => false,
         (FailureLimit::Count(now), FailureLimit::Count(typed)) => now < typed,
         (FailureLimit::Percent(now), FailureLimit::Percent(typed)) => now < typed,
-        // A number and a share cannot be compared: the one that is set now holds.
+        // A number and a share cannot be compared: the value that is set now applies.
         (FailureLimit::Count(_) | FailureLimit::Percent(_), _) => true,
     }
 }
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!((settings.pace, &settings.budget), (expected.pace, &expected.budget));
         let from_environment = origins[key] != Origin::Run;
         assert_eq!(from_environment, holds == environment && holds != typed_then, "{origins:?}");
-        // Alone it holds as it was typed, and an option that is given now replaces it.
+        // Without a variable, the typed value applies. An option that is given now replaces it.
         let alone = again(&[], &[], &typed).0;
         let expected = again(&[(key, typed_then)], &[], &Typed::default()).0;
         assert_eq!((alone.pace, &alone.budget), (expected.pace, &expected.budget));
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_limit_holds_as_it_was_typed_before_the_environment() {
+    fn a_typed_option_that_is_not_a_limit_wins_over_the_environment() {
         let kept = typed(&[("timeout", "7s"), ("currency", "EUR")]);
         let (settings, origins) = again(&[], &[("timeout", "3s"), ("cooldown", "2s")], &kept);
         assert_eq!(settings.connection.timeout.as_secs(), 7);
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn every_limit_can_be_compared() {
+    fn the_stricter_value_of_every_limit_is_found() {
         let limits = definitions::all().filter_map(|setting| match setting.resume {
             Resume::Stricter(keep_stricter) => Some((setting.name, keep_stricter)),
             _ => None,
@@ -189,7 +189,7 @@ mod tests {
             let empty = matches!(limit, "max_duration" | "until");
             let loosest = of(&loose, if empty { "" } else { "0" });
             let strictest = of(&strict, "1");
-            // A cost needs a price.
+            // A maximum cost needs a price.
             let price = [("price_per_1000_calls", "1")];
             let price = if limit == "price_per_1000_calls" { &[][..] } else { &price[..] };
             let loose = [&[(limit, loosest)], price].concat();

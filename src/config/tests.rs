@@ -40,7 +40,7 @@ fn from_file(text: &str) -> Result<Settings, Error> {
         .map(|(settings, _)| settings)
 }
 
-/// The example with its settings in force: a setting's line is `# key = value`.
+/// The settings of the example file without the leading `#`.
 fn uncommented() -> String {
     let setting = |line: &&str| {
         line.strip_prefix("# ").and_then(|rest| rest.split_once(" = ")).is_some_and(|(key, _)| {
@@ -72,7 +72,7 @@ fn the_example_states_every_setting_and_its_default() {
 }
 
 #[test]
-fn entries_name_every_key_and_read_back() {
+fn the_entries_of_settings_have_every_key_and_can_be_read_again() {
     let keys: Vec<_> = Settings::default().entries().into_iter().map(|(key, _)| key).collect();
     assert_eq!(keys, names());
     let given = [
@@ -184,7 +184,7 @@ fn a_wrong_value_is_refused_by_name(#[case] key: &'static str, #[case] text: &st
 }
 
 #[test]
-fn right_values_mean_what_they_say() {
+fn valid_values_are_parsed() {
     let settings = from_options(&[
         ("qps", "auto"),
         ("suffixes", ".JPG,*.png, jpg"),
@@ -210,7 +210,7 @@ fn right_values_mean_what_they_say() {
 }
 
 #[test]
-fn a_file_says_what_is_wrong_with_it() {
+fn the_error_of_a_file_says_what_is_wrong() {
     let said = |text: &str| from_file(text).unwrap_err().to_string();
     assert!(
         said("qsp = 3").contains("unknown setting \"qsp\"") && said("qsp = 3").contains("qps?")
@@ -274,7 +274,7 @@ fn no_message_about_a_value_shows_a_secret() {
 }
 
 #[test]
-fn stored_settings_survive_the_database() {
+fn stored_settings_can_be_read_again_from_json() {
     let stored = from_options(&[("scenes", "web,news"), ("exclude", "tmp/*"), ("max_size", "5M")])
         .unwrap()
         .stored;

@@ -1,7 +1,7 @@
-//! The options of a command line that a run keeps, so that `costag resume` is the same command again.
+//! The options of a command line that a run keeps, so that `costag resume` can repeat the command.
 //!
-//! Only what was typed is kept. What the environment or a file said is looked up anew, and a kept option never
-//! loosens a limit that they set now.
+//! Only options that were typed are kept. The environment and files are read again, and a kept option never loosens a limit
+//! that they set now.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::names::option;
 
-/// Options as they were typed, by the key of their setting. Secrets are no settings, and settings that say
-/// where secrets come from are not kept.
+/// Options as they were typed, by the key of their setting. They contain no secrets: secrets are not settings, and settings
+/// that say where secrets come from are not kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "BTreeMap<String, serde_json::Value>", into = "BTreeMap<String, Given>")]
 pub struct Typed(BTreeMap<String, Given>);
@@ -20,14 +20,14 @@ pub struct Typed(BTreeMap<String, Given>);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub(super) enum Given {
-    /// One of a pair such as `--dedupe` and `--no-dedupe`.
+    /// `true` for an option such as `--dedupe`, `false` for one such as `--no-dedupe`.
     Flag(bool),
     /// The text after the option.
     Text(String),
 }
 
 impl Given {
-    /// The value of an option as its layer holds it.
+    /// The value of an option in the layer of options; `None` if it is neither a flag nor a text.
     pub(super) fn of(value: &Value) -> Option<Self> {
         match value {
             Value::Bool(_, flag) => Some(Self::Flag(*flag)),

@@ -1,4 +1,4 @@
-//! The checked types of settings: what a limit, a rate, a time of day means once it has been read.
+//! The types of checked settings: rates, limits, times of day, filters.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -12,14 +12,14 @@ use crate::glob::Meaning;
 
 use crate::scene::Scenes;
 
-/// How many requests a second are sent at most.
+/// The most requests that are sent in a second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rate {
-    /// As fast as the workers go.
+    /// No limit: the workers send as fast as they can.
     Unlimited,
     /// At most this many a second; finite and above zero.
     PerSecond(f64),
-    /// As fast as the service takes them: raised until it throttles.
+    /// The rate is raised until the service throttles, and follows its limit.
     Auto,
 }
 
@@ -30,22 +30,21 @@ pub enum FailureLimit {
     Unlimited,
     /// As soon as this many images have failed in this run.
     Count(NonZeroU64),
-    /// As soon as this share of the last 1,000 images has failed, and a short probe fails too; above 0, at
-    /// most 100.
+    /// As soon as this share of the last 1,000 images has failed and a short probe fails too; above 0 and at most 100.
     Percent(f64),
 }
 
-/// What the price is paid for.
+/// What a unit of billing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Billing {
-    /// Each scene that a call asks for: a call for two scenes costs the price of two.
+    /// Each scene that a call asks for: a call for two scenes costs twice as much as a call for one.
     ///
-    /// The API page of the sister product ("Image tagging", `DetectLabel`) says so of the versions in one
-    /// request; nothing says otherwise of `detect-label`.
+    /// The API page of the sister product ("Image tagging", `DetectLabel`) says this about the versions in one request. No
+    /// page says anything else about `detect-label`.
     #[default]
     Scene,
-    /// Each call, whatever it asks for.
+    /// Each call, whatever scenes it asks for.
     Call,
 }
 
@@ -58,7 +57,7 @@ impl Billing {
         }
     }
 
-    /// Units of billing in one call for these scenes; at least one.
+    /// The units of billing of one call for these scenes; at least one.
     pub fn units(self, scenes: Scenes) -> u64 {
         match self {
             Self::Scene => u64::from(scenes.len()).max(1),
@@ -66,7 +65,7 @@ impl Billing {
         }
     }
 
-    /// Units of billing in so many calls, which asked for so many scenes in all.
+    /// The units of billing of this many calls that asked for this many scenes in all.
     pub const fn units_of(self, calls: u64, scenes: u64) -> u64 {
         match self {
             Self::Scene => scenes,
@@ -80,20 +79,20 @@ impl Billing {
 pub struct Until {
     /// Hour and minute.
     pub time: Time,
-    /// The zone it is meant in; none: the local zone.
+    /// The offset that was given with the time; `None` means the local time zone.
     pub offset: Option<Offset>,
 }
 
 impl Until {
-    /// The first moment after `now` at which the clock shows this time, by `local` if no zone was given.
+    /// The first moment after `now` at which the clock shows this time, in the time zone `local` if no offset was given.
     ///
-    /// On a day whose clock change skips this time, it is the moment of the change: the clock jumps past it then. On a
-    /// day that has this time twice, both are such moments, so it is the first of them that is still to come.
-    /// `now` itself is never the answer: a window that closes at the very moment of the start is tomorrow's.
+    /// If a clock change skips the time on that day, this is the moment of the change. If a day has the time twice, this is
+    /// the first of both that is still to come. It is never `now` itself: a run that starts at the very moment at which its
+    /// window closes has until tomorrow.
     pub fn after(&self, now: Timestamp, local: &TimeZone) -> Timestamp {
         let zone = self.offset.map_or_else(|| local.clone(), TimeZone::fixed);
         let today = now.to_zoned(zone.clone()).date();
-        // From yesterday on: a clock that goes back at midnight shows the end of yesterday once more.
+        // Starts with yesterday: a clock that goes back at midnight shows the end of yesterday a second time.
         (-1..=2)
             .filter_map(|days| today.checked_add(days.days()).ok())
             .flat_map(|date| shown(&zone, date.to_datetime(self.time)))
@@ -104,15 +103,15 @@ impl Until {
     }
 }
 
-/// The moments at which the clocks of a zone show this time: one, or two where they go back. Where they skip
-/// it, the moment at which they do.
+/// The moments at which the clocks of a time zone show this time: one, or two if they go back. If they skip the time, the
+/// moment at which they do.
 fn shown(zone: &TimeZone, time: DateTime) -> [Option<Timestamp>; 2] {
     let by = |offset: Offset| offset.to_timestamp(time).ok();
     match zone.to_ambiguous_timestamp(time).offset() {
         AmbiguousOffset::Unambiguous { offset } => [by(offset), None],
         AmbiguousOffset::Fold { before, after } => [by(before), by(after)],
         AmbiguousOffset::Gap { before, .. } => {
-            // By the offset of before the change, this time lies behind the change.
+            // With the offset before the change, the time lies after the change.
             let change = by(before).and_then(|after| {
                 let after = after.checked_add(1.nanosecond()).ok()?;
                 zone.preceding(after).next().map(|transition| transition.timestamp())
@@ -145,19 +144,19 @@ pub enum LogFormat {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Filter {
-    /// Lowercase, without the dot; compared without regard to case. Empty: every suffix.
+    /// Suffixes in lower case, without the dot. They are compared without regard to case. If empty, every suffix fits.
     pub suffixes: Vec<String>,
-    /// Globs of which one must match the key; empty: every key.
+    /// Globs of which at least one must match the key. If empty, every key fits.
     pub include: Vec<String>,
     /// Globs of which none may match the key.
     pub exclude: Vec<String>,
-    /// Bytes; smaller objects are skipped.
+    /// In bytes; smaller objects are skipped.
     pub min_size: u64,
-    /// Bytes; larger objects are skipped. None: no upper bound.
+    /// In bytes; larger objects are skipped. `None` means no limit.
     pub max_size: Option<u64>,
     /// Whether the archive classes (ARCHIVE, `DEEP_ARCHIVE`, `MAZ_ARCHIVE`) are wanted too.
     pub archive: bool,
-    /// What the globs are compared with. Absent in what the first versions have stored.
+    /// What the globs are compared with. The first versions did not store it.
     #[serde(
         default = "Meaning::of_first_versions",
         skip_serializing_if = "Meaning::is_of_first_versions"
@@ -181,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_closes_at_the_next_such_time() {
+    fn a_window_closes_at_the_next_moment_with_its_time() {
         let until = Until {
             time: Time::constant(6, 30, 0, 0),
             offset: Some(Offset::from_seconds(8 * 3600).unwrap()),
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_without_the_time_and_a_day_with_two() {
+    fn a_window_closes_once_on_days_that_skip_or_repeat_its_time() {
         let berlin = TimeZone::get("Europe/Berlin").unwrap();
         let until = |hour, minute| Until { time: Time::constant(hour, minute, 0, 0), offset: None };
         let half_past_two = |now: &str| until(2, 30).after(at(now), &berlin);

@@ -1,7 +1,7 @@
-//! From the values of the layers, text or number, to checked types.
+//! Parses values into checked types.
 //!
-//! Every function takes a value as a file, a variable or an option gives it and answers with the type, or
-//! with a sentence that says what is expected.
+//! Each function takes a value as a file, a variable or an option gives it, and returns the type, or a sentence that says
+//! what was expected.
 
 use std::fmt::Write as _;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -33,8 +33,8 @@ pub(super) fn shown(key: &str, value: &Value) -> String {
     describe(value)
 }
 
-/// A command as it can be shown: the names of the variables that it sets and the program, without values and
-/// arguments, since people put secrets there all the same.
+/// A command in a form that can be shown: the names of the variables that it sets and the program. Values and arguments are
+/// left out, since people put secrets there.
 pub fn command_shown(command: &str) -> String {
     let mut shown = String::new();
     let mut rest = command.trim();
@@ -42,7 +42,7 @@ pub fn command_shown(command: &str) -> String {
         shown.push_str(name);
         shown.push_str("=… ");
         let (word, after) = value.split_at(word_length(value));
-        // Where a substitution ends is for a shell to say.
+        // Only a shell can tell where a substitution ends.
         if word.contains(['(', '{']) {
             shown.push('…');
             return shown;
@@ -62,14 +62,14 @@ pub fn command_shown(command: &str) -> String {
     shown.trim_end().to_owned()
 }
 
-/// Whether a shell takes `NAME` in `NAME=value` for a variable.
+/// Whether a shell takes the name in `NAME=value` as a variable.
 fn is_variable(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// How long the first word is for a shell: blanks within quotes or after a backslash belong to it.
+/// The length of the first word as a shell splits words: spaces within quotes or after a backslash belong to the word.
 fn word_length(text: &str) -> usize {
     let (mut quote, mut escaped) = (None, false);
     for (at, c) in text.char_indices() {
@@ -85,7 +85,7 @@ fn word_length(text: &str) -> usize {
     text.len()
 }
 
-/// How a value appears in a message: quoted, escaped, cut to a line.
+/// A value as it appears in a message: quoted, escaped, and shortened to one line.
 pub(super) fn describe(value: &Value) -> String {
     let mut text = match value {
         Value::String(_, text) => format!("{text:?}"),
@@ -115,7 +115,7 @@ fn number_text(num: Num) -> String {
     }
 }
 
-/// Text or a number, as trimmed text.
+/// A text or a number, as trimmed text.
 fn scalar(value: &Value, expected: &str) -> Checked<String> {
     match value {
         Value::String(_, text) => Ok(text.trim().to_owned()),
@@ -125,12 +125,12 @@ fn scalar(value: &Value, expected: &str) -> Checked<String> {
     }
 }
 
-/// Text that is not empty and has no control characters.
+/// A text that is not empty and has no control characters.
 pub(super) fn text(value: &Value) -> Checked<String> {
     optional_text(value)?.ok_or_else(|| "expected text that is not empty".to_owned())
 }
 
-/// Text; empty text is none.
+/// A text without control characters; the empty text is none.
 pub(super) fn optional_text(value: &Value) -> Checked<Option<String>> {
     match value {
         Value::String(_, text) if text.chars().any(char::is_control) => {
@@ -141,7 +141,7 @@ pub(super) fn optional_text(value: &Value) -> Checked<Option<String>> {
     }
 }
 
-/// A path; empty text is none.
+/// A path; the empty text is none.
 pub(super) fn path(value: &Value) -> Checked<Option<PathBuf>> {
     Ok(optional_text(value)?.map(PathBuf::from))
 }
@@ -159,19 +159,19 @@ pub(super) fn flag(value: &Value) -> Checked<bool> {
     }
 }
 
-/// A whole number from 0 that fits a column of the database.
+/// A whole number from 0 that fits an integer column of the database.
 pub(super) fn count(value: &Value) -> Checked<u64> {
     let expected = "expected a whole number from 0";
     let number: u64 = scalar(value, expected)?.parse().map_err(|_| expected.to_owned())?;
     if i64::try_from(number).is_err() { Err("too large".to_owned()) } else { Ok(number) }
 }
 
-/// A whole number from 0, where 0 is no limit.
+/// A whole number from 0; 0 is no limit.
 pub(super) fn limit(value: &Value) -> Checked<Option<u64>> {
     Ok(Some(count(value)?).filter(|n| *n > 0))
 }
 
-/// How many at a time, from 1 to `most`.
+/// A whole number from 1 to `most`.
 pub(super) fn workers(value: &Value, most: usize) -> Checked<NonZeroUsize> {
     let expected = || format!("expected a whole number from 1 to {most}");
     let number: usize = scalar(value, &expected())?.parse().map_err(|_| expected())?;
@@ -185,7 +185,7 @@ pub(super) fn amount(value: &Value) -> Checked<f64> {
     if number.is_finite() && number >= 0.0 { Ok(number.abs()) } else { Err(expected.to_owned()) }
 }
 
-/// A finite number from 0, where 0 is none.
+/// A finite number from 0; 0 is none.
 pub(super) fn optional_amount(value: &Value) -> Checked<Option<f64>> {
     Ok(Some(amount(value)?).filter(|n| *n > 0.0))
 }
@@ -195,7 +195,7 @@ pub(super) fn rate(value: &Value, may_be_auto: bool) -> Checked<Rate> {
     if may_be_auto && matches!(value, Value::String(_, text) if text.trim() == "auto") {
         return Ok(Rate::Auto);
     }
-    // Below one in 1,000 seconds a pace is a mistake, and its permits overflow a limiter.
+    // A pace below one request in 1,000 seconds is a mistake, and it would overflow the rate limiter.
     match amount(value) {
         Ok(0.0) => Ok(Rate::Unlimited),
         Ok(n) if (0.001..=1e6).contains(&n) => Ok(Rate::PerSecond(n)),
@@ -206,10 +206,10 @@ pub(super) fn rate(value: &Value, may_be_auto: bool) -> Checked<Rate> {
     }
 }
 
-/// Units of sizes, the larger first; powers of 1024.
+/// The units of sizes, the largest first; powers of 1024.
 const SIZES: [(char, u64); 4] = [('T', 1 << 40), ('G', 1 << 30), ('M', 1 << 20), ('K', 1 << 10)];
 
-/// Bytes: a whole number, or one followed by k, M, G or T (powers of 1024; a B or iB may follow).
+/// A size in bytes: a whole number, perhaps with k, M, G or T (powers of 1024; B or iB may follow).
 pub(super) fn size(value: &Value) -> Checked<u64> {
     let expected = "expected bytes as a whole number, or with a unit such as 500k, 20M, 1G";
     let text = scalar(value, expected)?;
@@ -226,19 +226,22 @@ pub(super) fn size(value: &Value) -> Checked<u64> {
         .ok_or_else(|| "too large".to_owned())
 }
 
-/// A size, where 0 is none.
+/// A size in bytes; 0 is none.
 pub(super) fn optional_size(value: &Value) -> Checked<Option<u64>> {
     Ok(Some(size(value)?).filter(|n| *n > 0))
 }
 
-/// Units of durations in milliseconds, the larger first, which is also the order they are written in.
+/// The units of durations in milliseconds, the largest first. A duration is written in this order.
 const UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// The longest duration: 366 days, far within what every clock can add.
+/// The longest duration in milliseconds: 366 days, which every clock can add to its time.
 const LONGEST: u64 = 366 * 86_400_000;
 
-/// A duration: whole numbers with units d, h, m, s, ms, the larger before the smaller.
+/// A duration: whole numbers with the units d, h, m, s and ms, larger units first.
+///
+/// By hand: jiff and humantime also accept fractions, signs, spelled-out units or any order, and stored runs repeat what was
+/// typed.
 pub(super) fn duration(value: &Value) -> Checked<Duration> {
     let expected = "expected a duration with its unit, such as 90s, 15m, 8h or 1h30m";
     let Value::String(_, text) = value else { return Err(expected.to_owned()) };
@@ -274,7 +277,7 @@ pub(super) fn timeout(value: &Value) -> Checked<Duration> {
     }
 }
 
-/// A duration; empty text, 0 or a zero duration is none.
+/// A duration; the empty text, 0 and a duration of zero are none.
 pub(super) fn optional_duration(value: &Value) -> Checked<Option<Duration>> {
     match scalar(value, "expected a duration in quotes, such as \"8h\"")?.as_str() {
         "" | "0" => Ok(None),
@@ -282,7 +285,7 @@ pub(super) fn optional_duration(value: &Value) -> Checked<Option<Duration>> {
     }
 }
 
-/// A duration as [`duration`] reads it.
+/// Writes a duration in the form that [`duration`] reads.
 pub(super) fn duration_text(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_millis()).unwrap_or(LONGEST);
     let mut text = String::new();
@@ -295,7 +298,7 @@ pub(super) fn duration_text(duration: Duration) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
-/// A count of images, or their share of those settled in the run; 0 is no limit.
+/// A number of images, or a share of the images that are settled; 0 is no limit.
 pub(super) fn failure_limit(value: &Value) -> Checked<FailureLimit> {
     let expected = "expected a number of images, a share such as \"50%\", or 0 for no limit";
     let text = scalar(value, expected)?;
@@ -322,7 +325,7 @@ pub(super) fn billing(value: &Value) -> Checked<Billing> {
         .ok_or_else(|| expected.to_owned())
 }
 
-/// A time of day, by the local clock or with a zone; empty text is none.
+/// A time of day, local or with an offset; the empty text is none.
 pub(super) fn until(value: &Value) -> Checked<Option<Until>> {
     let expected =
         || "expected a time of day such as \"06:30\", or with its zone, \"06:30+08:00\"".to_owned();
@@ -359,7 +362,7 @@ pub(super) fn until(value: &Value) -> Checked<Option<Until>> {
     Ok(Some(Until { time, offset }))
 }
 
-/// A list: an array of texts, or one text with commas between.
+/// A list: an array of texts, or one text in which commas separate the items.
 ///
 /// Commas within `{}` or `[]` belong to a glob and do not separate.
 pub(super) fn list(value: &Value) -> Checked<Vec<String>> {
@@ -392,12 +395,12 @@ fn split(text: &str) -> Checked<Vec<String>> {
     }
     let items: Vec<String> = items.iter().map(|item| item.trim().to_owned()).collect();
     if items.iter().any(String::is_empty) {
-        return Err("nothing between two commas".to_owned());
+        return Err("there is nothing between two commas".to_owned());
     }
     Ok(items)
 }
 
-/// Suffixes: lowercase, without the dot, each once.
+/// A list of suffixes. Returns them in lower case, without the dot, each once.
 pub(super) fn suffixes(value: &Value) -> Checked<Vec<String>> {
     let mut suffixes: Vec<String> = Vec::new();
     for suffix in list(value)? {
@@ -412,7 +415,7 @@ pub(super) fn suffixes(value: &Value) -> Checked<Vec<String>> {
     Ok(suffixes)
 }
 
-/// Globs that can be compiled.
+/// A list of globs that can be compiled.
 pub(super) fn globs(value: &Value) -> Checked<Vec<String>> {
     let globs = list(value)?;
     for glob in &globs {
@@ -426,7 +429,7 @@ pub(super) fn scenes(value: &Value) -> Checked<Scenes> {
     names.join(",").parse().map_err(|error: crate::scene::ParseError| error.to_string())
 }
 
-/// The name of a region, such as ap-guangzhou; empty text is none.
+/// The name of a region, such as ap-guangzhou; the empty text is none.
 pub(super) fn region(value: &Value) -> Checked<Option<String>> {
     let region = optional_text(value)?;
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -438,14 +441,14 @@ pub(super) fn region(value: &Value) -> Checked<Option<String>> {
     }
 }
 
-/// An http or https address without a user, query or fragment; empty text is none.
+/// An http or https address without user, query and fragment; the empty text is none.
 pub(super) fn address(value: &Value) -> Checked<Option<String>> {
     let Some(text) = optional_text(value)? else { return Ok(None) };
     let expected = "expected an address such as https://cos.example.com or http://127.0.0.1:9000";
     let url = url::Url::parse(&text).map_err(|_| expected.to_owned())?;
     let plain = url.query().is_none() && url.fragment().is_none() && url.has_host();
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("a user or password in an address is refused".to_owned());
+        return Err("an address must not contain a user or a password".to_owned());
     }
     if plain && matches!(url.scheme(), "http" | "https") {
         Ok(Some(text))
@@ -462,7 +465,7 @@ pub(super) fn log_format(value: &Value) -> Checked<LogFormat> {
     }
 }
 
-/// Directives of an env-filter, such as `info` or `costag=debug,warn`.
+/// The directives of a log filter, such as `info` or `costag=debug,warn`.
 pub(super) fn log_filter(value: &Value) -> Checked<String> {
     let filter = text(value)?;
     tracing_subscriber::EnvFilter::try_new(&filter).map(|_| filter).map_err(|_| {

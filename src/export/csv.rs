@@ -1,7 +1,6 @@
-//! CSV: RFC 4180 with LF line ends, UTF-8, every byte of a key as it is.
+//! CSV as of RFC 4180 with LF line ends, in UTF-8. Keys are not changed.
 //!
-//! Written by hand rather than field by field through a writer: what the rows of an object share is quoted
-//! once, and so is each name of the dictionary's.
+//! By hand: what the rows of an object have in common is quoted once per object, which the csv crate's writer cannot do.
 
 use std::io::Write as _;
 
@@ -11,13 +10,13 @@ use crate::object::ETag;
 use crate::scene::Scene;
 use crate::store::read::Exported;
 
-/// The columns of the long layout: those of the view `labels`.
+/// The columns of the long layout, which are those of the view `labels`.
 pub const LONG_COLUMNS: &str = "bucket,key,scene,rank,name,first_category,second_category,confidence,etag,size,last_modified,tagged_at";
 
-/// The columns of the wide layout: one a scene, each with its labels as `name:confidence;…`.
+/// The columns of the wide layout. Each scene has a column with its labels as `name:confidence;…`.
 pub const WIDE_COLUMNS: &str = "bucket,key,album,camera,news,web,etag,size,last_modified,tagged_at";
 
-/// Appends a field, in quotes only where RFC 4180 asks for them.
+/// Appends a field, in quotes only if RFC 4180 requires them.
 pub fn field(text: &str, out: &mut Vec<u8>) {
     if text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
         out.push(b'"');
@@ -34,11 +33,11 @@ pub fn field(text: &str, out: &mut Vec<u8>) {
 }
 
 pub(super) fn number(number: impl std::fmt::Display, out: &mut Vec<u8>) {
-    // A vector takes every write.
+    // Writing to a vector cannot fail.
     let _ = write!(out, "{number}");
 }
 
-/// `etag,size,last_modified,tagged_at`, with a comma before and the line's end after.
+/// Appends `,etag,size,last_modified,tagged_at` and the end of the line.
 fn tail(object: &Exported<'_>, out: &mut Vec<u8>) {
     out.push(b',');
     match object.etag {
@@ -61,7 +60,7 @@ fn tail(object: &Exported<'_>, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// 32 lowercase digits.
+/// Appends an MD5 as 32 lowercase hexadecimal digits. By hand: the crate hex would need a buffer or a `String`.
 pub(super) fn hex(md5: [u8; 16], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in md5 {
@@ -70,7 +69,7 @@ pub(super) fn hex(md5: [u8; 16], out: &mut Vec<u8>) {
     }
 }
 
-/// One row a label.
+/// One row per label.
 #[derive(Default)]
 pub(super) struct Long {
     head: Vec<u8>,
@@ -113,7 +112,7 @@ impl Rows for Long {
     }
 }
 
-/// One row an object.
+/// One row per object.
 #[derive(Default)]
 pub(super) struct Wide {
     joined: String,
@@ -135,7 +134,7 @@ impl Rows for Wide {
                 if !self.joined.is_empty() {
                     self.joined.push(';');
                 }
-                // A name with one of the signs in it stays distinguishable.
+                // Escaped, so that a name with a separator in it can still be read.
                 for c in label.name.chars() {
                     if matches!(c, ':' | ';' | '\\') {
                         self.joined.push('\\');

@@ -1,40 +1,42 @@
-//! What can go wrong with an output.
+//! The errors of an export.
 
 use std::io;
 
 use crate::store;
 
-/// An export did not come about.
+/// Why an export failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The database could not be read.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// The output cannot be made.
-    #[error("cannot write {target}: check the folder, its permissions and the space left")]
+    /// The output cannot be opened or created.
+    #[error(
+        "cannot write {target}; check that the folder exists, its permissions and the free space"
+    )]
     Open {
         /// The file.
         target: String,
-        /// Why the system refused.
+        /// The reason that the system gives.
         #[source]
         source: io::Error,
     },
-    /// The output cannot be written; nothing is left of it where it would have been a file.
-    #[error("writing {target} failed: make room or name another output, and export again")]
+    /// The output cannot be written. If it is a file, no part of it is left.
+    #[error("writing {target} failed; free some space or name another output, and export again")]
     Write {
         /// The file, or stdout.
         target: String,
-        /// Why the system refused.
+        /// The reason that the system gives.
         #[source]
         source: io::Error,
     },
-    /// Whoever read the output has seen enough; not a fault.
-    #[error("the reader of {target} went away")]
+    /// The reader has closed the output, as `head` does. This is not a failure.
+    #[error("the reader of {target} has closed it")]
     Closed {
         /// The pipe, or stdout.
         target: String,
     },
-    /// Stopped by a signal; nothing is left of a file.
+    /// A signal stopped the export. No part of a file is left.
     #[error("interrupted: no file was written")]
     Interrupted,
 }

@@ -1,4 +1,4 @@
-//! JSON lines: one object a row, the names of the CSV's columns, `null` where CSV has an empty field.
+//! JSON lines: one object per row, with the names of the CSV columns. `null` stands for an empty field of the CSV.
 
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use crate::store::read::Exported;
 struct WideRow<'a> {
     bucket: &'a str,
     key: &'a str,
-    /// A scene that was not asked for is `null`, one without labels an empty list.
+    /// `None` for a scene that was not asked for; an empty list for a scene without labels.
     album: Option<Vec<WideLabel<'a>>>,
     camera: Option<Vec<WideLabel<'a>>>,
     news: Option<Vec<WideLabel<'a>>>,
@@ -90,7 +90,7 @@ impl Rows for Lines {
             line(&WideRow { bucket, key, album, camera, news, web, tail }, out);
             return 1;
         }
-        // What the rows of an object share is written out once: ten labels a picture are ten rows.
+        // What the rows of an object have in common is formatted once: an image with ten labels has ten rows.
         self.head.clear();
         self.head.extend_from_slice(b"{\"bucket\":");
         json(bucket, &mut self.head);
@@ -99,7 +99,7 @@ impl Rows for Lines {
         self.head.extend_from_slice(b",\"scene\":\"");
         self.tail.clear();
         json(tail, &mut self.tail);
-        // The tail is an object of its own: its first brace is the comma before its names.
+        // The tail was written as an object of its own; its opening brace becomes the comma before its first name.
         self.tail[0] = b',';
         self.tail.push(b'\n');
         for label in object.labels() {
@@ -129,5 +129,5 @@ fn line(row: &impl Serialize, out: &mut Vec<u8>) {
 }
 
 fn json(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) {
-    serde_json::to_writer(out, value).expect("texts and numbers, into memory");
+    serde_json::to_writer(out, value).expect("texts and numbers can be written to memory");
 }

@@ -1,7 +1,7 @@
-//! Rows of the database as files: CSV and JSON lines, one row a label or one row an object.
+//! Writes the labels of the database as CSV or JSON lines, with one row per label or one row per object.
 //!
-//! Takes an export of the store and an [`Output`]; streams, so that memory does not grow with the rows. What
-//! the output is (a file that appears when it is whole, a pipe, stdout) is [`output`]'s business.
+//! This module takes an export of the store and an [`Output`]. It streams the rows, so memory does not grow with their
+//! number. [`output`] decides how files, pipes and stdout are written.
 
 mod csv;
 mod error;

@@ -1,4 +1,4 @@
-//! Where an export goes: a file that appears when it is whole, or a stream.
+//! The output of a command: a file that appears when it is complete, or a stream.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, StdoutLock, Write};
@@ -9,53 +9,53 @@ use super::Error;
 use crate::part::Part;
 use crate::visible::{Notation, visible_lines};
 
-/// Bytes gathered before a write.
+/// How many bytes are buffered before a write.
 const BUFFER: usize = 64 * 1024;
 
-/// Links followed from a name to a file, as the system itself does.
+/// How many links are followed from a name to a file, as many as Linux does.
 const LINKS: usize = 40;
 
-/// Rights of a new file, less those that the umask takes away.
+/// The permissions of a new file before the umask is applied.
 const NEW: u32 = 0o666;
 
-/// An output under way. Dropped without [`Output::commit`], it leaves no file behind.
+/// An open output. If it is dropped without [`Output::commit`], no file is left.
 #[derive(Debug)]
 pub struct Output {
     target: String,
     sink: Sink,
-    /// How a terminal is told what it must not obey.
+    /// How control characters are spelled out on a terminal.
     notation: Notation,
 }
 
 #[derive(Debug)]
 enum Sink {
     Stdout(BufWriter<StdoutLock<'static>>),
-    /// A person looks on: characters that the terminal would obey, or not show, are spelled out.
+    /// A terminal. Control and invisible characters are spelled out.
     Terminal(StdoutLock<'static>),
-    /// A pipe or a device: what is written is there at once.
+    /// A pipe or a device, which is written directly.
     Direct(BufWriter<File>),
-    /// A regular file, or a new one: the rows go into a part beside it.
+    /// A regular file, new or existing. The bytes go to another file beside it until they are complete.
     Replace(BufWriter<File>, Replacement),
 }
 
-/// What takes the target's place at the end.
+/// The file that replaces the target at the end.
 #[derive(Debug)]
 struct Replacement {
     part: Part,
-    /// The rights that it gets then.
+    /// The permissions that it gets then.
     mode: u32,
-    /// The owner and group of the file that it replaces.
+    /// The owner and group of the file that it replaces; `None` if there is no such file.
     owner: Option<(u32, u32)>,
 }
 
 impl Output {
     /// Opens `target`; `-` is stdout.
     ///
-    /// Where the target is absent or a regular file, rows go to a hidden file in its folder that takes its
-    /// place on [`Output::commit`]. A link is followed, and stays. Anything else is written directly.
+    /// If the target does not exist or is a regular file, the bytes go to a hidden file in its folder, which replaces the
+    /// target on [`Output::commit`]. A link is followed and kept. Anything else is written directly.
     ///
     /// # Errors
-    /// [`Error::Open`] if the file, or the one beside it, cannot be made or written.
+    /// [`Error::Open`] if the target, or the file beside it, cannot be created or written.
     pub fn open(target: &Path) -> Result<Self, Error> {
         if target.as_os_str() == "-" {
             let stdout = io::stdout().lock();
@@ -73,18 +73,19 @@ impl Output {
         }
     }
 
-    /// Says what is written, so that on a terminal it stays what it is.
+    /// Sets the notation in which control characters are spelled out on a terminal, so that CSV and JSON stay valid.
     #[must_use]
     pub fn in_notation(self, notation: Notation) -> Self {
         Self { notation, ..self }
     }
 
-    /// What is written to, for messages.
+    /// The name of the output, for messages.
     pub fn target(&self) -> &str {
         &self.target
     }
 
-    /// Sorts an error of writing: a reader that went away is none.
+    /// Turns an error of writing into [`Error::Closed`] if the reader has closed the stream, and into [`Error::Write`]
+    /// otherwise.
     pub fn error(&self, source: io::Error) -> Error {
         let target = self.target.clone();
         match (source.kind(), &self.sink) {
@@ -95,10 +96,10 @@ impl Output {
         }
     }
 
-    /// Makes what was written the target, safe from power loss if it is a file.
+    /// Completes the output. A file gets its name, and is safe from power loss when this returns.
     ///
     /// # Errors
-    /// [`Error::Write`], [`Error::Closed`]; the target is then as it was, if it is a file.
+    /// [`Error::Write`] or [`Error::Closed`]. A target that is a file is then unchanged.
     pub fn commit(mut self) -> Result<(), Error> {
         if let Err(source) = self.flush() {
             return Err(self.error(source));
@@ -120,7 +121,7 @@ impl Write for Output {
         match &mut self.sink {
             Sink::Stdout(stream) => stream.write(bytes),
             Sink::Terminal(stream) => {
-                // Whole lines are written at a time, so that no character is cut in two.
+                // Every write has whole lines, so no character is split.
                 let lines = String::from_utf8_lossy(bytes);
                 stream.write_all(visible_lines(&lines, self.notation).as_bytes())?;
                 Ok(bytes.len())
@@ -139,12 +140,12 @@ impl Write for Output {
 }
 
 fn sink(target: &Path) -> io::Result<Sink> {
-    // The name is opened as it was given, before anything else: so the system's own rules for shared folders hold
-    // (links and files of others in a folder such as /tmp). Nothing of the file is changed by it.
+    // The name is first opened as it was given, so that the system applies its rules for links and files of others in
+    // shared folders such as /tmp. This does not change the file.
     let existing = match fs::metadata(target) {
         Ok(_) => {
             let mut options = OpenOptions::new();
-            // `create`, since some of these rules are for opening with it; the file is there already.
+            // With `create`, although the file exists, since some of these rules apply only then.
             let file = options.write(true).create(true).truncate(false).mode(NEW).open(target)?;
             let metadata = file.metadata()?;
             if !metadata.is_file() {
@@ -158,17 +159,17 @@ fn sink(target: &Path) -> io::Result<Sink> {
     let target = follow(target)?;
     let Some(existing) = existing else {
         let part = Part::create(&target, NEW)?;
-        // The rights that the umask leaves; until then, half a file is nobody else's to read.
+        // The file gets the permissions that the umask leaves once it is complete. Until then, only its owner can read it.
         let mode = part.file().metadata()?.permissions().mode() & 0o7777;
         part.file().set_permissions(Permissions::from_mode(0o600))?;
         return replacing(part, mode, None);
     };
     let now = fs::symlink_metadata(&target)?;
     if (now.dev(), now.ino()) != (existing.dev(), existing.ino()) {
-        return Err(io::Error::other("it was replaced while it was being opened"));
+        return Err(io::Error::other("another program replaced it while it was opened"));
     }
     let mode = existing.permissions().mode() & 0o7777;
-    // At no time may anybody read the part who may not read the file that it replaces.
+    // Nobody may be able to read the new file who cannot read the file that it replaces.
     let part = Part::create(&target, mode & 0o600)?;
     replacing(part, mode, Some((existing.uid(), existing.gid())))
 }
@@ -184,8 +185,8 @@ impl Replacement {
         let mut mode = self.mode;
         if let Some((uid, gid)) = self.owner {
             let part = file.metadata()?;
-            // Root may give the file back to its owner. Whoever may not must not give the old group's rights to
-            // another group.
+            // Root can give the file to its former owner. If the group cannot be kept, another group must not get the
+            // permissions of the former group.
             if (part.uid(), part.gid()) != (uid, gid)
                 && fchown(file, Some(uid), Some(gid)).is_err()
                 && part.gid() != gid
@@ -199,12 +200,12 @@ impl Replacement {
     }
 }
 
-/// The name at the end of a chain of links, whether anything is there or not.
+/// The path at the end of a chain of links. It need not exist.
 fn follow(target: &Path) -> io::Result<PathBuf> {
     let mut path = target.to_owned();
     for _ in 0..LINKS {
         match fs::read_link(&path) {
-            // Absolute, or relative to the folder of the link.
+            // A link is absolute, or relative to its own folder.
             Ok(next) => path = path.parent().unwrap_or(Path::new("")).join(next),
             Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => {
                 return Ok(path);
@@ -212,7 +213,7 @@ fn follow(target: &Path) -> io::Result<PathBuf> {
             Err(error) => return Err(error),
         }
     }
-    Err(io::Error::other("too many links"))
+    Err(io::Error::other("too many links lead to it, or they form a loop"))
 }
 
 #[cfg(test)]
@@ -292,14 +293,14 @@ mod tests {
     }
 
     #[test]
-    fn a_device_is_written_directly_and_a_full_one_is_an_error() {
+    fn a_device_is_written_directly_and_a_full_device_is_an_error() {
         write(Path::new("/dev/null"), "gone").commit().unwrap();
         let error = write(Path::new("/dev/full"), "too much").commit().unwrap_err();
         assert!(matches!(error, Error::Write { .. }), "{error:?}");
     }
 
     #[test]
-    fn a_pipe_is_written_directly_and_its_end_is_told_apart() {
+    fn a_pipe_is_written_directly_and_closing_it_is_an_error_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
         assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());

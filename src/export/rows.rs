@@ -1,4 +1,4 @@
-//! What an export looks like: its form, what a row of it is, and what turns objects into rows.
+//! The forms and layouts of an export, and the interface that turns objects into rows.
 
 use crate::store::read::Exported;
 
@@ -7,24 +7,24 @@ use crate::store::read::Exported;
 pub enum Format {
     /// RFC 4180, UTF-8, with a header; lines end in LF
     Csv,
-    /// One JSON object a line
+    /// One JSON object per line
     Jsonl,
 }
 
-/// What a row of an export is.
+/// What one row of an export stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Layout {
-    /// One row a label
+    /// One row per label
     Long,
-    /// One row a tagged object, its labels joined, a column a scene
+    /// One row per tagged object and one column per scene, with the labels joined
     Wide,
 }
 
 /// Turns objects into rows of bytes.
 pub(super) trait Rows {
-    /// What comes before the first row.
+    /// Appends what comes before the first row.
     fn header(&self, out: &mut Vec<u8>);
 
-    /// Appends the rows of an object and answers how many there were.
+    /// Appends the rows of an object, and returns their number.
     fn object(&mut self, object: &Exported<'_>, out: &mut Vec<u8>) -> u64;
 }

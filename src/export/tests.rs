@@ -90,7 +90,7 @@ fn sample(store: &Store) {
 }
 
 #[test]
-fn csv_has_a_row_a_label() {
+fn the_long_csv_has_one_row_per_label() {
     let folder = tempfile::tempdir().unwrap();
     let store = database(folder.path());
     sample(&store);
@@ -98,7 +98,7 @@ fn csv_has_a_row_a_label() {
 }
 
 #[test]
-fn wide_and_json_rows() {
+fn wide_rows_and_json_rows_are_as_agreed() {
     let folder = tempfile::tempdir().unwrap();
     let store = database(folder.path());
     sample(&store);
@@ -109,7 +109,7 @@ fn wide_and_json_rows() {
 }
 
 #[test]
-fn filters_choose_rows() {
+fn filters_choose_the_rows_of_an_export() {
     let folder = tempfile::tempdir().unwrap();
     let store = database(folder.path());
     sample(&store);
@@ -132,7 +132,7 @@ fn filters_choose_rows() {
 }
 
 #[test]
-fn the_csv_holds_what_the_view_holds_over_many_batches() {
+fn the_csv_has_the_rows_of_the_view_over_many_batches() {
     let folder = tempfile::tempdir().unwrap();
     let store = database(folder.path());
     store.sql("BEGIN");
@@ -156,7 +156,7 @@ fn the_csv_holds_what_the_view_holds_over_many_batches() {
 
 /// No read may be open while rows are written: else a slow reader pins the write-ahead log.
 #[test]
-fn a_batch_that_waits_to_be_written_holds_no_snapshot() {
+fn no_snapshot_is_open_while_a_batch_waits_to_be_written() {
     let folder = tempfile::tempdir().unwrap();
     let store = database(folder.path());
     sample(&store);

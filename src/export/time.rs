@@ -1,15 +1,16 @@
-//! Times in exports: ISO 8601, UTC, whole seconds.
+//! Times in exports: ISO 8601 in UTC, with whole seconds.
 
 /// Days from 0000-03-01 to 1970-01-01 in the proleptic Gregorian calendar.
 const EPOCH: i64 = 719_468;
 
-/// The last second of the year 9999, after which four digits don't hold a year.
+/// The last second of the year 9999: later years do not fit in four digits.
 const LAST: i64 = 253_402_300_799;
 
-/// Appends `2026-03-14T08:15:30Z` for seconds of the unix epoch; nothing for a year before 0 or after 9999.
+/// Appends a time such as `2026-03-14T08:15:30Z`. `seconds` counts from the Unix epoch. Appends nothing for a year before 0
+/// or after 9999.
 ///
-/// By hand: an export formats two times an object. Calendar by days from 1 March, so that the leap day is the
-/// last of its year (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
+/// By hand, because an export formats two times per object. Years begin on 1 March here, so that the leap day is the last day
+/// of a year (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
 pub fn iso_seconds(seconds: i64, out: &mut Vec<u8>) {
     if !(-EPOCH * 86_400..=LAST).contains(&seconds) {
         return;

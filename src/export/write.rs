@@ -6,13 +6,13 @@ use super::rows::{Format, Layout, Rows};
 use super::{Error, Output, csv, jsonl};
 use crate::store::Export;
 
-/// Writes all of `export` to `output` and answers how many rows there were, without the header.
+/// Writes all of `export` to `output`, and returns the number of rows without the header.
 ///
-/// Commits nothing: the caller decides whether the output is whole. `go_on` is asked once a batch.
+/// The output is not committed: the caller decides whether it is complete. `go_on` is called once per batch.
 ///
 /// # Errors
-/// [`Error::Store`] for a failed read, [`Error::Closed`] if whoever reads the output went away,
-/// [`Error::Write`] if it cannot be written, [`Error::Interrupted`] once `go_on` says no.
+/// [`Error::Store`] if a read fails, [`Error::Closed`] if the reader of the output has closed it, [`Error::Write`] if it
+/// cannot be written, and [`Error::Interrupted`] once `go_on` returns `false`.
 pub fn write(
     export: &mut Export<'_>,
     format: Format,

@@ -7,15 +7,15 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::{LogFormat, Logging};
 
-/// Starts logging to stderr; the first call counts, later ones change nothing.
+/// Starts logging to stderr. Only the first call has an effect.
 ///
-/// Colours only on a terminal, and not if `NO_COLOR` is set to anything.
+/// Lines are coloured on a terminal, unless the variable `NO_COLOR` is set and not empty.
 pub fn init(logging: &Logging) {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     init_to(logging, || Stderr, io::stderr().is_terminal() && !plain);
 }
 
-/// stderr that takes every line, read or not: of one that fails, `tracing` would tell on stderr, and panic.
+/// Writes to stderr and never fails: `tracing` would report a failed write to stderr, and panic.
 #[derive(Debug)]
 struct Stderr;
 
@@ -30,12 +30,12 @@ impl io::Write for Stderr {
     }
 }
 
-/// As [`init`], to any writer: progress bars put theirs in between.
+/// As [`init`], with another writer than stderr.
 pub fn init_to<W>(logging: &Logging, writer: W, colours: bool)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    // The filter has been checked with the settings.
+    // The filter was checked together with the settings, so the fallback is never used.
     let filter = EnvFilter::try_new(&logging.filter).unwrap_or_else(|_| EnvFilter::new("warn"));
     let lines =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colours);

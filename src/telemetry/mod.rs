@@ -1,3 +1,3 @@
-//! What the program tells about itself while it works.
+//! What the program reports about itself while it works.
 
 pub mod logging;

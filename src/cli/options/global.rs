@@ -1,4 +1,4 @@
-//! The options every command has, and the way from options to checked settings.
+//! The options that every command has, and the way from options to checked settings.
 
 #![expect(clippy::doc_markdown, reason = "the comments of fields are help texts")]
 
@@ -23,7 +23,7 @@ const CONFIG: &str = "COSTAG_CONFIG";
 pub struct GlobalOptions {
     #[command(flatten)]
     settings: SettingOptions<OfEveryCommand>,
-    /// Configuration file [default: ./costag.toml, if there is one] [env: COSTAG_CONFIG]
+    /// The configuration file [default: ./costag.toml, if there is one] [env: COSTAG_CONFIG]
     #[arg(long, value_name = "FILE", global = true, conflicts_with = "no_config")]
     config: Option<PathBuf>,
     /// Read no configuration file
@@ -37,7 +37,7 @@ impl GlobalOptions {
         self.settings.give(options);
     }
 
-    /// The configuration file that holds, unless the command names one itself.
+    /// The configuration file that these options and the environment ask for.
     pub fn config_file(&self) -> ConfigFile {
         let named = || env::var_os(CONFIG).filter(|name| !name.is_empty()).map(PathBuf::from);
         match &self.config {
@@ -47,7 +47,7 @@ impl GlobalOptions {
         }
     }
 
-    /// Checked settings of a command with these options besides the global ones; starts logging by them.
+    /// The checked settings of a command that adds its own options to the global ones. Starts logging.
     ///
     /// # Errors
     /// As [`Settings::resolve`].
@@ -60,7 +60,7 @@ impl GlobalOptions {
         Ok(settings)
     }
 
-    /// What the settings of a command with these options follow from.
+    /// Reads what the settings of a command are made from. The command adds its own options.
     ///
     /// # Errors
     /// As [`Inputs::read`].
@@ -72,7 +72,7 @@ impl GlobalOptions {
     }
 }
 
-/// Options, this process's environment, and the content of the configuration file, which is read only once.
+/// The options, the environment of this process, and the content of the configuration file, which is read only once.
 #[derive(Debug)]
 pub struct Inputs {
     options: PartialOptions,
@@ -84,7 +84,7 @@ impl Inputs {
     /// Reads the environment and the file.
     ///
     /// # Errors
-    /// A variable that is no text, and a file that cannot be read or is not trusted.
+    /// A variable is not text, or the file cannot be read or is not trusted.
     pub fn read(options: PartialOptions, file: &ConfigFile) -> Result<Self, config::Error> {
         let mut variables = BTreeMap::new();
         for name in definitions::all().map(|setting| config::variable(setting.name)) {
@@ -98,7 +98,7 @@ impl Inputs {
         Ok(Self { options, variables, content: file.read()? })
     }
 
-    /// The settings, and where each came from.
+    /// The checked settings, and where each came from.
     ///
     /// # Errors
     /// As [`Settings::resolve`].
@@ -106,7 +106,7 @@ impl Inputs {
         self.resolve_again(&Typed::default())
     }
 
-    /// The settings without those of a run that is not known yet; starts logging by them.
+    /// The settings without those of the run that is resumed, which is not known yet. Starts logging.
     ///
     /// # Errors
     /// As [`Settings::resolve_alone`].
@@ -127,10 +127,10 @@ impl Inputs {
     }
 }
 
-/// Settings by options, this process's environment and `file`.
+/// The checked settings from options, the environment of this process and `file`, and where each came from.
 ///
 /// # Errors
-/// As [`Settings::resolve`], and a variable that is no text.
+/// As [`Settings::resolve`], and if a variable is not text.
 pub fn resolve(
     options: PartialOptions,
     file: &ConfigFile,

@@ -1,8 +1,7 @@
-//! The options that set settings, in groups; a command takes the groups that it uses.
+//! The options that set settings, in groups. A command takes the groups that it uses.
 //!
-//! The options follow from the [definitions](crate::config::definitions) of the settings. All of their values are texts
-//! here: what a text means, and whether it is allowed, is decided by [`crate::config`], for options as for variables and
-//! the file.
+//! The options are made from the [definitions](crate::config::definitions) of the settings. Their values are only texts
+//! here; [`crate::config`] checks them, together with the values of variables and the file.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -18,7 +17,7 @@ pub trait Groups {
     const GROUPS: &'static [Group];
 }
 
-/// The options of some groups of settings, as far as they were given.
+/// The options of the groups `G` that were given.
 pub struct SettingOptions<G> {
     given: PartialOptions,
     groups: PhantomData<G>,
@@ -40,7 +39,7 @@ impl Groups for OfRun {
     ];
 }
 
-/// What is needed to send requests, and no more.
+/// The groups that are needed to send requests.
 #[derive(Debug)]
 pub enum OfRequests {}
 
@@ -48,7 +47,7 @@ impl Groups for OfRequests {
     const GROUPS: &'static [Group] = &[Group::Source, Group::Connection, Group::Credentials];
 }
 
-/// What calls cost.
+/// The prices of calls.
 #[derive(Debug)]
 pub enum OfPrices {}
 
@@ -56,7 +55,7 @@ impl Groups for OfPrices {
     const GROUPS: &'static [Group] = &[Group::Price];
 }
 
-/// The settings of every command.
+/// The group of options that every command has.
 #[derive(Debug)]
 pub enum OfEveryCommand {}
 

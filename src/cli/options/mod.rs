@@ -1,5 +1,4 @@
-//! The settings as command-line options, in groups that commands choose from, and the way from options to checked
-//! settings.
+//! The settings as command-line options, and the way from options to checked settings.
 
 pub mod global;
 pub mod groups;

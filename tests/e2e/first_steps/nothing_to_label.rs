@@ -28,10 +28,10 @@ fn globs_choose_what_is_called(#[case] options: &[&str], #[case] keys: &[&str]) 
 
 #[rstest]
 #[case::no_such_prefix("nowhere/", &[], &["no key begins with \"nowhere/\""])]
-#[case::leading_slash("/x/", &[], &["keys seldom begin with a slash", "\"x/\""])]
-#[case::glob_as_prefix("x/*.jpg", &[], &["a prefix is no glob", "--include"])]
-#[case::near("X", &[], &["no key begins with \"X\"", "beside it there is \"x/\""])]
-#[case::misspelt("x/y/d/", &[], &["beside it there is \"x/y/c.jpg\""])]
+#[case::leading_slash("/x/", &[], &["keys rarely begin with a slash", "\"x/\""])]
+#[case::glob_as_prefix("x/*.jpg", &[], &["a prefix is not a glob", "--include"])]
+#[case::near("X", &[], &["no key begins with \"X\"", "there are similar keys: \"x/\""])]
+#[case::misspelt("x/y/d/", &[], &["there are similar keys: \"x/y/c.jpg\""])]
 #[case::not_included(
     "",
     &["--include", "y/*.jpg"],
@@ -139,7 +139,7 @@ fn an_empty_list_is_named_as_such(#[case] option: &str, #[case] content: &str) {
             // Blanks are a key like any other.
             ended.with(3);
         } else {
-            ended.with(0).says(&["nothing to do: the list names no"]);
+            ended.with(0).says(&["nothing to do: the list has no"]);
         }
     }
     assert_eq!(site.calls(), 0);

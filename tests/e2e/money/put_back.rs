@@ -63,7 +63,7 @@ fn retag_chooses_by_label_scene_confidence_and_date() {
     assert!(next_run(&site, &[]).is_empty());
     site.costag(&["retag", "--older-than", "2120-01-01"]).with(0).says(&["put back 12 images"]);
     assert_eq!(next_run(&site, &[]).len(), 12);
-    site.costag(&["retag"]).with(2).says(&["which images?"]);
+    site.costag(&["retag"]).with(2).says(&["no images are chosen"]);
     site.costag(&["retag", "--all"]).with(0);
     // A run over a part of the bucket calls the images of that part only. The others still wait.
     site.reset();

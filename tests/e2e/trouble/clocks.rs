@@ -178,12 +178,12 @@ fn an_unknown_time_zone_is_reported_before_utc_is_used() {
     };
     for zone in ["Nowhere/Land", "Asia/Shangai", "not a zone"] {
         let told = run(zone);
-        let warned = told.find(&format!("TZ=\"{zone}\" names no time zone")).expect(&told);
+        let warned = told.find(&format!("TZ=\"{zone}\" names no known time zone")).expect(&told);
         let ends = told.find("06:30:00+00:00 (--until 06:30)").expect(&told);
         assert!(warned < ends, "{told}");
         let mut ledger = site.command(&["ledger"]);
         ledger.env("TZ", zone);
-        start(ledger).end().with(0).says(&["names no time zone"]);
+        start(ledger).end().with(0).says(&["names no known time zone"]);
     }
     for (zone, end) in [
         ("Asia/Shanghai", "06:30:00+08:00"),

@@ -112,7 +112,7 @@ fn a_special_file_is_refused_in_the_current_folder_and_accepted_when_named() {
         for command in READERS {
             let ended = costag(&site, command);
             assert_eq!(ended.code, Some(2), "{what}, {command:?}: {}", said(&ended));
-            assert!(said(&ended).contains("no regular file"), "{what}: {}", said(&ended));
+            assert!(said(&ended).contains("not a regular file"), "{what}: {}", said(&ended));
         }
     };
     // Nobody writes into this pipe: opening it would block for ever.
