@@ -87,14 +87,14 @@ impl Gate {
     }
 
     /// Whether a call that takes the invocation to so many units may be made at once.
-    pub(super) fn lets(&self, units: u64) -> bool {
+    pub(super) fn is_open_for(&self, units: u64) -> bool {
         self.above().is_none_or(|above| units <= above) || self.0.opened.is_cancelled()
     }
 
     /// Whether a call that takes the invocation to so many units may be made: at once, or once the gate opens.
     /// Returns `false` if the run stops meanwhile.
-    pub(super) async fn admits(&self, units: u64, stopping: &CancellationToken) -> bool {
-        if self.lets(units) {
+    pub(super) async fn wait_for(&self, units: u64, stopping: &CancellationToken) -> bool {
+        if self.is_open_for(units) {
             return true;
         }
         self.0.reached.cancel();
@@ -116,7 +116,7 @@ mod tests {
     fn calls_above_wait_for_a_yes_and_end_with_the_run() {
         let stopping = CancellationToken::new();
         let gate = Gate::default();
-        let admits = |call| gate.admits(call, &stopping).now_or_never();
+        let admits = |call| gate.wait_for(call, &stopping).now_or_never();
         assert_eq!(admits(1_000_000), Some(true), "nothing was to be held back");
         gate.hold_above(2);
         assert_eq!((admits(1), admits(2)), (Some(true), Some(true)));
@@ -133,6 +133,6 @@ mod tests {
         let gate = Gate::default();
         gate.hold_above(0);
         stopping.cancel();
-        assert_eq!(gate.admits(1, &stopping).now_or_never(), Some(false));
+        assert_eq!(gate.wait_for(1, &stopping).now_or_never(), Some(false));
     }
 }

@@ -18,7 +18,6 @@ use super::discovery::filter::Filter;
 use super::discovery::scope::Scope;
 use super::discovery::stage::Discovery;
 use super::service::client::Service;
-use super::service::repair;
 use super::tagging::stage::Tagging;
 use super::tagging::watch::Watch;
 use super::writer::Writer;
@@ -116,7 +115,7 @@ pub(super) async fn run(job: Job) -> Result<(Session, Result<(), Error>), Error>
         result = deadline::both(&control, scope.discover(discovery, ranges, known), tagging) => result,
         never = deadline::stop_at_window_end(&budget, &control) => match never {},
         never = deadline::abort_after_drain(&control) => match never {},
-        never = repair::store_clock_corrections(&service, writer) => match never {},
+        never = service.store_clock_corrections(writer) => match never {},
         never = Watch::run_if_any(watch) => match never {},
     };
     // The stages are dropped by now. Nobody can send to the writer any more, so it ends.

@@ -2,7 +2,9 @@
 
 mod breaker;
 pub(super) mod budget;
-mod caller;
+mod failure;
+mod image;
 mod pool;
 pub(super) mod stage;
+mod tagger;
 pub(super) mod watch;

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use futures::future::try_join_all;
 use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::caller::Tagger;
+use super::image::Image;
+use super::tagger::Tagger;
 use crate::job::Error;
 use crate::job::control::StopReason;
 use crate::job::stats::{Wait, wall};
@@ -81,7 +82,7 @@ impl Pool {
                 self.tagger.service.control.stop(StopReason::Internal);
                 return Ok(());
             }
-            let settlement = self.tagger.tag(claimed).await?;
+            let settlement = Image::new(&self.tagger, claimed, false).run().await?;
             self.settle(settlement, pass, slot).await?;
         }
     }
@@ -149,7 +150,7 @@ impl Pool {
             }
             let slot = free.split(1).expect("there is at least one");
             drop(free);
-            let settlement = tagger.probe(claimed).await?;
+            let settlement = Image::new(tagger, claimed, true).run().await?;
             self.settle(settlement, pass, slot).await?;
         }
         Ok(!service.control.is_stopping())

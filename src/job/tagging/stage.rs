@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 
 use super::breaker::Breaker;
 use super::budget::Budget;
-use super::caller::Tagger;
 use super::pool::Pool;
+use super::tagger::Tagger;
 use crate::config::FailureLimit;
 use crate::job::Error;
 use crate::job::gate::Gate;

@@ -1,0 +1,489 @@
+//! One claimed image: calls the service for it until it is settled, or put back for a later pass.
+//!
+//! An image is tried three times in a pass, and a run has three passes. Throttle answers do not count as tries, and
+//! neither does a call that was never sent.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::failure::{self, THROTTLE, error_row, is_temporary};
+use super::tagger::{Ended, Subject, Tagger};
+use crate::cos;
+use crate::job::Error;
+use crate::job::service::client::{Repaired, Repairs, throttle_delays};
+use crate::job::service::outage::{Call, FAULTS, Fault, Kind, Standing};
+use crate::job::verdict::{GiveUp, Operation, Verdict, stored_code, verdict};
+use crate::job::writer::Record;
+use crate::scene::Scenes;
+use crate::store::turn::{CallRow, Claimed, ErrorRow, Key, Settled, Settlement};
+
+/// The number of tries in one pass.
+const TRIES: u32 = 3;
+/// The number of passes of a run.
+const PASSES: u32 = 3;
+/// An image is given up after so many throttle answers in one run.
+const THROTTLES: u32 = 30;
+/// The longest delay between two tries in one pass.
+const LONGEST_DELAY: Duration = Duration::from_secs(2);
+/// An image that has to wait longer than this is put back, so that it does not keep its worker.
+const LONGEST_WAIT: Duration = LONGEST_DELAY.saturating_mul(2);
+/// After so many complaints about the time of its calls, further ones count as failed attempts of the image.
+const COMPLAINTS: u32 = 9;
+/// If keys of a content are gone, at most so many of its keys are tried.
+const KEYS: usize = 100;
+
+/// One claimed image between its calls.
+pub(super) struct Image<'a> {
+    tagger: &'a Tagger,
+    content_id: i64,
+    /// The scenes that the call asks for.
+    scenes: Scenes,
+    /// Those of the scenes that the content has labels for already.
+    again: Scenes,
+    key: Key,
+    /// The pass in which it was claimed, from 0.
+    pass: u32,
+    /// Failed attempts in this run.
+    attempts: u32,
+    /// Failed attempts since it was claimed.
+    tries: u32,
+    /// Throttle answers in this run.
+    throttles: u32,
+    /// Calls in this run that were sent.
+    calls: u32,
+    /// The objects whose key turned out to be gone.
+    gone: Vec<i64>,
+    repairs: Repairs,
+    /// What is stored if it is put back. Absent if no call has failed since it was claimed.
+    last_error: Option<ErrorRow>,
+    /// Whether it had not failed in this run before it was claimed.
+    is_fresh: bool,
+    /// Whether it is called only once, to probe whether an outage is over.
+    is_probe: bool,
+    /// The number of calls of the run that were answered when its last one failed.
+    answers: u64,
+    last_call: Call,
+}
+
+/// What to do after a call.
+enum Next {
+    /// Settle the image, or put it back.
+    Settle(Settled),
+    /// Call again after this delay.
+    Again(Duration),
+}
+
+impl<'a> Image<'a> {
+    /// An image that was claimed. A probe is called only once, to find out whether an outage is over.
+    pub(super) fn new(tagger: &'a Tagger, claimed: Claimed, is_probe: bool) -> Self {
+        let Claimed { content_id, key, scenes, again, attempts, throttles, pass } = claimed;
+        Self {
+            tagger,
+            content_id,
+            scenes,
+            again,
+            key,
+            pass,
+            attempts,
+            tries: 0,
+            throttles,
+            calls: attempts + throttles,
+            gone: Vec::new(),
+            repairs: Repairs::default(),
+            last_error: None,
+            is_fresh: attempts == 0 && throttles == 0 && pass == 0,
+            is_probe,
+            answers: 0,
+            last_call: Call::default(),
+        }
+    }
+
+    /// Calls until the image is settled. The ledger row of each call is committed before the next call is sent.
+    ///
+    /// # Errors
+    /// Only if the writer has ended.
+    pub(super) async fn run(mut self) -> Result<Settlement, Error> {
+        let tagger = self.tagger;
+        let mut delays = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(200))
+            .with_max_delay(LONGEST_DELAY)
+            .with_jitter()
+            .without_max_times()
+            .build();
+        let mut throttle_delays = throttle_delays();
+        loop {
+            let Some(ended) = tagger.call(&self.subject()).await else {
+                return Ok(self.settlement(None, self.untouched()));
+            };
+            let Ended { call, begun, at, mut row, result } = ended;
+            self.last_call = call;
+            let (row, next) = match result {
+                Ok(answer) => {
+                    let settled = tagger.answered(&self.key, self.is_probe, answer).await?;
+                    (row, Next::Settle(settled))
+                }
+                // A call that was not sent costs nothing, and all calls wait.
+                Err(error) if !error.was_sent() => {
+                    tagger.budget.give_back(self.scenes);
+                    match self.unsent(error) {
+                        Next::Settle(settled) => return Ok(self.settlement(None, settled)),
+                        Next::Again(_) if self.is_probe => {
+                            return Ok(self.settlement(None, self.untouched()));
+                        }
+                        Next::Again(_) => continue,
+                    }
+                }
+                Err(error) => {
+                    self.calls += 1;
+                    let delays = (&mut delays, &mut throttle_delays);
+                    let next = self.failed(error, begun, delays).await?;
+                    // The answer may have corrected the clock.
+                    (row.ended_at, row.clock_offset) = tagger.service.client.clock().corrected(at);
+                    (row, next)
+                }
+            };
+            match next {
+                Next::Settle(settled) => return Ok(self.settlement(Some(row), settled)),
+                Next::Again(delay) => {
+                    tagger.writer.ask(|committed| Record::Call { row, committed }).await?;
+                    if !tagger.service.sleep(delay).await {
+                        return Ok(self.settlement(None, self.untouched()));
+                    }
+                    if let Some(settled) = self.deferred() {
+                        return Ok(self.settlement(None, settled));
+                    }
+                }
+            }
+        }
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            content_id: self.content_id,
+            key: &self.key,
+            scenes: self.scenes,
+            is_probe: self.is_probe,
+            is_repeated: self.calls > 0,
+        }
+    }
+
+    /// Puts the image back before a further try if other images wait that were not tried yet, and nothing but faults has
+    /// come since it failed. Images that were not tried yet tell more about an outage.
+    fn deferred(&self) -> Option<Settled> {
+        let tagger = self.tagger;
+        let error = self.last_error.as_ref()?;
+        let is_throttle = error.verdict == THROTTLE;
+        // Before the first success, every URL may be unreachable for the service.
+        let may_be_all =
+            error.verdict == GiveUp::Source.name() && !tagger.service.patience.has_succeeded();
+        let is_deferred = tagger.waiting.load(Ordering::Relaxed) > 0
+            && (may_be_all || tagger.outage.is_suspected_since(self.answers, is_throttle));
+        (is_deferred && self.pass == 0 && !tagger.outage.is_waiting()).then(|| {
+            if !is_throttle {
+                tagger.needs_pause.store(true, Ordering::Relaxed);
+            }
+            Settled::PutBack { attempts: self.attempts, pass: 1, error: error.clone() }
+        })
+    }
+
+    /// Notes a fault of the service or the network. The run waits once there are too many in a row.
+    fn fault(&mut self, fault: Fault, error: cos::Error) {
+        let tagger = self.tagger;
+        let is_first = self.is_fresh && self.calls == 1;
+        let standing = if is_first { Standing::First } else { Standing::FailedBefore };
+        self.answers = tagger.outage.answers();
+        let patience = &tagger.service.patience;
+        let begun = tagger.outage.fault(self.last_call, fault, standing);
+        if begun.is_some() {
+            tagger.pace.suspend();
+        }
+        match begun {
+            Some(Kind::Faults) => warn!(error = %error.message(),
+                "the service does not answer: one call at a time looks whether it is back"),
+            Some(Kind::Throttles) => info!(error = %error.message(),
+                "{FAULTS} calls in a row were throttled: one call at a time looks for the end of it"),
+            None => {}
+        }
+        if begun.is_some() || self.is_probe {
+            match tagger.outage.kind() {
+                Some(Kind::Throttles) => patience.pause_for_throttles(),
+                _ => patience.pause(),
+            }
+        }
+        tagger.service.trouble(patience, error);
+        if self.is_probe {
+            tagger.warn_of_throttles();
+        }
+    }
+
+    /// Decides after a call that could not be sent. It uses no attempt, and all calls pause.
+    fn unsent(&self, error: cos::Error) -> Next {
+        let service = &self.tagger.service;
+        let verdict = verdict(Operation::Label, service.patience.has_succeeded(), &error);
+        match service.softened(verdict, &error) {
+            Verdict::GiveUp(_) => {
+                let error = error_row(&error, "image", false);
+                Next::Settle(Settled::GivenUp { attempts: self.attempts, error })
+            }
+            Verdict::Stop(stop) => {
+                service.refuse(stop, Operation::Label, error);
+                Next::Settle(self.untouched())
+            }
+            _ => {
+                debug!(error = %error.message(), key = %self.key.key.escape_debug(), "not sent");
+                service.trouble(&service.patience, error);
+                service.patience.pause();
+                Next::Again(Duration::ZERO)
+            }
+        }
+    }
+
+    /// Decides after a call that was sent and failed. `delays` are those for failures and those for throttle answers.
+    async fn failed(
+        &mut self,
+        error: cos::Error,
+        begun: Instant,
+        (delays, throttle_delays): (
+            &mut impl Iterator<Item = Duration>,
+            &mut impl Iterator<Item = Duration>,
+        ),
+    ) -> Result<Next, Error> {
+        let tagger = self.tagger;
+        let service = &tagger.service;
+        let verdict = verdict(Operation::Label, service.patience.has_succeeded(), &error);
+        info!(key = %self.key.key.escape_debug(), code = stored_code(&error), status = error.status(),
+            request_id = error.request_id(), ?verdict, attempt = self.attempts + 1, "call failed");
+        let after = error.retry_after().unwrap_or_default();
+        let next = match verdict {
+            Verdict::Throttle => throttle_delays.next(),
+            _ => delays.next(),
+        };
+        let delay = next.unwrap_or_default().max(after);
+        // An outage uses at most one attempt of an image: the one that marks it as failed before.
+        let is_spared = self.attempts > 0 && tagger.outage.is_waiting() && verdict.is_passing();
+        if !matches!(verdict, Verdict::Throttle) {
+            self.attempts += u32::from(!is_spared);
+            tagger.note_pace(tagger.pace.answered()).await?;
+        }
+        if !verdict.is_passing() {
+            tagger.service_answered(self.is_probe).await?;
+        }
+        Ok(match verdict {
+            Verdict::Throttle => self.throttled(error, delay, begun).await?,
+            Verdict::Retry | Verdict::Unreachable | Verdict::Foreign => {
+                self.passing(verdict, error, delay, begun)
+            }
+            Verdict::GiveUp(GiveUp::Source) if self.tries + 1 < TRIES => {
+                service.patience.answered();
+                self.count_refusal(GiveUp::Source, &stored_code(&error)).await;
+                self.tries += 1;
+                self.last_error = Some(error_row(&error, GiveUp::Source.name(), true));
+                // The wait was asked for by the source of the image, so it may not be long.
+                Next::Again(delay.min(LONGEST_WAIT))
+            }
+            Verdict::GiveUp(reason) => {
+                service.clock_repair.accepted();
+                service.patience.answered();
+                let mut row = error_row(&error, reason.name(), is_temporary(reason));
+                row.message = service.message_of(&error);
+                self.count_refusal(reason, &row.code).await;
+                let is_elsewhere = matches!(reason, GiveUp::Gone | GiveUp::Archived);
+                if is_elsewhere && self.has_another_key().await? {
+                    // Attempts belong to the content, and a key that is gone says nothing about the content.
+                    self.attempts -= 1;
+                    Next::Again(Duration::ZERO)
+                } else {
+                    self.give_up(row, begun)
+                }
+            }
+            Verdict::Stop(stop) => {
+                service.refuse(stop, Operation::Label, error);
+                Next::Settle(self.untouched())
+            }
+            Verdict::FixClock | Verdict::RefreshCredentials => {
+                let row = error_row(&error, "retry", true);
+                let repairs = &mut self.repairs;
+                match service.repair(verdict, Operation::Label, error, delay, repairs).await {
+                    Repaired::Stopped => Next::Settle(self.untouched()),
+                    // The calls for this image may always reach the node that is wrong.
+                    Repaired::SendAgain(_)
+                        if verdict == Verdict::FixClock
+                            && self.repairs.complaints >= COMPLAINTS =>
+                    {
+                        self.try_again(row, delay, begun)
+                    }
+                    Repaired::SendAgain(wait) => {
+                        self.attempts -= 1;
+                        Next::Again(wait)
+                    }
+                }
+            }
+        })
+    }
+
+    /// Decides after a throttle answer, which uses no attempt.
+    async fn throttled(
+        &mut self,
+        error: cos::Error,
+        delay: Duration,
+        begun: Instant,
+    ) -> Result<Next, Error> {
+        let tagger = self.tagger;
+        let patience = &tagger.service.patience;
+        tagger.note_pace(tagger.pace.throttled()).await?;
+        self.throttles += 1;
+        let row = error_row(&error, THROTTLE, true);
+        let wait = error.retry_after().unwrap_or_default();
+        if !patience.allows(wait) {
+            return Ok(self.asked_to_wait(row, wait, error, begun));
+        }
+        self.fault(Fault::Throttle, error);
+        Ok(if tagger.outage.is_waiting() {
+            self.put_back(self.pass, row)
+        } else if self.throttles >= THROTTLES {
+            self.give_up(row, begun)
+        } else if delay > LONGEST_WAIT {
+            if tagger.pace.is_throttled() {
+                patience.hold(delay);
+            }
+            tagger.delay_put_back(delay);
+            self.put_back(self.pass + 1, row)
+        } else {
+            self.last_error = Some(row);
+            Next::Again(delay)
+        })
+    }
+
+    /// Decides after a fault of the service or the network that may pass.
+    fn passing(
+        &mut self,
+        verdict: Verdict,
+        error: cos::Error,
+        delay: Duration,
+        begun: Instant,
+    ) -> Next {
+        let row = error_row(&error, verdict.name(), true);
+        let fault = failure::fault(&error);
+        if matches!(error, cos::Error::Unusable { .. }) {
+            // The service answers, but its answers cannot be used. Waiting does not change that.
+            self.tagger.stop_if(self.tagger.breaker.call_failed(&row.code));
+        }
+        self.fault(fault, error);
+        self.try_again(row, delay, begun)
+    }
+
+    /// Decides after a failure that may pass: the image is tried again, put back for the next pass, or given up.
+    fn try_again(&mut self, row: ErrorRow, delay: Duration, begun: Instant) -> Next {
+        self.tries += 1;
+        if self.tagger.outage.is_waiting() {
+            return self.put_back(self.pass, row);
+        }
+        let is_too_long = delay > LONGEST_WAIT;
+        // Throttle answers use no attempt, but they may have taken the image to a later pass.
+        let is_last = self.pass + 1 >= PASSES && self.throttles == 0;
+        if self.attempts >= TRIES * PASSES || (is_too_long && is_last) {
+            return self.give_up(row, begun);
+        }
+        // The last pass makes up for the tries that earlier passes have left.
+        if (self.tries >= TRIES && !is_last) || is_too_long {
+            self.tagger.needs_pause.store(true, Ordering::Relaxed);
+            return self.put_back(self.pass + 1, row);
+        }
+        self.last_error = Some(row);
+        Next::Again(delay)
+    }
+
+    /// Decides after the service has asked for a longer wait than patience allows. If it asks this of all calls, the run
+    /// stops.
+    fn asked_to_wait(
+        &mut self,
+        row: ErrorRow,
+        wait: Duration,
+        error: cos::Error,
+        begun: Instant,
+    ) -> Next {
+        let tagger = self.tagger;
+        let service = &tagger.service;
+        let answers = service.patience.has_succeeded();
+        let is_late = self.pass > 0;
+        if is_late && answers && !self.is_probe {
+            return self.give_up(row, begun);
+        }
+        tagger.outage.fault(self.last_call, Fault::Throttle, Standing::FailedBefore);
+        let others = tagger.waiting.load(Ordering::Relaxed) > 0 || service.stats.in_flight() > 0;
+        let is_alone = is_late || (!answers && !others);
+        if is_alone || self.is_probe || tagger.pace.is_throttled() {
+            service.asked_to_wait(wait, error);
+            self.last_error = Some(row);
+            return Next::Settle(self.untouched());
+        }
+        // The answers to the other calls tell whether all of them have to wait.
+        self.put_back(self.pass + 1, row)
+    }
+
+    fn give_up(&self, row: ErrorRow, begun: Instant) -> Next {
+        self.tagger.stop_if(self.tagger.breaker.failed(begun));
+        Next::Settle(Settled::GivenUp { attempts: self.attempts, error: row })
+    }
+
+    /// Counts a call that was refused for good before the first success, and stops the run if there were too many.
+    async fn count_refusal(&self, reason: GiveUp, code: &str) {
+        let tagger = self.tagger;
+        if tagger.breaker.has_succeeded() {
+            return;
+        }
+        let counts = match reason {
+            // A key that was deleted after it was listed says nothing about other keys.
+            GiveUp::Gone => tagger.urls || !tagger.is_deleted(&self.key.key).await,
+            reason if reason.is_of_bytes() && tagger.was_answered_before => false,
+            // Further tries of the same URL say nothing new.
+            GiveUp::Source => self.is_fresh && self.calls == 1,
+            _ => true,
+        };
+        if counts {
+            tagger.stop_if(tagger.breaker.call_failed(code));
+        }
+    }
+
+    /// Takes another key of the content, if there is one. Returns whether there is.
+    async fn has_another_key(&mut self) -> Result<bool, Error> {
+        self.gone.push(self.key.object_id);
+        if self.gone.len() >= KEYS {
+            return Ok(false);
+        }
+        let (content_id, tried) = (self.content_id, self.gone.clone());
+        let ask = |reply| Record::Another { content_id, tried, reply };
+        let Some(key) = self.tagger.writer.ask(ask).await? else { return Ok(false) };
+        self.key = key;
+        Ok(true)
+    }
+
+    /// Puts the image back: as it was claimed, or with the attempts that it has used since.
+    fn untouched(&self) -> Settled {
+        match &self.last_error {
+            Some(error) => {
+                Settled::PutBack { attempts: self.attempts, pass: self.pass, error: error.clone() }
+            }
+            None => Settled::Released,
+        }
+    }
+
+    /// Puts the image back, to be claimed in this pass of the run.
+    fn put_back(&self, pass: u32, error: ErrorRow) -> Next {
+        Next::Settle(Settled::PutBack { attempts: self.attempts, pass, error })
+    }
+
+    fn settlement(&self, call: Option<CallRow>, settled: Settled) -> Settlement {
+        Settlement {
+            content_id: self.content_id,
+            scenes: self.scenes,
+            again: self.again,
+            call,
+            settled,
+        }
+    }
+}
