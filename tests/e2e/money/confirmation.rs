@@ -139,6 +139,7 @@ fn a_resume_asks_like_a_run() {
     let run = format!("run {BUCKET} --confirm-above 30");
     let Some(mut run) = site.start_on_a_terminal(&run) else { return };
     wait_until("the question", || run.stdout().contains("go on calling? [y/N]"));
+    wait_until("the calls below the bound", || site.calls() == 30);
     run.types("n\n");
     run.end().with(8);
     assert_eq!(site.calls(), 30);
