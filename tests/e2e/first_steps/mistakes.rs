@@ -1,12 +1,10 @@
 //! Mistakes in commands and settings: each has its own message and exit code, and makes no call.
 
-use std::path::Path;
-
-use costag::emulator::{SECRET_ID, SECRET_KEY, Settings, Synthetic};
+use costag::emulator::{SECRET_ID, SECRET_KEY};
 use rstest::rstest;
 use rusqlite::Connection;
 
-use crate::support::{BUCKET, Ended, Site, bare, canned, nobody, start, wait_until};
+use crate::support::{BUCKET, Ended, Site, bare, canned, nobody, start};
 
 fn assert_untroubled(site: &Site) {
     let seen = site.emulator.statistics();
@@ -202,21 +200,4 @@ fn a_foreign_database_is_left_unchanged() {
     made("newer.db", "PRAGMA user_version = 99");
     refused("newer.db", "schema version 99");
     assert_eq!(site.calls(), 3);
-}
-
-#[test]
-fn a_second_run_is_refused_and_does_not_disturb_the_first() {
-    let settings = Settings { latency_ms: 100, ..Settings::default() };
-    let site = Site::new(Synthetic { objects: 200, ..Synthetic::default() }, settings);
-    let first = site.start(&["run", BUCKET]);
-    wait_until("some calls", || site.calls() > 0);
-    site.run(&[]).with(11).says(&["another costag run"]);
-    site.resume().with(11);
-    // Commands that only read are not locked out.
-    site.costag(&["status"]).with(0);
-    site.costag(&["export", "-o", "part.csv"]).with(0);
-    assert!(Path::new(&site.path("part.csv")).is_file());
-    first.end().with(0);
-    assert_eq!(site.calls(), 200);
-    site.assert_exports("camera");
 }

@@ -1,6 +1,6 @@
 //! Budgets of calls, cost and time are exact, and the next run or resume continues.
 
-use costag::emulator::{Settings, Synthetic};
+use costag::emulator::{Options, Settings, Synthetic};
 use rstest::rstest;
 
 use crate::support::{BUCKET, Site, start};
@@ -190,4 +190,22 @@ fn resume_continues_a_run_whose_window_has_ended(#[case] window: &[&str], #[case
     assert_eq!(site.called().values().max(), Some(&1));
     site.assert_exports("camera");
     site.assert_sound();
+}
+
+#[test]
+fn budgets_stop_before_the_call_that_would_exceed_them() {
+    let settings = Settings { latency_ms: 5, ..Settings::default() };
+    let site = Site::with(Options { settings, ..Options::default() });
+    site.run(&["--max-calls", "25"]).with(8).says(&["--max-calls 25"]);
+    assert_eq!(site.calls(), 25);
+    assert_eq!(site.ledger(), (25, 0));
+    site.costag(&["resume", "--max-calls", "40"]).with(8);
+    assert_eq!(site.calls(), 65);
+    site.costag(&["resume", "--max-duration", "1ms"]).with(10);
+    site.costag(&["resume", "--daily-calls", "100", "--max-duration", ""]).with(8);
+    assert_eq!(site.calls(), 100);
+    let cost = ["--max-cost", "0.5", "--price-per-1000-calls", "10"];
+    site.resume_with(&cost).with(8);
+    assert_eq!(site.calls(), 150);
+    assert_eq!(site.emulator.statistics().most_calls_for_one_key, 1);
 }

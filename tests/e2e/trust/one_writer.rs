@@ -289,3 +289,20 @@ fn files_of_a_run_are_readable_for_their_owner_only() {
     assert_eq!(modes(&site), named(0o644));
     resumed.end().with(0);
 }
+
+#[test]
+fn a_second_run_is_refused_and_does_not_disturb_the_first() {
+    let settings = Settings { latency_ms: 100, ..Settings::default() };
+    let site = Site::new(Synthetic { objects: 200, ..Synthetic::default() }, settings);
+    let first = site.start(&["run", BUCKET]);
+    wait_until("some calls", || site.calls() > 0);
+    site.run(&[]).with(11).says(&["another costag run"]);
+    site.resume().with(11);
+    // Commands that only read are not locked out.
+    site.costag(&["status"]).with(0);
+    site.costag(&["export", "-o", "part.csv"]).with(0);
+    assert!(site.path("part.csv").is_file());
+    first.end().with(0);
+    assert_eq!(site.calls(), 200);
+    site.assert_exports("camera");
+}
