@@ -1,28 +1,28 @@
 //! Identities and fingerprints: 64 bits that stand for longer values in indexes and comparisons.
 //!
-//! Both are the first eight bytes of a SHA-1 over length-prefixed parts, so they mean the same on every
-//! machine and in every version. An identity that is found is verified against the row's own columns; a
-//! fingerprint only ever answers "is this object as it was", where a chance of 2⁻⁶⁴ an object is accepted.
+//! Both are the first eight bytes of a SHA-1 over parts with their lengths, so they mean the same on every machine and
+//! in every version. An identity that is found is verified against the columns of the row. A fingerprint only answers
+//! whether an object is as it was, with a chance of 2⁻⁶⁴ to miss a change.
 
 use sha1::{Digest, Sha1};
 
 use crate::object::ETag;
 
-/// What makes two contents the same.
+/// The identity of a content: contents with equal identities are one content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity<'a> {
-    /// Equal `ETag` and size: the same bytes, whatever the key or bucket.
+    /// The `ETag` and the size: equal bytes are one content, whatever their key or bucket.
     Bytes {
         /// The `ETag`.
         etag: &'a ETag,
         /// The size in bytes.
         size: u64,
     },
-    /// One key's bytes: without an `ETag`, or when deduplication is off.
+    /// The bytes of one key. This is used without an `ETag`, or if deduplication is off.
     Key {
-        /// The bucket's name.
+        /// The name of the bucket.
         bucket: &'a str,
-        /// The key in it.
+        /// The key.
         key: &'a str,
         /// The `ETag`; `None` if there is none.
         etag: Option<&'a ETag>,
@@ -52,7 +52,7 @@ impl Identity<'_> {
         }
     }
 
-    /// What of the identity is not in the columns `etag` and `size`; `None` if those are all of it.
+    /// The part of the identity that the columns `etag` and `size` do not hold; `None` if they hold all of it.
     pub fn text(&self) -> Option<String> {
         match *self {
             Self::Bytes { .. } => None,
@@ -61,7 +61,7 @@ impl Identity<'_> {
         }
     }
 
-    /// The `ETag` and the size of the identity, each as far as it has one.
+    /// The `ETag` and the size of the identity, if it has them.
     pub fn etag_and_size(&self) -> (Option<&ETag>, Option<u64>) {
         match *self {
             Self::Bytes { etag, size } => (Some(etag), Some(size)),
@@ -71,9 +71,9 @@ impl Identity<'_> {
     }
 }
 
-/// 64 bits of all that makes an unchanged object unchanged.
+/// The fingerprint of an object: 64 bits of everything that does not change in an unchanged object.
 ///
-/// `size` and `last_modified` are `None` if the service does not tell them.
+/// `size` and `last_modified` (Unix milliseconds) are `None` if the service does not report them.
 pub fn fingerprint(
     etag: Option<&ETag>,
     size: Option<u64>,
@@ -91,12 +91,12 @@ pub fn fingerprint(
     )
 }
 
-/// 64 bits of any text, for settings that are compared as a whole.
+/// The hash of a text, for settings that are compared as a whole.
 pub fn hash_text(text: &str) -> i64 {
     hash(b"t", &[text.as_bytes()])
 }
 
-/// The hash of the lines of a list up to `line`, made from that of the lines before it; 0 before the first one.
+/// The hash of the lines of a list up to `line`. `before` is the hash of the lines before it, 0 for the first line.
 pub fn hash_lines(before: i64, line: &str) -> i64 {
     hash(b"l", &[&before.to_be_bytes(), line.as_bytes()])
 }
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_do_not_run_into_one_another() {
+    fn identities_of_different_parts_have_different_hashes() {
         let one = Identity::Key { bucket: "a-1", key: "bc", etag: None, size: Some(1) };
         let two = Identity::Key { bucket: "a-1b", key: "c", etag: None, size: Some(1) };
         assert_ne!(one.hash(), two.hash());
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn stored_numbers_stay_what_they_were() {
+    fn stored_hashes_keep_the_values_of_the_first_version() {
         let etag = ETag::new("b80e044d57282dd1cb7ea35079182b8e").unwrap();
         // A database written today must be readable by every later version.
         let bytes = Identity::Bytes { etag: &etag, size: 2_483_921 };

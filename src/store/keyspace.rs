@@ -1,12 +1,12 @@
-//! Bounds in the key space: keys sort by their UTF-8 bytes, which is the order of their code points.
+//! Bounds in the key space. Keys sort by their UTF-8 bytes, which is the order of their code points.
 
-/// The smallest text greater than every text that starts with `prefix`; `None` if there is none.
+/// The smallest text that is greater than every text that starts with `prefix`; `None` if there is none.
 ///
-/// The end of a prefix's span: `prefix <= key < prefix_end(prefix)` says that a key starts with it.
+/// A key starts with the prefix exactly if `prefix <= key < prefix_end(prefix)`.
 pub fn prefix_end(prefix: &str) -> Option<String> {
     let mut end = prefix.to_owned();
     while let Some(last) = end.pop() {
-        // The next code point; surrogates are none.
+        // The next code point. Surrogates are not code points of a text.
         let next = match last {
             '\u{d7ff}' => Some('\u{e000}'),
             _ => char::from_u32(u32::from(last) + 1),
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ends() {
+    fn a_prefix_ends_before_the_next_code_point() {
         assert_eq!(prefix_end("a/").as_deref(), Some("a0"));
         assert_eq!(prefix_end("\u{d7ff}").as_deref(), Some("\u{e000}"));
         assert_eq!(prefix_end("a\u{10ffff}").as_deref(), Some("b"));

@@ -1,4 +1,4 @@
-//! Row types and the stored numbers' meanings.
+//! The values of the store that are stored as a number, a name or JSON, and what they mean.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i64)]
 pub enum ContentState {
-    /// Something is wanted of it that is not there yet.
+    /// A scene is wanted that is not labelled yet, or was asked for again.
     Pending = 0,
     /// Claimed by the run in `run_id`, and not settled.
     InFlight = 1,
-    /// All that is wanted of it is there.
+    /// Every wanted scene is labelled.
     Done = 2,
     /// Given up; the table `error` says why.
     Failed = 3,
@@ -25,19 +25,19 @@ impl ContentState {
     }
 }
 
-/// `call.outcome`: what came of a call.
+/// `call.outcome`: how a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i64)]
 pub enum CallOutcome {
-    /// Labels came, perhaps none.
+    /// The call was answered, with labels or without any.
     Answered = 0,
     /// The service answered with an error.
     Failed = 1,
     /// The service asked for a lower rate.
     Throttled = 2,
-    /// It was sent, but no usable answer came; it may have been paid.
+    /// The call was sent and got no usable answer. It may have to be paid.
     ThrownAway = 3,
-    /// It was in flight when the process ended; it may have been sent and paid.
+    /// The call was in flight when the process ended. It may have been sent and may have to be paid.
     Unknown = 4,
 }
 
@@ -54,15 +54,15 @@ impl CallOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunState {
-    /// Under way, or killed if nobody holds the lock.
+    /// The run is under way. If no process holds the lock, it was killed.
     Running,
-    /// Listed to the end, nothing pending.
+    /// Everything was listed, and nothing is pending.
     Complete,
-    /// Ended by a signal.
+    /// A signal ended the run.
     Interrupted,
-    /// Ended by a budget, a window, the breaker or a fatal error.
+    /// A budget, a window, the breaker or a fatal error ended the run.
     Stopped,
-    /// Given up for a later run over the same source.
+    /// A later run over the same source took its place.
     Superseded,
 }
 
@@ -160,13 +160,13 @@ impl Recogniser {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
-    /// A key that was not there before.
+    /// A key that the listing before did not have.
     Added,
     /// A key with other bytes, another storage class or another time.
     Changed,
-    /// A key that is no longer there.
+    /// A key that the listing no longer has.
     Gone,
-    /// A gone key and an added one of the same content.
+    /// A gone key and an added key that have one content.
     Moved,
 }
 
@@ -194,23 +194,23 @@ impl ChangeKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SkipReason {
-    /// A key that ends in `/`: a folder's placeholder.
+    /// A key that ends in `/`: the placeholder of a folder.
     Folder,
-    /// No bytes.
+    /// The object has no bytes.
     Empty,
-    /// Its suffix is not one of the image suffixes.
+    /// The suffix of the key is not one of the image suffixes.
     Suffix,
     /// No `--include` glob matches.
     NotIncluded,
     /// An `--exclude` glob matches.
     Excluded,
-    /// A storage class that must be restored before it can be read.
+    /// The object is in a storage class from which it must be restored before it can be read.
     Archive,
-    /// Smaller than the smallest wanted size.
+    /// The object is smaller than the smallest wanted size.
     TooSmall,
-    /// Larger than the largest wanted size.
+    /// The object is larger than the largest wanted size.
     TooLarge,
-    /// A key that no request can name: it degenerates to the bucket itself.
+    /// No request can name the key: it would name the bucket itself.
     Unaddressable,
 }
 
@@ -249,17 +249,18 @@ impl SkipReason {
     }
 }
 
-/// What a content's last error means for later runs.
+/// What the last error of a content means for later runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// Only new bytes, or asking for it, bring the content back.
+    /// Only new bytes, `costag retry` or `costag retag` bring the content back.
     Final = 1,
-    /// The next run puts it back, once.
+    /// The next run puts the content back, once.
     Temporary = 2,
 }
 
 impl ErrorKind {
-    /// The kind with this stored number: `Some(None)` for 0, no error, and `None` for a number that means nothing.
+    /// The kind with this stored number. 0 means that there is no error: `Some(None)`. Any other number is unknown:
+    /// `None`.
     pub fn from_id(id: i64) -> Option<Option<Self>> {
         match id {
             0 => Some(None),
@@ -270,11 +271,11 @@ impl ErrorKind {
     }
 }
 
-/// What a run counted; kept as JSON in `run.counts`, brought up to date in the transactions that change it.
+/// What a run has counted. It is stored as JSON in `run.counts`, in the same transactions as what it counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counts {
-    /// Objects listed, or read from the list.
+    /// Objects listed, or lines read from the list.
     pub listed: u64,
     /// Objects listed that are wanted.
     pub wanted: u64,
@@ -282,41 +283,43 @@ pub struct Counts {
     pub skipped: std::collections::BTreeMap<String, u64>,
     /// Keys that the service listed and no request can carry: not UTF-8, or with impossible fields.
     pub rejected: u64,
-    /// Lines of the list that repeat an earlier one; they are not among those listed.
+    /// Lines of the list that repeat an earlier one. They do not count as listed.
     pub repeated: u64,
     /// Lines of the list that failed without a call: no request can carry them, or they cannot be looked up.
     pub lines_failed: u64,
     /// Lines of the list whose key the bucket does not have.
     pub missing: u64,
-    /// Of a complete run over a list: lines whose image is given up, in this run or an earlier one.
+    /// Lines of the list whose image is given up, in this run or in an earlier one. Counted when the run is complete.
     pub given_up_lines: u64,
-    /// Objects that were not there before.
+    /// Objects that the listing before did not have.
     pub added: u64,
     /// Objects whose content or storage class is new.
     pub changed: u64,
-    /// Objects that are no longer there.
+    /// Objects that the bucket no longer has.
     pub gone: u64,
-    /// Wanted objects that needed no call of their own: labelled or given up before, or called by another key.
+    /// Wanted objects that needed no call of their own: they were labelled or given up before, or another key of their
+    /// content was called.
     pub reused: u64,
     /// Contents put into the queue by this run's listing.
     pub queued: u64,
-    /// Of those, what left it without a call: no longer wanted, or another run's now.
+    /// Contents that left the queue without a call: no object wants them any longer, or they are in the queue of
+    /// another run now.
     pub left: u64,
     /// Calls that ended, whatever came back.
     pub calls: u64,
     /// Scenes that those calls asked for.
     pub scenes_asked: u64,
-    /// Calls answered with labels, perhaps none.
+    /// Calls that were answered, with labels or without any.
     pub answered: u64,
-    /// Calls answered with an error.
+    /// Calls that the service answered with an error.
     pub failed_calls: u64,
-    /// Calls answered with a request for a lower rate.
+    /// Calls that the service throttled.
     pub throttled: u64,
-    /// Calls without a usable answer, which may have been paid.
+    /// Calls that got no usable answer and may have to be paid.
     pub thrown_away: u64,
     /// Calls that were in flight when a process was killed.
     pub unknown: u64,
-    /// Calls made because an earlier one for the same image failed.
+    /// Calls made because an earlier call for the same image had failed.
     pub retries: u64,
     /// Contents done by this run.
     pub done: u64,
@@ -326,22 +329,22 @@ pub struct Counts {
     pub labels: u64,
 }
 
-/// The last rank of a scene's labels that is kept: six bits of a label's row.
+/// The largest rank of a label that is stored: six bits of the id of its row.
 pub const RANK_MAX: u32 = 63;
 
 impl Counts {
-    /// Contents in this run's queue or in flight.
+    /// The number of contents in the queue of this run or in flight.
     pub fn pending(&self) -> u64 {
         self.queued.saturating_sub(self.left + self.done + self.failed)
     }
 
-    /// Wanted objects that are listed, without those that stand for a content in this run's account.
+    /// The number of wanted objects that stand for no content which this run has counted as queued.
     pub(super) fn without_call(&self) -> u64 {
         self.wanted.saturating_sub(self.queued.saturating_sub(self.left))
     }
 
-    /// Brings the numbers into line with what is in the queue: other runs may have taken of it, or a person
-    /// put something back.
+    /// Brings the counts into line with the number of contents in the queue: other runs may have taken some, or a
+    /// person may have put some back.
     pub(super) fn reconcile(&mut self, pending: u64) {
         let ended = self.done + self.failed;
         self.queued = self.queued.max(ended + pending);

@@ -83,7 +83,7 @@ fn a_new_run_adopts_what_a_superseded_one_left_pending() {
 }
 
 #[test]
-fn what_is_kept_besides_runs_is_read_back() {
+fn recogniser_clock_and_limit_are_read_back() {
     for site in sites() {
         let mut session = site.begin();
         let requests = vec![

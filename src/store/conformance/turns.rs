@@ -17,7 +17,7 @@ fn a_claim_takes_what_a_page_of_the_same_turn_queued() {
 }
 
 #[test]
-fn every_request_has_its_reply_at_its_place() {
+fn every_request_has_its_reply_at_the_same_place() {
     for site in sites() {
         let mut session = site.begin();
         send(&mut session, listing(&[("a", "x"), ("b", "x"), ("c", "y")])).unwrap();
@@ -78,7 +78,7 @@ fn a_released_content_is_claimed_again_and_one_put_back_waits_for_its_pass() {
 }
 
 #[test]
-fn a_turn_with_a_settlement_that_makes_no_sense_leaves_nothing_behind() {
+fn a_turn_with_an_impossible_settlement_leaves_nothing_behind() {
     for site in sites() {
         let mut session = site.begin();
         let mut requests = listing(&[("a", "x")]);

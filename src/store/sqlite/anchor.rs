@@ -1,14 +1,14 @@
-//! The database's file as this process holds it: one open descriptor, and the writer's lock on it.
+//! The database file as this process holds it: one open descriptor, and the writer's lock on it.
 //!
 //! SQLite guards its files with POSIX locks. The system drops all of them as soon as the process closes *any*
-//! descriptor of the file, whoever opened it. So this module opens each database at most once, before SQLite does,
-//! and closes it after the last connection to it; everything else looks at the file by `stat`.
+//! descriptor of the file, whoever opened it. So this module opens each database at most once, before SQLite does, and
+//! closes it after the last connection to it. Everything else looks at the file by `stat`.
 //!
 //! The writer's lock is an open-file-description lock (`F_OFD_SETLK`) on one byte that SQLite neither reads, writes
-//! nor locks. It belongs to the file itself: whichever name a second process uses for the file, and whatever
-//! happens to the lock file beside it, the two meet here. It conflicts with none of SQLite's own locks, unlike
-//! `flock`, which network file systems and macOS turn into a lock on the whole file. Systems without such locks
-//! rely on the lock file alone (see [`super::lock`]).
+//! nor locks. It belongs to the file itself: a second process meets it whichever name it uses for the file, and
+//! whatever happens to the lock file beside it. It conflicts with none of SQLite's own locks, unlike `flock`, which
+//! network file systems and macOS turn into a lock on the whole file. Systems without such locks rely on the lock file
+//! alone (see [`super::lock`]).
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -20,49 +20,53 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Error;
 
-/// Rights of a new database, which `-wal`, `-shm` and the lock file take over: keys and labels are their owner's.
+/// The permissions of a new database, which `-wal`, `-shm` and the lock file get too: only the owner may read keys and
+/// labels.
 pub(super) const OWNER_ONLY: u32 = 0o600;
 
-/// Where a database lies, for those who only want to know whether it still does. Asking takes one `lstat`.
+/// Where an open database lies, for those who only ask whether it is still there. Asking takes one `lstat` and one
+/// read of a page.
 #[derive(Debug, Clone)]
 pub struct Place {
     path: PathBuf,
     id: FileId,
-    /// Bytes that the file had. It is never made shorter here: nothing vacuums it.
+    /// The length of the file in bytes when it was opened. It never shrinks while costag writes it, since nothing
+    /// vacuums it.
     length: u64,
-    /// What tells the file's content from that of any other database.
+    /// The mark that tells the content of the file from that of any other database; `None` if there is none.
     mark: Option<Mark>,
 }
 
-/// A text that is written in no other file, and the page of the file that it stands in.
+/// A text that no other file holds, and the page of the file that holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) text: String,
-    /// Where the page begins, in bytes.
+    /// The offset of the page in bytes.
     pub(super) offset: u64,
-    /// Its length in bytes.
+    /// The length of the page in bytes.
     pub(super) length: usize,
 }
 
 impl Place {
-    /// Whether the name no longer leads to the file that was opened, or something else was written over the file.
+    /// Returns true if the name no longer leads to the file that was opened, or something else was written over the
+    /// file.
     pub fn is_lost(&self) -> bool {
         self.is_elsewhere() || self.is_written_over()
     }
 
-    /// Whether the file has another content than the one that was opened. False if that cannot be told.
+    /// Returns true if the file has another content than the one that was opened, and false if that cannot be told.
     pub(super) fn is_written_over(&self) -> bool {
         self.mark.as_ref().is_some_and(|mark| !self.holds(mark))
     }
 
-    /// Watches the file's content too from now on, if the mark is in it.
+    /// Watches the content of the file too from now on, if the mark is in it.
     pub(super) fn watch(&mut self, mark: Mark) {
         self.mark = self.holds(&mark).then_some(mark);
     }
 
     fn holds(&self, mark: &Mark) -> bool {
         let open = open_files();
-        // With the connection closed there is nothing to watch any more.
+        // If the connection is closed, there is nothing to watch any more.
         let Some(held) = open.get(&self.id) else { return true };
         let mut page = vec![0; mark.length];
         // A page that is being written may be read half old and half new.
@@ -72,17 +76,17 @@ impl Place {
         })
     }
 
-    /// Whether the name no longer leads to the file that was opened, or the file was cut short.
+    /// Returns true if the name no longer leads to the file that was opened, or the file was cut short.
     fn is_elsewhere(&self) -> bool {
         !fs::symlink_metadata(&self.path)
             .is_ok_and(|metadata| FileId::of(&metadata) == self.id && metadata.len() >= self.length)
     }
 }
 
-/// Looks at a page before it is believed to have another content.
+/// The number of times that a page is read before it is believed to have another content.
 const TRIES: usize = 3;
 
-/// What tells a file from every other one on this machine, whatever its names are: device and inode.
+/// The device and inode of a file, which tell it from every other file on this machine whatever its names are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FileId(u64, u64);
 
@@ -91,20 +95,21 @@ impl FileId {
         Self(metadata.dev(), metadata.ino())
     }
 
-    /// The file at this path now; `None` if there is none that can be looked at. A link is itself, not its target.
+    /// The file at this path now; `None` if there is none that can be looked at. A link counts as itself, not as its
+    /// target.
     pub(super) fn at(path: &Path) -> Option<Self> {
         fs::symlink_metadata(path).ok().map(|metadata| Self::of(&metadata))
     }
 }
 
-/// The one descriptor of a database's file in this process.
+/// The one descriptor of a database file in this process.
 #[derive(Debug)]
 struct Held {
     file: File,
-    /// Anchors that exist; at 0 the descriptor is closed.
+    /// The number of anchors. When it reaches 0 the descriptor is closed.
     users: usize,
     can_write: bool,
-    /// Whether a store of this process holds the writer's lock.
+    /// True if a store of this process holds the writer's lock.
     locked: bool,
 }
 
@@ -112,23 +117,23 @@ struct Held {
 static OPEN: Mutex<BTreeMap<FileId, Held>> = Mutex::new(BTreeMap::new());
 
 fn open_files() -> MutexGuard<'static, BTreeMap<FileId, Held>> {
-    // A panic elsewhere leaves the map whole: each change of it is one statement.
+    // A panic elsewhere leaves the map consistent, since each change of it is one statement.
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Keeps the database's file open; belongs to a connection and is dropped after it.
+/// Keeps the database file open. It belongs to a connection and is dropped after it.
 #[derive(Debug)]
 pub(super) struct Anchor {
     id: FileId,
-    /// The file's one true name, without links: SQLite's other files are beside it.
+    /// The true name of the file, without links. SQLite's other files are beside it.
     path: PathBuf,
 }
 
 impl Anchor {
-    /// Opens the file at `path`, which may be a symbolic link; makes an empty one if `create` says so.
+    /// Opens the file at `path`, which may be a symbolic link. Creates an empty one if `create` is true.
     ///
     /// # Errors
-    /// [`Error::Missing`] if there is none and none is to be made; [`Error::Open`] if it is no regular file or the
+    /// [`Error::Missing`] if there is none and `create` is false; [`Error::Open`] if it is no regular file or the
     /// system refuses.
     pub(super) fn open(path: &Path, create: bool) -> Result<Self, Error> {
         let refused = |source| Error::Open { location: path.into(), source };
@@ -141,7 +146,7 @@ impl Anchor {
             }
             Err(error) if error.kind() == ErrorKind::NotFound && create => {
                 let mut options = OpenOptions::new();
-                // `truncate(false)`: somebody else may have made it in the meantime.
+                // `truncate(false)`: another process may have created the file in the meantime.
                 options.read(true).write(true).create(true).truncate(false).mode(OWNER_ONLY);
                 let file = options.open(path).map_err(refused)?;
                 FileId::of(&keep(&mut open, file, true).map_err(refused)?)
@@ -159,7 +164,7 @@ impl Anchor {
         };
         let held = open.get_mut(&id).expect("it was inserted or found just now");
         held.users += 1;
-        // From here on, dropping the anchor takes the user away again.
+        // From here on, dropping the anchor lowers the number of users again.
         let mut anchor = Self { id, path: PathBuf::new() };
         drop(open);
         anchor.path = fs::canonicalize(path).map_err(refused)?;
@@ -169,39 +174,39 @@ impl Anchor {
         Ok(anchor)
     }
 
-    /// The file's name without links.
+    /// The name of the file without links.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The name of a file of SQLite's beside the database.
+    /// The name of one of SQLite's files beside the database.
     pub(super) fn beside(&self, ending: &str) -> PathBuf {
         beside(&self.path, ending)
     }
 
-    /// Whether the name still leads to the file that was opened.
+    /// Returns true if the name still leads to the file that was opened.
     pub(super) fn is_in_place(&self) -> bool {
         FileId::at(&self.path) == Some(self.id)
     }
 
-    /// Where the file lies, and how long it is now.
+    /// Where the file lies, and its present length.
     pub(super) fn place(&self) -> Place {
         let length = self.metadata().map_or(0, |metadata| metadata.len());
         Place { path: self.path.clone(), id: self.id, length, mark: None }
     }
 
-    /// What the system knows of the opened file.
+    /// The system's metadata of the opened file.
     pub(super) fn metadata(&self) -> io::Result<Metadata> {
         self.with(|held| held.file.metadata())
     }
 
-    /// Whether the file's rights let this process write to it.
+    /// Returns true if the permissions of the file let this process write to it.
     pub(super) fn can_write(&self) -> bool {
         self.with(|held| held.can_write)
     }
 
-    /// Whether the header says that the database is written through a write-ahead log. A file that is too short
-    /// for a header is not.
+    /// Returns true if the header says that the database is written through a write-ahead log. A file that is too
+    /// short for a header is not.
     pub(super) fn uses_log(&self) -> io::Result<bool> {
         // "File format read version" of the header: 1 for a rollback journal, 2 for a write-ahead log.
         const READ_VERSION: u64 = 19;
@@ -221,7 +226,7 @@ impl Anchor {
         })
     }
 
-    /// Gives the writer's lock back.
+    /// Releases the writer's lock.
     pub(super) fn unlock(&self) {
         self.with(|held| {
             held.locked = false;
@@ -229,7 +234,7 @@ impl Anchor {
         });
     }
 
-    /// Whether a store of this process or of another one holds the writer's lock now.
+    /// Returns true if a store of this process or of another one holds the writer's lock now.
     pub(super) fn has_writer(&self) -> bool {
         self.with(|held| held.locked || byte_lock::is_taken(&held.file))
     }
@@ -245,7 +250,7 @@ impl Drop for Anchor {
         if let Some(held) = open.get_mut(&self.id) {
             held.users -= 1;
             if held.users == 0 {
-                // Closed while the map is locked: no connection can be made to the file at this moment.
+                // The file is closed while the map is locked: no connection to it can begin at this moment.
                 open.remove(&self.id);
             }
         }
@@ -281,7 +286,8 @@ fn open_existing(path: &Path) -> io::Result<(File, bool)> {
     }
 }
 
-/// Refuses what SQLite would answer with a bare "unable to open database file", and pipes, which would block.
+/// Refuses a folder, which SQLite would answer with a bare "unable to open database file", and pipes, which would
+/// block.
 fn check_kind(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_dir() {
         return Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder"));
@@ -292,14 +298,14 @@ fn check_kind(metadata: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// The file that is named like the database, with an ending more.
+/// The file with the name of the database and this ending.
 pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(ending);
     name.into()
 }
 
-/// The writer's lock: one byte of the file, locked for an open descriptor rather than for a process.
+/// The writer's lock: one byte of the file, locked for an open descriptor instead of for a process.
 #[cfg(target_os = "linux")]
 mod byte_lock {
     use std::fs::File;
@@ -309,8 +315,8 @@ mod byte_lock {
     use nix::fcntl::{FcntlArg, fcntl};
     use nix::libc;
 
-    /// SQLite never stores anything in the page at 1 GiB, since it locks the first 512 bytes there. This is the
-    /// byte behind those.
+    /// SQLite never stores anything in the page at 1 GiB, since it locks the first 512 bytes there. This is the byte
+    /// after those.
     const BYTE: i64 = 0x4000_0000 + 512;
 
     fn lock(kind: i32) -> libc::flock {
@@ -323,7 +329,8 @@ mod byte_lock {
         }
     }
 
-    /// Returns `false` if another descriptor has it. Where such locks do not exist, the lock file decides alone.
+    /// Takes the lock. Returns `false` if another descriptor has it. Where such locks do not exist, the lock file
+    /// decides alone.
     pub(super) fn take(file: &File) -> io::Result<bool> {
         match fcntl(file, FcntlArg::F_OFD_SETLK(&lock(libc::F_WRLCK))) {
             Ok(_) | Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP | Errno::ENOLCK) => {
@@ -346,7 +353,7 @@ mod byte_lock {
     }
 }
 
-/// No such lock here: the lock file beside the database is the only one.
+/// This system has no such lock: the lock file beside the database is the only one.
 #[cfg(not(target_os = "linux"))]
 mod byte_lock {
     use std::fs::File;
@@ -369,7 +376,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_has_one_descriptor_whatever_it_is_called() {
+    fn a_database_file_has_one_descriptor_under_all_its_names() {
         let folder = tempfile::tempdir().unwrap();
         let (path, link) = (folder.path().join("a.db"), folder.path().join("b.db"));
         assert!(matches!(Anchor::open(&path, false), Err(Error::Missing { .. })));
@@ -394,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_refused_and_never_waited_for() {
+    fn a_folder_or_a_pipe_is_refused_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());

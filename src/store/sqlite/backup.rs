@@ -1,9 +1,9 @@
 //! A consistent copy of the database, made while a run goes on.
 //!
-//! By SQLite's online backup, which copies pages as they are: it takes the time of reading the file once,
-//! where `VACUUM INTO` would sort every row anew. The copy is of one moment: the read transaction in which it
-//! begins is kept to its end, so that commits of the writer neither wait for it nor start it again. The
-//! write-ahead log grows by what is committed meanwhile, and is recycled afterwards.
+//! It uses SQLite's online backup, which copies pages as they are and takes the time of reading the file once; `VACUUM
+//! INTO` would sort every row again. The copy holds one state of the database: the read transaction in which it begins
+//! stays open to its end, so commits of the writer neither wait for it nor restart it. The write-ahead log grows by
+//! what is committed meanwhile, and is reused afterwards.
 
 use std::fs;
 use std::io;
@@ -18,21 +18,21 @@ use super::read::ReadTransaction;
 use super::{Error, Reader};
 use crate::part::Part;
 
-/// Pages copied at a time; between two of these it may be told to stop.
+/// The number of pages that are copied before the caller may stop.
 const PAGES: i32 = 4096;
 
-/// Where the header of a database tells how it is written and read, and the values for "without a log".
+/// The offset of the two format versions in the header of a database, and their values for a database without a
+/// write-ahead log.
 const FORMAT_VERSIONS: u64 = 18;
 const NO_LOG: [u8; 2] = [1, 1];
 
 impl Reader {
-    /// Copies the database to `target`, which must not exist; it appears when it is whole.
+    /// Copies the database to the file `target`, which must not exist and appears once it is complete.
     ///
-    /// `go_on` is told pages copied and pages in all, and asked whether to go on. Returns whether the copy
-    /// was made: not if `go_on` said no.
+    /// `go_on` gets the number of pages copied and of all pages, and returns false to stop. Returns false if it did.
     ///
     /// # Errors
-    /// [`Error::Copy`] if the target exists or cannot be written, a full disk included; as any read.
+    /// [`Error::Copy`] if the target exists or cannot be written, a full disk included.
     pub fn backup(
         &self,
         target: &Path,
@@ -42,13 +42,13 @@ impl Reader {
         if fs::symlink_metadata(target).is_ok() {
             return Err(copy(io::ErrorKind::AlreadyExists.into()));
         }
-        // Labels are their owner's: nobody else may read the copy.
+        // Only the owner may read the copy.
         let part = Part::create(target, OWNER_ONLY).map_err(copy)?;
         if !self.copy_pages(part.path(), &mut go_on).map_err(|error| self.sorted(target, error))? {
             return Ok(false);
         }
         self.unchanged()?;
-        // The copy has no log, so it can be read where none can be made. A run makes one again.
+        // The copy gets no log, so it can be read where none can be created. A run creates one again.
         if part.file().metadata().map_err(copy)?.len() > 0 {
             part.file().write_all_at(&NO_LOG, FORMAT_VERSIONS).map_err(copy)?;
         }
@@ -62,10 +62,10 @@ impl Reader {
         go_on: &mut impl FnMut(u64, u64) -> bool,
     ) -> rusqlite::Result<bool> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        // Without locks: nobody else knows of the copy.
+        // The copy needs no locks, since no other process knows of it.
         let to = std::path::absolute(to).map_err(|_| rusqlite::Error::InvalidPath(to.into()))?;
         let mut copy = Connection::open_with_flags_and_vfs(&to, flags, "unix-none")?;
-        // A copy that breaks off is thrown away: nothing of it needs a journal.
+        // A copy that is not completed is removed, so it needs no journal.
         copy.pragma_update(None, "journal_mode", "off")?;
         copy.pragma_update(None, "synchronous", "off")?;
         let _snapshot = ReadTransaction::begin(&self.connection)?;
@@ -83,13 +83,13 @@ impl Reader {
             match step {
                 StepResult::Done => return Ok(true),
                 StepResult::More => {}
-                // Only a lock of the copy, which is nobody else's, or a passing one of the source.
+                // Either the copy is locked, which no other process does, or the database is for a moment.
                 _ => std::thread::sleep(std::time::Duration::from_millis(50)),
             }
         }
     }
 
-    /// What the copy's disk says is the copy's; everything else is the database's.
+    /// Sorts an error: one of the disk is about the copy, any other one about the database.
     fn sorted(&self, target: &Path, error: rusqlite::Error) -> Error {
         match error.sqlite_error_code() {
             Some(
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_is_of_one_moment_while_the_writer_goes_on() {
+    fn a_backup_holds_one_state_of_the_database_while_the_writer_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let store = filled(folder.path());
         let reader = store.reader().unwrap();
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_that_is_stopped_or_cannot_be_written_leaves_nothing() {
+    fn a_backup_that_is_stopped_or_cannot_be_written_leaves_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let store = filled(folder.path());
         let reader = store.reader().unwrap();

@@ -1,9 +1,9 @@
 //! One writer at a time for a database, whichever of its names a process uses.
 //!
-//! Two locks are taken, and both are needed. The lock on the database's own file (see [`super::anchor`]) cannot be
-//! got around by another name or by removing a file. The `flock` on `<database>.lock` is what earlier versions
-//! know, and what systems without the first kind rely on; it also keeps a second writer out when the database
-//! itself was replaced. The lock file is named after the database's true path, and never removed.
+//! Two locks are taken, and both are needed. The lock on the database file itself (see [`super::anchor`]) cannot be
+//! evaded by another name or by removing a file. The `flock` on `<database>.lock` is what earlier versions know, and
+//! what systems without the first kind of lock rely on. It also keeps a second writer out if the database file itself
+//! was replaced. The lock file is named after the true path of the database, and is never removed.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -13,7 +13,7 @@ use std::path::Path;
 use super::Error;
 use super::anchor::{Anchor, FileId, OWNER_ONLY};
 
-/// Held by the process that writes; the system releases it when the process ends, however it ends.
+/// The locks of the process that writes. The system releases them when the process ends, however it ends.
 #[derive(Debug)]
 pub(super) struct Lock {
     anchor: Anchor,
@@ -21,12 +21,12 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Takes both locks of the database that `anchor` has open, at once or not at all. `path` is the database's
-    /// name in messages.
+    /// Takes both locks of the database that `anchor` has open, or none of them. `path` is the name of the database in
+    /// messages.
     ///
     /// # Errors
-    /// [`Error::Locked`] if another process has one of them, [`Error::Linked`] if the file has further names,
-    /// [`Error::Open`] if the lock file cannot be made.
+    /// [`Error::Locked`] if another process has one of them, [`Error::Linked`] if the file has several names,
+    /// [`Error::Open`] if the lock file cannot be created.
     pub(super) fn take(anchor: Anchor, path: &Path) -> Result<Self, Error> {
         let refused = |path: &Path, source| Error::Open { location: path.into(), source };
         if !anchor.can_write() {
@@ -47,8 +47,8 @@ impl Lock {
                 Err(TryLockError::Error(source)) => return Err(refused(&name, source)),
             }
             let opened = file.metadata().map_err(|source| refused(&name, source))?;
-            // Somebody may have removed the file after it was opened: then the lock is on a file that nobody
-            // else will find.
+            // Another process may have removed the file after it was opened. Then this lock is on a file that no other
+            // process will find.
             if FileId::at(&name) == Some(FileId::of(&opened)) {
                 break file;
             }
@@ -57,12 +57,12 @@ impl Lock {
             return Err(Error::Locked { location: path.into() });
         }
         let lock = Self { anchor, _file: file };
-        // Again, now that no other writer can be at work.
+        // Check again, now that no other writer can be at work.
         check_names(&lock.anchor, path)?;
         Ok(lock)
     }
 
-    /// The database's file.
+    /// The database file.
     pub(super) fn anchor(&self) -> &Anchor {
         &self.anchor
     }
@@ -74,7 +74,7 @@ impl Drop for Lock {
     }
 }
 
-/// The write-ahead log belongs to a name: under another name of the same file, what is in it is missing.
+/// Refuses a file with several names. The write-ahead log belongs to one of them, and would be missing under another.
 pub(super) fn check_names(anchor: &Anchor, path: &Path) -> Result<(), Error> {
     let metadata =
         anchor.metadata().map_err(|source| Error::Open { location: path.into(), source })?;
@@ -92,13 +92,13 @@ fn open_lock_file(name: &Path, anchor: &Anchor) -> io::Result<File> {
         .truncate(false)
         .write(true)
         .mode(OWNER_ONLY)
-        // A lock file is never a link: in a shared folder it could lead anywhere.
+        // A lock file is never a link: in a shared folder, a link could lead anywhere.
         .custom_flags(no_follow)
         .open(name)?;
     if !existed && rustix::process::geteuid().is_root() {
-        // As SQLite does with its own files: the database's owner can still write after root has.
+        // SQLite does the same with its own files: the owner of the database can still write after root has.
         let database = anchor.metadata()?;
-        // A file system that refuses this has owners of its own making.
+        // A file system that refuses this assigns owners of its own.
         let _ = fchown(&file, Some(database.uid()), Some(database.gid()));
     }
     Ok(file)

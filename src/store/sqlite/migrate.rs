@@ -10,7 +10,7 @@ use rusqlite_migration::Migrations;
 use super::Error;
 use crate::store::sqlite::error::sorted;
 
-/// `application_id` of a job database: "cost" in ASCII.
+/// The `application_id` of a job database: "cost" in ASCII.
 const APPLICATION_ID: u32 = 0x636f_7374;
 
 static FOLDER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/migrations/sqlite");
@@ -20,11 +20,10 @@ static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
         .expect("the embedded folders are numbered, a test opens them")
 });
 
-/// The oldest schema version that can be read without being brought up to date: later versions only add tables and
-/// columns to it.
+/// The oldest schema version that can be read without an update: later versions only add tables and columns.
 const OLDEST_READABLE: i64 = 2;
 
-/// The newest schema version this program knows.
+/// The newest schema version that this program knows.
 pub(super) fn known_version() -> i64 {
     FOLDER.dirs().map(|_| 1).sum()
 }
@@ -32,15 +31,15 @@ pub(super) fn known_version() -> i64 {
 /// What the header of a database says of its schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Schema {
-    /// Nothing is in the file yet.
+    /// The file is empty.
     Fresh,
-    /// Ours, at the version this program needs.
+    /// The schema is the program's, at the version that it needs.
     Current,
-    /// Ours, written by an earlier version.
+    /// The schema is the program's, and an earlier version wrote it.
     Older(i64),
 }
 
-/// Reads header and version without writing.
+/// Reads the header and the version without writing.
 ///
 /// # Errors
 /// [`Error::Foreign`], [`Error::Newer`], [`Error::Corrupt`].
@@ -50,7 +49,7 @@ pub(super) fn inspect(connection: &Connection, path: &Path) -> Result<Schema, Er
             .query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))
             .map_err(|source| sorted(path, source))
     };
-    // The id is an unsigned 32-bit number that SQLite prints signed.
+    // The id is an unsigned 32-bit number, which SQLite prints as a signed one.
     let id = u32::try_from(pragma("application_id")? & 0xffff_ffff).unwrap_or_default();
     let found = pragma("user_version")?;
     if id == 0 && found == 0 {
@@ -72,7 +71,7 @@ pub(super) fn inspect(connection: &Connection, path: &Path) -> Result<Schema, Er
     }
 }
 
-/// A database in memory that has the program's own schema of this version, and no rows.
+/// Creates a database in memory that has the program's own schema of this version, and no rows.
 pub(super) fn model(version: i64) -> rusqlite::Result<Connection> {
     let mut model = Connection::open_in_memory()?;
     match MIGRATIONS.to_version(&mut model, usize::try_from(version).unwrap_or_default()) {
@@ -82,8 +81,8 @@ pub(super) fn model(version: i64) -> rusqlite::Result<Connection> {
     }
 }
 
-/// Lets a database of an earlier version be read as if it were up to date, by temporary views and tables that add
-/// what it lacks. Returns `false` if its version is too old for that.
+/// Lets a database of an earlier version be read as if it were up to date, by temporary views and tables that add what
+/// it lacks. Returns `false` if its version is too old for that.
 pub(super) fn bridge(connection: &Connection, version: i64) -> rusqlite::Result<bool> {
     if version < OLDEST_READABLE {
         return Ok(false);
@@ -110,7 +109,7 @@ pub(super) fn bridge(connection: &Connection, version: i64) -> rusqlite::Result<
     Ok(true)
 }
 
-/// A table's columns with their defaults as SQL.
+/// The columns of a table, with their defaults as SQL.
 type Columns = Vec<(String, String)>;
 
 fn tables(model: &Connection) -> rusqlite::Result<Vec<(String, Columns)>> {
@@ -121,7 +120,7 @@ fn tables(model: &Connection) -> rusqlite::Result<Vec<(String, Columns)>> {
     names.map(|name| name.and_then(|name| Ok((name.clone(), columns_of(model, &name)?)))).collect()
 }
 
-/// The columns of a table; none if there is no such table.
+/// Reads the columns of a table; there are none if there is no such table.
 fn columns_of(model: &Connection, table: &str) -> rusqlite::Result<Columns> {
     model
         .prepare("SELECT name, ifnull(dflt_value, 'NULL') FROM pragma_table_xinfo(?1)")?
@@ -129,7 +128,7 @@ fn columns_of(model: &Connection, table: &str) -> rusqlite::Result<Columns> {
         .collect()
 }
 
-/// Brings the schema up to date, in one transaction; the caller holds the lock.
+/// Brings the schema up to date, in one transaction. The caller holds the lock.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {
     MIGRATIONS.to_latest(connection).map_err(|error| match error {
         rusqlite_migration::Error::RusqliteError { err, .. } => sorted(path, err),
@@ -142,7 +141,7 @@ mod tests {
     use super::*;
     use crate::store::sqlite::{Reader, Store};
 
-    /// Two contents of version 1, one of them labelled in two scenes and called twice, one failed.
+    /// Two contents of version 1: one is labelled in two scenes and was called twice, the other failed.
     const ROWS: &str = "
         INSERT INTO bucket VALUES (1, 'photos-1250000000', 'keys');
         INSERT INTO run (id, bucket_id, source, eligibility, state, settings, journals, tool_version,
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_version_1_held_is_there_in_the_newest() {
+    fn a_database_of_version_1_keeps_its_rows_in_the_newest_version() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.db");
         let mut old = Connection::open(&path).unwrap();
@@ -206,7 +205,7 @@ mod tests {
             .verify(|_| ())
             .unwrap()
             .into_iter()
-            // The made-up identity of the second one is none.
+            // The identity of the second content is made up.
             .filter(|checked| checked.problems.count > 0 && checked.check.name() != "identities")
             .collect();
         assert!(problems.is_empty(), "{problems:?}");

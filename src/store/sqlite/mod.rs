@@ -28,21 +28,21 @@ use lock::Lock;
 use migrate::{Schema, known_version};
 use still::Still;
 
-/// How long a statement waits for somebody else's transaction, such as one left open in a SQL shell.
+/// How long a statement waits for the transaction of another program, such as one left open in a SQL shell.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Statements kept prepared by each connection; the writer has about forty.
+/// The number of prepared statements that each connection keeps. The writer has about forty.
 const STATEMENTS: usize = 64;
 
-/// How long the last checkpoint waits for readers when the database's file was taken away.
+/// How long the last checkpoint waits for readers after the database file was taken away.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The write handle: one in the process, one process at a time.
+/// The write handle. One process has at most one, and one process at a time has it.
 #[derive(Debug)]
 pub struct Store {
     // Fields are dropped in this order: the connection closes before the locks are given back.
     pub(crate) connection: Connection,
-    /// Removes SQLite's files after the connection, if the database was written over.
+    /// Removes SQLite's files after the connection is closed, if the database was written over.
     orphans: Orphans,
     pub(crate) path: PathBuf,
     /// SQLite's files beside the database, as they were when it was opened.
@@ -52,7 +52,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database at `path` for writing, makes it if there is none, brings its schema up to date.
+    /// Opens the database at `path` for writing. Creates it if there is none, and brings its schema up to date.
     ///
     /// # Errors
     /// [`Error::Locked`] while another process has it, under whatever name; [`Error::Linked`] if the file has several
@@ -68,8 +68,8 @@ impl Store {
             Schema::Older(found) => check_schema(&connection, found, path)?,
             Schema::Current => check_schema(&connection, known_version(), path)?,
         }
-        // WAL lets readers go on while the one writer commits. FULL syncs the log at each commit: an
-        // answer that was paid for survives power loss.
+        // A write-ahead log lets readers go on while the writer commits. FULL syncs the log at each commit, so an
+        // answer that was paid for survives a power loss.
         connection.pragma_update(None, "journal_mode", "wal").map_err(sqlite)?;
         connection.pragma_update(None, "synchronous", "full").map_err(sqlite)?;
         connection.pragma_update(None, "cache_size", -10_240).map_err(sqlite)?;
@@ -77,7 +77,7 @@ impl Store {
         if schema != Schema::Current {
             migrate::migrate(&mut connection, path)?;
         }
-        // A read makes SQLite open its log, which it then keeps until the connection closes.
+        // A read makes SQLite open its log, which it then keeps open until the connection closes.
         migrate::inspect(&connection, path)?;
         let beside = ["-wal", "-shm"]
             .map(|ending| lock.anchor().beside(ending))
@@ -91,7 +91,7 @@ impl Store {
         Ok(store)
     }
 
-    /// The database's file.
+    /// The database file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -103,9 +103,6 @@ impl Store {
 
     /// Writes a text into the database that no other file has, so that it is noticed when another database is copied
     /// over this one.
-    ///
-    /// # Errors
-    /// Those of any write.
     pub(crate) fn mark(&mut self) -> Result<(), Error> {
         let mark = || {
             let text: String = self.connection.query_row(
@@ -114,7 +111,7 @@ impl Store {
                 [],
                 |row| row.get(0),
             )?;
-            // The text has to be in the file itself. If a reader holds that up, there is no mark this time.
+            // The text has to be in the file itself. If a reader prevents that, there is no mark this time.
             self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
             let (number, length) = self.connection.query_row(
                 "SELECT rootpage, page_size FROM sqlite_schema, pragma_page_size WHERE name = 'meta'",
@@ -131,13 +128,13 @@ impl Store {
 
     /// Keeps SQLite from writing what belonged to the old content into the new one, now and when it is closed.
     fn let_go(&self) {
-        // What fails here leaves the files as they would be without it.
+        // If this fails, the files are as they would be without it.
         let _ = self.connection.pragma_update(None, "wal_autocheckpoint", 0);
         let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         self.orphans.adopt(&self.beside);
     }
 
-    /// A further handle that only reads the same database.
+    /// Opens a further handle that only reads the same database.
     ///
     /// # Errors
     /// As [`Reader::open`].
@@ -145,8 +142,8 @@ impl Store {
         Reader::open(&self.path)
     }
 
-    /// Checks that the database and its log are still the files that were opened: asked after each turn, so that
-    /// nothing is paid for whose result nobody will find.
+    /// Checks that the database and its log are still the files that were opened. This is asked after each turn, so
+    /// that nothing is paid for whose result would be lost.
     ///
     /// # Errors
     /// [`Error::TakenAway`] if one of them was removed, replaced, written over or unmounted.
@@ -156,8 +153,8 @@ impl Store {
             return Err(Error::TakenAway { location: self.path.as_path().into() });
         }
         if self.place.is_lost() {
-            // Whoever moved the file finds in it all that was committed; and a log with rows in it must not lie
-            // beside another database that takes its place. If it fails there is nothing better to do.
+            // The checkpoint puts everything that was committed into the moved file. A log with rows in it must not
+            // lie beside another database that takes its place. If it fails there is nothing better to do.
             let _ = self.connection.busy_timeout(FAREWELL_TIMEOUT);
             let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
             return Err(Error::TakenAway { location: self.path.as_path().into() });
@@ -169,8 +166,8 @@ impl Store {
     }
 }
 
-/// Files of SQLite's that belong to a database which was written over: a log of it must not be taken for one of the
-/// database that is there now.
+/// Those of SQLite's files that belong to a database which was written over. Its log must not be taken for the log of
+/// the database that is there now.
 #[derive(Debug, Default)]
 struct Orphans(Mutex<Vec<(PathBuf, FileId)>>);
 
@@ -190,15 +187,15 @@ impl Drop for Orphans {
     }
 }
 
-/// A handle that only reads; it never creates a database and never blocks the writer.
+/// A handle that only reads. It never creates a database and never blocks the writer.
 #[derive(Debug)]
 pub struct Reader {
     // Fields are dropped in this order: the connection closes before the file.
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
-    /// The schema's version in the file.
+    /// The version of the schema in the file.
     version: i64,
-    /// Set if the file is read without SQLite's locks.
+    /// The state of the file when it was opened, if it is read without SQLite's locks.
     still: Option<Still>,
     anchor: Anchor,
 }
@@ -216,7 +213,7 @@ impl Reader {
         let version = known_version();
         let mut reader = Self { connection, path: path.into(), version, still, anchor };
         reader.connection.pragma_update(None, "cache_size", -2_048).map_err(sqlite)?;
-        // Where nothing can be written, there is no place for temporary files either.
+        // Where nothing can be written, temporary files cannot be written either.
         reader.connection.pragma_update(None, "temp_store", "memory").map_err(sqlite)?;
         let older = |found| Error::Older { location: path.into(), found, known: known_version() };
         match migrate::inspect(&reader.connection, path) {
@@ -229,20 +226,20 @@ impl Reader {
                     return Err(older(found));
                 }
             }
-            // What looks like damage may be a writer at work.
+            // A writer at work may look like damage.
             Err(error) => return reader.unchanged().and(Err(error)),
         }
         reader.connection.pragma_update(None, "query_only", "on").map_err(sqlite)?;
         Ok(reader)
     }
 
-    /// The database's file.
+    /// The database file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Checks that what was read so far is of one state of the database. Every answer is checked before it is used,
-    /// since a file that is read without locks may change meanwhile.
+    /// Checks that everything read so far belongs to one state of the database. Every answer is checked before it is
+    /// used, since a file that is read without locks may change meanwhile.
     ///
     /// # Errors
     /// [`Error::ChangedMeanwhile`] if a writer appeared.
@@ -253,7 +250,7 @@ impl Reader {
         }
     }
 
-    /// Checks what [`Store::open`] would refuse about this file, other than another writer and missing rights.
+    /// Checks what [`Store::open`] would refuse about this file, except another writer and missing permissions.
     ///
     /// # Errors
     /// [`Error::Linked`] if the file has several names, [`Error::Altered`] if its schema is not the program's.
@@ -263,14 +260,14 @@ impl Reader {
         self.unchanged()
     }
 
-    /// Sorts an error of SQLite by what can be done about it.
+    /// Sorts an error of SQLite by what the caller can do about it.
     pub(crate) fn error(&self, source: rusqlite::Error) -> Error {
-        // What looks like damage may be a writer at work.
+        // A writer at work may look like damage.
         self.unchanged().err().unwrap_or_else(|| sorted(&self.path, source))
     }
 }
 
-/// Checks that the schema of the file is the one that this program makes at that version.
+/// Checks that the schema of the file is the one that this program creates at that version.
 fn check_schema(connection: &Connection, version: i64, path: &Path) -> Result<(), Error> {
     let differences =
         schema::compare(connection, version).map_err(|source| sorted(path, source))?;
@@ -280,8 +277,8 @@ fn check_schema(connection: &Connection, version: i64, path: &Path) -> Result<()
     Err(Error::Altered { location: path.into(), what: differences.refused.join("; ") })
 }
 
-/// A connection to the file with this name, which must not contain links. Nothing that the database's schema says
-/// is trusted: it may come from somebody else.
+/// Opens a connection to the file with this name, which must not contain links. Nothing in the schema of the database
+/// is trusted, since another person may have written it.
 fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     guarded(Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?)
 }
@@ -295,11 +292,11 @@ fn guarded(connection: Connection) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// The condition that an object has the content `content`, an expression of SQL: the one that brought it has its
-/// number, and only others are in the index.
+/// The SQL condition that an object has the content `content`, an expression of SQL. An object that introduced a
+/// content shares its id and is not in the index.
 ///
-/// Further conditions on the bucket or the key are to be kept from the planner with a `+`: it would walk the
-/// bucket for them.
+/// Further conditions on the bucket or the key need a `+`, which hides them from the query planner: otherwise it would
+/// walk the bucket for them.
 fn has_content(content: &str) -> String {
     format!(
         "(object.id = {content} AND object.content_id = {content}
@@ -336,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn opens_makes_and_opens_again() {
+    fn a_writer_creates_a_database_and_a_reader_does_not() {
         let folder = folder();
         let path = folder.path().join("a.db");
         assert!(matches!(Reader::open(&path), Err(Error::Missing { .. })));
@@ -348,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_is_on_disk_before_it_is_reported() {
+    fn a_commit_is_synced_to_disk() {
         let folder = folder();
         let store = Store::open(&folder.path().join("a.db")).unwrap();
         let pragma = |name: &str| -> String {

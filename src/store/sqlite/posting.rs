@@ -1,21 +1,21 @@
-//! Where labels are, in blocks of neighbouring contents: the form in which it is stored.
+//! The stored form of postings: in which blocks of neighbouring contents a label occurs.
 
-/// Calls whose labels are posted together; few in tests, so that they come to several.
+/// The number of calls whose labels are posted together. It is small in tests, so that they reach several segments.
 pub(super) const SEGMENT: i64 = if cfg!(test) { 8 } else { 8192 };
 
-/// Contents of a block, as a shift: a search reads the labels of whole blocks.
+/// The binary logarithm of the number of contents in a block. A search reads the labels of whole blocks.
 pub(super) const SHIFT: u32 = 2;
 
-/// A tag in more than one of so many blocks is not worth its bytes...
+/// A tag that occurs in more than one of this many blocks is not worth its bytes...
 pub(super) const COMMON: usize = 4;
 
-/// ... unless it is in fewer than so many: most calls of a segment may have failed.
+/// ... unless it occurs in fewer blocks than this: most calls of a segment may have failed.
 pub(super) const FEW: usize = if cfg!(test) { 2 } else { 256 };
 
-/// The name of the row of `meta` that holds the last call whose labels are posted.
+/// The row of `meta` with the last call whose labels are posted.
 pub(super) const POSTED: &str = "posted_call";
 
-/// Ascending numbers, none below 0, in few bytes.
+/// Encodes ascending numbers, none of them negative, as differences of seven bits a byte.
 pub(super) fn encode(blocks: &[i64]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(blocks.len() + 4);
     let mut before = 0;
@@ -31,7 +31,7 @@ pub(super) fn encode(blocks: &[i64]) -> Vec<u8> {
     bytes
 }
 
-/// What [`encode`] was given; `None` if these are no such bytes.
+/// Decodes what [`encode`] returned. Returns `None` for any other bytes.
 pub(super) fn decode(bytes: &[u8]) -> Option<Vec<i64>> {
     let mut blocks = Vec::with_capacity(bytes.len());
     let (mut block, mut difference, mut shift) = (0_i64, 0_i64, 0);
@@ -58,13 +58,13 @@ mod tests {
         #![proptest_config(crate::property::config())]
 
         #[test]
-        fn what_is_posted_is_found(mut blocks in proptest::collection::vec(0..i64::MAX >> 10, 0..50)) {
+        fn encoded_blocks_are_decoded_again(mut blocks in proptest::collection::vec(0..i64::MAX >> 10, 0..50)) {
             blocks.sort_unstable();
             prop_assert_eq!(decode(&encode(&blocks)), Some(blocks));
         }
 
         #[test]
-        fn any_bytes_are_read_without_harm(bytes in proptest::collection::vec(any::<u8>(), 0..50)) {
+        fn decoding_any_bytes_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..50)) {
             decode(&bytes);
         }
     }

@@ -1,8 +1,8 @@
-//! The schema that this program makes, compared with the one in a file.
+//! The schema that this program creates, compared with the schema of a file.
 //!
-//! A database may come from somebody else. A trigger in it would run with every write, and a table or view with
+//! A database may come from another person. A trigger in it would run with every write, and a table or view with
 //! another definition would change what a statement does. So both are refused before anything is written. Tables,
-//! views and indexes of other names do nothing by themselves: they are allowed, and `costag verify` names them.
+//! views and indexes of other names have no effect by themselves: they are allowed, and `costag verify` names them.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use rusqlite::Connection;
 
 use super::migrate;
 
-/// What a file has that the program did not make, and the other way round; in words.
+/// The differences between the schema of a file and that of the program, described.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Differences {
-    /// Triggers, and objects of ours that are missing or have another definition: nothing is written then.
+    /// Triggers, and objects of the program that are missing or have another definition: the file is not written then.
     pub(super) refused: Vec<String>,
-    /// Further tables, views and indexes.
+    /// Other tables, views and indexes.
     pub(super) alien: Vec<String>,
 }
 
-/// Kind and definition of each object, by name. Objects that SQLite makes by itself have no definition.
+/// The kind and the definition of each object, by name. Objects that SQLite creates by itself have no definition.
 type Objects = BTreeMap<String, (String, Option<String>)>;
 
 fn objects(connection: &Connection) -> rusqlite::Result<Objects> {
@@ -52,7 +52,7 @@ pub(super) fn compare(connection: &Connection, version: i64) -> rusqlite::Result
         }
         if kind == "trigger" {
             differences.refused.push(format!("there is a trigger {name}, and costag has none"));
-        // What SQLite makes by itself: indexes of constraints, statistics of ANALYZE.
+        // SQLite creates some objects by itself: indexes of constraints, and statistics of ANALYZE.
         } else if definition.is_some() && !name.starts_with("sqlite_") {
             differences.alien.push(format!("the {kind} {name} is not of costag's making"));
         }
@@ -60,10 +60,10 @@ pub(super) fn compare(connection: &Connection, version: i64) -> rusqlite::Result
     Ok(differences)
 }
 
-/// A table, and its columns that hold texts, each with whether it holds nothing else.
+/// A table, and its columns that hold texts, each with whether it holds nothing but texts.
 type TextColumns = (String, Vec<(String, bool)>);
 
-/// The columns of each table of this version that hold texts.
+/// Reads the columns that hold texts, for each table of this version.
 pub(super) fn text_columns(version: i64) -> rusqlite::Result<Vec<TextColumns>> {
     let model = migrate::model(version)?;
     let mut columns = model.prepare(
@@ -84,7 +84,7 @@ pub(super) fn text_columns(version: i64) -> rusqlite::Result<Vec<TextColumns>> {
     Ok(tables)
 }
 
-/// A definition without comments, and with single spaces: what it means, however it is written.
+/// A definition without comments and with single spaces, so that definitions compare by what they mean.
 fn without_layout(sql: &str) -> String {
     let mut out = String::with_capacity(sql.len());
     let mut chars = sql.chars().peekable();
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn layout_and_comments_do_not_count_and_everything_else_does() {
+    fn definitions_differ_by_everything_but_layout_and_comments() {
         let plain = without_layout("CREATE TABLE a (x TEXT, y INTEGER)");
         for same in [
             "CREATE  TABLE a\n(x TEXT,y INTEGER)",
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn each_version_is_its_own_model() {
+    fn the_schema_of_each_version_equals_itself() {
         for version in 1..=migrate::known_version() {
             let model = migrate::model(version).unwrap();
             assert_eq!(compare(&model, version).unwrap(), Differences::default());

@@ -1,15 +1,15 @@
-//! Reading where nothing can be written: a read-only folder or medium, a user who may only read.
+//! Reading where nothing can be written: a read-only folder or medium, or a user who may only read.
 //!
-//! SQLite reads a database with a write-ahead log by means of a shared-memory file, which it has to make and remove.
+//! SQLite reads a database with a write-ahead log by means of a shared-memory file, which it has to create and remove.
 //! Where it cannot, there are three cases:
 //!
 //! - There is no log, or an empty one: the file is complete and is read as an immutable one.
 //! - There is a log and the shared-memory file: SQLite reads both, and coordinates with a writer if there is one.
-//! - There is a log and no shared-memory file: a private index of the log is built in memory. Nobody writes, as a
-//!   writer would have made the file.
+//! - There is a log and no shared-memory file: a private index of the log is built in memory. No process writes, since
+//!   a writer would have created the file.
 //!
-//! In the first and the third case SQLite takes no locks, so a writer that appears would go unnoticed and pages of
-//! several moments would be mixed. [`Still`] notices it by the writer's lock and by the files' sizes and times.
+//! In the first and the third case SQLite takes no locks. A writer that appears would go unnoticed, and pages of
+//! several states would be mixed. [`Still`] notices it by the writer's lock and by the sizes and times of the files.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -32,12 +32,12 @@ const PERMIT_IT: &str = "ask the database's owner for the right to read this fil
 const WRITER: &str =
     "a run is at work; try again when it has ended, or read a copy made by `costag backup`";
 
-/// How often a connection is tried while the files come and go, and the pause between two tries. A run that ends on
-/// a busy machine may need a second between removing its first file and its last.
+/// How often a connection is tried while files come and go, and the pause between two tries. A run that ends on a busy
+/// machine may need a second between removing its first file and its last.
 const ATTEMPTS: u32 = 60;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What a file looked like when it was opened.
+/// The identity, size and time of a file when it was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     id: FileId,
@@ -59,7 +59,7 @@ impl Stamp {
 #[derive(Debug)]
 pub(super) struct Still {
     database: Stamp,
-    /// `None`: there was no log, or an empty one.
+    /// The log; `None` if there was none, or an empty one.
     log: Option<Stamp>,
 }
 
@@ -68,8 +68,10 @@ impl Still {
         Ok(Self { database: Stamp::of(&anchor.metadata()?), log: log(anchor)? })
     }
 
+    /// Checks that the database and its log are as they were, and that no writer is at work.
+    ///
     /// # Errors
-    /// [`Error::ChangedMeanwhile`] if anything is different now, or a writer is at work.
+    /// [`Error::ChangedMeanwhile`] if they are not.
     pub(super) fn check(&self, anchor: &Anchor, path: &Path) -> Result<(), Error> {
         let same = !anchor.has_writer()
             && anchor.is_in_place()
@@ -79,7 +81,7 @@ impl Still {
     }
 }
 
-/// The log, if there is anything in it.
+/// Reads the state of the log. Returns `None` if there is nothing in it.
 fn log(anchor: &Anchor) -> io::Result<Option<Stamp>> {
     match fs::metadata(anchor.beside("-wal")) {
         Ok(metadata) if metadata.len() > 0 => Ok(Some(Stamp::of(&metadata))),
@@ -89,7 +91,7 @@ fn log(anchor: &Anchor) -> io::Result<Option<Stamp>> {
     }
 }
 
-/// Whether there is a log with content beside another name of the file in the same folder.
+/// Returns true if a log with content lies beside another name of the file in the same folder.
 fn another_name_has_a_log(anchor: &Anchor) -> bool {
     let of_database = FileId::at(anchor.path());
     let folder = anchor.path().parent().unwrap_or(Path::new("/"));
@@ -102,7 +104,7 @@ fn another_name_has_a_log(anchor: &Anchor) -> bool {
     })
 }
 
-/// A connection that reads the database, in the way that this place permits.
+/// Opens a connection that reads the database, in the way that this place permits.
 ///
 /// # Errors
 /// [`Error::Unread`] if a part of the database cannot be read, [`Error::Open`] if the system refuses.
@@ -113,8 +115,8 @@ pub(super) fn connect_for_reading(
     let mut attempts = 1;
     loop {
         match connect_as_it_is(anchor, path) {
-            // A run that begins or ends makes or removes its files one after the other, so a look at them may find
-            // a state that lasts for an instant only.
+            // A run that begins or ends creates or removes its files one after the other, so a look at them may find a
+            // state that lasts only for an instant.
             Err(ref error) if attempts < ATTEMPTS && may_pass(error) => {
                 attempts += 1;
                 std::thread::sleep(PAUSE);
@@ -161,8 +163,8 @@ fn connect_as_it_is(anchor: &Anchor, path: &Path) -> Result<(Connection, Option<
         }
     }
     if anchor.can_write() && folder_is_writable(file) {
-        // `query_only`, which the caller sets, keeps this connection from writing rows. It may write the log's
-        // index, and is the one to remove the log's files if nobody else uses them.
+        // `query_only`, which the caller sets, keeps this connection from writing rows. The connection may write the
+        // index of the log, and removes the files of the log if no other one uses them.
         let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
         return Ok((connection, None));
     }
@@ -186,7 +188,7 @@ fn connect_as_it_is(anchor: &Anchor, path: &Path) -> Result<(Connection, Option<
     }
     let still = Still::of(anchor).map_err(refused)?;
     let connection = if log.is_some() {
-        // Without locks SQLite believes to be alone, and an exclusive connection needs no shared memory.
+        // Without locks SQLite assumes to be alone, and an exclusive connection needs no shared memory.
         let flags = read_only | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         Connection::open_with_flags_and_vfs(file, flags, "unix-none")
             .and_then(guarded)
@@ -210,13 +212,13 @@ fn read_once(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
 }
 
-/// Whether files can be made beside this one.
+/// Returns true if files can be created beside this one.
 fn folder_is_writable(file: &Path) -> bool {
     let folder = file.parent().unwrap_or(Path::new("/"));
     access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
 }
 
-/// The file's name as a URI that tells SQLite that nobody changes the file.
+/// The name of the file as a URI that tells SQLite that no process changes the file.
 fn immutable(file: &Path) -> String {
     use std::fmt::Write as _;
 
@@ -237,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_with_signs_of_its_own_stays_the_name() {
+    fn a_file_name_with_special_characters_is_the_same_in_its_uri() {
         let uri = immutable(Path::new("/a b/50%?x=1#y/猫.db"));
         assert_eq!(uri, "file:/a%20b/50%25%3Fx%3D1%23y/%E7%8C%AB.db?immutable=1");
     }

@@ -1,4 +1,4 @@
-//! The journal of a run: what its listing found different from the one before.
+//! The journal of a run: what its listing found different from the listing before it.
 
 use rusqlite::Row;
 
@@ -8,7 +8,7 @@ use crate::store::read::Change;
 use crate::store::sqlite::Reader;
 use crate::store::sqlite::rows::{Named, Size, StoredEtag};
 
-/// Rows read at a time.
+/// The number of rows in a batch.
 const BATCH: i64 = 1_000;
 
 const CHANGES: &str = "
@@ -39,12 +39,9 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(i64, Change)> {
 }
 
 impl Reader {
-    /// Hands every journal entry of a run to `each`, in the order in which they were found.
+    /// Hands every journal entry of a run to `each`, in the order in which they were found. Stops at the first error.
     ///
-    /// Memory is that of a batch; no read is open while `each` is at work. Stops at the first error.
-    ///
-    /// # Errors
-    /// As any read, and what `each` answers.
+    /// Memory is that of a batch, and no read is open while `each` is at work.
     pub fn changes<E: From<Error>>(
         &self,
         run_id: i64,

@@ -1,4 +1,4 @@
-//! Contents chosen on purpose, to be put back: failed ones, or labelled ones.
+//! Contents that a person chooses in order to put them back: failed ones, or labelled ones.
 
 use rusqlite::named_params;
 
@@ -9,17 +9,19 @@ use crate::store::keyspace::prefix_end;
 use crate::store::read::{Choice, Chosen};
 use crate::store::sqlite::{Reader, has_content};
 
-/// Contents looked at in one read.
+/// The number of contents in a batch.
 const BATCH: i64 = 1_000;
 
-// In the order of the index `content_failed`. A failed content always has the run that settled it.
+// Selects failed contents in the order of the index `content_failed`. A failed content always has the run that settled
+// it.
 const FAILED: &str = "
     SELECT id, (scenes_wanted & ~scenes_done) | scenes_redo, error_kind, run_id, code
     FROM content LEFT JOIN error ON content_id = id
     WHERE state = 3 AND (error_kind, run_id, id) > (:a, :b, :c)
     ORDER BY error_kind, run_id, id LIMIT :batch";
 
-// What waits already with its scenes asked for again is not chosen once more; what failed waits for nothing.
+// Selects labelled contents. A content that waits already with its scenes asked for again is not chosen once more. A
+// failed content may be, since it waits for nothing.
 const LABELLED: &str = "
     SELECT id, scenes_done & CASE state WHEN 3 THEN :scenes ELSE ~scenes_redo & :scenes END,
            CASE state WHEN 0 THEN (scenes_wanted & ~scenes_done) | scenes_redo ELSE scenes_redo END,
@@ -47,17 +49,14 @@ fn keys_of_content() -> String {
     )
 }
 
-/// Where the next batch begins.
+/// The place of a content in the order of the batches.
 type Position = (i64, i64, i64);
 
 impl Reader {
-    /// Hands the chosen contents to `each`, batch by batch.
+    /// Hands the chosen contents to `each`, batch by batch. `keys` says of a key whether it is meant, in addition to
+    /// the choice.
     ///
-    /// `keys` says which keys are meant, besides the choice. No read is open while `each` is at work, which
-    /// may put back what it is given.
-    ///
-    /// # Errors
-    /// As any read, and what `each` answers.
+    /// No read is open while `each` is at work, so it may put back what it gets.
     pub fn chosen<E: From<Error>>(
         &self,
         choice: &Choice,

@@ -40,19 +40,16 @@ fn read_known<'row>(row: &'row Row<'_>, has_standing: bool) -> rusqlite::Result<
     })
 }
 
-/// Objects looked at for split points.
+/// The number of objects that are sampled for split points.
 const SAMPLE: usize = 2048;
-/// Keys that are worth a range of their own.
+/// The number of keys that are worth a range of their own.
 const WORTH_A_RANGE: usize = 2000;
 
 impl Reader {
-    /// Calls `each` for every object of a bucket with `after` < key, within the prefix and up to and
-    /// including `up_to` (to the prefix's end without it), in the byte order of the keys.
+    /// Calls `each` for every object of a bucket whose key is after `after`, starts with `prefix`, and is at most
+    /// `up_to` (or at most the end of the prefix without it), in the byte order of the keys.
     ///
-    /// `standing` adds how each object's content stands, at the price of a look-up an object.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// With `standing`, each object gets the standing of its content, at the price of a look-up for each object.
     pub fn span(
         &self,
         bucket_id: i64,
@@ -67,15 +64,15 @@ impl Reader {
         } else {
             ("", "")
         };
-        // One bound on each side, in the form that an index range takes: with more of them, or with
-        // alternatives, SQLite would walk the bucket from its first key for every page.
+        // The query has one bound on each side, in the form of an index range. With more bounds, or with alternatives,
+        // SQLite would walk the bucket from its first key for every page.
         let (lower, from) = if after >= prefix { (">", after) } else { (">=", prefix) };
         let end = prefix_end(prefix);
         let (upper, to) = match (up_to, &end) {
             (Some(key), Some(end)) if key >= end.as_str() => ("AND key < ?3", end.as_str()),
             (Some(key), _) => ("AND key <= ?3", key),
             (None, Some(end)) => ("AND key < ?3", end.as_str()),
-            // Always true: the parameter has to be somewhere.
+            // This is always true, and uses the parameter, which must be used.
             (None, None) => ("AND ?3 = ''", ""),
         };
         let sql = format!(
@@ -95,13 +92,10 @@ impl Reader {
         read().map_err(|source| self.error(source))
     }
 
-    /// Keys of the bucket that divide what is known of the prefix into about `parts` equal parts, ascending;
-    /// fewer, or none, if little is known.
+    /// Finds keys that divide what is known of the prefix into about `parts` equal parts, ascending. Returns fewer
+    /// keys, or none, if little is known.
     ///
-    /// From a sample over the whole table: exact quantiles would take a walk over all keys.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// The keys come from a sample over the whole table, since exact quantiles would need a walk over all keys.
     pub fn split_points(
         &self,
         bucket: &str,
@@ -127,7 +121,7 @@ impl Reader {
                 sample.extend(key.filter(|key| key.starts_with(prefix)));
             }
             sample.sort_unstable();
-            // A range is worth its requests from a page or two on.
+            // A range is worth its requests if it has more than a page or two.
             let stand_for = sample.len() * step;
             let parts = parts.min(stand_for / WORTH_A_RANGE).min(sample.len() / 4);
             Ok((1..parts).map(|part| sample[part * sample.len() / parts].clone()).collect())
@@ -135,10 +129,7 @@ impl Reader {
         read().map_err(|source| self.error(source))
     }
 
-    /// The object with this key, with its content's standing.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Reads the object with this key, with the standing of its content.
     pub fn known(&self, bucket_id: i64, key: &str) -> Result<Option<Known>, Error> {
         let read = || {
             self.connection
@@ -154,10 +145,7 @@ impl Reader {
         read().map_err(|source| self.error(source))
     }
 
-    /// Up to `limit` lines of a list after `seq`, in order, with what is known of each.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Reads up to `limit` lines of a list after `seq`, in order, with what is known of each.
     pub fn known_lines(
         &self,
         run_id: i64,
@@ -203,23 +191,18 @@ impl Reader {
         Ok(lines)
     }
 
-    /// The hash of what was read of a run's list; `None` if none was made.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Reads the hash of the lines that a run has read of its list. Returns `None` if none was made.
     pub fn list_hash(&self, run_id: i64) -> Result<Option<i64>, Error> {
         self.connection
             .query_row("SELECT list_hash FROM run WHERE id = ?1", [run_id], |row| row.get(0))
             .map_err(|source| self.error(source))
     }
 
-    /// Whether unchanged objects of this run's scope must be looked at one by one: the settings that
-    /// decide what is wanted differ from those of the last complete listing of the scope or of a run
-    /// since then, or contents wait that no run under way wants, or may have been taken from a run
-    /// since then that never listed its scope to the end, or not again.
+    /// Returns true if the run has to look at unchanged objects of its scope one by one.
     ///
-    /// # Errors
-    /// Those of any read.
+    /// That is so if the settings that decide what is wanted differ from those of the last complete listing of the
+    /// scope or of a run since then; if contents wait that no run under way wants; or if contents may have been taken
+    /// from a run since then that did not list its scope to the end.
     pub fn must_reconsider(
         &self,
         run_id: i64,
@@ -228,7 +211,7 @@ impl Reader {
         eligibility: i64,
     ) -> Result<bool, Error> {
         let read = || {
-            // The last complete listing that covers the scope...
+            // Find the last complete listing that covers the scope.
             let last: Option<i64> = self
                 .connection
                 .query_row(
@@ -240,9 +223,9 @@ impl Reader {
                     |row| row.get(0),
                 )
                 .optional()?;
-            // ... and whatever came after it and touched the scope, had the same settings?
-            // A run that was resumed after it came after it too, and plans of earlier versions left objects
-            // behind that they had seen and nobody called.
+            // Then find out whether every run since then that touched the scope had the same settings. A run that was
+            // resumed since then counts too. So do plans of earlier versions, which left objects behind that nobody
+            // called.
             let differs = self
                 .connection
                 .prepare(
@@ -266,7 +249,8 @@ impl Reader {
             let waiting = self
                 .connection
                 .prepare(
-                    // `IS NOT` would walk through all that waits for this run: millions, when it is resumed.
+                    // `IS NOT` would walk over everything that waits for this run: millions of contents, if it is
+                    // resumed.
                     "SELECT 1 FROM content WHERE state = 0 AND run_id IS NULL
                      UNION ALL SELECT 1 FROM content WHERE state = 0 AND run_id < ?1
                      UNION ALL SELECT 1 FROM content WHERE state = 0 AND run_id > ?1
@@ -283,33 +267,24 @@ impl Reader {
         read().map_err(|source| self.error(source))
     }
 
-    /// The end of the ledger now.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Reads the end of the ledger.
     pub fn ledger_end(&self) -> Result<LedgerEnd, Error> {
         self.connection
             .query_row("SELECT coalesce(max(id), 0) FROM call", [], |row| row.get(0).map(LedgerEnd))
             .map_err(|source| self.error(source))
     }
 
-    /// Whether any call of the ledger was answered with labels, perhaps none.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Returns true if any call of the ledger was answered, with labels or without any.
     pub fn has_been_answered(&self) -> Result<bool, Error> {
         self.connection
             .query_row("SELECT EXISTS (SELECT 1 FROM call WHERE outcome = 0)", [], |row| row.get(0))
             .map_err(|source| self.error(source))
     }
 
-    /// Calls whose time is `moment` (Unix milliseconds) or later, in the ledger's rows up to the number `last`; calls
-    /// of which nobody knows how they ended are among them.
+    /// Counts the calls that ended at `moment` (Unix milliseconds) or later and were in the ledger at its end `last`.
+    /// Calls with an unknown end are among them.
     ///
-    /// Every row is looked at: where the clock was set or corrected, rows are not in the order of their times.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Every row is read: where the clock was set or corrected, rows are not in the order of their times.
     pub fn calls_since(&self, moment: i64, LedgerEnd(last): LedgerEnd) -> Result<u64, Error> {
         let calls: i64 = self
             .connection

@@ -1,4 +1,4 @@
-//! Objects with their labels, in batches: what an export is made of.
+//! Labelled objects, in batches.
 
 use std::collections::HashMap;
 
@@ -13,10 +13,11 @@ use crate::store::read::export::{Batch, BatchLabel, BatchObject, BatchTag, Expor
 use crate::store::sqlite::Reader;
 use crate::store::sqlite::rows::Size;
 
-/// Objects read at a time: few enough that a batch is small, many enough that a read's fixed cost is too.
+/// The number of objects in a batch: few enough to keep a batch small, and many enough to make the fixed cost of a
+/// read small.
 const BATCH: i64 = 2_000;
 
-/// Names kept in memory; the service knows a few thousand, so a database never fills this in practice.
+/// The number of tags that are kept in memory. The service knows a few thousand, so in practice this is never reached.
 const TAGS: usize = 100_000;
 
 /// An export under way. Its memory is that of one batch, used again for each.
@@ -36,12 +37,9 @@ pub struct Export<'r> {
 }
 
 impl Reader {
-    /// Begins an export of tagged objects, by bucket, then by the bytes of the key.
+    /// Begins an export of labelled objects, by bucket, then by the bytes of the key.
     ///
-    /// An object that changes while the export is under way appears as it is when its batch is read.
-    ///
-    /// # Errors
-    /// As any read.
+    /// An object that changes during the export appears as it is when its batch is read.
     pub fn export(&self, filter: ExportFilter) -> Result<Export<'_>, Error> {
         let mut buckets = self.buckets().map_err(|source| self.error(source))?;
         if !filter.buckets.is_empty() {
@@ -60,7 +58,7 @@ impl Reader {
         })
     }
 
-    /// Where the rarest of the names that are to be there is, if that is known.
+    /// Finds the keys that have the rarest of the names in `having`, by bucket. Returns `None` if that is not known.
     fn places(&self, filter: &ExportFilter) -> Result<Option<HashMap<i64, Vec<String>>>, Error> {
         if filter.include_gone {
             return Ok(None);
@@ -82,7 +80,7 @@ impl Reader {
         }))
     }
 
-    /// Ids and names of buckets, in the order of an export.
+    /// Reads the ids and names of the buckets, in the order of an export.
     fn buckets(&self) -> rusqlite::Result<Vec<(i64, String)>> {
         self.connection
             .prepare_cached("SELECT id, name FROM bucket ORDER BY name, kind")?
@@ -106,10 +104,10 @@ const LABELS: &str = "
     WHERE id BETWEEN 256 * ?1 AND 256 * ?1 + 255 AND confidence >= ?2 ORDER BY id";
 
 impl Export<'_> {
-    /// Reads the next batch; none when everything has been read. A batch may be empty.
+    /// Reads the next batch, which may be empty. Returns `None` once everything was read.
     ///
     /// # Errors
-    /// As any read; [`Error::Unsound`] for a label that no run can have written.
+    /// [`Error::Unsound`] for a label that no run can have written.
     pub fn next_batch(&mut self) -> Result<Option<&Batch>, Error> {
         let Some((id, name)) = self.buckets.last_mut() else { return Ok(None) };
         let id = *id;
@@ -122,7 +120,7 @@ impl Export<'_> {
             self.tag_index.clear();
         }
         let reader = self.reader;
-        // Rows of several moments could look like anything: whether they are is asked first.
+        // Rows of a file that changed meanwhile may look damaged, so that is checked before any other error counts.
         let more = match self.fill(id) {
             Ok(more) => reader.unchanged().map(|()| more),
             Err(error) => reader.unchanged().and(Err(error)),
@@ -134,7 +132,7 @@ impl Export<'_> {
         Ok(Some(&self.batch))
     }
 
-    /// Reads up to [`BATCH`] objects of a bucket; whether there may be more.
+    /// Reads up to [`BATCH`] objects of a bucket. Returns true if there may be more.
     fn fill(&mut self, bucket: i64) -> Result<bool, Error> {
         let reader = self.reader;
         let connection = &reader.connection;
@@ -158,7 +156,7 @@ impl Export<'_> {
         Ok(seen == BATCH)
     }
 
-    /// Reads up to so many objects of a bucket; how many there were, and the last key.
+    /// Reads up to `batch` objects of a bucket. Returns how many there were, and the last key.
     fn read(
         &mut self,
         bucket: i64,
@@ -203,7 +201,7 @@ impl Export<'_> {
                 let number = |column| label.get::<_, i64>(column).map_err(sqlite);
                 let scene = u8::try_from(number(0)?).ok().and_then(Scene::from_id);
                 let scene = scene.ok_or_else(|| unsound("a label of no known scene"))?;
-                // Labels stay until a new answer settles; what is not done does not count.
+                // The labels of a scene that is asked for again stay until the new answer. They do not count here.
                 if !scenes.contains(scene) || !self.filter.scenes.contains(scene) {
                     continue;
                 }

@@ -1,4 +1,4 @@
-//! What failed and why, one row an object.
+//! What failed and why, one row for each object.
 
 use rusqlite::Row;
 
@@ -7,11 +7,11 @@ use crate::store::Error;
 use crate::store::read::Failure;
 use crate::store::sqlite::{Reader, has_content};
 
-/// Failed contents read at a time.
+/// The number of failed contents in a batch.
 const BATCH: i64 = 500;
 
-// In the order of the index `content_failed`, so that each batch begins where the last one ended. A failed
-// content always has the run that settled it.
+// Selects failed contents in the order of the index `content_failed`, so that each batch begins where the last one
+// ended. A failed content always has the run that settled it.
 const CONTENTS: &str = "
     SELECT error_kind, run_id, id FROM content
     WHERE state = 3 AND (error_kind, run_id, id) > (?1, ?2, ?3)
@@ -31,8 +31,8 @@ fn objects() -> String {
     )
 }
 
-/// Lines of lists that ended without a call, less those that a later run has made up for: it has seen the key that was
-/// missing, or labelled the image that could not be looked up.
+/// The lines of lists that ended without a call, except those that a later run has made up for: it has found the key
+/// that was missing, or labelled the image that could not be looked up.
 pub(super) const LINES: &str = "
     line_failure
     LEFT JOIN object ON object.bucket_id = line_failure.bucket_id AND key = item AND gone_run IS NULL
@@ -65,13 +65,10 @@ fn failure(row: &Row<'_>) -> rusqlite::Result<Failure> {
 type Position = (i64, i64, i64);
 
 impl Reader {
-    /// Hands every failure to `each`: of images, final ones first, then temporary ones, by run; then lines of lists that
-    /// ended without a call.
+    /// Hands every failure to `each`: first those of images, the final ones before the temporary ones, by run; then
+    /// lines of lists that ended without a call. Stops at the first error.
     ///
-    /// Memory is that of a batch; no read is open while `each` is at work. Stops at the first error.
-    ///
-    /// # Errors
-    /// As any read, and what `each` answers.
+    /// Memory is that of a batch, and no read is open while `each` is at work.
     pub fn failures<E: From<Error>>(
         &self,
         mut each: impl FnMut(&Failure) -> Result<(), E>,

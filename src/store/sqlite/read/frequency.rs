@@ -9,16 +9,16 @@ use crate::store::Error;
 use crate::store::read::Frequency;
 use crate::store::sqlite::Reader;
 
-/// Labels read at a time.
+/// The number of labels in a batch.
 const BATCH: i64 = 50_000;
 
 impl Reader {
-    /// Counts every label of at least `min_confidence`, by scene and name; in no order.
+    /// Counts every label of at least `min_confidence`, by scene and name, in no order.
     ///
-    /// Memory is that of the dictionary, which the service bounds to thousands; each batch is a read of its own.
+    /// Memory is that of the dictionary, which has some thousands of names. Each batch is a read of its own.
     ///
     /// # Errors
-    /// As any read; [`Error::Unsound`] for a label of no known scene, or without its name.
+    /// [`Error::Unsound`] for a label of no known scene, or without its name.
     pub fn frequencies(&self, min_confidence: i64) -> Result<Vec<Frequency>, Error> {
         let mut counted: HashMap<(i64, i64), (u64, u64)> = HashMap::new();
         let mut after = -1_i64;

@@ -12,11 +12,12 @@ const BATCH: i64 = 50_000;
 /// The number of last rows over which a rate is measured.
 const RECENT: i64 = 20_000;
 
-/// Milliseconds between two calls from which on the run was not calling: a pause, a night, a cool-down.
+/// A pause between two calls of at least this many milliseconds is left out: the run was not calling, as in a
+/// cool-down or at night.
 const PAUSE: i64 = 10_000;
 
-/// Adds up the calls of the ledger from after row `?1` to row `?2` that ended from `?3` to before `?4`, by `group`.
-/// `?5` is for `group` to use.
+/// Adds up the calls of the ledger from after row `?1` to row `?2` that ended from `?3` to before `?4`, by the
+/// expression `group`, which may use `?5`.
 fn sums(group: &str) -> String {
     let scenes = "(scenes & 1) + (scenes >> 1 & 1) + (scenes >> 2 & 1) + (scenes >> 3 & 1)";
     format!(
@@ -38,7 +39,7 @@ impl Reader {
     /// Each batch is a read of its own, and memory does not grow with the ledger.
     ///
     /// # Errors
-    /// Any error of a read; [`Error::Unsound`] for an outcome that no run can have written.
+    /// [`Error::Unsound`] for an outcome that no run can have written.
     pub fn ledger_sums(
         &self,
         query: &LedgerQuery,
@@ -94,10 +95,7 @@ impl Reader {
         Ok(())
     }
 
-    /// The pace of the last run that called, over its last calls; none if there were too few to tell.
-    ///
-    /// # Errors
-    /// As any read.
+    /// Measures the rate at which the last run called, over its last calls. Returns `None` if there were too few.
     pub fn measured_pace(&self) -> Result<Option<Measured>, Error> {
         let rows = || -> rusqlite::Result<Vec<(i64, i64)>> {
             self.connection
@@ -111,13 +109,13 @@ impl Reader {
         let Some((run_id, _)) = rows.first().copied() else { return Ok(None) };
         let mut of_run: Vec<i64> =
             rows.iter().take_while(|(run, _)| *run == run_id).map(|(_, ended)| *ended).collect();
-        // What is settled together is written in the order of the contents.
+        // Calls that were settled together are in the order of their contents.
         of_run.sort_unstable_by(|a, b| b.cmp(a));
         let gaps = of_run.windows(2).map(|pair| pair[0].saturating_sub(pair[1]).max(0));
         let (calls, milliseconds) = gaps
             .filter(|gap| *gap < PAUSE)
             .fold((0_u64, 0_i64), |(calls, sum), gap| (calls + 1, sum + gap));
-        // A handful of calls says nothing: most of them came in the first burst.
+        // A few calls tell nothing, since most of them came in the first burst.
         if calls < 20 || milliseconds == 0 {
             return Ok(None);
         }

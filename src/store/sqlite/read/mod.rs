@@ -1,8 +1,10 @@
-//! What is read from the database: rows for exports, counts for status, failures.
+//! The read side: rows for exports, counts for status, failures, and what the job compares with.
 //!
-//! Each answer is one short read. Long ones (exports, failures) come in batches, each a read of its own that
-//! goes on after the last key: nothing here holds a snapshot while somebody else is being waited for, so a
-//! slow reader of an export never keeps the write-ahead log from being recycled.
+//! A long answer comes in batches, each of which is a read of its own that begins after the last key. No read is open
+//! while the caller is at work, so a slow reader never keeps the write-ahead log from being reused.
+//!
+//! Every function here that reads fails with what [`crate::store::Error`] says of the file. That is not repeated at
+//! each of them.
 
 mod change;
 mod choose;
@@ -25,9 +27,9 @@ pub(in crate::store) use export::Export;
 
 use rusqlite::Connection;
 
-/// One consistent view of the database for as long as it lives.
+/// A read transaction: as long as it lives, every query sees the same state of the database.
 ///
-/// Dropping it ends the read; a read has nothing to commit.
+/// Dropping it ends the transaction, which has nothing to commit.
 pub(super) struct ReadTransaction<'c>(&'c Connection);
 
 impl<'c> ReadTransaction<'c> {
@@ -39,7 +41,7 @@ impl<'c> ReadTransaction<'c> {
 
 impl Drop for ReadTransaction<'_> {
     fn drop(&mut self) {
-        // A read that failed may have ended the transaction already; there is nothing to undo.
+        // A read that failed may have ended the transaction already, and then there is nothing to end.
         let _ = self.0.prepare_cached("ROLLBACK").and_then(|mut end| end.execute([]));
     }
 }

@@ -1,4 +1,4 @@
-//! Where a label may be: keys of the images that have it, as far as that is cheaper than reading all labels.
+//! The keys of the images that have a label, if finding them by postings is cheaper than reading all labels.
 
 use rusqlite::{OptionalExtension, named_params};
 
@@ -7,21 +7,22 @@ use crate::store::Error;
 use crate::store::sqlite::posting::{POSTED, SEGMENT, SHIFT, decode};
 use crate::store::sqlite::{Reader, has_content};
 
-/// With more blocks, reading every label in order is no slower, and its memory does not grow with the images.
+/// The largest number of blocks to search. With more, reading every label in order is no slower, and takes no memory
+/// for each image.
 const BLOCKS: usize = 20_000;
 
-/// As [`BLOCKS`], of calls that are not posted yet: a run posts them in time, unless it has to catch up.
+/// The largest number of calls that are not posted yet. A run posts them in time, unless it has to catch up.
 const UNPOSTED: usize = 20_000;
 
-/// As [`BLOCKS`], of keys: equal bytes may lie under very many.
+/// The largest number of keys. Equal bytes may lie under very many.
 const KEYS: usize = 100_000;
 
-/// A bucket's id and a key.
+/// The id of a bucket, and a key.
 pub(in crate::store) type Place = (i64, String);
 
 impl Reader {
-    /// Every present key, with this prefix, of images that have a label of this name, in no order. `None`: too
-    /// many, or not known without reading all labels.
+    /// Finds every present key, with this prefix, of images that have a label of this name, in no order. Returns
+    /// `None` if there are too many, or if only reading all labels can tell.
     pub(in crate::store) fn places_of(
         &self,
         name: &str,
@@ -49,7 +50,7 @@ impl Reader {
         read().map_err(|source| self.error(source))
     }
 
-    /// Blocks of contents in which one of the tags may be, ascending.
+    /// Finds the blocks of contents in which one of the tags may occur, ascending.
     fn blocks_of(&self, tags: &[i64]) -> rusqlite::Result<Option<Vec<i64>>> {
         let connection = &self.connection;
         let posted: i64 = connection
@@ -58,7 +59,7 @@ impl Reader {
             .optional()?
             .unwrap_or_default();
         let mut blocks = Vec::new();
-        // What is not posted yet: of a run that is at work, or of before there were postings.
+        // Some calls are not posted yet: those of a run that is under way, or those made before there were postings.
         let mut since = connection.prepare_cached(
             "SELECT content_id FROM call WHERE id > ?1 AND outcome = 0 ORDER BY id LIMIT ?2",
         )?;
@@ -81,7 +82,7 @@ impl Reader {
                 let Some(bytes) = bytes else { continue };
                 match decode(&bytes) {
                     Some(found) if !found.is_empty() => blocks.extend(found),
-                    // Everywhere; or damaged, and then the labels themselves tell.
+                    // The tag occurs in very many blocks, or the row is damaged: all labels have to be read.
                     _ => return Ok(None),
                 }
             }
@@ -94,7 +95,7 @@ impl Reader {
         Ok(Some(blocks))
     }
 
-    /// Contents of a block that have one of the tags.
+    /// Finds the contents of a block that have one of the tags.
     fn with_label(&self, block: i64, tags: &[i64]) -> rusqlite::Result<Vec<i64>> {
         let first = block << (8 + SHIFT);
         let mut labels = self

@@ -1,11 +1,11 @@
-//! What a run would call, as a plan tells it.
+//! What a run would call: its queue.
 
 use crate::scene::Scenes;
 use crate::store::Error;
 use crate::store::read::Needed;
 use crate::store::sqlite::Reader;
 
-// What a run has left in its queue, and what it gave up for a reason that the next run tries again for.
+// Counts what a run has left in its queue, and what it gave up for a reason for which the next run tries again.
 const LEFT: &str = "
     SELECT (scenes_wanted & ~scenes_done) | scenes_redo AS missing, count(*) FROM (
         SELECT scenes_wanted, scenes_done, scenes_redo
@@ -24,11 +24,8 @@ const ASKED: &str = "
     LIMIT ?2";
 
 impl Reader {
-    /// How many of the first `limit` contents that a run has in its queue or in flight there are, and for how many
-    /// scenes in all.
-    ///
-    /// # Errors
-    /// As any read.
+    /// Counts the contents that a run has in its queue or in flight, up to `limit` of them, and the scenes that their
+    /// calls ask for.
     pub fn asked_of_queue(&self, run_id: i64, limit: u32) -> Result<(u64, u64), Error> {
         let read = || {
             let mut statement = self.connection.prepare_cached(ASKED)?;
@@ -43,10 +40,7 @@ impl Reader {
         read().map_err(|source| self.error(source))
     }
 
-    /// What a run has found and left uncalled; reads its queue and nothing else.
-    ///
-    /// # Errors
-    /// As any read.
+    /// Counts what a run has found and left uncalled. Reads nothing but its queue.
     pub fn left(&self, run_id: i64) -> Result<Needed, Error> {
         let read = || {
             let mut statement = self.connection.prepare(LEFT)?;

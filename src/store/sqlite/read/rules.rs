@@ -1,9 +1,9 @@
-//! What must hold of the rows, as statements whose every row is a problem.
+//! The rules of `costag verify`, as statements: each row that one selects is a problem.
 
-/// A statement, and what is wrong with each row that it gives; a `{}` stands for each of its columns.
+/// A statement, and the description of a problem. Each `{}` in it stands for a column of the row.
 pub(super) type Rule = (&'static str, &'static str);
 
-/// A content's state says what its scenes say. A complete run with a reason was a trial: what it left waits for the
+/// The state of a content agrees with its scenes. A complete run with a reason was a trial: what it left waits for the
 /// next run.
 pub(super) const STATES: &[Rule] = &[
     (
@@ -16,7 +16,7 @@ pub(super) const STATES: &[Rule] = &[
         "content {} has scenes that do not exist: wanted {}, done {}, again {}",
     ),
     (
-        // What was asked for again is kept while nobody wants the content.
+        // What was asked for again stays noted while no object wants the content.
         "SELECT id FROM content WHERE state = 2 AND (scenes_wanted & ~scenes_done)",
         "content {} is done and lacks a scene",
     ),
@@ -33,7 +33,8 @@ pub(super) const STATES: &[Rule] = &[
     ),
 ];
 
-/// Ranges tile the scope of a listing; a list's two ranges are no slices of a key space.
+/// The ranges of a listing cover its scope without gaps or overlaps. The two ranges of a list are no slices of a key
+/// space.
 pub(super) const RANGES: &[Rule] = &[
     (
         "SELECT id FROM run WHERE NOT EXISTS (SELECT 1 FROM range WHERE run_id = run.id)",
@@ -67,7 +68,7 @@ pub(super) const RANGES: &[Rule] = &[
     ),
 ];
 
-/// Labels belong to done scenes, in unbroken ranks, with a confidence.
+/// Labels belong to labelled scenes, have consecutive ranks, and a confidence up to 100.
 pub(super) const LABELS: &[Rule] = &[
     (
         "SELECT DISTINCT content_id, scene FROM label WHERE rank = 0 OR confidence > 100",
@@ -86,7 +87,7 @@ pub(super) const LABELS: &[Rule] = &[
     ),
 ];
 
-/// The ledger knows every answered call.
+/// The ledger has every answered call.
 pub(super) const LEDGER: &[Rule] = &[
     (
         "SELECT id, outcome FROM call WHERE outcome NOT IN (0, 1, 2, 3, 4)",
@@ -105,7 +106,7 @@ pub(super) const LEDGER: &[Rule] = &[
     ),
 ];
 
-/// What failed says why.
+/// Every failure has its reason.
 pub(super) const FAILURES: &[Rule] = &[
     (
         "SELECT id FROM content
@@ -124,7 +125,7 @@ pub(super) const FAILURES: &[Rule] = &[
     ),
 ];
 
-/// A present, wanted object has a content, and is not forgotten.
+/// Every present, wanted object has a content that is done, failed or waiting.
 pub(super) const OBJECTS: &[Rule] = &[
     (
         "SELECT id FROM object

@@ -48,15 +48,15 @@ fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 }
 
 impl Reader {
-    /// The last `limit` runs, the newest first.
+    /// Reads the last `limit` runs, the newest first.
     ///
     /// # Errors
-    /// As any read; [`Error::Unsound`] for a state or counts that no run can have written.
+    /// [`Error::Unsound`] for a row that no run can have written.
     pub fn runs(&self, limit: u32) -> Result<Vec<RunRow>, Error> {
         self.runs_where(limit, None)
     }
 
-    /// The run with this number.
+    /// Reads the run with this number.
     ///
     /// # Errors
     /// As [`Reader::runs`].
@@ -64,10 +64,8 @@ impl Reader {
         Ok(self.runs_where(1, Some(id))?.pop())
     }
 
-    /// The run that `costag resume` goes on with: the newest that was interrupted, stopped or killed, and is no plan.
-    ///
-    /// # Errors
-    /// As [`Reader::runs`].
+    /// Finds the run that `costag resume` goes on with: the newest that was interrupted, stopped or killed and is no
+    /// plan.
     pub fn unfinished_run(&self) -> Result<Option<i64>, Error> {
         self.connection
             .query_row(
@@ -85,7 +83,7 @@ impl Reader {
             .map_err(|source| self.error(source))
     }
 
-    /// The newest run that is no plan: plans leave nothing that could be shown of them.
+    /// Reads the newest run, other than a plan that left nothing but its row.
     ///
     /// # Errors
     /// As [`Reader::runs`].
@@ -97,7 +95,8 @@ impl Reader {
         last.map_or(Ok(None), |id| self.run(id))
     }
 
-    /// Whether a process holds the lock of this database now: else a run in state `running` was killed.
+    /// Returns true if a process holds the lock of this database now. If none does, a run in the state `running` was
+    /// killed.
     pub fn is_running(&self) -> bool {
         if self.anchor.has_writer() {
             return true;
@@ -105,15 +104,12 @@ impl Reader {
         if cfg!(target_os = "linux") {
             return false;
         }
-        // Elsewhere the lock file is all there is. The look is shared, only reads, and ends at once.
+        // Other systems have only the lock file. This takes a shared lock on it, which ends at once.
         let Ok(file) = File::open(self.anchor.beside(".lock")) else { return false };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 
-    /// How many ranges `run` lists.
-    ///
-    /// # Errors
-    /// As any read.
+    /// Counts the ranges of a run.
     pub fn ranges(&self, run: i64) -> Result<RangeCounts, Error> {
         self.connection
             .prepare_cached("SELECT count(*), ifnull(sum(done), 0) FROM range WHERE run_id = ?1")
@@ -125,13 +121,10 @@ impl Reader {
             .map_err(|source| self.error(source))
     }
 
-    /// How many contents are in each state.
+    /// Counts the contents in each state.
     ///
-    /// Reads the small indexes of what is not done; what is done is the rest. Waiting are only contents that
-    /// a run still wants: one that a superseded run left, and none adopted, counts too.
-    ///
-    /// # Errors
-    /// As any read.
+    /// Only the small indexes of what is not done are read: the rest is done. A content that waits for a superseded
+    /// run counts as pending, even if no run has adopted it.
     pub fn content_counts(&self) -> Result<ContentCounts, Error> {
         self.connection
             .prepare_cached(
@@ -155,10 +148,10 @@ impl Reader {
             .map_err(|source| self.error(source))
     }
 
-    /// How many present objects are skipped, by reason; looks at every object.
+    /// Counts the present objects that are skipped, for each reason. Looks at every object.
     ///
     /// # Errors
-    /// As any read; [`Error::Unsound`] for a reason that no run can have written.
+    /// [`Error::Unsound`] for a reason that no run can have written.
     pub fn skip_reasons(&self) -> Result<Vec<(SkipReason, u64)>, Error> {
         let sqlite = |source| self.error(source);
         let mut statement = self
@@ -180,18 +173,12 @@ impl Reader {
         .collect()
     }
 
-    /// The codes that most contents failed with.
-    ///
-    /// # Errors
-    /// As any read.
+    /// Reads the `limit` codes with which most contents failed.
     pub fn failure_codes(&self, limit: u32) -> Result<Vec<FailureCode>, Error> {
         self.failure_codes_where(None, limit)
     }
 
-    /// The codes that most contents of a run failed with.
-    ///
-    /// # Errors
-    /// As any read.
+    /// Reads the `limit` codes with which most contents of a run failed.
     pub fn failure_codes_of(&self, run_id: i64, limit: u32) -> Result<Vec<FailureCode>, Error> {
         self.failure_codes_where(Some(run_id), limit)
     }
@@ -227,10 +214,7 @@ impl Reader {
             .map_err(|source| self.error(source))
     }
 
-    /// The most frequent labels over all contents; looks at every label.
-    ///
-    /// # Errors
-    /// As any read.
+    /// Reads the `limit` most frequent labels over all contents. Looks at every label.
     pub fn top_tags(&self, limit: u32) -> Result<Vec<TagCount>, Error> {
         self.connection
             .prepare_cached(
@@ -254,7 +238,7 @@ impl Reader {
             .map_err(|source| self.error(source))
     }
 
-    /// What the database takes on disk; a file that is not there takes nothing.
+    /// The space that the database takes on disk. A file that does not exist takes none.
     pub fn size(&self) -> DatabaseSize {
         let bytes = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
         DatabaseSize {

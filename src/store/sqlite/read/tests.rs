@@ -55,7 +55,7 @@ fn failures(reader: &Reader) -> Vec<Failure> {
 }
 
 #[test]
-fn runs_are_told_newest_first_with_what_they_counted() {
+fn runs_are_read_newest_first_with_their_counts() {
     let folder = tempfile::tempdir().unwrap();
     let store = database(folder.path());
     let reader = store.reader().unwrap();
@@ -71,7 +71,7 @@ fn runs_are_told_newest_first_with_what_they_counted() {
 }
 
 #[test]
-fn a_run_is_at_work_while_the_lock_is_held() {
+fn a_run_is_under_way_while_the_lock_is_held() {
     let folder = tempfile::tempdir().unwrap();
     let store = database(folder.path());
     let reader = store.reader().unwrap();
@@ -82,7 +82,7 @@ fn a_run_is_at_work_while_the_lock_is_held() {
 }
 
 #[test]
-fn contents_reasons_and_codes_are_counted() {
+fn contents_skip_reasons_and_error_codes_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     let store = database(folder.path());
     for (state, count) in [(0, 4), (1, 3), (2, 2)] {
@@ -119,7 +119,7 @@ fn contents_reasons_and_codes_are_counted() {
 }
 
 #[test]
-fn failures_are_those_of_the_view_over_many_batches() {
+fn failures_over_many_batches_equal_the_rows_of_the_view() {
     let folder = tempfile::tempdir().unwrap();
     let store = database(folder.path());
     store.connection.execute_batch("BEGIN").unwrap();
@@ -152,7 +152,7 @@ fn failures_are_those_of_the_view_over_many_batches() {
 }
 
 #[test]
-fn the_view_finds_labels_by_their_content_whatever_is_asked() {
+fn the_view_labels_reads_labels_by_their_content_under_any_condition() {
     let folder = tempfile::tempdir().unwrap();
     let store = database(folder.path());
     for condition in [

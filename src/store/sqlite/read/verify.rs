@@ -1,7 +1,7 @@
-//! The deep check of a database, offline: what must hold of its rows, one statement or pass each.
+//! The checks of `costag verify`.
 //!
-//! Nothing is written. Each check sees one moment of the database; while a run is at work they may see
-//! different ones, which no check minds.
+//! Nothing is written. Each check sees one state of the database. While a run is under way different checks may see
+//! different states, which does not disturb any of them.
 
 use std::collections::BTreeMap;
 
@@ -17,13 +17,13 @@ use crate::store::read::{Check, Checked, Problems};
 use crate::store::sqlite::rows::{Size, StoredEtag};
 use crate::store::sqlite::{Reader, schema};
 
-/// Contents whose identity is looked at in one read.
+/// The number of contents in a batch.
 const BATCH: i64 = 10_000;
 
-/// How far two identities of one hash may push each other; a chain longer than this is none.
+/// The longest chain of identities with one hash that is followed.
 const COLLISIONS: i64 = 16;
 
-/// Statements whose every row is a problem.
+/// The rules that belong to a check.
 const fn rules(check: Check) -> &'static [Rule] {
     match check {
         Check::States => rules::STATES,
@@ -43,10 +43,10 @@ const fn rules(check: Check) -> &'static [Rule] {
 }
 
 impl Reader {
-    /// Makes every check; `begins` is told of each before it is made. Looks at every row.
+    /// Runs every check over every row. `begins` gets each check before it runs.
     ///
     /// # Errors
-    /// As any read: [`Error::Corrupt`] if the file is so damaged that it cannot be checked.
+    /// [`Error::Corrupt`] if the file is too damaged to be checked.
     pub fn verify(&self, mut begins: impl FnMut(Check)) -> Result<Vec<Checked>, Error> {
         let mut all: Vec<Checked> = Vec::new();
         for check in Check::ALL {
@@ -58,7 +58,7 @@ impl Reader {
                         && checked.problems.count > 0
                 });
                 let error = self.error(source);
-                // A statement that needs what is missing there fails: that is no news.
+                // A statement may fail because of a problem that an earlier check has found.
                 if !spoilt || !matches!(error, Error::Statement { .. } | Error::Unsound { .. }) {
                     return Err(error);
                 }
@@ -97,7 +97,7 @@ impl Reader {
         }
     }
 
-    /// Every text of every table of ours is UTF-8, and no other bytes stand where a text should be.
+    /// Every text in a table of the program is UTF-8, and a column for texts holds no other bytes.
     fn texts(&self, problems: &mut Problems) -> rusqlite::Result<()> {
         for (table, columns) in schema::text_columns(self.version)? {
             let names: Vec<String> =
@@ -162,8 +162,8 @@ impl Reader {
         Ok(())
     }
 
-    /// In flight are contents of a run that is under way; of one that was killed too, until the next
-    /// run or resume puts them back.
+    /// Contents are in flight only while a run is under way. Those of a run that was killed stay so until the next run
+    /// or resume recovers them.
     fn nothing_in_flight(&self, problems: &mut Problems) -> rusqlite::Result<()> {
         if self.is_running() {
             return Ok(());
@@ -217,7 +217,7 @@ impl Reader {
         }
     }
 
-    /// Whether a look-up of this hash comes to the content: at once, or after others of the same hash.
+    /// Returns true if a look-up of this hash finds the content, at once or after other contents with the same hash.
     fn leads_to(&self, hash: i64, content_id: i64) -> rusqlite::Result<bool> {
         let mut ident =
             self.connection.prepare_cached("SELECT content_id FROM ident WHERE hash = ?1")?;
@@ -235,7 +235,7 @@ impl Reader {
 
     fn runs_are_sound(&self, problems: &mut Problems) -> rusqlite::Result<()> {
         let mut statement = self.connection.prepare(
-            // A run with a reason that is complete was a trial, which need not list everything.
+            // A complete run with a reason was a trial, which need not list everything.
             "SELECT id, state, coalesce(listed_at, CASE WHEN stop_reason IS NOT NULL THEN 0 END),
                     ended_at, settings, counts
              FROM run ORDER BY id",
@@ -267,7 +267,7 @@ impl Reader {
         Ok(())
     }
 
-    /// A run's counts and its ledger rows are written in the same transactions.
+    /// The counts of a run and its ledger rows are written in the same transactions.
     fn ledger_agrees(&self, problems: &mut Problems) -> rusqlite::Result<()> {
         let _snapshot = ReadTransaction::begin(&self.connection)?;
         let mut calls: BTreeMap<i64, [u64; 2]> = BTreeMap::new();
@@ -297,9 +297,9 @@ impl Reader {
     }
 }
 
-/// The hashes of the identities that a row of `content` can stand for; none if it tells no identity.
+/// The hashes of the identities that a row of `content` can stand for; none if the row has no identity.
 ///
-/// Without a size it is a URL, or a key whose size the service did not tell.
+/// A row without a size is of a URL, or of a key whose size the service did not report.
 fn hashes(row: &Row<'_>) -> Vec<i64> {
     let columns = || -> rusqlite::Result<(Option<String>, StoredEtag, Option<u64>)> {
         let size: Option<Size> = row.get(3)?;
@@ -311,7 +311,7 @@ fn hashes(row: &Row<'_>) -> Vec<i64> {
         return bytes.map(|identity| identity.hash()).into_iter().collect();
     };
     let url = size.is_none().then_some(Identity::Url(&text));
-    // A bucket's name has no slash.
+    // The name of a bucket has no slash.
     let etag = etag.as_ref();
     let key = text.split_once('/').map(|(bucket, key)| Identity::Key { bucket, key, etag, size });
     url.into_iter().chain(key).map(|identity| identity.hash()).collect()

@@ -175,7 +175,7 @@ fn found(reader: &Reader) -> Vec<Check> {
 }
 
 #[test]
-fn what_runs_write_is_sound() {
+fn verify_finds_no_problem_in_what_runs_write() {
     let folder = tempfile::tempdir().unwrap();
     let store = database(folder.path());
     let reader = store.reader().unwrap();
@@ -186,7 +186,7 @@ fn what_runs_write_is_sound() {
 }
 
 #[test]
-fn what_breaks_is_found_by_the_right_check() {
+fn each_kind_of_damage_is_found_by_its_check() {
     for (sql, check) in [
         ("UPDATE content SET state = 9 WHERE id = 1", Check::States),
         ("UPDATE content SET scenes_wanted = 16 | scenes_wanted WHERE id = 1", Check::States),
@@ -231,7 +231,7 @@ fn what_breaks_is_found_by_the_right_check() {
 }
 
 #[test]
-fn an_image_that_nobody_waits_for_any_more_is_found() {
+fn verify_finds_a_wanted_object_whose_content_waits_for_no_run() {
     let folder = tempfile::tempdir().unwrap();
     let store = database(folder.path());
     store
@@ -242,7 +242,7 @@ fn an_image_that_nobody_waits_for_any_more_is_found() {
 }
 
 #[test]
-fn what_only_another_scope_still_wants_waits_for_its_run() {
+fn a_claim_leaves_a_content_that_only_another_scope_wants() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = begin(Store::open(&folder.path().join("t.db")).unwrap(), false);
     let added = ["copy1.jpg", "copy2.jpg"].map(|key| Difference::New(candidate(key)));
@@ -261,7 +261,7 @@ fn what_only_another_scope_still_wants_waits_for_its_run() {
 }
 
 #[test]
-fn what_a_killed_run_had_in_flight_is_no_fault() {
+fn verify_accepts_contents_in_flight_of_a_killed_run() {
     let folder = tempfile::tempdir().unwrap();
     let store = database(folder.path());
     let path = store.path().to_owned();
@@ -277,7 +277,7 @@ fn what_a_killed_run_had_in_flight_is_no_fault() {
 }
 
 #[test]
-fn a_damaged_page_is_found_or_refused() {
+fn verify_finds_or_refuses_a_damaged_page() {
     let folder = tempfile::tempdir().unwrap();
     let store = database(folder.path());
     let path = store.path().to_owned();
@@ -293,7 +293,7 @@ fn a_damaged_page_is_found_or_refused() {
 }
 
 #[test]
-fn the_journal_tells_what_a_listing_found() {
+fn the_journal_names_each_difference_that_a_listing_found() {
     let folder = tempfile::tempdir().unwrap();
     let store = database(folder.path());
     let reader = store.reader().unwrap();

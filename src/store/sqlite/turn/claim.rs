@@ -1,4 +1,4 @@
-//! Claims: contents of this run's queue become in flight, each with a key to call.
+//! Claims: contents of the run's queue become in flight, each with a key to call.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -13,19 +13,21 @@ use crate::store::turn::{Claimed, Key};
 
 struct Queued {
     content_id: i64,
-    /// The key that its labels came from, or the first that had it; if it still stands for the content.
+    /// The key that its labels came from, or else the first key that had it; `None` if that key no longer stands for
+    /// the content.
     key: Option<Key>,
     scenes: Scenes,
     again: Scenes,
     attempts: u32,
     pass: u32,
     failed_before: bool,
-    /// Whether `key` is one that this run was the first to list.
+    /// True if this run was the first to list `key`.
     is_new: bool,
 }
 
-/// What a claim reads of a content, and of the object that it names if that is still one of the run's keys
-/// for it; `?1` is the run, `?2` its bucket, (`?3`, `?4`) its scope. What is queued and how much follows.
+/// Selects what a claim reads of a content, and of the object that the content names if that object is still one of
+/// the run's keys for it. `?1` is the run, `?2` its bucket, and `?3` to `?4` its scope. The caller appends what is
+/// selected and how many.
 fn queued_from(content: &str) -> String {
     format!(
         "SELECT content.id, scenes_wanted, scenes_done, scenes_redo, attempts, pass, object.id,
@@ -37,27 +39,27 @@ fn queued_from(content: &str) -> String {
     )
 }
 
-/// The next of the queue, of the passes `?5` to `?6`.
+/// Selects the next contents of the queue, of the passes `?5` to `?6`.
 pub(super) fn queue() -> String {
     let queued = queued_from("content INDEXED BY content_queue");
     format!("{queued} AND pass BETWEEN ?5 AND ?6 ORDER BY pass, content.id LIMIT ?7")
 }
 
-/// One content of it, by its number `?5`.
+/// Selects the content of the queue with the id `?5`.
 pub(super) fn queued_content() -> String {
     let queued = queued_from("content");
     format!("{queued} AND content.id = ?5")
 }
 
-/// Contents of the first pass in an order that has nothing to do with key, size or age: by the bits of their
-/// numbers, mixed within what SQLite multiplies without loss.
+/// Selects contents of the first pass in an order that is independent of key, size and age: the bits of their ids are
+/// mixed, with factors small enough for SQLite's 64-bit integers.
 pub(super) const DRAWN: &str = "
     SELECT id FROM content INDEXED BY content_queue
     WHERE run_id = ?1 AND state = 0 AND pass = 0
     ORDER BY (((((id & 0x7fffffff) * 1103515245 + 12345) >> 16) & 0xffffff) * 1664525) & 0xffffff, id
     LIMIT ?2";
 
-/// The number of a content of the first pass that was not tried yet, at or after a random place of the queue.
+/// Selects a content of the first pass that was not tried yet, at or after a random place of the queue.
 const UNTRIED_FROM_ANYWHERE: &str = "
     SELECT id FROM content INDEXED BY content_queue
     WHERE run_id = ?1 AND state = 0 AND pass = ?2 AND attempts = 0 AND error_kind = 0 AND id >= (
@@ -68,18 +70,18 @@ const UNTRIED_FROM_ANYWHERE: &str = "
              WHERE run_id = ?1 AND state = 0 AND pass = ?2 ORDER BY id DESC LIMIT 1) AS highest))
     ORDER BY id LIMIT 1";
 
-/// As [`UNTRIED_FROM_ANYWHERE`], from the beginning of the queue.
+/// Selects the first content of the queue that was not tried yet.
 const UNTRIED: &str = "
     SELECT id FROM content INDEXED BY content_queue
     WHERE run_id = ?1 AND state = 0 AND pass = ?2 AND attempts = 0 AND error_kind = 0
     ORDER BY id LIMIT 1";
 
-/// Whether a content of the first pass is in the queue and was not tried yet.
+/// Finds a row if a content of the first pass is in the queue and was not tried yet.
 const IS_QUEUED: &str = "
     SELECT 1 FROM content
     WHERE run_id = ?1 AND id = ?2 AND state = 0 AND pass = 0 AND attempts = 0 AND error_kind = 0";
 
-/// The number of any content of a pass, at or after a random place of its queue.
+/// Selects any content of a pass, at or after a random place of its queue.
 const TRIED_FROM_ANYWHERE: &str = "
     SELECT id FROM content INDEXED BY content_queue
     WHERE run_id = ?1 AND state = 0 AND pass = ?2 AND id >= (
@@ -90,7 +92,7 @@ const TRIED_FROM_ANYWHERE: &str = "
              WHERE run_id = ?1 AND state = 0 AND pass = ?2 ORDER BY id DESC LIMIT 1) AS highest))
     ORDER BY id LIMIT 1";
 
-/// The number of the first content of this pass or a later one.
+/// Selects the first content of this pass or a later one.
 const TRIED: &str = "
     SELECT id FROM content INDEXED BY content_queue
     WHERE run_id = ?1 AND state = 0 AND pass >= ?2
@@ -157,7 +159,8 @@ impl Session {
             let kept = if holds_back { self.caches.reserve.len() } else { 0 };
             let wanted = limit - claimed.len() + kept;
             let queued = self.queued(wanted, passes)?;
-            // Of a sample, fewer are no end: some may have left the queue since they were drawn.
+            // A sample may give fewer contents than asked for and not be exhausted: some may have left the queue since
+            // they were drawn.
             let mut exhausted =
                 queued.is_empty() || (queued.len() < wanted && !self.caches.sample.is_active());
             for entry in queued {
@@ -168,7 +171,8 @@ impl Session {
                     let before = self.caches.reserve.len();
                     let known = self.caches.reserve.contains(entry.content_id);
                     if self.caches.reserve.keeps(entry.content_id) {
-                        // One that made room for it waits to be claimed, before this one in the queue.
+                        // A content that made room for this one comes before it in the queue, and is still to be
+                        // claimed.
                         exhausted &= known || self.caches.reserve.len() > before;
                         continue;
                     }
@@ -182,11 +186,8 @@ impl Session {
         Ok(claimed)
     }
 
-    /// Claims one content to look whether an outage is over: from anywhere in the queue, and one that has not been
-    /// tried yet if there is any. Nothing of a pass before `first_pass` is claimed.
-    ///
-    /// # Errors
-    /// Those of any write.
+    /// Claims one content to find out whether an outage is over. It comes from anywhere in the queue, and contents
+    /// that were not tried yet come first. No content of a pass before `first_pass` is claimed.
     pub(super) fn claim_probe(&mut self, first_pass: u32) -> Result<Option<Claimed>, Error> {
         if first_pass == 0 && self.caches.sample.is_active() {
             if let Some(claimed) = self.claim_of(1, &(0..=0))?.pop() {
@@ -212,7 +213,7 @@ impl Session {
         Ok(None)
     }
 
-    /// Claims a content that is kept back; `None` if it has left the queue.
+    /// Claims a content that is kept back. Returns `None` if it has left the queue.
     fn claim_kept(&mut self, id: i64) -> Result<Option<Claimed>, Error> {
         let run = Arc::clone(&self.run);
         let end = prefix_end(&run.prefix);
@@ -229,7 +230,7 @@ impl Session {
         self.claim_entry(entry)
     }
 
-    /// Claims the content whose number a query finds; looks again if that one leaves the queue instead.
+    /// Claims the content that a query selects. If that content leaves the queue instead, the query runs again.
     fn claim_found(&mut self, sql: &str, first_pass: u32) -> Result<Option<Claimed>, Error> {
         let run = Arc::clone(&self.run);
         let end = prefix_end(&run.prefix);
@@ -250,9 +251,9 @@ impl Session {
         }
     }
 
-    /// Marks a queued content in flight; `None` if it leaves the queue instead.
+    /// Marks a queued content as in flight. Returns `None` if it leaves the queue instead.
     fn claim_entry(&mut self, mut entry: Queued) -> Result<Option<Claimed>, Error> {
-        // A list calls its own keys only, and each after it was looked up.
+        // A run over a list calls only keys of its list, and each of them only after it was looked up.
         let named = entry.key.take().filter(|_| !self.run.calls_looked_up_keys());
         let key = match named {
             Some(key) if !self.is_held(key.object_id) => Some(key),
@@ -268,15 +269,15 @@ impl Session {
         };
         self.execute("UPDATE content SET state = 1 WHERE id = ?1", [entry.content_id])?;
         self.caches.reserve.remove(entry.content_id);
-        // A kill may have come between a throttle answer and the next call.
+        // The process may have been killed between a throttled answer and the next call.
         let may_have = entry.failed_before || self.counts.throttled > 0;
         let throttles = if may_have { self.throttles(entry.content_id)? } else { 0 };
         let Queued { content_id, scenes, again, attempts, pass, .. } = entry;
         Ok(Some(Claimed { content_id, key, scenes, again, attempts, throttles, pass }))
     }
 
-    /// Takes a content that no key of the scope wants any longer out of the queue. If a key elsewhere does, it
-    /// waits for the next run that meets it, and is not forgotten.
+    /// Takes a content out of the queue that no key of the scope wants any longer. If a key outside the scope wants
+    /// it, it waits for the next run that meets that key.
     fn leave(&mut self, entry: &Queued) -> Result<(), Error> {
         self.counts.left += 1;
         if entry.scenes.is_empty() || !self.is_wanted(entry.content_id)? {
@@ -356,7 +357,7 @@ impl Session {
             .map_err(|source| self.error(source))
     }
 
-    /// Throttle answers to a content in this run, by the ledger.
+    /// Counts the throttled calls for a content in this run, from the ledger.
     fn throttles(&self, content_id: i64) -> Result<u32, Error> {
         self.prepare(
             "SELECT count(*) FROM call INDEXED BY call_throttled
@@ -366,20 +367,14 @@ impl Session {
         .map_err(|source| self.error(source))
     }
 
-    /// Whether this run has contents waiting in a pass after `pass`.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Returns true if contents of this run wait in a pass after `pass`.
     pub(super) fn waits_after(&self, pass: u32) -> Result<bool, Error> {
         self.prepare("SELECT 1 FROM content WHERE run_id = ?1 AND state = 0 AND pass > ?2")?
             .exists((self.run.id, pass))
             .map_err(|source| self.error(source))
     }
 
-    /// Whether anything waits in this run's queue.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Returns true if any content waits in the queue of this run.
     pub(super) fn waits(&self) -> Result<bool, Error> {
         self.prepare("SELECT 1 FROM content WHERE run_id = ?1 AND state = 0")?
             .exists([self.run.id])

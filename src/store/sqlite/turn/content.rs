@@ -1,4 +1,4 @@
-//! Contents: found or made by identity, wanted by a run, let go when nobody wants them.
+//! Contents: found or created by their identity, wanted by a run, and released when no object wants them.
 
 use std::sync::Arc;
 
@@ -33,9 +33,9 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ContentFacts> {
 }
 
 impl Session {
-    /// The content of this identity; made, pending for nobody yet, if there was none.
+    /// Finds the content of this identity, or creates it in the queue of this run.
     ///
-    /// `object_id` is the object that brings it.
+    /// `object_id` is the object that has the content.
     pub(super) fn content(
         &mut self,
         identity: Identity<'_>,
@@ -60,7 +60,7 @@ impl Session {
                 .map_err(|source| self.error(source))?;
             match found {
                 Some((content, true)) => return Ok(content),
-                // Two identities with one hash: the later one takes the next free number.
+                // Two identities have one hash: the later one takes the next free number.
                 Some((_, false)) => hash = hash.wrapping_add(1),
                 None => break,
             }
@@ -78,14 +78,14 @@ impl Session {
                 self.run.scenes.bits(),
                 self.run.id,
                 object_id,
-                // Two bytes wider than seconds are, and two bytes is what the answer adds to the row: one
-                // that grows would split its page.
+                // Milliseconds take two bytes more than seconds do, and the answer makes the rest of the row two bytes
+                // longer. So the row keeps its length when the answer replaces this number, and its page is not split.
                 jiff::Timestamp::now().as_millisecond(),
             ),
         )?;
         self.execute("INSERT INTO ident (hash, content_id) VALUES (?1, ?2)", (hash, id))?;
         self.counts.queued += 1;
-        // As this run's pending row, so that wanting it writes nothing more.
+        // The row is pending for this run already, so wanting the content writes nothing more.
         Ok(ContentFacts {
             id,
             done: Scenes::NONE,
@@ -96,8 +96,8 @@ impl Session {
         })
     }
 
-    /// The number of a new content: that of the object which brings it, if no content has it. Then the index of
-    /// objects by content has no entry for it.
+    /// The id of a new content: that of the object that brings it, unless a content has that id already. An object
+    /// that shares the id of its content needs no entry in the index of objects by content.
     fn number_of_content(&mut self, object_id: i64) -> Result<i64, Error> {
         let taken = self
             .prepare("SELECT 1 FROM content WHERE id = ?1")?
@@ -129,8 +129,8 @@ impl Session {
             .map_err(|source| self.error(source))
     }
 
-    /// The content that an object has, if it is of these bytes; and whether other keys share it. Of bytes whose size
-    /// is unknown the `ETag` decides.
+    /// Reads the content that an object has, if it has these bytes, and whether other keys may share it. If the size
+    /// is not known, the `ETag` alone decides.
     pub(super) fn content_of_bytes(
         &self,
         id: i64,
@@ -210,7 +210,7 @@ impl Session {
         Ok(())
     }
 
-    /// Whether a present object wants the content.
+    /// Returns true if a present object wants the content.
     pub(super) fn is_wanted(&self, content_id: i64) -> Result<bool, Error> {
         let sql = format!(
             "SELECT 1 FROM object WHERE {} AND gone_run IS NULL AND skip_reason IS NULL",
@@ -219,8 +219,8 @@ impl Session {
         self.prepare(&sql)?.exists([content_id]).map_err(|source| self.error(source))
     }
 
-    /// Nothing more is wanted than what is there, which may be nothing. What was asked for again on purpose is kept: it
-    /// is called once an object wants the content.
+    /// Marks a content as done with the labels that it has, which may be none. What was asked for again on purpose
+    /// stays noted, and is called once an object wants the content.
     pub(super) fn settle_as_done(&self, content_id: i64) -> Result<(), Error> {
         self.execute(
             "UPDATE content SET state = 2, scenes_wanted = scenes_done, run_id = NULL WHERE id = ?1",
@@ -229,10 +229,10 @@ impl Session {
         .map(drop)
     }
 
-    /// Drops labels, or a failure, that turned out to be of other bytes.
+    /// Drops labels, or a failure, that belong to other bytes.
     ///
-    /// A content in this run's queue stays there. Any other waits for nobody: a run that finds an object which has it
-    /// and is wanted by that run's own filter adopts it, see [`Session::adopt_waiting`].
+    /// A content in the queue of this run stays there. Any other one waits for no run, and a run whose filter wants an
+    /// object that has it adopts it: see [`Session::adopt_waiting`].
     pub(super) fn drop_labels(&mut self, content_id: i64) -> Result<(), Error> {
         let content = self.content_by_id(content_id)?;
         let labels = LabelId::of_content(content_id);
@@ -267,13 +267,10 @@ impl Session {
         }
     }
 
-    /// Queues for this run what waits for nobody and has a present object that the run wants. Returns whether there
-    /// was anything.
+    /// Puts contents into the queue of this run that wait for no run and that a present object in its scope wants.
+    /// Returns true if there were any.
     ///
-    /// Call it once everything is listed: then every object of the scope was judged by this run's filter.
-    ///
-    /// # Errors
-    /// Those of any write.
+    /// This is called once everything is listed: by then the filter of the run has judged every object of the scope.
     pub(super) fn adopt_waiting(&mut self) -> Result<bool, Error> {
         let run = Arc::clone(&self.run);
         let adopted = if run.list {
@@ -287,11 +284,8 @@ impl Session {
         Ok(adopted > 0)
     }
 
-    /// Whether a content waits, for whichever run, that this run should have called: one that lacks a scene of this
-    /// run's, or was asked for again, and has a present object which the run wants.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Returns true if a content waits, for whichever run, that this run should have called: it lacks a scene that
+    /// this run wants, or was asked for again, and a present object in the scope wants it.
     pub fn leaves_behind(&self) -> Result<bool, Error> {
         let run = &self.run;
         if run.list {
@@ -307,7 +301,8 @@ impl Session {
     }
 }
 
-/// The condition that a present object wants `content` within the scope: bucket `?3`, keys from `?4` to before `?5`.
+/// The SQL condition that a present object in the scope wants `content`. The scope is bucket `?3` and the keys from
+/// `?4` to before `?5`.
 fn wanted_in_scope() -> String {
     format!(
         "EXISTS (SELECT 1 FROM object
@@ -317,7 +312,7 @@ fn wanted_in_scope() -> String {
     )
 }
 
-/// Adopts, for the run `?1` and its scenes `?2`, what waits for nobody and is wanted in the scope.
+/// Adopts contents for the run `?1` and its scenes `?2`, if they wait for no run and are wanted in the scope.
 pub(super) fn adopt() -> String {
     let content = wanted_in_scope();
     format!(
@@ -326,7 +321,8 @@ pub(super) fn adopt() -> String {
     )
 }
 
-/// As [`adopt`], of the lines of a list: of URLs if `?4`, else of keys, which must have been looked up.
+/// Does what [`adopt`] does for the lines of a list: of URLs if `?4` is true, otherwise of keys, which must have been
+/// looked up.
 const ADOPT_LISTED: &str = "
     UPDATE content SET run_id = ?1, scenes_wanted = scenes_done | ?2, pass = 0, attempts = 0
     WHERE state = 0 AND run_id IS NULL AND ((?2 & ~scenes_done) | scenes_redo) AND id IN (
@@ -335,7 +331,7 @@ const ADOPT_LISTED: &str = "
           AND (?4 OR (list_item.run_id, content_id, object.id) IN (
               SELECT run_id, content_id, object_id FROM looked_up)))";
 
-/// A content that waits for the run `?1`, or that it should have called.
+/// Finds a content that waits for the run `?1`, or that the run should have called.
 pub(super) fn left_behind() -> String {
     let content = wanted_in_scope();
     format!(
@@ -346,7 +342,7 @@ pub(super) fn left_behind() -> String {
     )
 }
 
-/// As [`left_behind`], of the lines of a list.
+/// Does what [`left_behind`] does for the lines of a list.
 const LEFT_BEHIND_OF_LIST: &str = "
     SELECT 1 FROM content INDEXED BY content_queue
     WHERE state = 0 AND (

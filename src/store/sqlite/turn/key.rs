@@ -8,16 +8,16 @@ use crate::store::keyspace::prefix_end;
 use crate::store::sqlite::has_content;
 use crate::store::turn::Key;
 
-/// Whether the listing of the run `?2` has come to the object `?1`.
+/// Finds a row if the listing of the run `?2` has reached the object `?1`.
 const JUDGED: &str = "
     SELECT 1 FROM object JOIN range ON run_id = ?2 AND start_after < key AND (done OR cursor >= key)
          AND (stop_at IS NULL OR stop_at >= key)
     WHERE object.id = ?1";
 
-/// Keys of a content that are looked at for one that the listing has come to.
+/// The largest number of keys of a content that are searched for one that the listing has reached.
 const OTHER_KEYS: usize = 100;
 
-/// A key of the content `?2` that the run `?1` has looked up and found; the keys before `?3` of them are passed over.
+/// Selects a key of the content `?2` that the run `?1` has looked up and found, after the first `?3` of them.
 const LOOKED_UP_KEY: &str = "
     SELECT object.id, key FROM looked_up JOIN object ON object.id = object_id
     WHERE run_id = ?1 AND looked_up.content_id = ?2 AND object.content_id = ?2
@@ -25,8 +25,8 @@ const LOOKED_UP_KEY: &str = "
     LIMIT 1 OFFSET ?3";
 
 impl Session {
-    /// The key, or another one of the content that this run's listing has come to, if it has not come to this one: the
-    /// filter may leave it out.
+    /// Returns the key if the listing of this run has reached it. Otherwise returns another key of the content that
+    /// the listing has reached, if there is one, since the filter may leave the first key out.
     pub(super) fn judged_key(&self, content_id: i64, key: Key) -> Result<Key, Error> {
         if self.listed || self.run.list {
             return Ok(key);
@@ -50,21 +50,19 @@ impl Session {
         Ok(key)
     }
 
-    /// Whether this run's listing no longer has the object, though nothing is concluded of it yet.
+    /// Returns true if the listing of this run no longer has the object, although the object is not marked as gone
+    /// yet.
     pub(super) fn is_held(&self, object_id: i64) -> bool {
         self.caches.held.has(object_id)
     }
 
-    /// A present, wanted key of the content in this run's bucket and scope, none of `tried`. A run over a list of keys has
-    /// those of them in its scope that it has looked up.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Finds a present, wanted key of the content in the bucket and the scope of this run, other than those in
+    /// `tried`. The scope of a run over a list of keys is the keys that it has looked up.
     pub(super) fn key_of(&self, content_id: i64, tried: &[i64]) -> Result<Option<Key>, Error> {
         if self.run.calls_looked_up_keys() {
             return self.looked_up_key(content_id, tried);
         }
-        // An empty prefix has no end, and a prefix without end is one of the highest code points only.
+        // Only an empty prefix, or one of nothing but the highest code point, has no end.
         let end = prefix_end(&self.run.prefix);
         let mut statement = self.prepare(&format!(
             "SELECT id, key FROM object
@@ -73,8 +71,8 @@ impl Session {
              LIMIT 1 OFFSET ?5",
             has_content("?1")
         ))?;
-        // `tried` is short: each of them cost a call. More than a hundred that are known to be gone are no matter:
-        // the content waits for the next run then.
+        // `tried` is short, since each key in it cost a call. If more than a hundred keys are held back as gone, the
+        // content waits for the next run.
         let held = if self.caches.held.is_active() { 100 } else { 0 };
         for offset in 0..=tried.len() + held {
             let offset = i64::try_from(offset).unwrap_or(i64::MAX);
@@ -93,7 +91,8 @@ impl Session {
         Ok(None)
     }
 
-    /// A key of the list for a content: one that was looked up in this run and had these bytes then, none of `tried`.
+    /// Finds a key of the list for a content that this run has looked up and that had these bytes then, other than
+    /// those in `tried`.
     pub(super) fn looked_up_key(
         &self,
         content_id: i64,

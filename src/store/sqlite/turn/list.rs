@@ -1,5 +1,5 @@
-//! Lists of keys and URLs, read into the store first: resuming a run needs no file. Then line by line: how each ended
-//! that is not called.
+//! Lists of keys and URLs. The lines are read into the store first, so that a run can be resumed without the file.
+//! Then each line that is not called ends with a result.
 
 use rusqlite::OptionalExtension;
 
@@ -10,8 +10,8 @@ use crate::store::sqlite::Store;
 use crate::store::sqlite::error::sorted;
 use crate::store::turn::{EndedLines, Reach, ReadLine};
 
-/// Lines of the list of the run `?1` whose key was not looked up because nothing was missing, though something of its
-/// content is missing now: another line has dropped the labels that they share.
+/// Selects the lines of the list of the run `?1` that need a look-up now and did not need one before: another line
+/// dropped the labels of the content that they share.
 const DROPPED_LINES: &str = "
     SELECT seq, list_item.item FROM list_item
     JOIN object ON bucket_id = ?3 AND key = list_item.item
@@ -25,10 +25,7 @@ const DROPPED_LINES: &str = "
     ORDER BY seq";
 
 impl Store {
-    /// How far the list of a run was read; `None` if the run lists a bucket.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Reads how far the list of a run was read. Returns `None` if the run lists a bucket.
     pub fn list_progress(&self, run_id: i64) -> Result<Option<ListProgress>, Error> {
         self.connection
             .query_row(
@@ -47,11 +44,8 @@ impl Store {
 }
 
 impl Session {
-    /// Keeps further lines of the list. `reach.cursor` counts the lines read so far, these included; `hash` is of all
-    /// of them. A line that repeats an earlier one is counted, and not kept.
-    ///
-    /// # Errors
-    /// Those of any write.
+    /// Stores further lines of the list. `reach.cursor` is the number of lines read so far, these included, and `hash`
+    /// covers all of them. A line that repeats an earlier one is counted and not stored.
     pub(super) fn keep_list(
         &mut self,
         lines: &[ReadLine],
@@ -69,10 +63,7 @@ impl Session {
         self.reach(reach)
     }
 
-    /// Closes unfinished runs over the same lines for this one.
-    ///
-    /// # Errors
-    /// Those of any write.
+    /// Closes unfinished runs over the same lines in favour of this run.
     pub(super) fn take_over(&mut self, run_ids: &[i64]) -> Result<(), Error> {
         for run_id in run_ids {
             self.execute("UPDATE run SET state = 'superseded' WHERE id = ?1", [run_id])?;
@@ -81,10 +72,7 @@ impl Session {
         Ok(())
     }
 
-    /// Which of these runs are unfinished.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Returns those of the runs that are unfinished.
     pub fn unfinished_of(&self, run_ids: &[i64]) -> Result<Vec<i64>, Error> {
         let mut statement = self.prepare(
             "SELECT 1 FROM run WHERE id = ?1 AND state IN ('running', 'interrupted', 'stopped')",
@@ -98,10 +86,7 @@ impl Session {
         Ok(unfinished)
     }
 
-    /// Applies lines that have ended, with their objects. Returns whether contents were queued.
-    ///
-    /// # Errors
-    /// Those of any write.
+    /// Applies lines that have ended, and their objects. Returns true if contents were queued.
     pub(super) fn ended_lines(&mut self, lines: &EndedLines, now: i64) -> Result<bool, Error> {
         let EndedLines { page, failures, found, failed, missing, unwanted } = lines;
         self.counts.wanted = self.counts.wanted.saturating_sub(*unwanted);
@@ -142,13 +127,13 @@ impl Session {
         Ok(queued)
     }
 
-    /// Lines whose key needed no look-up until another line dropped the labels that both share: number and key.
+    /// Reads the lines that need a look-up only since another line was looked up: their numbers and keys.
     pub(super) fn dropped_lines(&self) -> Result<Vec<(i64, String)>, Error> {
         let read = || {
             let mut waiting = self.store.connection.prepare_cached(
                 "SELECT 1 FROM content WHERE state = 0 AND run_id IS NULL LIMIT 1",
             )?;
-            // Nearly always: then no line has to be read.
+            // This is nearly always the case, and then no line has to be read.
             if self.run.urls || !waiting.exists([])? {
                 return Ok(Vec::new());
             }
@@ -163,10 +148,7 @@ impl Session {
         read().map_err(|source| self.error(source))
     }
 
-    /// Counts the lines whose image is given up, in this run or an earlier one.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Counts the lines whose image is given up, in this run or in an earlier one.
     pub fn count_given_up_lines(&mut self) -> Result<(), Error> {
         let lines: i64 = self
             .prepare(

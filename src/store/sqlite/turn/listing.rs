@@ -13,10 +13,7 @@ use crate::store::sqlite::error::sorted;
 use crate::store::sqlite::rows::{CountsJson, StoredCounts};
 
 impl Store {
-    /// The ranges of a run, in their order.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Reads the ranges of a run, in their order.
     pub fn ranges(&self, run_id: i64) -> Result<Vec<RangeRow>, Error> {
         let read = || {
             self.connection
@@ -38,8 +35,8 @@ impl Store {
     }
 }
 
-/// Has an unfinished run list again from the first key on, and judge each object by its own settings, once it is
-/// resumed. Does nothing to any other run.
+/// Makes an unfinished run list again from its first key once it is resumed, and judge each object by its own
+/// settings. Does nothing to any other run.
 pub(super) fn list_again(connection: &Connection, run_id: i64) -> rusqlite::Result<()> {
     let found: Option<(String, StoredCounts)> = connection
         .prepare_cached(
@@ -49,14 +46,14 @@ pub(super) fn list_again(connection: &Connection, run_id: i64) -> rusqlite::Resu
         .query_row([run_id], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((source, StoredCounts(counts))) = found else { return Ok(()) };
-    // A list was read into the store; only its look-up begins anew.
+    // A list is in the store already: only the look-up of its lines begins again.
     let first = i64::from(source != "bucket");
     connection
         .prepare_cached(
             "UPDATE range SET cursor = start_after, done = 0 WHERE run_id = ?1 AND seq >= ?2",
         )?
         .execute((run_id, first))?;
-    // What is counted of each object will be counted again.
+    // Everything that is counted for each object will be counted again.
     let counts = Counts {
         listed: 0,
         wanted: 0,
@@ -73,7 +70,7 @@ pub(super) fn list_again(connection: &Connection, run_id: i64) -> rusqlite::Resu
 }
 
 impl Session {
-    /// Makes (`start_after`, `stop_at`] a range of its own; the range it was part of ends where it begins.
+    /// Splits a range: `span` becomes a range of its own, and the range it was part of ends where it begins.
     pub(super) fn split_range(&mut self, seq: i64, new_seq: i64, span: &Span) -> Result<(), Error> {
         let run_id = self.run.id;
         self.execute(
@@ -88,8 +85,9 @@ impl Session {
         .map(drop)
     }
 
-    /// Marks the listing as complete once every range is done: concludes what it held back, adopts what waits for nobody,
-    /// pairs gone and added keys of one content as moved, and sets `listed_at`.
+    /// Completes the listing once every range is done. Objects that were held back are marked as gone, contents that
+    /// wait for no run are adopted, gone and added keys of one content are paired as moved, and `listed_at` is set.
+    /// Returns true if contents were adopted.
     pub(super) fn complete_listing(&mut self, now: i64) -> Result<bool, Error> {
         self.conclude_held()?;
         self.listed = true;
@@ -101,8 +99,8 @@ impl Session {
         Ok(adopted)
     }
 
-    /// Something of an unfinished run's queue is taken out of it here: the next `resume` has that run list
-    /// again, and judge each object by its own settings, so that it gets all that it wanted.
+    /// Notes that a content is taken out of the queue of another, unfinished run. Once that run is resumed it lists
+    /// again and judges each object by its own settings, so that it gets everything that it wanted.
     pub(super) fn take_from(&mut self, owner: Option<i64>) -> Result<(), Error> {
         let Some(owner) = owner.filter(|owner| *owner != self.run.id) else { return Ok(()) };
         if !self.caches.taken.insert(owner) {
@@ -111,8 +109,8 @@ impl Session {
         list_again(&self.store.connection, owner).map_err(|source| self.error(source))
     }
 
-    /// One gone and one added key with the same content are one moved object; with several of either,
-    /// they are paired in the order of the journal.
+    /// Pairs gone and added keys of one content as moved objects. If there are several of either kind, they are paired
+    /// in the order of the journal.
     fn pair_moves(&mut self) -> Result<(), Error> {
         let run_id = self.run.id;
         self.execute(

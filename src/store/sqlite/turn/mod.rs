@@ -108,9 +108,6 @@ impl Session {
     }
 
     /// Ends the run in a transaction of its own and gives the store back. A plan is undone first.
-    ///
-    /// # Errors
-    /// Any error of a write.
     pub fn finish(
         mut self,
         state: RunState,

@@ -1,4 +1,4 @@
-//! A page of candidates, compared, becomes rows: objects, their contents, the journal and the cursor.
+//! A compared page becomes rows: objects, their contents, the journal and the cursor.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl Session {
         Ok(self.counts.queued > queued)
     }
 
-    /// Moves a range's cursor.
+    /// Moves the cursor of a range.
     pub(super) fn reach(&self, reach: &Reach) -> Result<(), Error> {
         let Reach { seq, cursor, done } = reach;
         self.execute(
@@ -58,7 +58,8 @@ impl Session {
                 let now = self.rewrite(object_id, content_id, candidate, sight)?;
                 if returned {
                     self.counts.added += 1;
-                    // The content that it has now, not the one that it had: by that it may be where a gone key went.
+                    // The journal gets the content that the object has now, by which it may be the new place of a gone
+                    // key.
                     self.journal(ChangeKind::Added, object_id, now)
                 } else {
                     self.counts.changed += 1;
@@ -137,7 +138,7 @@ impl Session {
             .map_err(|source| self.error(source))
     }
 
-    /// An object is no longer there.
+    /// Marks an object as gone.
     fn gone(&mut self, object_id: i64, content_id: Option<i64>) -> Result<(), Error> {
         self.execute("UPDATE object SET gone_run = ?2 WHERE id = ?1", (object_id, self.run.id))?;
         self.counts.gone += 1;
@@ -162,7 +163,7 @@ impl Session {
         concluded
     }
 
-    /// Brings a known object up to what was listed, and its old and new content with it. Returns the new one.
+    /// Updates a known object to what was listed, and its old and new content with it. Returns the new content.
     fn rewrite(
         &mut self,
         object_id: i64,
@@ -205,8 +206,8 @@ impl Session {
         Ok(new)
     }
 
-    /// The content of a candidate, queued if it needs a call. A skipped object keeps the content it has
-    /// as long as it is that content still: its labels stay.
+    /// Finds or creates the content of a candidate, and queues it if it needs a call. A skipped object keeps its
+    /// content, and the labels of it, as long as its bytes do not change.
     fn wanted_content(
         &mut self,
         candidate: &Candidate,
@@ -237,7 +238,7 @@ impl Session {
         Ok(Some(content.id))
     }
 
-    /// Where the labels or the failure of a content came from.
+    /// Reads where the labels or the failure of a content came from.
     fn origin(&self, content_id: i64) -> Result<Origin, Error> {
         self.prepare(
             "SELECT object_id, scenes_done, state, tagged_at, error.content_id IS NOT NULL, failed_at
@@ -274,7 +275,7 @@ impl Session {
     }
 }
 
-/// What makes this candidate's content the same as another's in this run.
+/// The identity of a candidate's content in this run.
 fn identity<'a>(run: &'a RunContext, candidate: &'a Candidate) -> Identity<'a> {
     let Candidate { key, etag, size, .. } = candidate;
     if run.urls {
@@ -286,7 +287,7 @@ fn identity<'a>(run: &'a RunContext, candidate: &'a Candidate) -> Identity<'a> {
     }
 }
 
-/// The class as stored: most objects are `STANDARD`, which takes no byte.
+/// The storage class as it is stored. Most objects are `STANDARD`, which is stored as NULL and takes no space.
 fn stored_class(class: &StorageClass) -> Option<&str> {
     (*class != StorageClass::Standard).then(|| class.name())
 }

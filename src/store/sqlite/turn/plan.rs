@@ -1,8 +1,8 @@
-//! A plan is a run that is never committed: it does all that the run would do up to its first call, in one
-//! transaction that is undone. So the run that follows finds what it would have found without the plan, and calls what
-//! the plan told.
+//! A plan is a run that is never committed. It does everything that the run would do before its first call, in one
+//! transaction that is rolled back. So the next run finds what it would have found without the plan, and makes the
+//! calls that the plan announced.
 //!
-//! Of a plan only its own row in `run` stays. What it changes is in the write-ahead log until it ends.
+//! Only the plan's own row in `run` stays. While the plan is under way, its changes are in the write-ahead log.
 
 use rusqlite::Row;
 
@@ -16,8 +16,8 @@ use crate::store::sqlite::error::sorted;
 use crate::store::sqlite::rows::CountsJson;
 use crate::store::sqlite::{Store, has_content};
 
-/// The condition that a present, wanted object of the bucket `?2` and of the keys from `?3` to before `?4` has
-/// `content`.
+/// The SQL condition that a present, wanted object in the scope has `content`. The scope is bucket `?2` and the keys
+/// from `?3` to before `?4`.
 fn is_in_scope() -> String {
     format!(
         "EXISTS (SELECT 1 FROM object
@@ -27,7 +27,7 @@ fn is_in_scope() -> String {
     )
 }
 
-/// What is in the queue of the run `?1`, by what a call asks for.
+/// Counts the contents in the queue of the run `?1`, for each set of scenes that a call asks for.
 pub(super) fn queued() -> String {
     let content = is_in_scope();
     format!(
@@ -37,7 +37,7 @@ pub(super) fn queued() -> String {
     )
 }
 
-/// What failed for good, lacks one of the scenes `?1`, and is wanted in the scope.
+/// Counts the contents that failed for good, lack one of the scenes `?1`, and are wanted in the scope.
 pub(super) fn given_up() -> String {
     let content = is_in_scope();
     format!(
@@ -46,15 +46,15 @@ pub(super) fn given_up() -> String {
     )
 }
 
-/// As [`given_up`], of the lines of a list.
+/// Does what [`given_up`] does for the lines of a list.
 const GIVEN_UP_OF_LIST: &str = "
     SELECT 0, count(*) FROM content
     WHERE state = 3 AND error_kind = 1 AND ((?1 & ~scenes_done) | scenes_redo) AND id IN (
         SELECT content_id FROM list_item JOIN object ON bucket_id = ?2 AND key = item
         WHERE list_item.run_id = ?3 AND gone_run IS NULL AND skip_reason IS NULL)";
 
-/// Counts present, wanted objects of the bucket `?1`; the scope follows: keys from `?2` to before `?3`, or the lines of
-/// the list of the run `?4`.
+/// Counts the present, wanted objects of the bucket `?1`. The caller appends the scope: the keys from `?2` to before
+/// `?3`, or the lines of the list of the run `?4`.
 const DOUBTFUL: &str = "
     SELECT count(*) FILTER (WHERE content.size > 3145728),
            count(*) FILTER (WHERE NOT (key LIKE '%.jpg' OR key LIKE '%.jpeg' OR key LIKE '%.png'))
@@ -64,10 +64,10 @@ const IN_PREFIX: &str = "AND key >= ?2 AND (?3 IS NULL OR key < ?3)";
 const IN_LIST: &str = "AND key IN (SELECT item FROM list_item WHERE run_id = ?4)";
 
 impl Store {
-    /// Opens the transaction of a plan: from here on nothing is kept until [`Session::finish`] undoes it.
+    /// Opens the transaction of a plan. From here on nothing is kept, and [`Session::finish`] undoes everything.
     ///
     /// # Errors
-    /// [`Error::Busy`] if somebody else keeps a write transaction open.
+    /// [`Error::Busy`] if another program keeps a write transaction open.
     pub fn simulate(&mut self) -> Result<(), Error> {
         self.connection
             .execute_batch("BEGIN IMMEDIATE")
@@ -83,15 +83,12 @@ impl Session {
         self
     }
 
-    /// The row of the plan that this session belongs to, or of the run.
+    /// The row of the plan that this session belongs to; if it is no plan, the row of its run.
     pub fn own_row(&self) -> i64 {
         self.plan_row.unwrap_or(self.run.id)
     }
 
-    /// What the run would call for now: its queue, once everything is listed.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Counts what the run would call for now. That is its queue, once everything is listed.
     pub fn needed(&self) -> Result<Needed, Error> {
         let run = &self.run;
         let end = prefix_end(&run.prefix);
@@ -115,7 +112,7 @@ impl Session {
         Ok(Needed { by_scenes, given_up, doubtful: self.doubtful()? })
     }
 
-    /// Wanted objects that are larger than 3 MB, or neither PNG nor JPEG. Of URLs neither is known.
+    /// Counts wanted objects that are larger than 3 MB, or neither PNG nor JPEG. Neither is known of a URL.
     fn doubtful(&self) -> Result<Doubtful, Error> {
         let run = &self.run;
         if run.urls {
@@ -137,7 +134,7 @@ impl Session {
             .map_err(|source| self.error(source))
     }
 
-    /// Undoes what the plan did, and keeps what it counted.
+    /// Undoes what the plan did, and stores what it counted.
     pub(super) fn finish_plan(
         mut self,
         state: RunState,
@@ -166,7 +163,7 @@ impl Session {
     }
 }
 
-/// What a plan counted itself: of the run that it went on with, neither calls nor what came of them.
+/// The counts of a plan: of the run that it continued, neither the calls nor their results.
 fn of_plan(counts: &Counts) -> Counts {
     Counts {
         listed: counts.listed,

@@ -1,4 +1,5 @@
-//! Posting: where labels are, for `find`; some thousand calls at a time, out of what is committed already.
+//! Postings: an index of where labels are, for `find`. They are written for some thousand calls at a time, from labels
+//! that are committed already.
 
 use std::collections::HashMap;
 
@@ -10,8 +11,8 @@ use crate::store::sqlite::posting::{COMMON, FEW, POSTED, SEGMENT, SHIFT, encode}
 use crate::store::sqlite::rows::{LabelId, Mark};
 
 impl Session {
-    /// Posts the labels of the next calls once there are enough; at most those of one segment a turn, so that
-    /// a turn stays short when there is much to catch up with.
+    /// Writes the postings of the next calls once there are enough of them. A turn writes at most one segment, so that
+    /// it stays short even if there is much to catch up with.
     pub(super) fn post_labels(&mut self) -> Result<(), Error> {
         let posted = if let Some(posted) = self.caches.ledger.posted {
             posted
@@ -51,7 +52,7 @@ impl Session {
             .map_err(|source| self.error(source))
     }
 
-    /// Contents with an answer among these calls, ascending.
+    /// Reads the contents that have an answer among these calls, ascending.
     fn answered(&self, after: i64, upto: i64) -> Result<Vec<i64>, Error> {
         let mut statement =
             self.prepare("SELECT content_id FROM call WHERE id > ?1 AND id <= ?2 AND outcome = 0")?;
@@ -64,11 +65,11 @@ impl Session {
         Ok(contents)
     }
 
-    /// Ascending blocks by tag, in the order of the tags: rows are then appended.
+    /// Finds the blocks of each tag, ascending, in the order of the tags: then rows are appended.
     fn blocks_by_tag(&self, contents: &[i64]) -> Result<Vec<(i64, Vec<i64>)>, Error> {
         let mut blocks: HashMap<i64, Vec<i64>> = HashMap::new();
         let mut labels = self.prepare("SELECT id, mark FROM label WHERE id BETWEEN ?1 AND ?2")?;
-        // Neighbours are read in one go; those between that were not called do no harm.
+        // Neighbours are read with one query. Contents between them that were not called do no harm.
         for span in contents.chunk_by(|a, b| b - a <= 8) {
             let (Some(first), Some(last)) = (span.first(), span.last()) else { continue };
             let mut rows = labels
@@ -129,7 +130,7 @@ mod tests {
         Session::new(store, run, Counts::default())
     }
 
-    /// Labels a content anew; it has two keys.
+    /// Replaces the labels of a content, which has two keys.
     fn label(session: &mut Session, content: i64, tags: &[i64]) {
         session
             .execute(
@@ -178,9 +179,9 @@ mod tests {
 
     proptest! {
         #![proptest_config(crate::property::with_cases(12))]
-        /// However often images were labelled, and wherever a run was killed in between.
+        /// Images are labelled any number of times, and the process may be killed after any turn.
         #[test]
-        fn a_search_by_postings_finds_what_reading_all_labels_does(
+        fn a_search_by_postings_finds_what_reading_all_labels_finds(
             turns in proptest::collection::vec(
                 (
                     proptest::collection::vec(

@@ -4,7 +4,7 @@ use super::{claim, content, plan};
 use crate::store::sqlite::Store;
 
 #[test]
-fn a_content_of_the_sample_is_found_by_its_number() {
+fn a_content_of_the_sample_is_read_by_its_primary_key() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("t.db")).unwrap();
     let plan: String = store
@@ -51,7 +51,7 @@ fn statements() -> Vec<String> {
 }
 
 #[test]
-fn no_statement_of_the_writer_walks_a_table_that_grows_with_the_bucket() {
+fn no_statement_of_the_writer_scans_a_table_that_grows_with_the_bucket() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("t.db")).unwrap();
     let statements = statements();

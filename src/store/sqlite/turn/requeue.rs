@@ -1,4 +1,4 @@
-//! Contents put back on purpose, by a person and not by a run.
+//! Contents that a person puts back on purpose.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,16 @@ use crate::store::sqlite::error::sorted;
 use crate::store::sqlite::rows::{CountsJson, StoredCounts};
 use crate::store::sqlite::{Store, has_content};
 
-/// How many contents of a run's account were put back.
+/// How many contents that a run has counted were put back.
 #[derive(Debug, Clone, Copy, Default)]
 struct Returned {
     done: u64,
     failed: u64,
 }
 
-/// What is put back waits for nobody: the next run that finds an object which wants it adopts it. If no present object
-/// does, it stays done with what it has, and the wish stays with it.
+/// Puts the content `?1` back with the scenes `?2`. It waits for no run, and the next run that finds an object which
+/// wants it adopts it. If no present object wants it (`?3`), it stays done with what it has, and the scenes stay
+/// noted.
 const PUT_BACK: &str = "
     UPDATE content
     SET scenes_redo = scenes_redo | (scenes_done & ?2), pass = 0, attempts = 0, error_kind = 0,
@@ -27,7 +28,7 @@ const PUT_BACK: &str = "
         scenes_wanted = CASE WHEN ?3 THEN scenes_wanted ELSE scenes_done END
     WHERE id = ?1 AND state IN (2, 3)";
 
-/// Whether a present object wants the content `?1`.
+/// Finds a row if a present object wants the content `?1`.
 fn is_wanted() -> String {
     format!(
         "SELECT 1 FROM object WHERE {} AND gone_run IS NULL AND skip_reason IS NULL",
@@ -36,15 +37,12 @@ fn is_wanted() -> String {
 }
 
 impl Store {
-    /// Puts contents back, in one transaction: they wait, with no attempt used, for the next run that wants them. What
-    /// belongs to an unfinished run's queue stays there. Labels stay until the new answer settles.
+    /// Puts contents back in one transaction: they wait, with no attempt used, for the next run that wants them. What
+    /// is in the queue of an unfinished run stays there. Labels stay until a new answer settles.
     ///
-    /// Unfinished runs list again once they are resumed, so that they find what was put back of their scope.
+    /// Unfinished runs list again once they are resumed, and so find what was put back in their scope.
     ///
     /// Doing it twice changes nothing more.
-    ///
-    /// # Errors
-    /// Those of any write.
     pub fn put_back(&mut self, contents: &[Chosen]) -> Result<(), Error> {
         if contents.is_empty() {
             return Ok(());
@@ -94,7 +92,7 @@ impl Store {
     }
 }
 
-/// Takes contents out of an unfinished run's account: it counts them anew when it meets them.
+/// Removes contents from the counts of an unfinished run, which counts them again when it meets them.
 fn give_back(tx: &Transaction<'_>, run_id: i64, returned: Returned) -> rusqlite::Result<()> {
     let StoredCounts(mut counts) = tx
         .prepare_cached("SELECT counts FROM run WHERE id = ?1")?
@@ -113,8 +111,8 @@ mod tests {
     use crate::scene::Scene;
     use crate::store::read::Choice;
 
-    /// Content 1 failed, 2 and 3 are labelled (camera; camera and web), 4 is labelled and a filter leaves its key out, 5
-    /// waits for run 1.
+    /// Content 1 failed. 2 and 3 are labelled, in camera and in camera and web. 4 is labelled, and a filter leaves its
+    /// key out. 5 waits for run 1.
     fn database(folder: &std::path::Path) -> Store {
         let store = Store::open(&folder.join("t.db")).unwrap();
         store
@@ -163,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn each_condition_chooses_what_it_says() {
+    fn each_condition_of_a_choice_chooses_the_contents_that_it_names() {
         let folder = tempfile::tempdir().unwrap();
         let store = database(folder.path());
         let all = Choice::default;
@@ -189,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_back_waits_for_the_next_run_and_keeps_its_labels() {
+    fn a_content_that_is_put_back_waits_for_the_next_run_and_keeps_its_labels() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = database(folder.path());
         for failed in [true, false] {
@@ -216,7 +214,7 @@ mod tests {
                 (0, 0, 0, None, 0),
                 (0, 2, 2, None, 0),
                 (0, 10, 10, None, 0),
-                // Nobody wants it: its wish is kept until somebody does.
+                // No object wants it: the wish is kept until one does.
                 (2, 2, 2, None, 0),
                 (0, 2, 2, Some(1), 0)
             ]

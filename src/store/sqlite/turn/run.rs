@@ -1,4 +1,4 @@
-//! Runs: begun, gone on with, superseded, recovered after a crash; their ranges.
+//! Runs: begun, resumed, superseded, and recovered after a crash.
 
 use rusqlite::Row;
 
@@ -26,10 +26,7 @@ fn read_unfinished(row: &Row<'_>) -> rusqlite::Result<UnfinishedRun> {
 }
 
 impl Store {
-    /// Begins a run: its row and its ranges. Returns its id, its bucket's, and whether it journals.
-    ///
-    /// # Errors
-    /// Those of any write.
+    /// Begins a run: writes its row and its ranges.
     pub fn begin_run(&mut self, new: &NewRun) -> Result<BegunRun, Error> {
         let path = self.path.clone();
         let kind = new.source.namespace();
@@ -42,7 +39,8 @@ impl Store {
                 "DELETE FROM list_item WHERE run_id IN (SELECT id FROM run WHERE plan)",
                 [],
             )?;
-            // The same list, or its successor: what is wrong with it is found out anew.
+            // This run reads the same list, or a newer version of it, and finds out again what is wrong with its
+            // lines.
             tx.execute(
                 "DELETE FROM line_failure WHERE NOT ?2 AND run_id IN (
                      SELECT run.id FROM run JOIN bucket ON bucket.id = bucket_id
@@ -55,7 +53,7 @@ impl Store {
                 (&new.bucket, kind),
                 |row| row.get(0),
             )?;
-            // There is something to compare with once the scope, or more, was listed to its end.
+            // There is a listing to compare with if this scope, or a wider one, was listed to its end.
             let journals: bool = new.source == SourceKind::Bucket
                 && !new.plan
                 && tx
@@ -94,10 +92,7 @@ impl Store {
         self.transaction(begin).map_err(|source| sorted(&path, source))
     }
 
-    /// The runs that were interrupted, stopped or killed, the last one first; plans are none to go on with.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Reads the runs that were interrupted, stopped or killed, the last one first. Plans are not among them.
     pub fn unfinished(&self) -> Result<Vec<UnfinishedRun>, Error> {
         let read = || {
             self.connection
@@ -116,10 +111,7 @@ impl Store {
         read().map_err(|source| sorted(&self.path, source))
     }
 
-    /// What a run has counted, with what is pending as it is now.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Reads what a run has counted, brought into line with what is in its queue now.
     pub fn counts(&self, run_id: i64) -> Result<Counts, Error> {
         let read = || {
             let StoredCounts(counts) = self.connection.query_row(
@@ -140,10 +132,7 @@ impl Store {
         Ok(counts)
     }
 
-    /// Marks a run as under way again. What was put back for a later pass has waited for long enough.
-    ///
-    /// # Errors
-    /// Those of any write.
+    /// Marks a run as under way again. Contents that were put back for a later pass wait for the first one now.
     pub fn reopen_run(&mut self, id: i64) -> Result<(), Error> {
         self.change_run(
             "UPDATE content SET pass = 0 WHERE run_id = ?1 AND state = 0 AND pass > 0",
@@ -157,10 +146,7 @@ impl Store {
         )
     }
 
-    /// Keeps these settings with a run, in place of those that it had.
-    ///
-    /// # Errors
-    /// Those of any write.
+    /// Replaces the stored settings of a run.
     pub fn keep_settings(&mut self, id: i64, settings: &str) -> Result<(), Error> {
         self.connection
             .execute(
@@ -171,11 +157,7 @@ impl Store {
             .map_err(|source| sorted(&self.path, source))
     }
 
-    /// Closes unfinished runs over a bucket's source for a new one; what they left pending is adopted as
-    /// the new one meets it.
-    ///
-    /// # Errors
-    /// Those of any write.
+    /// Closes an unfinished run in favour of a new one, which adopts what it left pending.
     pub fn supersede(&mut self, id: i64) -> Result<(), Error> {
         self.change_run("UPDATE run SET state = 'superseded' WHERE id = ?1", id)?;
         self.change_run("DELETE FROM list_item WHERE run_id = ?1", id)?;
@@ -186,11 +168,8 @@ impl Store {
         self.connection.execute(sql, [id]).map(drop).map_err(|source| sorted(&self.path, source))
     }
 
-    /// Puts back what was in flight when a process was killed: one ledger row `unknown` each, since the
-    /// call may have been sent. Runs that were under way are interrupted now. Returns how many.
-    ///
-    /// # Errors
-    /// Those of any write.
+    /// Puts back what was in flight when a process was killed. Each call gets a ledger row with the outcome `unknown`,
+    /// since it may have been sent. Runs that were under way are interrupted now. Returns the number of calls.
     pub fn recover(&mut self, now_ms: i64) -> Result<u64, Error> {
         let path = self.path.clone();
         let recover = |tx: &rusqlite::Transaction<'_>| {

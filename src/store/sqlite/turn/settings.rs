@@ -1,4 +1,5 @@
-//! What the database keeps besides runs: who answers, the offset of the clock, the limit that was found.
+//! What the database keeps besides runs: who answers, the correction of the clock, and the rate limits that were
+//! found.
 
 use rusqlite::OptionalExtension;
 
@@ -8,18 +9,15 @@ use crate::store::model::Recogniser;
 use crate::store::sqlite::Store;
 use crate::store::sqlite::error::sorted;
 
-/// The name of the row of `meta` that holds the confirmed offset of this machine's clock, in seconds.
+/// The row of `meta` with the confirmed correction of this machine's clock, in seconds.
 const CLOCK_OFFSET: &str = "clock_offset";
 
-/// The row of `meta` that holds the limit which was found for a bucket.
+/// The row of `meta` with the rate limit that was found for a bucket.
 fn limit_name(bucket: &str) -> String {
     format!("found_limit {bucket}")
 }
 impl Store {
-    /// Who answered this database's calls so far: `detect-label`, `emulator`, or nobody yet.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Reads who has answered the calls of this database so far. Returns `None` if nobody has.
     pub fn recogniser(&self) -> Result<Option<Recogniser>, Error> {
         self.connection
             .query_row("SELECT value FROM meta WHERE name = 'recogniser'", [], |row| {
@@ -29,10 +27,7 @@ impl Store {
             .map_err(|source| sorted(&self.path, source))
     }
 
-    /// Seconds that the service has last confirmed to be added to this machine's clock; 0 if none are.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Reads the confirmed correction of this machine's clock: the seconds to add to it, 0 if there is none.
     pub fn clock_offset(&self) -> Result<i64, Error> {
         self.connection
             .query_row(
@@ -45,10 +40,7 @@ impl Store {
             .map_err(|source| sorted(&self.path, source))
     }
 
-    /// The settings of the last listing of this bucket that was no plan, as they were given.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Reads the settings of the last run that listed this bucket and was no plan, as they were stored.
     pub fn last_settings(&self, bucket: &str) -> Result<Option<String>, Error> {
         self.connection
             .query_row(
@@ -62,10 +54,7 @@ impl Store {
             .map_err(|source| sorted(&self.path, source))
     }
 
-    /// The limit in calls a second that the last run on this bucket has found, if any has.
-    ///
-    /// # Errors
-    /// Those of any read.
+    /// Reads the rate limit, in calls a second, that the last run on this bucket found. Returns `None` if none did.
     pub fn found_limit(&self, bucket: &str) -> Result<Option<f64>, Error> {
         let value: Option<String> = self
             .connection
@@ -74,13 +63,13 @@ impl Store {
             })
             .optional()
             .map_err(|source| sorted(&self.path, source))?;
-        // A value that is no number is as good as none.
+        // A value that is no number counts as no value.
         Ok(value.and_then(|value| value.parse().ok()))
     }
 }
 
 impl Session {
-    /// Records the limit in calls a second that was found for this run's bucket, in the turn under way.
+    /// Records the rate limit, in calls a second, that was found for the bucket of this run.
     pub(super) fn keep_limit(&mut self, rate: f64) -> Result<(), Error> {
         let name = limit_name(&self.run.bucket);
         self.execute(
@@ -91,7 +80,7 @@ impl Session {
         .map(drop)
     }
 
-    /// Records who answers, in the turn under way.
+    /// Records who answers the calls of this database, unless that is recorded already.
     pub(super) fn set_recogniser(&mut self, recogniser: Recogniser) -> Result<(), Error> {
         self.execute(
             "INSERT INTO meta (name, value) VALUES ('recogniser', ?1) ON CONFLICT DO NOTHING",
@@ -100,7 +89,7 @@ impl Session {
         .map(drop)
     }
 
-    /// The offset of the clock that is stored, in seconds.
+    /// Reads the stored correction of the clock in seconds, once in a session.
     pub(super) fn kept_clock_offset(&mut self) -> Result<i64, Error> {
         let kept = match self.caches.ledger.clock_offset {
             Some(kept) => kept,
@@ -110,10 +99,10 @@ impl Session {
         Ok(kept)
     }
 
-    /// Keeps the seconds that are added to this machine's clock, in the turn under way; 0 forgets them.
+    /// Stores the correction of this machine's clock in seconds; 0 removes it.
     ///
-    /// The calls of this session were written with the offset of before. Their times move along, so that the next
-    /// session counts them for the same day as this one does.
+    /// The ledger rows of this session were written with the previous correction. Their times move along, so that the
+    /// next session counts them for the same day as this one does.
     pub(super) fn set_clock_offset(&mut self, seconds: i64) -> Result<(), Error> {
         let kept = self.kept_clock_offset()?;
         self.caches.ledger.clock_offset = Some(seconds);

@@ -1,4 +1,4 @@
-//! Settling: labels, the content's new state and the ledger, in one transaction.
+//! Settlements: labels, the new state of the content and the ledger row, written in one transaction.
 
 use rusqlite::OptionalExtension;
 
@@ -12,11 +12,8 @@ use crate::store::sqlite::rows::{LabelId, Mark};
 use crate::store::turn::{CallRow, ErrorRow, Settled, Settlement};
 
 impl Session {
-    /// Writes a ledger row before its content is settled: the next call for it waits for the commit, so
-    /// that after a crash the ledger lacks at most one call a content.
-    ///
-    /// # Errors
-    /// Those of any write.
+    /// Writes a ledger row before its content is settled. The next call for the content waits for the commit, so after
+    /// a crash the ledger lacks at most one call for each content.
     pub(super) fn call(&mut self, call: &CallRow) -> Result<(), Error> {
         self.counts.calls += 1;
         self.counts.scenes_asked += u64::from(call.scenes.len());
@@ -38,7 +35,8 @@ impl Session {
                 call.content_id,
                 call.object_id,
                 call.scenes.bits(),
-                // A correction on its way to the store moves all rows of this session, so this one has to be as they are.
+                // A correction of the clock moves all rows of this session, so this row is written with the stored
+                // correction.
                 call.ended_at + (kept - call.clock_offset).saturating_mul(1000),
                 call.duration_ms,
                 call.outcome as i64,
@@ -58,15 +56,13 @@ impl Session {
     }
 
     /// Settles a content in flight.
-    ///
-    /// # Errors
-    /// Those of any write.
     pub(super) fn settle(&mut self, settlement: &Settlement) -> Result<(), Error> {
         let Settlement { content_id, scenes, again, call, settled } = settlement;
         if let Some(call) = call {
             self.call(call)?;
         }
-        // Whatever came back, labels or a failure: of other bytes it says nothing about this content.
+        // If the key was overwritten before the call ended, the answer says nothing about this content, whether it
+        // holds labels or a failure.
         if let Some(call) = call
             && self.is_of_other_bytes(call)?
         {
@@ -103,7 +99,7 @@ impl Session {
         }
     }
 
-    /// Whether the key that was called had got other bytes before the call ended.
+    /// Returns true if the key that was called had got other bytes before the call ended.
     fn is_of_other_bytes(&mut self, call: &CallRow) -> Result<bool, Error> {
         if !self.caches.overwritten.remove(call.object_id) {
             return Ok(false);
@@ -118,7 +114,7 @@ impl Session {
         }))
     }
 
-    /// An answer that belongs to other bytes is not kept; the content waits again if it is still wanted.
+    /// Discards an answer that belongs to other bytes. The content goes back to the queue if an object still wants it.
     fn discard(&mut self, content_id: i64) -> Result<(), Error> {
         self.execute("UPDATE content SET state = 0 WHERE id = ?1", [content_id])?;
         self.release_if_unwanted(content_id)
@@ -133,7 +129,7 @@ impl Session {
     ) -> Result<(), Error> {
         let CallRow { content_id, object_id, ended_at, .. } = *call;
         for scene in again.iter() {
-            // Labels of an earlier answer make room for the new ones, and not a moment before.
+            // The labels of an earlier answer stay until the new ones replace them.
             let rows = LabelId::of_scene(content_id, scene);
             self.execute(
                 "DELETE FROM label WHERE id BETWEEN ?1 AND ?2",
@@ -149,7 +145,7 @@ impl Session {
                 [id.number(), Mark::new(tag_id, label.confidence).number()]
             })
             .collect();
-        // A statement's start costs more than its row does.
+        // Starting a statement costs more than writing a row.
         let (fives, rest) = rows.as_chunks::<10>();
         for five in fives {
             self.execute(
@@ -161,7 +157,7 @@ impl Session {
             self.execute("INSERT INTO label (id, mark) VALUES (?, ?)", *one)?;
         }
         self.counts.labels += labels.len() as u64;
-        // Scenes asked for while the call was in flight keep the content in the queue.
+        // A scene that was asked for while the call was in flight keeps the content in the queue.
         let pending: bool = self
             .prepare(
                 "UPDATE content SET scenes_done = scenes_done | ?2, scenes_redo = scenes_redo & ~?2,
@@ -214,7 +210,7 @@ impl Session {
         .map(drop)
     }
 
-    /// The dictionary's number of a name and its categories.
+    /// Finds or creates the tag of a label: its name and its categories.
     fn tag(&mut self, label: Label<'_>) -> Result<i64, Error> {
         if let Some(id) = self.caches.tags.find(label) {
             return Ok(id);

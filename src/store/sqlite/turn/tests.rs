@@ -142,7 +142,7 @@ fn one<T: rusqlite::types::FromSql>(connection: &Connection, sql: &str) -> T {
 }
 
 #[test]
-fn what_another_scope_still_wants_is_not_forgotten() {
+fn a_content_that_another_scope_wants_waits_for_a_run_over_that_scope() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = begin(Store::open(&folder.path().join("t.db")).unwrap(), "");
     let both = ["a/1.jpg", "b/1.jpg"].map(|key| Difference::New(candidate(key, "old", 1)));
@@ -249,7 +249,7 @@ fn given_up() -> Settled {
 #[rstest::rstest]
 #[case::while_it_is_in_flight(true)]
 #[case::after_it_was_given_up(false)]
-fn a_failure_of_other_bytes_is_not_that_of_the_content(#[case] in_flight: bool) {
+fn a_failure_of_overwritten_bytes_does_not_count_for_the_content(#[case] in_flight: bool) {
     let folder = tempfile::tempdir().unwrap();
     let (mut session, claimed) = one_content_of_two_keys(folder.path());
     let settles = |session: &mut Session| settle(session, &claimed, given_up(), 50_000);
@@ -274,7 +274,7 @@ fn a_failure_of_other_bytes_is_not_that_of_the_content(#[case] in_flight: bool) 
 }
 
 #[test]
-fn a_key_that_the_listing_has_not_come_to_is_not_called_in_place_of_one_that_it_has() {
+fn a_key_that_the_listing_has_reached_is_called_before_one_that_it_has_not() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = begin(Store::open(&folder.path().join("t.db")).unwrap(), "");
     let keys = ["m.jpg", "z.png", "a.jpg"];
@@ -308,7 +308,7 @@ fn a_key_that_the_listing_has_not_come_to_is_not_called_in_place_of_one_that_it_
 }
 
 #[test]
-fn labels_that_came_from_two_keys_go_if_one_of_them_had_other_bytes() {
+fn labels_from_two_keys_are_dropped_if_one_key_had_other_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let (mut session, by_a) = one_content_of_two_keys(folder.path());
     let by_b = Claimed {
@@ -326,7 +326,7 @@ fn labels_that_came_from_two_keys_go_if_one_of_them_had_other_bytes() {
 }
 
 #[test]
-fn a_key_that_returns_is_paired_by_the_content_it_has_now() {
+fn a_key_that_returns_is_paired_as_moved_by_its_new_content() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = begin(Store::open(&folder.path().join("t.db")).unwrap(), "");
     turn(&mut session, |session| {
@@ -365,7 +365,7 @@ fn a_key_that_returns_is_paired_by_the_content_it_has_now() {
 }
 
 #[test]
-fn a_sample_has_its_size_also_if_some_of_it_leave_the_queue_without_a_call() {
+fn a_sample_is_filled_up_if_contents_leave_the_queue_without_a_call() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = begin(Store::open(&folder.path().join("t.db")).unwrap(), "");
     let keys = ["a", "b", "c", "d", "e", "f"];
@@ -573,7 +573,7 @@ proptest! {
     /// Whatever is cut, and when: each content is done or failed in the end, labelled once, and called once
     /// but for what was in flight at a cut or failed.
     #[test]
-    fn resuming_after_a_cut_at_any_point_tags_each_content_once(
+    fn resuming_after_a_kill_at_any_point_labels_each_content_once(
         bucket in prop::collection::btree_map("[a-e]{1,3}", 0_u8..12, 1..25),
         steps in prop::collection::vec((step(), prop::bool::weighted(0.1)), 0..50),
     ) {
@@ -629,7 +629,7 @@ proptest! {
 }
 
 #[test]
-fn a_call_that_ends_while_a_correction_is_on_its_way_is_moved_once() {
+fn a_call_that_ends_during_a_correction_of_the_clock_is_moved_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = begin(Store::open(&folder.path().join("t.db")).unwrap(), "");
     let keys = ["1.jpg", "2.jpg", "3.jpg", "4.jpg"];

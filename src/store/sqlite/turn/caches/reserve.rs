@@ -1,19 +1,19 @@
 //! A few contents from all over the queue that are claimed last.
 //!
-//! When the last images of a run fail one after the other, it cannot be told from them whether the service is out or
-//! these images are at fault. Images from elsewhere in the bucket, which nobody has tried yet, can tell.
+//! When the last images of a run fail one after the other, they do not tell whether the service is out or these images
+//! are at fault. Images from elsewhere in the bucket that were not tried yet do tell.
 
-/// So many are kept back.
+/// The number of contents that are kept back.
 const SIZE: usize = 8;
-/// The first of a run are claimed as they come: of so few, none can stand for the others.
+/// The number of contents that are claimed first without keeping any back: so few cannot stand for the others.
 const FIRST: u64 = 16;
 
-/// The contents that are kept back: a sample of all that were claimed so far.
+/// The contents that are kept back: a random sample of all that were to be claimed so far.
 #[derive(Debug, Default)]
 pub(in super::super) struct Reserve {
     ids: Vec<i64>,
     seen: u64,
-    /// How often one was asked for to look with.
+    /// How often a content was asked for to find out whether an outage is over.
     looks: u64,
 }
 
@@ -26,7 +26,7 @@ impl Reserve {
         self.ids.contains(&content_id)
     }
 
-    /// Whether this content, which is about to be claimed, is kept back instead.
+    /// Decides whether a content that is about to be claimed is kept back instead. Returns true if it is.
     pub(in super::super) fn keeps(&mut self, content_id: i64) -> bool {
         if self.contains(content_id) {
             return true;
@@ -39,7 +39,7 @@ impl Reserve {
             self.ids.push(content_id);
             return true;
         }
-        // Each content seen so far is kept with the same probability; the one that makes room is claimed next time.
+        // Each content seen so far is kept with the same probability. A content that makes room is claimed next time.
         let place = mixed(self.seen) % self.seen;
         match usize::try_from(place).ok().and_then(|place| self.ids.get_mut(place)) {
             Some(kept) => {
@@ -50,25 +50,25 @@ impl Reserve {
         }
     }
 
-    /// One to look with whether the service is back, every second time: the others come from the queue, so that a long
-    /// outage does not use up what is kept back.
+    /// Returns a content to find out whether the service is back, every second time. The other times it comes from the
+    /// queue, so that a long outage does not use up the reserve.
     pub(in super::super) fn next_to_look_with(&mut self) -> Option<i64> {
         self.looks += 1;
         self.ids.first().copied().filter(|_| self.looks % 2 == 1)
     }
 
-    /// The content is claimed after all.
+    /// Removes a content that is claimed.
     pub(in super::super) fn remove(&mut self, content_id: i64) {
         self.ids.retain(|id| *id != content_id);
     }
 
-    /// Nothing is kept back any more.
+    /// Removes every content.
     pub(in super::super) fn clear(&mut self) {
         self.ids.clear();
     }
 }
 
-/// A number that looks random (splitmix64).
+/// Mixes the bits of a number (splitmix64).
 const fn mixed(seed: u64) -> u64 {
     let mut z = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_few_are_kept_from_all_over_the_queue() {
+    fn contents_from_all_over_the_queue_are_kept_back() {
         let mut reserve = Reserve::default();
         for id in 0..10_000 {
             reserve.keeps(id);
