@@ -70,6 +70,7 @@ impl Windows {
         self.all.insert(window);
     }
 
+    #[inline]
     fn contains(&self, window: Window) -> bool {
         let (word, bit) = Self::place(window);
         self.filter[word] & bit != 0 && self.all.contains(&window)
@@ -139,7 +140,11 @@ impl Redactor {
         let lower = secret.to_ascii_lowercase();
         let mut windows = self.windows.write().unwrap_or_else(PoisonError::into_inner);
         for run in lower.as_bytes().windows(WINDOW) {
-            windows.insert(run.iter().fold(0, |window, byte| window << 8 | Window::from(*byte)));
+            // No text has a NUL to compare with: it is a control character, which is left out.
+            if !run.contains(&0) {
+                windows
+                    .insert(run.iter().fold(0, |window, byte| window << 8 | Window::from(*byte)));
+            }
         }
     }
 
@@ -163,7 +168,7 @@ impl Redactor {
                 None => continue,
             };
             window = window << 8 | Window::from(byte);
-            length += 1;
+            length = if byte == 0 { 0 } else { length + 1 };
             hex_digits = if byte.is_ascii_hexdigit() { hex_digits + 1 } else { 0 };
             // Eight hexadecimal digits can be of a signature.
             if hex_digits == WINDOW || length >= WINDOW && windows.contains(window) {

@@ -4,6 +4,7 @@
 //! at the same moment. Time in which it did not run says nothing about the service, so it does not count.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -58,8 +59,10 @@ impl Silence {
     ///
     /// # Errors
     /// The bound that was exceeded; `work` is dropped then.
-    pub(super) async fn bound<T>(&self, work: impl Future<Output = T>) -> Result<T, Exceeded> {
-        let mut work = std::pin::pin!(work);
+    pub(super) async fn bound<T>(
+        &self,
+        mut work: Pin<&mut impl Future<Output = T>>,
+    ) -> Result<T, Exceeded> {
         let step = (self.limit / 10).clamp(Duration::from_millis(1), STEP);
         let whole = self.limit.saturating_mul(WHOLE);
         let (mut silent, mut all) = (Duration::ZERO, Duration::ZERO);
@@ -68,7 +71,7 @@ impl Silence {
             let begun = Instant::now();
             tokio::select! {
                 biased;
-                done = &mut work => return Ok(done),
+                done = work.as_mut() => return Ok(done),
                 () = tokio::time::sleep(step) => {}
             }
             // Of a step that took longer, the rest is time in which this process did not run.
@@ -98,6 +101,8 @@ impl Silence {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use super::*;
 
     const LIMIT: Duration = Duration::from_millis(200);
@@ -114,11 +119,11 @@ mod tests {
     async fn a_silence_ends_at_its_limit_and_what_is_steady_at_ten_times_as_much() {
         let begun = Instant::now();
         let silence = Silence::new(LIMIT);
-        let never = silence.bound(std::future::pending::<()>()).await;
+        let never = silence.bound(pin!(std::future::pending::<()>())).await;
         assert_eq!(never, Err(Exceeded::Silent(LIMIT)));
         assert!(begun.elapsed() >= LIMIT, "{:?}", begun.elapsed());
-        assert_eq!(silence.bound(talk(&silence, 10)).await, Ok(()));
-        let endless = silence.bound(talk(&silence, 1000)).await;
+        assert_eq!(silence.bound(pin!(talk(&silence, 10))).await, Ok(()));
+        let endless = silence.bound(pin!(talk(&silence, 1000))).await;
         assert_eq!(endless, Err(Exceeded::Endless(LIMIT * 10)));
     }
 
@@ -132,6 +137,6 @@ mod tests {
             // The answer is there, and is read in one of the next turns of the loop.
             tokio::time::sleep(Duration::from_millis(1)).await;
         };
-        assert_eq!(silence.bound(answer).await, Ok(()));
+        assert_eq!(silence.bound(pin!(answer)).await, Ok(()));
     }
 }

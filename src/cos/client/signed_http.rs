@@ -1,5 +1,6 @@
 //! Sends signed requests to one bucket, and reads whole answers: the URL, the signature, the bounds of one exchange.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -97,8 +98,9 @@ impl SignedHttp {
     pub(super) async fn send(&self, outgoing: &Outgoing<'_>) -> Result<Reply, Error> {
         let credentials = self.provider.current(&self.clock).await?;
         let silence = Silence::new(self.timeout);
-        let answer = silence.bound(self.exchange(credentials, outgoing, &silence)).await;
-        let answer = answer.unwrap_or_else(|exceeded| {
+        // Pinned here: a future that is passed by value takes its room twice, in every worker.
+        let exchange = pin!(self.exchange(credentials, outgoing, &silence));
+        let answer = silence.bound(exchange).await.unwrap_or_else(|exceeded| {
             let host = self.endpoint.host().to_owned();
             Err(Error::Timeout { host, cause: Box::new(exceeded) })
         });
