@@ -1,4 +1,4 @@
-//! The time: this machine's clock, corrected by an offset that the service itself has confirmed.
+//! The clock that requests are signed with: this machine's clock, corrected by an offset that the service has confirmed.
 //!
 //! Requests are signed with this time, and everything else that counts by the clock (ledger rows, days, windows) uses
 //! it too. Only an answer that complains about the time of a request changes the offset. The header `Date` of other
@@ -8,26 +8,28 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// A difference in seconds below this is not corrected: it is no reason for a complaint about the time.
+/// The smallest difference that is corrected, in seconds. The service does not complain about a smaller one.
 const CORRECTABLE: i64 = 30;
 
-/// Stands for "no answer has told its time yet".
+/// The value of [`Clock::measured`] before any answer had a `Date` header.
 const UNMEASURED: i64 = i64::MIN;
 
-/// How far a clock may be off before the service complains about it, in seconds: 15 minutes.
+/// How far a clock may be off before the service complains about it: 15 minutes, in seconds ("403 Forbidden" guide).
 const TOLERATED: i64 = 900;
 
-/// The corrected clock. Cheap to read, shared by all requests.
+/// The corrected clock. All requests share it, and reading it is cheap.
 #[derive(Debug)]
 pub struct Clock {
-    /// Unix milliseconds by this machine.
+    /// Reads this machine's clock, in Unix milliseconds.
     local: fn() -> i64,
-    /// Seconds that are added to them.
+    /// The seconds that are added to this machine's time.
     offset: AtomicI64,
+    /// The service's time less this machine's in seconds, or [`UNMEASURED`].
     measured: AtomicI64,
-    /// Whether the service has accepted this time, or has corrected it.
+    /// True once the service has accepted or corrected this time.
     known: AtomicBool,
-    /// When it did: this machine's time in Unix milliseconds, and a time that nobody can set.
+    /// The moment at which the service did so, by this machine's clock in Unix milliseconds and by the monotonic clock;
+    /// `None` before that.
     known_at: Mutex<Option<(i64, Instant)>>,
 }
 
@@ -42,25 +44,25 @@ pub struct Complaint {
     pub server_time: Option<i64>,
 }
 
-/// What a complaint about the time of a request has led to.
+/// The result of [`Clock::correct`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Correction {
-    /// The clock has a new offset, in seconds. The request is to be signed anew.
+    /// The clock has this new offset, in seconds. Sign the request again.
     Corrected(i64),
-    /// The clock was corrected after this request had been signed. The request is to be signed anew.
+    /// The clock was corrected after this request had been signed. Sign the request again.
     Outdated,
     /// The clock agrees with the time of the answer within 30 seconds, or the answer tells no time. The complaint says
     /// nothing about this machine's clock, so one node of the service must be at fault.
     Unfounded,
 }
 
-/// This machine's time in Unix milliseconds; 0 for a clock before 1970.
+/// Returns this machine's time in Unix milliseconds, or 0 if the clock is set before 1970.
 pub(super) fn local_millis() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// This machine's time in Unix seconds; 0 for a clock before 1970.
+/// Returns this machine's time in Unix seconds, or 0 if the clock is set before 1970.
 pub(super) fn local() -> i64 {
     local_millis() / 1000
 }
@@ -72,7 +74,7 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// A clock that corrects what `local` tells, in Unix milliseconds.
+    /// Creates a clock that corrects the time of `local`, which returns Unix milliseconds.
     pub fn with_local(local: fn() -> i64) -> Self {
         Self {
             local,
@@ -83,27 +85,27 @@ impl Clock {
         }
     }
 
-    /// The corrected time in Unix seconds.
+    /// Returns the corrected time in Unix seconds.
     pub fn now(&self) -> i64 {
         self.millis().div_euclid(1000)
     }
 
-    /// The corrected time in Unix milliseconds.
+    /// Returns the corrected time in Unix milliseconds.
     pub fn millis(&self) -> i64 {
         self.correct_millis(self.local_millis())
     }
 
-    /// The corrected time, for calendars.
+    /// Returns the corrected time as a timestamp for calendar arithmetic.
     pub fn timestamp(&self) -> jiff::Timestamp {
         jiff::Timestamp::from_millisecond(self.millis()).unwrap_or(jiff::Timestamp::MAX)
     }
 
-    /// This machine's own time in Unix milliseconds, without any correction.
+    /// Returns this machine's own time in Unix milliseconds, without the correction.
     pub fn local_millis(&self) -> i64 {
         (self.local)()
     }
 
-    /// Adds the present offset to a moment that [`Clock::local_millis`] gave.
+    /// Adds the present offset to a moment from [`Clock::local_millis`].
     pub fn correct_millis(&self, local: i64) -> i64 {
         self.corrected(local).0
     }
@@ -114,30 +116,31 @@ impl Clock {
         (local.saturating_add(offset.saturating_mul(1000)), offset)
     }
 
-    /// Seconds that are added to this machine's time.
+    /// Returns the seconds that are added to this machine's time.
     pub fn offset(&self) -> i64 {
         self.offset.load(Ordering::Relaxed)
     }
 
-    /// Takes over an offset that an earlier run has had confirmed. If this machine's clock was set since, the first
-    /// request is refused, and [`Clock::correct`] replaces the offset.
+    /// Sets an offset that the service has confirmed in an earlier run. If this machine's clock was set since then, the
+    /// first request is refused, and [`Clock::correct`] replaces the offset.
     pub fn restore(&self, offset: i64) {
         self.offset.store(offset, Ordering::Relaxed);
     }
 
-    /// The service's time less this machine's, in seconds, as the last `Date` header told it. For showing only.
+    /// Returns the service's time less this machine's, in seconds, from the last `Date` header; `None` if there was none
+    /// yet. This is for display only.
     pub fn measured(&self) -> Option<i64> {
         Some(self.measured.load(Ordering::Relaxed)).filter(|seconds| *seconds != UNMEASURED)
     }
 
-    /// Notes the service's time, in Unix seconds, without applying it.
+    /// Records the service's time in Unix seconds, without applying it.
     pub(super) fn observe(&self, server: i64) {
         self.measured.store(server.saturating_sub(self.local_seconds()), Ordering::Relaxed);
     }
 
-    /// Notes that the service has accepted a signature: then this clock is right within a quarter of an hour.
+    /// Records that the service has accepted a signature: this clock is right within 15 minutes.
     pub(super) fn accepted(&self) {
-        // Looked at first: most requests need neither the lock nor the time.
+        // Most requests stop here and need neither the lock nor the time.
         if !self.known.load(Ordering::Relaxed) {
             self.known.store(true, Ordering::Relaxed);
             let mut known_at = self.known_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,9 +148,10 @@ impl Clock {
         }
     }
 
-    /// Whether a moment, in Unix seconds, has certainly passed. It has not while the service has neither accepted nor
-    /// corrected this clock, nor after the clock was set or the machine was asleep; and a clock that was accepted may
-    /// still be off by a quarter of an hour.
+    /// Returns `true` if a moment, in Unix seconds, has certainly passed.
+    ///
+    /// Returns `false` while the service has neither accepted nor corrected this clock, and after the clock was set or
+    /// the machine was asleep. An accepted clock may still be off by 15 minutes, which counts in favour of the moment.
     pub(super) fn is_certainly_past(&self, moment: i64) -> bool {
         self.now() >= moment.saturating_add(TOLERATED) && self.is_known()
     }
@@ -179,7 +183,7 @@ impl Clock {
             (difference.abs_diff(offset) >= CORRECTABLE.unsigned_abs()).then_some(difference)
         };
         let by_header = date.or(server_time).and_then(differs);
-        // A header that has been followed already, and in vain, is that of a proxy whose clock is wrong.
+        // If the header was followed already and did not help, it comes from a proxy whose clock is wrong.
         let by_body = || server_time.filter(|_| offset != 0).and_then(differs);
         let Some(difference) = by_header.or_else(by_body) else { return Correction::Unfounded };
         let needed = if difference.abs() < CORRECTABLE { 0 } else { difference };
@@ -209,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_date_header_corrects_and_the_body_stands_in_for_it() {
+    fn the_date_header_corrects_the_clock_and_the_body_does_if_there_is_none() {
         let clock = clock();
         let date = complaint(Some(LOCAL + 1000), Some(LOCAL + 5));
         assert_eq!(clock.correct(&date), Correction::Corrected(1000));
@@ -234,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_nobody_asked_for_moves_nothing() {
+    fn a_date_without_a_complaint_corrects_nothing() {
         let clock = clock();
         for seconds in [-86_400 * 365, -600, 600, 86_400] {
             clock.observe(LOCAL + seconds);
@@ -244,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_from_an_earlier_run_goes_once_this_machines_clock_is_right() {
+    fn an_offset_from_an_earlier_run_is_removed_once_this_machines_clock_is_right() {
         let clock = clock();
         clock.restore(-3600);
         assert_eq!(clock.now(), LOCAL - 3600);
@@ -254,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_header_that_does_not_help_gives_way_to_the_body() {
+    fn the_time_in_the_body_is_used_after_the_date_header_did_not_help() {
         let clock = clock();
         let refused = || complaint(Some(LOCAL - 1_000_000), Some(LOCAL - 600));
         assert_eq!(clock.correct(&refused()), Correction::Corrected(-1_000_000));
@@ -262,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_certainly_passed_before_the_service_knows_this_clock() {
+    fn no_moment_has_certainly_passed_before_the_service_accepted_this_clock() {
         let clock = clock();
         assert!(!clock.is_certainly_past(LOCAL - 1_000_000));
         clock.accepted();

@@ -1,6 +1,6 @@
-//! `detect-label`: reads `RecognitionResult` ("Image Labels"), in its current and its legacy form.
+//! Reads the answer to `detect-label`, `RecognitionResult`, in its current and its legacy form ("Image Labels").
 //!
-//! An answer without labels is an answer: an absent, a closed and an empty scene all mean "no labels". A label that
+//! An answer without labels is valid. A scene that is absent, closed at once or empty has no labels. A label that
 //! cannot be read makes the whole answer unusable: what it means for the others is not known.
 
 use super::error::{self, Error};
@@ -9,22 +9,22 @@ use super::xml::{Document, Step};
 use crate::label::{Label, Labels};
 use crate::scene::{Scene, Scenes};
 
-/// A longer body is no answer about one image; it is cut there and cannot be used.
+/// The longest body that is read, in bytes. No answer about one image is longer.
 pub const BODY_MAX: usize = 1024 * 1024;
 
-/// The name of a label, and of its categories, is cut at so many bytes.
+/// The longest name of a label and of a category, in bytes. Longer ones are cut.
 pub const NAME_MAX: usize = 1024;
 
-/// What the service says about one image.
+/// The answer of the service about one image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answer {
-    /// The labels of the asked scenes, in the order of the answer; ranks ascend within a scene.
+    /// The labels of the requested scenes, in the order of the answer. Ranks ascend within a scene.
     pub labels: Labels,
-    /// Whether the answer had the flat form without scenes; its labels were given to one asked scene.
+    /// True if the answer had the legacy form, which has no scenes. Its labels are in one of the requested scenes.
     pub legacy: bool,
-    /// The request's id.
+    /// The id of the request; `None` if the answer had none.
     pub request_id: Option<String>,
-    /// Whether the emulator answered, and not the service.
+    /// True if the emulator has answered instead of the service.
     pub emulated: bool,
 }
 
@@ -36,7 +36,7 @@ enum Name {
     Confidence,
     FirstCategory,
     SecondCategory,
-    /// `Name`, what was seen.
+    /// `Name`, the name of a label.
     Said,
     Other,
 }
@@ -57,20 +57,20 @@ fn classify(name: &str) -> Name {
     }
 }
 
-/// Which element's children are being read.
+/// The element whose children are being read.
 #[derive(Debug, Clone, Copy)]
 enum Place {
     Document,
     Answer,
     Scene(Scene),
-    /// A label of a scene, or of none in the legacy form.
+    /// A label; `None` if it is in no scene, as in the legacy form.
     Label(Option<Scene>),
 }
 
 /// Reads the body of a successful `detect-label` for the scenes `asked`.
 ///
-/// Labels of scenes that were not asked are dropped. The legacy form goes to `camera` if that was asked,
-/// else to the first asked scene; it only counts when no scene has an element of its own.
+/// Labels of scenes that were not requested are dropped. Labels in the legacy form are assigned to `camera` if that was
+/// requested, or else to the first requested scene. They only count if no scene has an element of its own.
 ///
 /// # Errors
 /// [`Error::Unusable`] (with status 200, no request id) for a body that is no whole answer, or has a label of an asked
@@ -182,7 +182,7 @@ fn next_rank(ranks: &mut [u32; Scene::ALL.len()], scene: Scene) -> u32 {
     *rank
 }
 
-/// The label being read; its strings are used again for the next one.
+/// The label that is being read. Its strings are reused for the next label.
 #[derive(Debug, Default)]
 struct Reading {
     name: String,
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn one_label_is_a_list_and_entities_are_text() {
+    fn an_answer_with_one_label_is_read_and_entities_are_unescaped() {
         let one = answer(sample!("label-single-label"), "web");
         assert_eq!(shown(&one), ["web 1 Tower Scene/Architecture 55"]);
         let two = answer(sample!("label-single-scene"), "camera");
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_seen_is_an_answer() {
+    fn an_answer_without_labels_is_valid() {
         for body in [
             sample!("label-empty"),
             sample!("label-empty-root"),
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn the_flat_form_goes_to_camera_or_the_first_asked_scene() {
+    fn labels_of_the_legacy_form_are_of_camera_or_the_first_requested_scene() {
         let flat = answer(sample!("label-legacy"), "web,camera");
         assert!(flat.legacy);
         assert_eq!(shown(&flat)[..2], ["camera 1 玩具 / 88", "camera 2 毛绒玩具 / 87"]);
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_whole_answer_is_unusable() {
+    fn a_body_that_is_not_a_whole_answer_is_unusable() {
         let asked = Scene::Web.into();
         let whole = sample!("label-multi-scene").trim_end();
         for cut in [0, 1, whole.len() / 3, whole.len() - 1, whole.len() - 20] {

@@ -5,12 +5,12 @@ use std::str::Utf8Error;
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
-/// Whether this byte stays as it is: RFC 3986 section 2.3, and nothing more (not even `!'()*`).
+/// Returns `true` if this byte is not encoded: the unreserved set of RFC 3986 section 2.3, without `!'()*`.
 const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
 }
 
-/// Appends `text` with every byte outside the unreserved set as `%XX`, hex in upper case.
+/// Appends `text`, with every byte outside the unreserved set as `%XX` in upper case.
 pub(super) fn encode_into(out: &mut String, text: &str) {
     out.reserve(text.len());
     let bytes = text.as_bytes();
@@ -20,7 +20,7 @@ pub(super) fn encode_into(out: &mut String, text: &str) {
             continue;
         }
         if plain < at {
-            // Between the two ends lies unreserved ASCII only, so both are character boundaries.
+            // There is only ASCII between the two positions, so both are character boundaries.
             out.push_str(&text[plain..at]);
         }
         out.push('%');
@@ -31,7 +31,7 @@ pub(super) fn encode_into(out: &mut String, text: &str) {
     out.push_str(&text[plain..]);
 }
 
-/// `text` with every byte outside the unreserved set (RFC 3986 section 2.3) as `%XX`, hex in upper case.
+/// Percent-encodes `text`: every byte outside the unreserved set (RFC 3986 section 2.3) becomes `%XX` in upper case.
 ///
 /// ```
 /// assert_eq!(costag::cos::encode("a b/猫+~"), "a%20b%2F%E7%8C%AB%2B~");
@@ -42,13 +42,13 @@ pub fn encode(text: &str) -> String {
     out
 }
 
-/// Why a text of a listing is no percent-encoded UTF-8.
+/// Why a text cannot be percent-decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// A `%` without two hex digits after it.
     #[error("a percent sign without two hex digits")]
     Escape,
-    /// What the escapes stand for is not UTF-8.
+    /// The decoded bytes are not UTF-8.
     #[error("not UTF-8")]
     Utf8,
 }
@@ -59,10 +59,10 @@ impl From<Utf8Error> for DecodeError {
     }
 }
 
-/// The bytes behind the escapes; a `+` stays a `+` (percent-decoding, not form-decoding).
+/// Percent-decodes `text`. A `+` stays a `+`, unlike in HTML forms.
 ///
 /// # Errors
-/// A broken escape, or bytes that are not UTF-8.
+/// Returns an error for a broken escape, and for bytes that are not UTF-8.
 pub fn decode(text: &str) -> Result<Cow<'_, str>, DecodeError> {
     let Some(first) = text.bytes().position(|byte| byte == b'%') else {
         return Ok(Cow::Borrowed(text));
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_unreserved_set_stays() {
+    fn only_the_unreserved_set_is_not_encoded() {
         let ascii: String = (0u8..128).map(char::from).collect();
         let encoded = encode(&ascii);
         for byte in 0u8..128 {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plus_stays_a_plus_and_broken_text_is_told_apart() {
+    fn a_plus_stays_a_plus_and_each_kind_of_broken_text_has_its_error() {
         assert_eq!(decode("a+b%2B%20c").unwrap(), "a+b+ c");
         assert_eq!(decode("%e7%8c%ab").unwrap(), "猫");
         for broken in ["%", "%4", "a%zz", "%+1", "%4\u{20ac}"] {

@@ -1,6 +1,7 @@
-//! Which host a bucket answers on, and which keys can be named in a URL at all.
+//! The host that serves a bucket, and the keys that a URL can name.
 //!
-//! Takes a bucket and a region, or a whole endpoint; gives the origin to send to and the `Host` to sign.
+//! An [`Endpoint`] is made from a bucket and a region, or from a whole endpoint that a person gives. It holds the origin
+//! that requests are sent to and the `Host` header that they sign.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +10,7 @@ use reqwest::Url;
 
 use crate::visible::without_password;
 
-/// The longest request domain that COS allows, in characters ("Bucket Overview", naming).
+/// The longest request domain that COS allows, in characters ("Bucket Overview", naming rules).
 const DOMAIN_MAX: usize = 60;
 
 /// Why a bucket, a region or an endpoint cannot be used.
@@ -33,10 +34,10 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// Bucket and region together are longer than a request domain may be.
+    /// The domain of bucket and region is longer than COS allows.
     #[error("the domain {domain} has {} characters, and COS allows {DOMAIN_MAX}", domain.len())]
     DomainTooLong {
-        /// The whole domain.
+        /// The domain.
         domain: String,
     },
     /// The endpoint is not `scheme://host[:port]`.
@@ -49,15 +50,16 @@ pub enum Error {
     },
 }
 
-/// A bucket's full name, `<name>-<APPID>`, checked.
+/// The checked full name of a bucket, `<name>-<APPID>`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Bucket(String);
 
 impl Bucket {
-    /// Checks `name`: lower-case letters, digits and `-`, digits only after the last `-`.
+    /// Checks that `name` has only lower-case letters, digits and `-`, and only digits after the last `-` ("Bucket
+    /// Overview", naming rules).
     ///
     /// # Errors
-    /// [`Error::Bucket`], naming the rule that is broken ("Bucket Overview", naming).
+    /// Returns [`Error::Bucket`] with the rule that is broken.
     pub fn parse(name: &str) -> Result<Self, Error> {
         let refuse = |reason| Err(Error::Bucket { name: name.to_owned(), reason });
         if name.is_empty() {
@@ -77,12 +79,12 @@ impl Bucket {
         }
     }
 
-    /// The name with APPID.
+    /// Returns the name, APPID included.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The account's number, as text.
+    /// Returns the APPID, the number of the account.
     pub fn appid(&self) -> &str {
         self.0.rsplit_once('-').map_or("", |(_, appid)| appid)
     }
@@ -102,19 +104,23 @@ impl FromStr for Bucket {
     }
 }
 
-/// Where requests go: scheme, host and port, the bucket being part of the host.
+/// The scheme, host and port that requests are sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
+    /// `scheme://host[:port]`, without a slash at the end.
     origin: String,
+    /// The host, with its port unless that is the default of the scheme.
     host: String,
+    /// True if the host is this machine.
     loopback: bool,
 }
 
 impl Endpoint {
-    /// `https://<bucket>.cos.<region>.myqcloud.com`, the host of listing and of `detect-label` alike.
+    /// Returns the endpoint `https://<bucket>.cos.<region>.myqcloud.com`, which serves listings and `detect-label`
+    /// ("Regions and Access Endpoints").
     ///
     /// # Errors
-    /// The region is malformed, or the domain has over 60 characters.
+    /// Returns an error if the region is malformed or the domain has more than 60 characters.
     pub fn for_region(bucket: &Bucket, region: &str) -> Result<Self, Error> {
         let refuse = |reason| Err(Error::Region { region: region.to_owned(), reason });
         if region.is_empty() {
@@ -133,10 +139,11 @@ impl Endpoint {
         Ok(Self { origin: format!("https://{host}"), host, loopback: false })
     }
 
-    /// `scheme://host[:port]`, used as it is: no bucket is put before it.
+    /// Reads an endpoint in the form `scheme://host[:port]`. It is used as it is: the bucket is not put in front.
     ///
     /// # Errors
-    /// Another scheme than http and https, no host, a user, a path beyond `/`, a query or a fragment.
+    /// Returns an error if the scheme is neither http nor https, if there is no host, or if there is a user, a path, a
+    /// query or a fragment.
     pub fn custom(endpoint: &str) -> Result<Self, Error> {
         let refuse = |reason| {
             Err(Error::Endpoint { endpoint: without_password(endpoint).into_owned(), reason })
@@ -162,11 +169,11 @@ impl Endpoint {
         let Some(name) = url.host_str() else {
             return refuse("there is no host");
         };
-        // `port()` leaves out the scheme's own port, as every HTTP client does in `Host`: what is
-        // signed is what is sent.
+        // `port()` leaves out the default port of the scheme, as HTTP clients do in the header `Host`. The signed host
+        // must be the one that is sent.
         let host = url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
         let loopback = match url.host() {
-            // Not names below it: whether those lead to this machine is up to the resolver.
+            // Names such as `x.localhost` do not count: the resolver decides where they lead.
             Some(url::Host::Domain(name)) => name == "localhost",
             Some(url::Host::Ipv4(address)) => address.is_loopback(),
             Some(url::Host::Ipv6(address)) => address.is_loopback(),
@@ -175,20 +182,20 @@ impl Endpoint {
         Ok(Self { origin: format!("{}://{host}", url.scheme()), host, loopback })
     }
 
-    /// `scheme://host[:port]`, without a slash at the end.
+    /// Returns `scheme://host[:port]`, without a slash at the end.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// The `Host` header as it is sent and signed: with the port, unless it is the scheme's own.
+    /// Returns the `Host` header as it is sent and signed: with the port, unless it is the default of the scheme.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// Whether this is the service itself: a host that only Tencent answers on, for this bucket, over TLS.
+    /// Returns `true` if this is a host of COS that serves this bucket, over TLS. Nobody but Tencent can answer there.
     ///
-    /// The forms are those of "Regions and access endpoints": `cos.` and `cos-internal.` hosts of a region or of
-    /// the global acceleration, below `myqcloud.com` or `tencentcos.cn`.
+    /// Such hosts have `cos.` or `cos-internal.` and a region or the global acceleration, below `myqcloud.com` or
+    /// `tencentcos.cn` ("Regions and Access Endpoints").
     pub fn is_service_of(&self, bucket: &Bucket) -> bool {
         let region = self
             .host
@@ -202,13 +209,13 @@ impl Endpoint {
         self.origin.starts_with("https://") && region.is_some_and(is_region)
     }
 
-    /// Whether requests would cross a network without encryption: whoever listens there could send the signed
-    /// ones again.
+    /// Returns `true` if requests cross a network without encryption. Whoever listens there could send a signed request
+    /// again.
     pub fn is_plain_http(&self) -> bool {
         !self.loopback && self.origin.starts_with("http://")
     }
 
-    /// Whether the host is this machine: then no proxy may stand between.
+    /// Returns `true` if the host is this machine. Such requests never use a proxy.
     pub fn is_loopback(&self) -> bool {
         self.loopback
     }
@@ -225,10 +232,10 @@ fn is_region(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(fits)
 }
 
-/// Whether a request for `key` reaches that object.
+/// Returns `true` if a request for `key` reaches that object.
 ///
-/// A key whose POSIX merge (`.`, `..`, `//`) is the root turns the request into one for the bucket;
-/// the official SDKs refuse the same ones. `a/../b` is addressable, `a/..` is not.
+/// The service resolves `.`, `..` and `//` in a path. If the result is the root, the request is one for the bucket. The
+/// official SDKs refuse the same keys. `a/../b` is addressable, `a/..` is not.
 pub fn addressable(key: &str) -> bool {
     let mut depth = 0_usize;
     for segment in key.split('/') {
@@ -264,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_region_gives_the_classic_host() {
+    fn a_region_has_the_host_of_the_documentation() {
         let bucket = Bucket::parse("photos-1250000000").unwrap();
         let endpoint = Endpoint::for_region(&bucket, "ap-guangzhou").unwrap();
         assert_eq!(endpoint.origin(), "https://photos-1250000000.cos.ap-guangzhou.myqcloud.com");
@@ -275,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_service_is_told_from_hosts_that_look_like_it() {
+    fn hosts_that_resemble_the_service_are_not_the_service() {
         let bucket = Bucket::parse("photos-1250000000").unwrap();
         let is_service = |text: &str| Endpoint::custom(text).unwrap().is_service_of(&bucket);
         assert!(Endpoint::for_region(&bucket, "ap-guangzhou").unwrap().is_service_of(&bucket));
@@ -305,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_domain_has_sixty_characters_at_most() {
+    fn a_domain_of_more_than_sixty_characters_is_refused() {
         // "-1250000000" and ".cos.ap-beijing.myqcloud.com" take 39 of the 60 characters.
         let name = |length: usize| format!("{}-1250000000", "a".repeat(length));
         let host = |length| {
@@ -317,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_custom_endpoint_is_taken_as_it_is_or_refused() {
+    fn a_custom_endpoint_is_used_unchanged_or_refused() {
         let endpoint = Endpoint::custom("http://127.0.0.1:9000/").unwrap();
         assert_eq!(endpoint.origin(), "http://127.0.0.1:9000");
         assert_eq!(endpoint.host(), "127.0.0.1:9000");

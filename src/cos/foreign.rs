@@ -1,14 +1,14 @@
-//! Tells the service's answers from those of whatever stands between: a proxy, a captive portal, a gateway.
+//! Recognises answers that do not come from the service but from a proxy, a captive portal or a gateway in between.
 //!
-//! The service puts its request id into every answer, and its bodies are XML documents with a few known roots, or JSON
-//! with a code. An answer that has none of these says nothing about an image, a key or the account.
+//! Every answer of the service has a request id. Its bodies are XML documents with a few known roots, or JSON with a
+//! code. An answer with none of these says nothing about an image, a key or the account.
 
 use super::text::{is_unseen, one_line, shorten};
 
-/// The roots of the documents that the service sends.
+/// The names of the root elements that the service sends.
 const ROOTS: [&str; 3] = ["RecognitionResult", "ListBucketResult", "Error"];
 
-/// Whether the body begins like a document of the service, even if it is cut or wrong later on.
+/// Returns `true` if the body begins like a document of the service, even if it is cut or malformed further on.
 pub(super) fn has_known_root(body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(&body[..body.len().min(4096)]);
     let mut rest = text.trim_start_matches('\u{feff}').trim_start();
@@ -20,7 +20,7 @@ pub(super) fn has_known_root(body: &[u8]) -> bool {
         } else {
             break;
         };
-        // A declaration that does not end says nothing of what would have followed.
+        // The declaration or comment does not end, so there is no root.
         let Some((_, after)) = skipped else { return false };
         rest = after.trim_start();
     }
@@ -30,7 +30,7 @@ pub(super) fn has_known_root(body: &[u8]) -> bool {
     local.is_some_and(|local| ROOTS.contains(&local))
 }
 
-/// What a body is that the service would not have sent; `None` if it looks like XML or JSON of somebody.
+/// Describes a body that the service would not send. Returns `None` if the body may be XML, JSON or plain text.
 pub(super) fn describe(body: &[u8]) -> Option<String> {
     if body.starts_with(&[0x1f, 0x8b]) {
         return Some("a gzip body".to_owned());
@@ -45,7 +45,7 @@ pub(super) fn describe(body: &[u8]) -> Option<String> {
     html(&text)
 }
 
-/// An HTML page by its title.
+/// Describes an HTML page by its title. Returns `None` if the text is not HTML.
 pub(super) fn html(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();
     if !["<html", "<!doctype html", "<head>", "<body"].iter().any(|mark| lower.contains(mark)) {
@@ -61,7 +61,7 @@ pub(super) fn html(text: &str) -> Option<String> {
     Some(format!("an HTML page: {}", title.as_deref().unwrap_or("without a title")))
 }
 
-/// What to call a body in a message, whatever it is.
+/// Describes any body for a message.
 pub(super) fn name(body: &[u8]) -> String {
     describe(body).unwrap_or_else(|| {
         let text = String::from_utf8_lossy(&body[..body.len().min(1024)]);
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bodies_are_named_for_what_they_are() {
+    fn a_body_is_described_by_its_kind() {
         for (body, told) in [
             (
                 &b"<!DOCTYPE html><HTML><head><Title lang=en>\n Log  in</TITLE>"[..],
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_root_is_the_services() {
+    fn a_document_of_the_service_is_recognised_by_its_root() {
         for body in [
             "<Error/>",
             "\u{feff}<?xml version='1.0'?>\n<!-- c --><Error><Code>",

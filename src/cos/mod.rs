@@ -3,11 +3,11 @@
 //! ```text
 //! Sources -> Provider -> Credentials ─┐
 //! Bucket, region -> Endpoint ─────────┴─> Client: list, head, detect_label -> ListPage, ObjectEntry, Answer
-//!                                            └─> Error: what happened; what to do about it is the caller's
+//!                                            └─> Error: what happened; the caller decides what to do about it
 //! ```
 //!
-//! Usable on its own: this module knows no job, no store and no retries. One method call is one request
-//! on the wire, and `Error::was_sent` tells whether a failed one may have been paid.
+//! This module can be used on its own: it knows no job, no store and no retries. Each method call sends one request,
+//! and `Error::was_sent` tells whether a request that failed may have been paid for.
 
 pub mod client;
 pub mod clock;
@@ -41,6 +41,6 @@ pub use list::{ListPage, ListRequest, ObjectEntry, Restore};
 /// reqwest is built without a provider, and building any client without one panics, even for plain http.
 /// [`Client::new`] calls this; calling it again is harmless.
 pub fn install_crypto_provider() {
-    // An error means that a provider is installed already, which is all that is asked for.
+    // An error means that a provider is installed already, which is just as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

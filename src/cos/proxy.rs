@@ -1,15 +1,18 @@
-//! Which proxy the environment names, as far as it has to be checked: one that is not understood would be passed over in
-//! silence, and requests would go another way than they were told to.
+//! Checks the proxy that the environment names. The HTTP client silently ignores a proxy that it does not understand, and
+//! requests would be sent directly.
 
 use url::Url;
 
 use super::endpoint::Endpoint;
 
-/// Schemes of proxies that can be used.
+/// The schemes of proxies that the HTTP client supports.
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
-/// Checks the variables that choose the proxy of this endpoint. The error is the variable's name and what is wrong with
-/// its value, which is not repeated: it may hold a password.
+/// Checks the environment variables that choose the proxy for this endpoint.
+///
+/// # Errors
+/// Returns the name of the variable and what is wrong with its value. The value itself is left out, because it may hold a
+/// password.
 pub(super) fn check(
     endpoint: &Endpoint,
     variable: impl Fn(&str) -> Option<String>,
@@ -28,14 +31,14 @@ pub(super) fn check(
         if value.is_empty() {
             continue;
         }
-        // Without a scheme it is a host, reached by HTTP.
+        // A value without a scheme is the host of an HTTP proxy.
         let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
         if !SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()) {
             let scheme: String = scheme.chars().take(20).collect();
             let what = format!("its scheme is {scheme:?}, and http, https, socks5 and socks5h can");
             return Err((name.to_owned(), what));
         }
-        // As an address of HTTP, whose rules for host and port are the strictest.
+        // It is parsed as an HTTP URL, which has the strictest rules for host and port.
         if Url::parse(&format!("http://{rest}")).is_err() {
             let what = "it is no address; write it as SCHEME://HOST:PORT, and what is special in a \
                         user or password as %XX";
@@ -50,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scheme_that_is_not_known_is_refused_where_it_would_be_used() {
+    fn an_unknown_scheme_is_refused_if_the_proxy_would_be_used() {
         let check_with = |endpoint: &str, name: &'static str, value: &'static str| {
             let variable = |asked: &str| (asked == name).then(|| value.to_owned());
             check(&Endpoint::custom(endpoint).unwrap(), variable)

@@ -1,7 +1,7 @@
-//! Looks host names up, and tells a name that does not exist from one that cannot be resolved just now.
+//! Resolves host names, and distinguishes a name that does not exist from one that cannot be resolved at the moment.
 //!
-//! The system's resolver gives a text for the one and for the other, and the standard library nothing else. Only texts
-//! that are known to mean "there is no such name" are taken for that.
+//! The standard library passes on nothing but the text of the system's resolver. A name counts as nonexistent only if
+//! the text is one that is known to mean so.
 
 use std::error::Error as StdError;
 use std::io;
@@ -11,11 +11,11 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use strsim::levenshtein;
 use tokio::sync::oneshot;
 
-/// What glibc, musl and macOS say of a name that does not exist.
+/// The texts of glibc, musl and macOS for a name that does not exist.
 const NO_SUCH_NAME: [&str; 3] =
     ["Name or service not known", "Name does not resolve", "nodename nor servname provided"];
 
-/// Regions that can be meant by a name that is nearly one of them; others may exist.
+/// The regions that are suggested for a misspelled one ("Regions and Access Endpoints"). Others may exist.
 const REGIONS: [&str; 22] = [
     "ap-bangkok",
     "ap-beijing",
@@ -41,7 +41,7 @@ const REGIONS: [&str; 22] = [
     "sa-saopaulo",
 ];
 
-/// The system's resolver, which remembers what it could not resolve.
+/// The system's resolver. Its errors contain the name that could not be resolved.
 #[derive(Debug)]
 pub(super) struct Resolver;
 
@@ -69,16 +69,16 @@ impl Resolve for Resolver {
     }
 }
 
-/// Asks the system on a thread of our own: the runtime's pool panics where the system gives no thread.
+/// Asks the system on a new thread. The thread pool of the runtime would panic if the system has no thread left.
 async fn look_up(name: String) -> io::Result<Vec<SocketAddr>> {
     let (tell, told) = oneshot::channel();
-    // The port is the connector's: it puts its own in the place of 0.
+    // The connector replaces the port 0 by its own.
     let ask = move || tell.send((name.as_str(), 0).to_socket_addrs().map(Iterator::collect));
     std::thread::Builder::new().name("resolver".to_owned()).spawn(move || drop(ask()))?;
     told.await.map_err(|_| io::Error::other("the resolver ended early"))?
 }
 
-/// The name that does not exist, if that is why `error` came.
+/// Returns the name that does not exist, if that is the cause of `error`.
 pub(super) fn no_such_host(error: &(dyn StdError + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -91,7 +91,8 @@ pub(super) fn no_such_host(error: &(dyn StdError + 'static)) -> Option<String> {
     None
 }
 
-/// The region that a host of the service was probably meant to have; `None` if it has one, or none is near.
+/// Returns the known region with the nearest name to that of a host of the service. Returns `None` if the region is
+/// known, or if no name is near.
 pub(super) fn nearest_region(host: &str) -> Option<&'static str> {
     let (_, rest) = host.split_once(".cos.")?;
     let (region, _) = rest.split_once('.')?;
@@ -105,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_region_is_told_if_it_is_near() {
+    fn a_misspelled_region_is_suggested_if_the_name_is_near() {
         let of = |region: &str| nearest_region(&format!("photos-1.cos.{region}.myqcloud.com"));
         assert_eq!(of("ap-guangzho"), Some("ap-guangzhou"));
         assert_eq!(of("ap-shangai"), Some("ap-shanghai"));
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_name_that_does_not_exist_is_told() {
+    fn a_name_counts_as_nonexistent_only_by_a_known_text() {
         let error = |text: &str| Unresolved {
             name: "x.invalid".to_owned(),
             cause: io::Error::other(format!("failed to lookup address information: {text}")),

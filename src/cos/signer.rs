@@ -1,7 +1,7 @@
-//! The request signature: HMAC-SHA1 over method, path, parameters and headers ("Request Signature").
+//! Signs requests: an HMAC-SHA1 over method, path, parameters and headers ("Request Signature").
 //!
-//! A pure function of request, key and time. Path and values come in decoded; encoding is done here.
-//! Which headers are given is the caller's choice: [`signs_by_default`] is what the SDKs sign.
+//! A signature depends only on the request, the key and the time. Paths and values are passed unencoded and are encoded
+//! here. The caller chooses the headers to sign; [`signs_by_default`] returns what the SDKs sign.
 
 use std::fmt;
 
@@ -11,27 +11,27 @@ use sha1::{Digest, Sha1};
 
 use super::encode::encode_into;
 
-/// Seconds by which a signature's start lies before now: clocks differ.
+/// How long before now a signature starts to be valid, in seconds, since clocks differ.
 const START_BEFORE: i64 = 60;
-/// Seconds for which a signature is valid.
+/// How long a signature is valid, in seconds.
 const LIFE: i64 = 3600;
-/// Seconds for which one `KeyTime`, and so one `SignKey`, is used again.
+/// How long a `KeyTime`, and the `SignKey` that is made for it, is reused, in seconds.
 const STEP: i64 = 60;
 
-/// What is signed. Every parameter of the request belongs in, and those headers that are to be signed.
+/// The parts of a request that are signed: every parameter, and the headers that the caller chooses.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// `GET`, `HEAD`: in any case.
+    /// The method, such as `GET`, in upper or lower case.
     pub method: &'a str,
-    /// The decoded path, from its first `/` on: `/` and the key.
+    /// The unencoded path: `/` and the key.
     pub path: &'a str,
-    /// Names and values, decoded, in any order; a flag has an empty value.
+    /// Names and values of the parameters, unencoded, in any order. A parameter without a value has an empty one.
     pub params: &'a [(&'a str, &'a str)],
-    /// Names in any case, values as they are sent.
+    /// Names of headers in upper or lower case, and their values as they are sent.
     pub headers: &'a [(&'a str, &'a str)],
 }
 
-/// The key of one `KeyTime`, made from the secret key; costs two hashes, so it is kept and used again.
+/// The key of one `KeyTime`, made from the secret key. It takes two hashes to make, so it is reused.
 #[derive(Clone)]
 pub struct SignKey {
     key_time: String,
@@ -39,7 +39,7 @@ pub struct SignKey {
     mac: Hmac<Sha1>,
 }
 
-/// Shows the time only: who holds the rest can sign until its end.
+/// Prints only the time. Whoever has the key can sign requests until that time ends.
 impl fmt::Debug for SignKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignKey").field("key_time", &self.key_time).finish_non_exhaustive()
@@ -47,7 +47,7 @@ impl fmt::Debug for SignKey {
 }
 
 impl SignKey {
-    /// `SignKey` = HMAC-SHA1(secret key, `KeyTime`), in lower-case hex; `key_time` is `start;end`.
+    /// Makes the key: HMAC-SHA1(secret key, `KeyTime`) in lower-case hex. `key_time` is `start;end` in Unix seconds.
     pub fn new(secret_key: &SecretString, key_time: String) -> Self {
         let hex = hex::encode(
             hmac(secret_key.expose_secret().as_bytes())
@@ -55,17 +55,17 @@ impl SignKey {
                 .finalize()
                 .into_bytes(),
         );
-        // The hex text, not the bytes behind it, is the key of the next step.
+        // The key of the next step is the hex text, not the bytes that it stands for.
         let mac = hmac(hex.as_bytes());
         Self { key_time, hex, mac }
     }
 
-    /// `start;end` in Unix seconds, as signed.
+    /// Returns the `KeyTime`, `start;end` in Unix seconds.
     pub fn key_time(&self) -> &str {
         &self.key_time
     }
 
-    /// The key in lower-case hex: a secret until `key_time` ends. For test vectors.
+    /// Returns the key in lower-case hex, for test vectors. It is a secret until `key_time` ends.
     pub fn expose_hex(&self) -> &str {
         &self.hex
     }
@@ -75,30 +75,30 @@ fn hmac(key: &[u8]) -> Hmac<Sha1> {
     Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }
 
-/// Every step of one signature, for those who check it.
+/// A signature and the texts that it is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
     /// Method, path, parameters and headers in canonical form.
     pub http_string: String,
-    /// What the signature is over.
+    /// The text that the signature is computed over.
     pub string_to_sign: String,
-    /// 40 hex digits.
+    /// The signature, 40 hexadecimal digits.
     pub signature: String,
     /// The value of the header `Authorization`.
     pub authorization: String,
 }
 
-/// The first second of the `KeyTime` for a request at `now` (Unix seconds): 60 to 119 s before it.
+/// Returns the start of the `KeyTime` for a request at `now`, both in Unix seconds: 60 to 119 seconds before `now`.
 pub fn key_start(now: i64) -> i64 {
     now - now.rem_euclid(STEP) - START_BEFORE
 }
 
-/// The `KeyTime` that begins at `start`: valid for an hour.
+/// Returns the `KeyTime` that starts at `start`, in Unix seconds, and ends an hour later.
 pub fn key_time(start: i64) -> String {
     format!("{start};{}", start + LIFE)
 }
 
-/// Whether the SDKs sign a header of this name; those that libraries and proxies change are not.
+/// Returns `true` if the SDKs sign the header with this name. They leave out headers that libraries and proxies change.
 pub fn signs_by_default(name: &str) -> bool {
     const SIGNED: [&str; 17] = [
         "host",
@@ -125,7 +125,7 @@ pub fn signs_by_default(name: &str) -> bool {
     has("x-cos-") || has("x-ci-") || SIGNED.iter().any(|signed| name.eq_ignore_ascii_case(signed))
 }
 
-/// Signs `request`; the official steps 3 to 8.
+/// Signs `request` (steps 3 to 8 of "Request Signature").
 ///
 /// ```
 /// use costag::cos::signer::{Request, SignKey, sign};
@@ -190,11 +190,11 @@ fn hex_into<'a>(bytes: &[u8; 20], out: &'a mut [u8; 40]) -> &'a str {
     std::str::from_utf8(out).expect("hex digits are ASCII")
 }
 
-/// Names and values as they are signed: encoded, names in lower case, sorted by the encoded name.
+/// Names and values in the form in which they are signed: encoded, names in lower case, sorted by the encoded name.
 struct Canonical {
-    /// All names and values, one after the other.
+    /// All names and values without separators.
     text: String,
-    /// Where a name begins, where its value does, and where that ends.
+    /// For each pair, where the name begins, where the value begins, and where the value ends in `text`.
     spans: Vec<(usize, usize, usize)>,
 }
 
@@ -205,13 +205,13 @@ impl Canonical {
         for (name, value) in pairs {
             let start = text.len();
             encode_into(&mut text, name);
-            // After the encoding: the escapes of a name are in lower case too.
+            // This is done after the encoding, because the escapes of a name are in lower case too.
             text[start..].make_ascii_lowercase();
             let middle = text.len();
             encode_into(&mut text, value);
             spans.push((start, middle, text.len()));
         }
-        // Ties are settled by the value, so that the order given never shows.
+        // Pairs with the same name are ordered by value, so that the order of the caller makes no difference.
         spans.sort_unstable_by(|a, b| {
             let key = |s: &(usize, usize, usize)| (&text[s.0..s.1], &text[s.1..s.2]);
             key(a).cmp(&key(b))
@@ -272,12 +272,12 @@ mod tests {
     }
 
     #[test]
-    fn every_vector_is_met_byte_for_byte() {
+    fn every_test_vector_gives_the_same_signature() {
         let vectors: Vec<Vector> =
             serde_json::from_str(include_str!("../../tests/data/vectors/signature.json")).unwrap();
         assert_eq!(vectors.len(), 30);
         for vector in &vectors {
-            // The two official examples sign all that they show, `Date` included.
+            // The two official examples sign every header, `Date` included.
             let official = vector.name.starts_with("official-");
             let headers: Vec<_> = vector
                 .headers
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_needs_escapes_has_them_in_lower_case_and_its_value_in_upper_case() {
+    fn escapes_are_in_lower_case_in_names_and_in_upper_case_in_values() {
         let key = SignKey::new(&"k".into(), "1;2".to_owned());
         let params = [("a[b]", "[c]")];
         let request = Request { method: "GET", path: "/", params: &params, headers: &[] };
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_time_starts_a_minute_ago_and_holds_for_a_minute() {
+    fn a_key_time_starts_a_minute_ago_and_is_reused_for_a_minute() {
         for now in [0, 59, 60, 1_700_000_000, 1_700_000_039] {
             let before = now - key_start(now);
             assert!((60..120).contains(&before), "{now}: {before}");
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_key() {
+    fn the_debug_form_of_a_sign_key_has_no_key() {
         let key = SignKey::new(&"secret".into(), "1;2".to_owned());
         assert!(!format!("{key:?}").contains(key.expose_hex()));
     }
@@ -332,7 +332,7 @@ mod tests {
         #![proptest_config(crate::property::config())]
 
         #[test]
-        fn the_order_of_parameters_never_shows(
+        fn the_order_of_parameters_makes_no_difference(
             mut params in proptest::collection::vec(("\\PC{0,8}", "\\PC{0,8}"), 0..6),
             seed: usize,
         ) {

@@ -1,7 +1,7 @@
-//! How long an answer may keep silent, counted in time in which this process ran.
+//! Limits how long an answer may take, counted in time in which this process ran.
 //!
-//! A process that was stopped, or whose machine was asleep, finds its timers over and its answers waiting in the sockets
-//! at the same moment. Time in which it did not run says nothing about the service, so it does not count.
+//! When a process was stopped, or its machine was asleep, its timers expire at the moment at which it also finds the
+//! answers in its sockets. Time in which it did not run says nothing about the service, so it does not count.
 
 use std::fmt;
 use std::pin::Pin;
@@ -10,26 +10,28 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A timer that is late by more than this was held up: the process was stopped, or the machine asleep.
+/// A timer that expires later than this shows that the process did not run: it was stopped, or the machine was asleep.
 const HELD_UP: Duration = Duration::from_millis(500);
-/// The longest step in which time is counted.
+/// The longest step in which time is counted. Shorter limits are counted in shorter steps.
 const STEP: Duration = Duration::from_secs(1);
-/// The whole answer may take this many times as long as a silence.
+/// How many times the limit of a silence a whole answer may take.
 const WHOLE: u32 = 10;
 
-/// The bounds of one answer.
+/// The limits of one answer.
 #[derive(Debug)]
 pub(super) struct Silence {
+    /// The longest time without any byte.
     limit: Duration,
+    /// True if something has arrived since the last step.
     heard: AtomicBool,
 }
 
-/// Which bound an answer has exceeded.
+/// The limit that an answer has exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exceeded {
-    /// Nothing came for so long.
+    /// Nothing arrived for this time.
     Silent(Duration),
-    /// Something came now and then, and the answer was not whole after so long.
+    /// Parts arrived, but the answer was not complete after this time.
     Endless(Duration),
 }
 
@@ -45,20 +47,20 @@ impl fmt::Display for Exceeded {
 impl std::error::Error for Exceeded {}
 
 impl Silence {
-    /// Bounds a silence by `limit`, and the whole answer by ten times as much.
+    /// Limits a silence to `limit`, and the whole answer to ten times as much.
     pub(super) fn new(limit: Duration) -> Self {
         Self { limit, heard: AtomicBool::new(false) }
     }
 
-    /// Notes that something has come.
+    /// Records that part of the answer has arrived.
     pub(super) fn heard(&self) {
         self.heard.store(true, Ordering::Relaxed);
     }
 
-    /// Waits for `work` as long as the bounds allow.
+    /// Waits for `work` as long as the limits allow.
     ///
     /// # Errors
-    /// The bound that was exceeded; `work` is dropped then.
+    /// Returns the limit that was exceeded.
     pub(super) async fn bound<T>(
         &self,
         mut work: Pin<&mut impl Future<Output = T>>,
@@ -74,15 +76,15 @@ impl Silence {
                 done = work.as_mut() => return Ok(done),
                 () = tokio::time::sleep(step) => {}
             }
-            // Of a step that took longer, the rest is time in which this process did not run.
+            // If the step took longer, the process did not run for the rest of it.
             all += step;
             silent = if self.heard.swap(false, Ordering::Relaxed) {
                 Duration::ZERO
             } else {
                 silent + step
             };
-            // After it was held up it gets one step to read what is waiting; only one, or a machine that is
-            // always late would wait for ever.
+            // After the process did not run, it gets one more step to read what is waiting. It gets only one, or a
+            // machine whose timers are always late would wait forever.
             let held_up = begun.elapsed() > step + HELD_UP;
             if held_up && !was_held_up {
                 was_held_up = true;
@@ -107,7 +109,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_millis(200);
 
-    /// Says something now and then, so many times.
+    /// Sends something this many times, a quarter of the limit apart.
     async fn talk(silence: &Silence, times: u32) {
         for _ in 0..times {
             tokio::time::sleep(LIMIT / 4).await;
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_silence_ends_at_its_limit_and_what_is_steady_at_ten_times_as_much() {
+    async fn a_silent_answer_ends_at_the_limit_and_an_endless_one_at_ten_times_as_much() {
         let begun = Instant::now();
         let silence = Silence::new(LIMIT);
         let never = silence.bound(pin!(std::future::pending::<()>())).await;
@@ -132,9 +134,9 @@ mod tests {
         let silence = Silence::new(LIMIT);
         let answer = async {
             tokio::time::sleep(LIMIT / 2).await;
-            // As if it were stopped: nothing else in this thread goes on.
+            // This blocks the thread, as if the process were stopped.
             std::thread::sleep(LIMIT * 2 + HELD_UP);
-            // The answer is there, and is read in one of the next turns of the loop.
+            // The answer is read in one of the next steps.
             tokio::time::sleep(Duration::from_millis(1)).await;
         };
         assert_eq!(silence.bound(pin!(answer)).await, Ok(()));

@@ -1,23 +1,24 @@
-//! What the transport says of a request that has no whole answer.
+//! Reads the errors of the HTTP transport.
 
 use std::error::Error as StdError;
 use std::time::Duration;
 
 use rustls::CertificateError;
 
-/// A cause from below: a transport error without its URL, which may hold a signature.
+/// The cause of an error. A transport error is kept without its URL, which may hold a signature.
 pub(super) type Cause = Box<dyn StdError + Send + Sync>;
 
-/// The error without its URL.
+/// Returns the error without its URL.
 pub(super) fn without_url(error: reqwest::Error) -> Cause {
     Box::new(error.without_url())
 }
 
-/// A certificate that has ended for longer than this was hardly forgotten: rather the clock is wrong.
+/// A certificate that expired longer ago than this suggests that this machine's clock is wrong: nobody leaves one
+/// expired for that long.
 const YEARS: Duration = Duration::from_hours(2 * 365 * 24);
 
-/// Whether a certificate was refused somewhere down the chain, and if so whether its time is what is wrong; an
-/// `io::Error` hides its own cause.
+/// Returns `None` if no error in the chain is a refused certificate. Otherwise returns whether this machine's clock may be
+/// the reason: the certificate is not valid yet, or expired years ago.
 pub(super) fn certificate(error: &(dyn StdError + 'static)) -> Option<bool> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -30,13 +31,14 @@ pub(super) fn certificate(error: &(dyn StdError + 'static)) -> Option<bool> {
                 _ => false,
             });
         }
+        // An `io::Error` does not return the error inside it as its source.
         let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         next = inner.map_or_else(|| error.source(), |inner| Some(inner));
     }
     None
 }
 
-/// Whether the cause is that this process, or the system, has reached its limit of open files.
+/// Returns `true` if the process or the system has reached its limit of open files.
 pub(super) fn is_limit_of_files(cause: &(dyn StdError + 'static)) -> bool {
     let limits = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
     let limits = limits.map(rustix::io::Errno::raw_os_error);

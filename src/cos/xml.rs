@@ -1,11 +1,10 @@
-//! Walks an XML document element by element, with limits: what listing, labels and errors share.
+//! Walks through an XML document element by element, with limits. The parsers of listings, labels and errors use it.
 //!
-//! Local names only; text is unescaped and never trimmed; unknown entities, a document type, unclosed
-//! elements, a second root and a depth over 16 are errors. Custom entities are never expanded.
+//! Names are local names, without a prefix. Text is unescaped and not trimmed. Unknown entities, a document type,
+//! elements that are not closed, a second root and a depth of more than 16 are errors. Entities are never declared.
 //!
-//! What a listing holds thousands of times, elements of nothing but plain text, can be taken in one step by
-//! [`Document::leaf`], [`Document::skim`] and [`Document::again`]. They take only what [`Document::next`] would
-//! read as the same, and leave everything else to it.
+//! [`Document::leaf`], [`Document::skim`] and [`Document::again`] are a fast path for elements of plain text, of which a
+//! listing has thousands. They read only what [`Document::next`] would read in the same way, and leave the rest to it.
 
 use quick_xml::Reader;
 use quick_xml::escape::resolve_xml_entity;
@@ -13,67 +12,69 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 
 use super::text::shorten;
 
-/// Deeper than any answer of the service, and far from any trouble.
+/// The most nested elements. No answer of the service is nested more deeply.
 const DEPTH_MAX: usize = 16;
 
 /// Why a document cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Error {
-    /// Not well-formed.
+    /// The document is not well-formed.
     #[error("malformed XML: {0}")]
     Malformed(String),
-    /// An entity that XML does not know by itself.
+    /// The document has an entity that XML does not define.
     #[error("the unknown entity &{0};")]
     Entity(String),
-    /// A document type, where entities are declared.
+    /// The document has a document type, in which entities could be declared.
     #[error("a document type")]
     DocType,
-    /// Elements within elements without end.
+    /// Elements are nested too deeply.
     #[error("over {DEPTH_MAX} elements deep")]
     Depth,
-    /// The end comes before the root's end.
+    /// The document ends before its root does.
     #[error("the document is cut short")]
     Cut,
-    /// Something follows the root.
+    /// Something follows the end of the root.
     #[error("something follows the end of the document")]
     Trailing,
-    /// There is no root.
+    /// There is no root element.
     #[error("the document is empty")]
     Empty,
 }
 
-/// One step through the document.
+/// One step through a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step<N> {
-    /// An element begins; what the caller makes of its local name.
+    /// An element begins. The value is its classified name.
     Open(N),
-    /// The innermost element ends; [`Document::text`] is what it held.
+    /// The innermost element ends. [`Document::text`] returns its text.
     Close,
-    /// The root has ended and nothing follows.
+    /// The document ends.
     End,
 }
 
-/// An element of nothing but text: no attribute, no child, no reference.
+/// An element of plain text: it has no attribute, no child and no entity.
 pub(super) struct Leaf<'a, N> {
-    /// What the caller makes of its local name.
+    /// The classified name of the element.
     pub(super) name: N,
-    /// Its text, without the `&quot;` at both ends if it is quoted.
+    /// The text. If it is quoted, the `&quot;` at both ends are removed.
     pub(super) text: &'a str,
-    /// Whether the text stands in quotes, as the value of an `ETag` does.
+    /// True if the text was between quotes, as the value of an `ETag` is.
     pub(super) quoted: bool,
 }
 
-/// A document being walked; names are turned into the caller's `N` once.
+/// A walk through a document. The caller's function `classify` turns each local name into an `N`.
 pub(super) struct Document<'a, N> {
+    /// The whole document.
     source: &'a str,
     reader: Reader<&'a [u8]>,
     classify: fn(&str) -> N,
+    /// How many elements are open.
     depth: usize,
-    /// A bit for each open element, by its depth: its name was written without a prefix.
+    /// A bit for each open element, by its depth: set if the name was written without a prefix.
     plain: u32,
     root: Option<String>,
     close_next: bool,
-    /// Whether the innermost element has had no child so far: only then is its text of use.
+    /// True if the innermost element has had no child so far. Only then is its text kept.
     leaf: bool,
     text: String,
 }
@@ -82,7 +83,7 @@ impl<'a, N> Document<'a, N> {
     pub(super) fn new(source: &'a str, classify: fn(&str) -> N) -> Self {
         let source = source.strip_prefix('\u{feff}').unwrap_or(source);
         let mut reader = Reader::from_str(source);
-        // An `&` without its `;` is an error of its own kind, never text.
+        // An `&` without a `;` is an error, never text.
         reader.config_mut().allow_dangling_amp = false;
         let text = String::with_capacity(128);
         Self {
@@ -98,7 +99,7 @@ impl<'a, N> Document<'a, N> {
         }
     }
 
-    /// Takes a whole child of the innermost element, if the next one is a leaf.
+    /// Reads the next child of the innermost element in one step. Returns `None` if it is no leaf.
     pub(super) fn leaf(&mut self) -> Option<Leaf<'a, N>> {
         let (name, leaf, rest) = leaf(self.rest(1)?)?;
         self.walk_to(rest);
@@ -106,7 +107,8 @@ impl<'a, N> Document<'a, N> {
         Some(Leaf { name: (self.classify)(name), text, quoted })
     }
 
-    /// Walks past a child of the innermost element that holds leaves only, if its name is one to skip.
+    /// Skips the next child of the innermost element in one step, if it has only leaves and `skips` accepts its name.
+    /// Returns `true` if it was skipped.
     pub(super) fn skim(&mut self, skips: impl Fn(N) -> bool) -> bool {
         let past = |rest: &'a str| {
             let (name, mut rest) = start(rest)?;
@@ -125,8 +127,8 @@ impl<'a, N> Document<'a, N> {
         past.is_some()
     }
 
-    /// Ends the innermost element, whose local name the caller knows to be `name`, and begins another one of
-    /// that name, if that is all that comes next.
+    /// Ends the innermost element, which must have the local name `name`, and begins the next one of that name in the
+    /// same step. Returns `false` if anything else comes next.
     pub(super) fn again(&mut self, name: &str) -> bool {
         let sibling = |rest: &'a str| {
             let (next, rest) = start(end(rest.trim_ascii_start(), name)?)?;
@@ -141,41 +143,43 @@ impl<'a, N> Document<'a, N> {
         sibling.is_some()
     }
 
-    /// What follows, if that is within an element, and `deeper` more of them may be opened there.
+    /// Returns the rest of the document, or `None` if no element is open or if `deeper` more would be too many.
     fn rest(&self, deeper: usize) -> Option<&'a str> {
         if self.close_next || self.depth == 0 || self.depth + deeper > DEPTH_MAX {
             return None;
         }
-        // Between two steps the reader stands behind a tag, and the source is what is left for it to read.
+        // Between two steps the reader is at the end of a tag, and its source is the rest of the document.
         let at = self.source.len().checked_sub(self.reader.get_ref().len())?;
         self.source.get(at..)
     }
 
+    /// Continues the walk at `rest`.
     fn walk_to(&mut self, rest: &'a str) {
         *self.reader.get_mut() = rest.as_bytes();
         self.leaf = false;
         self.text.clear();
     }
 
-    /// How many elements are open: 1 in the root.
+    /// Returns how many elements are open: 1 inside the root.
     pub(super) fn depth(&self) -> usize {
         self.depth
     }
 
-    /// The text, unescaped and untrimmed, of the element that has just ended, if it had no child.
+    /// Returns the text of the element that has just ended, unescaped and not trimmed. It is empty if the element had a
+    /// child.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 
-    /// The root's local name, shortened; empty before it was met.
+    /// Returns the local name of the root, shortened; empty before the root has begun.
     pub(super) fn root(&self) -> &str {
         self.root.as_deref().unwrap_or_default()
     }
 
-    /// The next element that begins or ends.
+    /// Walks to the next beginning or end of an element.
     ///
     /// # Errors
-    /// The document is malformed, over a limit or cut short; it cannot be walked on after that.
+    /// Returns an error if the document is malformed, cut, or beyond a limit. The walk cannot go on after that.
     pub(super) fn next(&mut self) -> Result<Step<N>, Error> {
         self.text.clear();
         if self.close_next {
@@ -189,7 +193,7 @@ impl<'a, N> Document<'a, N> {
                     return self.open(&start);
                 }
                 Ok(Event::End(_)) => return Ok(self.close()),
-                // The blanks between elements are over half of all texts, and nobody asks for them.
+                // More than half of all texts are blanks between elements, which nobody reads.
                 Ok(Event::Text(_)) if self.depth > 0 && !self.leaf => {}
                 Ok(Event::Text(text)) => self.push(&text.xml10_content())?,
                 Ok(Event::CData(text)) => self.push(&text.xml10_content())?,
@@ -199,7 +203,7 @@ impl<'a, N> Document<'a, N> {
                 Ok(Event::Eof) if self.depth > 0 => return Err(Error::Cut),
                 Ok(Event::Eof) if self.root.is_none() => return Err(Error::Empty),
                 Ok(Event::Eof) => return Ok(Step::End),
-                // Unclosed markup at the end is what a cut answer looks like.
+                // An answer that was cut ends inside a tag.
                 Err(quick_xml::Error::Syntax(_)) => return Err(Error::Cut),
                 Err(error) => return Err(Error::Malformed(shorten(&error.to_string()))),
             }
@@ -227,7 +231,7 @@ impl<'a, N> Document<'a, N> {
     fn close(&mut self) -> Step<N> {
         self.close_next = false;
         self.leaf = false;
-        // The reader refuses an end tag that nothing has opened.
+        // The reader returns an error for an end tag without a start tag.
         self.depth = self.depth.saturating_sub(1);
         Step::Close
     }
@@ -256,7 +260,7 @@ impl<'a, N> Document<'a, N> {
     }
 }
 
-/// A start tag of letters only, after blanks: the name, and what follows.
+/// Reads a start tag of letters only, after blanks. Returns the name and the rest.
 fn start(source: &str) -> Option<(&str, &str)> {
     let tag = source.trim_ascii_start().strip_prefix('<')?;
     let length = tag.bytes().position(|byte| !byte.is_ascii_alphabetic()).filter(|at| *at > 0)?;
@@ -264,17 +268,17 @@ fn start(source: &str) -> Option<(&str, &str)> {
     Some((name, rest.strip_prefix('>')?))
 }
 
-/// What follows the end tag of this name.
+/// Reads the end tag of this name. Returns the rest.
 fn end<'a>(source: &'a str, name: &str) -> Option<&'a str> {
     source.strip_prefix("</")?.strip_prefix(name)?.strip_prefix('>')
 }
 
-/// An element of nothing but text, after blanks: its name, its text and whether that was quoted, and what follows.
+/// Reads an element of plain text, after blanks. Returns its name, its text and whether that was quoted, and the rest.
 fn leaf(source: &str) -> Option<(&str, (&str, bool), &str)> {
     const QUOTE: &str = "&quot;";
     let (name, text) = start(source)?;
     let (text, quoted) = text.strip_prefix(QUOTE).map_or((text, false), |text| (text, true));
-    // A carriage return is read as another line end than it is written as.
+    // XML replaces a carriage return by a line feed, so such a text is not taken as it is.
     let length = text.bytes().position(|byte| matches!(byte, b'<' | b'&' | b'\r'))?;
     let (text, rest) = text.split_at(length);
     let rest = if quoted { rest.strip_prefix(QUOTE)? } else { rest };
@@ -296,7 +300,7 @@ mod tests {
             match document.next()? {
                 Step::Open(name) => write!(out, "<{name}").unwrap(),
                 Step::Close => {
-                    // The text of the element that has just ended is gone with the next call.
+                    // The next step clears the text.
                     write!(out, "|{}>", document.text()).unwrap();
                 }
                 Step::End => return Ok(out),
@@ -305,14 +309,14 @@ mod tests {
     }
 
     #[test]
-    fn elements_text_and_namespaces() {
+    fn elements_have_their_local_names_and_unescaped_texts() {
         let source = "\u{feff}<?xml version='1.0' ?><!--c--><n:a x='1'> \
                       <b>&quot;x &amp; &#x732B;<![CDATA[<&]]>y </b><c/></n:a>\n";
         assert_eq!(walk(source).unwrap(), "<a<b|\"x & 猫<&y ><c|>|>");
     }
 
     #[test]
-    fn one_step_goes_no_deeper_than_many() {
+    fn the_fast_path_has_the_same_limit_of_depth() {
         for depth in [13, 14, 15, 16] {
             let source =
                 format!("{}<b>x</b><c><d>y</d></c>{}", "<a>".repeat(depth), "</a>".repeat(depth));
@@ -326,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_whole_document_is_refused() {
+    fn a_document_that_is_not_whole_is_an_error() {
         for (source, error) in [
             ("", Error::Empty),
             (" <!-- --> ", Error::Empty),

@@ -10,21 +10,22 @@ use crate::cos::endpoint::Endpoint;
 use crate::cos::proxy;
 use crate::cos::resolve::Resolver;
 
-/// Below the idle limit of common servers and balancers: a connection that was closed is rarely reused.
+/// How long an idle connection is kept. This is less than the limit of common servers and load balancers, so that a
+/// connection that the other side has closed is rarely used again.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How a client connects and how long it waits.
+/// The options of a client: how it connects and how long it waits.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// For name, connection and TLS together.
+    /// The time limit for name resolution, connection and TLS handshake together.
     pub connect_timeout: Duration,
-    /// For each silence while an answer is waited for or read; the whole may take ten times as long.
+    /// The longest time in which nothing of an answer may arrive. A whole answer may take ten times as long.
     pub timeout: Duration,
-    /// How many idle connections are kept: as many as there are requests at a time.
+    /// How many idle connections are kept: the number of requests that are sent at the same time.
     pub pool_size: usize,
-    /// A PEM file of certificates that are trusted besides the system's.
+    /// A PEM file of certificates that are trusted in addition to the system's; `None` for the system's alone.
     pub ca_file: Option<PathBuf>,
-    /// The header `User-Agent`; not signed.
+    /// The value of the header `User-Agent`, which is not signed.
     pub user_agent: String,
 }
 
@@ -43,36 +44,36 @@ impl Default for Options {
 /// Why a client cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The file of certificates cannot be read.
+    /// The CA file cannot be read.
     #[error("cannot read the CA file {}", path.display())]
     CaFile {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         cause: std::io::Error,
     },
-    /// The file holds no certificate in PEM form.
+    /// The CA file holds no certificate in PEM form.
     #[error("no certificate in the CA file {}", path.display())]
     NoCertificate {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// The endpoint makes no URL.
+    /// The endpoint is not a URL.
     #[error("cannot use the endpoint {endpoint} as a URL")]
     Endpoint {
         /// The endpoint.
         endpoint: Endpoint,
-        /// Why.
+        /// What is wrong with it.
         #[source]
         cause: url::ParseError,
     },
-    /// The environment names a proxy that cannot be used. Its address is not kept: it may hold a password.
+    /// An environment variable names a proxy that cannot be used. The value is not kept, because it may hold a password.
     #[error("the proxy in the environment variable {variable} cannot be used: {what}")]
     Proxy {
-        /// The variable.
+        /// The name of the variable.
         variable: String,
-        /// What is wrong with it.
+        /// What is wrong with its value.
         what: String,
     },
     /// The HTTP client cannot be built.
@@ -80,7 +81,7 @@ pub enum BuildError {
     Http(#[source] reqwest::Error),
 }
 
-/// A client with connections of its own.
+/// Builds an HTTP client with a connection pool of its own.
 pub(super) fn http(endpoint: &Endpoint, options: &Options) -> Result<reqwest::Client, BuildError> {
     let variable = |name: &str| std::env::var(name).ok();
     proxy::check(endpoint, variable)

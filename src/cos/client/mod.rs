@@ -1,6 +1,7 @@
-//! Builds, signs and sends requests, and reads what comes back: one method an operation, one request a call.
+//! The client of one bucket: a method for each operation of the API. A call of a method sends one request.
 //!
-//! No retries, no redirects, HTTP/1.1 only: what to do about a failure is the caller's.
+//! The client neither retries nor follows redirects: the caller decides what to do about a failure. It speaks HTTP/1.1
+//! only, because HTTP/2 would put all workers on one connection.
 
 mod connect;
 mod reply;
@@ -23,33 +24,33 @@ use signed_http::{Outgoing, SignedHttp};
 
 pub use connect::{BuildError, Options};
 
-/// Set by the emulator on each of its answers.
+/// The header that the emulator adds to each of its answers.
 const EMULATOR_HEADER: &str = "x-costag-emulator";
-/// Of an answer that is asked for because of its headers, or of its error: as much of a body as is read.
+/// The most bytes of a body that are read where only the headers or an error matter.
 const ERROR_ONLY: usize = 1024;
 
-/// Which image is looked at.
+/// The image that a `detect-label` call is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target<'a> {
     /// An object of the bucket.
     Key(&'a str),
-    /// A public image anywhere; fetched by the service, not by us.
+    /// The URL of a public image anywhere. The service fetches it, this program does not.
     Url(&'a str),
 }
 
-/// A client of one bucket. Cheap to share by reference; its futures are `Send`.
+/// A client of one bucket. It is shared by reference, and its futures are `Send`.
 #[derive(Debug)]
 pub struct Client {
     http: SignedHttp,
 }
 
 impl Client {
-    /// A client of the bucket behind `endpoint`. Connects to nothing yet.
+    /// Creates a client of the bucket behind `endpoint`. It connects with the first request.
     ///
-    /// A loopback endpoint is reached directly, any other through the system's proxy settings.
+    /// A loopback endpoint is reached directly, any other endpoint through the proxy that the environment names.
     ///
     /// # Errors
-    /// The CA file cannot be used, or the system's certificates cannot be loaded.
+    /// Returns an error if the proxy or the CA file cannot be used, or if the system's certificates cannot be loaded.
     pub fn new(
         endpoint: Endpoint,
         provider: Arc<Provider>,
@@ -59,37 +60,38 @@ impl Client {
         Ok(Self { http: SignedHttp::new(endpoint, provider, options)? })
     }
 
-    /// The clock that requests are signed by.
+    /// Returns the clock that requests are signed with.
     pub fn clock(&self) -> &Arc<Clock> {
         &self.http.clock
     }
 
-    /// Corrects the clock by an error that complains about the time of its request; any other corrects nothing.
+    /// Corrects the clock if `error` is a complaint about the time of a request. Any other error corrects nothing.
     pub fn correct_clock(&self, error: &Error) -> Correction {
         let complaint = error.complaint_about_time();
         complaint.map_or(Correction::Unfounded, |complaint| self.http.clock.correct(&complaint))
     }
 
-    /// The error without the id, token, key or signature of any request, should the answer repeat them: errors are
-    /// shown and kept. Those of this client's requests have been through this already.
+    /// Removes the id, token, key and signature of every request from the texts of an error, since errors are shown and
+    /// stored. Errors that the methods of this client return have been through this already.
     pub fn without_secrets(&self, error: Error) -> Error {
         self.http.redactor.hide_error(error)
     }
 
-    /// Where requests go.
+    /// Returns the endpoint that requests are sent to.
     pub fn endpoint(&self) -> &Endpoint {
         &self.http.endpoint
     }
 
-    /// Who signs.
+    /// Returns the provider of the credentials that requests are signed with.
     pub fn provider(&self) -> &Provider {
         &self.http.provider
     }
 
-    /// Renews the credentials that `error`'s request was signed with, unless that was done since.
+    /// Renews the credentials that the request of `error` was signed with, unless another request has renewed them in
+    /// the meantime.
     ///
     /// # Errors
-    /// There are no other credentials.
+    /// Returns an error if there are no other credentials.
     pub async fn refresh_credentials(&self, error: &Error) -> Result<(), Error> {
         let signed = error.service().and_then(|error| error.signed.as_ref());
         let SignedHttp { provider, clock, .. } = &self.http;
@@ -101,10 +103,12 @@ impl Client {
         Ok(())
     }
 
-    /// One page of the listing: GET Bucket (List Objects), names asked for percent-encoded.
+    /// Requests one page of the listing, with percent-encoded names ("GET Bucket (List Objects)").
+    ///
+    /// Nothing may be concluded from the page before [`ListPage::prove`] has checked it.
     ///
     /// # Errors
-    /// See [`Error`]; the page is not proven yet, see [`ListPage::prove`].
+    /// See [`Error`].
     pub async fn list(&self, request: &ListRequest) -> Result<ListPage, Error> {
         let max_keys = request.max_keys.min(list::KEYS_MAX).to_string();
         let mut params = vec![("encoding-type", "url"), ("max-keys", max_keys.as_str())];
@@ -128,11 +132,11 @@ impl Client {
         Ok(page)
     }
 
-    /// What the service knows about one object: HEAD Object.
+    /// Requests the properties of one object ("HEAD Object").
     ///
     /// # Errors
-    /// See [`Error`]; a refusal is a service error with a status and, because HEAD has no body, usually no code.
-    /// [`Client::look_up`] finds the code out.
+    /// See [`Error`]. A refusal usually has a status and no code, because an answer to HEAD has no body.
+    /// [`Client::look_up`] finds out the code.
     pub async fn head(&self, key: &str) -> Result<ObjectEntry, Error> {
         check(key)?;
         let reply = self.http.send(&Outgoing::head(key)).await?;
@@ -144,10 +148,11 @@ impl Client {
         Ok(self.http.redactor.clean_entry(reply.entry(key, size)))
     }
 
-    /// What the service knows about one object, or why it tells nothing.
+    /// Requests the properties of one object, and the reason if the service refuses.
     ///
-    /// Asks by HEAD. A refusal without a code is asked for again, once, by a GET of one byte, whose answer has a body
-    /// that names the code. `bucket_is_known` says that the bucket exists: then a 404 of HEAD can only mean the key.
+    /// Sends a HEAD request. If it is refused without a code, sends a GET request for one byte, once: its answer has a
+    /// body that contains the code. Set `bucket_is_known` if the bucket certainly exists. A 404 can only be about the key
+    /// then, and needs no second request.
     ///
     /// # Errors
     /// See [`Error`].
@@ -160,12 +165,12 @@ impl Client {
         }
     }
 
-    /// As [`Client::head`], by GET Object of the first byte: a refusal has a body.
+    /// Like [`Client::head`], but requests the first byte of the object, so that a refusal has a body ("GET Object").
     async fn first_byte(&self, key: &str) -> Result<ObjectEntry, Error> {
         let outgoing = Outgoing { first_byte: true, ..Outgoing::get(key, &[], ERROR_ONLY) };
         let reply = match self.http.send(&outgoing).await {
             Ok(reply) => reply,
-            // Only of an empty object no first byte can be sent.
+            // An empty object is the only one that has no first byte.
             Err(Error::Service(error)) if error.status == 416 => {
                 let storage_class = Some(StorageClass::Standard);
                 let (key, size) = (key.to_owned(), Some(0));
@@ -176,25 +181,25 @@ impl Client {
         self.observe(&reply);
         let size = match reply.header("content-range") {
             Some(range) => range.rsplit('/').next().and_then(list::read_size),
-            // The whole object was sent: the range was ignored.
+            // The server has ignored the range and sends the whole object.
             None => reply.header("content-length").and_then(list::read_size),
         };
         Ok(self.http.redactor.clean_entry(reply.entry(key, size)))
     }
 
-    /// Whether the service answers at all, asked for about the bucket itself: any answer of its own counts.
+    /// Returns `true` if the service answers a HEAD request for the bucket. A refusal counts as an answer.
     pub async fn is_reachable(&self) -> bool {
         match self.http.send(&Outgoing::head("")).await {
-            // A login page answers everything with success.
+            // A login page of a network answers everything with success, but has no request id.
             Ok(reply) => error::request_id(&reply.headers).is_some(),
             Err(error) => error.request_id().is_some() && error.status().is_some_and(|at| at < 500),
         }
     }
 
-    /// What is to be seen in one image: `detect-label`. Every call that is sent may be paid.
+    /// Requests the labels of one image ("Image Labels", `detect-label`). Every call that is sent may cost money.
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::was_sent`] tells whether it may have been paid.
+    /// See [`Error`]. [`Error::was_sent`] tells whether the call may have been paid for.
     pub async fn detect_label(&self, target: Target<'_>, scenes: Scenes) -> Result<Answer, Error> {
         let names = scenes.to_string();
         let all = [("ci-process", "detect-label"), ("scenes", names.as_str())];
@@ -217,6 +222,7 @@ impl Client {
         Ok(answer)
     }
 
+    /// Notes the service's time from the header `Date`.
     fn observe(&self, reply: &Reply) {
         let date = reply.headers.get(DATE).and_then(|value| value.to_str().ok());
         if let Some(date) = date.and_then(error::parse_date) {
@@ -225,6 +231,7 @@ impl Client {
     }
 }
 
+/// Returns an error if a request for this key would reach the bucket instead.
 fn check(key: &str) -> Result<(), Error> {
     if addressable(key) { Ok(()) } else { Err(Error::UnaddressableKey { key: key.to_owned() }) }
 }

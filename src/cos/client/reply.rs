@@ -1,4 +1,4 @@
-//! An answer with success, and what its headers tell.
+//! An answer with a status of success, and the properties of an object that its headers report.
 
 use bytes::Bytes;
 use reqwest::header::{ETAG, HeaderMap, LAST_MODIFIED};
@@ -7,7 +7,7 @@ use crate::cos::error::{self, Error};
 use crate::cos::list::{self, ObjectEntry, Restore};
 use crate::object::StorageClass;
 
-/// What came back with success.
+/// An answer with a status from 200 to 299, read to its end.
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
@@ -19,7 +19,7 @@ impl Reply {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// What the headers tell of an object of this size.
+    /// Returns the properties of an object from the headers. The caller knows its size.
     pub(super) fn entry(&self, key: &str, size: Option<u64>) -> ObjectEntry {
         let text = |name: &str| self.header(name).unwrap_or_default();
         let class = text("x-cos-storage-class");
@@ -31,7 +31,7 @@ impl Reply {
                 .header(LAST_MODIFIED.as_str())
                 .and_then(error::parse_date)
                 .map(|seconds| seconds * 1000),
-            // HEAD leaves the header out for the standard class.
+            // The answer to HEAD has no such header for the standard class.
             storage_class: StorageClass::new(class).or(Some(StorageClass::Standard)),
             storage_tier: self.header("x-cos-storage-tier").map(str::to_owned),
             restored: self.header("x-cos-restore").map(|restore| {

@@ -1,4 +1,4 @@
-//! Sends signed requests to one bucket, and reads whole answers: the URL, the signature, the bounds of one exchange.
+//! Sends one signed request and reads its whole answer: the URL, the signature, and the limits of time and size.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,21 +20,21 @@ use crate::cos::silence::Silence;
 use crate::cos::{encode, foreign};
 
 pub(super) const TOKEN_HEADER: &str = "x-cos-security-token";
-/// Room that an announced length gets before its bytes have come: about a page of a listing.
+/// The most memory that is reserved for an announced length before its bytes have arrived: about a page of a listing.
 const ROOM: usize = 512 * 1024;
 
-/// A request as an operation asks for it.
+/// A request before it is signed.
 pub(super) struct Outgoing<'a> {
     pub(super) method: Method,
-    /// The object's key; empty for the bucket itself.
+    /// The key of the object, or an empty text for a request about the bucket.
     pub(super) key: &'a str,
-    /// The parameters of the query, decoded, in the order in which they are sent.
+    /// The parameters of the query, not encoded, in the order in which they are sent.
     pub(super) params: &'a [(&'a str, &'a str)],
-    /// The most bytes of a body with success that are read.
+    /// The most bytes of a successful answer that are read.
     pub(super) body_max: usize,
-    /// Whether only the object's first byte is asked for. Whatever else is sent is cut.
+    /// True to request only the first byte of the object. A longer body is cut.
     pub(super) first_byte: bool,
-    /// Whether the answer is a page of a listing, which has connections of its own.
+    /// True if the answer is a page of a listing. Pages have connections of their own.
     pub(super) is_page: bool,
 }
 
@@ -48,15 +48,15 @@ impl<'a> Outgoing<'a> {
     }
 }
 
-/// Sends signed requests to one bucket.
+/// Sends signed requests to one bucket. Used by [`super::Client`] alone.
 #[derive(Debug)]
 pub(super) struct SignedHttp {
     http: reqwest::Client,
-    /// Connections of its own for listing: a connection keeps a buffer as large as its largest answer, and
-    /// hundreds of them would each have carried a page some day.
+    /// The connections for listing. A connection keeps a buffer as large as its largest answer, so pages on the
+    /// hundreds of connections for calls would take a lot of memory.
     pages: reqwest::Client,
     pub(super) endpoint: Endpoint,
-    /// The endpoint's origin, which every request's URL begins with.
+    /// The origin of the endpoint. The URL of every request begins with it.
     base: Url,
     pub(super) provider: Arc<Provider>,
     pub(super) clock: Arc<Clock>,
@@ -65,7 +65,7 @@ pub(super) struct SignedHttp {
     pub(super) redactor: Redactor,
 }
 
-/// The key of the current minute, made from these credentials.
+/// The `SignKey` of the current minute, and the credentials that it was made from.
 #[derive(Debug)]
 struct CachedKey {
     credentials: Arc<Credentials>,
@@ -94,11 +94,14 @@ impl SignedHttp {
         })
     }
 
-    /// Signs anew, sends once, and reads the whole answer; success comes back, everything else is an error.
+    /// Signs a request, sends it once, and reads the whole answer.
+    ///
+    /// # Errors
+    /// Every answer without a status of success is an error, and so is a body that is too long or incomplete.
     pub(super) async fn send(&self, outgoing: &Outgoing<'_>) -> Result<Reply, Error> {
         let credentials = self.provider.current(&self.clock).await?;
         let silence = Silence::new(self.timeout);
-        // Pinned here: a future that is passed by value takes its room twice, in every worker.
+        // The future is pinned here, because one that is passed by value takes its memory twice, in every worker.
         let exchange = pin!(self.exchange(credentials, outgoing, &silence));
         let answer = silence.bound(exchange).await.unwrap_or_else(|exceeded| {
             let host = self.endpoint.host().to_owned();
@@ -107,7 +110,7 @@ impl SignedHttp {
         answer.map_err(|error| self.redactor.hide_error(error))
     }
 
-    /// Sends one request and reads its answer, without a bound of time.
+    /// Sends one request and reads its answer, without a limit of time.
     async fn exchange(
         &self,
         credentials: Arc<Credentials>,
@@ -124,7 +127,7 @@ impl SignedHttp {
         }
         let http = if outgoing.is_page { &self.pages } else { &self.http };
         let mut response = http.execute(request).await.map_err(|error| {
-            // An address that no request can hold: that is the key's fault, or the URL's, and nobody else's.
+            // No request can have this address. The key is at fault, or the URL of the image.
             if error.is_builder() {
                 let url = params.iter().find(|(name, _)| *name == "detect-url");
                 return Error::UnaddressableKey { key: url.map_or(key, |(_, url)| url).to_owned() };
@@ -144,7 +147,7 @@ impl SignedHttp {
             };
             return Ok(Reply { body, ..reply });
         }
-        // The status is known: a body that cannot be read takes nothing from it.
+        // The status is the error. A body that cannot be read is not another one.
         let body = read(&mut response, error::BODY_MAX, silence).await;
         let body = body.map(|(body, _)| body).unwrap_or_default();
         let mut error = error::parse(status.as_u16(), &headers, &body);
@@ -160,7 +163,8 @@ impl SignedHttp {
         Err(error.into())
     }
 
-    /// The URL, built here so that no library changes a byte of a key.
+    /// Returns the URL of a request. It is built here, because libraries normalise paths, and a key must reach the
+    /// service byte for byte.
     pub(super) fn url(&self, key: &str, params: &[(&str, &str)]) -> Result<Url, Error> {
         let mut text = String::with_capacity(256);
         text.push('/');
@@ -171,8 +175,8 @@ impl SignedHttp {
             text.push('=');
             encode::encode_into(&mut text, value);
         }
-        // Against the origin, whose host need not be parsed again. A slash of the key is an escape here, so the text
-        // never begins with two. What cannot be joined is an address that cannot be named.
+        // The origin is parsed already. The slashes of a key are escaped here, so the text never begins with two of
+        // them, which would make the URL parser take the key for a host.
         self.base.join(&text).map_err(|_| Error::UnaddressableKey { key: key.to_owned() })
     }
 
@@ -206,7 +210,7 @@ impl SignedHttp {
         Ok(())
     }
 
-    /// The key of this minute: made once for all requests of the minute.
+    /// Returns the `SignKey` of this minute. It is computed once a minute for all requests.
     fn sign_key(&self, credentials: &Arc<Credentials>) -> Arc<SignKey> {
         let start = signer::key_start(self.clock.now());
         let mut cached = self.key.lock().unwrap_or_else(PoisonError::into_inner);
@@ -226,7 +230,8 @@ impl SignedHttp {
         Error::from_transport(self.endpoint.host(), error)
     }
 
-    /// Adds to what a parser has found what only the headers tell.
+    /// Adds what only the headers report to an error of a parser: status, request id, and whether the answer comes from
+    /// the service at all.
     pub(super) fn blame(&self, reply: &Reply, error: Error) -> Error {
         match error {
             Error::Unusable { reason, .. } => {
@@ -245,7 +250,7 @@ impl SignedHttp {
         }
     }
 
-    /// An answer that is not the service's.
+    /// Returns the error for an answer that does not come from the service.
     pub(super) fn foreign(&self, status: u16, headers: &HeaderMap, what: String) -> Error {
         let host = self.endpoint.host().to_owned();
         let location = error::location(headers);
@@ -253,31 +258,31 @@ impl SignedHttp {
     }
 }
 
-/// A header that no log of headers shows.
+/// Returns a header value that is marked as sensitive, so that no log of headers prints it.
 fn secret_header(value: &str) -> Result<HeaderValue, Error> {
     let mut value = HeaderValue::from_str(value).map_err(|_| {
-        // Credentials are checked when they are read; only ones made by hand can get here.
+        // Credentials are checked when they are read, so this happens only for ones that code has made.
         credentials::Error::Characters { name: "the secret id or token".to_owned() }
     })?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-/// The body up to `max` bytes, and whether that was all of it.
+/// Reads the body up to `max` bytes. The second value is `false` if there was more.
 async fn read(
     response: &mut Response,
     max: usize,
     silence: &Silence,
 ) -> Result<(Bytes, bool), reqwest::Error> {
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
-    // Most answers come in one piece, which need not be copied.
+    // Most answers arrive in one chunk, which need not be copied.
     let first = response.chunk().await?.unwrap_or_default();
     if first.len() > max {
         return Ok((first.slice(..max), false));
     }
     silence.heard();
     let Some(second) = response.chunk().await? else { return Ok((first, true)) };
-    // What is announced need not come: room for a page is taken at once, more only as it is filled.
+    // An announced length may be a lie. Memory for a page is reserved at once, and more only as bytes arrive.
     let mut body = Vec::with_capacity(announced.unwrap_or(0).min(max).min(ROOM));
     body.extend_from_slice(&first);
     let mut next = Some(second);

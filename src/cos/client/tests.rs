@@ -46,7 +46,7 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, play: Play) -> S
         }
         Play::Stall(bytes) => {
             let _ = stream.write_all(&bytes).await;
-            // Ends when the client has given up and closed.
+            // This returns when the client has closed the connection.
             let _ = stream.read_u8().await;
         }
         Play::Endless(bytes) => {
@@ -176,7 +176,7 @@ async fn a_url_is_encoded_once_into_the_query() {
 }
 
 #[tokio::test]
-async fn a_listing_asks_for_what_is_set_and_tells_who_answered() {
+async fn a_listing_sends_only_the_parameters_that_are_set() {
     let head = "200 OK\r\nx-cos-request-id: R1\r\nx-costag-emulator: 1\
                 \r\ndate: Thu, 16 May 2019 06:45:51 GMT";
     let (address, mut heads) = server(vec![answer(head, EMPTY), answer("200 OK", EMPTY)]).await;
@@ -204,7 +204,7 @@ async fn a_listing_asks_for_what_is_set_and_tells_who_answered() {
 }
 
 #[tokio::test]
-async fn head_gives_what_a_listing_would() {
+async fn head_returns_the_same_fields_as_a_listing() {
     let found = Play::Answer(
         b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\netag: \"abc-2\"\r\n\
           last-modified: Thu, 16 May 2019 06:45:51 GMT\r\nx-cos-storage-class: ARCHIVE\r\n\
@@ -233,7 +233,7 @@ async fn head_gives_what_a_listing_would() {
 }
 
 #[tokio::test]
-async fn a_key_that_cannot_be_named_is_not_sent() {
+async fn a_request_for_an_unaddressable_key_is_not_sent() {
     let (address, mut heads) = server(vec![answer("200 OK", NOTHING)]).await;
     let client = client(address);
     for key in ["", "/", ".", "..", "a/.."] {
@@ -245,7 +245,7 @@ async fn a_key_that_cannot_be_named_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_error_that_tells_where_to() {
+async fn a_redirect_is_an_error_with_its_target() {
     let head = "307 Temporary Redirect\r\nlocation: http://u:secret@127.0.0.1:1/x?q-signature=s";
     let by_service = format!("{head}\r\nx-cos-request-id: R");
     let plays = vec![answer(&by_service, ""), answer(head, ""), answer("200 OK", NOTHING)];
@@ -264,7 +264,7 @@ async fn a_redirect_is_an_error_that_tells_where_to() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_trace_of_the_service_is_not_its_own() {
+async fn an_answer_without_request_id_code_or_known_root_is_foreign() {
     let page = "<!doctype html><html><head><title>Blocked</title></head></html>";
     for status in
         ["200 OK", "302 Found", "400 Bad", "403 Forbidden", "404 Not Found", "407 Proxy", "501 No"]
@@ -370,7 +370,7 @@ async fn a_wrong_clock_is_corrected_once_for_all_requests_of_before() {
     let first = label(&client, "a").await.unwrap_err();
     let second = label(&client, "a").await.unwrap_err();
     assert!(matches!(client.correct_clock(&first), Correction::Corrected(_)));
-    // Signed by the old clock as well: worth another try, though the clock is right by now.
+    // This request was signed with the old clock too, so it is worth another attempt with the corrected one.
     assert_eq!(client.correct_clock(&second), Correction::Outdated);
     label(&client, "a").await.unwrap();
     let mut last = String::new();
@@ -424,7 +424,7 @@ async fn an_https_server_is_trusted_through_the_ca_file_only() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_another_time_advises_to_look_at_the_clock() {
+async fn a_certificate_outside_its_validity_hints_at_a_wrong_clock() {
     crate::cos::install_crypto_provider();
     for (from, to, is_about_time) in [(2999, 3000, true), (1999, 2001, true), (2000, 2999, false)] {
         let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();

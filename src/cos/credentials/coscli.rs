@@ -1,6 +1,6 @@
-//! `~/.cos.yaml`, the file of coscli: `cos: base:` with secrets obfuscated by AES under a known key.
+//! Reads `~/.cos.yaml`, the configuration of coscli. Its secrets are obfuscated by AES with a key that is public.
 //!
-//! Only this shape is read, by a reader of its own: a few scalars two levels down do not earn a YAML crate.
+//! Only the values under `cos: base:` are needed, so they are read by hand instead of by a YAML crate.
 
 use aes::Aes128;
 use aes::cipher::{BlockCipherDecrypt, KeyInit};
@@ -10,20 +10,20 @@ use base64::engine::general_purpose::STANDARD;
 use super::error::Error;
 use super::secret::Credentials;
 
-/// The key that coscli has in its source, padded with zeros to 16 bytes.
+/// The key in the source code of coscli, padded with zeros to 16 bytes.
 const KEY: [u8; 16] = *b"coscli-secret\0\0\0";
 
-/// What the file says about credentials.
+/// What the file contains about credentials.
 pub(super) enum Found {
-    /// Nothing.
+    /// The file has none.
     Nothing,
     /// An id and a key.
     Credentials(Credentials),
-    /// `mode: CvmRole`; the role's name, if it is told.
+    /// `mode: CvmRole`, with the name of the role if the file has one.
     Role(Option<String>),
 }
 
-/// Reads the file's `cos.base`.
+/// Reads the values under `cos: base:`.
 pub(super) fn parse(place: &str, text: &str) -> Result<Found, Error> {
     let base = scalars(text);
     let get = |name: &str| {
@@ -53,10 +53,10 @@ pub(super) fn parse(place: &str, text: &str) -> Result<Found, Error> {
     }
 }
 
-/// The scalars under `cos: base:`.
+/// Returns the names and values under `cos: base:`.
 fn scalars(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    // The indentations of `cos:` and of `base:` while inside them.
+    // The indentations of `cos:` and of `base:`; `None` outside of them.
     let (mut cos, mut base): (Option<usize>, Option<usize>) = (None, None);
     for line in text.lines() {
         let content = line.trim_start();
@@ -82,7 +82,7 @@ fn scalars(text: &str) -> Vec<(String, String)> {
     found
 }
 
-/// A plain or quoted scalar; a comment after it is cut.
+/// Reads a plain or quoted value. A comment after it is left out.
 fn scalar(text: &str) -> String {
     let text = text.trim();
     for quote in ['"', '\''] {
@@ -93,7 +93,7 @@ fn scalar(text: &str) -> String {
     text.split(" #").next().unwrap_or_default().trim().to_owned()
 }
 
-/// Undoes the obfuscation; a value that is not obfuscated is taken as it is, as coscli does.
+/// Reverses the obfuscation. A value that is not obfuscated is returned as it is, as in coscli.
 fn reveal(value: &str) -> String {
     decrypt(value).unwrap_or_else(|| value.to_owned())
 }
@@ -110,6 +110,6 @@ fn decrypt(value: &str) -> Option<String> {
     }
     let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     bytes.truncate(end);
-    // A clear value that happens to be Base64 decrypts to noise, not to text.
+    // A plain value that happens to be valid Base64 decrypts to bytes that are no text.
     String::from_utf8(bytes).ok().filter(|text| text.bytes().all(|b| b.is_ascii_graphic()))
 }

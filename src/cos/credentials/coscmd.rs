@@ -1,9 +1,9 @@
-//! `~/.cos.conf`, the INI file of coscmd: section `[common]`, secrets in clear text.
+//! Reads `~/.cos.conf`, the INI file of coscmd. Its section `[common]` has the secrets in plain text.
 
 use super::error::Error;
 use super::secret::Credentials;
 
-/// The credentials in `text`, or `None` if the file names none.
+/// Reads the credentials in `text`. Returns `None` if the file has none.
 pub(super) fn parse(place: &str, text: &str) -> Result<Option<Credentials>, Error> {
     let (mut id, mut key, mut token) = (None, None, None);
     let mut common = false;

@@ -1,18 +1,19 @@
-//! Names of variables, in the environment of the process or in an environment file.
+//! Reads credentials from environment variables, or from a file with lines of `NAME=value`.
 
 use std::path::Path;
 
 use super::error::Error;
 use super::secret::Credentials;
 
-/// One family of variables: id, key, and the names that a token can have.
+/// A family of variables: the names of the id, of the key, and those that a token can have.
 pub(super) struct Family {
     pub(super) id: &'static str,
     pub(super) key: &'static str,
     tokens: &'static [&'static str],
 }
 
-/// In the order in which they are looked at: our own, the cloud API's, the COS SDKs', the connectors'.
+/// The families in the order in which they are tried: of this program, of the cloud API's SDKs, of the COS SDKs, and of
+/// the connectors.
 pub(super) const FAMILIES: [Family; 4] = [
     Family { id: "COSTAG_SECRET_ID", key: "COSTAG_SECRET_KEY", tokens: &["COSTAG_TOKEN"] },
     Family {
@@ -32,7 +33,7 @@ pub(super) const FAMILIES: [Family; 4] = [
     },
 ];
 
-/// The first family that is set, with its credentials; an empty variable is unset.
+/// Returns the first family that is set, with its credentials. An empty variable counts as unset.
 pub(super) fn find(
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<(&'static Family, Credentials)>, Error> {
@@ -56,14 +57,14 @@ pub(super) fn find(
     Ok(None)
 }
 
-/// Reads an environment file: lines of `NAME=value`, with `export ` before and quotes around allowed.
+/// Reads a file with lines of `NAME=value`. A line may begin with `export `, and a value may be quoted.
 pub(super) fn read(path: &Path) -> Result<Credentials, Error> {
     let text =
         crate::text::read(path).map_err(|cause| Error::File { path: path.to_owned(), cause })?;
     parse(&path.display().to_string(), &text)
 }
 
-/// Reads the text of an environment file.
+/// Reads the text of such a file.
 pub(super) fn parse(place: &str, text: &str) -> Result<Credentials, Error> {
     let form = |reason| Error::Form { place: place.to_owned(), reason };
     let mut pairs = Vec::new();
@@ -77,7 +78,7 @@ pub(super) fn parse(place: &str, text: &str) -> Result<Credentials, Error> {
             line.split_once('=').ok_or_else(|| form("a line that is not NAME=value"))?;
         pairs.push((name.trim(), unquote(value)));
     }
-    // As in a shell, the last of several lines for one name counts.
+    // If a name has several lines, the last one counts, as in a shell.
     let lookup = |name: &str| {
         let found = pairs.iter().rev().find(|(known, _)| *known == name);
         found.map(|(_, value)| (*value).to_owned())

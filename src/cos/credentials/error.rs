@@ -5,92 +5,92 @@ use std::time::Duration;
 
 use crate::cos::transport::Cause;
 
-/// Why there are no credentials. No variant holds a secret.
+/// Why there are no credentials. No variant contains a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No place has any.
+    /// No place has credentials.
     #[error("no credentials found; looked at: {}", looked.join(", "))]
     NotFound {
         /// The places, in the order in which they were looked at.
         looked: Vec<String>,
     },
-    /// Half a pair.
+    /// Only one of id and key is set.
     #[error("{set} is set and {missing} is not; both are needed")]
     Half {
-        /// The name that has a value.
+        /// The name of the value that is set.
         set: String,
-        /// The name that has none.
+        /// The name of the value that is missing.
         missing: String,
     },
-    /// A value that must be there is empty.
+    /// A required value is empty.
     #[error("{name} is missing or empty")]
     Missing {
-        /// Its name.
+        /// The name of the value.
         name: String,
     },
-    /// A value with blanks around it: most often a newline that was copied along.
+    /// A value begins or ends with blanks, most often a line end that was copied along.
     #[error("{name} has blanks around it; remove them")]
     Blanks {
-        /// Its name.
+        /// The name of the value.
         name: String,
     },
-    /// A value that cannot be sent in a header.
+    /// A value cannot be sent in a header.
     #[error("{name} has characters that no id, key or token has")]
     Characters {
-        /// Its name.
+        /// The name of the value.
         name: String,
     },
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]
     File {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         cause: std::io::Error,
     },
-    /// A file, or what a command printed, is not in its form.
+    /// A file or the output of a command does not have the expected form.
     #[error("{place}: {reason}")]
     Form {
-        /// The file or command.
+        /// The file, or a description of the output.
         place: String,
-        /// What is wrong.
+        /// What is wrong with it.
         reason: &'static str,
     },
-    /// The command could not be run, or told that it failed.
+    /// The command could not be run, or it failed.
     #[error("credential_process {reason}")]
     Process {
-        /// What happened.
+        /// What has happened.
         reason: String,
     },
     /// The command took too long.
     #[error("credential_process did not end within {} s", limit.as_secs())]
     ProcessTimeout {
-        /// How long it was waited for.
+        /// The time limit.
         limit: Duration,
     },
-    /// The metadata service of the machine gave no credentials.
+    /// The metadata service of the machine returned no credentials.
     #[error("the machine's metadata service: {reason}")]
     Role {
-        /// What happened.
+        /// What has happened.
         reason: String,
-        /// What the transport says.
+        /// The error of the transport; `None` if there was an answer.
         #[source]
         cause: Option<Cause>,
     },
-    /// They have ended, and the place gives no new ones.
+    /// The credentials have expired, and their place has no new ones.
     #[error("the credentials from {place} have expired")]
     Expired {
-        /// Where they came from.
+        /// The place that they came from.
         place: String,
-        /// Why there are no new ones.
+        /// Why there are no new ones; `None` if the place has the same ones as before.
         #[source]
         cause: Option<Box<Error>>,
     },
-    /// The service has refused these, and the place gives the same ones again.
+    /// The service refuses the credentials, and their place has no others.
     #[error("the service refuses the credentials from {place}, and there are no others")]
     Rejected {
-        /// Where they came from.
+        /// The place that they came from.
         place: String,
     },
 }

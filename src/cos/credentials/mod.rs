@@ -1,7 +1,7 @@
-//! Who signs: a secret id and key, perhaps a token, where they come from and when they are renewed.
+//! The credentials that requests are signed with: where they come from, and when they are renewed.
 //!
-//! [`Sources`] says where to look, [`Provider::discover`] takes the first place that has something, and the
-//! [`Provider`] then knows that place only: an id of one place is never used with a token of another.
+//! [`Sources`] names the places to look at, and [`Provider::discover`] takes the first place that has any. The
+//! [`Provider`] uses only that place from then on, so an id is never combined with the token of another place.
 
 mod coscli;
 mod coscmd;
@@ -16,9 +16,7 @@ pub use error::Error;
 pub use provider::{Provider, Sources};
 pub use secret::Credentials;
 
-/// Reads `text` as each form that credentials are kept in.
-///
-/// For fuzzing: what is found is dropped, since nothing may show it.
+/// Reads `text` in each form that credentials are stored in, and returns the errors. For fuzzing.
 pub(crate) fn read_every_form(text: &[u8]) -> [Option<Error>; 4] {
     let place = "a file";
     let lossy = String::from_utf8_lossy(text);

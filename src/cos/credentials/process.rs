@@ -1,4 +1,4 @@
-//! `credential_process`: a command that prints credentials as JSON.
+//! Runs `credential_process`, a command that prints credentials as JSON.
 
 use std::collections::HashSet;
 use std::process::Stdio;
@@ -12,15 +12,16 @@ use super::error::Error;
 use super::secret::Credentials;
 use crate::cos::text::is_unseen;
 
-/// More than any credentials take.
+/// The most bytes of output that are read. No credentials are longer.
 const OUTPUT_MAX: u64 = 64 * 1024;
-/// As much of the command's last words as is shown.
+/// The most characters of the command's error output that are shown.
 const WORDS_MAX: usize = 300;
 
 /// Runs `command` through `sh -c` and reads what it prints.
 ///
-/// The command is a process group of its own where it has no terminal, and whatever of it still runs when this
-/// returns, or is dropped, is killed. On a terminal it stays in the group of this program: it may ask the person.
+/// Without a terminal, the command runs in a process group of its own, and the processes of the group that are left when
+/// this function ends, or when its future is dropped, are killed. With a terminal, the command stays in the process group
+/// of this program, so that it can ask a person for input.
 pub(super) async fn run(command: &str, limit: Duration) -> Result<Credentials, Error> {
     let fail = |reason: String| Error::Process { reason };
     let mut shell = Command::new("sh");
@@ -49,13 +50,14 @@ pub(super) async fn run(command: &str, limit: Duration) -> Result<Credentials, E
             size.map_err(|error| fail(format!("cannot be read: {error}")))?;
             running.child.wait().await.map_err(|error| fail(format!("is lost: {error}")))
         };
-        // The command's end counts: what it has left behind may keep its stderr open for ever.
+        // This waits for the end of the command, not for the end of stderr: a process that it leaves behind may keep
+        // stderr open forever.
         let status = tokio::select! {
             biased;
             status = ended => status,
             never = async { keep_end(&mut stderr, &mut words).await; std::future::pending().await } => never,
         }?;
-        // What was written before the end is there already.
+        // Output that was written before the end can be read at once.
         let rest = keep_end(&mut stderr, &mut words);
         let _ = tokio::time::timeout(Duration::from_millis(100), rest).await;
         Ok((output, words, status))
@@ -69,7 +71,7 @@ pub(super) async fn run(command: &str, limit: Duration) -> Result<Credentials, E
     parse("what credential_process printed", &output)
 }
 
-/// Reads to the end, however much there is, and keeps the last part of it.
+/// Reads to the end, however much there is, and keeps only the last part.
 async fn keep_end(from: &mut (impl AsyncRead + Unpin), end: &mut Vec<u8>) {
     const KEPT: usize = 4096;
     while let Ok(1..) = from.read_buf(end).await {
@@ -79,16 +81,17 @@ async fn keep_end(from: &mut (impl AsyncRead + Unpin), end: &mut Vec<u8>) {
     }
 }
 
-/// A command that runs; what is left of it is killed when this is dropped.
+/// A running command. Its processes are killed when this is dropped.
 struct Running {
     child: Child,
+    /// True if the command is a process group of its own.
     group: bool,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-        // Nothing of it is waited for any more. Once it has ended and been waited for, it has no number.
+        // A command that has ended and was waited for has no id any more.
         let Some(id) = self.child.id() else { return };
         let Some(id) = i32::try_from(id).ok().and_then(Pid::from_raw) else { return };
         if self.group {
@@ -101,12 +104,12 @@ impl Drop for Running {
     }
 }
 
-/// Whether this process has a terminal that a command could ask a person on.
+/// Returns `true` if this process has a terminal on which a command can ask a person.
 fn has_terminal() -> bool {
     std::fs::File::open("/dev/tty").is_ok()
 }
 
-/// The processes that a process has begun, and those that these have, as far as the system tells.
+/// Returns the children of a process and all of their children, as far as the system lists them.
 fn descendants(of: rustix::process::Pid) -> Vec<rustix::process::Pid> {
     let mut all = vec![of];
     let mut next = 0;
@@ -122,8 +125,8 @@ fn descendants(of: rustix::process::Pid) -> Vec<rustix::process::Pid> {
     all
 }
 
-/// The end of what a command that failed wrote to stderr, in one line. What may be a secret is replaced by an ellipsis:
-/// long runs of letters and digits together, and whatever the command printed as credentials too.
+/// Returns the end of the error output of a command that failed, in one line. Everything that may be a secret is replaced
+/// by an ellipsis: long sequences of letters and digits, and whatever the command printed as credentials.
 fn last_words(stderr: &[u8], stdout: &[u8]) -> String {
     let printed = String::from_utf8_lossy(stdout);
     let printed: HashSet<&str> = printed.split(|c| !is_of_run(c)).collect();
@@ -155,7 +158,7 @@ fn last_words(stderr: &[u8], stdout: &[u8]) -> String {
     }
 }
 
-/// The process has our environment, and so the secrets in it: their values are known, however they look.
+/// Replaces the values of secrets in the environment. The command inherits it, so it may print them.
 fn without_secrets_of_the_environment(line: String) -> String {
     const NAMES: [&str; 4] = ["SECRET", "TOKEN", "PASSW", "_KEY"];
     std::env::vars_os().fold(line, |line, (name, value)| {
@@ -169,8 +172,8 @@ fn without_secrets_of_the_environment(line: String) -> String {
     })
 }
 
-/// Whatever the command printed, short or long: the texts between quotes, and all that stands between blanks and signs
-/// of JSON.
+/// Replaces everything that the command printed, short or long: the texts between quotes, and the parts between blanks
+/// and the punctuation of JSON.
 fn without_printed(line: String, stdout: &[u8]) -> String {
     const SHORTEST: usize = 3;
     let printed = String::from_utf8_lossy(stdout);
@@ -179,13 +182,13 @@ fn without_printed(line: String, stdout: &[u8]) -> String {
     let mut parts: Vec<&str> =
         printed.split('"').chain(printed.split(between)).map(str::trim).collect();
     parts.retain(|part| part.len() >= SHORTEST);
-    // The longest first: what is left of a longer one would not be found any more.
+    // The longest are replaced first, because the rest of a longer one would not be found after a shorter one.
     parts.sort_unstable_by_key(|part| std::cmp::Reverse(part.len()));
     parts.dedup();
     parts.into_iter().fold(line, |line, part| line.replace(part, "…"))
 }
 
-/// What is named as a secret: the value in `SecretKey=x`, `"token": "x"` and `password: x`.
+/// Replaces values with the name of a secret: the `x` in `SecretKey=x`, `"token": "x"` and `password: x`.
 fn without_named_secrets(line: &str) -> String {
     const NAMES: [&str; 4] = ["secret", "token", "passw", "key"];
     let names_one = |name: &str| {
@@ -195,7 +198,7 @@ fn without_named_secrets(line: &str) -> String {
     let mut hides_next = false;
     let words = line.split(' ').map(|word| {
         if std::mem::take(&mut hides_next) {
-            // The sign may stand alone: `token = x`.
+            // There may be blanks around the sign, as in `token = x`.
             hides_next = matches!(word, "=" | ":");
             return if hides_next { word } else { "…" }.to_owned();
         }
@@ -220,7 +223,7 @@ fn is_of_run(c: char) -> bool {
 pub(super) fn parse(place: &str, json: &[u8]) -> Result<Credentials, Error> {
     let form = |reason| Error::Form { place: place.to_owned(), reason };
     let value: Value = serde_json::from_slice(json).map_err(|_| form("it is no JSON"))?;
-    // The answers of STS wrap them so, with the time of expiry outside.
+    // Answers of STS have the credentials in this object and the time of expiry outside of it.
     let outer = &value;
     let value = outer.get("Credentials").unwrap_or(outer);
     let get = |name: &str| value.get(name).and_then(Value::as_str);

@@ -1,4 +1,4 @@
-//! Finds credentials once, hands them out, and renews them from where they came.
+//! Finds credentials at the start, returns them for each request, and renews them from the same place.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,38 +12,39 @@ use super::secret::Credentials;
 use super::{coscli, coscmd, environment, process, role};
 use crate::cos::clock::{self, Clock};
 
-/// Renewal begins so many seconds before the end (or at half the life, if that is shorter).
+/// How long before the credentials expire they are renewed, in seconds. Credentials of a shorter life are renewed after
+/// half of it.
 const RENEW_BEFORE: i64 = 600;
-/// Between attempts to renew while the old ones still hold.
+/// The time between two attempts to renew while the old credentials are still valid.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
-/// How long `credential_process` may take.
+/// The time limit of `credential_process`.
 const PROCESS_LIMIT: Duration = Duration::from_secs(30);
-/// How long the metadata service may take when it was asked for.
+/// The time limit of the metadata service if the settings ask for it.
 const ROLE_LIMIT: Duration = Duration::from_secs(5);
-/// How long it may take as the last resort: most machines have none.
+/// The time limit of the metadata service as the last place to look at. Most machines have none.
 const LAST_RESORT_LIMIT: Duration = Duration::from_secs(1);
 
-/// Where to look for credentials. What is configured comes before what is merely found.
+/// The places that may have credentials. Places in the settings come before places that are only looked at.
 ///
-/// The order: `credentials_file`, `credential_process`, `cvm_role`, each if given; the variables
-/// `COSTAG_…`, `TENCENTCLOUD_…`, `COS_SECRETID…`, `COS_SECRET_ID…`; `~/.cos.yaml`; `~/.cos.conf`; the role
-/// of the machine. The first place that has something is the only one that is used.
+/// The order is: `credentials_file`, `credential_process`, `cvm_role`, each if it is set; the variables `COSTAG_…`,
+/// `TENCENTCLOUD_…`, `COS_SECRETID…`, `COS_SECRET_ID…`; `~/.cos.yaml`; `~/.cos.conf`; the role of the machine. Only the
+/// first place that has credentials is used.
 pub struct Sources<'a> {
-    /// Looks a variable up; an empty one is unset.
+    /// Returns the value of an environment variable. An empty value counts as unset.
     pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
-    /// The home directory, if there is one.
+    /// The home directory; `None` if there is none.
     pub home: Option<PathBuf>,
-    /// The setting `credentials_file`: lines of `NAME=value`, read again on renewal.
+    /// The setting `credentials_file`: a file with lines of `NAME=value`. It is read again to renew the credentials.
     pub credentials_file: Option<PathBuf>,
-    /// The setting `credential_process`: a command for `sh -c` that prints JSON, run again on renewal.
+    /// The setting `credential_process`: a command for `sh -c` that prints JSON. It runs again to renew the credentials.
     pub credential_process: Option<String>,
-    /// The setting `cvm_role`: a role's name, or empty for the machine's only role.
+    /// The setting `cvm_role`: the name of a role, or an empty text for the first role of the machine.
     pub cvm_role: Option<String>,
-    /// Where the metadata service is, if not at its usual address.
+    /// The address of the metadata service; `None` for its usual one.
     pub metadata_base: Option<String>,
 }
 
-/// The one place that credentials come from.
+/// The place that the credentials come from.
 #[derive(Clone)]
 enum Source {
     Environment(&'static str),
@@ -54,7 +55,7 @@ enum Source {
     Role { base: String, role: Option<String> },
 }
 
-/// As it is described: a command may hold secrets.
+/// Prints the description without the command, which may contain secrets.
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.describe())
@@ -62,7 +63,7 @@ impl fmt::Debug for Source {
 }
 
 impl Source {
-    /// Tells the place; a command is not shown, it may hold secrets.
+    /// Describes the place. The command is left out, because it may contain secrets.
     fn describe(&self) -> String {
         match self {
             Self::Environment(id) => format!("the environment variable {id}"),
@@ -75,7 +76,7 @@ impl Source {
         }
     }
 
-    /// Reads the place again; `None` if it cannot change while the program runs.
+    /// Reads the place again. Returns `None` if it cannot change while the program runs.
     async fn fetch(&self) -> Option<Result<Credentials, Error>> {
         Some(match self {
             Self::Environment(_) => return None,
@@ -98,7 +99,7 @@ fn nothing(path: &Path) -> Error {
     Error::Form { place: path.display().to_string(), reason: "no secret id and key" }
 }
 
-/// The text of a file that may be absent.
+/// Returns the text of a file, or `None` if there is no such file.
 fn read_optional(path: &Path) -> Result<Option<String>, Error> {
     match crate::text::read(path) {
         Ok(text) => Ok(Some(text)),
@@ -117,13 +118,13 @@ fn read_coscmd(path: &Path) -> Result<Option<Credentials>, Error> {
     coscmd::parse(&path.display().to_string(), &text)
 }
 
-/// The credentials in use, and when they are to be renewed.
+/// The credentials in use, and what decides when they are renewed.
 #[derive(Debug)]
 struct State {
     credentials: Arc<Credentials>,
-    /// When they were fetched, in Unix milliseconds by this machine's own clock.
+    /// When the credentials were fetched, in Unix milliseconds by this machine's own clock.
     fetched: i64,
-    /// Renewal is not tried before this moment.
+    /// The next attempt to renew is not made before this moment; `None` if the last one succeeded.
     not_before: Option<Instant>,
 }
 
@@ -132,9 +133,9 @@ impl State {
         Self { credentials: Arc::new(credentials), fetched, not_before: None }
     }
 
-    /// Whether the end of the credentials is near, or passed, by this clock.
+    /// Returns `true` if the credentials expire soon or have expired, by this clock.
     fn is_due(&self, clock: &Clock) -> bool {
-        // The clock is only read for credentials that end.
+        // The clock is only read if the credentials expire.
         let Some(end) = self.credentials.expires_at else { return false };
         let fetched = clock.correct_millis(self.fetched).div_euclid(1000);
         let tried = self.not_before.is_some_and(|moment| Instant::now() < moment);
@@ -143,7 +144,8 @@ impl State {
     }
 }
 
-/// When credentials that are fetched now are to be renewed; `i64::MAX` if their end is not known.
+/// Returns when credentials that are fetched at `now` are renewed, in Unix seconds; `i64::MAX` if it is not known when
+/// they expire.
 pub(super) fn renew_at(credentials: &Credentials, now: i64) -> i64 {
     credentials.expires_at.map_or(i64::MAX, |end| {
         let life = end.saturating_sub(now).max(0);
@@ -151,21 +153,22 @@ pub(super) fn renew_at(credentials: &Credentials, now: i64) -> i64 {
     })
 }
 
-/// Hands out credentials, renewed in time. Shared by all requests.
+/// Returns the credentials for each request, and renews them in time. All requests share it.
 #[derive(Debug)]
 pub struct Provider {
     source: Source,
     warnings: Vec<String>,
     state: RwLock<State>,
-    /// Held by the one request that renews.
+    /// Held by the request that renews the credentials.
     renewing: Mutex<()>,
 }
 
 impl Provider {
-    /// Looks at `sources` in their order and takes the first that has something.
+    /// Looks at `sources` in their order and takes the first place that has credentials.
     ///
     /// # Errors
-    /// Half a pair, a broken value or file where something was found; or nothing anywhere, naming all places.
+    /// Returns an error if the place has only an id or a key, or a value or file that cannot be used. If no place has
+    /// credentials, the error names all places.
     pub async fn discover(sources: &Sources<'_>) -> Result<Self, Error> {
         let base = sources.metadata_base.as_deref().unwrap_or(role::BASE).to_owned();
         let taken = |source, credentials| Ok(Self::with_source(source, credentials));
@@ -214,7 +217,7 @@ impl Provider {
         }
     }
 
-    /// A provider of these very credentials, never renewed.
+    /// Creates a provider that always returns these credentials.
     pub fn fixed(credentials: Credentials) -> Self {
         Self::with_source(Source::Environment("(given)"), credentials)
     }
@@ -233,24 +236,23 @@ impl Provider {
         Self { source, warnings, state, renewing: Mutex::new(()) }
     }
 
-    /// Where the credentials come from, to show; no secrets.
+    /// Describes the place of the credentials for display, without secrets.
     pub fn source(&self) -> String {
         self.source.describe()
     }
 
-    /// What is unwise about the place, to show: a file that others can read.
+    /// Returns warnings about the place for display: that others can read the file.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// The credentials to sign with; renewed first if their end is near by `clock`.
+    /// Returns the credentials to sign with. Renews them first if they expire soon by `clock`.
     ///
-    /// Their end is advice as long as the service knows nothing of this clock, which may be wrong: if renewal fails, the
-    /// old ones are handed out, and the service says whether they have ended. Only an end that has
-    /// certainly passed is an error here.
+    /// The clock may be wrong as long as the service has not accepted it. If the renewal fails, the old credentials are
+    /// returned, and the service decides whether they have expired.
     ///
     /// # Errors
-    /// They have certainly ended and the place gives no new ones.
+    /// Returns an error if the credentials have certainly expired (see [`Clock`]) and their place has no new ones.
     pub async fn current(&self, clock: &Clock) -> Result<Arc<Credentials>, Error> {
         let (credentials, due) = self.peek(clock);
         if !due {
@@ -261,7 +263,7 @@ impl Provider {
         };
         let _renewing = match self.renewing.try_lock() {
             Ok(guard) => guard,
-            // Another request renews: there is no need to wait while the old ones hold.
+            // Another request renews them. There is no need to wait while the old ones are valid.
             Err(_) if !has_ended(&credentials) => return Ok(credentials),
             Err(_) => self.renewing.lock().await,
         };
@@ -284,12 +286,12 @@ impl Provider {
         Err(Error::Expired { place: self.source(), cause })
     }
 
-    /// Other credentials than `rejected`, which the service has refused.
+    /// Returns other credentials than `rejected`, which the service has refused.
     ///
-    /// If another request has renewed them meanwhile, those are given.
+    /// If another request has renewed them in the meantime, its credentials are returned.
     ///
     /// # Errors
-    /// The place cannot be read, or gives the very same again.
+    /// Returns an error if the place cannot be read or has the same credentials again.
     pub async fn renew(
         &self,
         rejected: &Credentials,
@@ -307,7 +309,7 @@ impl Provider {
         }
     }
 
-    /// What is in use, and whether it is to be renewed.
+    /// Returns the credentials in use, and whether to renew them.
     fn peek(&self, clock: &Clock) -> (Arc<Credentials>, bool) {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         (Arc::clone(&state.credentials), state.is_due(clock))
@@ -322,7 +324,7 @@ impl Provider {
         let credentials = Arc::clone(&state.credentials);
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
         if self.peek(clock).1 {
-            // New ones that have ended by this clock: it may be the clock that is wrong.
+            // By this clock the new credentials have expired already. The clock may be wrong.
             self.try_later();
         }
         credentials

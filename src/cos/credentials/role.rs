@@ -1,4 +1,4 @@
-//! The role of a virtual machine, told by its metadata service ("CVM: instance roles").
+//! Requests the credentials of a virtual machine's role from its metadata service ("CVM: instance roles").
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use super::process;
 use super::secret::Credentials;
 use crate::cos::{encode, resolve, transport};
 
-/// The metadata service, reachable from inside a machine only; plain http by its nature.
+/// The metadata service. It can be reached only from the machine itself, and only by plain HTTP.
 pub(super) const BASE: &str = "http://metadata.tencentyun.com";
 const PATH: &str = "latest/meta-data/cam/security-credentials";
 const BODY_MAX: usize = 64 * 1024;
 
-/// Asks for the credentials of `role`, or of the machine's only role.
+/// Requests the credentials of `role`, or of the first role of the machine if `role` is `None`.
 pub(super) async fn fetch(
     base: &str,
     role: Option<&str>,

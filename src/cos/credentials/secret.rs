@@ -1,4 +1,4 @@
-//! One set of credentials, checked.
+//! A checked set of credentials.
 
 use std::fmt;
 
@@ -6,20 +6,20 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::error::Error;
 
-/// What a request is signed with.
+/// The credentials that a request is signed with.
 #[derive(Clone)]
 pub struct Credentials {
-    /// The id, which goes over the wire with each request.
+    /// The secret id, which is sent with each request.
     pub secret_id: String,
-    /// The key, which never does.
+    /// The secret key, which is never sent.
     pub secret_key: SecretString,
-    /// The token of temporary credentials.
+    /// The security token of temporary credentials; `None` for permanent ones.
     pub token: Option<SecretString>,
-    /// When they end, Unix seconds; `None` if that is not known.
+    /// When the credentials expire, in Unix seconds; `None` if this is not known.
     pub expires_at: Option<i64>,
 }
 
-/// Shows four characters of the id, no key and no token.
+/// Prints four characters of the id, no key and no token.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
@@ -31,7 +31,7 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// Checks and joins what one place has told; `names` are its words for id, key and token.
+    /// Checks the values of one place. `names` are its names for id, key and token, for error messages.
     pub(super) fn checked(
         names: [&str; 3],
         id: &str,
@@ -60,17 +60,17 @@ impl Credentials {
         })
     }
 
-    /// The first four characters of the id: enough to tell two of them apart.
+    /// Returns the first four characters of the id, for display.
     pub fn shown_id(&self) -> String {
         self.secret_id.chars().take(4).chain(['…']).collect()
     }
 
-    /// The token as it is sent and signed.
+    /// Returns the token as it is sent and signed; `None` if there is none.
     pub(in crate::cos) fn expose_token(&self) -> Option<&str> {
         self.token.as_ref().map(ExposeSecret::expose_secret)
     }
 
-    /// Whether these are the very same ones.
+    /// Returns `true` if id, key and token are the same.
     pub(super) fn same(&self, other: &Self) -> bool {
         self.secret_id == other.secret_id
             && self.secret_key.expose_secret() == other.secret_key.expose_secret()

@@ -31,7 +31,7 @@ impl World {
             file: None,
             process: None,
             role: None,
-            // Port 1 refuses at once.
+            // Connections to port 1 are refused at once.
             metadata: "http://127.0.0.1:1".to_owned(),
         }
     }
@@ -55,7 +55,7 @@ impl World {
         Provider::discover(&sources).await
     }
 
-    /// Id, key and token that are found.
+    /// The id, key and token that are found.
     async fn found(&self) -> (String, String, Option<String>) {
         parts(&self.discover().await.unwrap().current(&Clock::default()).await.unwrap())
     }
@@ -92,7 +92,7 @@ async fn families_are_tried_in_order_and_never_mixed() {
         ("COS_SESSION_TOKEN", "h-token"),
     ];
     for (skip, expected) in [
-        // No token of another family is taken along.
+        // The token of another family is not used.
         (0, three("c-id", "c-key", None)),
         (2, three("t-id", "t-key", Some("t-token"))),
         (5, three("s-id", "s-key", Some("h-token"))),
@@ -130,7 +130,7 @@ async fn broken_variables_are_named(#[case] variables: &[(&str, &str)], #[case] 
 }
 
 #[tokio::test]
-async fn nothing_found_names_every_place() {
+async fn the_error_names_every_place_if_none_has_credentials() {
     let error = World::new(&[]).error().await;
     for place in [
         "COSTAG_SECRET_ID",
@@ -161,7 +161,7 @@ async fn a_configured_file_beats_variables_and_is_read_again() {
     std::fs::write(&path, "COS_SECRETID=n-id\nCOS_SECRETKEY=n-key\nCOS_TOKEN=n-token\n").unwrap();
     let second = provider.renew(&first, &Clock::default()).await.unwrap();
     assert_eq!(parts(&second), three("n-id", "n-key", Some("n-token")));
-    // A request that was signed before the renewal gets what the other has fetched.
+    // A request that was signed before the renewal gets the credentials that the other one has fetched.
     std::fs::remove_file(&path).unwrap();
     assert_eq!(parts(&provider.renew(&first, &Clock::default()).await.unwrap()), parts(&second));
     assert!(matches!(provider.renew(&second, &Clock::default()).await, Err(Error::File { .. })));
@@ -244,7 +244,7 @@ async fn a_short_secret_of_a_process_that_fails_is_not_shown(
 }
 
 #[tokio::test]
-async fn what_a_process_that_fails_wrote_is_told_without_secrets() {
+async fn the_error_output_of_a_failed_process_is_shown_without_secrets() {
     let fails = async |command: &str| {
         process::run(command, Duration::from_secs(10)).await.unwrap_err().to_string()
     };
@@ -270,7 +270,7 @@ async fn what_a_process_that_fails_wrote_is_told_without_secrets() {
 }
 
 #[tokio::test]
-async fn what_a_process_leaves_behind_holds_nobody_up() {
+async fn a_process_that_outlives_the_command_is_not_waited_for() {
     let json = r#"{"SecretId":"i","SecretKey":"k"}"#;
     let begun = std::time::Instant::now();
     let command = format!("sleep 60 >/dev/null & echo '{json}'");
@@ -280,7 +280,7 @@ async fn what_a_process_leaves_behind_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn a_process_without_end_is_given_up_with_its_children() {
+async fn a_process_that_takes_too_long_is_killed_with_its_children() {
     let folder = tempfile::tempdir().unwrap();
     let numbers = folder.path().join("numbers");
     let numbers = numbers.display();
@@ -316,7 +316,7 @@ const COSCLI: &str = "cos:
 ";
 
 #[tokio::test]
-async fn the_file_of_coscli_is_revealed() {
+async fn the_obfuscated_secrets_of_coscli_are_read() {
     let world = World::new(&[]);
     world.write(".cos.yaml", COSCLI);
     assert_eq!(world.found().await, three("AKIDEXAMPLE", "sixteen-chars-ok", None));
@@ -324,7 +324,7 @@ async fn the_file_of_coscli_is_revealed() {
                  disableencryption: \"true\"\n";
     world.write(".cos.yaml", clear);
     assert_eq!(world.found().await, three("AKIDx", "188S9nA8NFUo0WdpjCiRyA==", None));
-    // A clear value without the setting: what cannot be decrypted is taken as it is.
+    // A plain value without the setting cannot be decrypted, so it is used as it is.
     world.write(".cos.yaml", "cos:\n  base:\n    secretid: AKIDx\n    secretkey: kkk\n");
     assert_eq!(world.found().await, three("AKIDx", "kkk", None));
     world.write(".cos.yaml", "cos:\n  base:\n    secretid: AKIDx\n");
@@ -393,7 +393,7 @@ async fn the_role_of_the_machine_is_the_last_resort() {
     assert_eq!(parts(&first), three("r1", "k", Some("t")));
     assert_eq!(first.expires_at, Some(4_000_000_000));
     assert_eq!(provider.renew(&first, &Clock::default()).await.unwrap().secret_id, "r2");
-    // The clear choice of coscli's file is the same place.
+    // A mode of CvmRole in the file of coscli leads to the same place.
     world.write(".cos.yaml", "cos:\n  base:\n    mode: CvmRole\n    cvmrolename: render\n");
     let provider = world.discover().await.unwrap();
     assert_eq!(provider.source(), "the machine's role render");
@@ -444,7 +444,7 @@ async fn credentials_are_renewed_ten_minutes_before_their_end() {
 }
 
 #[tokio::test]
-async fn a_failed_renewal_keeps_the_old_ones_until_they_end() {
+async fn after_a_failed_renewal_the_old_credentials_are_used_until_they_expire() {
     let (now, clock) = clock!();
     let mut world = World::new(&[]);
     let path = world.home.path().join("json");
@@ -456,16 +456,16 @@ async fn a_failed_renewal_keeps_the_old_ones_until_they_end() {
         now.store(time, Ordering::Relaxed);
         assert_eq!(provider.current(&clock).await.unwrap().secret_id, "one");
     }
-    // It may be the clock that is wrong: the service is asked.
+    // The clock may be wrong, so the service decides.
     now.store(4_000_900_000, Ordering::Relaxed);
     assert_eq!(provider.current(&clock).await.unwrap().secret_id, "one");
-    // A clock that the service has accepted is wrong by a quarter of an hour at most.
+    // A clock that the service has accepted is at most 15 minutes off.
     now.store(4_000_000_899, Ordering::Relaxed);
     clock.accepted();
     assert_eq!(provider.current(&clock).await.unwrap().secret_id, "one");
     now.store(4_000_000_900, Ordering::Relaxed);
     assert!(matches!(provider.current(&clock).await, Err(Error::Expired { cause: Some(_), .. })));
-    // An ended set that is given again does not do.
+    // Expired credentials that the place returns again are of no use.
     process_file(&path, "one", 4_000_000_000);
     assert!(matches!(provider.current(&clock).await, Err(Error::Expired { cause: None, .. })));
     process_file(&path, "two", 4_000_003_600);
@@ -473,7 +473,7 @@ async fn a_failed_renewal_keeps_the_old_ones_until_they_end() {
 }
 
 #[tokio::test]
-async fn fresh_ones_that_a_fast_clock_takes_for_ended_are_used_and_not_fetched_for_each_request() {
+async fn new_credentials_that_look_expired_are_used_and_not_fetched_again_for_each_request() {
     let (now, clock) = clock!();
     let mut world = World::new(&[]);
     let (path, count) = (world.home.path().join("json"), world.home.path().join("count"));
@@ -490,7 +490,7 @@ async fn fresh_ones_that_a_fast_clock_takes_for_ended_are_used_and_not_fetched_f
 }
 
 #[tokio::test]
-async fn one_request_renews_for_all_and_nobody_gets_ended_ones() {
+async fn one_request_renews_for_all_and_none_gets_expired_credentials() {
     let (now, clock) = clock!();
     let mut world = World::new(&[]);
     let (path, count) = (world.home.path().join("json"), world.home.path().join("count"));

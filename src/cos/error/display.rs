@@ -1,10 +1,10 @@
-//! Parts of the texts of errors.
+//! Parts of the messages of errors: each writes itself, or nothing if its value is absent.
 
 use std::fmt;
 
 use crate::cos::resolve;
 
-/// The words for an answer that is not the service's.
+/// The message for an answer that does not come from the service.
 pub(super) struct Between<'a> {
     pub(super) host: &'a str,
     pub(super) status: u16,
@@ -23,7 +23,7 @@ impl fmt::Display for Between<'_> {
     }
 }
 
-/// The request's id, if there is one.
+/// The id of the request.
 pub(super) struct Id<'a>(pub(super) Option<&'a str>);
 
 impl fmt::Display for Id<'_> {
@@ -32,7 +32,7 @@ impl fmt::Display for Id<'_> {
     }
 }
 
-/// Where the credentials came from that a request was signed with.
+/// The place from which the credentials of the request came.
 pub(super) struct Source<'a>(pub(super) Option<&'a str>);
 
 impl fmt::Display for Source<'_> {
@@ -41,7 +41,7 @@ impl fmt::Display for Source<'_> {
     }
 }
 
-/// Where a redirect leads.
+/// The target of a redirect.
 pub(super) struct To<'a>(pub(super) Option<&'a str>);
 
 impl fmt::Display for To<'_> {
@@ -50,7 +50,7 @@ impl fmt::Display for To<'_> {
     }
 }
 
-/// The region that was probably meant by a host that does not exist.
+/// The known region with the nearest name to that of a host that does not exist.
 pub(super) struct Nearest<'a>(pub(super) &'a str);
 
 impl fmt::Display for Nearest<'_> {
@@ -60,7 +60,7 @@ impl fmt::Display for Nearest<'_> {
     }
 }
 
-/// The separator, unless the text before it is empty.
+/// Returns the separator, or an empty text if the part that it belongs to is empty.
 pub(super) fn sep<'a>(separator: &'a str, before: &str) -> &'a str {
     if before.is_empty() { "" } else { separator }
 }

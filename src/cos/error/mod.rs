@@ -1,7 +1,7 @@
-//! What can go wrong with a request, told apart by what the caller can do about it.
+//! The errors of requests, by what the caller can do about them.
 //!
-//! Takes status, headers and body of an answer that is no success, or what the transport says; gives
-//! an [`Error`]. What to do about it (retry, stop, give up) is not decided here.
+//! An [`Error`] is made from an answer without success (see [`parse()`]) or from an error of the transport. This module
+//! does not decide whether a request is retried.
 
 mod display;
 mod parse;
@@ -21,92 +21,93 @@ use super::resolve;
 use super::transport::{self, Cause};
 use display::{Between, Id, Nearest};
 
-/// Why a request gave nothing that can be used.
+/// Why a request has no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The service answered, and said no.
+    /// The service has refused the request.
     #[error(transparent)]
     Service(Box<ServiceError>),
-    /// The service answered with success, and the body cannot be used: the call may have been paid.
+    /// The service reports success, but the body cannot be used. The call may have been paid for.
     #[error("HTTP {status} with a body that cannot be used: {reason}{}", Id(.request_id.as_deref()))]
     Unusable {
         /// What is wrong with the body.
         reason: String,
         /// The HTTP status, 200 to 299.
         status: u16,
-        /// The request's id, if the service gave one.
+        /// The id of the request; `None` if the answer had none.
         request_id: Option<String>,
     },
-    /// The answer does not come from the service but from something in between: a proxy, a captive portal, a gateway.
-    /// It says nothing about the image, the key or the account. Whether the service got the request is not known.
+    /// The answer comes from a proxy, a captive portal or a gateway instead of the service.
+    ///
+    /// It says nothing about the image, the key or the account. The service may or may not have received the request.
     #[error("{}", Between { host, status: *status, what, location: location.as_deref() })]
     Foreign {
-        /// Host and port that were asked.
+        /// The host and port of the request.
         host: String,
         /// The HTTP status.
         status: u16,
-        /// What the body is, such as "an HTML page: TITLE".
+        /// A description of the body, such as "an HTML page: TITLE".
         what: String,
-        /// Where a redirect leads, without its query.
+        /// The target of a redirect, without its query; `None` if it is no redirect.
         location: Option<String>,
     },
-    /// No connection: name not found, refused, timed out before anything was sent.
+    /// There is no connection, so nothing was sent: it was refused, it timed out, or the name cannot be resolved now.
     #[error("cannot connect to {host}")]
     Connect {
-        /// Host and port.
+        /// The host and port of the request.
         host: String,
-        /// What the transport says.
+        /// The error of the transport.
         #[source]
         cause: Cause,
     },
-    /// No connection, because there is no host of this name: of the service, or of a proxy.
+    /// There is no connection, because the host of the service or of a proxy does not exist.
     #[error("there is no host {name}{}", Nearest(name))]
     NoSuchHost {
-        /// The name.
+        /// The name of the host.
         name: String,
-        /// What the transport says.
+        /// The error of the transport.
         #[source]
         cause: Cause,
     },
-    /// No connection, because the server's certificate is not trusted: waiting does not help.
+    /// There is no connection, because the server's certificate is not trusted. Waiting does not help.
     #[error("the certificate of {host} is not trusted")]
     Certificate {
-        /// Host and port.
+        /// The host and port of the request.
         host: String,
-        /// Whether it is not valid yet, or has not been for years: then this machine's clock may be wrong.
+        /// True if the certificate is not valid yet or expired years ago, so that this machine's clock may be wrong.
         is_about_time: bool,
-        /// What the transport says.
+        /// The error of the transport.
         #[source]
         cause: Cause,
     },
-    /// The connection broke after the request was sent: the call may have been paid.
+    /// The connection broke after the request was sent. The call may have been paid for.
     #[error("the connection to {host} broke before the answer was whole")]
     Interrupted {
-        /// Host and port.
+        /// The host and port of the request.
         host: String,
-        /// What the transport says.
+        /// The error of the transport.
         #[source]
         cause: Cause,
     },
-    /// The answer did not come in time: the call may have been paid.
+    /// The answer was not complete in time. The call may have been paid for.
     #[error("no whole answer from {host} in time")]
     Timeout {
-        /// Host and port.
+        /// The host and port of the request.
         host: String,
-        /// What the transport says.
+        /// The error of the transport.
         #[source]
         cause: Cause,
     },
-    /// There are no credentials to sign with; nothing was sent.
+    /// There are no credentials to sign with, so nothing was sent.
     #[error("no credentials to sign with")]
     Credentials(#[from] credentials::Error),
     /// The listing does not advance.
     #[error(transparent)]
     StuckListing(#[from] StuckListing),
-    /// The page is no answer to what was asked.
+    /// The page does not answer the request.
     #[error(transparent)]
     Unproven(#[from] Unproven),
-    /// A request for this key would reach the bucket instead; nothing was sent.
+    /// A request for this key would reach the bucket instead, so nothing was sent.
     #[error("the key {key:?} cannot be named in a request")]
     UnaddressableKey {
         /// The key.
@@ -120,7 +121,7 @@ impl Error {
         matches!(self, Self::Unproven(unproven) if !matches!(unproven, Unproven::Bucket { .. }))
     }
 
-    /// Whether the request was, or may have been, sent: then the call may have been paid.
+    /// Returns `true` if the request was sent or may have been sent. Such a call may have been paid for.
     pub fn was_sent(&self) -> bool {
         match self {
             Self::Service(_)
@@ -138,7 +139,7 @@ impl Error {
         }
     }
 
-    /// What the service said, if it said anything.
+    /// Returns the refusal of the service; `None` for any other error.
     pub fn service(&self) -> Option<&ServiceError> {
         match self {
             Self::Service(error) => Some(error),
@@ -146,12 +147,12 @@ impl Error {
         }
     }
 
-    /// The service's code, if it gave one.
+    /// Returns the code of the service; `None` if there is none.
     pub fn code(&self) -> Option<&str> {
         self.service().map(|error| error.code.as_str()).filter(|code| !code.is_empty())
     }
 
-    /// The HTTP status, if there was an answer.
+    /// Returns the HTTP status; `None` if there was no answer.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Service(error) => Some(error.status),
@@ -160,7 +161,7 @@ impl Error {
         }
     }
 
-    /// The request's id, if the service gave one.
+    /// Returns the id of the request; `None` if there is none.
     pub fn request_id(&self) -> Option<&str> {
         match self {
             Self::Service(error) => error.request_id.as_deref(),
@@ -169,7 +170,8 @@ impl Error {
         }
     }
 
-    /// What to show and to keep of it: the service's message, or this error and its causes in one line.
+    /// Returns the text that is shown and stored: the message of the service, or else this error and its causes in one
+    /// line.
     pub fn message(&self) -> String {
         if let Some(error) = self.service().filter(|error| !error.message.is_empty()) {
             return error.message.clone();
@@ -184,12 +186,12 @@ impl Error {
         message
     }
 
-    /// How long the service asks to wait, at most thirty days.
+    /// Returns how long the service asks to wait, at most thirty days; `None` if it does not ask.
     pub fn retry_after(&self) -> Option<Duration> {
         self.service().and_then(|error| error.retry_after)
     }
 
-    /// Sorts what the transport says by whether the request was sent. The URL is taken off.
+    /// Converts an error of the transport, by whether the request was sent. Its URL is removed.
     pub(super) fn from_transport(host: &str, error: reqwest::Error) -> Self {
         let (host, connect, timeout) = (host.to_owned(), error.is_connect(), error.is_timeout());
         let unsent = connect || error.is_builder();
@@ -211,12 +213,12 @@ impl Error {
 }
 
 impl Error {
-    /// Whether there is no connection because this process has reached its limit of open files.
+    /// Returns `true` if there is no connection because this process has reached its limit of open files.
     pub fn is_limit_of_files(&self) -> bool {
         matches!(self, Self::Connect { cause, .. } if transport::is_limit_of_files(cause.as_ref()))
     }
 
-    /// What the service says of the time of the request, if it refuses that.
+    /// Returns the complaint about the time of the request; `None` if the error is another one.
     pub fn complaint_about_time(&self) -> Option<Complaint> {
         self.service().and_then(ServiceError::complaint_about_time)
     }

@@ -10,13 +10,14 @@ use crate::cos::text::{bounded, one_line, shorten};
 use crate::cos::xml::{Document, Step};
 use crate::cos::{clock, foreign};
 
-/// No error body that tells anything is longer; the rest is not read.
+/// The most bytes of an error body that are read.
 pub const BODY_MAX: usize = 64 * 1024;
 
-/// A longer `Retry-After` counts as this much: no run waits that long, and clocks can add it without an overflow.
+/// The longest `Retry-After` that is returned. A longer one counts as this: no run waits that long, and it can be added
+/// to a time without an overflow.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(30 * 24);
 
-/// Tokens that the 403 guide prints as the message of an `AccessDenied`, and the code table as codes.
+/// Codes of the table that the "403 Forbidden" guide shows as the message of an `AccessDenied`.
 const TOKENS: [&str; 6] = [
     "InvalidAccessKeyId",
     "RequestTimeTooSkewed",
@@ -26,9 +27,9 @@ const TOKENS: [&str; 6] = [
     "ExpiredToken",
 ];
 
-/// Reads an answer that is no success. XML, JSON, HTML, free text and nothing at all are understood.
+/// Reads an answer without success. The body may be XML, JSON, HTML, plain text or empty.
 ///
-/// Never fails: what the body does not tell, the headers and the status do.
+/// This never fails: the headers and the status replace what the body does not contain.
 pub fn parse(status: u16, headers: &HeaderMap, body: &[u8]) -> ServiceError {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let date = header(DATE.as_str()).and_then(parse_date);
@@ -63,14 +64,14 @@ pub fn parse(status: u16, headers: &HeaderMap, body: &[u8]) -> ServiceError {
     error
 }
 
-/// A number of seconds; one with more digits than any clock can add is the largest there is.
+/// Reads a number of seconds. A number that is too large for `u64` counts as `u64::MAX`.
 fn whole_seconds(value: &str) -> Option<u64> {
     let digits = value.trim();
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
-/// Where a redirect leads, without its query, which may repeat a signature, and without a user and password.
+/// Returns the target of a redirect, without its query, which may repeat a signature, and without user and password.
 pub(in crate::cos) fn location(headers: &HeaderMap) -> Option<String> {
     let location = headers.get(LOCATION)?.to_str().ok()?;
     let target = location.split(['?', '#']).next().unwrap_or_default();
@@ -85,7 +86,7 @@ pub(in crate::cos) fn location(headers: &HeaderMap) -> Option<String> {
     Some(shorten(&target))
 }
 
-/// The request's id: that of COS before that of Cloud Infinite.
+/// Returns the id of the request: the one of COS, or else the one of Cloud Infinite.
 pub(in crate::cos) fn request_id(headers: &HeaderMap) -> Option<String> {
     ["x-cos-request-id", "x-ci-request-id"]
         .iter()
@@ -94,13 +95,14 @@ pub(in crate::cos) fn request_id(headers: &HeaderMap) -> Option<String> {
         .map(bounded)
 }
 
-/// An HTTP date (RFC 9110 section 5.6.7) in Unix seconds.
+/// Reads an HTTP date (RFC 9110 section 5.6.7). Returns Unix seconds.
 pub(in crate::cos) fn parse_date(text: &str) -> Option<i64> {
     let zoned = jiff::fmt::rfc2822::DateTimeParser::new().parse_zoned(text.trim()).ok()?;
     Some(zoned.timestamp().as_second())
 }
 
-/// The document with the root `Error`, if it is one; a cut one gives what came before the cut.
+/// Reads an XML document with the root `Error`. Returns `None` if the root is another one. If the document is cut, the
+/// result has what came before the cut.
 pub(in crate::cos) fn parse_xml(text: &str) -> Option<ServiceError> {
     let mut document = Document::new(text, str::to_owned);
     let mut error = ServiceError::default();
@@ -131,7 +133,7 @@ pub(in crate::cos) fn parse_xml(text: &str) -> Option<ServiceError> {
     }
 }
 
-/// `{"code": …, "message": …, "request_id": …}`, the form of some Cloud Infinite answers.
+/// Reads `{"code": …, "message": …, "request_id": …}`, the form of some answers of Cloud Infinite.
 fn parse_json(text: &str) -> Option<ServiceError> {
     let Ok(Value::Object(object)) = serde_json::from_str(text) else { return None };
     let get = |name: &str| {
@@ -150,7 +152,7 @@ fn parse_json(text: &str) -> Option<ServiceError> {
     })
 }
 
-/// A body that is neither XML nor JSON: an HTML page by its title, other text as it is.
+/// Returns the message for a body that is neither XML nor JSON: the title of an HTML page, or else the text.
 fn describe(text: &str) -> String {
     foreign::html(text).unwrap_or_else(|| text.trim().to_owned())
 }

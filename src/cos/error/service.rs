@@ -1,4 +1,4 @@
-//! What the service says when it refuses.
+//! A refusal of the service.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,54 +7,58 @@ use super::display::{Id, Source, To, sep};
 use crate::cos::clock::{self, Complaint};
 use crate::cos::credentials::Credentials;
 
-/// An answer that is no success, whatever form its body had ("Error Codes").
+/// A refusal of the service: an answer without success, whatever form its body had ("Error Codes").
 #[derive(Debug, Clone, Default, thiserror::Error)]
 #[error("HTTP {status}{}{code}{}{message}{}{}{}", sep(" ", .code), sep(": ", .message), To(.location.as_deref()), Id(.request_id.as_deref()), Source(.signed_from.as_deref()))]
 pub struct ServiceError {
     /// The HTTP status.
     pub status: u16,
-    /// The code, empty if none was given; an `AccessDenied` whose message is a known code has that one.
+    /// The code; empty if there is none. If the code is `AccessDenied` and the message is a known code, this is the code
+    /// in the message.
     pub code: String,
-    /// The message in one line, without signatures, cut at 4 KiB.
+    /// The message in one line, without signatures, cut at 4 KiB; empty if there is none.
     pub message: String,
-    /// The request's id: what Tencent's support asks for.
+    /// The id of the request, which Tencent's support asks for; `None` if the answer had none.
     pub request_id: Option<String>,
-    /// The trace's id.
+    /// The id of the trace; `None` if the answer had none.
     pub trace_id: Option<String>,
-    /// The server's time from the body, Unix seconds.
+    /// The service's time from the body, in Unix seconds; `None` if the body had none.
     pub server_time: Option<i64>,
-    /// The server's time from the header `Date`, Unix seconds.
+    /// The service's time from the header `Date`, in Unix seconds; `None` if it is absent.
     pub date: Option<i64>,
-    /// How long to wait, at most thirty days.
+    /// How long the service asks to wait, at most thirty days; `None` if it does not ask.
     pub retry_after: Option<Duration>,
-    /// Where a redirect leads, without its query.
+    /// The target of a redirect, without its query; `None` if it is no redirect.
     pub location: Option<String>,
-    /// Whether temporary credentials had signed: then new ones may help.
+    /// True if the request was signed with temporary credentials. New ones may help then.
     pub temporary: bool,
-    /// Where the credentials came from, if the status is 403: a place, never a value.
+    /// The place from which the credentials came, without any value; `None` unless the status is 403.
     pub signed_from: Option<String>,
-    /// What the request was signed with.
+    /// The credentials and the offset of the clock that the request was signed with; `None` if this is not known.
     pub signed: Option<SignedWith>,
 }
 
-/// What a failed request was signed with, so that a repair already made by another request is seen.
+/// The credentials and the offset of the clock that a request was signed with. They show whether another request has
+/// renewed or corrected them in the meantime.
 #[derive(Debug, Clone)]
 pub struct SignedWith {
+    /// The offset of the clock in seconds.
     pub(in crate::cos) offset: i64,
     pub(in crate::cos) credentials: Arc<Credentials>,
 }
 
 impl ServiceError {
-    /// Whether the time of the answer and this machine's time, corrected as when the request was signed, agree.
+    /// Returns `true` if the time of the answer is within a minute of this machine's time, corrected by the offset that
+    /// the request was signed with.
     pub fn agrees_on_time(&self) -> bool {
         let offset = self.signed.as_ref().map_or(0, |signed| signed.offset);
         let ours = clock::local().saturating_add(offset);
         self.date.or(self.server_time).is_some_and(|theirs| theirs.abs_diff(ours) < 60)
     }
 
-    /// Whether this is a refusal that another request, one whose answer has a body, would explain.
+    /// Returns `true` if the refusal has no code and a request whose answer has a body would return one.
     ///
-    /// A status that says "later" needs no explanation, and neither does "not found" in a bucket that is known to exist.
+    /// A status that asks to try later needs no code, and neither does "not found" in a bucket that is known to exist.
     pub(in crate::cos) fn hides_its_code(&self, bucket_is_known: bool) -> bool {
         let explains_itself = match self.status {
             404 => bucket_is_known,
@@ -64,9 +68,9 @@ impl ServiceError {
         self.code.is_empty() && !explains_itself
     }
 
-    /// Whether it is the request's time that the service refuses ("403 Forbidden" guide).
+    /// Returns `true` if the service refuses the time of the request ("403 Forbidden" guide).
     ///
-    /// The one place where a message counts: some answers have no code of their own for it.
+    /// This is the only check that reads a message, because some of these answers have no code of their own.
     pub fn complains_of_time(&self) -> bool {
         match self.code.as_str() {
             "RequestTimeTooSkewed" | "RequestHasExpired" | "Request has expired" => true,
@@ -75,7 +79,7 @@ impl ServiceError {
         }
     }
 
-    /// What the service says of the time of the request, if it refuses that.
+    /// Returns the complaint about the time of the request; `None` if the refusal is another one.
     pub fn complaint_about_time(&self) -> Option<Complaint> {
         self.complains_of_time().then(|| Complaint {
             signed_offset: self.signed.as_ref().map(|signed| signed.offset),
@@ -84,7 +88,7 @@ impl ServiceError {
         })
     }
 
-    /// Whether the answer has a request id or a code, as only the service's own have.
+    /// Returns `true` if the answer has a request id or a code. Only answers of the service have them.
     pub(in crate::cos) fn is_from_service(&self) -> bool {
         self.request_id.is_some() || !self.code.is_empty()
     }

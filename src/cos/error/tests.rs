@@ -16,7 +16,7 @@ fn read(status: u16, pairs: &[(&'static str, &str)], body: &str) -> ServiceError
 }
 
 #[test]
-fn an_xml_body_tells_everything() {
+fn all_fields_of_an_xml_body_are_read() {
     let body = include_str!("../../../tests/data/samples/error-403-access-denied.xml");
     let error = read(403, &[], body);
     assert_eq!((error.code.as_str(), error.message.as_str()), ("AccessDenied", "Access Denied."));
@@ -30,7 +30,7 @@ fn an_xml_body_tells_everything() {
 }
 
 #[test]
-fn headers_win_over_the_body_and_fill_what_it_lacks() {
+fn headers_replace_and_complete_the_fields_of_the_body() {
     let pairs = [
         ("x-cos-request-id", "COS"),
         ("x-ci-request-id", "CI"),
@@ -47,7 +47,7 @@ fn headers_win_over_the_body_and_fill_what_it_lacks() {
 }
 
 #[test]
-fn json_html_and_nothing_are_understood() {
+fn json_html_and_empty_bodies_are_read() {
     let error = read(400, &[], include_str!("../../../tests/data/samples/error-ci-json.json"));
     assert_eq!((error.code.as_str(), error.message.as_str()), ("-10000", "example CI JSON error"));
     assert_eq!(error.request_id.as_deref(), Some("NjZmNmEwMDBfZXhhbXBsZTAwMDFfMDAwMg=="));
@@ -59,7 +59,7 @@ fn json_html_and_nothing_are_understood() {
 }
 
 #[test]
-fn a_cut_body_tells_what_came_before_the_cut() {
+fn a_cut_body_has_the_fields_before_the_cut() {
     let error = read(403, &[], "<Error><Code>AccessDenied</Code><Message>Req");
     assert_eq!((error.code.as_str(), error.message.as_str()), ("AccessDenied", ""));
     let long = format!("<Error><Code>C</Code><Message>{}", "x".repeat(2 * BODY_MAX));
@@ -67,7 +67,7 @@ fn a_cut_body_tells_what_came_before_the_cut() {
 }
 
 #[test]
-fn what_was_signed_is_never_shown() {
+fn no_error_shows_a_signature() {
     let body = include_str!("../../../tests/data/samples/error-403-signature.xml");
     let shown = format!("{:?}", read(403, &[], body));
     assert!(!shown.contains("detect-label") && !shown.contains("0000000000000000"), "{shown}");
@@ -78,7 +78,7 @@ fn what_was_signed_is_never_shown() {
 }
 
 #[test]
-fn a_wait_is_seconds_or_a_date_and_bounded() {
+fn retry_after_is_seconds_or_a_date_and_at_most_thirty_days() {
     let after = |value: &str| {
         let date = ("date", "Thu, 16 May 2019 06:45:51 GMT");
         read(503, &[date, ("retry-after", value)], "").retry_after.map(|wait| wait.as_secs())
@@ -113,7 +113,7 @@ fn a_message_is_one_bounded_line() {
 }
 
 #[test]
-fn causes_are_one_line_for_keeping() {
+fn a_stored_message_has_the_causes_in_one_line() {
     let cause = || "name not found".into();
     let error = Error::Connect { host: "h".to_owned(), cause: cause() };
     assert_eq!(error.to_string(), "cannot connect to h");

@@ -1,7 +1,7 @@
-//! GET Bucket (List Objects): what is asked, the page that comes back, and what makes it believable.
+//! The listing of a bucket: its request, its pages, and the checks of a page ("GET Bucket (List Objects)").
 //!
-//! Pages come in UTF-8 byte order of the keys. [`parse`] reads one, [`ListPage::next`] is the rule of
-//! paging, and [`ListPage::prove`] must hold before anything is concluded from a key's absence.
+//! A listing has the keys in the order of their UTF-8 bytes. [`parse`] reads a page, and [`ListPage::next`] returns the
+//! marker of the next one. [`ListPage::prove`] must succeed before the absence of a key is believed.
 
 mod parse;
 mod time;
@@ -10,25 +10,25 @@ pub use parse::parse;
 
 use crate::object::{ETag, StorageClass};
 
-/// A longer body is no page of a thousand keys; it is cut there and cannot be used.
+/// The longest body that is read, in bytes. No page of a thousand keys is longer.
 pub const BODY_MAX: usize = 16 * 1024 * 1024;
 
-/// An `ETag` of more bytes identifies nothing: it counts as none.
+/// The longest `ETag` that is accepted, in bytes. A longer one counts as absent.
 pub const ETAG_MAX: usize = 4096;
 
-/// The most entries that a page may be asked for.
+/// The most entries that a page can have.
 pub const KEYS_MAX: u16 = 1000;
 
-/// What a page is asked for.
+/// The request of one page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListRequest {
-    /// Only keys that start with it; empty for all.
+    /// The prefix of the listed keys; empty for all keys.
     pub prefix: String,
-    /// Only keys strictly after it, in byte order; empty for the first page.
+    /// The page begins with the first key after this one, in byte order; empty for the first page.
     pub marker: String,
-    /// At most so many entries, 0 to 1000.
+    /// The most entries of the page, from 0 to 1000.
     pub max_keys: u16,
-    /// Folds keys up to this character into common prefixes; `None` lists the whole tree flat.
+    /// Keys that have this text after the prefix are folded into common prefixes; `None` lists every key.
     pub delimiter: Option<String>,
 }
 
@@ -38,41 +38,41 @@ impl Default for ListRequest {
     }
 }
 
-/// One object, as listed or as HEAD tells it.
+/// One object, from a listing or from an answer to HEAD.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ObjectEntry {
-    /// The key, decoded, byte-exact.
+    /// The key, decoded.
     pub key: String,
-    /// The `ETag` without its quotes; not always an MD5, possibly empty.
+    /// The `ETag`; `None` if there is none.
     pub etag: Option<ETag>,
     /// The size in bytes, at most `i64::MAX`. Always present in a listing; `None` if the answer to a look-up does not
     /// report it.
     pub size: Option<u64>,
-    /// Milliseconds since 1970 UTC; `None` if absent or unreadable.
+    /// The time of the last change in Unix milliseconds; `None` if it is absent or cannot be read.
     pub last_modified: Option<i64>,
-    /// `STANDARD`, `ARCHIVE`, …, or one that is not known yet; empty if none was told.
+    /// The storage class; `None` if the page has none for this object.
     pub storage_class: Option<StorageClass>,
-    /// The tier of an `INTELLIGENT_TIERING` object, as it was told.
+    /// The tier of an object in the class `INTELLIGENT_TIERING`, as the service writes it; `None` for other classes.
     pub storage_tier: Option<String>,
-    /// How far the restoring of an archived object is; `None` if nothing was told.
+    /// The state of the restoration of an archived object; `None` if none was requested.
     pub restored: Option<Restore>,
 }
 
-/// How far the restoring of an archived object is.
+/// The state of the restoration of an archived object ("POST Object restore").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Restore {
-    /// Asked for, not there yet.
+    /// The restoration was requested and has not finished.
     Ongoing,
     /// A temporary copy can be read.
     Done,
 }
 
-/// An entry that cannot be used; it still counts as listed.
+/// An entry of a page that cannot be used. Its key still counts as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
-    /// The key, if that could be read: it is present, whatever else is wrong.
+    /// The key; `None` if it cannot be read.
     pub key: Option<String>,
-    /// The key as the page has it, shortened, to show.
+    /// The key as the page writes it, shortened for display.
     pub shown: String,
     /// What is wrong.
     pub reason: &'static str,
@@ -83,89 +83,89 @@ pub struct Rejected {
 pub struct ListPage {
     /// The usable entries, in the order of the page.
     pub entries: Vec<ObjectEntry>,
-    /// Prefixes that a delimiter has folded, decoded.
+    /// The common prefixes that a delimiter has folded, decoded.
     pub common_prefixes: Vec<String>,
-    /// Whether another page follows; only this says so.
+    /// True if another page follows. No other field says so.
     pub is_truncated: bool,
-    /// Where the next page starts, decoded; only in a truncated page.
+    /// The marker of the next page, decoded; `None` if the page has none. Only truncated pages have one.
     pub next_marker: Option<String>,
-    /// The bucket's name with APPID, echoed.
+    /// The name of the bucket that the page is from, with the APPID; `None` if the page has none.
     pub name: Option<String>,
-    /// The request's prefix, echoed, decoded.
+    /// The prefix that the page is for, decoded; `None` if the page has none.
     pub prefix: Option<String>,
-    /// The request's marker, echoed, decoded.
+    /// The marker that the page is for, decoded; `None` if the page has none.
     pub marker: Option<String>,
-    /// Entries that cannot be used, in the order of the page.
+    /// The entries that cannot be used, in the order of the page.
     pub rejected: Vec<Rejected>,
-    /// The request's id.
+    /// The id of the request; `None` if the answer had none.
     pub request_id: Option<String>,
-    /// Whether the emulator answered, and not the service.
+    /// True if the emulator has answered instead of the service.
     pub emulated: bool,
 }
 
-/// The next page would not start after this one: going on would not end.
+/// The next page would not start after this one, so the listing would never end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the listing does not advance: after the marker {marker:?} the next is {next:?}")]
 pub struct StuckListing {
     /// The marker of the page that was read.
     pub marker: String,
-    /// The marker of the next page; `None` if the page gives none and has no entry.
+    /// The marker of the next page; `None` if the page has neither a marker nor an entry.
     pub next: Option<String>,
 }
 
-/// The page is not the answer to what was asked; nothing may be concluded from it.
+/// The page does not answer the request. Nothing may be concluded from it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unproven {
-    /// The echo of the prefix differs or is missing.
+    /// The page is for another prefix, or names none.
     #[error("the page is for the prefix {echo:?}, and {asked:?} was asked")]
     Prefix {
-        /// What was asked.
+        /// The value in the request.
         asked: String,
-        /// What the page says.
+        /// The value in the page.
         echo: Option<String>,
     },
-    /// The echo of the marker differs or is missing.
+    /// The page is for another marker, or names none.
     #[error("the page is for the marker {echo:?}, and {asked:?} was asked")]
     Marker {
-        /// What was asked.
+        /// The value in the request.
         asked: String,
-        /// What the page says.
+        /// The value in the page.
         echo: Option<String>,
     },
-    /// The endpoint serves another bucket.
+    /// The page is from another bucket: the endpoint serves that one.
     #[error("the endpoint serves the bucket {echo:?}, and {asked:?} was asked: check --endpoint")]
     Bucket {
-        /// What was asked.
+        /// The value in the request.
         asked: String,
-        /// What the page says.
+        /// The value in the page.
         echo: String,
     },
     /// There are more entries than were asked for.
     #[error("the page has {entries} entries, and {asked} were asked for at most")]
     TooMany {
-        /// What was asked.
+        /// The value in the request.
         asked: u16,
-        /// What the page has.
+        /// The number of entries in the page.
         entries: usize,
     },
-    /// A key does not ascend.
+    /// The keys are not in ascending order.
     #[error("the key {key:?} comes after {before:?}, which is not the order of a listing")]
     Order {
-        /// The key before, or the marker.
+        /// The key before it, or the marker.
         before: String,
-        /// The key that does not ascend.
+        /// The key that should have come earlier.
         key: String,
     },
-    /// Keys are folded into a common prefix, and no delimiter was asked for.
+    /// Keys are folded into a common prefix, although the request had no delimiter.
     #[error("the page folds its keys at {prefix:?}, which was not asked")]
     Folded {
         /// The common prefix.
         prefix: String,
     },
-    /// A key is outside the prefix.
+    /// A key does not start with the prefix.
     #[error("the key {key:?} does not start with the prefix {prefix:?}")]
     Outside {
-        /// The prefix that was asked.
+        /// The prefix in the request.
         prefix: String,
         /// The key.
         key: String,
@@ -173,12 +173,12 @@ pub enum Unproven {
 }
 
 impl ListPage {
-    /// The marker of the next page, or `None` after the last; `marker` is the one of this page.
+    /// Returns the marker of the next page, or `None` after the last page. `marker` is the marker of this page.
     ///
-    /// A truncated page without a usable `NextMarker` goes on after its last key or common prefix.
+    /// If a truncated page has no usable `NextMarker`, the next page starts after its last key or common prefix.
     ///
     /// # Errors
-    /// [`StuckListing`] if the next page would not start after `marker`, in byte order.
+    /// Returns [`StuckListing`] if the next page would not start after `marker`, in byte order.
     pub fn next(&self, marker: &str) -> Result<Option<String>, StuckListing> {
         if !self.is_truncated {
             return Ok(None);
@@ -191,17 +191,17 @@ impl ListPage {
         }
     }
 
-    /// The last key that could be read, of a usable entry or not: up to it the page has told every key.
+    /// Returns the last key that can be read, of a usable entry or not. The page has every key up to this one.
     pub fn last_key(&self) -> Option<&str> {
         let entry = self.entries.last().map(|entry| entry.key.as_str());
         entry.max(self.rejected.iter().filter_map(|entry| entry.key.as_deref()).max())
     }
 
-    /// Where to go on without passing over a key: after the last one, whatever `NextMarker` says. Only where
-    /// that is not known, since keys could not be read, it is believed.
+    /// Returns the marker from which the listing goes on without leaving out a key: the last key of the page, whatever
+    /// `NextMarker` says. `NextMarker` is used only if the last key cannot be read.
     ///
     /// # Errors
-    /// As [`ListPage::next`].
+    /// Returns the same error as [`ListPage::next`].
     pub fn next_unbroken(&self, marker: &str) -> Result<Option<String>, StuckListing> {
         let told = self.next(marker)?;
         let readable = self.rejected.iter().all(|entry| entry.key.is_some());
@@ -212,10 +212,10 @@ impl ListPage {
         })
     }
 
-    /// Checks that this page answers `request`: only then does a key's absence mean anything.
+    /// Checks that this page answers `request`. Only then does the absence of a key mean anything.
     ///
     /// # Errors
-    /// The first thing that does not fit: an echo, the order of the keys, or a key outside the prefix.
+    /// Returns the first difference: another prefix, marker or bucket, a wrong order, or a key outside the prefix.
     pub fn prove(&self, request: &ListRequest) -> Result<(), Unproven> {
         if self.prefix.as_deref() != Some(request.prefix.as_str()) {
             let (asked, echo) = (request.prefix.clone(), self.prefix.clone());
@@ -259,12 +259,12 @@ impl ListPage {
     }
 }
 
-/// Reads a size in bytes. Returns `None` for anything that no object can have: then the size is unknown.
+/// Reads a size in bytes. Returns `None` if no object can have it: the size is unknown then.
 pub(super) fn read_size(text: &str) -> Option<u64> {
     text.trim().parse().ok().filter(|size| i64::try_from(*size).is_ok())
 }
 
-/// An `ETag` without the quotes around it; empty if it is longer than any that identifies something.
+/// Reads an `ETag` with or without quotes around it. Returns `None` if it is longer than [`ETAG_MAX`].
 pub(super) fn unquote(etag: &str) -> Option<ETag> {
     let etag = etag.trim();
     let etag = etag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(etag);

@@ -1,4 +1,4 @@
-//! `ListBucketResult` by events: a page of a thousand keys without one allocation a field.
+//! Reads `ListBucketResult` event by event: the fields of a page of a thousand keys take no allocation each.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use crate::cos::text::shorten;
 use crate::cos::xml::{Document, Leaf, Step};
 use crate::object::{ETag, StorageClass};
 
-/// The elements that are looked at; everything else is skipped with all that is in it.
+/// The elements that are read. Any other element is skipped with everything inside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Name {
     Root,
@@ -54,7 +54,7 @@ fn classify(name: &str) -> Name {
     }
 }
 
-/// Which element's children are being read.
+/// The element whose children are being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Document,
@@ -63,22 +63,23 @@ enum Place {
     Folded,
 }
 
-/// Reads the body of a successful GET Bucket.
+/// Reads the body of a page ("GET Bucket (List Objects)").
 ///
 /// # Errors
-/// [`Error::Unusable`] (with status 200, no request id) for a body that is no whole page: malformed, cut,
-/// another root, no `IsTruncated`, an entry without a key; [`Error::Service`] for a body whose root is `Error`.
+/// Returns [`Error::Unusable`], with status 200 and without a request id, if the body is not a whole page: it is
+/// malformed or cut, has another root or no `IsTruncated`, or has an entry without a key. Returns [`Error::Service`] if
+/// the root is `Error`.
 pub fn parse(body: &[u8]) -> Result<ListPage, Error> {
     if body.len() > super::BODY_MAX {
         return Err(unusable("longer than 16 MiB"));
     }
-    // The check of a whole text is many times as fast as the search for what is wrong with it.
+    // Checking the whole text is many times as fast as the search for a broken character.
     let text = match std::str::from_utf8(body) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => String::from_utf8_lossy(body),
     };
     match Parser::new(&text, false).run() {
-        // `EncodingType` came late: what was read before it has to be read again.
+        // `EncodingType` came after names that were read without it, so the page is read again.
         Err(Stop::Encoded) => Parser::new(&text, true).run(),
         result => result,
     }
@@ -105,7 +106,7 @@ impl From<&str> for Stop {
     }
 }
 
-/// What one `Contents` has told so far.
+/// The fields of a `Contents` element that were read so far.
 #[derive(Default)]
 struct Entry {
     object: ObjectEntry,
@@ -153,10 +154,11 @@ struct Parser<'a> {
     page: ListPage,
     entry: Entry,
     place: Place,
-    /// Whether names come percent-encoded: told by the page, not by what was asked.
+    /// True if the page says that its names are percent-encoded. The request is not taken as proof.
     encoded: bool,
     decoded_any: bool,
-    /// Whether the body held bytes that are not UTF-8, now U+FFFD: such a key is not the real one.
+    /// True if the body had bytes that are not UTF-8. They were replaced by U+FFFD, so a key with that character is not
+    /// the real key.
     lossy: bool,
     is_truncated: Option<bool>,
 }
@@ -167,7 +169,7 @@ impl<'a> Parser<'a> {
             text,
             document: Document::new(text, classify),
             page: ListPage {
-                // An entry takes over 400 bytes as the service writes it.
+                // An entry takes more than 400 bytes in the form in which the service writes it.
                 entries: Vec::with_capacity((text.len() / 400).min(KEYS_MAX.into())),
                 ..ListPage::default()
             },
@@ -182,7 +184,7 @@ impl<'a> Parser<'a> {
 
     fn run(mut self) -> Result<ListPage, Stop> {
         let mut field = None;
-        // The depth of the unknown element that is being skipped, 0 for none.
+        // The depth of the element that is being skipped; 0 if none is.
         let mut skipping = 0;
         loop {
             if self.place == Place::Entry && field.is_none() && skipping == 0 {
@@ -231,13 +233,13 @@ impl<'a> Parser<'a> {
         Ok(self.page)
     }
 
-    /// Reads on as long as entries look as the service writes them. Whatever does not, is for the next step.
+    /// Reads entries as long as they have the form in which the service writes them. The general reader takes the rest.
     fn plain_entries(&mut self) -> Result<(), Stop> {
         loop {
             if let Some(Leaf { name, text, quoted }) = self.document.leaf() {
                 match name {
                     _ if !is_field(Place::Entry, name) => {}
-                    // Its quotes would only be taken off again.
+                    // The quotes are removed already.
                     Name::ETag if quoted && text.len() <= ETAG_MAX => {
                         self.entry.object.etag = ETag::new(text);
                     }
@@ -317,7 +319,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// The text of a name other than an entry's key. `None` if it is not UTF-8.
+    /// Returns the text of a name other than the key of an entry; `None` if it is not UTF-8.
     fn value(&mut self) -> Result<Option<String>, Stop> {
         self.decoded_any = true;
         match decode(self.document.text(), self.encoded, self.lossy) {
@@ -328,7 +330,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Whether this element is a value that is looked at, where it stands.
+/// Returns `true` if this element is a value that is read in this place.
 fn is_field(place: Place, name: Name) -> bool {
     match place {
         Place::Document => false,
@@ -367,7 +369,7 @@ fn rejected(shown: &str, reason: &'static str) -> Rejected {
 }
 
 fn restore(text: &str) -> Option<Restore> {
-    // coscli also looks for the misspelling.
+    // coscli looks for the misspelling too.
     match text.trim() {
         "" => None,
         "ONGOING" | "ONGING" => Some(Restore::Ongoing),
@@ -381,7 +383,7 @@ mod tests {
 
     use super::*;
 
-    /// What may stand in an entry, usual and not; most of it is whole.
+    /// Parts of an entry, usual and unusual ones.
     const PIECES: [&str; 32] = [
         "<Key>a</Key>",
         "<Key>b%20&amp;</Key>",
@@ -420,10 +422,10 @@ mod tests {
     proptest! {
         #![proptest_config(crate::property::config())]
 
-        /// What is taken in one step is what all steps together come to: an instruction before each end tag changes
-        /// nothing, and leaves nothing to be taken in one step.
+        /// Compares the fast reader with the general one. A processing instruction before each end tag changes no value,
+        /// but makes the fast reader leave everything to the general one.
         #[test]
-        fn one_step_reads_what_many_do(
+        fn the_fast_reader_returns_what_the_general_one_does(
             pieces in proptest::collection::vec(proptest::sample::select(&PIECES[..]), 0..16)
         ) {
             let page = format!(

@@ -43,7 +43,7 @@ fn a_page_that_folds_its_keys_unasked_is_unproven() {
 }
 
 #[test]
-fn a_page_gives_its_objects_in_order() {
+fn the_objects_of_a_page_are_in_its_order() {
     let page = page(sample!("list-normal"));
     assert_eq!(page.name.as_deref(), Some("examplebucket-1250000000"));
     assert_eq!(
@@ -105,7 +105,7 @@ fn encoded_names_are_decoded_and_a_plus_stays() {
 }
 
 #[test]
-fn the_encoding_is_told_by_the_page_wherever_it_says_so() {
+fn the_encoding_type_of_the_page_decides_wherever_it_stands() {
     let entry = "<Contents><Key>a%41+</Key><Size>1</Size></Contents>";
     let flag = "<IsTruncated>false</IsTruncated>";
     let url = "<EncodingType>url</EncodingType>";
@@ -118,7 +118,7 @@ fn the_encoding_is_told_by_the_page_wherever_it_says_so() {
 }
 
 #[test]
-fn empty_listings_are_listings() {
+fn an_empty_listing_is_valid() {
     let empty = page(sample!("list-empty"));
     assert!(empty.entries.is_empty() && !empty.is_truncated);
     empty.prove(&ListRequest::default()).unwrap();
@@ -138,7 +138,7 @@ fn common_prefixes_are_read_and_can_be_the_next_marker() {
 }
 
 #[test]
-fn storage_classes_are_kept_as_they_are_told() {
+fn every_storage_class_is_read() {
     let page = page(sample!("list-storage-classes"));
     let classes: Vec<_> =
         page.entries.iter().map(|entry| entry.storage_class.as_ref().unwrap().name()).collect();
@@ -161,7 +161,7 @@ fn storage_classes_are_kept_as_they_are_told() {
 }
 
 #[test]
-fn a_body_that_is_no_whole_page_is_unusable() {
+fn a_body_that_is_not_a_whole_page_is_unusable() {
     let whole = sample!("list-normal").trim_end();
     for cut in [0, 1, whole.len() / 2, whole.len() - 1, whole.len() - 20] {
         unusable(&whole[..cut]);
@@ -189,13 +189,13 @@ fn a_body_that_is_no_whole_page_is_unusable() {
 }
 
 #[test]
-fn an_error_in_a_success_is_the_services_error() {
+fn an_error_document_with_status_200_is_an_error_of_the_service() {
     let error = parse(sample!("error-404-no-such-bucket").as_bytes()).unwrap_err();
     assert_eq!((error.code(), error.status()), (Some("NoSuchBucket"), Some(200)));
 }
 
 #[test]
-fn entries_that_cannot_be_used_are_told_and_the_rest_is_kept() {
+fn unusable_entries_are_rejected_and_the_others_kept() {
     let body = "<x:ListBucketResult xmlns:x='u'><EncodingType>url</EncodingType>\
         <Owner><Key>z</Key><IsTruncated>true</IsTruncated></Owner>\
         <Contents><Key>%ff</Key><Size>1</Size></Contents>\
@@ -225,7 +225,7 @@ fn entries_that_cannot_be_used_are_told_and_the_rest_is_kept() {
 }
 
 #[test]
-fn raw_bytes_that_are_not_utf8_reject_their_entry_only() {
+fn bytes_that_are_not_utf8_reject_only_their_entry() {
     let mut body = b"<ListBucketResult><Contents><Key>a".to_vec();
     body.push(0xff);
     body.extend_from_slice(
@@ -309,7 +309,7 @@ proptest! {
     #![proptest_config(crate::property::config())]
 
     #[test]
-    fn any_key_survives_the_way_through_a_page(
+    fn any_key_is_read_from_a_page_unchanged(
         raw in proptest::collection::vec(proptest::collection::vec(any::<char>(), 1..12), 0..6),
     ) {
         let sent: Vec<String> = raw.into_iter().map(|key| key.into_iter().collect()).collect();

@@ -1,12 +1,12 @@
-//! Times of a listing: the one form that the service writes, read at little cost, and any other of ISO 8601.
+//! Reads the times of a listing: the form that the service writes by a fast path, any other form of ISO 8601 by jiff.
 
-/// ISO 8601 in UTC, with or without fractions of a second, in Unix milliseconds.
+/// Reads a time in ISO 8601 in UTC, with or without fractions of a second. Returns Unix milliseconds.
 pub(super) fn parse_time(text: &str) -> Option<i64> {
     plain_time(text.as_bytes())
         .or_else(|| text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond))
 }
 
-/// `2026-03-14T08:15:30.000Z` and nothing else: what every entry of every page has.
+/// Reads the form `2026-03-14T08:15:30.000Z` and no other. Every entry of every page has it.
 fn plain_time(text: &[u8]) -> Option<i64> {
     let number = |digits: &[u8]| {
         digits.iter().try_fold(0, |number, digit| {
@@ -21,14 +21,14 @@ fn plain_time(text: &[u8]) -> Option<i64> {
     let clock = (number(&text[11..13])?, number(&text[14..16])?, number(&text[17..19])?);
     let (hour, minute, second) = clock;
     let milliseconds = number(&text[20..23])?;
-    // What is no time, or an unusual one such as a leap second, is for the one who knows more of them.
+    // Anything else falls back to jiff, such as a leap second or a text that is no time.
     if !(1..=12).contains(&month) || !(1..=28).contains(&day) && !is_day(year, month, day) {
         return None;
     }
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    // Days since 1970 by years that begin in March: then a leap day is the last one of its year.
+    // The days since 1970 are counted in years that begin in March, so that a leap day is the last day of its year.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = 365 * year + year.div_euclid(4) - year.div_euclid(100)
         + year.div_euclid(400)
@@ -39,7 +39,7 @@ fn plain_time(text: &[u8]) -> Option<i64> {
     Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + milliseconds)
 }
 
-/// Whether the month has this day.
+/// Returns `true` if the month has this day.
 fn is_day(year: i64, month: i64, day: i64) -> bool {
     let last = match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
