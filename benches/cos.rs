@@ -1,4 +1,4 @@
-//! How long signing, a list page and a label answer take: `cargo bench --bench cos`.
+//! Measures signing a request, reading a list page and reading a label answer: `cargo bench --bench cos`.
 
 use std::fmt::Write;
 use std::hint::black_box;
@@ -9,7 +9,7 @@ use costag::cos::{detect_label, list};
 
 const KEYS: u32 = 1000;
 
-/// The best of many short runs: other work of the machine slows most of them.
+/// The best of many short runs, because other work on the machine slows most of them down.
 fn measure(what: &str, rounds: u32, parts: u32, mut work: impl FnMut()) {
     let mut best = f64::MAX;
     for _ in 0..500 {

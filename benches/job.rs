@@ -1,7 +1,7 @@
-//! What a run costs, measured from outside: `cargo bench --bench job [-- SCENARIO…]`.
+//! Measures a run from outside: `cargo bench --bench job [-- SCENARIO…]`.
 //!
 //! Each scenario starts the real emulator and the real costag as processes of their own, on this machine, and
-//! prints one row. CPU is user and system time of costag alone, memory its peak resident set; rates come
+//! prints one row. CPU is the user and system time of costag alone, memory is its peak resident set. Rates come
 //! from the emulator's statistics. `COSTAG_BENCH_REPEAT` (default 3) repeats, and the median row is shown.
 
 use std::fs;
@@ -10,9 +10,9 @@ mod common;
 
 use common::{Server, calling, costag, median, number, per, row, scenarios, wrk};
 
-/// Everything included and durable, the service costing nothing; and what wrk takes for a bare request.
+/// The CPU time of an image, everything included and durable, with a service that answers at once. Compared with wrk.
 fn tagging() {
-    // The first of the computed keys.
+    // The first key that the emulator computes.
     const KEY: &str = "albums/2024/01/01/IMG_00000000_51111e.jpg";
     let images = 20_000;
     let mut bare = Vec::new();
@@ -52,7 +52,7 @@ fn tagging() {
     }
 }
 
-/// How much of workers ÷ latency is used.
+/// The rate as a share of workers ÷ latency, which is the most that is possible.
 fn latency() {
     for (workers, objects) in [(256_u32, "60000"), (600, "120000")] {
         let (cost, statistics) = median(|| {
@@ -76,7 +76,7 @@ fn latency() {
     }
 }
 
-/// Memory must not grow with the bucket.
+/// The peak memory for a small and a large bucket: it must not grow with the bucket.
 fn memory() {
     for objects in ["20000", "500000"] {
         let server = Server::start(&["--objects", objects]);

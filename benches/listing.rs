@@ -1,6 +1,6 @@
-//! Listing and comparing: `cargo bench --bench listing [-- SCENARIO…]`.
+//! Measures listing and comparing: `cargo bench --bench listing [-- SCENARIO…]`.
 //!
-//! A night without changes, and what listers side by side gain.
+//! Measures a night without changes, and how much parallel listers gain.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ mod common;
 
 use common::{Cost, Server, costag, execute, median, per, row, run_of, scenarios};
 
-/// A database that knows every object of the bucket, each labelled: filled by a run that is ended once it has listed.
+/// A database with every object of the bucket, all labelled. A run lists the bucket, and SQL marks everything as labelled.
 fn fill(server: &Server, folder: &Path) {
     let mut child = run_of(server, folder, &["--list-qps", "0", "--qps", "1", "--workers", "1"])
         .spawn()

@@ -1,6 +1,6 @@
-//! The pace as the service sees it: `cargo bench --bench pace [-- SCENARIO…]`.
+//! Measures the pace as the service sees it: `cargo bench --bench pace [-- SCENARIO…]`.
 //!
-//! Needs a machine with nothing else to do: what a busy one holds up comes in a heap afterwards.
+//! Needs a machine with nothing else to do. A busy machine delays calls, and then they come all at once.
 
 use std::thread;
 use std::time::Duration;
@@ -9,14 +9,14 @@ mod common;
 
 use common::{Server, calling, costag, number, row, run_of, scenarios};
 
-/// A rate that was asked for, over 30 seconds.
+/// Compares the configured rate with the measured one, over 30 seconds.
 fn pace() {
     for rate in [1_u32, 20, 200, 1000, 5000] {
         let objects = (rate * 30).to_string();
         let server = Server::start(&["--objects", &objects]);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let qps = rate.to_string();
-        // Enough of them that 5,000 a second go on while a commit waits for the disk.
+        // Enough workers for 5,000 calls a second while a commit waits for the disk.
         costag(&server, folder.path(), &["--qps", &qps, "--workers", "512"]);
         let statistics = server.statistics();
         let mean = (number(&statistics, "calls") - 1.0) / calling(&statistics);
@@ -32,7 +32,7 @@ fn pace() {
     }
 }
 
-/// Refusals at random, which lowering the pace does not spare: 30 seconds of work at 200 a second.
+/// Random throttle answers that do not depend on the pace: 30 seconds of work at 200 calls a second.
 fn noise() {
     for share in ["0.01", "0.03", "0.1", "0.3"] {
         let fault = format!("slow_down={share}");
@@ -51,7 +51,7 @@ fn noise() {
     }
 }
 
-/// A listing of which a tenth of the pages is refused at random.
+/// A listing in which a tenth of the pages is refused at random.
 fn list_noise() {
     for qps in ["0", "50"] {
         let took = ["0", "0.1"].map(|share| {
@@ -68,7 +68,7 @@ fn list_noise() {
     }
 }
 
-/// How much of a limit is used, and how many calls are throttled, in the second minute of each limit in turn.
+/// For each limit in turn: how much of it is used, and how many calls are throttled, in its second minute.
 fn keep_to_limits(pace: &str, limits: &[u32]) {
     const MINUTE: Duration = Duration::from_mins(1);
     let first = limits[0].to_string();
@@ -102,13 +102,13 @@ fn keep_to_limits(pace: &str, limits: &[u32]) {
     child.wait().expect("it has ended");
 }
 
-/// A limit that nobody tells, and that changes after two minutes.
+/// `--qps auto` with an unknown limit that changes after two minutes.
 fn auto() {
     keep_to_limits("auto", &[200, 120]);
     keep_to_limits("auto", &[100, 300]);
 }
 
-/// A cap above the service's limit.
+/// A `--qps` above the service's limit.
 fn cap() {
     keep_to_limits("500", &[200]);
 }

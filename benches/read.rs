@@ -1,7 +1,7 @@
-//! What reading costs: `cargo bench --bench read [-- SCENARIO…]`.
+//! Measures exports, searches and starts: `cargo bench --bench read [-- SCENARIO…]`.
 //!
-//! The database has `COSTAG_BENCH_IMAGES` (default 1,000,000) images with ten labels each. It is made anew,
-//! or, if `COSTAG_BENCH_DATABASE` names a file, kept there for the next time.
+//! The database has `COSTAG_BENCH_IMAGES` (default 1,000,000) images with ten labels each. It is created for each run,
+//! or kept for the next one if `COSTAG_BENCH_DATABASE` names a file.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -17,7 +17,7 @@ mod common;
 use common::filled::{RARE, fill};
 use common::{BINARY, BUCKET, Cost, measured, row, scenarios};
 
-/// The join of a long export, as a person with a SQL shell writes it; unordered, which favours the shell.
+/// The query of a long export, as somebody would write it in a SQL shell. It does not sort, which favours the shell.
 const JOIN: &str = "SELECT * FROM labels";
 
 fn images() -> u32 {
@@ -48,13 +48,13 @@ fn costag(arguments: &[&str]) -> Command {
     command
 }
 
-/// The least of some repetitions: what others took of the machine only adds.
+/// The least of several repetitions, because other work on the machine can only add time.
 fn least(times: u32, mut measure: impl FnMut() -> Cost) -> Cost {
     let all: Vec<Cost> = (0..times).map(|_| measure()).collect();
     all.into_iter().min_by_key(|cost| cost.cpu).expect("at least one")
 }
 
-/// Exports against `sqlite3 -csv`, as shares of CPU: rows a second of one are more than those of the other by it.
+/// Compares exports with `sqlite3 -csv`, by rows for each second of CPU time.
 fn export() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let output = folder.path().join("export");
@@ -99,7 +99,7 @@ fn export() {
     }
 }
 
-/// A label that one image in a thousand has.
+/// Finds a label that one image in a thousand has.
 fn find() {
     let cost = least(5, || measured(&mut costag(&["find", "--label", RARE])));
     row(
@@ -108,7 +108,7 @@ fn find() {
     );
 }
 
-/// How long until a run sends its first request, and until the help is there.
+/// The time until a run sends its first request, and until the help is printed.
 fn start() {
     let median = |mut times: Vec<Duration>| {
         times.sort();
@@ -154,7 +154,7 @@ fn start() {
     row("the binary", &format!("{:.1} MB", size as f64 / 1e6));
 }
 
-/// What an object takes, everything included.
+/// The bytes of an object in the database, everything included.
 fn size() {
     let size = fs::metadata(database()).map_or(0, |file| file.len());
     row("database", &format!("{} bytes an object", size / u64::from(images())));

@@ -1,4 +1,4 @@
-//! A database of many tagged images, made in seconds: by SQL, as no run could.
+//! A database of many labelled images, filled by SQL within seconds.
 
 use std::path::Path;
 use std::time::Instant;
@@ -12,9 +12,9 @@ use rusqlite::Connection;
 /// The label that one image in a thousand has.
 pub(crate) const RARE: &str = "稀有";
 
-/// Fills a new database with `images` tagged images of ten labels each, in two scenes.
+/// Fills a new database with this many labelled images, each with ten labels in two scenes.
 ///
-/// Names are drawn with a long tail, as a service's are: few are in every second picture, most in few.
+/// A few names are in every second picture and most names in few pictures, as with the real service.
 pub(crate) fn fill(path: &Path, images: u32) {
     let begun = Instant::now();
     drop(Store::open(path).expect("a new database"));
@@ -63,7 +63,7 @@ pub(crate) fn fill(path: &Path, images: u32) {
     eprintln!("filled {images} images in {:.1} s", begun.elapsed().as_secs_f64());
 }
 
-/// Posts the labels, as the turns of a run do.
+/// Writes the postings of the labels, as a run does.
 fn catch_up(path: &Path, images: u32) {
     let store = Store::open(path).expect("it was made");
     let run = RunContext {

@@ -1,4 +1,4 @@
-//! What the benchmarks share: the real emulator and the real costag as processes, and their cost.
+//! Helpers of the benchmarks: starting the real emulator and the real costag as processes, and measuring them.
 
 #![allow(dead_code, reason = "each benchmark uses its part")]
 
@@ -14,7 +14,7 @@ pub(crate) mod filled;
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_costag");
 pub(crate) const BUCKET: &str = "cos://demo-1250000000";
 
-/// What one process took.
+/// The resources that one process used.
 #[derive(Clone, Debug)]
 pub(crate) struct Cost {
     pub(crate) cpu: Duration,
@@ -22,7 +22,7 @@ pub(crate) struct Cost {
     pub(crate) peak_mb: f64,
 }
 
-/// A running emulator; ends with the value.
+/// A running emulator. It is ended when this value is dropped.
 pub(crate) struct Server {
     child: Child,
     pub(crate) endpoint: String,
@@ -56,7 +56,7 @@ impl Server {
         server
     }
 
-    /// As [`Server::start`], and a signed URL that asks `detect-label` for `key`.
+    /// As [`Server::start`]. Also returns a signed URL of `detect-label` for `key`.
     pub(crate) fn start_with_url(arguments: &[&str], key: &str) -> (Self, String) {
         use std::io::{BufRead as _, BufReader};
         let mut arguments = arguments.to_vec();
@@ -73,7 +73,7 @@ impl Server {
         serde_json::from_str(&body).expect("statistics are JSON")
     }
 
-    /// Changes faults and limits while it runs.
+    /// Changes faults and limits while the emulator runs.
     pub(crate) fn change(&self, settings: &str) {
         let body = request(&self.endpoint, "POST", "/.costag/faults", settings);
         assert!(!body.contains("error"), "{body}");
@@ -87,7 +87,7 @@ impl Drop for Server {
     }
 }
 
-/// A request of plain HTTP, and the body of its answer up to the connection's end.
+/// Sends a plain HTTP request and returns the body of the answer.
 fn request(endpoint: &str, method: &str, path: &str, body: &str) -> String {
     use std::io::{Read as _, Write as _};
     let host = endpoint.strip_prefix("http://").expect("plain http");
@@ -103,12 +103,12 @@ fn request(endpoint: &str, method: &str, path: &str, body: &str) -> String {
     answer.split_once("\r\n\r\n").expect("a head and a body").1.to_owned()
 }
 
-/// A run against the server, with its database in the folder.
+/// The command for a run against the server, with its database in the folder.
 pub(crate) fn run_of(server: &Server, folder: &Path, arguments: &[&str]) -> Command {
     command_of("run", server, folder, arguments)
 }
 
-/// As [`run_of`], of another command that takes a source.
+/// As [`run_of`], for another command that takes a source.
 fn command_of(name: &str, server: &Server, folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command
@@ -127,12 +127,12 @@ pub(crate) fn costag(server: &Server, folder: &Path, arguments: &[&str]) -> Cost
     measured(&mut run_of(server, folder, arguments))
 }
 
-/// The same for another command that takes a source.
+/// As [`costag`], for another command that takes a source.
 pub(crate) fn execute(name: &str, server: &Server, folder: &Path, arguments: &[&str]) -> Cost {
     measured(&mut command_of(name, server, folder, arguments))
 }
 
-/// What a bare request for `url` costs wrk, and how many it makes a second; `None` without wrk.
+/// The CPU time of a request for `url` by wrk, and how many requests it makes a second. `None` if there is no wrk.
 pub(crate) fn wrk(folder: &Path, url: &str) -> Option<(Duration, f64)> {
     let told = folder.join("wrk.txt");
     let mut command = Command::new("wrk");
@@ -155,14 +155,14 @@ pub(crate) fn measured(command: &mut Command) -> Cost {
     let mut child = command.spawn().expect("it starts");
     let process = format!("/proc/{}", child.id());
     let mut highest_kb = 0;
-    // A process that has ended keeps its times until it is waited for.
+    // The times of a process that has ended can be read until it is waited for.
     let (cpu, wall) = loop {
         let times = fs::read_to_string(format!("{process}/stat")).expect("it is not reaped yet");
         let fields: Vec<&str> =
             times.rsplit(')').next().expect("a name in brackets").split_whitespace().collect();
         if fields[0] == "Z" {
             let ticks = |n: usize| fields[n].parse::<u64>().expect("ticks");
-            // utime and stime, in hundredths of a second on every Linux.
+            // The fields utime and stime, which Linux counts in hundredths of a second.
             break (Duration::from_millis(10 * (ticks(11) + ticks(12))), begun.elapsed());
         }
         let memory = fs::read_to_string(format!("{process}/status")).unwrap_or_default();
@@ -200,7 +200,7 @@ pub(crate) fn number(statistics: &serde_json::Value, name: &str) -> f64 {
     statistics[name].as_f64().unwrap_or_else(|| panic!("no {name} in {statistics}"))
 }
 
-/// Seconds between the first and the last call.
+/// The seconds between the first and the last call.
 pub(crate) fn calling(statistics: &serde_json::Value) -> f64 {
     (number(statistics, "last_call_ms") - number(statistics, "first_call_ms")) / 1000.0
 }
@@ -212,7 +212,7 @@ pub(crate) fn row(name: &str, figures: &str) {
 
 /// Runs the scenarios named on the command line, or all of them.
 pub(crate) fn scenarios(all: &[(&str, fn())]) {
-    // Cargo adds `--bench`.
+    // Cargo passes `--bench` to the program.
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();
     for (name, run) in all {
