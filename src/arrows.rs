@@ -1,14 +1,13 @@
 //! Checks that imports go one way: between the rooms of the crate, and among the files of a room.
 //!
-//! A path such as `crate::cos::Bucket` or `super::exit::Exit`, in a `use` line or in the middle of the code, is an arrow
-//! from the file in which it stands to the file that declares the name. Re-exports are followed. Tests may import what
-//! they like.
+//! A path such as `crate::cos::Bucket` or `super::exit::Exit`, in a `use` line or anywhere in the code, is an arrow from the
+//! file in which it is written to the file that declares the name. Re-exports are followed. Tests may import anything.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::path::Path;
 
-/// The rooms and the lone files of the crate, and what each of them may import.
+/// The rooms (folders) and single files of the crate, and what each of them may import.
 const ARROWS: [(&str, &[&str]); 17] = [
     (
         "cli",
@@ -44,21 +43,21 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("text", &[]),
     ("visible", &[]),
     ("zone", &[]),
-    // What the fuzz targets call, from every room.
+    // The fuzz targets call functions of several rooms.
     ("fuzz", &["config", "cos", "job", "scene", "text"]),
 ];
 
 /// Rooms whose files still import each other in circles.
 const CIRCLES: [&str; 1] = ["store"];
 
-/// A file, as the names of modules from the root of the crate; the root itself has none.
+/// The module of a file: its names from the root of the crate. The root itself is empty.
 type Module = Vec<String>;
 
 #[derive(Default)]
 struct Crate {
-    /// The text of each module without comments and tests.
+    /// The text of each module, without comments and tests.
     texts: BTreeMap<Module, String>,
-    /// Names that a module makes its own by `pub use`, and the path of each.
+    /// The names that each module re-exports, and their absolute paths.
     exports: BTreeMap<Module, BTreeMap<String, Vec<String>>>,
 }
 
@@ -118,7 +117,7 @@ impl Crate {
         module
     }
 
-    /// The files that a file imports, each with a path that does so.
+    /// The files that a file imports, each with one of the paths that import it.
     fn imports(&self, module: &Module) -> BTreeMap<Module, String> {
         let mut found = BTreeMap::new();
         let mut add = |path: &[String]| {
@@ -131,7 +130,7 @@ impl Crate {
         };
         let text = &self.texts[module];
         for (statement, public) in use_statements(text) {
-            // A re-export belongs to who uses it.
+            // A re-export counts as an import of the file that uses it.
             if !public {
                 for (path, _) in expand(&statement) {
                     add(&path);
@@ -171,7 +170,7 @@ fn all_absolute(
     Some([&base, rest].concat())
 }
 
-/// The code without comments and without the tests at its end, and the modules that are declared for tests only.
+/// The code without comments and without the tests at its end, and the names of modules that exist only in tests.
 fn without_tests(text: &str) -> (String, Vec<String>) {
     let (mut code, mut declared) = (String::new(), Vec::new());
     let mut lines = text.lines().peekable();
@@ -198,7 +197,7 @@ fn without_tests(text: &str) -> (String, Vec<String>) {
     (code, declared)
 }
 
-/// What stands between `use` and `;`, and whether it is made public.
+/// The text between `use` and `;` of each statement, and whether the statement is a re-export.
 fn use_statements(text: &str) -> Vec<(String, bool)> {
     let mut found = Vec::new();
     let mut lines = text.lines();
@@ -219,7 +218,7 @@ fn use_statements(text: &str) -> Vec<(String, bool)> {
     found
 }
 
-/// The paths of a `use` statement, each with the name that it gets.
+/// The paths of a `use` statement, each with the name that it is imported under.
 fn expand(statement: &str) -> Vec<(Vec<String>, String)> {
     let Some((prefix, list)) = statement.split_once('{') else {
         let (path, renamed) = statement.split_once(" as ").unwrap_or((statement, ""));
@@ -249,7 +248,7 @@ fn expand(statement: &str) -> Vec<(Vec<String>, String)> {
     parts.flat_map(|part| expand(&format!("{prefix}{part}"))).collect()
 }
 
-/// Paths that begin with `crate`, `super` or the name of any module, apart from those in `use` statements.
+/// All paths in the code outside of `use` statements.
 fn inline_paths(text: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut in_use = false;
@@ -270,7 +269,7 @@ fn inline_paths(text: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// The shortest way from a file back to itself, if there is one.
+/// The shortest chain of imports from a file back to itself, if there is one.
 fn circle(arrows: &BTreeMap<Module, BTreeSet<Module>>, start: &Module) -> Option<Vec<Module>> {
     let mut ways = VecDeque::from([vec![start.clone()]]);
     let mut seen = BTreeSet::new();

@@ -27,7 +27,7 @@ pub(super) fn runtime() -> anyhow::Result<Runtime> {
 /// was a trial.
 ///
 /// # Errors
-/// Those of the job that are not the service's.
+/// The job fails for a reason other than the service. If the service refuses, the run ends and the exit code says so.
 pub(super) async fn run_with_summary(
     job: Job,
     database: &std::path::Path,
@@ -48,7 +48,7 @@ pub(super) async fn run_with_summary(
 /// Runs the job with progress and signals, and prints no summary.
 ///
 /// # Errors
-/// Those of the job that are not the service's.
+/// As [`run_with_summary`].
 pub(super) async fn run_without_summary(job: Job) -> anyhow::Result<Report> {
     zone::local();
     match job.clock_offset() {

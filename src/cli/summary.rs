@@ -1,4 +1,4 @@
-//! What a run came to, in a few lines.
+//! The summary of a run, and the question before a costly one.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use crate::store::model::Counts;
 use crate::store::read::FailureCode;
 use crate::visible::visible;
 
-/// A code that fits on a line; `costag status --failures` shows the whole of it.
+/// A code, shortened to fit on a line. `costag status --failures` shows all of it.
 fn shortened(code: &str) -> Cow<'_, str> {
     const LONGEST: usize = 80;
     match code.char_indices().nth(LONGEST) {
@@ -21,7 +21,7 @@ fn shortened(code: &str) -> Cow<'_, str> {
     }
 }
 
-/// The summary on stderr; `codes` are those that contents of this run failed with.
+/// The summary of a run. `codes` are the codes with which images of this run failed.
 pub(super) fn text(report: &Report, codes: &[FailureCode], budget: &config::Budget) -> String {
     let Report { run_id, end, snapshot, before, resumed, needed: _, list, .. } = report;
     let counts = &snapshot.counts;
@@ -31,7 +31,7 @@ pub(super) fn text(report: &Report, codes: &[FailureCode], budget: &config::Budg
         End::Trial(trial) => format!("complete ({})", trial.name()),
         End::Stopped(reason) => visible(&reason.to_string()).into_owned(),
     };
-    let whole = if *resumed { " (all figures: since the run began)" } else { "" };
+    let whole = if *resumed { " (all numbers are since the run began)" } else { "" };
     let seconds = snapshot.elapsed.as_secs_f64();
     let _ = writeln!(text, "run {run_id}: {state}, {seconds:.1} s{whole}");
     let mut row = |name: &str, value: String| {
@@ -75,7 +75,7 @@ pub(super) fn text(report: &Report, codes: &[FailureCode], budget: &config::Budg
     text
 }
 
-/// What is known of the calls of a run that are more than `above` units of billing, and the question.
+/// Describes the calls of a run that needs more than `above` units of billing, and asks whether to continue.
 pub(super) fn question(
     expected: Expected,
     now: &Snapshot,
@@ -84,9 +84,9 @@ pub(super) fn question(
 ) -> String {
     let Expected { made, calls, units, listed } = expected;
     let least = if listed { "" } else { "at least " };
-    let mut text = format!("this run comes to {least}{} calls", grouped(calls));
+    let mut text = format!("this run needs {least}{} calls", grouped(calls));
     if units != calls {
-        let _ = write!(text, ", in which {} scenes are billed", grouped(units));
+        let _ = write!(text, ", which bill {} scenes", grouped(units));
     }
     if let Some(cost) = Price::of(&settings.budget).of_units(units) {
         let currency = visible(&settings.budget.currency).into_owned();
@@ -97,10 +97,10 @@ pub(super) fn question(
         let seconds = calls as f64 / pace;
         let _ = write!(text, ", {} at {}/s", duration(seconds), rate(pace));
     }
-    let state = if listed { "everything is listed" } else { "the listing goes on" };
+    let state = if listed { "everything is listed" } else { "the listing is not complete yet" };
     let _ = write!(
         text,
-        "; {state}\nup to {} units of billing it calls without a question (--confirm-above); go on calling?",
+        "; {state}\nit may use {} units of billing without asking (--confirm-above); continue calling?",
         grouped(above)
     );
     text
@@ -126,7 +126,7 @@ fn listed(counts: &Counts) -> String {
     text
 }
 
-/// How each line of a list has ended: each in one way.
+/// Counts how the lines of a list ended. Each line counts once.
 fn lines(counts: &Counts) -> String {
     let skipped: u64 = counts.skipped.values().sum();
     let failed = counts.lines_failed + counts.given_up_lines;

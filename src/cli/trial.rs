@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::numbers::{duration, grouped, rate};
 use super::price::{Price, amount};
-use crate::config::{Filter, Rate, Settings, Stored, Typed};
+use crate::config::definitions::{self, Kind};
+use crate::config::{Rate, Settings, Typed, option};
 use crate::job::{Report, RunSettings, Source, Trial};
 use crate::store::read::Needed;
 use crate::visible::visible;
@@ -35,7 +36,7 @@ impl Again {
     /// it, and those options of the present command that no run keeps.
     pub(super) fn of(run: &RunSettings, settings: &Settings) -> Self {
         let mut words = over(run);
-        words.extend(wanted(&settings.stored));
+        words.extend(settings.stored.words());
         words.extend(settings.typed.words());
         words.extend(not_kept(Self::typed().0));
         Self::from_words(words)
@@ -44,7 +45,7 @@ impl Again {
     /// The command that began this run, as far as the run keeps it.
     pub(super) fn begun(run: &RunSettings) -> Self {
         let mut words = over(run);
-        words.extend(wanted(&run.stored));
+        words.extend(run.stored.words());
         words.extend(run.typed.iter().flat_map(Typed::words));
         if let Some(trial) = run.trial {
             for (option, images) in OPTIONS.iter().zip([trial.limit, trial.sample]) {
@@ -116,45 +117,9 @@ fn over(run: &RunSettings) -> Vec<String> {
     words
 }
 
-/// The options for scenes, filters and dedupe that differ from the defaults.
-fn wanted(stored: &Stored) -> Vec<String> {
-    let default = Stored::default();
-    let mut words = Vec::new();
-    let mut text = |name: &str, value: Option<String>| {
-        words.extend(value.map(|value| [name.to_owned(), value]).into_iter().flatten());
-    };
-    let scenes = (stored.scenes != default.scenes).then(|| stored.scenes.to_string());
-    text("--scenes", scenes);
-    let Filter { suffixes, include, exclude, min_size, max_size, archive, .. } = &stored.filter;
-    text("--suffixes", (*suffixes != default.filter.suffixes).then(|| suffixes.join(",")));
-    for glob in include {
-        text("--include", Some(glob.clone()));
-    }
-    for glob in exclude {
-        text("--exclude", Some(glob.clone()));
-    }
-    text("--min-size", (*min_size > 0).then(|| min_size.to_string()));
-    text("--max-size", max_size.map(|size| size.to_string()));
-    words.extend(archive.then(|| "--archive".to_owned()));
-    words.extend((!stored.dedupe).then(|| "--no-dedupe".to_owned()));
-    words
-}
-
-/// Options with a value that no run keeps.
-const NOT_KEPT: [&str; 11] = [
-    "--db",
-    "--config",
-    "--ca-file",
-    "--credentials-file",
-    "--credential-process",
-    "--cvm-role",
-    "--metadata-endpoint",
-    "--log",
-    "--log-format",
-    "--limit",
-    "--sample",
-];
-const NOT_KEPT_FLAGS: [&str; 4] = ["--no-config", "--allow-http", "-y", "--yes"];
+/// Options of commands, besides settings, that no run keeps: one with a value, and others without.
+const FILE: &str = "--config";
+const FLAGS: [&str; 3] = ["--no-config", "-y", "--yes"];
 
 /// The words that belong to options which no run keeps.
 fn not_kept(words: Vec<String>) -> Vec<String> {
@@ -163,13 +128,17 @@ fn not_kept(words: Vec<String>) -> Vec<String> {
     while let Some(word) = words.next() {
         let (name, value) =
             word.split_once('=').map_or((word.as_str(), None), |(name, value)| (name, Some(value)));
-        if NOT_KEPT.contains(&name) {
+        let setting = definitions::all()
+            .filter(|setting| setting.is_forgotten())
+            .find(|setting| option(setting.name) == name);
+        let is_flag = setting.is_some_and(|setting| matches!(setting.kind, Kind::Flag { .. }));
+        if (setting.is_some() && !is_flag) || name == FILE {
             let needs_value = value.is_none();
             found.push(word);
             if needs_value {
                 found.extend(words.next());
             }
-        } else if NOT_KEPT_FLAGS.contains(&name) {
+        } else if is_flag || FLAGS.contains(&name) {
             found.push(word);
         }
     }
@@ -258,6 +227,7 @@ pub(super) fn pace(settings: &Settings, calls: u64, calling: Duration) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Stored;
     use crate::job::{End, Snapshot};
     use crate::scene::Scenes;
     use crate::store::model::Counts;

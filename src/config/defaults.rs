@@ -1,4 +1,4 @@
-//! The default settings, from the definitions.
+//! What follows from the definitions for whole settings: the defaults, and the values by key.
 
 use figment::value::Value;
 
@@ -35,5 +35,34 @@ impl Settings {
     /// Reading these values gives the same settings again.
     pub fn entries(&self) -> Vec<(&'static str, Value)> {
         definitions::all().map(|setting| (setting.name, (setting.get)(self))).collect()
+    }
+}
+
+impl Stored {
+    /// These settings, where each setting that `given` chooses has its value in `now` instead.
+    ///
+    /// # Panics
+    /// Never: the value of checked settings passes its own check.
+    #[must_use]
+    pub fn replaced_by(&self, now: &Self, given: impl Fn(&str) -> bool) -> Self {
+        let (mut settings, now) = (Self::in_settings(self), Self::in_settings(now));
+        for setting in definitions::stored().filter(|setting| given(setting.name)) {
+            (setting.set)(&(setting.get)(&now), &mut settings)
+                .expect("the value of a checked setting is valid");
+        }
+        settings.stored
+    }
+
+    /// The options for scenes, filters and dedupe that differ from the defaults, as words of a command line.
+    pub fn words(&self) -> Vec<String> {
+        let (settings, default) = (Self::in_settings(self), Settings::default());
+        definitions::stored()
+            .filter(|setting| (setting.get)(&settings) != (setting.get)(&default))
+            .flat_map(|setting| setting.words(&settings))
+            .collect()
+    }
+
+    fn in_settings(&self) -> Settings {
+        Settings { stored: self.clone(), ..Settings::blank() }
     }
 }

@@ -116,7 +116,7 @@ fn number_text(num: Num) -> String {
 }
 
 /// A text or a number, as trimmed text.
-fn scalar(value: &Value, expected: &str) -> Checked<String> {
+pub(super) fn scalar(value: &Value, expected: &str) -> Checked<String> {
     match value {
         Value::String(_, text) => Ok(text.trim().to_owned()),
         Value::Char(_, c) => Ok(c.to_string()),

@@ -158,33 +158,9 @@ fn tell_new_meaning(then: &Filter, now: &Filter) {
 /// What the run wants, with the options that are given now in place of the earlier ones.
 fn wanted(run: &Stored, now: &Stored, origins: &Provenance) -> Stored {
     let given = |key: &str| matches!(origins.get(key), Some(Origin::Option(_)));
-    let mut stored = run.clone();
-    let (filter, new) = (&mut stored.filter, &now.filter);
-    if given("suffixes") {
-        filter.suffixes.clone_from(&new.suffixes);
-    }
-    if given("include") {
-        filter.include.clone_from(&new.include);
-        filter.globs = new.globs;
-    }
-    if given("exclude") {
-        filter.exclude.clone_from(&new.exclude);
-        filter.globs = new.globs;
-    }
-    if given("min_size") {
-        filter.min_size = new.min_size;
-    }
-    if given("max_size") {
-        filter.max_size = new.max_size;
-    }
-    if given("archive") {
-        filter.archive = new.archive;
-    }
-    if given("scenes") {
-        stored.scenes = now.scenes;
-    }
-    if given("dedupe") {
-        stored.dedupe = now.dedupe;
+    let mut stored = run.replaced_by(now, given);
+    if given("include") || given("exclude") {
+        stored.filter.globs = now.filter.globs;
     }
     stored
 }

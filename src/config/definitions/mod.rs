@@ -41,6 +41,11 @@ pub fn guarded() -> impl Iterator<Item = &'static Setting> {
     all().filter(|setting| setting.guarded.is_some())
 }
 
+/// The settings whose values are kept with a run, see [`Stored`](super::Stored).
+pub(super) fn stored() -> impl Iterator<Item = &'static Setting> {
+    all().filter(|setting| matches!(setting.resume, Resume::Stored))
+}
+
 /// The setting of this name.
 pub(super) fn find(name: &str) -> Option<&'static Setting> {
     all().find(|setting| setting.name == name)

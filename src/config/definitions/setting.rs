@@ -2,8 +2,9 @@
 
 use figment::value::Value;
 
+use crate::config::names::option;
 use crate::config::settings::Settings;
-use crate::config::value::Checked;
+use crate::config::value::{self, Checked};
 
 /// The definition of one setting.
 #[derive(Debug)]
@@ -35,6 +36,27 @@ pub struct Setting {
     pub(crate) set: fn(&Value, &mut Settings) -> Checked<()>,
     /// The value as the file would write it.
     pub(crate) get: fn(&Settings) -> Value,
+}
+
+impl Setting {
+    /// Whether a run keeps neither the value of the setting nor the option that was typed.
+    pub const fn is_forgotten(&self) -> bool {
+        matches!(self.resume, Resume::Forget)
+    }
+
+    /// The option that gives this setting the value that it has in `settings`, as words of a command line.
+    pub fn words(&self, settings: &Settings) -> Vec<String> {
+        let text = match (self.get)(settings) {
+            Value::Bool(_, true) => return vec![option(self.name)],
+            Value::Bool(_, false) => return vec![option(&format!("no_{}", self.name))],
+            Value::Array(_, items) => {
+                let items: Vec<_> = items.iter().filter_map(Value::as_str).collect();
+                items.join(",")
+            }
+            value => value::scalar(&value, "").unwrap_or_default(),
+        };
+        vec![option(self.name), text]
+    }
 }
 
 /// How an option takes its value.
@@ -93,8 +115,10 @@ impl Group {
 /// What `costag resume` does with an option that was typed when its run began.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Resume {
-    /// Nothing: the option is not kept with the run, or the run keeps the value itself.
+    /// The option is not kept with the run.
     Forget,
+    /// The run itself keeps the value, see [`Stored`](crate::config::Stored). An option that is given now replaces it.
+    Stored,
     /// The option applies again, and takes precedence over the environment and files.
     Again,
     /// The option applies again, unless the environment or a file sets a stricter value now. The function takes the stricter
@@ -103,9 +127,9 @@ pub(crate) enum Resume {
 }
 
 impl Resume {
-    /// Whether a run keeps the option.
+    /// Whether a run keeps the option that was typed.
     pub(crate) const fn keeps(self) -> bool {
-        !matches!(self, Self::Forget)
+        matches!(self, Self::Again | Self::Stricter(_))
     }
 }
 

@@ -10,7 +10,7 @@ fn site() -> Site {
     Site::new(bucket, settings)
 }
 
-const QUESTION: &str = "go on calling?";
+const QUESTION: &str = "continue calling?";
 
 #[test]
 fn a_run_asks_on_a_terminal_and_a_no_ends_it_before_the_next_call() {
@@ -21,11 +21,11 @@ fn a_run_asks_on_a_terminal_and_a_no_ends_it_before_the_next_call() {
     // While it waits for an answer, it lists everything and makes the calls that need no confirmation.
     wait_until("the whole listing", || site.one::<i64>("SELECT count(*) FROM object") == 1500);
     wait_until("the calls before it", || site.calls() >= 40);
-    wait_until("the whole number", || run.stdout().contains("comes to 1,500 calls"));
+    wait_until("the whole number", || run.stdout().contains("needs 1,500 calls"));
     run.types("n\n");
     let ended = run.end().with(8);
-    assert!(ended.stdout.contains("comes to 1,500 calls, about 3.00 CNY"), "{}", ended.stdout);
-    assert!(ended.stdout.contains("up to 40 units"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("needs 1,500 calls, about 3.00 CNY"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("it may use 40 units"), "{}", ended.stdout);
     assert!(ended.stdout.contains("costag resume"), "{}", ended.stdout);
     assert_eq!(site.calls(), 40, "nothing above was called");
     assert_eq!(site.ledger(), (40, 0));
@@ -54,9 +54,7 @@ fn the_question_counts_scenes_and_retries() {
     let site = site();
     let two = format!("run {BUCKET} --confirm-above 41 --scenes web,camera");
     let Some(mut run) = site.start_on_a_terminal(&two) else { return };
-    wait_until("the question", || {
-        run.stdout().contains("1,500 calls, in which 3,000 scenes are billed")
-    });
+    wait_until("the question", || run.stdout().contains("1,500 calls, which bill 3,000 scenes"));
     wait_until("the calls before it", || site.calls() >= 20);
     run.types("n\n");
     run.end().with(8);
@@ -90,7 +88,7 @@ fn a_run_does_not_ask_about_calls_that_a_limit_forbids() {
     assert_eq!(site.calls(), 160);
     let trial = format!("run {BUCKET} --confirm-above 40 --limit 50");
     let Some(mut run) = site.start_on_a_terminal(&trial) else { return };
-    wait_until("the question", || run.stdout().contains("comes to 50 calls"));
+    wait_until("the question", || run.stdout().contains("needs 50 calls"));
     run.types("y\n");
     run.end().with(0);
     assert_eq!(site.calls(), 210);
@@ -138,13 +136,13 @@ fn a_resume_asks_like_a_run() {
     let site = Site::plain(100);
     let run = format!("run {BUCKET} --confirm-above 30");
     let Some(mut run) = site.start_on_a_terminal(&run) else { return };
-    wait_until("the question", || run.stdout().contains("go on calling? [y/N]"));
+    wait_until("the question", || run.stdout().contains("continue calling? [y/N]"));
     wait_until("the calls below the bound", || site.calls() == 30);
     run.types("n\n");
     run.end().with(8);
     assert_eq!(site.calls(), 30);
     let Some(mut resume) = site.start_on_a_terminal("resume --confirm-above 30") else { return };
-    wait_until("the question", || resume.stdout().contains("go on calling? [y/N]"));
+    wait_until("the question", || resume.stdout().contains("continue calling? [y/N]"));
     resume.types("y\n");
     resume.end().with(0);
     assert_eq!(site.calls(), 100);
