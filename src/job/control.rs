@@ -1,4 +1,4 @@
-//! How a run is stopped: one reason, the first one; two tokens that every stage listens to.
+//! How a run is stopped. The first reason counts; all stages listen to the same two tokens.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -13,46 +13,46 @@ use crate::cos;
 /// Why a run ended before its work was done.
 #[derive(Debug, Clone)]
 pub enum StopReason {
-    /// SIGINT, SIGTERM, SIGQUIT or SIGHUP, by number.
+    /// A signal: SIGINT, SIGTERM, SIGQUIT or SIGHUP, by its number.
     Signal(i32),
-    /// A budget of calls, cost or images is used up; says which.
+    /// A limit of calls or of their cost is used up. The text names the limit.
     Budget(String),
-    /// All images of the run's scope are settled, and others may be wanted.
+    /// All images of the trial are settled. Others may be pending.
     Trial(Trial),
-    /// The time for calls is over; says which limit.
+    /// The window for calls has ended. The text names the limit.
     Window(String),
-    /// Every image was denied: a permission is missing.
+    /// Every call was denied, so a permission is missing. The text says how many, and with which credentials.
     Denied(String),
-    /// Every key of a list that was looked up was denied: a permission is missing.
+    /// Every look-up was denied, so a permission is missing. The text says how many.
     LookUpsDenied(String),
-    /// Too many failures; says which.
+    /// There were too many failures. The text says how many, and of which kind.
     Breaker(String),
-    /// The service said something that no other image would change.
+    /// The service refused a request, and would refuse every other one too.
     Refused(verdict::Stop, verdict::Operation, Arc<cos::Error>),
-    /// Network or service were in trouble for longer than patience lasts; the last error.
+    /// Nothing was answered for longer than patience lasts. Holds the last error.
     Unavailable(Arc<cos::Error>),
     /// The service asks for a longer wait than patience allows.
     AskedToWait {
-        /// When to come back.
+        /// The end of the wait.
         until: jiff::Timestamp,
-        /// How long that is.
+        /// The length of the wait.
         wait: Duration,
-        /// What it said.
+        /// The answer that asked for it.
         error: Arc<cos::Error>,
     },
-    /// Another recogniser answers than the one whose labels are in the database.
+    /// The answers come from another recogniser than the labels in the database.
     Recogniser {
-        /// Who answered before.
+        /// The recogniser that answered before.
         stored: String,
-        /// Who answers now.
+        /// The recogniser that answers now.
         now: &'static str,
     },
-    /// Nothing stopped the run, and yet images that it wants wait for their call.
+    /// Nothing stopped the run, but images that it wants are still pending.
     Remains,
-    /// All lines that the store has of a list are done, and the list was not read to its end; with the option that names
-    /// the list.
+    /// All lines of a list that are in the store are done, but the list was not read to its end. Holds the option that
+    /// names the list.
     Unread(String),
-    /// The store or a stage failed; the run returns that error itself.
+    /// The store or a stage failed. The run returns the error.
     Internal,
 }
 
@@ -96,7 +96,7 @@ impl fmt::Display for StopReason {
     }
 }
 
-/// Shared by all stages of a run.
+/// Stops a run. All stages of a run, and whoever may stop it, share one control.
 #[derive(Debug, Clone, Default)]
 pub struct Control {
     stop: CancellationToken,
@@ -105,33 +105,34 @@ pub struct Control {
 }
 
 impl Control {
-    /// Stops the run: no new pages, claims or calls; calls in flight finish. The first reason stays.
+    /// Stops the run: no new pages, claims or calls are begun, and calls in flight finish. If the run is stopped more than
+    /// once, the first reason counts.
     pub fn stop(&self, reason: StopReason) {
         let _ = self.reason.set(reason);
         self.stop.cancel();
     }
 
-    /// Cuts calls in flight short.
+    /// Aborts the calls in flight.
     pub fn abort(&self) {
         self.abort.cancel();
     }
 
-    /// Cancelled once nothing new is to be begun.
+    /// A token that is cancelled when the run stops.
     pub fn stopping(&self) -> &CancellationToken {
         &self.stop
     }
 
-    /// Cancelled once calls in flight are to end.
+    /// A token that is cancelled when calls in flight are aborted.
     pub fn aborting(&self) -> &CancellationToken {
         &self.abort
     }
 
-    /// Whether nothing new is to be begun.
+    /// Returns whether the run has been stopped.
     pub fn is_stopping(&self) -> bool {
         self.stop.is_cancelled()
     }
 
-    /// Why the run stops, if it does.
+    /// Why the run was stopped. `None` if it was not.
     pub fn reason(&self) -> Option<&StopReason> {
         self.reason.get()
     }

@@ -1,62 +1,66 @@
-//! A gate before the units of billing above a number: their calls wait until a person has confirmed them.
+//! The gate holds back the calls that exceed a number of billing units, until a person has confirmed them.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-/// What is known of the calls of an invocation when somebody is asked about them.
+/// The calls of an invocation, as far as they are known when a person is asked about them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Expected {
-    /// Calls that are made already.
+    /// Calls that were made already.
     pub made: u64,
-    /// All calls, with those that are made already.
+    /// All calls, including those that were made already.
     pub calls: u64,
-    /// Their units of billing.
+    /// The billing units of all calls.
     pub units: u64,
-    /// Whether everything is listed; else there may be more.
+    /// Whether everything is listed. If not, there may be more calls.
     pub listed: bool,
 }
 
-/// Open for every call unless it was told to hold some back; shared by the run and whoever confirms.
+/// Lets every call through, unless [`Gate::hold_above`] was called. The run and whoever confirms its calls share a gate.
 #[derive(Debug, Clone, Default)]
 pub struct Gate(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     above: OnceLock<u64>,
-    // Tokens as events: they happen once, and whoever comes later sees it.
+    // Each token is an event that happens once. A task that waits for it later sees that it has happened.
+    /// Cancelled when a call is held back.
     reached: CancellationToken,
+    /// Cancelled when the calls have to be confirmed.
     asked: CancellationToken,
+    /// Cancelled when everything is listed, after `asked`.
     listed: CancellationToken,
+    /// Cancelled when the calls are confirmed.
     opened: CancellationToken,
     expected: Mutex<Expected>,
 }
 
 impl Gate {
-    /// Holds back every call that would take this invocation above so many units of billing, until
-    /// [`Gate::open`].
+    /// Holds back every call that would take this invocation above so many billing units, until [`Gate::open`] is
+    /// called.
     pub fn hold_above(&self, units: u64) {
         let _ = self.0.above.set(units);
     }
 
-    /// The units of billing that pass without a question, if it was told to hold any back.
+    /// The number of billing units that need no confirmation. `None` if no call needs one.
     pub fn above(&self) -> Option<u64> {
         self.0.above.get().copied()
     }
 
-    /// Returns once a call is held back, or is known to be held back later.
+    /// Waits until a call is held back, or is known to be held back later.
     pub async fn asks(&self) -> Expected {
         self.0.asked.cancelled().await;
         self.expected()
     }
 
-    /// Returns once everything is listed, after somebody was asked.
+    /// Waits until everything is listed, after [`Gate::asks`] has returned.
     pub async fn is_listed(&self) -> Expected {
         self.0.listed.cancelled().await;
         self.expected()
     }
 
-    /// Returns once a call is held back.
+    /// Waits until a call is held back.
     pub(super) async fn is_reached(&self) {
         self.0.reached.cancelled().await;
     }
@@ -86,13 +90,13 @@ impl Gate {
         self.0.opened.cancel();
     }
 
-    /// Whether a call that takes the invocation to so many units may be made at once.
+    /// Returns whether a call that takes this invocation to so many billing units may be made now.
     pub(super) fn is_open_for(&self, units: u64) -> bool {
         self.above().is_none_or(|above| units <= above) || self.0.opened.is_cancelled()
     }
 
-    /// Whether a call that takes the invocation to so many units may be made: at once, or once the gate opens.
-    /// Returns `false` if the run stops meanwhile.
+    /// Waits until a call that takes this invocation to so many billing units may be made. Returns `false` if the run
+    /// stops meanwhile.
     pub(super) async fn wait_for(&self, units: u64, stopping: &CancellationToken) -> bool {
         if self.is_open_for(units) {
             return true;
@@ -113,22 +117,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_above_wait_for_a_yes_and_end_with_the_run() {
+    fn calls_above_the_number_wait_until_the_gate_opens_or_the_run_stops() {
         let stopping = CancellationToken::new();
         let gate = Gate::default();
-        let admits = |call| gate.wait_for(call, &stopping).now_or_never();
-        assert_eq!(admits(1_000_000), Some(true), "nothing was to be held back");
+        let passes = |call| gate.wait_for(call, &stopping).now_or_never();
+        assert_eq!(passes(1_000_000), Some(true), "no call is held back by default");
         gate.hold_above(2);
-        assert_eq!((admits(1), admits(2)), (Some(true), Some(true)));
+        assert_eq!((passes(1), passes(2)), (Some(true), Some(true)));
         assert_eq!(
             gate.0.reached.cancelled().now_or_never(),
             None,
             "nobody is asked before it is needed"
         );
-        assert_eq!(admits(3), None);
+        assert_eq!(passes(3), None);
         assert_eq!(gate.0.reached.cancelled().now_or_never(), Some(()));
         gate.open();
-        assert_eq!((admits(3), admits(4)), (Some(true), Some(true)));
+        assert_eq!((passes(3), passes(4)), (Some(true), Some(true)));
 
         let gate = Gate::default();
         gate.hold_above(0);

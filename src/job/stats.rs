@@ -1,4 +1,5 @@
-//! What observers of a run may look at while it goes on; nothing of the run depends on it.
+//! The live numbers of a run, for its observers. Only a few of them also guide the run, such as whether everything is
+//! listed.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -8,34 +9,34 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::store::model::Counts;
 
-/// Live numbers of a run, shared with its observers.
+/// The live numbers of a run. The run and its observers share them.
 #[derive(Debug)]
 pub struct Stats {
     started: Instant,
     counts: Mutex<Counts>,
     in_flight: AtomicUsize,
     listed: AtomicBool,
-    /// Calls a second allowed at the moment, in thousandths; 0 is no limit.
+    /// The rate of calls that is allowed now, in thousandths of a call a second. 0 if there is no limit to show.
     pace: AtomicU64,
     waits: Mutex<Waits>,
     first_call: Mutex<Option<Instant>>,
     last_call: Mutex<Option<Instant>>,
 }
 
-/// What a run waits for.
+/// A wait of the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wait {
-    /// In words that go on after "waiting: ".
+    /// What the run waits for, as text that can follow "waiting: ".
     pub what: String,
-    /// Since when.
+    /// The beginning of the wait.
     pub since: Timestamp,
-    /// When it goes on, or is tried again.
+    /// When the run goes on, or tries again.
     pub until: Timestamp,
-    /// When the run ends if that does not help; `None` if nothing can go wrong.
+    /// When the run stops if the reason for the wait lasts. Absent if the wait ends by itself.
     pub gives_up: Option<Timestamp>,
 }
 
-/// A moment of the monotonic clock by the machine's own clock.
+/// Converts a moment of the monotonic clock to the wall clock of this machine.
 pub(super) fn wall(moment: tokio::time::Instant) -> Timestamp {
     let (now, here) = (Timestamp::now(), tokio::time::Instant::now());
     let far =
@@ -48,41 +49,44 @@ pub(super) fn wall(moment: tokio::time::Instant) -> Timestamp {
     moved.unwrap_or(now)
 }
 
-/// What the run waits for now, and how often and how long it has waited before.
+/// The waits of a run.
 #[derive(Debug, Default)]
 struct Waits {
+    /// The wait of the calls, and when it began. Absent if they do not wait.
     now: Option<(Wait, Instant)>,
-    /// What the listing waits for, beside the calls.
+    /// The wait of the listing. Absent if it does not wait.
     listing: Option<Wait>,
+    /// How often the calls have waited, this time included.
     times: u32,
+    /// How long the calls have waited, without the present wait.
     before: Duration,
 }
 
-/// A look at [`Stats`].
+/// The numbers of a run at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    /// As of the last commit.
+    /// The counts of the last commit.
     pub counts: Counts,
-    /// Calls on the wire.
+    /// The number of calls in flight.
     pub in_flight: usize,
     /// Whether the listing is complete.
     pub listed: bool,
-    /// Calls a second allowed at the moment; `None`: what was asked for.
+    /// The rate of calls that is allowed now, in calls a second. Absent if it is the rate of the settings.
     pub pace: Option<f64>,
-    /// What the run waits for, if it waits.
+    /// What the run waits for. Absent if it does not wait.
     pub waits: Option<Wait>,
-    /// How often it has waited: for the network, for the service, before a later pass.
+    /// How often the run has waited for the network, for the service, or before a later pass.
     pub times_waited: u32,
-    /// How long it has waited.
+    /// How long the run has waited.
     pub waited: Duration,
-    /// Since the run began.
+    /// The time since this invocation began.
     pub elapsed: Duration,
-    /// Between the first call's start and the last one's end.
+    /// The time between the start of the first call and the end of the last one.
     pub calling: Duration,
 }
 
 impl Snapshot {
-    /// Contents in this run's queue or in flight.
+    /// The number of contents in the queue of this run or in flight.
     pub fn pending(&self) -> u64 {
         self.counts.pending()
     }
@@ -93,7 +97,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Stats {
-    /// A run that begins now, with what it counted before.
+    /// The numbers of a run that begins now. `counts` are those of earlier invocations.
     pub fn new(counts: Counts) -> Self {
         Self {
             started: Instant::now(),
@@ -107,7 +111,7 @@ impl Stats {
         }
     }
 
-    /// The numbers of this moment.
+    /// The numbers at this moment.
     pub fn snapshot(&self) -> Snapshot {
         let thousandths = self.pace.load(Ordering::Relaxed);
         #[expect(clippy::cast_precision_loss, reason = "a rate to show")]
@@ -129,18 +133,22 @@ impl Stats {
         }
     }
 
+    /// Replaces the counts after a commit.
     pub(super) fn committed(&self, counts: &Counts) {
         lock(&self.counts).clone_from(counts);
     }
 
+    /// Notes that everything is listed.
     pub(super) fn set_listed(&self) {
         self.listed.store(true, Ordering::Release);
     }
 
+    /// Returns whether everything is listed.
     pub(super) fn is_listed(&self) -> bool {
         self.listed.load(Ordering::Acquire)
     }
 
+    /// Sets the rate of calls that is allowed now, in calls a second; `None` if it is that of the settings.
     pub(super) fn set_pace(&self, rate: Option<f64>) {
         #[expect(
             clippy::cast_possible_truncation,
@@ -150,7 +158,7 @@ impl Stats {
         self.pace.store(rate.map_or(0, |rate| (rate * 1000.0) as u64), Ordering::Relaxed);
     }
 
-    /// Several may wait for the same at once: that is one wait.
+    /// Notes that the calls wait. If several calls wait at the same time, that counts as one wait.
     pub(super) fn begins_to_wait(&self, wait: Wait) {
         let mut waits = lock(&self.waits);
         if let Some((now, _)) = &mut waits.now {
@@ -161,16 +169,17 @@ impl Stats {
         }
     }
 
-    /// What the listing or a look-up waits for; `None` if it goes on.
+    /// Sets what a listing or a look-up waits for; `None` if it goes on.
     pub(super) fn listing_waits(&self, wait: Option<Wait>) {
         lock(&self.waits).listing = wait;
     }
 
-    /// Calls on the wire.
+    /// The number of calls in flight.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
     }
 
+    /// Notes that the calls go on.
     pub(super) fn ends_waiting(&self) {
         let mut waits = lock(&self.waits);
         if let Some((_, since)) = waits.now.take() {
@@ -178,11 +187,13 @@ impl Stats {
         }
     }
 
+    /// Notes that a call begins.
     pub(super) fn call_begins(&self) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         lock(&self.first_call).get_or_insert_with(Instant::now);
     }
 
+    /// Notes that a call has ended.
     pub(super) fn call_ends(&self) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         *lock(&self.last_call) = Some(Instant::now());

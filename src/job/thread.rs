@@ -1,20 +1,20 @@
-//! Work that blocks, on threads of its own.
+//! Runs blocking work on threads of its own.
 //!
-//! The runtime's own pool of such threads panics if the system gives no thread; here that is an error.
+//! `tokio::task::spawn_blocking` panics if the system cannot start a thread. Here that is an error.
 
 use tokio::sync::oneshot;
 
 use super::Error;
 
-/// Work that goes on in a thread.
+/// Work that runs on a thread of its own.
 #[derive(Debug)]
 pub(super) struct Blocking<T>(oneshot::Receiver<T>);
 
 impl<T: Send + 'static> Blocking<T> {
-    /// Starts `work` on a thread of this name. The thread goes on if nobody waits for it any more.
+    /// Starts `work` on a thread with this name. The thread goes on even if this value is dropped.
     ///
     /// # Errors
-    /// [`Error::Thread`] if the system gives no thread.
+    /// [`Error::Thread`] if the system cannot start a thread.
     pub(super) fn start(
         name: &str,
         work: impl FnOnce() -> T + Send + 'static,
@@ -27,10 +27,10 @@ impl<T: Send + 'static> Blocking<T> {
         Ok(Self(ended))
     }
 
-    /// Waits for what the work gives.
+    /// Waits for the result of the work.
     ///
     /// # Errors
-    /// [`Error::Panicked`] if it panicked.
+    /// [`Error::Panicked`] if the work panicked.
     pub(super) async fn result(self) -> Result<T, Error> {
         self.0.await.map_err(|_| Error::Panicked)
     }
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn work_gives_its_result_or_that_it_panicked() {
+    async fn work_returns_its_result_or_an_error_if_it_panicked() {
         let work = Blocking::start("work", || 7).unwrap();
         assert_eq!(work.result().await.ok(), Some(7));
         let work = Blocking::<()>::start("work", || panic!("on purpose")).unwrap();

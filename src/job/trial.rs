@@ -1,35 +1,35 @@
-//! A trial: a run whose scope is so many images (`--limit`, `--sample`) instead of all that are wanted.
+//! A trial is a run that is limited to a number of images (`--limit`, `--sample`) instead of taking all that are wanted.
 
 use serde::{Deserialize, Serialize};
 
 use crate::config;
 use crate::store::model::Counts;
 
-/// How many images a run takes, and which; kept with the run.
+/// The number of images that a run is limited to. It is stored with the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Trial {
-    /// The first ones in the order of the source.
+    /// Take this many images, the first ones in the order of the source. Absent if there is no such limit.
     pub limit: Option<u64>,
-    /// Some that are chosen at random once everything is listed.
+    /// Take this many images at random, once everything is listed. Absent if there is no such limit.
     pub sample: Option<u64>,
-    /// Images that the run had settled before it became a trial.
+    /// The number of images that the run had settled before it became a trial.
     pub from: u64,
 }
 
 impl Trial {
-    /// The trial that the settings ask for; `None` if they want everything.
+    /// Returns the trial that the settings ask for, or `None` if they ask for every image.
     pub fn of(settings: &config::Budget) -> Option<Self> {
         let config::Budget { limit, sample, .. } = *settings;
         limit.or(sample).map(|_| Self { limit, sample, from: 0 })
     }
 
-    /// How many images it takes.
+    /// The number of images of the trial. If both limits are set, the smaller one counts.
     pub fn images(&self) -> u64 {
         self.limit.into_iter().chain(self.sample).min().unwrap_or(u64::MAX)
     }
 
-    /// The option that says so, as it is typed.
+    /// The option that limits the run, as it is typed.
     pub fn name(&self) -> String {
         match (self.limit, self.sample) {
             (Some(limit), None) => format!("--limit {limit}"),
@@ -39,12 +39,12 @@ impl Trial {
         }
     }
 
-    /// Whether both take the same images, whenever they began.
+    /// Returns whether both trials take the same images, even if they began at different times.
     pub fn is_same(&self, other: &Self) -> bool {
         (self.limit, self.sample) == (other.limit, other.sample)
     }
 
-    /// How many of its images a run with these counts has settled.
+    /// The number of images of the trial that a run with these counts has settled.
     pub fn settled(&self, counts: &Counts) -> u64 {
         (counts.done + counts.failed).saturating_sub(self.from)
     }
@@ -56,7 +56,7 @@ mod tests {
     use crate::config::Settings;
 
     #[test]
-    fn the_smaller_number_holds_and_is_named() {
+    fn the_smaller_of_two_limits_counts_and_is_named() {
         let trial = |limit, sample| {
             let mut budget = Settings::default().budget;
             (budget.limit, budget.sample) = (limit, sample);
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn images_of_before_are_none_of_it() {
+    fn images_settled_before_the_trial_do_not_count() {
         let counts = Counts { done: 7, failed: 2, ..Counts::default() };
         assert_eq!(Trial { from: 4, ..Trial::default() }.settled(&counts), 5);
     }

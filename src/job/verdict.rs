@@ -1,7 +1,8 @@
-//! What an error of the service means for the run: one table, one function.
+//! Verdicts: what an error of the service means for the run.
 //!
-//! Takes an operation, whether anything has succeeded before, and the error; gives a [`Verdict`]. How often and
-//! when to try again, and what the breaker counts, is left to others. Codes come first, then the status.
+//! The function [`verdict`] takes an operation, whether a call has succeeded before, and the error. How often and when a
+//! request is tried again, and what the breaker counts, is decided elsewhere. The code of an error decides before its
+//! status.
 
 use crate::cos;
 use crate::cos::error::{Error, ServiceError};
@@ -18,62 +19,62 @@ pub enum Operation {
     Label,
 }
 
-/// What is to be done about an error.
+/// What to do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Try again later; the call may have been paid.
+    /// Try again later. The call may have been paid.
     Retry,
-    /// Try again, and more slowly for the whole job; no attempt is used.
+    /// Try again, and lower the pace of the whole job. This uses no attempt.
     Throttle,
-    /// Record the image as failed and go on.
+    /// Store the image as failed, and go on with others.
     GiveUp(GiveUp),
-    /// Stop the job: nothing else can succeed.
+    /// Stop the job, because every other request would fail too.
     Stop(Stop),
-    /// Correct the clock and sign anew, see [`cos::Clock::correct`].
+    /// Correct the clock and sign the request again, see [`cos::Clock::correct`].
     FixClock,
-    /// Renew the credentials and sign anew, see [`cos::Client::refresh_credentials`].
+    /// Renew the credentials and sign the request again, see [`cos::Client::refresh_credentials`].
     RefreshCredentials,
-    /// Nothing was sent: wait for the network; no attempt is used.
+    /// Nothing was sent: wait for the network. This uses no attempt.
     Unreachable,
-    /// Something between costag and the service answered: try again later, and conclude nothing from it.
+    /// A proxy or a gateway answered instead of the service: try again later. The answer says nothing about the image.
     Foreign,
 }
 
 /// Why an image is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GiveUp {
-    /// Its bytes cannot be labelled: only new bytes help, or asking for it.
+    /// Its bytes cannot be labelled. It is tried again only if the bytes change, or on request.
     Image,
-    /// The object is not there any more; another key of the content may be.
+    /// The object no longer exists. Another key of the content may exist.
     Gone,
-    /// It must be restored first.
+    /// The object is archived, and must be restored first.
     Archived,
-    /// Access was denied to this object: temporary.
+    /// Access to this object was denied. A new run tries it again.
     Denied,
-    /// The service could not fetch it, as with a URL: worth one or two tries more.
+    /// The service could not fetch the image, for example from a URL. It is tried once or twice more.
     Source,
-    /// None of the known reasons.
+    /// The reason is not known.
     Unknown,
 }
 
 /// Why the job stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// Bucket, region, endpoint or a setting is wrong.
+    /// The bucket, the region, the endpoint or a setting is wrong.
     Configuration,
-    /// The secret id or key is wrong, or has ended for good.
+    /// The secret id or the secret key is wrong or has expired.
     Credentials,
-    /// The account may not do this.
+    /// The account lacks a permission.
     Permission,
     /// Cloud Infinite is not switched on for the bucket.
     NotActivated,
-    /// The account has not been paid for, or is blocked.
+    /// The account is in arrears or blocked.
     Arrears,
-    /// The service complains about the time, and the clock agrees with it.
+    /// The service refuses requests because of their time, though the clock agrees with the service.
     Clock,
-    /// The answer is none that this program understands.
+    /// The answer does not follow the protocol that this program knows.
     Protocol,
-    /// This process may open no more files.
+    /// This process cannot open more files.
     Limit,
 }
 
@@ -92,12 +93,12 @@ impl Verdict {
         }
     }
 
-    /// Whether the fault may pass by itself: the service, or the way to it, has trouble.
+    /// Returns whether the fault may pass by itself, because the service or the network has a problem.
     pub const fn is_passing(self) -> bool {
         matches!(self, Self::Retry | Self::Throttle | Self::Unreachable | Self::Foreign)
     }
 
-    /// What is left when the repair that this verdict asks for is impossible: a reason to stop.
+    /// The verdict if the repair that this one asks for is impossible: the job stops.
     #[must_use]
     pub const fn unrepaired(self) -> Self {
         match self {
@@ -125,7 +126,7 @@ impl GiveUp {
         }
     }
 
-    /// Whether it speaks of what was to be labelled: of its bytes, or of the URL that they come from.
+    /// Returns whether the reason is about the image itself: its bytes, or the URL that they come from.
     pub const fn is_of_bytes(self) -> bool {
         matches!(self, Self::Image | Self::Source)
     }
@@ -147,21 +148,21 @@ impl Stop {
     }
 }
 
-/// What `error` of `operation` means; `succeeded_before` is whether any call of the run has succeeded.
+/// Returns what an error of an operation means. `succeeded_before` says whether any call of the run has succeeded.
 pub fn verdict(operation: Operation, succeeded_before: bool, error: &cos::Error) -> Verdict {
     match error {
         Error::Service(error) => match of_service(operation, succeeded_before, error) {
-            // There is no image to give up: a listing that is refused stays refused.
+            // A listing has no image to give up, and the same page would be refused again.
             Verdict::GiveUp(_) if operation == Operation::List => Verdict::Stop(Stop::Protocol),
             verdict => verdict,
         },
         Error::Unusable { .. } | Error::Interrupted { .. } | Error::Timeout { .. } => {
             Verdict::Retry
         }
-        // No network can be waited for that would help.
+        // Waiting for the network does not help.
         Error::Connect { .. } if error.is_limit_of_files() => Verdict::Stop(Stop::Limit),
         Error::Connect { .. } => Verdict::Unreachable,
-        // A name that was there before is there again in a while.
+        // The host was found before, so the problem will probably pass.
         Error::NoSuchHost { .. } if succeeded_before => Verdict::Unreachable,
         Error::NoSuchHost { .. } => Verdict::Stop(Stop::Configuration),
         Error::Foreign { .. } => Verdict::Foreign,
@@ -174,7 +175,7 @@ pub fn verdict(operation: Operation, succeeded_before: bool, error: &cos::Error)
     }
 }
 
-/// The table ("Error Codes" of COS and of Cloud Infinite).
+/// The verdicts on the codes of the service (API pages "Error Codes" of COS and of Cloud Infinite).
 fn of_service(operation: Operation, succeeded_before: bool, error: &ServiceError) -> Verdict {
     use Verdict::{FixClock, RefreshCredentials, Retry, Throttle};
 
@@ -217,7 +218,7 @@ fn of_service(operation: Operation, succeeded_before: bool, error: &ServiceError
         "ExpiredToken" => RefreshCredentials,
         "InvalidAccessKeyId" if error.temporary => RefreshCredentials,
         "InvalidAccessKeyId" => stop(Stop::Credentials),
-        // A wrong key fails from the first request on; later it is the one object whose name was encoded wrong.
+        // A wrong secret key fails from the first request on. Later, the name of this one object was encoded wrongly.
         "SignatureDoesNotMatch" if list || !succeeded_before => stop(Stop::Credentials),
         "AccessForbidden" => stop(Stop::Permission),
         "AccessDenied" => denied(list, &error.message),
@@ -229,7 +230,7 @@ fn of_service(operation: Operation, succeeded_before: bool, error: &ServiceError
         "SlowDown" | "ServiceUnavailable" | "LimitExceeded" => Throttle,
         "NotImplemented" => stop(Stop::Protocol),
         "PaymentRequired" | "UserServiceUnavailable" => stop(Stop::Arrears),
-        // Known, and nothing that a status or a word of the message should overrule.
+        // These codes are known, so neither the status nor the message decides.
         "SignatureDoesNotMatch"
         | "PathConflict"
         | "PreconditionFailed"
@@ -247,7 +248,7 @@ fn of_service(operation: Operation, succeeded_before: bool, error: &ServiceError
     }
 }
 
-/// `AccessDenied` has several meanings, told by its message only ("403 Forbidden" guide).
+/// `AccessDenied` has several meanings, which only the message tells apart (guide "403 Forbidden").
 fn denied(list: bool, message: &str) -> Verdict {
     if list || message.to_ascii_lowercase().contains("referer") {
         Verdict::Stop(Stop::Permission)
@@ -256,8 +257,8 @@ fn denied(list: bool, message: &str) -> Verdict {
     }
 }
 
-/// Whether a code says that the bytes are too large, too small, or of a format that is not taken: no other try of the
-/// same bytes can succeed. The names are those of COS, Cloud Infinite and the neighbouring image products.
+/// Returns whether a code says that the bytes are too large, too small, or of an unsupported format, so that another try
+/// with the same bytes cannot succeed. The words come from the codes of COS, Cloud Infinite and similar image products.
 fn speaks_of_bytes(code: &str) -> bool {
     let code: String =
         code.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
@@ -301,14 +302,14 @@ fn speaks_of_bytes(code: &str) -> bool {
         ])
 }
 
-/// Whether a message names the rate as a word of its own ("generate" does not).
+/// Returns whether a message contains "rate" or "QPS" as a whole word. "generate" does not count.
 fn speaks_of_rate(message: &str) -> bool {
     message
         .split(|c: char| !c.is_ascii_alphanumeric())
         .any(|word| word.eq_ignore_ascii_case("qps") || word.eq_ignore_ascii_case("rate"))
 }
 
-/// What the status says when no known code does.
+/// The verdict by the status, for an error without a known code.
 fn by_status(operation: Operation, status: u16, no_code: bool) -> Verdict {
     let list = operation == Operation::List;
     match status {
@@ -320,14 +321,14 @@ fn by_status(operation: Operation, status: u16, no_code: bool) -> Verdict {
             (false, _) => Verdict::GiveUp(GiveUp::Denied),
         },
         404 if no_code && list => Verdict::Stop(Stop::Configuration),
-        // HEAD has no body that could hold a code.
+        // An answer to HEAD has no body, and so no code.
         404 if no_code && operation == Operation::Head => Verdict::GiveUp(GiveUp::Gone),
         405 if list => Verdict::Stop(Stop::Configuration),
-        // Too large, and of a type that is not taken.
+        // 413: too large. 415: unsupported type.
         413 | 415 if operation == Operation::Label => Verdict::GiveUp(GiveUp::Image),
         429 | 503 => Verdict::Throttle,
         501 => Verdict::Stop(Stop::Protocol),
-        // An error in the body of a success is unusable like any other such body.
+        // A success with an error as its body is as unusable as any other unknown body.
         200..=299 | 408 | 500..=599 => Verdict::Retry,
         _ => Verdict::GiveUp(GiveUp::Unknown),
     }
@@ -350,7 +351,7 @@ pub(super) fn stored_code(error: &cos::Error) -> String {
     }
 }
 
-/// What a person can do about `error`, if that is known.
+/// Returns what a person can do about `error`. `None` if that is not known.
 pub fn advice(operation: Operation, error: &cos::Error) -> Option<&'static str> {
     let service = match error {
         Error::Service(service) => service,

@@ -1,7 +1,8 @@
-//! The single writer: one thread, one connection, one transaction a turn.
+//! The single writer: one thread with one connection, which commits one transaction a turn.
 //!
-//! Whatever has come since the last turn is committed together: under load the turns grow, when idle each
-//! record commits at once. Only pages wait, one a turn, while there are calls to settle or contents to claim. Replies are sent after the commit, so that what they tell is on disk.
+//! A turn contains all records that have arrived since the last one: turns grow under load, and each record commits at once
+//! when idle. Pages are an exception: while calls have to be settled or contents claimed, a turn takes only one page, since
+//! fast listing would otherwise starve the workers. Replies are sent after the commit, so what they say is on disk.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,60 +22,60 @@ use crate::store::turn::{
     Settlement, Turn, Wish,
 };
 
-/// Records of calls taken into one turn at most.
+/// The most records in one turn, pages not counted.
 const TURN: usize = 4096;
 
-/// What the stages ask of the writer.
+/// A request to the writer.
 #[derive(Debug)]
 pub(super) enum Record {
-    /// Rows and cursor of a compared page.
+    /// Store the differences of a page, and how far its range is listed.
     Page { page: Page, committed: Option<oneshot::Sender<()>> },
-    /// Lines of a list, and how far it was read.
+    /// Store lines of a list, and how far the list is read.
     List { lines: Vec<ReadLine>, hash: i64, reach: Reach, committed: oneshot::Sender<()> },
-    /// The list is read: unfinished runs over the same lines are this run's now.
+    /// Let this run replace unfinished runs over the same lines.
     TakeOver { run_ids: Vec<i64>, committed: oneshot::Sender<()> },
-    /// Lines of a list that have ended.
+    /// Store how lines of a list have ended.
     Lines { lines: EndedLines, now: i64, committed: oneshot::Sender<()> },
-    /// Which lines need a look-up only since another line was looked up: number and key.
+    /// Find the lines that need a look-up after all, because another line was looked up. Each is a number and a key.
     DroppedLines { reply: oneshot::Sender<Vec<(i64, String)>> },
-    /// A range was split: `span` is a range of its own, and the old one ends where it begins.
+    /// Split a range: `span` becomes the range `new_seq`, and the old range ends where it begins.
     Split { seq: i64, new_seq: i64, span: Span, committed: oneshot::Sender<()> },
-    /// Every range is done.
+    /// Note that everything is listed.
     CompleteListing { now: i64 },
-    /// A ledger row whose content is not settled yet.
+    /// Store the ledger row of a call whose content is not settled yet.
     Call { row: CallRow, committed: oneshot::Sender<()> },
-    /// A content's settlement; the slot is free again once it is committed.
+    /// Settle a content. The slot is freed once that is committed.
     Settle { settlement: Settlement, slot: OwnedSemaphorePermit },
-    /// Contents to call.
+    /// Claim contents.
     Claim { wish: Wish, reply: oneshot::Sender<Claims> },
-    /// One content from anywhere in the queue, of this pass or a later one, to look whether an outage is over.
+    /// Claim one content from anywhere in the queue, of this pass or a later one, to probe whether an outage is over.
     Probe { first_pass: u32, reply: oneshot::Sender<Option<Claimed>> },
-    /// Claims are to take only so many contents, chosen at random.
+    /// Limit claims to this many contents, chosen at random.
     Sample { size: u64, committed: oneshot::Sender<()> },
-    /// Another key of a content whose key is gone.
+    /// Find another key of a content, because the keys of the objects `tried` are gone.
     Another { content_id: i64, tried: Vec<i64>, reply: oneshot::Sender<Option<Key>> },
-    /// Whether anything of the run waits in its queue.
-    Waits { reply: oneshot::Sender<bool> },
-    /// Who answers.
+    /// Find out whether the queue of the run has pending contents.
+    HasPending { reply: oneshot::Sender<bool> },
+    /// Store who answers the calls.
     Recogniser { recogniser: Recogniser },
-    /// The service has confirmed that so many seconds are to be added to this machine's clock.
+    /// Store the offset of this machine's clock that the service has confirmed.
     ClockOffset { seconds: i64 },
-    /// The service's limit, as `auto` has found it: calls a second.
+    /// Store the limit of the service that `auto` has found, in calls a second.
     Limit { rate: f64 },
 }
 
-/// The stages' end of the channel.
+/// Sends records to the writer thread.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
     sender: mpsc::Sender<Record>,
 }
 
-/// The writer's thread; ends once every [`Writer`] is dropped, or at the first error.
+/// The writer thread. It ends when every [`Writer`] is dropped, or at the first error.
 pub(super) type Thread = Blocking<Result<Session, store::Error>>;
 
 impl Writer {
-    /// Starts the thread. `work` is notified whenever the queue may have grown or a content settled;
-    /// an error stops the run through `control`.
+    /// Starts the writer thread. `work` is notified when the queue may have grown, or when a content was settled. An error
+    /// stops the run through `control`.
     pub(super) fn start(
         session: Session,
         capacity: usize,
@@ -85,7 +86,7 @@ impl Writer {
         let (sender, receiver) = mpsc::channel(capacity);
         let thread = Blocking::start("writer", move || {
             let written = write(session, receiver, &stats, &work, &control);
-            // A stage that waits for what the writer would tell has no other way to learn of it.
+            // A stage that waits for a notification of the writer would not notice otherwise.
             if written.is_err() {
                 control.stop(StopReason::Internal);
             }
@@ -94,20 +95,20 @@ impl Writer {
         Ok((Self { sender }, thread))
     }
 
-    /// Hands over a record; waits while the channel is full.
+    /// Sends a record. Waits while the channel is full.
     ///
     /// # Errors
-    /// [`Error::WriterGone`] if the writer has ended; its thread says why.
+    /// [`Error::WriterGone`] if the writer thread has ended. The thread returns the reason.
     pub(super) async fn send(&self, record: Record) -> Result<(), Error> {
         self.sender.send(record).await.map_err(|_| Error::WriterGone)
     }
 
-    /// As [`Writer::send`], from a thread that may block.
+    /// Like [`Writer::send`], for a thread that may block.
     pub(super) fn blocking_send(&self, record: Record) -> Result<(), Error> {
         self.sender.blocking_send(record).map_err(|_| Error::WriterGone)
     }
 
-    /// Hands over a record that is answered once it is committed.
+    /// Sends a record, and waits for the reply. It comes once the record is committed.
     pub(super) async fn ask<T>(
         &self,
         record: impl FnOnce(oneshot::Sender<T>) -> Record,
@@ -118,7 +119,7 @@ impl Writer {
     }
 }
 
-/// Who waits for the reply to a request. A receiver that is gone needs no reply.
+/// Who waits for the reply to a request. If the receiver is gone, the reply is dropped.
 #[derive(Debug)]
 enum Waiter {
     Nobody,
@@ -165,7 +166,7 @@ impl Record {
             Self::Another { content_id, tried, reply } => {
                 (Request::AnotherKey { content_id, tried }, Waiter::Key(reply))
             }
-            Self::Waits { reply } => (Request::Waits, Waiter::Waits(reply)),
+            Self::HasPending { reply } => (Request::Waits, Waiter::Waits(reply)),
             Self::DroppedLines { reply } => (Request::DroppedLines, Waiter::DroppedLines(reply)),
             Self::Recogniser { recogniser } => (Request::Recogniser { recogniser }, Waiter::Nobody),
             Self::ClockOffset { seconds } => (Request::ClockOffset { seconds }, Waiter::Nobody),
@@ -189,7 +190,7 @@ fn write(
         let turn =
             next_turn(&mut session, &mut batch, &mut discovery, &mut waiters, lost.is_some());
         let mut replies = session.turn(&turn)?;
-        // The database is somewhere else, and can still be written: what was on the wire ends, and is in it.
+        // The database was moved away but can still be written, so the results of calls in flight are committed to it.
         if let Some(error) = replies.lost.take() {
             control.stop(StopReason::Internal);
             lost.get_or_insert(error);
@@ -200,7 +201,7 @@ fn write(
     lost.map_or(Ok(session), Err)
 }
 
-/// Makes a turn of what has come. Once the database is lost nothing is claimed any more.
+/// Makes a turn of the records that have arrived. Once the database is lost, nothing is claimed any more.
 fn next_turn(
     session: &mut Session,
     batch: &mut Vec<Record>,
@@ -210,12 +211,12 @@ fn next_turn(
 ) -> Turn {
     let mut turn = session.new_turn();
     let mut claims = Vec::new();
-    // Labels are stored in the order of their contents: settled in that order, they fill whole pages.
+    // Labels are stored in the order of their contents. If they are settled in that order, they fill whole pages.
     batch.sort_by_key(|record| match record {
         Record::Settle { settlement, .. } => Some(settlement.content_id),
         _ => None,
     });
-    // A page is a thousand rows: while calls wait to be settled or claimed, one page a turn is enough.
+    // A page has a thousand rows, so a turn takes only one while calls have to be settled or contents claimed.
     let pages = if batch.is_empty() { discovery.len() } else { discovery.len().min(1) };
     turn.requests.reserve(pages + batch.len());
     for record in discovery.drain(..pages).chain(batch.drain(..)) {
@@ -230,7 +231,7 @@ fn next_turn(
             }
         }
     }
-    // Claims come last: they take what this very turn has queued.
+    // Claims come last, so that they can take contents that this turn has queued.
     for (request, waiter) in claims {
         turn.requests.push(request);
         waiters.push(waiter);
@@ -238,7 +239,7 @@ fn next_turn(
     turn
 }
 
-/// Tells everybody who waits for the turn. If the database is lost, what was claimed is not called.
+/// Sends the replies of a turn. If the database is lost, claimed contents are not called.
 fn send(replies: Replies, waiters: &mut Vec<Waiter>, is_lost: bool, stats: &Stats, work: &Notify) {
     let (mut has_work, mut is_listed) = (false, false);
     for (waiter, reply) in waiters.drain(..).zip(replies.replies) {
@@ -266,7 +267,7 @@ fn send(replies: Replies, waiters: &mut Vec<Waiter>, is_lost: bool, stats: &Stat
             }
             (Waiter::Listed, _) => (has_work, is_listed) = (true, true),
             (Waiter::Nobody, _) => {}
-            // Dropping the channel tells the receiver that the writer is gone.
+            // Dropping the sender tells the receiver that the writer is gone.
             (waiter, reply) => debug_assert!(false, "{reply:?} is no reply for {waiter:?}"),
         }
     }
@@ -278,9 +279,9 @@ fn send(replies: Replies, waiters: &mut Vec<Waiter>, is_lost: bool, stats: &Stat
     }
 }
 
-/// Fills a turn with what has come; waits if there is nothing at all. False once nothing more can come.
+/// Takes the records that have arrived, and waits for one if there is none. Returns `false` once no more can arrive.
 ///
-/// What discovery sends keeps its order, among itself.
+/// The records of discovery keep their order.
 fn take(
     receiver: &mut mpsc::Receiver<Record>,
     batch: &mut Vec<Record>,

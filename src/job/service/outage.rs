@@ -1,11 +1,11 @@
 //! Tells an outage of the service from images that fail one by one.
 //!
-//! An outage is not worked through at full pace: each call of it may be paid, and each image would use up its tries for
-//! nothing. When calls fail one after the other with nothing answered in between, the run waits, and one call at a time
-//! looks whether the service is back. The first answer ends the wait.
+//! During an outage, calls at full pace would be useless: each may be paid, and each image would use up its attempts. When
+//! a number of calls fail one after another, without an answer in between, the run waits, and one call at a time probes
+//! whether the service is back. The first answer ends the wait.
 //!
-//! Images that have failed before do not count, since the fault may be theirs: otherwise a folder of images that the
-//! service cannot digest would look like an outage when the last of them are tried again.
+//! Images that have failed before do not count, since they may be at fault. Otherwise a folder of images that the service
+//! cannot process would look like an outage when they are tried again.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -15,13 +15,13 @@ use tokio::sync::futures::Notified;
 
 /// So many faults in a row are an outage.
 pub(crate) const FAULTS: u32 = 20;
-/// However often rows of faults turned out to be none, so many faults in a row are an outage.
+/// The threshold doubles each time an outage turns out to be none, but not beyond this.
 const FAULTS_AT_MOST: u32 = 1 << 16;
-/// So many answers in a row that are not the service's are an outage: no image causes them.
+/// So many answers in a row that do not come from the service are an outage: no image causes them.
 const FOREIGN: u32 = 3;
-/// After so many faults in a row, images that have not been tried yet go before retries: they tell more.
+/// After so many faults in a row, images that were not tried yet are called before retries. They tell more about an outage.
 const SUSPICIOUS: u32 = 2;
-/// As [`SUSPICIOUS`], after a throttle answer.
+/// Like [`SUSPICIOUS`], for an image whose last answer was a throttle.
 const SUSPICIOUS_THROTTLES: u32 = 10;
 
 /// How a call failed.
@@ -29,15 +29,15 @@ const SUSPICIOUS_THROTTLES: u32 = 10;
 pub(crate) enum Fault {
     /// The service asked for a lower rate.
     Throttle,
-    /// Something in between answered.
+    /// A proxy or a gateway answered instead of the service.
     Foreign,
-    /// An error of the service that may pass, or an answer that cannot be used.
+    /// The service answered with an error that may pass, or with something that cannot be used.
     Answer,
-    /// No whole answer: the connection broke, or it took too long.
+    /// There was no complete answer: the connection broke, or the answer took too long.
     Transport,
 }
 
-/// What is known of the image whose call failed.
+/// Whether the image of a call had failed before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// This was its first call in the run.
@@ -46,20 +46,20 @@ pub(crate) enum Standing {
     FailedBefore,
 }
 
-/// The number of a call, in the order in which they were begun.
+/// The number of a call. Calls are numbered in the order in which they begin.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Call(u64);
 
-/// What an outage consists of.
+/// The kind of an outage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Throttle answers alone.
+    /// Only throttle answers.
     Throttles,
-    /// Faults of any mix.
+    /// Faults of any kind.
     Faults,
 }
 
-/// Counts faults in a row; shared by all calls of a run.
+/// Counts faults in a row. All calls of a run share one.
 #[derive(Debug, Default)]
 pub(crate) struct Outage {
     state: Mutex<State>,
@@ -69,23 +69,25 @@ pub(crate) struct Outage {
 
 #[derive(Debug)]
 struct State {
-    /// So many faults that count are an outage now.
+    /// So many counted faults in a row are an outage.
     threshold: u32,
-    /// Faults in a row, those of images that had failed before among them.
+    /// Faults in a row, including those of images that had failed before.
     all: u32,
-    /// Those that count.
+    /// Faults in a row of images that had not failed before.
     counted: u32,
-    /// Calls that were answered so far.
+    /// Calls that were answered.
     answers: u64,
-    /// Calls that were begun so far, and the numbers of those that have not ended.
+    /// Calls that have begun.
     begun: u64,
-    on_the_wire: BTreeSet<u64>,
-    /// Answers in a row that are not the service's.
+    /// The numbers of the calls in flight.
+    in_flight: BTreeSet<u64>,
+    /// Answers in a row that do not come from the service.
     foreign: u32,
-    /// Whether a fault of the row was no throttle answer.
+    /// Whether a fault in the row was something else than a throttle answer.
     other_than_throttle: bool,
+    /// Whether the run waits for the service.
     waiting: bool,
-    /// Whether it was told that every call is throttled.
+    /// Whether it was logged that every call is throttled.
     told: bool,
 }
 
@@ -97,7 +99,7 @@ impl Default for State {
             counted: 0,
             answers: 0,
             begun: 0,
-            on_the_wire: BTreeSet::new(),
+            in_flight: BTreeSet::new(),
             foreign: 0,
             other_than_throttle: false,
             waiting: false,
@@ -111,45 +113,46 @@ impl State {
         if self.other_than_throttle { Kind::Faults } else { Kind::Throttles }
     }
 
-    /// Whether the service throttles a part of the calls only: a refusal comes at once and an answer later, so that older
-    /// calls without an answer were let through.
+    /// Returns whether the service throttles only a part of the calls. A throttle answer comes at once, while labels take
+    /// longer. So if more older calls are in flight than calls have failed, some of them were let through.
     fn lets_through(&self, call: Call) -> bool {
         self.kind() == Kind::Throttles
-            && self.on_the_wire.range(..call.0).count() > self.counted as usize
+            && self.in_flight.range(..call.0).count() > self.counted as usize
     }
 
-    /// The row of faults is over.
+    /// Begins a new row of faults.
     fn begin_anew(&mut self, threshold: u32) {
         *self = Self {
             threshold,
             answers: self.answers,
             begun: self.begun,
-            on_the_wire: std::mem::take(&mut self.on_the_wire),
+            in_flight: std::mem::take(&mut self.in_flight),
             ..Self::default()
         };
     }
 
+    /// The kind of the outage. `None` if there is none.
     fn kind_of_wait(&self) -> Option<Kind> {
         self.waiting.then(|| self.kind())
     }
 }
 
 impl Outage {
-    /// A call is sent. [`Outage::call_ends`] follows.
+    /// Notes that a call begins. [`Outage::call_ends`] must follow.
     pub(crate) fn call_begins(&self) -> Call {
         let mut state = self.lock();
         let number = state.begun;
         state.begun += 1;
-        state.on_the_wire.insert(number);
+        state.in_flight.insert(number);
         Call(number)
     }
 
-    /// A call has ended, in whatever way.
+    /// Notes that a call has ended, whatever the result.
     pub(crate) fn call_ends(&self, call: Call) {
-        self.lock().on_the_wire.remove(&call.0);
+        self.lock().in_flight.remove(&call.0);
     }
 
-    /// Notes a fault of a call that has ended. Returns what begins if it is the one that makes the run wait.
+    /// Notes a fault of a call that has ended. If an outage begins with it, returns the kind of the outage.
     pub(crate) fn fault(&self, call: Call, fault: Fault, standing: Standing) -> Option<Kind> {
         let mut state = self.lock();
         let state = &mut *state;
@@ -157,7 +160,7 @@ impl Outage {
         state.counted += u32::from(standing == Standing::First);
         state.other_than_throttle |= fault != Fault::Throttle;
         match fault {
-            // Once something was answered, one image alone is not enough.
+            // Once a call was answered, the faults of one image alone are not enough.
             Fault::Foreign if state.answers > 0 && standing != Standing::First => {}
             Fault::Foreign => state.foreign += 1,
             Fault::Throttle | Fault::Answer => state.foreign = 0,
@@ -172,18 +175,17 @@ impl Outage {
         begins.then(|| state.kind())
     }
 
-    /// The service answered, a probe or another call. Returns what the outage that has ended consisted of, if there was
-    /// one.
+    /// Notes that the service has answered a probe or another call. If that ends an outage, returns the kind of the outage.
     pub(crate) fn answered(&self, is_probe: bool) -> Option<Kind> {
         let mut state = self.lock();
         let ended = state.kind_of_wait();
         if ended == Some(Kind::Throttles) && !is_probe {
-            // It was let through before the others were throttled.
+            // The call was let through before the others were throttled, so its answer does not end the outage.
             state.answers += 1;
             return None;
         }
-        // Faults go on behind the answer that ended a wait if the images are at fault: a folder that the service cannot
-        // digest, say. Then each next row must be twice as long, until a call is answered outside of a wait.
+        // If images are at fault, such as a folder that the service cannot process, faults go on after the answer that ended
+        // a wait. Then each next row must be twice as long, until a call is answered outside of a wait.
         let threshold =
             if state.waiting { (state.threshold * 2).min(FAULTS_AT_MOST) } else { FAULTS };
         state.answers += 1;
@@ -191,46 +193,46 @@ impl Outage {
         ended
     }
 
-    /// Ends the wait without an answer, because nothing is left to look with.
+    /// Ends the wait without an answer, because no image is left to probe with.
     pub(crate) fn give_up(&self) {
         self.lock().begin_anew(FAULTS);
     }
 
-    /// Whether the run waits: then only one call at a time is made, to look whether the service is back.
+    /// Returns whether the run waits for the service. Then only one call at a time is made, as a probe.
     pub(crate) fn is_waiting(&self) -> bool {
         self.lock().waiting
     }
 
-    /// Whether it is worth a word, and was not told yet, that every call is throttled.
+    /// Returns whether every call is throttled and that was not logged yet.
     pub(crate) fn tells_of_throttles(&self) -> bool {
         let mut state = self.lock();
         state.kind_of_wait() == Some(Kind::Throttles) && !std::mem::replace(&mut state.told, true)
     }
 
-    /// What the outage consists of so far, if the run waits.
+    /// The kind of the outage so far. `None` if the run does not wait.
     pub(crate) fn kind(&self) -> Option<Kind> {
         self.lock().kind_of_wait()
     }
 
-    /// Whether the last call was answered.
+    /// Returns whether the last call was answered.
     pub(crate) fn is_calm(&self) -> bool {
         self.lock().all == 0
     }
 
-    /// Ends when an outage begins from now on.
+    /// A future that completes when an outage begins, from now on.
     pub(crate) fn begins(&self) -> Notified<'_> {
         self.begun.notified()
     }
 
-    /// Calls that were answered so far.
+    /// The number of calls that were answered so far.
     pub(crate) fn answers(&self) -> u64 {
         self.lock().answers
     }
 
-    /// Whether several calls have failed in a row and nothing was answered since so many answers had come: then images
-    /// that have not been tried yet go before retries.
+    /// Returns whether several calls have failed in a row, and none was answered since the number of answers was `answers`.
+    /// Then images that were not tried yet are called before retries.
     ///
-    /// Throttle answers without a reason come in short rows: after one of them the row must be longer.
+    /// Some services throttle a few calls in a row without a reason, so after a throttle answer the row must be longer.
     pub(crate) fn is_suspected_since(&self, answers: u64, after_throttle: bool) -> bool {
         let state = self.lock();
         let row = if after_throttle { SUSPICIOUS_THROTTLES } else { SUSPICIOUS };
@@ -253,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn twenty_faults_of_any_mix_are_an_outage_and_an_answer_ends_it() {
+    fn twenty_faults_of_any_kind_are_an_outage_and_an_answer_ends_it() {
         let outage = Outage::default();
         for kind in [Fault::Answer, Fault::Transport, Fault::Throttle].into_iter().cycle().take(19)
         {
@@ -265,14 +267,18 @@ mod tests {
         }
         assert_eq!(fault(&outage, Fault::Throttle, Standing::First), Some(Kind::Throttles));
         assert_eq!(outage.kind(), Some(Kind::Throttles));
-        assert_eq!(fault(&outage, Fault::Throttle, Standing::First), None, "it has begun already");
-        assert_eq!(outage.answered(false), None, "it was let through before");
+        assert_eq!(
+            fault(&outage, Fault::Throttle, Standing::First),
+            None,
+            "the outage has begun already"
+        );
+        assert_eq!(outage.answered(false), None, "the call was let through before the outage");
         assert_eq!(outage.answered(true), Some(Kind::Throttles));
         assert!(!outage.is_waiting());
     }
 
     #[test]
-    fn a_row_that_an_answer_of_the_wait_interrupts_must_be_twice_as_long_the_next_time() {
+    fn after_an_answer_during_a_wait_the_next_outage_needs_twice_as_many_faults() {
         let outage = Outage::default();
         let row = || {
             let faults = 1..=1_000;
@@ -285,11 +291,11 @@ mod tests {
         assert_eq!(row(), Some(80));
         outage.answered(true);
         outage.answered(true);
-        assert_eq!(row(), Some(20), "a call outside of the wait was answered");
+        assert_eq!(row(), Some(20), "a call was answered outside of a wait");
     }
 
     #[test]
-    fn images_that_had_failed_before_are_no_outage() {
+    fn faults_of_images_that_failed_before_are_not_an_outage() {
         let outage = Outage::default();
         for _ in 0..100 {
             assert_eq!(fault(&outage, Fault::Answer, Standing::FailedBefore), None);
@@ -297,13 +303,13 @@ mod tests {
         assert!(outage.is_suspected_since(0, false));
         outage.answered(true);
         fault(&outage, Fault::Answer, Standing::FailedBefore);
-        assert!(!outage.is_suspected_since(1, false), "a fault alone is none");
+        assert!(!outage.is_suspected_since(1, false), "one fault is not enough");
         fault(&outage, Fault::Answer, Standing::FailedBefore);
         assert!(outage.is_suspected_since(1, false) && !outage.is_suspected_since(0, false));
     }
 
     #[test]
-    fn three_answers_of_something_in_between_are_an_outage() {
+    fn three_answers_that_do_not_come_from_the_service_are_an_outage() {
         let outage = Outage::default();
         let foreign = |standing| fault(&outage, Fault::Foreign, standing);
         assert_eq!(foreign(Standing::First), None);
@@ -311,16 +317,24 @@ mod tests {
         assert_eq!(foreign(Standing::FailedBefore), Some(Kind::Faults), "nothing was answered yet");
         outage.answered(true);
         for _ in 0..9 {
-            assert_eq!(foreign(Standing::FailedBefore), None, "one image's own");
+            assert_eq!(
+                foreign(Standing::FailedBefore),
+                None,
+                "the faults of one image are not enough"
+            );
         }
         assert_eq!(foreign(Standing::First), None);
         assert_eq!(foreign(Standing::First), None);
-        assert_eq!(fault(&outage, Fault::Answer, Standing::First), None, "an answer in between");
+        assert_eq!(
+            fault(&outage, Fault::Answer, Standing::First),
+            None,
+            "the service answered in between"
+        );
         assert_eq!(foreign(Standing::First), None);
     }
 
     #[test]
-    fn throttles_while_more_calls_wait_for_their_answers_are_no_outage() {
+    fn throttles_are_not_an_outage_while_more_calls_are_in_flight() {
         let outage = Outage::default();
         let older: Vec<_> = (0..50).map(|_| outage.call_begins()).collect();
         for _ in 0..49 {
@@ -336,6 +350,6 @@ mod tests {
             let call = Call(50);
             outage.fault(call, Fault::Throttle, Standing::First).is_some()
         });
-        assert_eq!(row, Some(40), "calls begun later say nothing");
+        assert_eq!(row, Some(40), "calls that began later do not count");
     }
 }

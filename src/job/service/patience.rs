@@ -1,7 +1,7 @@
-//! How long trouble is borne: without any answer for longer than patience lasts, the run ends.
+//! Patience: the run stops if nothing is answered for longer than a limit.
 //!
-//! Also the one wait that all workers share while nothing can be reached, so that a dead network costs
-//! time and not the attempts of a million images.
+//! All workers also share one pause while nothing can be reached. An interrupted network thus costs time, but not the
+//! attempts of all images.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,19 +10,19 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
-/// Before the first success a run is not worth more waiting: something is set up wrongly.
+/// The limit before the first success. Longer waits are useless then: a setting is probably wrong.
 const FIRST: Duration = Duration::from_mins(1);
-/// The first shared wait; each further one is twice as long.
+/// The first pause. Each further one in a row is twice as long.
 const PAUSE: Duration = Duration::from_millis(500);
-/// As [`PAUSE`], where every call is throttled: a quota of a second is often free again within it.
+/// The first pause if every call is throttled. It is shorter, because a quota is often counted by the second.
 const PAUSE_OF_THROTTLES: Duration = Duration::from_millis(250);
-/// The longest shared wait: the run is back at its pace so long after the service is.
+/// The longest pause. It is also how long the run may go on waiting after the service is back.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Why everybody waits.
+/// Why all calls pause.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Why {
-    /// The service cannot be reached, or what comes back are faults.
+    /// The service cannot be reached, or answers only with faults.
     #[default]
     Unanswered,
     /// The service throttles every call.
@@ -32,7 +32,7 @@ pub(crate) enum Why {
 }
 
 impl Why {
-    /// What a person is told.
+    /// The reason as text for people.
     pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Unanswered => "the service cannot be reached or does not answer",
@@ -42,9 +42,10 @@ impl Why {
     }
 }
 
-/// Shared by everything in a run that talks to the service.
+/// How long a run goes on without an answer. All calls of a run share one patience, and all listings and look-ups another.
 #[derive(Debug)]
 pub(crate) struct Patience {
+    /// The longest time without an answer, after the first success.
     limit: Duration,
     state: Mutex<State>,
     /// Notified when a pause ends before its time.
@@ -54,21 +55,24 @@ pub(crate) struct Patience {
 #[derive(Debug, Default)]
 struct State {
     succeeded: bool,
-    /// How often anything was answered.
+    /// The number of answers.
     answers: u64,
+    /// Since when nothing was answered. Absent if the last request was.
     failing_since: Option<Instant>,
+    /// The number of pauses in a row.
     pauses: u32,
+    /// The end of the last pause. Absent if an answer has ended it.
     paused_until: Option<Instant>,
     why: Why,
 }
 
 impl Patience {
-    /// Patience of `limit`, and of at most a minute before the first success.
+    /// A patience of `limit`, and of at most a minute before the first success.
     pub(crate) fn new(limit: Duration) -> Self {
         Self { limit, state: Mutex::default(), resumed: Notify::new() }
     }
 
-    /// The service answered something sensible.
+    /// Notes that the service has answered something meaningful. This ends a pause.
     pub(crate) fn answered(&self) {
         let mut state = self.lock();
         state.answers += 1;
@@ -79,28 +83,28 @@ impl Patience {
         }
     }
 
-    /// How often the service has answered something sensible.
+    /// The number of meaningful answers so far.
     pub(crate) fn answers(&self) -> u64 {
         self.lock().answers
     }
 
-    /// Ends when a pause ends before its time, from now on.
+    /// A future that completes when a pause ends early, from now on.
     pub(crate) fn resumed(&self) -> Notified<'_> {
         self.resumed.notified()
     }
 
-    /// As [`Patience::answered`], and it was a success.
+    /// Notes that a request has succeeded.
     pub(crate) fn succeeded(&self) {
         self.answered();
         self.lock().succeeded = true;
     }
 
-    /// Whether the run had a success yet.
+    /// Returns whether a request has succeeded.
     pub(crate) fn has_succeeded(&self) -> bool {
         self.lock().succeeded
     }
 
-    /// Trouble: no answer, or one that only trying again helps. Returns whether patience is over.
+    /// Notes that a request was not answered, or has to be tried again. Returns whether patience has ended.
     pub(crate) fn failed(&self) -> bool {
         self.failed_at(Instant::now())
     }
@@ -111,15 +115,15 @@ impl Patience {
         now - since >= self.limit(&state)
     }
 
-    /// Whether a wait that the service asks for ends before patience does: only then is it kept. No wait is always
-    /// allowed; whether patience has ended is another question.
+    /// Returns whether a wait that the service asks for ends before patience does. Otherwise it is not worth waiting. A wait
+    /// of zero is always allowed, even if patience has ended.
     pub(crate) fn allows(&self, wait: Duration) -> bool {
         let now = Instant::now();
         let since = self.lock().failing_since.unwrap_or(now);
         wait.is_zero() || now + wait <= since + self.limit
     }
 
-    /// Since when nothing was answered, and when patience ends; `None` if there is no trouble.
+    /// Since when nothing was answered, and when patience ends. `None` if the last request was answered.
     pub(crate) fn trouble(&self) -> Option<(Instant, Instant)> {
         let state = self.lock();
         let limit = self.limit(&state);
@@ -127,16 +131,16 @@ impl Patience {
     }
 
     fn limit(&self, state: &State) -> Duration {
-        // A service that says when to come back is set up rightly.
+        // If the service says when to come back, no setting is wrong.
         if state.succeeded || state.why == Why::Asked { self.limit } else { self.limit.min(FIRST) }
     }
 
-    /// Nothing can be reached, or nothing is answered: everybody waits, longer each time in a row.
+    /// Pauses all calls because nothing can be reached or is answered. Each pause in a row is longer.
     pub(crate) fn pause(&self) {
         self.pause_at(Instant::now(), Why::Unanswered);
     }
 
-    /// Every call is throttled: everybody waits, longer each time in a row.
+    /// Pauses all calls because every call is throttled. Each pause in a row is longer.
     pub(crate) fn pause_for_throttles(&self) {
         self.pause_at(Instant::now(), Why::Throttled);
     }
@@ -152,7 +156,7 @@ impl Patience {
         }
     }
 
-    /// The service asks for a pause: everybody waits so long, or until another call is answered.
+    /// Pauses all calls because the service asks for it. An answer to another call ends the pause.
     pub(crate) fn hold(&self, pause: Duration) {
         self.hold_at(Instant::now(), pause);
     }
@@ -166,14 +170,14 @@ impl Patience {
         }
     }
 
-    /// The end of a pause: never past the moment at which patience ends, when the last try is made.
+    /// The end of a pause. It is at most the moment at which patience ends, so that a last try is made then.
     fn at_most(&self, state: &State, now: Instant, pause: Duration) -> Instant {
         let limit = self.limit(state);
         let end = state.failing_since.map_or(now + pause, |since| since + limit);
         (now + pause).min(end.max(now))
     }
 
-    /// Until when everybody waits and why, if they do.
+    /// The end of the pause, and its reason. `None` if there is no pause.
     pub(crate) fn paused_until(&self) -> Option<(Instant, Why)> {
         let state = self.lock();
         state.paused_until.filter(|until| *until > Instant::now()).map(|until| (until, state.why))

@@ -1,4 +1,4 @@
-//! Free requests in an outage: while nothing is answered, one listing or look-up at a time looks for the service.
+//! Turns of listings and look-ups: during an outage, only one of them at a time is sent.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,15 +6,17 @@ use tokio::sync::{MutexGuard, Notify};
 
 use super::outage::{FAULTS, Fault, Kind};
 
-/// Shared by all listings and look-ups of a run.
+/// Gives turns to listings and look-ups. All of a run share one.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     row: Mutex<Row>,
+    /// Held by whoever has the turn.
     turn: tokio::sync::Mutex<()>,
+    /// Notified when an answer ends an outage.
     answered: Notify,
 }
 
-/// Faults with nothing answered between them.
+/// Faults in a row, without an answer in between.
 #[derive(Debug, Default, Clone, Copy)]
 struct Row {
     faults: u32,
@@ -22,10 +24,10 @@ struct Row {
 }
 
 impl Turns {
-    /// Returns at once while the service answers. In an outage it waits for its turn, or until something is answered;
-    /// nobody else has a turn while the guard lives.
+    /// Returns at once while the service answers. During an outage, waits for its turn, or until something is answered. No
+    /// other request has a turn while the guard lives.
     pub(crate) async fn wait(&self) -> Option<MutexGuard<'_, ()>> {
-        // Before the look at the row: an answer that comes in between is not missed.
+        // Registered before the row is read, so that an answer in between is not missed.
         let answered = self.answered.notified();
         if !self.is_outage() {
             return None;
@@ -36,7 +38,7 @@ impl Turns {
         }
     }
 
-    /// Notes a fault. Returns whether the outage begins with it.
+    /// Notes a fault. Returns whether an outage begins with it.
     pub(crate) fn fault(&self, fault: Fault) -> bool {
         let mut row = self.lock();
         row.faults = row.faults.saturating_add(1);
@@ -44,7 +46,7 @@ impl Turns {
         row.faults == FAULTS
     }
 
-    /// The service has answered. Returns what the outage consisted of that has ended, if there was one.
+    /// Notes that the service has answered. If that ends an outage, returns the kind of the outage.
     pub(crate) fn answered(&self) -> Option<Kind> {
         let row = std::mem::take(&mut *self.lock());
         if row.faults < FAULTS {

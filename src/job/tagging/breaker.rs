@@ -1,5 +1,5 @@
-//! Stops a run that only fails: a row of calls that failed for good before the first success, or a share of
-//! failures later on. Before it gives up for the night, it lets a few calls through as a probe.
+//! Stops a run that only fails: after a number of permanent failures before the first success, or because of the share or the
+//! number of failed images later on. Before it stops a run because of the share, a few calls probe whether they fail too.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -8,27 +8,27 @@ use tokio::time::Instant;
 
 use crate::config::FailureLimit;
 
-/// Calls in a row that failed for good before the first success and stop the run, whatever their codes.
+/// So many permanent failures before the first success stop the run, whatever their codes.
 const ROW: u32 = 20;
-/// Images that the share of failures is taken over.
+/// The share of failures is that of so many images, the last ones.
 const WINDOW: usize = 1000;
-/// Images that must be settled before a share means anything.
+/// The share of failures counts only once so many images are settled.
 const ENOUGH: usize = 100;
-/// Calls of the probe that must all fail.
+/// The number of calls in a probe. The run stops if all of them fail.
 const PROBES: u32 = 3;
 
-/// What a failure came to.
+/// What a failure means for the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Tripped {
-    /// Not yet.
+    /// Nothing: there were not too many failures.
     No,
-    /// Too many: wait a moment, then let the probe decide.
+    /// There were too many failures: wait a moment, and let a probe decide.
     Probe,
-    /// The run is to stop; says why, and the code if all failures had the same.
+    /// Stop the run. Says why, and gives the code if all failures had the same one.
     Stop(String, Option<String>),
 }
 
-/// Counts how images are settled in this invocation.
+/// Counts the images that are settled in this invocation, and the failures among them.
 #[derive(Debug)]
 pub(super) struct Breaker {
     limit: FailureLimit,
@@ -38,22 +38,25 @@ pub(super) struct Breaker {
 #[derive(Debug, Default)]
 struct State {
     succeeded: bool,
-    /// How many calls had failed for good before the first success, by code.
+    /// The permanent failures before the first success, by code.
     row: BTreeMap<String, u32>,
+    /// Images that failed.
     failed: u64,
+    /// The last images, oldest first: whether each has failed.
     window: VecDeque<bool>,
     failed_in_window: usize,
-    /// Only calls begun later are the probe's; and how many of those may still fail.
+    /// The probe: only calls begun after this moment belong to it, and so many of them may still fail. Absent if there is
+    /// no probe.
     probe: Option<(Instant, u32)>,
 }
 
 impl Breaker {
-    /// A breaker with this limit for failures after the first success.
+    /// A breaker with this limit of failed images.
     pub(super) fn new(limit: FailureLimit) -> Self {
         Self { limit, state: Mutex::default() }
     }
 
-    /// An image was labelled.
+    /// Notes that an image was labelled.
     pub(super) fn succeeded(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.succeeded = true;
@@ -65,18 +68,19 @@ impl Breaker {
         state.settled(false);
     }
 
-    /// Whether an image was labelled in this invocation: from then on no row of failures stops the run.
+    /// Returns whether an image was labelled in this invocation. From then on, permanent failures do not stop the run by their
+    /// number alone.
     pub(super) fn has_succeeded(&self) -> bool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).succeeded
     }
 
-    /// A call failed in a way that waiting does not help. Before the first success, that may be the fault of the
-    /// account or of a setting, even if the code speaks of the image.
+    /// Notes that a call failed permanently. Before the first success, the account or a setting may be the cause, even if the
+    /// code is about the image.
     pub(super) fn call_failed(&self, code: &str) -> Tripped {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).fails_for_good(code)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).failed_permanently(code)
     }
 
-    /// An image was given up, by a call begun at `begun`.
+    /// Notes that an image was given up, after a call that began at `begun`.
     pub(super) fn failed(&self, begun: Instant) -> Tripped {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.failed += 1;
@@ -93,9 +97,9 @@ impl Breaker {
 }
 
 impl State {
-    /// Counts failures before the first success. Their codes may differ: what is wrong with an account or an endpoint
-    /// can show in several ways.
-    fn fails_for_good(&mut self, code: &str) -> Tripped {
+    /// Counts a permanent failure before the first success. The codes may differ, since a wrong account or endpoint can cause
+    /// several.
+    fn failed_permanently(&mut self, code: &str) -> Tripped {
         if self.succeeded {
             return Tripped::No;
         }
@@ -124,12 +128,13 @@ impl State {
         self.failed_in_window += usize::from(failed);
     }
 
+    /// Compares the share of failures with the limit.
     fn share(&mut self, percent: f64, begun: Instant) -> Tripped {
         if let Some((since, left)) = &mut self.probe {
             if begun < *since {
                 return Tripped::No;
             }
-            // Calls that were begun with the probe's still end after it has decided.
+            // More calls than those of the probe may have begun, and end after it has decided.
             *left = left.saturating_sub(1);
             if *left > 0 {
                 return Tripped::No;
@@ -157,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn twenty_identical_failures_before_any_success() {
+    fn twenty_equal_permanent_failures_before_the_first_success_stop_the_run() {
         let breaker = Breaker::new(FailureLimit::Unlimited);
         for _ in 0..19 {
             assert_eq!(breaker.call_failed("A"), Tripped::No);
@@ -167,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn twenty_failures_with_different_codes_before_any_success() {
+    fn twenty_permanent_failures_with_different_codes_before_the_first_success_stop_the_run() {
         let breaker = Breaker::new(FailureLimit::Unlimited);
         for code in ["A", "B", "B"].into_iter().cycle().take(19) {
             assert_eq!(breaker.call_failed(code), Tripped::No);
@@ -177,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_success_no_row_of_failures_is_a_reason_to_stop() {
+    fn after_a_success_permanent_failures_do_not_stop_the_run() {
         let breaker = Breaker::new(FailureLimit::Unlimited);
         breaker.call_failed("A");
         breaker.succeeded();
@@ -188,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_of_failures_stops_after_a_probe_that_fails() {
+    fn a_share_of_failures_stops_the_run_after_a_failed_probe() {
         let breaker = Breaker::new(FailureLimit::Percent(50.0));
         let before = Instant::now();
         for _ in 0..60 {
@@ -210,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_that_succeeds_begins_a_new_count() {
+    fn a_successful_probe_resets_the_share_of_failures() {
         let breaker = Breaker::new(FailureLimit::Percent(50.0));
         for _ in 0..100 {
             breaker.failed(Instant::now());
@@ -222,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_is_a_count() {
+    fn a_number_of_failures_stops_the_run() {
         let breaker = Breaker::new(FailureLimit::Count(3.try_into().unwrap()));
         breaker.succeeded();
         assert_eq!(breaker.failed(Instant::now()), Tripped::No);

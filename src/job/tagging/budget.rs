@@ -1,4 +1,5 @@
-//! What stops a run before the call that would be too much: calls, cost, a day's calls, time, images.
+//! The limits of an invocation: calls, their cost, the calls of a day, a window of time, and a number of images. They stop
+//! the run before the call that would exceed them.
 
 mod day;
 pub(crate) mod forecast;
@@ -18,19 +19,20 @@ use day::{Day, Earlier};
 use forecast::{Limit, Room};
 use window::Window;
 
-/// How often a window is looked at. By the monotonic clock alone it would end too late after the machine was asleep.
+/// How often the end of the window is checked. A single sleep until the end would last too long if the machine is asleep
+/// meanwhile.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The limits of one invocation.
 #[derive(Debug)]
 pub(crate) struct Budget {
     clock: Arc<Clock>,
-    /// The most calls, and the words that say which limit it is.
+    /// The most calls, and the limit as it is typed. Absent if calls are not limited.
     calls: Option<(u64, String)>,
-    /// The most units of billing, and the words that say which limit it is.
+    /// The most billing units, and the limit in words. Absent if the cost is not limited.
     units: Option<(u64, String)>,
     billing: Billing,
-    /// What the run is limited to; nothing in it is a limit of calls.
+    /// The number of images that the run is limited to. Empty if it takes every image that is wanted.
     trial: OnceLock<Trial>,
     window: Mutex<Window>,
     used: Mutex<Used>,
@@ -38,15 +40,19 @@ pub(crate) struct Budget {
 
 #[derive(Debug)]
 struct Used {
+    /// Calls, including those in flight.
     calls: u64,
+    /// Their billing units.
     units: u64,
+    /// Images of the trial that are settled or claimed.
     images: u64,
+    /// Absent if the calls of a day are not limited.
     day: Option<Day>,
 }
 
 impl Budget {
-    /// The limits of the settings, for an invocation that begins now. `earlier` counts the ledger's calls of before it,
-    /// unknown ones too.
+    /// The limits of the settings, for an invocation that begins now. `earlier` counts the calls in the ledger before this
+    /// invocation, including calls whose outcome is unknown.
     pub(crate) fn new(
         settings: &config::Budget,
         clock: Arc<Clock>,
@@ -65,14 +71,14 @@ impl Budget {
         Self { clock, calls, units, billing, trial: OnceLock::new(), window, used }
     }
 
-    /// Limits the run to a trial, of which so many images are settled.
+    /// Limits the run to a trial of which so many images are settled already.
     pub(crate) fn limit_to(&self, trial: Trial, settled: u64) {
         let _ = self.trial.set(trial);
         self.used().images = settled;
     }
 
-    /// Takes one call for these scenes out of the budget. Returns the units of billing used so far, this call's
-    /// included. The call is on the wire until [`Budget::ended`] or [`Budget::give_back`].
+    /// Takes one call for these scenes out of the budget. Returns the billing units used so far, including those of this
+    /// call. The call counts as in flight until [`Budget::ended`] or [`Budget::give_back`] is called.
     ///
     /// # Errors
     /// The limit that the call would exceed.
@@ -98,14 +104,14 @@ impl Budget {
         Ok(used.units)
     }
 
-    /// The units of billing that would be used if this call were made now.
+    /// The billing units that would be used if this call were made now.
     ///
     /// # Errors
-    /// The limit of calls, of a day's calls or of their cost that the call would exceed.
+    /// The limit that the call would exceed: of calls, of the calls of a day, or of the cost.
     pub(crate) fn units_with(&self, scenes: Scenes) -> Result<u64, StopReason> {
         let mut used = self.used();
         self.fits(&used, scenes)?;
-        // A day that cannot be counted is told of when the call is taken.
+        // If the calls of the day cannot be counted, `take` reports it.
         if let Some(day) = &mut used.day
             && day.left(&self.clock).is_ok_and(|left| left == 0)
         {
@@ -114,7 +120,7 @@ impl Budget {
         Ok(used.units + self.billing.units(scenes))
     }
 
-    /// What each limit leaves at this moment; an image that was claimed is no longer part of what a trial leaves.
+    /// What each limit allows from now on. A trial no longer counts an image that was claimed.
     pub(crate) fn limits(&self) -> Vec<Limit> {
         let mut used = self.used();
         let mut limits = Vec::new();
@@ -130,26 +136,27 @@ impl Budget {
             limit(name.clone(), Room { units: most.saturating_sub(used.units), ..Room::ALL });
         }
         if let Some(day) = &mut used.day {
-            // A day that cannot be counted lets nothing through.
+            // If the calls of the day cannot be counted, none is allowed.
             let calls = day.left(&self.clock).unwrap_or(0);
             limit(day.describe(), Room { calls, ..Room::ALL });
         }
         limits
     }
 
-    /// As [`Budget::limits`], without the number of images.
+    /// Like [`Budget::limits`], without the number of images.
     pub(crate) fn limits_of_calls(&self) -> Vec<Limit> {
         let mut limits = self.limits();
         limits.drain(..usize::from(self.trial.get().is_some()));
         limits
     }
 
-    /// The calls made so far, with those on the wire, and their units of billing.
+    /// The calls made so far, including those in flight, and their billing units.
     pub(crate) fn used_so_far(&self) -> (u64, u64) {
         let used = self.used();
         (used.calls, used.units)
     }
 
+    /// Checks a call for these scenes against the limits of calls and of their cost.
     fn fits(&self, used: &Used, scenes: Scenes) -> Result<(), StopReason> {
         if let Some((limit, what)) = &self.calls
             && used.calls >= *limit
@@ -164,14 +171,14 @@ impl Budget {
         Ok(())
     }
 
-    /// A call that was taken and sent has ended, at this moment by the machine's own clock in Unix milliseconds.
+    /// Notes that a call that was sent has ended at `local`, in Unix milliseconds of this machine's own clock.
     pub(crate) fn ended(&self, local: i64) {
         if let Some(day) = &mut self.used().day {
             day.ended(local);
         }
     }
 
-    /// Puts a call for these scenes back that was taken and not made.
+    /// Gives back a call for these scenes that was taken and not made.
     pub(crate) fn give_back(&self, scenes: Scenes) {
         let mut used = self.used();
         used.calls = used.calls.saturating_sub(1);
@@ -181,15 +188,15 @@ impl Budget {
         }
     }
 
-    /// Whether only so many images are called.
+    /// Returns whether the run is limited to a number of images.
     pub(crate) fn limits_images(&self) -> bool {
         self.trial.get().is_some()
     }
 
-    /// How many of `wanted` further images may be claimed.
+    /// The number of further images that may be claimed, at most `wanted`.
     ///
     /// # Errors
-    /// The trial, if all of its images are claimed.
+    /// The trial, if all its images are claimed.
     pub(crate) fn images(&self, wanted: usize) -> Result<usize, Trial> {
         let Some(trial) = self.trial.get().copied() else { return Ok(wanted) };
         let used = self.used();
@@ -199,30 +206,31 @@ impl Budget {
         }
     }
 
-    /// Counts images that were claimed for the first time in this invocation.
+    /// Counts images that were claimed in the first pass.
     pub(crate) fn claimed(&self, images: u64) {
         self.used().images += images;
     }
 
-    /// Takes back an image that was counted and is to be claimed for the first time once more.
+    /// Uncounts an image that was put back, and will be claimed in the first pass again.
     pub(crate) fn unclaimed(&self) {
         let mut used = self.used();
         used.images = used.images.saturating_sub(1);
     }
 
-    /// When nothing is in flight: takes so many images as settled, whatever was claimed. An answer that turned out
-    /// to be of other bytes settles none. Returns whether all of the trial are settled.
+    /// Sets the number of images that are settled, while nothing is in flight. It can be smaller than the number that was
+    /// claimed: an answer is discarded if the key was overwritten meanwhile. Returns whether all images of the trial are
+    /// settled.
     pub(crate) fn settled(&self, images: u64) -> bool {
         self.used().images = images;
         self.trial.get().is_some_and(|trial| images >= trial.images())
     }
 
-    /// When calling ends, with the limit that says so, for people.
+    /// The end of the window and the limit that sets it, for people. `None` if there is no end.
     pub(crate) fn describe_window(&self) -> Option<String> {
         self.window().describe()
     }
 
-    /// Returns with the reason once the window is over; never if there is none.
+    /// Waits until the window ends, and returns the reason. Never returns if the window has no end.
     pub(crate) async fn window_ends(&self) -> StopReason {
         if !self.window().ends() {
             std::future::pending::<()>().await;
@@ -236,7 +244,7 @@ impl Budget {
         }
     }
 
-    /// The window, computed anew if the clock was corrected.
+    /// The window, computed again if the clock was corrected.
     fn window(&self) -> MutexGuard<'_, Window> {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         if window.follow(&self.clock)
@@ -273,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scene_is_a_unit_of_billing_unless_the_settings_say_otherwise() {
+    fn each_scene_is_a_billing_unit_unless_the_settings_bill_by_call() {
         let two: Scenes = [Scene::Web, Scene::News].into_iter().collect();
         let billed = |billing| {
             let settings = settings(|b| {
@@ -285,7 +293,7 @@ mod tests {
         };
         let scenes = billed(Billing::Scene);
         assert_eq!((scenes.units_with(two).ok(), scenes.take(two).ok()), (Some(2), Some(2)));
-        // The one that would exceed it is not made; a smaller one would not exceed it.
+        // A call for two scenes would exceed the limit, a call for one does not.
         assert!(scenes.units_with(two).is_err() && scenes.take(two).is_err());
         assert_eq!(scenes.take(one()).ok(), Some(3));
         scenes.give_back(two);
@@ -295,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_cost_and_day_each_stop_before_the_call_too_much() {
+    fn limits_of_calls_cost_and_a_day_stop_before_the_call_that_exceeds_them() {
         let count = budget(&settings(|b| b.max_calls = Some(2)));
         assert!(count.take(one()).is_ok() && count.take(one()).is_ok());
         assert!(
@@ -322,14 +330,14 @@ mod tests {
     }
 
     #[test]
-    fn time_and_images_end_too() {
+    fn a_window_and_a_number_of_images_end_too() {
         let none = budget(&settings(|b| b.max_duration = Some(Duration::ZERO)));
         assert!(matches!(none.take(one()), Err(StopReason::Window(_))));
         let trial = Trial { limit: Some(3), ..Trial::default() };
         let images = budget(&settings(|_| ()));
         assert_eq!(images.images(10).ok(), Some(10));
         images.limit_to(trial, 1);
-        assert_eq!(images.images(10).ok(), Some(2), "one is settled");
+        assert_eq!(images.images(10).ok(), Some(2), "one of three is settled");
         images.claimed(2);
         assert_eq!(images.images(1), Err(trial));
         assert!(!images.settled(2));

@@ -1,7 +1,7 @@
-//! Claimed contents become concurrent calls, one settlement each.
+//! The pool of workers: claims contents, calls the service for them concurrently, and hands each settlement to the writer.
 //!
-//! At most `workers` calls are on the wire, and at most twice as many contents are claimed and not
-//! settled: after a crash these are exactly what may have been paid and lost.
+//! At most `workers` calls are in flight, and at most twice as many contents are claimed and not settled. After a crash,
+//! these are the only contents whose calls may have been paid without a stored result.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -20,44 +20,46 @@ use crate::job::writer::{Record, Writer};
 use crate::store::Place;
 use crate::store::turn::{Claimed, Settled, Settlement, Wish};
 
-/// The pause before images are tried again that were only throttled.
+/// The pause before images are tried again, if they were only throttled.
 const BREATH: Duration = Duration::from_millis(500);
 
-/// What the pool needs besides the tagger.
+/// The workers of a run.
 #[derive(Debug)]
 pub(super) struct Pool {
     pub(super) tagger: Arc<Tagger>,
+    /// The number of workers.
     pub(super) workers: usize,
-    /// Notified when the queue may have grown or a content was settled.
+    /// Notified by the writer when the queue may have grown, or when a content was settled.
     pub(super) work: Arc<Notify>,
-    /// Before the second pass; before the third it is four times as long.
+    /// The wait before the second pass. Before the third one it is four times as long.
     pub(super) cooldown: Duration,
-    /// What the run is limited to.
+    /// The number of images that the run is limited to. Absent if it takes every image that is wanted.
     pub(super) trial: Option<Trial>,
-    /// Where the results go.
+    /// The database file.
     pub(super) place: Place,
 }
 
-/// The shortest time between two looks at the database's file. The writer's turns take about as long when calls are that
-/// frequent, so no more calls begin after the file was taken away than the writer would let through.
+/// The shortest time between two checks of the database file. When calls are that frequent, a turn of the writer takes about
+/// as long, so this adds no calls after the file was taken away.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// When the workers looked at the database's file last.
+/// When a worker checked the database file last. `None` if none has yet.
 type LastLook = std::sync::Mutex<Option<Instant>>;
 
+/// A claimed content, and the slot that it takes until it is settled.
 type Slotted = (Claimed, OwnedSemaphorePermit);
 
 impl Pool {
     /// Claims and calls until the listing is complete and nothing is left to claim, or the run stops.
     ///
     /// # Errors
-    /// Only if the writer is gone.
+    /// Only if the writer has ended.
     pub(super) async fn run(self) -> Result<(), Error> {
         let slots = Arc::new(Semaphore::new(2 * self.workers));
         let (sender, claimed) = mpsc::channel::<Slotted>(2 * self.workers);
         let claimed = Mutex::new(claimed);
-        // Workers live as long as the run: a future an image, several kilobytes of it, would be allocated and
-        // moved for each. They run within this task, since the job lives on a runtime of one thread.
+        // Each worker lives as long as the run. With a future for each image, several kilobytes would be allocated and
+        // moved every time. The workers are no tasks of their own, since a job runs on a runtime of one thread.
         let looked = std::sync::Mutex::new(None);
         let workers = (0..self.workers).map(|_| self.worker(&claimed, &looked));
         let calls = try_join_all(workers);
@@ -65,7 +67,7 @@ impl Pool {
         calling.and(claiming)
     }
 
-    /// Calls for one content after the other, until no more will be claimed.
+    /// Calls for one content after another, until no more will be claimed.
     async fn worker(
         &self,
         claimed: &Mutex<mpsc::Receiver<Slotted>>,
@@ -76,8 +78,8 @@ impl Pool {
             let Some((claimed, slot)) = next else { return Ok(()) };
             self.tagger.waiting.fetch_sub(1, Ordering::Relaxed);
             let pass = claimed.pass;
-            // The writer finds it out too, but only with its next turn; until then each worker could begin a call
-            // whose result nobody will find. What is on the wire ends and is committed.
+            // The writer notices this too, but only with its next turn. Until then each worker could begin a call whose
+            // result would be lost. Calls in flight finish, and are committed.
             if self.is_database_lost(looked) {
                 self.tagger.service.control.stop(StopReason::Internal);
                 return Ok(());
@@ -87,9 +89,9 @@ impl Pool {
         }
     }
 
-    /// Returns `true` if the database was taken away. Looks at the file only if the last look is longer ago than
-    /// [`LOOK`], and returns `false` otherwise: a look takes several microseconds, and fast workers would spend a tenth
-    /// of their time on it.
+    /// Returns `true` if the database was taken away. Checks the file only if the last check is longer ago than [`LOOK`],
+    /// and returns `false` otherwise. A check takes several microseconds, and fast workers would spend a tenth of their time
+    /// on it.
     fn is_database_lost(&self, looked: &LastLook) -> bool {
         let now = Instant::now();
         {
@@ -102,14 +104,14 @@ impl Pool {
         self.place.is_lost()
     }
 
-    /// Hands a settlement of an image that was claimed in this pass to the writer.
+    /// Hands the settlement of an image that was claimed in this pass to the writer.
     async fn settle(
         &self,
         settlement: Settlement,
         pass: u32,
         slot: OwnedSemaphorePermit,
     ) -> Result<(), Error> {
-        // It is claimed in the first pass once more, and counts as one image.
+        // It will be claimed in the first pass again, and counts as one image.
         let again =
             matches!(settlement.settled, Settled::Released | Settled::PutBack { pass: 0, .. });
         if pass == 0 && again {
@@ -118,8 +120,8 @@ impl Pool {
         self.tagger.writer.send(Record::Settle { settlement, slot }).await
     }
 
-    /// While the run waits for the service, calls for one image at a time, each from anywhere in the queue, to look
-    /// whether the service is back. Returns false if the run stops.
+    /// During an outage, calls for one image at a time to probe whether the service is back. Each image comes from anywhere
+    /// in the queue. Returns `false` if the run stops.
     async fn probe(&self, slots: &Arc<Semaphore>) -> Result<bool, Error> {
         let tagger = &self.tagger;
         let service = &tagger.service;
@@ -137,7 +139,7 @@ impl Pool {
             let Some(claimed) = claimed else {
                 drop(free);
                 if idle {
-                    // Nothing is left to look with, and nothing is in flight that would come back.
+                    // No image is left to probe with, and none is in flight that could be put back.
                     tagger.give_up_waiting();
                 } else {
                     self.wait_for_work().await;
@@ -148,7 +150,7 @@ impl Pool {
             if pass == 0 {
                 tagger.budget.claimed(1);
             }
-            let slot = free.split(1).expect("there is at least one");
+            let slot = free.split(1).expect("free_slots returns at least one slot");
             drop(free);
             let settlement = Image::new(tagger, claimed, true).run().await?;
             self.settle(settlement, pass, slot).await?;
@@ -156,6 +158,7 @@ impl Pool {
         Ok(!service.control.is_stopping())
     }
 
+    /// Claims contents for the workers until nothing is left to claim, or the run stops.
     async fn claim(
         &self,
         slots: &Arc<Semaphore>,
@@ -179,12 +182,12 @@ impl Pool {
                 return Ok(());
             }
             let Some(mut free) = self.free_slots(slots).await else { return Ok(()) };
-            // Used up: only what was put back is claimed, so that the images of the trial are settled.
+            // If all images of a trial were claimed, only those that were put back are claimed again.
             let (limit, first, used_up) = match tagger.budget.images(free.num_permits()) {
                 Ok(limit) => (limit, 0, None),
                 Err(reason) => (free.num_permits(), 1, Some(reason)),
             };
-            // Looked at before the claim: what comes between is seen by the next round.
+            // Read before the claim. A content that is queued in between is claimed in the next round.
             let listed = service.stats.is_listed();
             let idle = (listed || used_up.is_some())
                 && free.num_permits() + slots.available_permits() == all;
@@ -192,7 +195,7 @@ impl Pool {
                 let wish = Wish { limit, passes: first..=pass, keeps_back };
                 tagger.writer.ask(|reply| Record::Claim { wish, reply })
             };
-            // A trial of a few images takes them in the order of the listing.
+            // A trial takes its images in the order of the listing, so nothing is kept back for the end.
             let mut claims = ask(!tagger.budget.limits_images()).await?;
             let is_over = claims.claimed.is_empty() && claims.kept_back;
             if is_over && (idle || tagger.outage.is_calm()) {
@@ -202,7 +205,8 @@ impl Pool {
             tagger.budget.claimed(fresh as u64);
             let exhausted = claims.claimed.is_empty();
             for claimed in claims.claimed {
-                let slot = free.split(1).expect("no more is claimed than there are slots");
+                let slot =
+                    free.split(1).expect("at most as many contents are claimed as there are slots");
                 tagger.waiting.fetch_add(1, Ordering::Relaxed);
                 if sender.send((claimed, slot)).await.is_err() {
                     return Ok(());
@@ -218,18 +222,18 @@ impl Pool {
                         if !tagger.budget.settled(trial.settled(&service.stats.snapshot().counts)) {
                             continue;
                         }
-                        // With nothing left it is complete like any other run.
-                        if !listed || self.waits(&tagger.writer).await? {
+                        // If nothing is left, the run is complete like any other one.
+                        if !listed || self.has_pending(&tagger.writer).await? {
                             service.control.stop(StopReason::Trial(trial));
                         }
                         return Ok(());
                     }
                     None => return Ok(()),
                 },
-                // It ends: each image is given up after so many attempts or throttle answers.
+                // The passes end, since each image is given up after a number of attempts or throttle answers.
                 (true, true) => {
                     let cooldown = self.cooldown * if pass == 0 { 1 } else { 4 };
-                    // The pace is what protects a service that throttles.
+                    // A service that throttles is protected by the pace, so a short pause is enough.
                     let needs_pause = tagger.needs_pause.swap(false, Ordering::Relaxed);
                     let cooldown = if needs_pause { cooldown } else { cooldown.min(BREATH) };
                     let wait = cooldown.max(tagger.wait_of_put_back());
@@ -253,7 +257,7 @@ impl Pool {
         }
     }
 
-    /// All slots that are free, at least one; `None` if the run stops.
+    /// Waits until a slot is free, and takes all free slots. Returns `None` if the run stops.
     async fn free_slots(&self, slots: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
         let stopping = self.tagger.service.control.stopping();
         let mut free = tokio::select! {
@@ -268,10 +272,12 @@ impl Pool {
         Some(free)
     }
 
-    async fn waits(&self, writer: &Writer) -> Result<bool, Error> {
-        writer.ask(|reply| Record::Waits { reply }).await
+    /// Returns whether the queue of the run has pending contents.
+    async fn has_pending(&self, writer: &Writer) -> Result<bool, Error> {
+        writer.ask(|reply| Record::HasPending { reply }).await
     }
 
+    /// Waits until the queue may have grown or a content was settled, or until the run stops.
     async fn wait_for_work(&self) {
         tokio::select! {
             () = self.work.notified() => {}

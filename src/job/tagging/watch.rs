@@ -1,5 +1,5 @@
-//! Looks ahead for the gate: estimates how many calls are to come, and has them confirmed as soon as it is known that
-//! some will be held back.
+//! Looks ahead for the gate: estimates the number of calls, and asks for confirmation as soon as it is known that the gate
+//! will hold some back.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use crate::scene::Scenes;
 use crate::store::Reader;
 use crate::store::model::Counts;
 
-/// How often it is looked whether more is to be called than passes without a question.
+/// The time between two estimates.
 const LOOK: Duration = Duration::from_millis(100);
-/// Contents that are looked at to know how many scenes the pending ones ask for.
+/// The number of pending contents from which the number of scenes is estimated.
 const LOOKED_AT: u32 = 2_000;
 
-/// Looks ahead: somebody is asked as soon as it is known that calls will be held back.
+/// Estimates the calls of an invocation while they are being made.
 #[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) gate: Gate,
@@ -31,7 +31,7 @@ pub(crate) struct Watch {
     pub(crate) scenes: Scenes,
     pub(crate) billing: Billing,
     pub(crate) trial: Option<Trial>,
-    /// What the run had counted before this invocation.
+    /// The counts of the run before this invocation.
     pub(crate) before: Counts,
 }
 
@@ -44,7 +44,7 @@ impl Watch {
         }
     }
 
-    /// Looks until somebody is asked, and once more when everything is listed.
+    /// Asks for confirmation when it is needed, and gives the final number once everything is listed.
     async fn run(self) -> Infallible {
         let Some(above) = self.gate.above() else { return std::future::pending().await };
         loop {
@@ -65,7 +65,7 @@ impl Watch {
         std::future::pending().await
     }
 
-    /// The calls of this invocation, those made and those that are known to follow, if none has to be repeated.
+    /// The calls of this invocation: those made, and those that are known to follow if none has to be repeated.
     fn expected(&self) -> Expected {
         let now = self.stats.snapshot();
         let counts = &now.counts;
@@ -74,14 +74,14 @@ impl Watch {
         let (taken, units_taken) = self.budget.used_so_far();
         let room = Room::of(&self.budget.limits_of_calls());
         let units_made = self.billing.units_of(made, asked);
-        // Calls on the wire are pending still, and have their room already.
+        // Calls in flight still count as pending, but the limits have counted them already.
         let calls_left = room.calls.saturating_add(taken.saturating_sub(made));
         let units_left = room.units.saturating_add(units_taken.saturating_sub(units_made));
         let in_trial = self
             .trial
             .map_or(u64::MAX, |trial| trial.images().saturating_sub(trial.settled(counts)));
         let pending = now.pending().min(in_trial).min(calls_left);
-        // How many units an image takes is looked up only if it decides anything.
+        // The number of billing units for an image matters only if images are pending.
         let (contents, scenes) = match self.reader.asked_of_queue(self.run_id, LOOKED_AT) {
             Ok((contents @ 1.., scenes)) if pending > 0 => (contents, scenes),
             _ => (1, u64::from(self.scenes.len()).max(1)),

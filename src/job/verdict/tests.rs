@@ -10,7 +10,7 @@ fn service(status: u16, code: &str, message: &str) -> Error {
     ServiceError { status, code, message, ..ServiceError::default() }.into()
 }
 
-/// `list` and `label` are the names of the verdicts once something has succeeded.
+/// `list` and `label` are the names of the verdicts after the first success.
 #[rstest]
 #[case(301, "PermanentRedirect", "", "configuration", "configuration")]
 #[case(307, "TemporaryRedirect", "", "configuration", "configuration")]
@@ -96,7 +96,7 @@ fn service(status: u16, code: &str, message: &str) -> Error {
 #[case(408, "", "", "retry", "retry")]
 #[case(200, "New", "", "retry", "retry")]
 #[case(418, "New", "", "protocol", "unknown")]
-fn each_row_of_the_table(
+fn each_code_has_its_verdict(
     #[case] status: u16,
     #[case] code: &str,
     #[case] message: &str,
@@ -109,7 +109,7 @@ fn each_row_of_the_table(
 }
 
 #[test]
-fn a_wrong_signature_stops_before_the_first_success_only() {
+fn a_wrong_signature_stops_the_run_only_before_the_first_success() {
     let error = service(403, "SignatureDoesNotMatch", "");
     let stop = Verdict::Stop(Stop::Credentials);
     assert_eq!(verdict(Operation::Label, false, &error), stop);
@@ -117,7 +117,7 @@ fn a_wrong_signature_stops_before_the_first_success_only() {
 }
 
 #[test]
-fn an_unknown_id_of_temporary_credentials_is_refreshed() {
+fn temporary_credentials_with_an_unknown_id_are_renewed() {
     let error = ServiceError {
         status: 403,
         code: "InvalidAccessKeyId".to_owned(),
@@ -130,14 +130,14 @@ fn an_unknown_id_of_temporary_credentials_is_refreshed() {
 }
 
 #[test]
-fn a_head_without_a_body_goes_by_its_status() {
+fn the_status_decides_for_a_head_without_a_body() {
     let of = |status| verdict(Operation::Head, true, &service(status, "", ""));
     assert_eq!(of(404), Verdict::GiveUp(GiveUp::Gone));
     assert_eq!(of(403), Verdict::GiveUp(GiveUp::Denied));
 }
 
 #[test]
-fn errors_without_an_answer() {
+fn an_error_without_an_answer_has_its_verdict() {
     let cause = || "broken".into();
     let host = || "h".to_owned();
     let unusable = Error::Unusable { reason: "cut".to_owned(), status: 200, request_id: None };
@@ -190,13 +190,17 @@ macro_rules! sample {
 #[case(503, sample!("503-service-unavailable.xml"), "throttle")]
 #[case(503, sample!("503-slow-down.xml"), "throttle")]
 #[case(400, sample!("ci-json.json"), "unknown")]
-fn each_sample(#[case] status: u16, #[case] body: &[u8], #[case] name: &str) {
+fn each_recorded_answer_has_its_verdict(
+    #[case] status: u16,
+    #[case] body: &[u8],
+    #[case] name: &str,
+) {
     let error = error::parse(status, &HeaderMap::new(), body).into();
     assert_eq!(verdict(Operation::Label, true, &error).name(), name);
 }
 
 #[test]
-fn a_token_printed_as_a_message_is_the_code() {
+fn a_code_that_is_sent_as_the_message_counts_as_the_code() {
     let body = b"<Error><Code>AccessDenied</Code><Message> InvalidObjectState </Message></Error>";
     let error = error::parse(403, &HeaderMap::new(), body).into();
     assert_eq!(verdict(Operation::Label, true, &error), Verdict::GiveUp(GiveUp::Archived));

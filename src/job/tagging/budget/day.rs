@@ -1,4 +1,4 @@
-//! `--daily-calls`: how many calls a day has had, by the ledger and by this invocation.
+//! Counts the calls of a day for `--daily-calls`: those in the ledger, and those of this invocation.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,36 +10,39 @@ use jiff::{Timestamp, ToSpan};
 use crate::cos::Clock;
 use crate::store;
 
-/// Counts the ledger's calls since a moment in Unix milliseconds, those of this invocation left out.
+/// Counts the calls in the ledger since a moment in Unix milliseconds, without those of this invocation.
 pub(super) type Earlier = Box<dyn Fn(i64) -> Result<u64, store::Error> + Send + Sync>;
 
 /// A day in milliseconds.
 const DAY: i64 = 24 * 3600 * 1000;
 
-/// Calls of this invocation that ended in one second, by this machine's own clock.
+/// The calls of this invocation that ended in one second of this machine's own clock.
 #[derive(Debug)]
 struct Second {
-    /// Unix milliseconds at its beginning.
+    /// The beginning of the second, in Unix milliseconds.
     begins: i64,
     calls: u64,
 }
 
-/// The calls of one day, counted by the same clock as the rows of the ledger.
+/// Limits the calls of a day, by the same clock as the rows of the ledger.
 ///
-/// A call belongs to the day in which it ends, as in the ledger; calls on the wire count for the present day. A call
-/// whose time is still to come counts for today as well: the clock was ahead when it was made. So the limit
-/// holds over midnight, and when the clock is set or corrected.
+/// A call belongs to the day in which it ends, as in the ledger. Calls in flight count for the present day. A call with a
+/// time in the future counts for today too, because the clock was ahead when it was made. Thus the limit holds at midnight,
+/// and when the clock is set or corrected.
 pub(super) struct Day {
     limit: u64,
     zone: TimeZone,
     earlier: Earlier,
-    /// The day that was counted, in Unix milliseconds from midnight to midnight, and the offset it was counted with.
+    /// The day that was counted, from midnight to midnight in Unix milliseconds, and the offset of the clock at that time, in
+    /// seconds. Absent if no day was counted yet.
     counted: Option<(Range<i64>, i64)>,
-    /// Calls of today that were made before this invocation.
+    /// The calls of today before this invocation.
     before: u64,
-    /// Calls of today that this invocation made, without those on the wire.
+    /// The calls of today by this invocation that have ended.
     own: u64,
+    /// The calls in flight.
     on_the_wire: u64,
+    /// The calls of this invocation, by the second in which they ended.
     seconds: VecDeque<Second>,
 }
 
@@ -50,7 +53,7 @@ impl fmt::Debug for Day {
 }
 
 impl Day {
-    /// A limit of calls a day in this zone.
+    /// A limit of calls a day, where days begin at midnight in this time zone.
     pub(super) fn new(limit: u64, zone: TimeZone, earlier: Earlier) -> Self {
         Self {
             limit,
@@ -64,10 +67,10 @@ impl Day {
         }
     }
 
-    /// Takes one call out of today's, or returns false if there is none left.
+    /// Takes one of the calls that are left today. Returns `false` if none is left.
     ///
     /// # Errors
-    /// Those of any read, when the day has to be counted.
+    /// An error of the store, if the calls of the day have to be counted.
     pub(super) fn take(&mut self, clock: &Clock) -> Result<bool, store::Error> {
         if self.left(clock)? == 0 {
             return Ok(false);
@@ -76,10 +79,10 @@ impl Day {
         Ok(true)
     }
 
-    /// How many calls of today are left.
+    /// The number of calls that are left today.
     ///
     /// # Errors
-    /// Those of any read, when the day has to be counted.
+    /// An error of the store, if the calls of the day have to be counted.
     pub(super) fn left(&mut self, clock: &Clock) -> Result<u64, store::Error> {
         let (now, offset) = (clock.millis(), clock.offset());
         let is_counted = self
@@ -92,12 +95,12 @@ impl Day {
         Ok(self.limit.saturating_sub(self.before + self.own + self.on_the_wire))
     }
 
-    /// Counts the day in which `now` lies.
+    /// Counts the calls of the day in which `now` lies.
     fn count(&mut self, now: i64, offset: i64) -> Result<(), store::Error> {
         let day = day_of(now, &self.zone);
         self.before = (self.earlier)(day.start)?;
         let corrected = |second: &Second| second.begins + offset.saturating_mul(1000);
-        // What lies further back counts for no day that a corrected clock could come back to.
+        // A correction of the clock never leads further back than a day, so older calls are not needed.
         while self.seconds.front().is_some_and(|second| corrected(second) < day.start - DAY) {
             self.seconds.pop_front();
         }
@@ -107,7 +110,7 @@ impl Day {
         Ok(())
     }
 
-    /// A call that was taken has ended, at this moment by this machine's own clock in Unix milliseconds.
+    /// Notes that a call has ended at `local`, in Unix milliseconds of this machine's own clock.
     pub(super) fn ended(&mut self, local: i64) {
         self.on_the_wire = self.on_the_wire.saturating_sub(1);
         self.own += 1;
@@ -118,12 +121,12 @@ impl Day {
         }
     }
 
-    /// A call that was taken was not made.
+    /// Gives back a call that was taken and not made.
     pub(super) fn give_back(&mut self) {
         self.on_the_wire = self.on_the_wire.saturating_sub(1);
     }
 
-    /// The limit in words.
+    /// The limit as it is typed.
     pub(super) fn describe(&self) -> String {
         format!("--daily-calls {}", self.limit)
     }
@@ -174,7 +177,7 @@ mod tests {
         Day::new(limit, TimeZone::UTC, Box::new(earlier))
     }
 
-    /// Makes calls until the day has none left; how many that were.
+    /// Makes calls until none is left for the day. Returns how many it made.
     fn exhaust(day: &mut Day, clock: &Clock) -> u64 {
         let mut calls = 0;
         while day.take(clock).unwrap() {
@@ -185,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_day_begins_at_midnight_and_calls_on_the_wire_are_its_own() {
+    fn a_new_day_begins_at_midnight_and_counts_the_calls_in_flight() {
         let (now, clock) = clock!();
         now.store(MIDNIGHT - HOUR, Ordering::Relaxed);
         let earlier = Arc::new(Mutex::new(vec![MIDNIGHT - 25 * HOUR, MIDNIGHT - 2 * HOUR]));
@@ -199,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_confirmed_offset_counts_again() {
+    fn a_correction_of_the_clock_counts_the_day_again() {
         let (now, clock) = clock!();
         // This machine is an hour ahead, and takes the last half hour of the day for tomorrow's first.
         now.store(MIDNIGHT + HOUR / 2, Ordering::Relaxed);
@@ -216,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_gives_no_call_back() {
+    fn setting_the_clock_back_allows_no_further_calls() {
         let (now, clock) = clock!();
         now.store(MIDNIGHT + HOUR, Ordering::Relaxed);
         let earlier = Arc::new(Mutex::new(Vec::new()));
@@ -231,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn days_are_those_of_the_zone() {
+    fn a_day_lasts_from_midnight_to_midnight_in_its_time_zone() {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         // The clocks go forward on 29 March 2026 and back on 25 October 2026.
         for (moment, hours) in [("2026-03-29T12:00Z", 23), ("2026-10-25T12:00Z", 25)] {

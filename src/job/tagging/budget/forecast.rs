@@ -1,32 +1,32 @@
-//! What the limits of an invocation let through of the calls that are needed: for a plan, and for the question whether
-//! so many calls are meant.
+//! Estimates how many of the needed calls the limits of an invocation allow. A plan shows the estimate, and the gate asks
+//! for confirmation with it.
 
 use crate::config::Billing;
 use crate::store::read::Needed;
 
-/// What a limit leaves; `u64::MAX` is no limit.
+/// What a limit allows. `u64::MAX` means that there is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// Calls.
+    /// The number of calls.
     pub calls: u64,
-    /// Units of billing.
+    /// The number of billing units.
     pub units: u64,
 }
 
-/// What a limit is called, and what it leaves.
+/// A limit, and how much it still allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {
-    /// As the option is typed.
+    /// The option that sets the limit, as it is typed.
     pub name: String,
-    /// How much.
+    /// What it allows.
     pub room: Room,
 }
 
 impl Room {
-    /// No limit.
+    /// No limit at all.
     pub const ALL: Self = Self { calls: u64::MAX, units: u64::MAX };
 
-    /// What several limits leave together.
+    /// What several limits allow together.
     pub fn of<'a>(limits: impl IntoIterator<Item = &'a Limit>) -> Self {
         limits.into_iter().fold(Self::ALL, |all, Limit { room, .. }| Self {
             calls: all.calls.min(room.calls),
@@ -35,20 +35,21 @@ impl Room {
     }
 }
 
-/// The calls of one invocation, if none has to be repeated.
+/// The calls that one invocation makes, if none has to be repeated.
 ///
-/// The order in which images are called decides how many calls for different numbers of scenes a cost pays for, so
-/// there are two numbers of each. They are equal if all calls ask for the same number of scenes.
+/// Calls for different numbers of scenes have different costs, so a limited cost pays for more or fewer calls, depending on
+/// their order. That is why each number is a minimum and a maximum. They are equal if all calls ask for the same number of
+/// scenes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Share {
-    /// The least and the most calls.
+    /// The minimum and the maximum number of calls.
     pub calls: (u64, u64),
-    /// The least and the most scenes that these calls ask for.
+    /// The minimum and the maximum number of scenes that these calls ask for.
     pub scenes: (u64, u64),
 }
 
 impl Share {
-    /// What `room` lets through of the calls that are needed.
+    /// Computes how many of the needed calls `room` allows.
     pub fn of(needed: &Needed, room: Room, billing: Billing) -> Self {
         let mut groups: Vec<(u64, u64, u64)> = needed
             .by_scenes
@@ -66,7 +67,7 @@ impl Share {
     }
 }
 
-/// Calls in this order until the first one that does not fit: how many, and for how many scenes.
+/// Makes calls in this order until one does not fit. Returns the number of calls, and of the scenes that they ask for.
 fn fill<'a>(groups: impl Iterator<Item = &'a (u64, u64, u64)>, room: Room) -> (u64, u64) {
     let (mut calls, mut scenes, mut units) = (0, 0, 0);
     for (asks, costs, count) in groups {
@@ -90,7 +91,7 @@ mod tests {
     const ALL: u64 = u64::MAX;
 
     #[test]
-    fn equal_calls_have_one_number_and_others_have_two() {
+    fn calls_of_equal_cost_have_one_number_and_others_have_a_minimum_and_a_maximum() {
         let needed = |groups: &[(u8, u64)]| Needed {
             by_scenes: groups.iter().map(|(bits, n)| (Scenes::from_bits(*bits), *n)).collect(),
             given_up: 0,

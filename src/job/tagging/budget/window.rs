@@ -1,4 +1,4 @@
-//! When calling ends: `--until` and `--max-duration`, by the wall clock and by one that nobody can set.
+//! The window for calls: `--until` and `--max-duration`, by the wall clock and by the monotonic clock.
 
 use std::time::{Duration, Instant};
 
@@ -8,30 +8,31 @@ use jiff::{SignedDuration, Timestamp};
 use crate::config::{self, Until};
 use crate::cos::Clock;
 
-/// The end of one invocation's calls.
+/// The window in which one invocation may call.
 ///
-/// Two clocks are looked at, and the first one that has reached the end counts. The monotonic one stands still while
-/// the machine is asleep; the wall clock does not, but it can be set.
+/// It ends when either of two clocks has reached its end. The monotonic clock stands still while the machine is asleep. The
+/// wall clock does not, but it can be set.
 #[derive(Debug, Clone)]
 pub(super) struct Window {
     zone: TimeZone,
     until: Option<Until>,
     max_duration: Option<Duration>,
-    /// The beginning, in Unix milliseconds by this machine's own clock.
+    /// When the window began, in Unix milliseconds of this machine's own clock.
     begun: i64,
     begun_at: Instant,
-    /// The clock's offset that the ends were computed with.
+    /// The offset of the clock with which the end was computed, in seconds.
     offset: i64,
+    /// Absent if calls may be made at any time.
     end: Option<End>,
 }
 
 #[derive(Debug, Clone)]
 struct End {
-    /// By the corrected wall clock.
+    /// The end by the wall clock, corrected by the offset.
     wall: Timestamp,
-    /// By the monotonic clock; none if that is too far away.
+    /// The end by the monotonic clock. Absent if it is too far in the future.
     monotonic: Option<Instant>,
-    /// The words that say which limit it is.
+    /// The limit that sets the end, as it is typed.
     what: String,
 }
 
@@ -51,7 +52,7 @@ impl Window {
         window
     }
 
-    /// Computes the end from the beginning, as the offset of the clock has it now.
+    /// Computes the end, with the present offset of the clock.
     fn compute(&mut self) {
         let begun = self.begun.saturating_add(self.offset.saturating_mul(1000));
         let begun = Timestamp::from_millisecond(begun).unwrap_or(Timestamp::MAX);
@@ -69,7 +70,7 @@ impl Window {
         self.end = by_duration.into_iter().chain(by_clock).min_by_key(|end| end.wall);
     }
 
-    /// Computes the end anew if the clock has been corrected since; whether it was.
+    /// Computes the end again if the clock has been corrected since. Returns whether it was.
     pub(super) fn follow(&mut self, clock: &Clock) -> bool {
         let offset = clock.offset();
         if self.offset == offset {
@@ -80,14 +81,14 @@ impl Window {
         true
     }
 
-    /// Whether there is an end at all.
+    /// Returns whether the window has an end.
     pub(super) fn ends(&self) -> bool {
         self.end.is_some()
     }
 
-    /// The limit that has been reached, if one has.
+    /// The limit that was reached. `None` if the window is still open.
     pub(super) fn over(&self, clock: &Clock) -> Option<String> {
-        // The clocks are only read if there is an end: this is asked before every call.
+        // This runs before every call, so the clocks are read only if there is an end.
         self.end.as_ref()?;
         self.over_at(clock.timestamp(), Instant::now())
     }
@@ -98,20 +99,20 @@ impl Window {
         over.then(|| end.what.clone())
     }
 
-    /// The time that is left by the monotonic clock.
+    /// The time until the end by the monotonic clock.
     pub(super) fn left(&self) -> Duration {
         let end = self.end.as_ref().and_then(|end| end.monotonic);
         end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
     }
 
-    /// The end as an absolute time with its offset from UTC, and the limit.
+    /// The end as an absolute time with the offset from UTC, and the limit that sets it. `None` if there is no end.
     pub(super) fn describe(&self) -> Option<String> {
         let end = self.end.as_ref()?;
         Some(format!("{} ({})", absolute(end.wall, &self.zone), end.what))
     }
 }
 
-/// A moment as people write it, with the offset from UTC: `2026-11-27 06:30:00+08:00`.
+/// Formats a moment for people, with the offset from UTC: `2026-11-27 06:30:00+08:00`.
 pub fn absolute(moment: Timestamp, zone: &TimeZone) -> String {
     moment.to_zoned(zone.clone()).strftime("%F %H:%M:%S%:z").to_string()
 }
@@ -136,14 +137,14 @@ mod tests {
         Timestamp::from_second(BEGUN + seconds).unwrap()
     }
 
-    /// The time of day so many seconds after the beginning, which is a whole minute.
+    /// The time of day so many seconds after the beginning, rounded down to a minute.
     fn until(seconds: i64) -> Until {
         let time = wall(seconds).to_zoned(TimeZone::UTC).time();
         Until { time: time.with().second(0).build().unwrap(), offset: None }
     }
 
     #[test]
-    fn either_clock_ends_it() {
+    fn the_window_ends_when_either_clock_has_reached_its_end() {
         let clock = clock();
         let window = window(&clock, |b| b.max_duration = Some(Duration::from_mins(1)));
         let at = |seconds| window.begun_at + Duration::from_secs(seconds);
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sooner_of_two_limits_counts() {
+    fn the_earlier_of_two_limits_counts() {
         let clock = clock();
         let both = window(&clock, |b| {
             b.max_duration = Some(Duration::from_hours(1));
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_confirmed_offset_moves_the_end() {
+    fn a_correction_of_the_clock_moves_the_end() {
         // This machine is an hour ahead: half an hour before the end it believes that the end has passed.
         let clock = clock();
         let mut window = window(&clock, |b| b.until = Some(until(-1800)));
