@@ -1,4 +1,4 @@
-//! Bodies, errors and headers of every answer.
+//! The bodies, errors and headers of answers.
 
 use std::fmt::Write as _;
 use std::pin::Pin;
@@ -14,19 +14,19 @@ use hyper::{HeaderMap, Response, StatusCode};
 
 use super::{clock, xml};
 
-/// The connection is cut in the middle of a body.
+/// The error that closes the connection in the middle of a body.
 #[derive(Debug, thiserror::Error)]
 #[error("the emulator cuts this answer")]
 pub(super) struct Cut;
 
-/// The connection is dropped without an answer.
+/// The error that closes the connection without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the emulator drops this connection")]
 pub(super) struct Dropped;
 
 type Parts = Pin<Box<dyn Stream<Item = Result<Bytes, Cut>> + Send>>;
 
-/// A body that is there at once, or comes in parts.
+/// A body that is sent at once or in parts.
 pub(super) enum Body {
     Whole(Bytes),
     Parts(Parts),
@@ -61,13 +61,13 @@ impl hyper::body::Body for Body {
     }
 }
 
-/// Marks an answer that pretends not to come from the service: it gets none of its headers.
+/// Marks an answer of a proxy or gateway: it gets none of the service's headers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Between;
 
 pub(super) type Answer = Response<Body>;
 
-/// An answer with this type and body.
+/// Returns an answer with this type and body.
 pub(super) fn answer(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Body::Whole(body.into()));
     *answer.status_mut() =
@@ -84,7 +84,7 @@ pub(super) fn json(status: u16, body: String) -> Answer {
     answer(status, "application/json", body + "\n")
 }
 
-/// Parts until the stream ends.
+/// Returns an answer with the parts of a stream as its body.
 pub(super) fn streamed(
     content_type: &'static str,
     parts: impl Stream<Item = Result<Bytes, Cut>> + Send + 'static,
@@ -94,7 +94,7 @@ pub(super) fn streamed(
     answer
 }
 
-/// The first half of `body`, announced as the whole of it; then the connection closes.
+/// Returns an answer with the length of `body` that closes the connection after half of it.
 pub(super) fn cut_short(body: &str) -> Answer {
     let bytes = Bytes::copy_from_slice(body.as_bytes());
     let length = bytes.len();
@@ -102,7 +102,7 @@ pub(super) fn cut_short(body: &str) -> Answer {
         match left {
             Some(half) if !half.is_empty() => Some((Ok(half), Some(Bytes::new()))),
             Some(_) => {
-                // Let the first half reach the client before the cut.
+                // The first half must reach the client before the connection is closed.
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 Some((Err(Cut), None))
             }
@@ -112,7 +112,7 @@ pub(super) fn cut_short(body: &str) -> Answer {
     with_length(streamed("application/xml", parts), length)
 }
 
-/// `body` in parts of `part` bytes, `pause` apart.
+/// Returns an answer that sends `body` in parts of `part` bytes, with a pause before each.
 pub(super) fn dripped(body: String, part: usize, pause: Duration) -> Answer {
     let length = body.len();
     let parts = stream::unfold(Bytes::from(body), move |mut left| async move {
@@ -127,7 +127,7 @@ pub(super) fn dripped(body: String, part: usize, pause: Duration) -> Answer {
     with_length(streamed("application/xml", parts), length)
 }
 
-/// `start`, then `again` over and over up to 64 MiB, never the end.
+/// Returns an answer of `start` and endless repetitions of `again`, up to 64 MiB.
 pub(super) fn endless(start: &'static str, again: &str) -> Answer {
     const LIMIT: usize = 64 << 20;
     let block = Bytes::from(again.repeat((65_536 / again.len().max(1)).max(1)));
@@ -143,26 +143,28 @@ fn with_length(mut answer: Answer, length: usize) -> Answer {
     answer
 }
 
-/// What every answer to one request carries.
+/// The headers of the answer to one request.
 pub(super) struct Stamp {
+    /// The id of the request.
     pub(super) request_id: String,
-    /// The emulator's clock, unix seconds.
+    /// The time of the emulator's clock in Unix seconds.
     pub(super) now: i64,
-    /// Seconds that the header `Date` is off from it.
+    /// The difference between the header `Date` and that time, in seconds.
     pub(super) date_offset: i64,
-    /// `host/path`, as errors name it.
+    /// The resource in errors, `host/path`.
     pub(super) resource: String,
 }
 
 impl Stamp {
-    /// The `count`-th request of the emulator that was started at `started` unix seconds.
+    /// Creates the stamp of the request number `count` of an emulator that was started at `started` in Unix seconds.
     pub(super) fn new(started: i64, count: u64, now: i64) -> Self {
-        // The service's ids are Base64 of a time, an address and a counter.
+        // The ids of the service are a time, an address and a counter in Base64.
         let text = format!("{started:08x}_{:08x}_{count:09x}", std::process::id());
         let request_id = base64::engine::general_purpose::STANDARD.encode(text);
         Self { request_id, now, date_offset: 0, resource: String::new() }
     }
 
+    /// Adds the headers that every answer has.
     pub(super) fn headers(&self, headers: &mut HeaderMap) {
         const REQUEST_ID: HeaderName = HeaderName::from_static("x-cos-request-id");
         const EMULATOR: HeaderName = HeaderName::from_static("x-costag-emulator");
@@ -178,7 +180,7 @@ impl Stamp {
         headers.insert(EMULATOR, HeaderValue::from_static("1"));
     }
 
-    /// The body of an error; `extra` elements follow the message.
+    /// Returns the body of an error. The elements in `extra` follow the message.
     pub(super) fn error_body(&self, code: &str, message: &str, extra: &[(&str, &str)]) -> String {
         let mut out = String::from("<?xml version='1.0' encoding='utf-8' ?>\n<Error>\n");
         let trace =
@@ -202,7 +204,7 @@ impl Stamp {
         xml(status, self.error_body(code, message, &[]))
     }
 
-    /// An error that tells the time, as those of permission and clock do.
+    /// Returns an error with status 403 that has the element `ServerTime`, as errors of permission and clock do.
     pub(super) fn timed_error(&self, code: &str, message: &str) -> Answer {
         let time = clock::iso(self.now) + "Z";
         xml(403, self.error_body(code, message, &[("ServerTime", &time)]))

@@ -1,4 +1,4 @@
-//! What is in the bucket: computed or in a folder, with the changes that tests make, walked in key order.
+//! The objects of the bucket in key order: computed ones with the changes that tests make, or the files of a folder.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -8,7 +8,7 @@ use super::folder::Folder;
 use super::object::Object;
 use super::synthetic::Synthetic;
 
-/// Objects by key; `None` hides a computed one.
+/// Objects by key. `None` hides the computed object with that key.
 type Overlay = BTreeMap<Vec<u8>, Option<Object>>;
 
 pub(super) enum Catalogue {
@@ -21,7 +21,7 @@ impl Catalogue {
         Self::Synthetic { bucket, overlay: RwLock::default() }
     }
 
-    /// A view of the bucket as it is now; in a folder this looks at the disk.
+    /// Returns the bucket as it is now. A folder is read from disk.
     pub(super) fn view(&self) -> View<'_> {
         match self {
             Self::Folder(folder) => View { bucket: None, stored: folder.rescan() },
@@ -32,7 +32,7 @@ impl Catalogue {
         }
     }
 
-    /// The object with this key.
+    /// Returns the object with this key; `None` if there is none.
     pub(super) fn get(&self, key: &[u8]) -> Option<Object> {
         match self {
             Self::Folder(folder) => folder.get(key),
@@ -46,7 +46,8 @@ impl Catalogue {
         }
     }
 
-    /// Adds, replaces and removes objects of a synthetic bucket; `false` for a folder, where files are changed instead.
+    /// Adds, replaces and removes objects of a synthetic bucket. Returns `false` for a folder, whose files can be changed
+    /// instead.
     pub(super) fn change(&self, put: Vec<Object>, delete: Vec<Vec<u8>>) -> bool {
         let Self::Synthetic { overlay, .. } = self else { return false };
         let mut overlay = overlay.write().unwrap_or_else(PoisonError::into_inner);
@@ -64,7 +65,7 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    /// Objects in key order from `bound` on, without it if `exclusive`.
+    /// Returns the objects in key order, beginning at the key `bound`, or after it if `exclusive` is set.
     pub(super) fn walk(&self, bound: &[u8], exclusive: bool) -> Walk<'_> {
         let start = if exclusive { Bound::Excluded(bound) } else { Bound::Included(bound) };
         let stored = self.stored.range::<[u8], _>((start, Bound::Unbounded)).peekable();
@@ -73,7 +74,7 @@ impl View<'_> {
     }
 }
 
-/// Merges computed and stored objects; a stored one hides the computed one of the same key.
+/// Merges computed and stored objects. A stored object hides the computed one with the same key.
 pub(super) struct Walk<'a> {
     bucket: Option<&'a Synthetic>,
     stored: std::iter::Peekable<std::collections::btree_map::Range<'a, Vec<u8>, Option<Object>>>,

@@ -1,4 +1,5 @@
-//! The unsigned paths under `/.costag/`: statistics, what a faultless run should yield, and changes while running.
+//! The paths under `/.costag/`, which need no signature: statistics, the expected result of a run, and changes of settings
+//! and objects.
 
 use std::sync::{Arc, PoisonError};
 
@@ -19,9 +20,9 @@ use super::scenes::{SCENES, SceneSet};
 use super::state::State;
 use super::{clock, percent};
 
-/// The longest body taken.
+/// The longest body that is accepted, in bytes.
 const MAX_BODY: usize = 64 << 20;
-/// Objects whose rows are sent together.
+/// The number of objects whose rows are sent together.
 const ROWS_TOGETHER: usize = 500;
 
 #[derive(Deserialize)]
@@ -52,8 +53,8 @@ struct KeyCalls<'a> {
 
 /// Answers `/.costag/<path>`.
 pub(super) async fn respond(state: &Arc<State>, path: &str, request: Request<Incoming>) -> Answer {
-    // A page of the web can make a browser send requests here, under its own name or under one that it lets point to
-    // this machine.
+    // A web page can make a browser send requests here, under the name of its own host or under a name that it has
+    // pointed to this machine.
     if let Some(foreign) = foreign(request.headers()) {
         let text = format!(
             "{foreign:?} does not name this machine: control paths are for programs on it, \
@@ -86,7 +87,7 @@ pub(super) async fn respond(state: &Arc<State>, path: &str, request: Request<Inc
     }
 }
 
-/// The `Host` or `Origin` of a request if it names another machine than this one.
+/// Returns the `Host` or `Origin` of a request if it names another machine; `None` if both name this one.
 fn foreign(headers: &HeaderMap) -> Option<String> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let host = headers.get(HOST).map(text).unwrap_or_default();
@@ -99,7 +100,7 @@ fn foreign(headers: &HeaderMap) -> Option<String> {
     })
 }
 
-/// Whether a host, with or without a port, is this machine's loopback by its name or address.
+/// Returns `true` if a host, with or without a port, is a name or address of the loopback interface.
 fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
@@ -164,7 +165,8 @@ async fn change_objects(state: &State, request: Request<Incoming>) -> Answer {
     }
 }
 
-/// Sends what `write` gives, part by part; it waits while the client does not read.
+/// Returns an answer with the parts that `write` sends. `write` runs on a thread that may block, and waits while the
+/// client does not read.
 fn written(
     content_type: &'static str,
     write: impl FnOnce(&mut dyn FnMut(Vec<u8>) -> bool) + Send + 'static,
@@ -182,7 +184,7 @@ fn written(
     )
 }
 
-/// `{"key":…,"calls":n}` a line: computed objects in key order, then the others in key order.
+/// Answers with a line `{"key":…,"calls":n}` for each key: computed objects in key order, then the others in key order.
 fn keys(state: Arc<State>) -> Answer {
     written("application/x-ndjson", move |send| {
         let line = |out: &mut Vec<u8>, key: &[u8], calls| {
@@ -214,7 +216,7 @@ fn keys(state: Arc<State>) -> Answer {
     })
 }
 
-/// The labels of every present object that can be read, as CSV; ranks count from 1 within a scene.
+/// Answers with the labels of every object that can be read, as CSV. Ranks count from 1 in each scene.
 fn expected(state: Arc<State>, scenes: SceneSet) -> Answer {
     written("text/csv", move |send| {
         let header = "key,scene,rank,name,first_category,second_category,confidence,etag,size,last_modified\n";

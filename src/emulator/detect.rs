@@ -1,4 +1,4 @@
-//! `detect-label`: of an object, or of a URL.
+//! Answers `detect-label` for an object or a URL.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::scenes::{self, SceneSet};
 use super::state::{Asked, State};
 use super::{hash, percent};
 
-/// Counts the request, whatever comes of it, and answers it.
+/// Counts a request, whatever its answer will be, and answers it. `refused` returns the answer to a wrong signature.
 pub(super) async fn respond(
     state: &Arc<State>,
     asked: &Asked,
@@ -49,7 +49,7 @@ pub(super) async fn respond(
     Ok(answer)
 }
 
-/// The answer, and whether it is one that a client can use.
+/// Returns the answer, and whether a client can use it.
 async fn work(
     state: &Arc<State>,
     asked: &Asked,
@@ -122,7 +122,8 @@ async fn labels(
     read.ok().flatten().ok_or_else(|| Box::new(not_an_image(stamp)))
 }
 
-/// Labels made from the text of a URL; one with `missing` in its path cannot be fetched.
+/// Returns labels that are chosen by the text of a URL. A URL with `missing` in its path counts as one that cannot be
+/// fetched.
 fn of_url(
     state: &State,
     stamp: &Stamp,

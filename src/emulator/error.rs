@@ -8,41 +8,43 @@ use super::faults::SettingsError;
 /// Why an emulator does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The port is taken, most likely.
+    /// The emulator cannot listen on the port, most likely because another program does.
     #[error("port {port} of 127.0.0.1 cannot be listened on")]
     Listen {
-        /// The port asked for.
+        /// The port in the options.
         port: u16,
-        /// What the system says.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// The folder of pictures is not there or cannot be read.
+    /// The folder of pictures does not exist or cannot be read.
     #[error("the folder {} cannot be read", folder.display())]
     Folder {
-        /// The folder asked for.
+        /// The folder in the options.
         folder: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// The bucket's name does not end in `-` and digits.
-    #[error("{0:?} is no bucket name: it is NAME-APPID, such as demo-1250000000")]
+    /// The name of the bucket does not end in `-` and digits.
+    #[error(
+        "{0:?} is not a bucket name: a bucket is written as NAME-APPID, such as demo-1250000000"
+    )]
     Bucket(String),
     /// More objects, labels or threads than an emulator can have.
     #[error("{given} {what} are too many: an emulator has at most {most}")]
     TooMany {
-        /// What was asked for, in the plural.
+        /// What there are too many of, in the plural.
         what: &'static str,
-        /// How many.
+        /// The number in the options.
         given: u64,
-        /// The limit.
+        /// The largest number.
         most: u64,
     },
-    /// A setting makes no sense.
+    /// A setting has a value that it cannot have.
     #[error("a setting of the emulator is wrong")]
     Settings(#[from] SettingsError),
-    /// No thread could be started.
+    /// The system has no more threads.
     #[error("the emulator's threads cannot be started")]
     Threads(#[source] io::Error),
 }

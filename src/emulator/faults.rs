@@ -1,5 +1,6 @@
-//! Misbehaviour: what can go wrong, how likely, and for which request. Reproducible, because a fault is drawn from a
-//! hash of the seed, the key and the number of the attempt at that key.
+//! The faults of the emulator: what can go wrong, how likely it is, and for which requests.
+//!
+//! Faults are reproducible: a hash of the seed, the key and the number of the attempt at that key decides.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -8,32 +9,32 @@ use serde::{Deserialize, Serialize};
 
 use super::hash;
 
-/// One way to misbehave.
+/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     /// 500 `InternalError`.
     InternalError,
     /// 502 with HTML.
     BadGateway,
-    /// 503 `SlowDown`, not counted as throttled by a limit.
+    /// 503 `SlowDown`, which is not counted as the result of a limit.
     SlowDown,
     /// 429.
     TooMany,
     /// The connection is reset without an answer.
     Reset,
-    /// No answer until the client leaves, 120 s at most.
+    /// No answer until the client closes the connection, for 120 s at most.
     Stall,
-    /// Less than `Content-Length` says, then the connection is closed.
+    /// Half of the answer, then the connection is closed.
     Truncated,
-    /// 200 with a body that is no XML.
+    /// 200 with a body that is not XML.
     Garbage,
     /// 200 without a body.
     Empty200,
-    /// 200 that never ends, up to 64 MiB.
+    /// 200 with a body that does not end before 64 MiB.
     Endless,
-    /// The right answer, a byte every 50 ms (a listing: in twenty parts over five seconds).
+    /// The right answer, one byte every 50 ms; a listing in twenty parts over five seconds.
     SlowDrip,
-    /// The right labels in the old flat form.
+    /// The right labels in the legacy form.
     Legacy,
     /// 404 `NoSuchKey`.
     NotFound,
@@ -41,21 +42,21 @@ pub(super) enum Fault {
     InvalidState,
     /// 403 `AccessDenied`.
     AccessDenied,
-    /// 200 with an `Error` in it.
+    /// 200 with an `Error` document.
     Error200,
-    /// 403 `RequestTimeTooSkewed`, whatever the time of the request.
+    /// 403 `RequestTimeTooSkewed`, even if the time of the request is right.
     Skewed,
-    /// `NextMarker` is the marker that was sent.
+    /// A page whose `NextMarker` is the marker of the request.
     Stuck,
-    /// Keys in falling order.
+    /// A page with its keys in descending order.
     OutOfOrder,
-    /// Another prefix is echoed.
+    /// A page that names another prefix.
     WrongPrefix,
-    /// Another marker is echoed.
+    /// A page that names another marker.
     WrongMarker,
-    /// Never the last page.
+    /// A last page that is truncated.
     NeverEnds,
-    /// An answer to HEAD without `Content-Length`.
+    /// An answer to HEAD that has no `Content-Length`.
     NoLength,
     /// 403 with the page of a proxy, without a request id.
     ProxyPage,
@@ -67,18 +68,18 @@ pub(super) enum Fault {
     ProxyLogin,
 }
 
-/// Which requests a fault is for.
+/// The kind of request that a fault is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Request {
     /// `detect-label`.
     Detect,
     /// GET Bucket.
     List,
-    /// HEAD Object, and GET Object.
+    /// HEAD Object and GET Object.
     Object,
 }
 
-/// Faults of detect-label by name.
+/// The faults of `detect-label` by name.
 const DETECT: [(&str, Fault); 21] = [
     ("internal_error", Fault::InternalError),
     ("bad_gateway", Fault::BadGateway),
@@ -103,7 +104,7 @@ const DETECT: [(&str, Fault); 21] = [
     ("proxy_login", Fault::ProxyLogin),
 ];
 
-/// Faults of listings by name.
+/// The faults of listings by name.
 const LIST: [(&str, Fault); 21] = [
     ("list_internal_error", Fault::InternalError),
     ("list_bad_gateway", Fault::BadGateway),
@@ -128,7 +129,7 @@ const LIST: [(&str, Fault); 21] = [
     ("list_proxy_login", Fault::ProxyLogin),
 ];
 
-/// Faults of HEAD Object and GET Object by name. A refusal of HEAD has no body, as with the service.
+/// The faults of HEAD Object and GET Object by name. A refused HEAD has no body, as at the service.
 const OBJECT: [(&str, Fault); 12] = [
     ("head_internal_error", Fault::InternalError),
     ("head_bad_gateway", Fault::BadGateway),
@@ -144,68 +145,70 @@ const OBJECT: [(&str, Fault); 12] = [
     ("head_proxy_empty", Fault::ProxyEmpty),
 ];
 
-/// Every name that [`Settings::set_fault`] takes: those of `detect-label`, of listings, of single objects.
+/// Returns every name that [`Settings::set_fault`] accepts: the faults of `detect-label`, of listings, of single objects.
 pub fn fault_names() -> impl Iterator<Item = &'static str> {
     DETECT.iter().chain(&LIST).chain(&OBJECT).map(|(name, _)| *name)
 }
 
-/// An answer given to every detect request, whatever was asked.
+/// An error that every request of a kind is answered with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FailCode {
-    /// HTTP status, 400 to 599.
+    /// The HTTP status, from 400 to 599.
     pub status: u16,
     /// The `Code` of the body.
     pub code: String,
-    /// The `Message` of the body; empty for a plain one.
+    /// The `Message` of the body; empty for the code.
     #[serde(default)]
     pub message: String,
 }
 
-/// What can be changed while the emulator runs: delays, limits, faults, clock and token.
+/// The settings that can be changed while the emulator runs: delays, limits, faults, clock and token.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Settings {
-    /// Probability by name. Of several, one draw decides: their probabilities add up, and what goes over 1 never comes.
+    /// The probability of each fault by name. One draw decides among all of them, so the probabilities add up. Faults
+    /// beyond a sum of 1 never happen.
     pub faults: BTreeMap<String, f64>,
-    /// Only the first so many attempts at a key (listings: at a marker) can go wrong; 0 is no limit.
+    /// Only this many first attempts at a key can have a fault (for listings, at a marker); 0 for all attempts.
     pub fault_attempts: u32,
-    /// Only keys holding this text can go wrong; empty is every key.
+    /// Only keys that contain this text can have a fault; empty for all keys.
     pub fault_keys: String,
-    /// Milliseconds before a detect answer.
+    /// The delay of an answer to `detect-label`, in milliseconds.
     pub latency_ms: u64,
-    /// Up to so many milliseconds more.
+    /// The largest random addition to this delay, in milliseconds.
     pub jitter_ms: u64,
-    /// Milliseconds before a page.
+    /// The delay of a page, in milliseconds.
     pub list_latency_ms: u64,
-    /// Up to so many milliseconds more.
+    /// The largest random addition to this delay, in milliseconds.
     pub list_jitter_ms: u64,
-    /// Detect requests let through in any sliding second; others get `SlowDown`.
+    /// The most detect requests in any sliding second; others get `SlowDown`. `None` for no limit.
     pub qps_limit: Option<u32>,
-    /// Listings let through in any sliding second.
+    /// The most listings in any sliding second; others get `SlowDown`. `None` for no limit.
     pub list_qps_limit: Option<u32>,
-    /// What every detect request is answered with.
+    /// The error that every detect request is answered with; `None` for right answers.
     pub fail_code: Option<FailCode>,
-    /// What HEAD Object and GET Object of the keys that hold `fault_keys` are answered with; HEAD without the body.
+    /// The error that HEAD Object and GET Object are answered with, for keys that contain `fault_keys`. An answer to HEAD
+    /// has no body. `None` for right answers.
     pub head_fail_code: Option<FailCode>,
-    /// How wrong the emulator's clock is.
+    /// The difference between the emulator's clock and this machine's, in seconds.
     pub clock_offset_seconds: i64,
-    /// How wrong the header `Date` is besides, as behind a proxy that writes its own.
+    /// The difference between the header `Date` and the emulator's clock, in seconds, as behind a proxy that writes the
+    /// header itself.
     pub date_offset_seconds: i64,
-    /// The token that requests must bring, if any.
+    /// The security token that requests must have; `None` if they need none.
     #[serde(skip)]
     pub token: Option<String>,
-    /// A token that is answered with `ExpiredToken`.
+    /// A token that is answered with `ExpiredToken`; `None` for no such token.
     #[serde(skip)]
     pub expired_token: Option<String>,
 }
 
-/// The body of `POST /.costag/faults`: what is given changes, what is absent stays; `null` takes a limit, a code or a
-/// token away.
+/// The body of `POST /.costag/faults`. Values that are absent do not change. `null` removes a limit, a code or a token.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[expect(clippy::option_option, reason = "absent, null and a value are three things in JSON")]
 pub(super) struct Change {
-    /// Everything to its default first.
+    /// True to set everything to its default first.
     clear: bool,
     faults: BTreeMap<String, f64>,
     fault_attempts: Option<u32>,
@@ -230,7 +233,7 @@ pub(super) struct Change {
     expired_token: Option<Option<String>>,
 }
 
-/// Tells `null` from absent.
+/// Reads a value that may be `null`. The result is `Some(None)` for `null`; the default, for an absent value, is `None`.
 #[expect(clippy::option_option, reason = "absent, null and a value are three things in JSON")]
 fn given<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
@@ -240,41 +243,41 @@ where
     Option::deserialize(deserializer).map(Some)
 }
 
-/// A setting that makes no sense.
+/// A setting has a value that it cannot have.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SettingsError {
-    /// A fault that does not exist.
+    /// There is no fault of this name.
     #[error("unknown fault {0:?}: there are {names}", names = fault_names().collect::<Vec<_>>().join(", "))]
     UnknownFault(String),
-    /// A probability out of 0..=1.
+    /// A probability is not from 0 to 1.
     #[error("the probability of {0} is a number from 0 to 1")]
     Probability(String),
-    /// A status that is no failure.
+    /// A status is not one of an error.
     #[error("the status of a failure is 400 to 599")]
     Status,
-    /// A number that no emulator could keep to.
+    /// A number is too large.
     #[error("{name} is {given}, and at most {most} is possible")]
     TooLarge {
-        /// The setting, as in `POST /.costag/faults`.
+        /// The name of the setting in `POST /.costag/faults`.
         name: &'static str,
-        /// What was asked for.
+        /// The value.
         given: u64,
         /// The largest value.
         most: u64,
     },
 }
 
-/// The longest delay of an answer, in milliseconds: a day.
+/// The longest delay of an answer: a day, in milliseconds.
 const LONGEST_DELAY_MS: u64 = 86_400_000;
-/// The clock can be set wrong by a hundred years, in seconds.
+/// The largest difference of the clock: a hundred years, in seconds.
 const LARGEST_OFFSET: u64 = 100 * 366 * 86_400;
 
 impl Settings {
-    /// Sets the probability of one fault, 0 to take it away.
+    /// Sets the probability of a fault; 0 removes it.
     ///
     /// # Errors
     ///
-    /// If no fault has this name or the probability is out of 0..=1.
+    /// Returns an error if there is no fault of this name, or if the probability is not from 0 to 1.
     pub fn set_fault(&mut self, name: &str, probability: f64) -> Result<(), SettingsError> {
         if !fault_names().any(|known| known == name) {
             return Err(SettingsError::UnknownFault(name.to_owned()));
@@ -290,7 +293,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Checks what was filled in by hand and prepares the draws.
+    /// Checks all values and prepares the tables from which faults are drawn.
     pub(super) fn prepared(mut self) -> Result<Prepared, SettingsError> {
         for (name, probability) in self.faults.clone() {
             self.set_fault(&name, probability)?;
@@ -318,6 +321,7 @@ impl Settings {
         Ok(Prepared { settings: self, detect, list, object })
     }
 
+    /// Returns these settings with a change.
     pub(super) fn changed(&self, change: Change) -> Result<Prepared, SettingsError> {
         let mut new = if change.clear { Self::default() } else { self.clone() };
         for (name, probability) in &change.faults {
@@ -341,7 +345,7 @@ impl Settings {
     }
 }
 
-/// Settings with the faults in the form in which they are drawn.
+/// Checked settings, with a table of faults for each kind of request.
 #[derive(Debug)]
 pub(super) struct Prepared {
     settings: Settings,
@@ -367,17 +371,17 @@ impl Prepared {
         }
     }
 
-    /// Whether such requests can go wrong at all.
+    /// Returns `true` if requests of this kind can have a fault.
     pub(super) fn has_faults(&self, request: Request) -> bool {
         !self.table(request).is_empty()
     }
 
-    /// The answer that HEAD and GET of this key are always refused with, if there is one.
+    /// Returns the error that HEAD and GET requests for this key are answered with; `None` if there is none.
     pub(super) fn object_failure(&self, key: &[u8]) -> Option<&FailCode> {
         self.head_fail_code.as_ref().filter(|_| holds(key, self.fault_keys.as_bytes()))
     }
 
-    /// The fault of this attempt (from 1) at this key, or marker.
+    /// Returns the fault of this attempt at this key or marker; `None` for a right answer. Attempts count from 1.
     pub(super) fn draw(
         &self,
         seed: u64,
@@ -433,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn draws_repeat_and_come_as_often_as_asked() {
+    fn draws_are_reproducible_and_as_frequent_as_their_probability() {
         let settings = with(&[("reset", 0.1), ("garbage", 0.2), ("list_stuck", 1.0)]);
         let draw =
             |key: u32, attempt| settings.draw(5, &key.to_le_bytes(), attempt, Request::Detect);
@@ -446,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_can_be_kept_to_first_attempts_and_some_keys() {
+    fn faults_can_be_limited_to_first_attempts_and_to_some_keys() {
         let mut settings = with(&[("reset", 1.0)]);
         settings.settings.fault_attempts = 2;
         settings.settings.fault_keys = "bad".into();
@@ -456,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_merge_and_nonsense_is_refused() {
+    fn a_change_replaces_what_it_names_and_wrong_values_are_refused() {
         let change = |text: &str| serde_json::from_str::<Change>(text).unwrap();
         let settings = with(&[("reset", 0.5)]);
         let new = settings

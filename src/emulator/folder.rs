@@ -1,4 +1,4 @@
-//! A folder of files as a bucket: every regular file is an object, read again only when size or time changed.
+//! A folder as a bucket: every regular file is an object. A file is read again only after its size or time has changed.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -13,26 +13,28 @@ use super::pixels::{self, Traits};
 
 type Objects = BTreeMap<Vec<u8>, Option<Object>>;
 
-/// What a file was when it was hashed.
+/// The size and the time of a file when it was hashed.
 type Stamp = (u64, Option<SystemTime>);
 
 pub(super) struct Folder {
+    /// The folder.
     root: PathBuf,
+    /// The stamp and the `ETag` of each file that was read, by key.
     known: Mutex<HashMap<Vec<u8>, (Stamp, String)>>,
-    /// By `ETag`: what the pixels show, `None` if they cannot be read.
+    /// The labels of each content by `ETag`; `None` for a file that is not a picture.
     traits: Mutex<HashMap<String, Option<Arc<Traits>>>>,
 }
 
 impl Folder {
     /// # Errors
     ///
-    /// If `root` is no folder that can be read.
+    /// Returns an error if `root` is not a folder or cannot be read.
     pub(super) fn open(root: PathBuf) -> io::Result<Self> {
         fs::read_dir(&root)?;
         Ok(Self { root, known: Mutex::default(), traits: Mutex::default() })
     }
 
-    /// Every file that is there now. A folder or file that cannot be read is left out with a warning.
+    /// Returns every file that exists now. A folder or file that cannot be read is left out with a warning.
     pub(super) fn rescan(&self) -> Arc<Objects> {
         let mut objects = Objects::new();
         let mut folders = vec![(self.root.clone(), String::new())];
@@ -40,14 +42,14 @@ impl Folder {
             let entries = match fs::read_dir(&folder) {
                 Ok(entries) => entries,
                 Err(error) => {
-                    tracing::warn!(%error, folder = %folder.display(), "a folder is left out");
+                    tracing::warn!(%error, folder = %folder.display(), "a folder that cannot be read is left out");
                     continue;
                 }
             };
             for entry in entries.flatten() {
                 let name = entry.file_name();
                 let Some(name) = name.to_str() else {
-                    tracing::warn!(path = %entry.path().display(), "a file name that is no UTF-8 is left out");
+                    tracing::warn!(path = %entry.path().display(), "a file whose name is not UTF-8 is left out");
                     continue;
                 };
                 let key = format!("{prefix}{name}");
@@ -68,19 +70,20 @@ impl Folder {
         Arc::new(objects)
     }
 
+    /// Forgets files that no longer exist.
     fn forget_all_but(&self, objects: &Objects) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|key, _| objects.contains_key(key));
     }
 
-    /// The file with this key as it is now.
+    /// Returns the file with this key as it is now; `None` if there is none.
     pub(super) fn get(&self, key: &[u8]) -> Option<Object> {
         let (path, metadata) = self.file(key)?;
         self.object(key.to_vec(), &path, &metadata)
     }
 
-    /// The regular file of a key; `None` for a key that no scan would give: one with `..` in it, or one that leads
-    /// through a symbolic link, which may point out of the folder.
+    /// Returns the regular file of a key. Returns `None` for a key that no scan would find: one with `..` in it, or one
+    /// whose path has a symbolic link, which may lead out of the folder.
     fn file(&self, key: &[u8]) -> Option<(PathBuf, Metadata)> {
         let key = std::str::from_utf8(key).ok()?;
         let plain = |part: &str| {
@@ -117,7 +120,7 @@ impl Folder {
         Some(Object { key, etag, size: stamp.0, last_modified, storage_class, is_image: true })
     }
 
-    /// The first byte of the file with this key; `None` if it is empty or gone.
+    /// Returns the first byte of the file with this key; `None` if it is empty or does not exist.
     pub(super) fn first_byte(&self, key: &[u8]) -> Option<u8> {
         let mut first = [0];
         fs::File::open(self.file(key)?.0).ok()?.read_exact(&mut first).ok()?;
@@ -129,7 +132,7 @@ impl Folder {
         known.get(key).filter(|(seen, _)| seen == stamp).map(|(_, etag)| etag.clone())
     }
 
-    /// What the picture shows; `None` if the bytes are no picture or are gone.
+    /// Returns the labels of a picture; `None` if the file is not a picture or does not exist.
     pub(super) fn traits(&self, object: &Object) -> Option<Arc<Traits>> {
         let lock = || self.traits.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = lock().get(&object.etag) {
@@ -137,7 +140,7 @@ impl Folder {
         }
         let bytes = fs::read(self.file(&object.key)?.0).ok()?;
         let traits = pixels::read(&bytes).map(Arc::new);
-        // Kept under what was read: the file may have changed since it was listed.
+        // The labels belong to the bytes that were read: the file may have changed since it was listed.
         lock().insert(md5_hex(&bytes), traits.clone());
         traits
     }
@@ -148,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_seen_as_they_come_change_and_go() {
+    fn new_changed_and_removed_files_are_noticed() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("b")).unwrap();
         fs::write(root.path().join("b/x y.jpg"), "one").unwrap();
@@ -168,7 +171,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_symbolic_link_leads_nowhere() {
+    fn symbolic_links_are_not_followed() {
         use std::os::unix::fs::symlink;
         let outside = tempfile::tempdir().unwrap();
         fs::write(outside.path().join("secret.jpg"), "x").unwrap();
@@ -179,14 +182,14 @@ mod tests {
         assert!(folder.rescan().is_empty());
         assert_eq!(folder.get(b"folder/secret.jpg"), None);
         assert_eq!(folder.get(b"file.jpg"), None);
-        // The folder that is served may itself be named through a link.
+        // The path of the folder itself may be a link.
         let link = root.path().join("folder");
         assert!(Folder::open(link).unwrap().get(b"secret.jpg").is_some());
     }
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_name_that_is_no_utf8_is_left_out() {
+    fn a_file_name_that_is_not_utf8_is_left_out() {
         use std::os::unix::ffi::OsStrExt;
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join(std::ffi::OsStr::from_bytes(b"\xff.jpg")), "x").unwrap();

@@ -1,6 +1,6 @@
-//! Where every choice comes from: the same seed and inputs give the same bucket, labels and faults.
+//! The hash that decides every random choice: the same seed and inputs give the same bucket, labels and faults.
 
-/// Mixes `value` into `seed` so that every bit of either moves half of the result's (the finisher of `SplitMix64`).
+/// Mixes `value` into `seed`. Each bit of either changes half of the bits of the result (the finalizer of `SplitMix64`).
 pub(super) const fn mix(seed: u64, value: u64) -> u64 {
     let mut z = seed
         .wrapping_add(value.wrapping_mul(0x9E37_79B9_7F4A_7C15))
@@ -10,7 +10,7 @@ pub(super) const fn mix(seed: u64, value: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Hash of text or bytes.
+/// Returns the hash of bytes.
 pub(super) fn of_bytes(seed: u64, bytes: &[u8]) -> u64 {
     let mut hash = mix(seed, bytes.len() as u64);
     for chunk in bytes.chunks(8) {
@@ -21,13 +21,13 @@ pub(super) fn of_bytes(seed: u64, bytes: &[u8]) -> u64 {
     hash
 }
 
-/// A hash as a number in 0.0..1.0.
+/// Converts a hash to a number in 0.0..1.0.
 #[expect(clippy::cast_precision_loss, reason = "53 bits are kept, which a double holds exactly")]
 pub(super) fn unit(hash: u64) -> f64 {
     (hash >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Whether an event of this probability happens for this hash.
+/// Returns `true` if an event of this probability happens for this hash.
 pub(super) fn chance(hash: u64, probability: f64) -> bool {
     probability > 0.0 && unit(hash) < probability
 }

@@ -1,6 +1,6 @@
-//! HEAD Object, and GET Object of a range of bytes: what the service tells of one object without labelling it.
+//! Answers HEAD Object, and GET Object with a range, which return the properties of an object without labels.
 //!
-//! A refused HEAD has no body, so its reason stays unknown; GET tells it.
+//! An answer to HEAD has no body, so the reason of a refusal is unknown. The answer to GET has it.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub(super) async fn head(state: &Arc<State>, asked: &Asked) -> Result<Answer, Dr
         Found::Refused(refused) => return Ok(refused),
         Found::WithoutLength(object) => {
             let mut answer = described(200, &object);
-            // A body whose end is not known in advance: the answer is sent without a length.
+            // The length of this body is not known in advance, so the answer is sent without `Content-Length`.
             *answer.body_mut() = Body::Parts(Box::pin(futures::stream::pending()));
             return Ok(answer);
         }
@@ -39,10 +39,10 @@ pub(super) async fn head(state: &Arc<State>, asked: &Asked) -> Result<Answer, Dr
     Ok(answer)
 }
 
-/// Answers GET Object with the header `Range`: with the first byte, whatever range it names.
+/// Answers GET Object with the header `Range`. The answer has the first byte, whatever the range is.
 pub(super) async fn get(state: &Arc<State>, asked: &Asked) -> Result<Answer, Dropped> {
     state.stats.got();
-    // The fault of the HEAD before it: what was refused there is refused here.
+    // The attempt is that of the HEAD request before it, so both have the same fault.
     let attempt = state.stats.heads_by_key.of_other(&asked.key).max(1);
     let object = match found(state, asked, attempt).await? {
         Found::Object(object) | Found::WithoutLength(object) => object,
@@ -50,7 +50,7 @@ pub(super) async fn get(state: &Arc<State>, asked: &Asked) -> Result<Answer, Dro
     };
     let first = match &state.catalogue {
         Catalogue::Folder(folder) => folder.first_byte(&object.key),
-        // A computed picture has no bytes; all JPEG files begin with this one.
+        // A computed picture has no bytes. Every JPEG file begins with this one.
         Catalogue::Synthetic { .. } => (object.size > 0).then_some(0xff),
     };
     let Some(first) = first else {
@@ -66,11 +66,12 @@ pub(super) async fn get(state: &Arc<State>, asked: &Asked) -> Result<Answer, Dro
     Ok(answer)
 }
 
-/// What a request about one object comes to.
+/// The result of a request for one object.
 enum Found {
     Object(Object),
+    /// The request is refused with this answer.
     Refused(Answer),
-    /// The object, told without its length.
+    /// The object, whose length is left out of the answer.
     WithoutLength(Object),
 }
 
@@ -97,7 +98,7 @@ async fn found(state: &Arc<State>, asked: &Asked, attempt: u32) -> Result<Found,
     })
 }
 
-/// An answer with the headers that describe the object, without its length and its bytes.
+/// Returns an answer with the properties of the object, without its length and content.
 fn described(status: u16, object: &Object) -> Answer {
     let mut answer = answer(status, "application/octet-stream", "");
     let mut headers = HeaderMap::new();

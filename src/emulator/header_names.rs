@@ -1,9 +1,9 @@
-//! Header names in the letters that the service uses, such as `ETag` and `Content-Type`.
+//! Writes header names in the case that the service uses, such as `ETag` and `Content-Type`.
 //!
-//! HTTP does not tell them apart, but clients do: the official Python SDK copies the headers into a plain dictionary
-//! and asks that for `Content-Type`. hyper writes names in lower case, unless a message carries a table of its own for
-//! them, which only reading a request makes. So one request that holds the names is read at the start, and its table
-//! is given to every answer.
+//! Names are not case-sensitive in HTTP, but some clients treat them so: the official Python SDK copies the headers into a
+//! dictionary and looks up `Content-Type` there. hyper writes names in lower case, unless a message has a table of names,
+//! which hyper makes only when it reads a request. So the emulator reads one request with all names at its start, and
+//! gives that table to every answer.
 
 use std::convert::Infallible;
 use std::io;
@@ -16,7 +16,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt as _;
 
-/// Every name that an answer can have and that the service does not write in lower case.
+/// The names in answers that the service does not write in lower case.
 const NAMES: [&str; 10] = [
     "Access-Control-Allow-Origin",
     "Connection",
@@ -30,15 +30,15 @@ const NAMES: [&str; 10] = [
     "Server",
 ];
 
-/// What an answer carries so that its names are written as the service writes them.
+/// The table of names, as an extension of an answer.
 #[derive(Clone)]
 pub(super) struct HeaderNames(Extensions);
 
 impl HeaderNames {
-    /// Reads a request with all the names.
+    /// Makes the table, by reading a request with all names.
     ///
     /// # Errors
-    /// If hyper cannot read it.
+    /// Returns an error if hyper cannot read the request.
     pub(super) async fn learn() -> io::Result<Self> {
         let mut request = "GET / HTTP/1.1\r\nHost: x\r\n".to_owned();
         for name in NAMES {
@@ -69,7 +69,7 @@ impl HeaderNames {
         }
     }
 
-    /// Gives the names to an answer.
+    /// Gives the table to an answer.
     pub(super) fn write<B>(&self, answer: &mut Response<B>) {
         answer.extensions_mut().extend(self.0.clone());
     }

@@ -1,4 +1,4 @@
-//! GET Bucket over HTTP, and the ways in which it can go wrong.
+//! Answers GET Bucket, and has the faults of listings.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +63,7 @@ async fn right_or_wrong(state: &Arc<State>, query: Query, fault: Option<Fault>) 
             page.next_marker = Some(if query.marker.is_empty() { last } else { query.marker });
         }
         Some(Fault::NeverEnds) if page.next_marker.is_none() => {
-            // It advances, so that only a client that looks for the end of keys would notice.
+            // The marker advances, so only a client that expects keys on every page notices it.
             let last = page.contents.last().map_or(&query.marker, |object| &object.key);
             page.next_marker = Some([last, &b"~"[..]].concat());
         }

@@ -1,5 +1,4 @@
-//! The ways in which an answer goes wrong on request, whatever was asked for: delays, errors, and what a proxy in between
-//! would send.
+//! Faults that any operation can have: delays, errors, and answers as a proxy in between would send them.
 
 use std::time::Duration;
 
@@ -8,10 +7,11 @@ use hyper::header::{HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use super::answer::{Answer, Between, Dropped, Stamp, answer, xml};
 use super::faults::Fault;
 
-/// A stalled request is given up after this long.
+/// How long a stalled request lasts at most.
 const LONGEST_STALL: Duration = Duration::from_mins(2);
 
-/// Waits for so long on average: a timer fires with the next whole millisecond, half of one too late.
+/// Waits for this time on average. A timer fires with the next whole millisecond, which is half a millisecond late on
+/// average, so it is set half a millisecond earlier.
 pub(super) async fn pause(milliseconds: u64) {
     if milliseconds > 0 {
         tokio::time::sleep(Duration::from_micros(1000 * milliseconds - 500)).await;
@@ -22,7 +22,7 @@ pub(super) fn slow_down(stamp: &Stamp) -> Answer {
     stamp.error(503, "SlowDown", "Please reduce your request rate.")
 }
 
-/// The faults that need no right answer, for detect requests and listings; `None` for the others.
+/// Returns the answer of a fault that does not depend on the right answer. Returns `None` for the other faults.
 pub(super) async fn plain_fault(stamp: &Stamp, fault: Fault) -> Result<Option<Answer>, Dropped> {
     const GATEWAY: &str = "<html>\n<head><title>502 Bad Gateway</title></head>\n<body>\n\
                            <center><h1>502 Bad Gateway</h1></center>\n</body>\n</html>\n";
@@ -62,7 +62,7 @@ pub(super) async fn plain_fault(stamp: &Stamp, fault: Fault) -> Result<Option<An
     }))
 }
 
-/// An answer of something between the client and this service.
+/// Marks an answer as one of a proxy or gateway between the client and the service.
 fn between(mut answer: Answer, header: Option<(HeaderName, &'static str)>) -> Answer {
     answer.extensions_mut().insert(Between);
     if let Some((name, value)) = header {

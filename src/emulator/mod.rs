@@ -1,19 +1,19 @@
-//! A look-alike of COS and Cloud Infinite on loopback: for the demo, for rehearsals of a nightly job, and for tests.
+//! An emulator of COS and Cloud Infinite on loopback, for the demo, for rehearsals of a nightly job, and for tests.
 //!
-//! It serves one bucket, a folder of pictures or any number of computed objects; it lists, answers HEAD and
-//! `detect-label`, checks signatures strictly, and misbehaves on request. It takes nothing from the rest of the crate,
-//! so that a mistake of the client cannot be confirmed by the same mistake here. Unsigned paths under `/.costag/` tell
-//! what was asked and change settings while it runs:
+//! It serves one bucket: a folder of pictures, or any number of computed objects. It answers listings, HEAD requests and
+//! `detect-label`, checks signatures strictly, and fails on request. It imports nothing from the rest of the crate:
+//! otherwise a mistake of the client could be hidden by the same mistake here. Paths under `/.costag/` need no signature.
+//! They return what the emulator has counted, and change settings while it runs:
 //!
 //! | path | |
 //! |---|---|
 //! | `GET /.costag/stats` | [`Statistics`] as JSON |
-//! | `GET /.costag/keys` | detect requests of each key, as JSON lines `{"key":"a.jpg","calls":1}` |
-//! | `GET /.costag/expected?scenes=web,camera` | what a faultless run should yield, as CSV in key order |
+//! | `GET /.costag/keys` | the number of detect requests for each key, as JSON lines `{"key":"a.jpg","calls":1}` |
+//! | `GET /.costag/expected?scenes=web,camera` | the result of a run without faults, as CSV in key order |
 //! | `GET /.costag/faults` | [`Settings`] as JSON |
-//! | `POST /.costag/faults` | changes settings: what is given replaces, `"clear": true` resets first, `null` removes |
+//! | `POST /.costag/faults` | changes the settings that are given; `"clear": true` resets all settings first, and `null` removes a setting |
 //! | `POST /.costag/objects` | `{"put":[{"key":…,"content":…,"size":…,"last_modified":…,"storage_class":…}],"delete":[…]}` |
-//! | `POST /.costag/reset` | statistics and attempt numbers to zero |
+//! | `POST /.costag/reset` | sets statistics and attempt numbers to zero |
 
 mod answer;
 mod catalogue;

@@ -7,28 +7,30 @@ use md5::{Digest, Md5};
 /// The MD5 digest of no bytes, in hex.
 pub(super) const EMPTY_MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
-/// One object as a listing shows it.
+/// One object of the bucket.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Object {
-    /// UTF-8.
+    /// The key in UTF-8.
     pub(super) key: Vec<u8>,
-    /// Hex, without quotes.
+    /// The `ETag`: the MD5 of the content in hex, without quotes.
     pub(super) etag: String,
+    /// The size in bytes.
     pub(super) size: u64,
-    /// Unix seconds.
+    /// The time of the last change in Unix seconds.
     pub(super) last_modified: i64,
+    /// The storage class, such as `STANDARD`.
     pub(super) storage_class: Cow<'static, str>,
-    /// Whether the bytes could be a picture; only the bytes themselves tell, in a folder.
+    /// True if the object may be a picture. In a folder this is true for every file, since only its bytes can tell.
     pub(super) is_image: bool,
 }
 
 impl Object {
-    /// Whether the content must be restored before it can be read.
+    /// Returns `true` if the object must be restored before it can be read.
     pub(super) fn is_archived(&self) -> bool {
         matches!(self.storage_class.as_ref(), "ARCHIVE" | "DEEP_ARCHIVE" | "MAZ_ARCHIVE")
     }
 
-    /// The object that a test puts: a picture by its name, if it is not empty.
+    /// Returns an object for `POST /.costag/objects`. It is a picture if its name is that of one and it is not empty.
     pub(super) fn put(
         key: String,
         content: &str,
@@ -48,7 +50,7 @@ impl Object {
     }
 }
 
-/// The `ETag` of these bytes.
+/// Returns the MD5 digest of these bytes in hex.
 pub(super) fn md5_hex(bytes: &[u8]) -> String {
     let digest: [u8; 16] = Md5::digest(bytes).into();
     hex::encode(digest)

@@ -1,4 +1,4 @@
-//! How an emulator starts: what is in its bucket, who may ask, and how it behaves.
+//! The options of an emulator: what is in its bucket, the keys that requests are signed with, and how it behaves.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -8,37 +8,37 @@ use super::error::Error;
 use super::faults::Settings;
 use super::synthetic::Synthetic;
 
-/// The emulator's usual secret id; no secret.
+/// The default secret id. It is not secret.
 pub const SECRET_ID: &str = "AKIDEMULATOR";
-/// The emulator's usual secret key; no secret.
+/// The default secret key. It is not secret.
 pub const SECRET_KEY: &str = "emulator-secret-key";
 
-/// A computed bucket's keys are numbered with this many at most, which takes a few megabytes for the counters.
+/// The most computed objects. Their counters take a few megabytes then.
 pub(super) const MOST_OBJECTS: u64 = 10_000_000_000;
-/// The vocabulary is small, and a client may keep far fewer.
+/// The most labels of an image. A client may keep far fewer.
 const MOST_LABELS: u64 = 10_000;
-/// Systems refuse more, or nearly as many; and a look-alike on loopback needs few.
+/// The most worker threads. Systems refuse more, and an emulator on loopback needs few.
 const MOST_THREADS: u64 = 1_024;
 
 /// What is in the bucket.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Holdings {
-    /// Every regular file beneath a folder; its labels come from the pixels.
+    /// Every regular file below a folder. The labels are computed from the pixels.
     Images(PathBuf),
-    /// Computed objects with made-up labels.
+    /// Computed objects with invented labels.
     Objects(Synthetic),
 }
 
-/// How an emulator starts.
+/// The options of an emulator.
 #[derive(Clone)]
 pub struct Options {
-    /// The port on 127.0.0.1; 0 takes a free one.
+    /// The port on 127.0.0.1; 0 for any free one.
     pub port: u16,
-    /// Worker threads; `None` is one for each core.
+    /// The number of worker threads; `None` for one for each core.
     pub threads: Option<NonZeroUsize>,
-    /// `NAME-APPID`.
+    /// The name of the bucket, `NAME-APPID`.
     pub bucket: String,
-    /// The region told in listings.
+    /// The region in the headers of listings.
     pub region: String,
     /// The id that requests must be signed with.
     pub secret_id: String,
@@ -46,9 +46,9 @@ pub struct Options {
     pub secret_key: String,
     /// What is in the bucket.
     pub holdings: Holdings,
-    /// Seed of faults and delays; that of computed objects is their own.
+    /// The seed of faults and delays. Computed objects have a seed of their own.
     pub seed: u64,
-    /// Delays, limits, faults, clock and token at the start.
+    /// The delays, limits, faults, clock and token at the start.
     pub settings: Settings,
 }
 
@@ -68,7 +68,7 @@ impl Default for Options {
     }
 }
 
-/// Without the keys, which may be somebody's own.
+/// Prints the options without the id and the key, which may be real ones.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
@@ -80,7 +80,7 @@ impl fmt::Debug for Options {
     }
 }
 
-/// Refuses numbers that would take all memory, or end the process, before there is a first answer.
+/// Checks the numbers that could take all memory or end the process.
 pub(super) fn check_numbers(options: &Options) -> Result<(), Error> {
     let threads = options.threads.map_or(1, |threads| threads.get() as u64);
     let (objects, labels) = match &options.holdings {
@@ -99,7 +99,7 @@ pub(super) fn check_numbers(options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-/// Lower-case letters, digits and `-`, ending in `-` and the digits of the APPID.
+/// Returns `true` for a text of lower-case letters, digits and `-` that ends in `-` and the digits of the APPID.
 pub(super) fn is_bucket_name(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

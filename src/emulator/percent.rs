@@ -1,30 +1,31 @@
-//! Percent encoding as COS reads and writes it (RFC 3986 section 2), of the emulator's own.
+//! Percent-encoding in the form of COS (RFC 3986 section 2). The emulator has its own, to share no mistake with the client.
 
-/// A query parameter, decoded: name and value.
+/// The decoded name and value of a query parameter.
 pub(super) type Parameter = (Vec<u8>, Vec<u8>);
 
 const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
 }
 
-/// Appends `bytes` to `out`: unreserved bytes as they are, every other one as `%XX` in upper case.
+/// Appends `bytes` to `out`, with every byte outside the unreserved set as `%XX` in upper case.
 pub(super) fn encode_into(out: &mut String, bytes: &[u8]) {
     encode_but(out, bytes, |_| false);
 }
 
-/// Like [`encode_into`] with the slash left alone: the form of `encoding-type=url` and of paths.
+/// Like [`encode_into`], but does not encode slashes. This is the form of `encoding-type=url` and of paths.
 pub(super) fn encode_path_into(out: &mut String, bytes: &[u8]) {
     encode_but(out, bytes, |byte| byte == b'/');
 }
 
-/// Runs of bytes that stay are copied whole: a list page holds a thousand keys.
+/// Appends `bytes`, with every byte encoded that is neither unreserved nor accepted by `stays`. Runs of bytes that are not
+/// encoded are copied at once, since a page has a thousand keys.
 fn encode_but(out: &mut String, bytes: &[u8], stays: impl Fn(u8) -> bool) {
     const HEX: [u8; 16] = *b"0123456789ABCDEF";
     let mut rest = bytes;
     while !rest.is_empty() {
         let escaped = rest.iter().position(|byte| !is_unreserved(*byte) && !stays(*byte));
         let (run, tail) = rest.split_at(escaped.unwrap_or(rest.len()));
-        // What stays is ASCII.
+        // Bytes that are not encoded are ASCII.
         out.push_str(std::str::from_utf8(run).unwrap_or_default());
         let Some((&byte, tail)) = tail.split_first() else { return };
         out.push('%');
@@ -34,7 +35,8 @@ fn encode_but(out: &mut String, bytes: &[u8], stays: impl Fn(u8) -> bool) {
     }
 }
 
-/// Reads `%XX` back into bytes; what is no such triple stays as it is. `plus_is_space` is the form rule of queries.
+/// Decodes `%XX`. A `%` without two hexadecimal digits stays as it is. If `plus_is_space` is set, a `+` is a space, as in
+/// the queries of HTML forms.
 pub(super) fn decode(text: &[u8], plus_is_space: bool) -> Vec<u8> {
     let plain = text.iter().position(|byte| matches!(byte, b'%' | b'+')).unwrap_or(text.len());
     let mut out = Vec::with_capacity(text.len());
@@ -66,7 +68,7 @@ const fn hex_digit(byte: u8) -> Option<u8> {
     }
 }
 
-/// The parameters of a query string in the order sent; one without `=` has an empty value.
+/// Returns the parameters of a query string in their order. A parameter without `=` has an empty value.
 pub(super) fn parse_query(query: &str) -> Vec<Parameter> {
     query
         .split('&')
@@ -78,7 +80,7 @@ pub(super) fn parse_query(query: &str) -> Vec<Parameter> {
         .collect()
 }
 
-/// The value of the first parameter with this name.
+/// Returns the value of the first parameter with this name; `None` if there is none.
 pub(super) fn find<'a>(parameters: &'a [Parameter], name: &str) -> Option<&'a [u8]> {
     parameters.iter().find(|(key, _)| key == name.as_bytes()).map(|(_, value)| value.as_slice())
 }
@@ -88,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn encoding_and_decoding_are_inverse_for_every_byte() {
+    fn decoding_reverses_encoding_for_every_byte() {
         let all: Vec<u8> = (0..=255).collect();
         let mut text = String::new();
         encode_into(&mut text, &all);
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn query_reads_flags_and_plus() {
+    fn a_query_has_parameters_without_values_and_plus_signs_for_spaces() {
         let parameters = parse_query("versions&prefix=a+b%2Bc&&x=");
         assert_eq!(find(&parameters, "versions"), Some(&b""[..]));
         assert_eq!(find(&parameters, "prefix"), Some(&b"a b+c"[..]));

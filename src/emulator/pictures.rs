@@ -1,4 +1,4 @@
-//! Pictures for the demo, drawn on the spot: small, quick to make, and visibly different.
+//! Draws the pictures of the demo. They are small, quick to draw, and look different from each other.
 
 use std::fs;
 use std::io;
@@ -19,7 +19,7 @@ const BRICK: Colour = [190, 60, 45];
 const SNOW: Colour = [245, 247, 250];
 const STONE: Colour = [110, 110, 112];
 
-/// Portrait, landscape and square.
+/// The widths and heights of the pictures in pixels: portrait, landscape and square.
 const SHAPES: [(u32, u32); 3] = [(200, 300), (320, 200), (240, 240)];
 
 #[derive(Clone, Copy)]
@@ -27,14 +27,14 @@ enum Motif {
     Gradient(Colour, Colour),
     Stripes(Colour, Colour, u32),
     Disc(Colour, Colour),
-    /// Sky, ground, and the colour of sun or moon.
+    /// A horizon: the colours of sky, ground, and sun or moon.
     Horizon(Colour, Colour, Colour),
-    /// Sky and rock.
+    /// Mountains: the colours of sky and snow.
     Peaks(Colour, Colour),
     Checks(Colour, Colour, u32),
 }
 
-/// Folder, name, motif.
+/// The folder, the name and the motif of each picture.
 const PICTURES: [(&str, &str, Motif); 12] = [
     ("2026/spring", "meadow", Motif::Horizon(SKY, GRASS, SUN)),
     ("2026/spring", "blossom", Motif::Disc([250, 190, 210], SNOW)),
@@ -50,15 +50,15 @@ const PICTURES: [(&str, &str, Motif); 12] = [
     ("city/signs", "stop", Motif::Disc([210, 20, 30], STONE)),
 ];
 
-/// Draws some forty files into `folder`, which is made if it is not there, and returns how many.
+/// Draws about forty files into `folder`, creating it if necessary, and returns their number.
 ///
-/// Among the pictures (PNG and JPEG, at most 320 pixels a side, in subfolders) are two exact copies, one with a space
-/// and Chinese characters in its name and a damaged JPEG; beside them lie a text file and an empty file. Drawing again
-/// writes the same bytes.
+/// The pictures are PNG and JPEG files of at most 320 pixels a side, in subfolders. Two are exact copies, one has a space
+/// and Chinese characters in its name, and one is a damaged JPEG. There are also a text file and an empty file. Drawing
+/// again writes the same bytes.
 ///
 /// # Errors
 ///
-/// If a folder or file cannot be written.
+/// Returns an error if a folder or file cannot be written.
 pub fn draw_samples(folder: &Path) -> io::Result<usize> {
     let mut files = 0;
     let mut write = |name: &str, bytes: &[u8]| -> io::Result<()> {
@@ -122,7 +122,7 @@ fn colour_at(motif: Motif, (x, y): (u32, u32), (width, height): (u32, u32)) -> C
             }
         }
         Motif::Peaks(sky, snow) => {
-            // Three triangles side by side, snow above and rock below.
+            // There are three triangles side by side, with snow at the top and rock below.
             let third = (width / 3).max(1);
             let slope = (x % third).abs_diff(third / 2) * height / third;
             let top = height / 4 + slope;
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_are_as_described_and_their_labels_true() {
+    fn the_sample_pictures_have_the_labels_of_their_motifs() {
         let root = tempfile::tempdir().unwrap();
         let files = draw_samples(root.path()).unwrap();
         let objects = Folder::open(root.path().to_owned()).unwrap().rescan();

@@ -1,15 +1,15 @@
-//! Labels of a real picture that are true: what can be counted in its pixels, no guess at what it shows.
+//! Labels of a real picture, computed from its pixels: colours, light and shape. They do not guess what the picture shows.
 
 use image::GenericImageView;
 
 use super::scenes::{Answer, Label, SceneSet};
 
-/// Pixels looked at, at most, along each side.
+/// The most pixels that are sampled along each side.
 const GRID: u32 = 160;
-/// A bigger picture is refused rather than decoded.
+/// The largest side of a picture in pixels. A larger picture is not decoded.
 const MAX_SIDE: u32 = 12_000;
 
-/// Colour names with their temperature, and how a pixel is sorted into them: see [`colour_of`].
+/// The names of colours and their temperature. [`colour_of`] returns the index of a pixel's colour.
 const COLOURS: [(&str, &str); 11] = [
     ("黑色", "中性色"),
     ("白色", "中性色"),
@@ -24,7 +24,7 @@ const COLOURS: [(&str, &str); 11] = [
     ("棕色", "暖色"),
 ];
 
-/// Which scenes show a group of labels, as bits in the order album, camera, news, web.
+/// The scenes that have a group of labels, as bits in the order album, camera, news, web.
 mod shown {
     pub(super) const COLOUR: u8 = 0b1001;
     pub(super) const TONE: u8 = 0b0101;
@@ -35,12 +35,12 @@ mod shown {
     pub(super) const TEXTURE: u8 = 0b0010;
 }
 
-/// The labels of a picture, each with the scenes that show it, most certain first.
+/// The labels of a picture, each with the scenes that have it, the most certain first.
 #[derive(Debug, PartialEq)]
 pub(super) struct Traits(Vec<(u8, Label)>);
 
 impl Traits {
-    /// The answer for the asked scenes.
+    /// Returns the answer for the requested scenes.
     pub(super) fn answer(&self, scenes: SceneSet) -> Answer {
         let of = |scene: usize| {
             self.0
@@ -53,7 +53,7 @@ impl Traits {
     }
 }
 
-/// What was counted over the sampled pixels.
+/// Sums over the sampled pixels.
 #[derive(Default)]
 struct Counts {
     pixels: f64,
@@ -65,7 +65,7 @@ struct Counts {
     edges: f64,
 }
 
-/// Reads a PNG or JPEG; `None` for anything that does not decode.
+/// Reads a PNG or JPEG file. Returns `None` if it cannot be decoded.
 pub(super) fn read(bytes: &[u8]) -> Option<Traits> {
     let mut reader =
         image::ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format().ok()?;
@@ -112,12 +112,13 @@ fn count(picture: &image::DynamicImage) -> Counts {
     counts
 }
 
-/// Perceived brightness, 0 to 255 (ITU-R BT.601).
+/// Returns the perceived brightness from 0 to 255 (ITU-R BT.601).
 fn luma(red: u8, green: u8, blue: u8) -> f64 {
     0.299 * f64::from(red) + 0.587 * f64::from(green) + 0.114 * f64::from(blue)
 }
 
-/// The index into [`COLOURS`]: grey by little chroma, otherwise by hue; dark orange is brown.
+/// Returns the index of a pixel's colour in [`COLOURS`]. A pixel with little chroma is black, white or grey. Any other has
+/// the colour of its hue, and dark orange is brown.
 fn colour_of(red: u8, green: u8, blue: u8) -> usize {
     let (high, low) = (red.max(green).max(blue), red.min(green).min(blue));
     let chroma = f64::from(high - low);
@@ -164,7 +165,8 @@ fn push(
     labels.push((shown, label));
 }
 
-/// Portrait, landscape or square; a side counts as longer from a twentieth on.
+/// Adds the label of the shape: portrait, landscape or square. A side counts as longer if the difference is more than a
+/// twentieth.
 fn describe_shape(labels: &mut Vec<(u8, Label)>, width: u32, height: u32) {
     let ratio = f64::from(width) / f64::from(height.max(1));
     let name = match ratio {
@@ -175,7 +177,8 @@ fn describe_shape(labels: &mut Vec<(u8, Label)>, width: u32, height: u32) {
     push(labels, shown::SHAPE, (name, "构图", "画幅"), 99.0);
 }
 
-/// Colours that cover at least a twentieth, with their share in percent; then temperature and saturation.
+/// Adds the labels of colours that cover at least a twentieth, with their share in percent as confidence, and those of
+/// temperature and saturation.
 fn describe_colours(labels: &mut Vec<(u8, Label)>, counts: &Counts) {
     let percent = |part: f64| 100.0 * part / counts.pixels.max(1.0);
     let (mut warm, mut cool) = (0.0, 0.0);
@@ -206,7 +209,7 @@ fn describe_colours(labels: &mut Vec<(u8, Label)>, counts: &Counts) {
     }
 }
 
-/// Mean and spread of brightness, and how often it jumps between neighbours.
+/// Adds the labels of mean brightness, of contrast, and of texture: how often brightness changes between neighbours.
 fn describe_light(labels: &mut Vec<(u8, Label)>, counts: &Counts) {
     let pixels = counts.pixels.max(1.0);
     let mean = counts.luma / pixels;
@@ -243,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_pictures_are_described_truly() {
+    fn a_picture_of_one_colour_has_the_labels_of_its_colour_and_shape() {
         let cases: [(&[u8; 3], u32, u32, &[&str]); 5] = [
             (&[220, 20, 20], 90, 60, &["红色", "横图", "暖色调", "低对比度", "画面平滑"]),
             (&[20, 40, 220], 60, 90, &["蓝色", "竖图", "冷色调", "昏暗"]),
@@ -263,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn stripes_have_contrast_and_texture_and_half_of_each_colour() {
+    fn a_picture_of_stripes_has_contrast_texture_and_both_colours() {
         let picture = image::RgbImage::from_fn(80, 80, |x, _| {
             image::Rgb(if x / 4 % 2 == 0 { [0, 0, 0] } else { [255, 255, 255] })
         });
@@ -274,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_picture_is_refused() {
+    fn a_file_that_is_not_a_picture_has_no_labels() {
         assert_eq!(read(b""), None);
         assert_eq!(read(b"some text"), None);
         assert_eq!(read(b"\x89PNG\r\n\x1a\nbroken"), None);

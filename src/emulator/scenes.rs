@@ -1,9 +1,9 @@
-//! The four scenes and what they answer.
+//! The four scenes, and the XML of an answer to `detect-label` ("Image Labels").
 
 use super::xml;
 use std::fmt::Write as _;
 
-/// Names and containers, in the order of the answer.
+/// The names of the scenes and of their elements, in the order of an answer.
 pub(super) const SCENES: [(&str, &str); 4] = [
     ("album", "AlbumLabels"),
     ("camera", "CameraLabels"),
@@ -11,12 +11,12 @@ pub(super) const SCENES: [(&str, &str); 4] = [
     ("web", "WebLabels"),
 ];
 
-/// A set of scenes: bit `1 << index` into [`SCENES`].
+/// A set of scenes. Bit `1 << index` is for the scene with that index in [`SCENES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SceneSet(u8);
 
 impl SceneSet {
-    /// Reads `web,camera`; `None` if a name is unknown or missing.
+    /// Reads names such as `web,camera`. Returns `None` if a name is unknown or empty.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut bits = 0;
         for name in text.split(',') {
@@ -26,7 +26,7 @@ impl SceneSet {
         Some(Self(bits))
     }
 
-    /// What the service takes when nothing is asked: camera.
+    /// Returns the scene for a request that names none: camera.
     pub(super) const fn default_scene() -> Self {
         Self(0b0010)
     }
@@ -46,12 +46,12 @@ pub(super) struct Label {
     pub(super) name: &'static str,
     pub(super) first_category: &'static str,
     pub(super) second_category: &'static str,
-    /// 1 to 100.
+    /// The confidence, from 1 to 100.
     pub(super) confidence: u8,
 }
 
 impl Label {
-    /// Appends `<Labels>…</Labels>` in the order of the documented example.
+    /// Appends the element `<Labels>`, with its children in the order of the documented example.
     pub(super) fn render(&self, out: &mut String) {
         out.push_str("\t\t<Labels>\n\t\t\t<Confidence>");
         xml::push_number(out, u64::from(self.confidence));
@@ -65,10 +65,10 @@ impl Label {
     }
 }
 
-/// The labels of each asked scene, with the scene's index, in the order of the answer.
+/// The labels of each requested scene, with the index of the scene, in the order of the answer.
 pub(super) type Answer = Vec<(usize, Vec<Label>)>;
 
-/// The body of a 200, without a declaration as in the documented example.
+/// Returns the body of an answer. It has no XML declaration, like the documented example.
 pub(super) fn render(answer: &Answer) -> String {
     let labels: usize = answer.iter().map(|(_, labels)| labels.len()).sum();
     let mut out = String::with_capacity(100 + labels * 220);
@@ -93,7 +93,7 @@ pub(super) fn render(answer: &Answer) -> String {
     out
 }
 
-/// The old flat form: the first asked scene's labels, name and confidence only.
+/// Returns the body in the legacy form: name and confidence of the labels of the first requested scene.
 pub(super) fn render_legacy(answer: &Answer) -> String {
     let mut out = String::from("<RecognitionResult>\n");
     for label in answer.iter().take(1).flat_map(|(_, labels)| labels) {
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scenes_are_read_strictly_and_answered_in_alphabetical_order() {
+    fn unknown_scenes_are_refused_and_answers_are_in_alphabetical_order() {
         let set = SceneSet::parse("web,camera").unwrap();
         assert_eq!(
             set.indexes().map(|index| SCENES[index].1).collect::<Vec<_>>(),

@@ -1,4 +1,4 @@
-//! The server: connections, and which operation a request is.
+//! Accepts connections, checks requests, and passes each one to its operation.
 
 use std::io;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(super) async fn serve(listener: TcpListener, state: Arc<State>, mut stop: wa
             Ok((stream, _)) => {
                 tokio::spawn(connection(stream, Arc::clone(&state), Arc::clone(&names)));
             }
-            // Out of descriptors, most likely: wait until some connection has ended.
+            // Most likely there are no file descriptors left. Wait until a connection has ended.
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -54,7 +54,7 @@ async fn speak(stream: TcpStream, state: Arc<State>, names: Arc<HeaderNames>) ->
     let reset = Arc::new(AtomicBool::new(false));
     let service = service_fn(|request| {
         let (state, reset, names) = (Arc::clone(&state), Arc::clone(&reset), Arc::clone(&names));
-        // Boxed, because the connection can be taken apart afterwards only if its future is `Unpin`.
+        // The future is boxed, because `into_parts` needs a connection that is `Unpin`.
         Box::pin(async move {
             let mut answered = respond(&state, request).await;
             if let Ok(answer) = &mut answered {
@@ -71,7 +71,7 @@ async fn speak(stream: TcpStream, state: Arc<State>, names: Arc<HeaderNames>) ->
     let ended = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
     let stream = connection.into_parts().io.into_inner();
     if reset.load(Relaxed) {
-        // Closing with no linger time sends RST, as a machine does that has lost the connection.
+        // Closing the socket without a linger time sends RST, as a machine does that has lost the connection.
         return stream.set_zero_linger();
     }
     ended.map_err(io::Error::other)
@@ -83,7 +83,7 @@ async fn respond(state: &Arc<State>, request: Request<Incoming>) -> Result<Answe
     let count = state.requests.fetch_add(1, Relaxed);
     let mut stamp = Stamp::new(state.started_at, count, now);
     stamp.date_offset = settings.date_offset_seconds;
-    // Neither hyper nor we tidy the path up: `//`, `..` and escapes are parts of keys.
+    // The path is not normalised, neither by hyper nor here: `//` and `..` can be parts of keys.
     let raw_path = request.uri().path();
     if let Some(rest) = raw_path.strip_prefix("/.costag/") {
         let rest = rest.to_owned();
@@ -144,7 +144,7 @@ async fn operate(state: &Arc<State>, asked: &Asked, method: &Method) -> Result<A
     })
 }
 
-/// Why the request may not go on, if so: another bucket, or the signature.
+/// Returns the answer to a request for another bucket or with a wrong signature; `None` if the request is right.
 fn refusal(
     state: &State,
     asked: &Asked,
@@ -191,7 +191,7 @@ fn refusal(
     })
 }
 
-/// The bucket that a virtual host names: `X.cos.REGION.…` or `X.localhost`.
+/// Returns the bucket in a virtual host, `X.cos.REGION.…` or `X.localhost`; `None` for any other host.
 fn bucket_of(host: &str) -> Option<&str> {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     name.split_once(".cos.").map(|(bucket, _)| bucket).or_else(|| name.strip_suffix(".localhost"))

@@ -1,4 +1,4 @@
-//! A running emulator: its threads, its address, and its end.
+//! Starts and stops an emulator.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
@@ -19,7 +19,7 @@ use super::verify::Verifier;
 use super::vocabulary::Vocabulary;
 use super::{clock, percent, server};
 
-/// A running emulator; it stops when this is dropped.
+/// A running emulator. It stops when this is dropped.
 pub struct Emulator {
     address: SocketAddr,
     pub(super) state: Arc<State>,
@@ -28,11 +28,11 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Starts one on threads of its own, and returns when it listens.
+    /// Starts an emulator on threads of its own. It is listening when this returns.
     ///
     /// # Errors
     ///
-    /// If it cannot listen, cannot read its folder, cannot start threads, or an option makes no sense.
+    /// Returns an error if it cannot listen, read its folder or start threads, or if an option cannot be used.
     pub fn start(options: Options) -> Result<Self, Error> {
         check_numbers(&options)?;
         let listen = |source| Error::Listen { port: options.port, source };
@@ -54,7 +54,7 @@ impl Emulator {
         let run = move || {
             runtime.block_on(async move {
                 match tokio::net::TcpListener::from_std(listener) {
-                    // Spawned, for the worker threads to run it: this one only waits.
+                    // The server runs on the worker threads. This thread only waits for its end.
                     Ok(listener) => {
                         let _ = tokio::spawn(server::serve(listener, shared, stopped)).await;
                     }
@@ -68,22 +68,23 @@ impl Emulator {
         Ok(Self { address, state, stop: Some(stop), thread })
     }
 
-    /// Where it listens.
+    /// Returns the address on which the emulator listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// Returns the endpoint, `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What it has counted.
+    /// Returns what the emulator has counted so far.
     pub fn statistics(&self) -> Statistics {
         self.state.stats.read()
     }
 
-    /// A `detect-label` URL for `key` that is valid for an hour without any header; `scenes` as on the wire.
+    /// Returns a signed `detect-label` URL for `key` that is valid for an hour and needs no header. `scenes` is written as
+    /// in a request, such as `web,camera`.
     pub fn presigned_url(&self, key: &str, scenes: &str) -> String {
         let parameters = [
             (b"ci-process".to_vec(), b"detect-label".to_vec()),
@@ -99,14 +100,14 @@ impl Emulator {
         url + "?" + &query
     }
 
-    /// A key of the bucket: the first one that is a picture by name.
+    /// Returns the first key of a picture that is not archived; `None` if there is none.
     pub fn some_key(&self) -> Option<String> {
         let view = self.state.catalogue.view();
         let image = view.walk(b"", false).find(|object| object.is_image && !object.is_archived());
         image.and_then(|object| String::from_utf8(object.key).ok())
     }
 
-    /// Stops it: no answer comes any more when this returns.
+    /// Stops the emulator. It sends no more answers when this returns.
     pub fn stop(self) {
         drop(self);
     }
@@ -153,9 +154,10 @@ fn state(options: Options) -> Result<State, Error> {
     })
 }
 
-/// Checks that the system gives threads for so many workers. The runtime panics where it gets none.
+/// Checks that the system can start threads for so many workers, by starting them. The runtime would panic if it could
+/// not start one.
 fn spare_threads(workers: usize) -> std::io::Result<()> {
-    // The one that waits for the workers, and a few that read files.
+    // The thread that waits for the workers, and a few threads that read files.
     const OTHERS: usize = 4;
     let begin = |_| {
         let (release, released) = std::sync::mpsc::channel::<()>();

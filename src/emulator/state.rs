@@ -1,4 +1,4 @@
-//! What every operation works with: the emulator's state, and the request that it answers.
+//! The state of the emulator and the request, with which every operation works.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -14,29 +14,38 @@ use super::stats::{Counted, Gate, Stats};
 use super::verify::Verifier;
 use super::vocabulary::Vocabulary;
 
-/// Everything that requests share.
+/// The state that all requests share.
 pub(super) struct State {
+    /// The name of the bucket, `NAME-APPID`.
     pub(super) bucket: String,
+    /// The region in the headers of listings.
     pub(super) region: String,
+    /// The seed of faults and delays.
     pub(super) seed: u64,
     pub(super) verifier: Verifier,
+    /// The settings in force. A request keeps those of its beginning.
     pub(super) settings: RwLock<Arc<Prepared>>,
     pub(super) catalogue: Catalogue,
     pub(super) vocabulary: &'static Vocabulary,
     pub(super) stats: Stats,
+    /// The limit of detect requests a second.
     pub(super) gate: Gate,
+    /// The limit of listings a second.
     pub(super) list_gate: Gate,
     pub(super) started: Instant,
+    /// When the emulator was started, in Unix seconds by this machine's clock.
     pub(super) started_at: i64,
+    /// How many requests have come so far.
     pub(super) requests: AtomicU64,
 }
 
 impl State {
+    /// Returns the settings in force.
     pub(super) fn settings(&self) -> Arc<Prepared> {
         Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// How a key is counted.
+    /// Returns the form in which a key is counted.
     pub(super) fn counted<'a>(&self, key: &'a [u8]) -> Counted<'a> {
         match &self.catalogue {
             Catalogue::Synthetic { bucket, .. } => {
@@ -46,7 +55,8 @@ impl State {
         }
     }
 
-    /// The object with this key as it is now. A folder is looked at on a thread that may block.
+    /// Returns the object with this key as it is now; `None` if there is none. A folder is read on a thread that may
+    /// block.
     pub(super) async fn object(self: &Arc<Self>, key: &[u8]) -> Option<Object> {
         if matches!(self.catalogue, Catalogue::Synthetic { .. }) {
             return self.catalogue.get(key);
@@ -55,7 +65,7 @@ impl State {
         tokio::task::spawn_blocking(move || state.catalogue.get(&key)).await.ok().flatten()
     }
 
-    /// The labels of an object, `None` if it is no picture. Reads the file if the bucket is a folder.
+    /// Returns the labels of an object; `None` if it is not a picture. Reads the file if the bucket is a folder.
     pub(super) fn labels_of(&self, object: &Object, scenes: SceneSet) -> Option<scenes::Answer> {
         match &self.catalogue {
             Catalogue::Folder(folder) => Some(folder.traits(object)?.answer(scenes)),
@@ -68,13 +78,14 @@ impl State {
     }
 }
 
-/// A request as the operations see it.
+/// A request in the form that the operations use.
 pub(super) struct Asked {
+    /// The headers of the answer: request id and time.
     pub(super) stamp: Stamp,
-    /// The object's key: the decoded path without its first slash.
+    /// The key of the object: the decoded path without its first slash.
     pub(super) key: Vec<u8>,
     pub(super) parameters: Vec<Parameter>,
-    /// The header `Range`.
+    /// The header `Range`; `None` if it is absent.
     pub(super) range: Option<String>,
     pub(super) settings: Arc<Prepared>,
 }

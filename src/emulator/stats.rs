@@ -1,4 +1,4 @@
-//! What the emulator counts, so that a test can compare what a job believes with what the service saw.
+//! The statistics of the emulator. Tests compare them with what a job reports.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -7,35 +7,38 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-/// A second, in the microseconds of [`SlidingSecond`].
+/// A second in microseconds, the unit of [`SlidingSecond`].
 const SECOND: u64 = 1_000_000;
-/// Objects whose counts are allocated together.
+/// The number of objects whose counts are allocated together.
 const CHUNK: u64 = 65_536;
-/// Other keys that are counted one by one; more would be somebody's mistake.
+/// The most keys that are counted one by one. A test with more would be a mistake.
 const MAX_OTHER: usize = 1_000_000;
 
-/// The times of the last second: at most as many as there were requests in it.
+/// The requests of the last second.
 #[derive(Default)]
 pub(super) struct SlidingSecond {
+    /// The times of the requests in microseconds, oldest first.
     times: VecDeque<u64>,
+    /// The most requests that there have been in a second.
     peak: usize,
 }
 
 impl SlidingSecond {
+    /// Removes requests that are older than a second.
     fn forget(&mut self, now: u64) {
         while self.times.front().is_some_and(|time| time + SECOND <= now) {
             self.times.pop_front();
         }
     }
 
-    /// Counts one at `now` microseconds; times must not fall.
+    /// Counts a request at `now`, in microseconds. Times must not decrease.
     fn record(&mut self, now: u64) {
         self.forget(now);
         self.times.push_back(now);
         self.peak = self.peak.max(self.times.len());
     }
 
-    /// Counts one at `now` unless the last second already holds `limit`.
+    /// Counts a request at `now` and returns `true`, unless there have been `limit` in the last second.
     fn admit(&mut self, now: u64, limit: u32) -> bool {
         self.forget(now);
         let free = self.times.len() < limit as usize;
@@ -46,16 +49,16 @@ impl SlidingSecond {
     }
 }
 
-/// A limit of requests in any sliding second.
+/// Enforces a limit of requests in any sliding second.
 #[derive(Default)]
 pub(super) struct Gate(Mutex<SlidingSecond>);
 
 impl Gate {
-    /// Whether one more is let through now.
+    /// Returns `true` if one more request is within the limit now.
     pub(super) fn admit(&self, started: Instant, limit: Option<u32>) -> bool {
         let Some(limit) = limit else { return true };
         let mut second = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Read under the lock, or two threads could come in the wrong order.
+        // The time is read while the lock is held, so that the times of two threads are in order.
         second.admit(micros(started), limit)
     }
 }
@@ -64,16 +67,16 @@ fn micros(started: Instant) -> u64 {
     u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
-/// A key as it is counted.
+/// A key in the form in which it is counted.
 #[derive(Clone, Copy)]
 pub(super) enum Counted<'a> {
-    /// A computed object.
+    /// The index of a computed object.
     Index(u64),
-    /// Anything else: a file, a put or missing key, a URL.
+    /// Any other key or URL: of a file, of an object that a test has put, or of none.
     Other(&'a [u8]),
 }
 
-/// Calls of each key: four bytes a computed object that was called, a map for the rest.
+/// Counts for each key: an array for computed objects, a map for all other keys.
 pub(super) struct KeyCounts {
     computed: Vec<OnceLock<Box<[AtomicU32]>>>,
     other: Mutex<HashMap<Vec<u8>, u32>>,
@@ -86,7 +89,7 @@ impl KeyCounts {
         Self { computed, other: Mutex::default() }
     }
 
-    /// Counts one and returns how many there are now.
+    /// Increments the count of a key, and returns the new count.
     pub(super) fn add(&self, key: Counted<'_>) -> u32 {
         match key {
             Counted::Index(index) => {
@@ -114,13 +117,13 @@ impl KeyCounts {
         }
     }
 
-    /// How often a key that is not computed was counted.
+    /// Returns the count of a key that is not of a computed object.
     pub(super) fn of_other(&self, key: &[u8]) -> u32 {
         let other = self.other.lock().unwrap_or_else(PoisonError::into_inner);
         other.get(key).copied().unwrap_or_default()
     }
 
-    /// Every index that was counted from `first` on, at most `limit` of them, with its count.
+    /// Returns the indexes with a count, from `first` on and at most `limit` of them, each with its count.
     pub(super) fn computed(&self, first: u64, limit: usize) -> Vec<(u64, u32)> {
         let mut found = Vec::new();
         let start = usize::try_from(first / CHUNK).unwrap_or(usize::MAX);
@@ -138,7 +141,7 @@ impl KeyCounts {
         found
     }
 
-    /// Every other key, sorted.
+    /// Returns the counts of all keys that are not of computed objects, sorted by key.
     pub(super) fn other(&self) -> BTreeMap<Vec<u8>, u32> {
         let other = self.other.lock().unwrap_or_else(PoisonError::into_inner);
         other.iter().map(|(key, count)| (key.clone(), *count)).collect()
@@ -172,53 +175,54 @@ pub(super) struct Stats {
     started: Instant,
     numbers: Numbers,
     in_flight: AtomicU64,
-    /// By HTTP status; 0 is a connection dropped without an answer.
+    /// Detect requests by HTTP status. 0 is for connections that were closed without an answer.
     by_status: Box<[AtomicU64]>,
     second: Mutex<SlidingSecond>,
-    /// Detect requests of each key.
+    /// Detect requests for each key.
     pub(super) calls_by_key: KeyCounts,
-    /// Those that the faults were drawn for: throttled ones do not count, or a draw would depend on timing.
+    /// Detect requests for each key for which a fault was drawn. Throttled requests do not count, because a draw would
+    /// depend on timing otherwise.
     pub(super) attempts_by_key: KeyCounts,
-    /// Listings of each marker, for the faults of listings.
+    /// Listings from each marker, for their faults.
     pub(super) lists_by_marker: KeyCounts,
-    /// HEAD requests of each key, for their faults.
+    /// HEAD requests for each key, for their faults.
     pub(super) heads_by_key: KeyCounts,
 }
 
-/// The counts as `GET /.costag/stats` shows them.
+/// The counts in the form of `GET /.costag/stats`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Statistics {
-    /// Detect requests received, whatever came of them.
+    /// Detect requests that were received, whatever their answer was.
     pub calls: u64,
-    /// Those answered 200 with a whole answer.
+    /// Detect requests that were answered with status 200 and a whole answer.
     pub answered_ok: u64,
-    /// Different keys and URLs asked for.
+    /// The number of different keys and URLs in detect requests.
     pub distinct_keys: u64,
-    /// Requests for the key that was asked for most.
+    /// The number of detect requests for the key that had the most.
     pub most_calls_for_one_key: u32,
-    /// Detect requests by status; `dropped` for those without an answer.
+    /// Detect requests by status. `dropped` is for those without an answer.
     pub calls_by_status: BTreeMap<String, u64>,
-    /// The most detect requests received in any sliding second.
+    /// The most detect requests in any sliding second.
     pub peak_per_second: usize,
-    /// Milliseconds from the start to the first detect request; 0 if there was none.
+    /// The time from the start to the first detect request, in milliseconds; 0 if there was none.
     pub first_call_ms: u64,
-    /// Milliseconds from the start to the last one.
+    /// The time from the start to the last detect request, in milliseconds; 0 if there was none.
     pub last_call_ms: u64,
-    /// The most detect requests open at a time.
+    /// The most detect requests that were open at the same time.
     pub peak_in_flight: u64,
-    /// Listings received.
+    /// Listings that were received.
     pub list_calls: u64,
-    /// HEAD requests received.
+    /// HEAD requests that were received.
     pub head_calls: u64,
-    /// GET requests of an object's bytes received.
+    /// GET requests for an object that were received.
     pub get_calls: u64,
-    /// Detect requests and listings answered `SlowDown` because of a limit.
+    /// Detect requests and listings that were answered with `SlowDown` because of a limit.
     pub throttled: u64,
-    /// Requests refused for their signature, key, token or time.
+    /// Requests that were refused because of their signature, key, token or time.
     pub bad_signatures: u64,
 }
 
-/// An open detect request; dropping it closes it, an abandoned one too.
+/// An open detect request. It counts as closed when this is dropped, even if the client has left.
 pub(super) struct OpenCall<'a>(&'a Stats);
 
 impl Drop for OpenCall<'_> {
@@ -242,7 +246,7 @@ impl Stats {
         }
     }
 
-    /// Counts a detect request on receipt; returns how many there were for this key.
+    /// Counts a detect request when it is received. Returns also the number of requests for this key.
     pub(super) fn call(&self, key: Counted<'_>) -> (OpenCall<'_>, u32) {
         let numbers = &self.numbers;
         let open = self.in_flight.fetch_add(1, Relaxed) + 1;
@@ -265,7 +269,8 @@ impl Stats {
         (OpenCall(self), count)
     }
 
-    /// How a detect request ended: its status, 0 without an answer; `whole` if the answer was what a client wants.
+    /// Counts the end of a detect request. The status is 0 if there was no answer; `whole` is set if a client can use the
+    /// answer.
     pub(super) fn ended(&self, status: u16, whole: bool) {
         if let Some(count) = self.by_status.get(usize::from(status)) {
             count.fetch_add(1, Relaxed);
@@ -273,26 +278,32 @@ impl Stats {
         self.numbers.answered_ok.fetch_add(u64::from(whole), Relaxed);
     }
 
+    /// Counts a listing.
     pub(super) fn listed(&self) {
         self.numbers.list_calls.fetch_add(1, Relaxed);
     }
 
+    /// Counts a HEAD request.
     pub(super) fn headed(&self) {
         self.numbers.head_calls.fetch_add(1, Relaxed);
     }
 
+    /// Counts a GET request for an object.
     pub(super) fn got(&self) {
         self.numbers.get_calls.fetch_add(1, Relaxed);
     }
 
+    /// Counts a request that was answered with `SlowDown` because of a limit.
     pub(super) fn throttled(&self) {
         self.numbers.throttled.fetch_add(1, Relaxed);
     }
 
+    /// Counts a request that was refused because of its signature, key, token or time.
     pub(super) fn refused(&self) {
         self.numbers.bad_signatures.fetch_add(1, Relaxed);
     }
 
+    /// Returns the counts.
     pub(super) fn read(&self) -> Statistics {
         let numbers = &self.numbers;
         let named = |(status, count): (usize, &AtomicU64)| {
@@ -317,7 +328,7 @@ impl Stats {
         }
     }
 
-    /// Everything back to zero; requests that are open stay counted as open.
+    /// Sets all counts to zero. Open requests still count as open.
     pub(super) fn reset(&self) {
         let numbers = &self.numbers;
         for number in [
@@ -350,7 +361,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_peak_is_of_any_second_not_of_a_calendar_one() {
+    fn the_peak_is_that_of_any_sliding_second() {
         let mut second = SlidingSecond::default();
         for time in [0, 900_000, 950_000, 1_100_000, 1_200_000, 1_899_999, 5_000_000] {
             second.record(time);
@@ -359,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_lets_through_its_limit_in_any_second() {
+    fn a_gate_admits_its_limit_in_any_sliding_second() {
         let mut second = SlidingSecond::default();
         assert!(second.admit(0, 2) && second.admit(10, 2));
         assert!(!second.admit(999_999, 2));
@@ -368,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_counted_and_forgotten() {
+    fn keys_are_counted_until_a_reset() {
         let counts = KeyCounts::new(100_000);
         assert_eq!(counts.add(Counted::Index(99_999)), 1);
         assert_eq!(counts.add(Counted::Index(99_999)), 2);

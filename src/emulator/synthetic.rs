@@ -1,7 +1,7 @@
-//! A bucket of computed objects: nothing is stored, so ten million of them cost no memory.
+//! A bucket of computed objects. Nothing is stored, so ten million objects take no memory.
 //!
-//! The key of index `i` begins with a folder that rises with `i`, or stays, and the zero-padded index, so keys ascend
-//! in UTF-8 byte order whatever follows; and since every key carries its index, a key leads back to it at once.
+//! The key of an object begins with a folder, which never descends with the index, and the zero-padded index. So the keys
+//! ascend in the order of their UTF-8 bytes, whatever follows. The index of an object can be read from its key.
 
 use super::object::{EMPTY_MD5, Object};
 use super::{clock, hash};
@@ -9,43 +9,45 @@ use super::{clock, hash};
 /// How the keys of a synthetic bucket are spread over the key space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Layout {
-    /// A few folders at the top, a folder a day within them.
+    /// A few folders at the top, with a folder for each day in them.
     #[default]
     Dated,
-    /// All keys in one folder, many folders deep.
+    /// All keys in one folder below many others.
     Deep,
-    /// A folder of its own for each key.
+    /// Each key has a folder of its own.
     Spread,
     /// All keys share their first 500 bytes.
     Long,
-    /// Each key begins with what looks like a hash.
+    /// Each key begins with a text that looks like a hash.
     Hashed,
 }
 
-/// What a synthetic bucket holds. Shares are 0.0 to 1.0 of all objects, decided by a hash of seed and index.
+/// The contents of a synthetic bucket. Each share is from 0.0 to 1.0 of all objects. A hash of the seed and the index
+/// decides which objects belong to it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Synthetic {
-    /// How many objects.
+    /// The number of objects.
     pub objects: u64,
     /// The same seed gives the same bucket.
     pub seed: u64,
-    /// Where the keys lie.
+    /// How the keys are spread over folders.
     pub layout: Layout,
-    /// Labels of an answer, over all asked scenes together; default 10.
+    /// The number of labels in an answer, in all requested scenes together.
     pub labels_per_image: usize,
-    /// Keys with spaces, `%41`, `+`, `?`, `#`, quotes, `..`, `//`, a leading `/`, emoji, CJK, control characters.
+    /// The share of keys with spaces, `%41`, `+`, `?`, `#`, quotes, `..`, `//`, a leading `/`, emoji, CJK or control
+    /// characters.
     pub awkward: f64,
-    /// Keys ending in `.txt` or `.mp4`.
+    /// The share of keys that end in `.txt` or `.mp4`.
     pub non_images: f64,
-    /// Folder placeholders: a trailing `/`, size zero.
+    /// The share of placeholders of folders, which end in `/` and are empty.
     pub folders: f64,
-    /// Pictures by name with no bytes.
+    /// The share of empty objects with the name of a picture.
     pub zero_bytes: f64,
-    /// Objects of class `ARCHIVE`, `DEEP_ARCHIVE` or `MAZ_ARCHIVE`.
+    /// The share of objects in the class `ARCHIVE`, `DEEP_ARCHIVE` or `MAZ_ARCHIVE`.
     pub archived: f64,
-    /// Objects with the content (`ETag` and size) of an earlier one.
+    /// The share of objects with the content (`ETag` and size) of an earlier one.
     pub duplicates: f64,
-    /// Contents whose answer holds no label.
+    /// The share of contents whose answer has no label.
     pub empty_labels: f64,
 }
 
@@ -67,9 +69,9 @@ impl Default for Synthetic {
     }
 }
 
-/// Folders at the top, ascending; the first and the last are for awkward keys.
+/// The folders at the top, in ascending order. The first and the last are for awkward keys.
 const TOPS: [&str; 6] = ["/lead", "albums", "camera", "photos", "uploads", "相册"];
-/// Days that the folders span, and the first one (2024-01-01).
+/// The number of days that have folders, and the first day, 2024-01-01, in days since 1970.
 const DAYS: u64 = 900;
 const FIRST_DAY: i64 = 19_723;
 
@@ -125,7 +127,7 @@ impl Synthetic {
         Kind::Image
     }
 
-    /// The folder of an index: which top, and how far in it (0.0 to 1.0 as a fraction of its length).
+    /// Returns the top folder of an index, the position of the index in it, and the number of objects in it.
     fn folder(&self, index: u64) -> (&'static str, u64, u64) {
         let (tops, ends) =
             if self.awkward > 0.0 { (&TOPS[..], self.edge()) } else { (&TOPS[1..5], 0) };
@@ -142,7 +144,7 @@ impl Synthetic {
         (inner[usize::try_from(place).unwrap_or(0).min(3)], at % quarter, quarter)
     }
 
-    /// Objects in each of the two outer folders: a sixteenth of the awkward ones.
+    /// Returns the number of objects in each of the two outer folders: a sixteenth of the awkward keys.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -153,7 +155,7 @@ impl Synthetic {
         ((self.objects as f64 * self.awkward.min(1.0) / 16.0) as u64).min(self.objects / 4)
     }
 
-    /// The key of `index`, which must be below `objects`.
+    /// Returns the key of `index`, which must be below `objects`.
     pub(super) fn key(&self, index: u64) -> String {
         let mut key = String::with_capacity(64);
         self.key_into(index, &mut key);
@@ -200,7 +202,7 @@ impl Synthetic {
         push_padded(key, b'/', day.unsigned_abs(), 2);
     }
 
-    /// The name within its folder.
+    /// Appends the name of the object in its folder.
     fn name_into(&self, index: u64, key: &mut String) {
         key.push_str("/IMG");
         push_padded(key, b'_', index, self.width());
@@ -222,7 +224,7 @@ impl Synthetic {
         });
     }
 
-    /// The index that has this key.
+    /// Returns the index of a key; `None` if no computed object has it.
     pub(super) fn index_of(&self, key: &[u8]) -> Option<u64> {
         let at = key.windows(4).position(|part| part == b"IMG_")? + 4;
         let digits = key.get(at..at + self.width())?;
@@ -230,7 +232,8 @@ impl Synthetic {
         (index < self.objects && self.key(index).as_bytes() == key).then_some(index)
     }
 
-    /// The first index whose key is not before `bound`, or is after it if `exclusive`; `objects` if there is none.
+    /// Returns the first index whose key is not before `bound`, or, if `exclusive` is set, the first one after it.
+    /// Returns `objects` if there is none.
     pub(super) fn seek(&self, bound: &[u8], exclusive: bool) -> u64 {
         let (mut low, mut high) = (0, self.objects);
         let mut key = String::with_capacity(64);
@@ -244,10 +247,10 @@ impl Synthetic {
         low
     }
 
-    /// The index whose content this image shows: its own, or an earlier image's.
+    /// Returns the index whose content this image has: its own, or that of an earlier image.
     fn content_index(&self, index: u64) -> u64 {
         let mut at = index;
-        // A chain of copies ends soon; the bound is for a bucket of nothing but copies.
+        // A chain of copies is short. The limit is for a bucket in which every object is a copy.
         for _ in 0..16 {
             let draw = self.draw(at, 4);
             if at == 0 || !hash::chance(draw, self.duplicates) {
@@ -262,6 +265,7 @@ impl Synthetic {
         at
     }
 
+    /// Returns the object with this index.
     pub(super) fn object(&self, index: u64) -> Object {
         let kind = self.kind(index);
         let content = if kind == Kind::Image { self.content_index(index) } else { index };
@@ -291,7 +295,7 @@ impl Synthetic {
         }
     }
 
-    /// Whether the content with this `ETag` is answered without a label.
+    /// Returns `true` if the answer for the content with this `ETag` has no label.
     pub(super) fn is_empty_answer(&self, etag: &str) -> bool {
         hash::chance(hash::of_bytes(hash::mix(self.seed, 12), etag.as_bytes()), self.empty_labels)
     }
@@ -327,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_ascend_and_lead_back_to_their_index() {
+    fn keys_ascend_and_the_index_of_each_can_be_read_from_it() {
         let layouts = [Layout::Deep, Layout::Spread, Layout::Long, Layout::Hashed];
         let laid_out = |layout| Synthetic { layout, ..odd(3000) };
         for bucket in
@@ -355,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_awkward_key_is_there() {
+    fn a_bucket_has_every_kind_of_awkward_key() {
         let bucket = odd(5000);
         let keys: Vec<String> = (0..5000).map(|index| bucket.key(index)).collect();
         for part in AWKWARD.into_iter().chain(["相册/", "/lead/", ".txt", ".mp4"]) {
@@ -381,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_million_keys_need_no_table_and_fit_the_documented_form() {
+    fn a_bucket_of_ten_million_objects_has_keys_of_the_documented_form() {
         let bucket = Synthetic { objects: 10_000_000, ..Synthetic::default() };
         let key = bucket.key(9_999_999);
         assert!(key.starts_with("uploads/2026/06/") && key.contains("/IMG_09999999_"), "{key}");

@@ -1,4 +1,4 @@
-//! The emulator over HTTP, with a client of a few lines: raw bytes out, raw bytes in.
+//! Tests of the emulator over HTTP, with a client that sends and reads raw bytes.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::options::MOST_OBJECTS;
 use super::*;
 
-/// Status, head and body of an answer; what was cut stays cut.
+/// The status, head and body of an answer. A body that was cut is shorter than announced.
 struct Got {
     status: u16,
     head: String,
@@ -49,7 +49,7 @@ fn request(emulator: &Emulator, method: &str, target: &str, body: &str) -> io::R
     send(emulator, &format!("{head}Content-Length: {length}\r\n\r\n{body}"))
 }
 
-/// A presigned target for a decoded query.
+/// Returns the presigned target of a request with this decoded query.
 fn signed(emulator: &Emulator, method: &str, key: &str, query: &str) -> String {
     let parameters = percent::parse_query(query);
     let now = clock::now(0);
@@ -93,8 +93,8 @@ fn keys_of(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn nothing_of_the_crate_is_imported() {
-    // Put together here, or this file would find itself.
+fn the_emulator_imports_nothing_from_the_rest_of_the_crate() {
+    // The texts are built from parts, or the test would find them in this file.
     let (own, outside) =
         (concat!("crate", "::emulator"), [concat!("crate", "::"), concat!("costag", "::")]);
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/emulator")];
@@ -120,7 +120,7 @@ fn nothing_of_the_crate_is_imported() {
 }
 
 #[test]
-fn a_signed_request_is_answered_and_an_unsigned_one_is_not() {
+fn signed_requests_are_answered_and_unsigned_ones_refused() {
     let emulator = synthetic(Synthetic::default());
     let key = emulator.some_key().unwrap();
     let got = detect(&emulator, &key).unwrap();
@@ -167,7 +167,7 @@ fn every_awkward_key_is_listed_and_reached() {
         let key = String::from_utf8(percent::decode(key.as_bytes(), false)).unwrap();
         assert_eq!(detect(&emulator, &key).unwrap().status, 200, "{key:?}");
     }
-    // A key whose slashes are not escaped is the same key, and nothing tidies it up.
+    // A key with unescaped slashes is the same key, and the path is not normalised.
     let target = signed(&emulator, "GET", "a//../b", "ci-process=detect-label");
     let raw = target.replace("%2F", "/");
     let got = request(&emulator, "GET", &raw, "").unwrap();
@@ -176,7 +176,7 @@ fn every_awkward_key_is_listed_and_reached() {
 }
 
 #[test]
-fn head_tells_what_the_listing_tells() {
+fn head_returns_the_properties_that_the_listing_has() {
     let emulator = synthetic(Synthetic { objects: 40, archived: 1.0, ..Synthetic::default() });
     let page = get(&emulator, "", "max-keys=1").unwrap().text();
     let key = keys_of(&page).remove(0);
@@ -198,7 +198,7 @@ fn head_tells_what_the_listing_tells() {
 }
 
 #[test]
-fn hosts_name_buckets() {
+fn a_virtual_host_of_another_bucket_is_refused() {
     let emulator = synthetic(Synthetic::default());
     let host = "GET / HTTP/1.1\r\nConnection: close\r\nHost: other-1.cos.ap-guangzhou.myqcloud.com\r\n\r\n";
     let got = send(&emulator, host).unwrap();
@@ -209,7 +209,7 @@ fn hosts_name_buckets() {
 }
 
 #[test]
-fn operations_that_do_not_exist_are_refused() {
+fn operations_that_the_emulator_does_not_have_are_refused() {
     let emulator = synthetic(Synthetic::default());
     let key = emulator.some_key().unwrap();
     let code = |query: &str, key: &str| {
@@ -232,7 +232,7 @@ fn operations_that_do_not_exist_are_refused() {
 }
 
 #[test]
-fn faults_do_what_they_say() {
+fn each_fault_of_detect_label_has_its_answer() {
     let emulator = synthetic(Synthetic::default());
     let key = emulator.some_key().unwrap();
     let right = detect(&emulator, &key).unwrap();
@@ -273,7 +273,7 @@ fn faults_do_what_they_say() {
 }
 
 #[test]
-fn an_endless_answer_ends_at_its_bound_and_a_stalled_one_when_the_client_leaves() {
+fn an_endless_answer_ends_at_64_mebibytes_and_a_stalled_one_when_the_client_leaves() {
     let emulator = synthetic(Synthetic::default());
     let key = emulator.some_key().unwrap();
     control(&emulator, "faults", r#"{"faults":{"endless":1}}"#);
@@ -291,7 +291,7 @@ fn an_endless_answer_ends_at_its_bound_and_a_stalled_one_when_the_client_leaves(
 }
 
 #[test]
-fn listing_faults_break_what_they_name() {
+fn each_fault_of_listings_has_its_answer() {
     let emulator = synthetic(Synthetic { objects: 30, ..Synthetic::default() });
     let first = get(&emulator, "", "max-keys=10").unwrap().text();
     let marker = keys_of(&first)[9].clone();
@@ -324,12 +324,12 @@ fn listing_faults_break_what_they_name() {
 }
 
 #[test]
-fn the_limit_throttles_and_says_so() {
+fn requests_beyond_the_limit_are_throttled_and_counted() {
     let settings = Settings { qps_limit: Some(3), ..Settings::default() };
     let emulator = Emulator::start(Options { settings, ..Options::default() }).unwrap();
     let key = emulator.some_key().unwrap();
     let statuses: Vec<u16> = (0..5).map(|_| detect(&emulator, &key).unwrap().status).collect();
-    // Five requests within one second, unless this machine stood still meanwhile.
+    // The five requests are within one second, unless this machine stood still in the meantime.
     if emulator.statistics().peak_per_second == 5 {
         assert_eq!(statuses, [200, 200, 200, 503, 503]);
         assert_eq!(emulator.statistics().throttled, 2);
@@ -338,7 +338,7 @@ fn the_limit_throttles_and_says_so() {
 }
 
 #[test]
-fn objects_come_and_go_and_what_is_expected_follows() {
+fn objects_can_be_put_and_deleted_and_the_expected_result_follows() {
     let emulator = synthetic(Synthetic { objects: 3, ..Synthetic::default() });
     let before = control(&emulator, "expected?scenes=web,camera", "").text_unchunked();
     assert!(before.starts_with("key,scene,rank,name,"));
@@ -365,7 +365,7 @@ fn objects_come_and_go_and_what_is_expected_follows() {
 }
 
 #[test]
-fn a_folder_is_served_as_it_is_now() {
+fn a_folder_is_served_with_its_present_files() {
     let root = tempfile::tempdir().unwrap();
     let files = pictures::draw_samples(root.path()).unwrap();
     let holdings = Holdings::Images(root.path().to_owned());
@@ -389,7 +389,7 @@ fn a_folder_is_served_as_it_is_now() {
 }
 
 #[test]
-fn the_clock_can_be_wrong_and_tokens_run_out() {
+fn the_clock_can_be_set_wrong_and_tokens_can_expire() {
     let emulator = synthetic(Synthetic::default());
     let key = emulator.some_key().unwrap();
     control(&emulator, "faults", r#"{"clock_offset_seconds":-7200}"#);
@@ -408,7 +408,7 @@ fn the_clock_can_be_wrong_and_tokens_run_out() {
 }
 
 #[test]
-fn what_cannot_start_says_why() {
+fn an_emulator_that_cannot_start_returns_the_reason() {
     let bucket = Options { bucket: "noappid".into(), ..Options::default() };
     assert!(matches!(Emulator::start(bucket), Err(Error::Bucket(_))));
     let folder = Holdings::Images("/nonexistent/folder".into());
@@ -421,7 +421,7 @@ fn what_cannot_start_says_why() {
 }
 
 impl Got {
-    /// The body of a chunked answer, put together.
+    /// Returns the body of a chunked answer.
     fn text_unchunked(&self) -> String {
         assert_eq!(self.header("transfer-encoding"), Some("chunked"));
         let (mut rest, mut out) = (&self.body[..], Vec::new());
@@ -460,7 +460,7 @@ fn header_names_are_written_as_the_service_writes_them() {
 }
 
 #[test]
-fn control_paths_answer_only_those_who_name_this_machine() {
+fn control_paths_refuse_requests_for_other_hosts() {
     let emulator = synthetic(Synthetic::default());
     let ask = |headers: &str| {
         let head = format!("GET /.costag/stats HTTP/1.1\r\nConnection: close\r\n{headers}\r\n");
@@ -495,7 +495,7 @@ fn control_paths_answer_only_those_who_name_this_machine() {
 }
 
 #[test]
-fn numbers_that_no_machine_could_hold_are_refused() {
+fn options_that_are_too_large_are_refused() {
     let start = |change: fn(&mut Options)| {
         let mut options = Options::default();
         change(&mut options);
@@ -512,7 +512,7 @@ fn numbers_that_no_machine_could_hold_are_refused() {
     let bucket = Synthetic { labels_per_image: usize::MAX, ..Synthetic::default() };
     options = Options { holdings: Holdings::Objects(bucket), ..Options::default() };
     assert!(Emulator::start(options).err().unwrap().to_string().contains("labels of an image"));
-    // The largest bucket that is possible starts at once and can be asked.
+    // The largest possible bucket starts at once and answers requests.
     let emulator =
         Emulator::start(Options { holdings: objects(MOST_OBJECTS), ..Options::default() }).unwrap();
     assert!(emulator.some_key().is_some());

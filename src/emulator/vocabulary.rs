@@ -1,11 +1,11 @@
-//! Made-up labels for synthetic contents: some thousand names in two languages, chosen by the content's `ETag`.
+//! Invented labels for computed objects: some thousand names in two languages, chosen by the `ETag` of the content.
 
 use std::sync::LazyLock;
 
 use super::hash;
 use super::scenes::{Answer, Label, SceneSet};
 
-/// First category, second category, nouns.
+/// The first category, the second category and the nouns of a group.
 type Group = (&'static str, &'static str, &'static [&'static str]);
 
 const CHINESE: [&str; 40] = [
@@ -46,7 +46,7 @@ const GROUPS: [(bool, Group); 12] = [
     ),
 ];
 
-/// Every name there is, made once.
+/// All names of labels.
 pub(super) struct Vocabulary {
     terms: Vec<Term>,
 }
@@ -58,7 +58,7 @@ struct Term {
 }
 
 impl Vocabulary {
-    /// The one vocabulary there is; every seed chooses from it.
+    /// Returns the vocabulary, which is the same for every seed.
     pub(super) fn get() -> &'static Self {
         static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(Vocabulary::new);
         &VOCABULARY
@@ -76,13 +76,14 @@ impl Vocabulary {
                 }
             }
         }
-        // Neighbours would differ by an adjective only; the popular ones should not.
+        // Names are shuffled, so that the popular ones do not differ only by an adjective.
         terms.sort_by_cached_key(|term| hash::of_bytes(7, term.name.as_bytes()));
         Self { terms }
     }
 
-    /// The labels of the content with this `ETag`: `total` over all asked scenes, distinct within a scene, most certain
-    /// first. A scene's labels are the beginning of one list, so asking for fewer scenes shows more of it.
+    /// Returns the labels of the content with this `ETag`: `total` in all requested scenes together, distinct within a
+    /// scene, the most certain first. The labels of a scene are the beginning of a fixed list, so a request for fewer
+    /// scenes has more of each.
     pub(super) fn answer(&'static self, etag: &str, scenes: SceneSet, total: usize) -> Answer {
         let seed = hash::of_bytes(11, etag.as_bytes());
         let (share, rest) = (total / scenes.len().max(1), total % scenes.len().max(1));
@@ -121,7 +122,7 @@ impl Vocabulary {
         labels
     }
 
-    /// Few names are met often and many seldom: the square of an even draw.
+    /// Returns an index by the square of an even draw, so that a few names are frequent and many are rare.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_thousands_of_names_and_the_awkward_ones_among_them() {
+    fn there_are_thousands_of_names_and_some_need_escapes() {
         let vocabulary = Vocabulary::get();
         let names: BTreeSet<&str> =
             vocabulary.terms.iter().map(|term| term.name.as_str()).collect();
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_shared_out_distinct_and_falling() {
+    fn labels_are_spread_over_scenes_distinct_and_in_order_of_confidence() {
         let vocabulary = Vocabulary::get();
         let both = SceneSet::parse("web,camera").unwrap();
         let answer = vocabulary.answer("abc", both, 10);

@@ -1,4 +1,4 @@
-//! GET Bucket (List Objects): paging, prefix, delimiter, and the page as XML.
+//! The pages of a listing: paging, prefix, delimiter, and XML ("GET Bucket (List Objects)").
 
 use super::catalogue::View;
 use super::object::Object;
@@ -6,20 +6,27 @@ use super::percent::{self, Parameter};
 use super::{clock, xml};
 use std::fmt::Write as _;
 
-/// What was asked; decoded.
+/// The parameters of a listing, decoded.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Query {
+    /// Only keys with this prefix are listed; empty for all.
     pub(super) prefix: Vec<u8>,
+    /// The page begins after this key or common prefix; empty for the first page.
     pub(super) marker: Vec<u8>,
+    /// Keys with this text after the prefix are folded; empty to fold none.
     pub(super) delimiter: Vec<u8>,
+    /// The most entries of the page.
     pub(super) max_keys: usize,
+    /// True to percent-encode the names in the page.
     pub(super) url_encoded: bool,
 }
 
 impl Query {
+    /// Reads the parameters of a request.
+    ///
     /// # Errors
     ///
-    /// The message of an `InvalidArgument`.
+    /// Returns the message of an `InvalidArgument`.
     pub(super) fn parse(parameters: &[Parameter]) -> Result<Self, &'static str> {
         let value = |name| percent::find(parameters, name).unwrap_or_default().to_vec();
         let max_keys = match percent::find(parameters, "max-keys") {
@@ -40,16 +47,18 @@ impl Query {
     }
 }
 
-/// What is answered.
+/// A page of a listing.
 #[derive(Debug, Default)]
 pub(super) struct Page {
+    /// The listed objects in key order.
     pub(super) contents: Vec<Object>,
+    /// The common prefixes in order.
     pub(super) common_prefixes: Vec<Vec<u8>>,
-    /// The last key or common prefix of a page that is not the last one.
+    /// The last key or common prefix of the page; `None` on the last page.
     pub(super) next_marker: Option<Vec<u8>>,
 }
 
-/// One page of the bucket.
+/// Returns one page of the bucket.
 pub(super) fn list(view: &View<'_>, query: &Query) -> Page {
     let mut page = Page::default();
     if query.max_keys == 0 {
@@ -66,7 +75,7 @@ pub(super) fn list(view: &View<'_>, query: &Query) -> Page {
             break;
         }
         let common = common_prefix(&object.key, query);
-        // The marker may be the common prefix that ended the page before.
+        // The marker may be the common prefix at the end of the page before.
         let listed_before = common.as_ref() == Some(&query.marker);
         if !listed_before {
             if page.contents.len() + page.common_prefixes.len() == query.max_keys {
@@ -89,6 +98,7 @@ pub(super) fn list(view: &View<'_>, query: &Query) -> Page {
     page
 }
 
+/// Returns the common prefix that a key is folded into; `None` if it is listed itself.
 fn common_prefix(key: &[u8], query: &Query) -> Option<Vec<u8>> {
     let length = query.delimiter.len();
     if length == 0 {
@@ -99,7 +109,7 @@ fn common_prefix(key: &[u8], query: &Query) -> Option<Vec<u8>> {
     Some(key[..query.prefix.len() + at + length].to_vec())
 }
 
-/// The first byte string after everything that starts with `prefix`.
+/// Returns the first byte string after all that start with `prefix`; `None` if there is none.
 fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte < u8::MAX)?;
     let mut after = prefix[..=last].to_vec();
@@ -107,7 +117,7 @@ fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     Some(after)
 }
 
-/// The page as XML; `bucket` is `name-appid`.
+/// Returns the page as XML. `bucket` is the name of the bucket, `NAME-APPID`.
 pub(super) fn render(page: &Page, query: &Query, bucket: &str) -> String {
     let appid = bucket.rsplit('-').next().unwrap_or_default();
     let mut out = String::with_capacity(600 + page.contents.len() * 420);

@@ -47,7 +47,7 @@ fn walk_pages(catalogue: &Catalogue, mut query: Query) -> (Vec<Vec<u8>>, usize) 
 }
 
 #[test]
-fn pages_of_any_size_give_every_key_once_and_ascending() {
+fn pages_of_any_size_have_every_key_once_in_ascending_order() {
     let catalogue = bucket();
     let all: Vec<Vec<u8>> = catalogue.view().walk(b"", false).map(|object| object.key).collect();
     assert_eq!(all.len(), 700);
@@ -59,7 +59,7 @@ fn pages_of_any_size_give_every_key_once_and_ascending() {
 }
 
 #[test]
-fn a_prefix_gives_exactly_the_keys_that_start_with_it() {
+fn a_prefix_lists_exactly_the_keys_that_start_with_it() {
     let catalogue = bucket();
     for prefix in ["photos/", "photos/2024/0", "相册/", "/", "nothing", "uploads/2025"] {
         let all: Vec<Vec<u8>> = catalogue
@@ -74,7 +74,7 @@ fn a_prefix_gives_exactly_the_keys_that_start_with_it() {
 }
 
 #[test]
-fn a_delimiter_folds_keys_and_pages_count_both_kinds() {
+fn a_delimiter_folds_keys_and_a_page_counts_keys_and_common_prefixes() {
     let wanted: Vec<Vec<u8>> =
         ["2024/", "2025/", "cover.jpg", "img/", "相册/"].map(Into::into).to_vec();
     for max_keys in [1, 2, 3, 1000] {
@@ -91,7 +91,7 @@ fn a_delimiter_folds_keys_and_pages_count_both_kinds() {
 }
 
 #[test]
-fn the_page_is_written_as_documented() {
+fn a_page_has_the_documented_form() {
     let query = Query { prefix: b"img/".to_vec(), max_keys: 1, ..Query::default() };
     let page = list(&few().view(), &query);
     let text = render(&page, &query, "demo-1250000000");
@@ -116,7 +116,7 @@ fn the_page_is_written_as_documented() {
 }
 
 #[test]
-fn queries_are_read_strictly() {
+fn a_listing_with_a_wrong_parameter_is_refused() {
     let parse = |text: &str| Query::parse(&percent::parse_query(text));
     assert_eq!(parse("max-keys=1000&prefix=a%20b").unwrap().prefix, b"a b");
     assert_eq!(parse("").unwrap().max_keys, 1000);

@@ -1,5 +1,5 @@
-//! The request signature, checked strictly (API page "Request Signature"): everything that was sent and should be
-//! signed must be signed, in sorted lists, over the `Host` header as it came.
+//! Checks the signature of requests strictly ("Request Signature"): all parameters and all headers that must be signed
+//! are signed, the lists of names are sorted, and the signed `Host` is the one that was sent.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -13,41 +13,44 @@ use super::percent::{self, Parameter};
 
 type Key = Hmac<Sha1>;
 
-/// How far the start of a signature may be from the emulator's clock, in seconds.
+/// The largest difference between the start of a signature and the emulator's clock, in seconds.
 const SKEW_SECONDS: i64 = 900;
-/// Sign keys kept: a client signs with a new key time once a second.
+/// How many sign keys are kept. A client may use a new key time every second.
 const KEPT_KEYS: usize = 64;
 
 /// Why a request is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// No signature, or one that cannot be read.
+    /// There is no signature, or it cannot be read.
     Unsigned,
-    /// Another secret id, or the security token that belongs to it is missing or another one.
+    /// The secret id is another one, or the security token is missing or another one.
     UnknownKey,
-    /// The token has run out.
+    /// The security token has expired.
     ExpiredToken,
-    /// Now is outside `q-sign-time`.
+    /// The time now is outside of `q-sign-time`.
     Expired,
-    /// The start is more than 15 minutes away.
+    /// The start of the signature is more than 15 minutes from now.
     Skewed,
-    /// The signature, or what it covers, is wrong.
+    /// The signature is wrong, or does not cover what it must.
     Mismatch { string_to_sign: String, http_string: String },
 }
 
-/// What is signed, as it came over the wire; names and values decoded.
+/// The parts of a request that are signed, with names and values decoded.
 pub(super) struct Request<'a> {
     pub(super) method: &'a str,
-    /// The decoded path, `/` and the key.
+    /// The decoded path: `/` and the key.
     pub(super) path: &'a [u8],
     pub(super) parameters: &'a [Parameter],
     pub(super) headers: &'a HeaderMap,
 }
 
-/// Which token is wanted, and the clock.
+/// The security token that requests must have, and the time now.
 pub(super) struct Conditions<'a> {
+    /// The token that requests must have; `None` if they need none.
     pub(super) token: Option<&'a str>,
+    /// A token that counts as expired; `None` for no such token.
     pub(super) expired_token: Option<&'a str>,
+    /// The time now in Unix seconds.
     pub(super) now: i64,
 }
 
@@ -87,7 +90,7 @@ impl Fields {
     }
 }
 
-/// Checks signatures for one pair of keys.
+/// Checks signatures made with one secret id and key.
 pub(super) struct Verifier {
     secret_id: String,
     secret_key: String,
@@ -99,7 +102,8 @@ impl Verifier {
         Self { secret_id, secret_key, keys: RwLock::default() }
     }
 
-    /// Accepts a request signed by the `Authorization` header, by `q-…` parameters, or by one parameter `sign`.
+    /// Checks a request. The signature may be in the header `Authorization`, in parameters `q-…`, or in one parameter
+    /// `sign`.
     pub(super) fn check(&self, request: &Request<'_>, at: &Conditions<'_>) -> Result<(), Refusal> {
         let presigned = request.parameters.iter().any(|(name, _)| is_signature_field(name));
         let fields = match request.headers.get("authorization") {
@@ -131,7 +135,7 @@ impl Verifier {
             (fits, string_to_sign, http_string)
         };
         let (fits, string_to_sign, http_string) = sign(true);
-        // The official Python SDK signs the host without its port, which only differs where there is one.
+        // The official Python SDK signs the host without its port.
         if fits || sign(false).0 {
             return Ok(());
         }
@@ -155,7 +159,8 @@ impl Verifier {
         key
     }
 
-    /// The query of a presigned request for `path` (decoded) at `host`, valid from `start` to `end`.
+    /// Returns the query of a presigned request for the decoded `path` at `host`, valid from `start` to `end` in Unix
+    /// seconds.
     pub(super) fn presign(
         &self,
         method: &str,
@@ -226,7 +231,8 @@ fn check_token(request: &Request<'_>, at: &Conditions<'_>) -> Result<(), Refusal
     }
 }
 
-/// A presigned URL may be old, so the skew rule is for signatures in the header.
+/// Checks the times of a signature. A presigned URL may have started long ago, so only signatures in the header must have
+/// started within 15 minutes.
 fn check_time(fields: &Fields, now: i64, presigned: bool) -> Result<(), Refusal> {
     let window = |text: &str| -> Option<(i64, i64)> {
         let (start, end) = text.split_once(';')?;
@@ -243,7 +249,7 @@ fn check_time(fields: &Fields, now: i64, presigned: bool) -> Result<(), Refusal>
     if now < start || now < key_start { Err(Refusal::Expired) } else { Ok(()) }
 }
 
-/// `UrlParamList` and `HttpParameters` of everything sent but the signature's own fields.
+/// Returns `UrlParamList` and `HttpParameters` of all parameters except the fields of the signature.
 fn canonical_parameters(parameters: &[Parameter]) -> (String, String) {
     let mut pairs: Vec<(String, String)> = parameters
         .iter()
@@ -278,9 +284,10 @@ fn join(pairs: &[(String, String)]) -> (String, String) {
     (names, joined)
 }
 
-/// `HttpHeaders` of the listed ones, and whether the list is sorted, present, and holds what must be signed.
+/// Returns `HttpHeaders` of the listed headers, and whether the list is right: it is sorted, all of its headers are
+/// present, and it has all headers that must be signed.
 ///
-/// With `host_has_port` the value of `host` is the header as it came, else what stands before its port.
+/// If `host_has_port` is set, the value of `host` is the header as it was sent, else the part before the port.
 fn canonical_headers(headers: &HeaderMap, list: &str, host_has_port: bool) -> (bool, String) {
     let mut pairs = Vec::new();
     let mut complete = true;
@@ -304,7 +311,7 @@ fn canonical_headers(headers: &HeaderMap, list: &str, host_has_port: bool) -> (b
     (complete, joined)
 }
 
-/// A host without its port: `[::1]:9000` is `[::1]`.
+/// Returns a host without its port: `[::1]` for `[::1]:9000`.
 fn without_port(host: &[u8]) -> &[u8] {
     match host.iter().rposition(|byte| *byte == b':') {
         Some(at) if !host.ends_with(b"]") => &host[..at],

@@ -51,7 +51,7 @@ fn start(vector: &Vector) -> i64 {
 }
 
 #[test]
-fn every_vector_gives_its_intermediate_texts() {
+fn every_test_vector_has_the_same_intermediate_texts() {
     let vectors = vectors();
     assert!(vectors.len() > 20);
     for vector in vectors {
@@ -70,7 +70,7 @@ fn every_vector_gives_its_intermediate_texts() {
 }
 
 #[test]
-fn vectors_are_accepted_unless_the_host_is_unsigned() {
+fn test_vectors_are_accepted_unless_the_host_is_not_signed() {
     for vector in vectors() {
         let verdict = check(&vector, &header_map(&vector), &vector.wire_query, start(&vector) + 1);
         if vector.headers.contains_key("Host") {
@@ -82,7 +82,7 @@ fn vectors_are_accepted_unless_the_host_is_unsigned() {
 }
 
 #[test]
-fn what_is_sent_and_not_signed_is_refused() {
+fn parameters_and_headers_that_are_not_signed_are_refused() {
     let vectors = vectors();
     let vector = vectors.iter().find(|vector| vector.name == "label-scenes").unwrap();
     let now = start(vector) + 1;
@@ -99,7 +99,7 @@ fn what_is_sent_and_not_signed_is_refused() {
 }
 
 #[test]
-fn times_outside_the_window_are_told_apart() {
+fn expired_and_skewed_times_are_refused_with_their_own_errors() {
     let vectors = vectors();
     let vector = vectors.iter().find(|vector| vector.name == "label-basic").unwrap();
     let headers = header_map(vector);
@@ -114,7 +114,7 @@ fn times_outside_the_window_are_told_apart() {
 }
 
 #[test]
-fn a_presigned_query_verifies_and_a_changed_one_does_not() {
+fn a_presigned_query_is_accepted_and_a_changed_one_refused() {
     let verifier = Verifier::new("id".into(), "key".into());
     let parameters = percent::parse_query("ci-process=detect-label&scenes=web%2Ccamera");
     let query = verifier.presign("GET", "127.0.0.1:9", b"/a b.jpg", &parameters, (100, 4000));
@@ -131,7 +131,7 @@ fn a_presigned_query_verifies_and_a_changed_one_does_not() {
 }
 
 #[test]
-fn tokens_are_demanded_and_run_out() {
+fn a_missing_or_expired_token_is_refused() {
     let vectors = vectors();
     let vector = vectors.iter().find(|vector| vector.name == "label-security-token").unwrap();
     let headers = header_map(vector);
