@@ -1,4 +1,4 @@
-//! What lies beside a prefix that no key begins with: `photos/`, where `photo/` was typed.
+//! Finds names similar to a prefix that no key begins with, such as `photos/` if `photo/` was typed.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use tracing::debug;
 use crate::cos::{Client, ListRequest};
 use crate::job::control::Control;
 
-/// Nothing depends on the answer, so it is not waited for longer.
+/// How long to wait for the answer. Nothing but a message depends on it.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Names that are told.
+/// The most names in the result.
 const TOLD: usize = 3;
 
-/// Asks the listing once for the names on the prefix's level. Returns those most like the prefix, as prefixes of keys;
-/// none if that is not to be had.
+/// Lists the names on the level of the prefix with one request. Returns those most similar to the prefix, or none if the
+/// request fails.
 pub(crate) async fn look(client: &Client, control: &Control, prefix: &str) -> Vec<String> {
     let level = prefix.trim_end_matches('/').rsplit_once('/').map_or("", |(level, _)| level);
     let level = if level.is_empty() { String::new() } else { format!("{level}/") };
@@ -26,7 +26,7 @@ pub(crate) async fn look(client: &Client, control: &Control, prefix: &str) -> Ve
         answer = asked => match answer {
             Ok(Ok(page)) if page.prove(&request).is_ok() => page,
             answer => {
-                debug!(?answer, "what lies beside the prefix is not known");
+                debug!(?answer, "the names beside the prefix could not be listed");
                 return Vec::new();
             }
         },
@@ -36,11 +36,11 @@ pub(crate) async fn look(client: &Client, control: &Control, prefix: &str) -> Ve
     nearest(prefix, page.common_prefixes.into_iter().chain(keys))
 }
 
-/// The names that are like the prefix, the nearest first; if there is none, the first names.
+/// Returns the names similar to the prefix, the most similar one first. If none is similar, returns the first names.
 fn nearest(prefix: &str, names: impl Iterator<Item = String>) -> Vec<String> {
     let plain = |name: &str| name.trim_end_matches('/').to_lowercase();
     let asked = plain(prefix);
-    // Less than half of the last part may differ; all before it is the same anyway.
+    // Less than half of the last part may differ. The parts before it are equal.
     let part = asked.rsplit('/').next().unwrap_or_default().chars().count();
     let mut names: Vec<(bool, usize, String)> = names
         .map(|name| {
@@ -71,7 +71,7 @@ mod tests {
     #[case("2027/", &["2025/", "2026/", "other/"], &["2025/", "2026/"])]
     #[case("nowhere/", &["d/", "a/", "c/", "b/"], &["a/", "b/", "c/"])]
     #[case("nowhere/", &[], &[])]
-    fn names_like_the_prefix_come_first(
+    fn names_similar_to_the_prefix_come_first(
         #[case] prefix: &str,
         #[case] names: &[&str],
         #[case] told: &[&str],

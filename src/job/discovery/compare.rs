@@ -1,7 +1,7 @@
-//! A page against the store's rows of the same span: new, changed, unchanged, gone.
+//! Compares a page with the store's objects of the same span: each object is new, changed, unchanged or gone.
 //!
-//! Both sides come in the byte order of their keys, so comparing is one merge. What is unchanged yields
-//! nothing; a night without changes writes nothing but cursors.
+//! Both are sorted by the bytes of the keys, so one merge compares them. Unchanged objects yield no difference, so a run
+//! without changes writes nothing but cursors.
 
 use std::collections::BTreeMap;
 
@@ -10,25 +10,29 @@ use crate::store::compare::{Known, Standing};
 use crate::store::model::{ContentState, SkipReason};
 use crate::store::turn::{Candidate, Difference};
 
-/// Which run compares, and with what in mind.
+/// What a run compares objects with, besides their rows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Comparison {
-    /// The run's id.
+    /// `run.id`.
     pub(crate) run_id: i64,
-    /// What each wanted content needs.
+    /// The scenes that each wanted content needs.
     pub(crate) scenes: Scenes,
 }
 
-/// What a page came to.
+/// The result of comparing a page.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Compared {
     pub(crate) differences: Vec<Difference>,
+    /// The number of objects in the page.
     pub(crate) listed: u64,
+    /// The number of objects that are wanted.
     pub(crate) wanted: u64,
+    /// The number of objects that are skipped, by the reason.
     pub(crate) skipped: BTreeMap<SkipReason, u64>,
 }
 
-/// The merge: candidates of the page in key order, against the store's rows fed one by one.
+/// Merges the candidates of a page with the objects of the store, which are added one by one. Both must be in the order of
+/// their keys.
 #[derive(Debug)]
 pub(crate) struct Merge<I: Iterator<Item = Candidate>> {
     comparison: Comparison,
@@ -41,8 +45,7 @@ impl<I: Iterator<Item = Candidate>> Merge<I> {
         Self { comparison, page: page.peekable(), compared: Compared::default() }
     }
 
-    /// The next row of the store's span. `concludes`: whether its absence from the page means that it
-    /// is gone.
+    /// Adds the next object of the store. `concludes` says whether the object is gone if the page does not contain it.
     pub(crate) fn known<T: AsRef<str>>(&mut self, known: &Known<T>, concludes: bool) {
         let key = known.key.as_ref();
         while let Some(new) = self.page.next_if(|candidate| candidate.key.as_str() < key) {
@@ -58,7 +61,7 @@ impl<I: Iterator<Item = Candidate>> Merge<I> {
         }
     }
 
-    /// The span has ended: what is left of the page is new.
+    /// Ends the merge: the rest of the page is new.
     pub(crate) fn finish(mut self) -> Compared {
         while let Some(candidate) = self.page.next() {
             self.new_key(candidate);
@@ -92,14 +95,14 @@ impl<I: Iterator<Item = Candidate>> Merge<I> {
     }
 
     fn must_be_reconsidered<T: AsRef<str>>(&self, known: &Known<T>, candidate: &Candidate) -> bool {
-        // Also with the settings of the last listing: an archived object may have been restored since.
+        // This can differ even if the settings are the same: an archived object may have been restored.
         if known.skip_reason.as_ref().map(T::as_ref) != candidate.skip.map(SkipReason::name) {
             return true;
         }
         candidate.skip.is_none()
             && match known.standing {
                 Some(standing) => self.comparison.needs(standing),
-                // Without a standing nothing else is different: the settings are those of the last listing.
+                // The standing is read only if objects are compared one by one. Otherwise nothing else can have changed.
                 None => known.content_id.is_none(),
             }
     }
@@ -114,7 +117,7 @@ impl<I: Iterator<Item = Candidate>> Merge<I> {
 }
 
 impl Comparison {
-    /// Whether a content that an unchanged, wanted object has is to be looked at by the writer.
+    /// Returns whether the writer has to look at the content of an unchanged, wanted object.
     pub(crate) fn needs(&self, standing: Standing) -> bool {
         let Standing { done, redo, state, run_id, temporary } = standing;
         let missing = !self.scenes.without(done).union(redo).is_empty();
@@ -122,7 +125,7 @@ impl Comparison {
         match state {
             ContentState::Pending | ContentState::InFlight => !own,
             ContentState::Done => missing,
-            // Nothing is missing of what failed for a scene that nobody asks for any more.
+            // If the content failed for a scene that is no longer asked for, nothing is missing.
             ContentState::Failed => !own && (temporary || !missing),
         }
     }

@@ -1,4 +1,4 @@
-//! From a listed object to wanted, or skipped and why. Decided from the listing, without a call.
+//! The filter decides whether a listed object is wanted, or why it is skipped. It uses only what the listing says.
 
 use std::borrow::Cow;
 
@@ -19,15 +19,15 @@ pub(crate) struct Filter {
     min_size: u64,
     max_size: Option<u64>,
     archive: bool,
-    /// Lists are taken as given: suffixes, globs and sizes are for listings.
+    /// Whether suffixes, globs and sizes apply. They do not apply to the keys and URLs of a list.
     listing: bool,
 }
 
 impl Filter {
-    /// Compiles the settings; `listing` is false for lists of keys or URLs.
+    /// Compiles the settings. `listing` is `false` for lists of keys or URLs.
     ///
     /// # Errors
-    /// A glob that cannot be read.
+    /// A glob that cannot be compiled.
     pub(crate) fn new(settings: &config::Filter, listing: bool) -> Result<Self, GlobError> {
         Ok(Self {
             suffixes: settings.suffixes.clone(),
@@ -40,10 +40,11 @@ impl Filter {
         })
     }
 
-    /// Why this object is not called, the most telling reason first; `None` if it is wanted.
+    /// Returns why an object is skipped, or `None` if it is wanted. If there are several reasons, returns the most
+    /// informative one.
     pub(crate) fn skip(&self, entry: &cos::ObjectEntry) -> Option<SkipReason> {
         let key = entry.key.as_str();
-        // Unknown: then it says nothing against the object.
+        // An unknown size does not exclude the object.
         let size = entry.size;
         if key.ends_with('/') {
             return Some(SkipReason::Folder);
@@ -80,12 +81,12 @@ impl Filter {
         None
     }
 
-    /// The object as a candidate for the store.
+    /// Converts a listed object to a candidate for the store.
     pub(crate) fn candidate(&self, entry: cos::ObjectEntry) -> Candidate {
         let skip = self.skip(&entry);
         let cos::ObjectEntry { key, etag, size, last_modified, storage_class, .. } = entry;
         let storage_class = storage_class.unwrap_or_default();
-        // A restored copy makes an archived object another one, until the copy is gone again.
+        // An archived object counts as changed when it is restored, and again when the restored copy expires.
         let class = match entry.restored {
             Some(cos::Restore::Done) => Cow::Owned(format!("{}+restored", storage_class.name())),
             _ => Cow::Borrowed(storage_class.name()),
@@ -133,7 +134,7 @@ mod tests {
     #[case("a/..", 1, "STANDARD", Some(SkipReason::Unaddressable))]
     #[case("thumbs/b.jpg", 1, "STANDARD", Some(SkipReason::Excluded))]
     #[case("thumbs/c/b.jpg", 1, "STANDARD", None)]
-    fn reasons(
+    fn each_skipped_object_has_its_reason(
         #[case] key: &str,
         #[case] size: u64,
         #[case] class: &str,
@@ -146,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_taken_as_given_but_not_what_cannot_be_labelled() {
+    fn the_filter_does_not_apply_to_lists_but_unusable_keys_are_skipped() {
         let filter = Filter::new(&config::Filter::default(), false).unwrap();
         assert_eq!(filter.skip(&entry("note.txt", 1, "STANDARD")), None);
         assert_eq!(filter.skip(&entry("a.jpg", 0, "STANDARD")), Some(SkipReason::Empty));
     }
 
     #[test]
-    fn a_restored_archive_is_wanted_and_changed() {
+    fn a_restored_archived_object_is_wanted_and_changed() {
         let filter = Filter::new(&config::Filter::default(), true).unwrap();
         let archived = entry("a.jpg", 1, "ARCHIVE");
         let restored = cos::ObjectEntry { restored: Some(cos::Restore::Done), ..archived.clone() };
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_glob_that_cannot_be_read_is_named() {
+    fn an_invalid_glob_is_named_in_the_error() {
         let settings =
             config::Filter { include: vec!["[".to_owned()], ..config::Filter::default() };
         let error = Filter::new(&settings, true).unwrap_err();

@@ -1,37 +1,37 @@
-//! The lines of a list, read one by one, whatever their length: keys, URLs, or the column `url` of a CSV.
+//! Reads the lines of a list one by one, with bounded memory: keys, URLs, or the column `url` of a CSV.
 
 use std::io::{self, BufRead, Cursor, Read};
 
-/// The longest line that is taken, without its end. COS allows keys of 850 bytes.
+/// The longest line that is accepted, without its end, in bytes. COS allows keys of 850 bytes.
 pub(super) const LINE_MAX: usize = 8 * 1024;
 
-/// Bytes of a line that are shown when it cannot be taken.
+/// The number of bytes that are shown of a line that cannot be used.
 const SHOWN: usize = 80;
 
-/// What one line of a list holds.
+/// The content of one line of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     /// A key or URL.
     Text(String),
-    /// Text that no request can carry.
+    /// A line that no request can carry.
     Faulty {
-        /// The line's number and its beginning, to be shown.
+        /// The number of the line and its beginning, for messages.
         shown: String,
-        /// Why not.
+        /// Why no request can carry it.
         fault: &'static str,
     },
-    /// In a list of URLs: something else than a URL.
+    /// In a list of URLs: a line that is not a URL.
     NotUrl {
-        /// From 1.
+        /// The number of the line, from 1.
         line: u64,
-        /// Its beginning, to be shown.
+        /// The beginning of the line, for messages.
         shown: String,
     },
     /// In a list of URLs: a line that begins with `#`.
     Comment,
 }
 
-/// A line as it was read: cut if it is too long.
+/// A line as it was read. It is cut if it is too long.
 struct Raw {
     number: u64,
     bytes: Vec<u8>,
@@ -45,7 +45,7 @@ impl Raw {
         format!("{}{cut}", String::from_utf8_lossy(start))
     }
 
-    /// The line as a key, or as a URL that has been seen to be one.
+    /// Converts the line to a key, or to a URL that was checked to be one.
     fn item(self) -> Item {
         let faulty = |fault| Item::Faulty {
             shown: format!("line {}: {}", self.number, self.shown()),
@@ -60,7 +60,7 @@ impl Raw {
         Item::Text(String::from_utf8(self.bytes).unwrap_or_default())
     }
 
-    /// The line of a list of URLs.
+    /// Converts a line of a list of URLs.
     fn url(self) -> Item {
         if self.bytes.starts_with(b"#") {
             return Item::Comment;
@@ -78,7 +78,7 @@ impl Raw {
     }
 }
 
-/// Lines that end with `separator`; a last one need not. Empty lines are passed over.
+/// Reads lines that end with `separator`. The last line may lack it. Empty lines are skipped.
 struct Lines<R> {
     reader: R,
     separator: u8,
@@ -93,7 +93,7 @@ impl<R: BufRead> Lines<R> {
     fn read(&mut self) -> io::Result<Option<Raw>> {
         loop {
             let mut bytes = Vec::new();
-            // With room for the line's end, so that what is longer than this is too long.
+            // Two more bytes for the end of the line. A line that is longer is too long.
             let most = LINE_MAX + 2;
             (&mut self.reader).take(most as u64).read_until(self.separator, &mut bytes)?;
             if bytes.is_empty() {
@@ -115,7 +115,7 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    /// Reads to the end of the line and keeps nothing of it.
+    /// Skips the rest of the line.
     fn pass_over_the_rest(&mut self) -> io::Result<()> {
         loop {
             let buffer = self.reader.fill_buf()?;
@@ -132,17 +132,17 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// The keys in `reader`, one a line, one trailing CR dropped; or separated by NUL. Empty lines are none.
+/// Reads keys, one a line without a trailing CR, or separated by NUL. Empty lines are skipped.
 pub(super) fn keys<R: BufRead>(reader: R, nul: bool) -> impl Iterator<Item = io::Result<Item>> {
     let mut lines = Lines::new(reader, nul, 0);
     std::iter::from_fn(move || lines.read().map(|line| line.map(Raw::item)).transpose())
 }
 
-/// The URLs in `reader`, one a line or separated by NUL; or the column `url` of a CSV, which it is exactly if its first
-/// line that is no comment has a field of that name.
+/// Reads URLs, one a line or separated by NUL, or the column `url` of a CSV. The list is a CSV if its first line that is not a
+/// comment has a field of that name.
 ///
 /// # Errors
-/// The first line cannot be read.
+/// The first lines cannot be read.
 pub(super) fn urls<R: BufRead + Send + 'static>(
     mut reader: R,
     nul: bool,
@@ -172,24 +172,24 @@ pub(super) fn urls<R: BufRead + Send + 'static>(
     Ok(Box::new(before.into_iter().chain(urls)))
 }
 
-/// Which column of a CSV with this header holds the URLs.
+/// Returns the index of the column `url` in the header of a CSV. `None` if there is none.
 fn column_of_urls(header: &[u8]) -> Option<usize> {
     let mut header = csv::ReaderBuilder::new().has_headers(false).from_reader(header);
     let fields = header.byte_records().next()?.ok()?;
     fields.iter().position(|field| field.trim_ascii().eq_ignore_ascii_case(b"url"))
 }
 
-/// One column of a CSV. Nothing of the other columns is kept, whatever their length.
+/// Reads one column of a CSV. The other columns are skipped, so they may be of any length.
 struct Records<R> {
     reader: R,
     csv: csv_core::Reader,
     column: usize,
-    /// Lines before the first record.
+    /// The number of lines before the first record.
     lines: u64,
 }
 
 impl<R: BufRead> Records<R> {
-    /// What the next record that is not empty has in the column.
+    /// The column of the next record in which it is not empty. `None` at the end.
     fn next(&mut self) -> io::Result<Option<Item>> {
         loop {
             let Some(record) = self.read()? else { return Ok(None) };
@@ -200,7 +200,7 @@ impl<R: BufRead> Records<R> {
         }
     }
 
-    /// The column of one record; `None` at the end.
+    /// The column of the next record. `None` at the end.
     fn read(&mut self) -> io::Result<Option<Raw>> {
         let mut record = Raw { number: 0, bytes: Vec::new(), is_too_long: false };
         let mut column = 0;
@@ -267,7 +267,7 @@ mod tests {
     const TOO_LONG: &str = "the line is longer than 8 KiB";
 
     #[test]
-    fn keys_are_taken_byte_for_byte() {
+    fn a_key_is_the_exact_text_of_its_line() {
         assert_eq!(
             keys_of(b" a b \r\n\nc\r\r\n\xff\n# d\nlast", false),
             [
@@ -281,12 +281,12 @@ mod tests {
     }
 
     #[test]
-    fn nul_separated_keys_may_hold_newlines() {
+    fn keys_separated_by_nul_may_contain_newlines() {
         assert_eq!(keys_of(b"a\nb\0c\r\0", true), [item("a\nb"), item("c\r")]);
     }
 
     #[test]
-    fn a_line_of_8_kib_is_taken_and_a_longer_one_is_a_fault_of_that_line_only() {
+    fn a_line_of_8_kib_is_accepted_and_a_longer_one_is_a_fault_of_that_line_only() {
         for end in ["", "\n", "\r\n"] {
             let just = "a".repeat(LINE_MAX);
             let long = "b".repeat(LINE_MAX + 1);
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_are_no_urls_and_other_text_is_told_by_its_line() {
+    fn comments_are_skipped_and_other_text_is_named_by_its_line() {
         let found =
             urls_of(b"# from the shop\nhttp://e.com/url,1\r\n\nHTTPS://e.com/b\n#c\nwww.e.com/d\n");
         let not_url = Item::NotUrl { line: 6, shown: "www.e.com/d".to_owned() };
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_csv_of_urls_is_one_with_a_field_url() {
+    fn a_list_with_a_field_url_is_read_as_csv() {
         let found = urls_of(b"id,url\n1,\"http://e.com/a,b\"\n2,http://e.com/c\r\n3\n4,\n");
         assert_eq!(found, [item("http://e.com/a,b"), item("http://e.com/c")]);
         let found = urls_of(b"# shop\n\nname , URL\n\"a\nb\",http://e.com/1\n#x,y\nc,file:///d\n");
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_never_ends_is_a_fault_of_its_line() {
+    fn a_field_without_an_end_is_a_fault_of_its_line() {
         let long = "x".repeat(3 * LINE_MAX);
         let text = format!(
             "url,about\nhttp://e.com/a,\"{long}\"\n\"http://e.com/{long}\nhttp://e.com/b\n"

@@ -1,9 +1,8 @@
-//! Ranges of the key space, page by page, into the store.
+//! Lists a bucket: several listers list ranges of the key space side by side, page by page.
 //!
-//! Each range is one loop of requests; pages go through a bounded channel to the comparing thread, which
-//! reads the store's side of the span and hands the writer what is not as it was. A lister asks for its next
-//! page while its last one is being committed, and keeps it until that is done: a kill costs at most one page a
-//! range, and pages wait for the writer one a lister.
+//! Pages go through a bounded channel to a thread that compares them with the store and hands the differences to the
+//! writer. While its last page is being committed, a lister requests the next one, but it sends that on only after the
+//! commit. So a killed process loses at most one page of each range.
 
 use std::sync::Arc;
 
@@ -29,13 +28,13 @@ use crate::store::Reader;
 use crate::store::run::RangeRow;
 use crate::store::turn::{Page, Reach};
 
-/// Pages between the listers and the comparing thread.
+/// The capacity of the channel from the listers to the comparing thread, in pages.
 const AHEAD: usize = 4;
 
-/// Pages without a key that are followed in a row: a listing that never ends may send them for ever.
+/// The most pages without a key in a row. A listing that never ends could send them forever.
 const EMPTY: u32 = 100;
 
-/// What listing a bucket or prefix needs.
+/// The listing of a bucket, or of the keys with a prefix.
 #[derive(Debug)]
 pub(super) struct Listing {
     stage: Discovery,
@@ -50,27 +49,29 @@ pub(super) struct Listing {
     page_size: PageSize,
 }
 
-/// A proven page on its way to being compared.
+/// A page that answers its request, on its way to the comparing thread.
 #[derive(Debug)]
 struct ProvenPage {
+    /// `range.seq`.
     seq: i64,
-    /// The span begins after this key...
+    /// The span of the page begins after this key, ...
     after: String,
-    /// ... and ends with this one; `None`: where the prefix ends.
+    /// ... and ends with this one. Absent if it ends where the prefix ends.
     up_to: Option<String>,
+    /// Whether the page is the last one of its range.
     done: bool,
     page: ListPage,
     absent: Absent,
-    /// Told once the page is in the store.
+    /// Notified when the page is committed.
     committed: oneshot::Sender<()>,
 }
 
-/// What a page says of keys that it does not have.
+/// Which keys are gone if a page does not contain them.
 #[derive(Debug)]
 enum Absent {
-    /// Nothing: it goes on, and none of its keys could be read.
+    /// None: the listing goes on after the page, but no key of the page could be read.
     Nothing,
-    /// Up to and including this key they are gone; `None`: to where the prefix ends.
+    /// Those up to this key, this key included, or up to the end of the prefix if it is `None`.
     UpTo(Option<String>),
 }
 
@@ -91,7 +92,7 @@ impl Listing {
     /// Lists what is left of the ranges, compares, and records the end of the listing.
     ///
     /// # Errors
-    /// The store's, from comparing; what the service says stops the run through its control.
+    /// An error of the store. An error of the service stops the run through its control instead.
     pub(super) async fn run(self, ranges: Vec<RangeRow>, reader: Reader) -> Result<(), Error> {
         let listing = Arc::new(self);
         let ranges = Ranges::new(ranges, listing.workers);
@@ -100,7 +101,7 @@ impl Listing {
             let listing = Arc::clone(&listing);
             Blocking::start("compare", move || {
                 let compared = listing.compare(&reader, receiver);
-                // Listers with nothing to list wait for the others, who have nowhere to send to.
+                // Otherwise listers without a range would wait forever for those that can no longer send.
                 if compared.is_err() {
                     listing.stage.service.control.stop(StopReason::Internal);
                 }
@@ -124,7 +125,7 @@ impl Listing {
         Ok(())
     }
 
-    /// One lister: takes ranges as long as there are any; with none to take it splits one that is listed.
+    /// Lists ranges as long as there are any. If all are taken, splits one of them.
     async fn lister(&self, ranges: &Ranges, moved: &Notify, pages: mpsc::Sender<ProvenPage>) {
         let mut uncommitted = None;
         while !self.stage.service.control.is_stopping() {
@@ -157,7 +158,7 @@ impl Listing {
         }
     }
 
-    /// Looks for points to split a range at, and makes it several. Not found is no error.
+    /// Looks for points at which to split a range, and splits it there. It is no error if there are none.
     async fn split(&self, ranges: &Ranges, range: Splittable) -> Result<(), Error> {
         let mut search = SplitSearch::new(&range.marker, range.stop_at);
         loop {
@@ -171,8 +172,8 @@ impl Listing {
             search.answer(&answers);
         }
         let splits = ranges.split(range.seq, search.found());
-        // In this order, and before any page that a split has cut short: a range that ends at its new end must not be
-        // done in the store while what lies behind that is nobody's.
+        // The splits are stored in this order, and before any page that ends at a new end of the range. Otherwise the store
+        // could contain a range that is done, while no range contains the keys after it.
         let records = splits.iter().map(|split| {
             let Split { seq, new_seq, ref span } = *split;
             debug!(seq, new_seq, at = %span.start_after.escape_debug(), "range split");
@@ -186,7 +187,7 @@ impl Listing {
         Ok(())
     }
 
-    /// The first key after a point, if there is any; `None` if that is not to be had.
+    /// Requests the first key after a point; the inner `None` means that there is none. Returns `None` if the request fails.
     async fn first_after(&self, marker: String) -> Option<Option<String>> {
         let prefix = self.prefix.clone();
         let request = ListRequest { prefix, marker, max_keys: 1, ..ListRequest::default() };
@@ -195,7 +196,7 @@ impl Listing {
         Some(entry.or_else(|| page.rejected.into_iter().next().and_then(|entry| entry.key)))
     }
 
-    /// One page, proven, and the marker of the next; `None` if the run stops.
+    /// Requests one page, checks it, and returns it with the marker of the next one. Returns `None` if the run stops.
     async fn page(
         &self,
         request: &ListRequest,
@@ -214,18 +215,18 @@ impl Listing {
         asked.await
     }
 
-    /// Checks that the page answers the request; returns the marker of the next one.
+    /// Checks that a page answers its request. Returns the marker of the next page, or `None` if there is none.
     fn prove(&self, page: &ListPage, request: &ListRequest) -> Result<Option<String>, cos::Error> {
         page.prove(request)?;
-        // A forgotten endpoint would file one bucket's objects under another one's name.
+        // With a wrong endpoint, the objects of another bucket would be stored under the name of this one.
         if let Some(echo) = page.name.clone().filter(|name| *name != self.bucket) {
             return Err(Unproven::Bucket { asked: self.bucket.clone(), echo }.into());
         }
         Ok(page.next_unbroken(&request.marker)?)
     }
 
-    /// Lists one range from its marker on, with the receipt of this lister's last page. Returns whether it
-    /// came to the range's end.
+    /// Lists one range from its marker on. `uncommitted` is the notification for the last page of this lister. Returns
+    /// whether the range was listed to its end.
     async fn list(
         &self,
         ranges: &Ranges,
@@ -241,7 +242,7 @@ impl Listing {
                 ListRequest { prefix: self.prefix.clone(), marker, ..ListRequest::default() };
             let (mut page, next) = match self.page(&request).await {
                 Some(Ok(answer)) => answer,
-                // What is said of one key is no answer to a listing.
+                // A listing has no single key that could be at fault.
                 Some(Err(error)) => {
                     self.stage.service.refuse(Stop::Protocol, Operation::List, error);
                     return false;
@@ -263,7 +264,7 @@ impl Listing {
                 self.stage.service.refuse(Stop::Protocol, Operation::List, stuck.into());
                 return false;
             }
-            // A range ends with its last key, also if the page goes on.
+            // The page may contain keys beyond the end of the range.
             let (up_to, done) = ranges.received(range.seq, next.as_deref());
             moved.notify_waiters();
             let absent = match (page.is_truncated, page.last_key(), &up_to) {
@@ -278,7 +279,7 @@ impl Listing {
                 page.entries.retain(|entry| entry.key <= *up_to);
                 page.rejected.retain(|entry| entry.key.as_ref().is_none_or(|key| key <= up_to));
             }
-            // Without a receipt the writer has ended, and whoever waits for it says why.
+            // If the notification fails, the writer has ended; its thread returns the reason.
             if let Some(receipt) = uncommitted.take()
                 && receipt.await.is_err()
             {
@@ -298,7 +299,8 @@ impl Listing {
         }
     }
 
-    /// The comparing thread: takes pages, and hands compared pages to the writer. Returns how many objects were listed.
+    /// The work of the comparing thread: compares pages with the store, and hands them to the writer. Returns the number of
+    /// listed objects.
     fn compare(
         &self,
         reader: &Reader,
@@ -356,10 +358,10 @@ impl Listing {
     }
 }
 
-/// Looks for what has matched nothing yet among the keys that the store knows: an earlier invocation has listed them.
+/// Matches the filter against the keys in the store, because an earlier invocation may have listed them.
 ///
 /// # Errors
-/// The store's.
+/// An error of the store.
 pub(super) fn meet_known(
     unmatched: &Unmatched,
     reader: &Reader,

@@ -1,24 +1,24 @@
-//! How many keys a page of the listing is asked for: fewer over a network that cuts large answers.
+//! The number of keys that a page of the listing is requested with. It is lowered if the network cuts large answers.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::cos::{self, list};
 
-/// No page is asked for fewer keys than this.
+/// The smallest number of keys in a request.
 const LEAST: u16 = 10;
-/// After so many whole pages in a row, twice as many keys are asked for.
+/// After so many complete pages in a row, the number of keys is doubled.
 const WHOLE: u32 = 4;
 
-/// The size of the next page; shared by all listers.
+/// The size of the next page. All listers of a run share one.
 #[derive(Debug)]
 pub(crate) struct PageSize(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
     size: u16,
-    /// Pages in a row that came whole.
+    /// Complete pages in a row.
     whole: u32,
-    /// Pages in a row that were cut.
+    /// Pages in a row that were cut short.
     cut: u32,
 }
 
@@ -29,12 +29,12 @@ impl Default for PageSize {
 }
 
 impl PageSize {
-    /// Keys to ask for.
+    /// The number of keys to request.
     pub(crate) fn get(&self) -> u16 {
         self.lock().size
     }
 
-    /// A page of `keys` came whole.
+    /// Notes that a page with up to `keys` keys was complete.
     pub(crate) fn came(&self, keys: u16) {
         let mut state = self.lock();
         if keys != state.size {
@@ -46,12 +46,13 @@ impl PageSize {
         }
     }
 
-    /// A page of `keys` did not come. If it took too long, or was cut twice in a row, half as many are asked for next.
+    /// Notes that a page with up to `keys` keys failed. If it took too long, or if two in a row were cut short, the number of
+    /// keys is halved.
     pub(crate) fn failed(&self, keys: u16, error: &cos::Error) {
         let mut state = self.lock();
         let halves = match error {
             cos::Error::Timeout { .. } => true,
-            // Once is an accident, and says nothing of the page's size.
+            // A single page may be cut short for other reasons than its size.
             cos::Error::Interrupted { .. } | cos::Error::Unusable { .. } => state.cut > 0,
             _ => return,
         };
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_that_is_cut_is_asked_for_with_fewer_keys() {
+    fn a_page_that_is_cut_short_is_requested_with_fewer_keys() {
         let size = PageSize::default();
         let cut = cos::Error::Timeout { host: "h".to_owned(), cause: "slow".into() };
         for expected in [500, 250, 125, 62, 31, 15, 10, 10] {

@@ -1,7 +1,7 @@
-//! Ranges of the key space, shared by the listers: taken, moved forward, split while they are listed.
+//! The ranges of the key space that the listers of a run share. They can be split while they are listed.
 //!
-//! The ranges of a run tile its scope: a split lowers one range's end to a point and begins another one
-//! there, in one step here and in one transaction in the store.
+//! The ranges of a run are adjacent and cover its scope. A split lowers the end of a range to a point and begins another
+//! range there. It is one step in memory, and one transaction in the store.
 
 mod search;
 
@@ -11,57 +11,59 @@ pub(super) use search::SplitSearch;
 
 use crate::store::run::{RangeRow, Span};
 
-/// Pages that a range must have behind it before it is worth the questions of a split.
+/// A range is split only after so many of its pages were received, since a search for split points costs requests.
 const LONG: u32 = 3;
 
-/// Questions of one search that are asked side by side, if so many listers have nothing else to do: with each of
-/// them a round gets shorter, and a search costs more questions.
+/// The most requests of one search that are sent at the same time, if enough listers are idle. More requests at a time make
+/// a search faster, but more expensive.
 const WIDTH: usize = 8;
 
 /// A range that is not listed to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Open {
+    /// `range.seq`.
     seq: i64,
-    /// Everything up to and including this key was received.
+    /// The keys up to this one, this one included, were received.
     marker: String,
+    /// The last key of the range. Absent if it ends where the prefix ends.
     stop_at: Option<String>,
-    /// A lister is at it.
+    /// Whether a lister lists it.
     taken: bool,
-    /// Pages received of it.
+    /// The number of pages received since it began or was split.
     pages: u32,
-    /// A lister looks for a point to split it at.
+    /// Whether it cannot be split or taken now: a lister looks for split points, or the new range is not in the store yet.
     splitting: bool,
 }
 
-/// A range to list, from its marker on.
+/// A range that a lister has taken, to be listed after its marker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Taken {
     pub(super) seq: i64,
     pub(super) marker: String,
 }
 
-/// A range worth splitting: its keys lie in (`marker`, `stop_at`].
+/// A range that is worth splitting. Its keys lie in (`marker`, `stop_at`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Splittable {
     pub(super) seq: i64,
     pub(super) marker: String,
     pub(super) stop_at: Option<String>,
-    /// Questions to ask side by side.
+    /// The number of requests that may be sent at the same time to find split points.
     pub(super) width: usize,
 }
 
-/// A split that was made.
+/// A range that was split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Split {
-    /// The range whose end is now `at`.
+    /// `range.seq` of the range whose end was lowered.
     pub(super) seq: i64,
-    /// The new range's number.
+    /// `range.seq` of the new range.
     pub(super) new_seq: i64,
-    /// The new range's span; it begins after the split point.
+    /// The span of the new range. It begins after the split point.
     pub(super) span: Span,
 }
 
-/// What is left to list.
+/// The ranges that are not listed to their end.
 #[derive(Debug)]
 pub(super) struct Ranges {
     state: Mutex<State>,
@@ -92,7 +94,7 @@ impl Ranges {
         Self { state: Mutex::new(State { open, next_seq, listers }) }
     }
 
-    /// A range that nobody lists.
+    /// Takes a range that no lister lists. `None` if there is none.
     pub(super) fn take(&self) -> Option<Taken> {
         let mut state = self.lock();
         let range = state.open.iter_mut().find(|range| !range.taken && !range.splitting)?;
@@ -100,13 +102,13 @@ impl Ranges {
         Some(Taken { seq: range.seq, marker: range.marker.clone() })
     }
 
-    /// Whether every range was received to its end.
+    /// Returns whether every range was received to its end.
     pub(super) fn are_done(&self) -> bool {
         self.lock().open.is_empty()
     }
 
-    /// A page of a range was received, up to `next`, or to the end of the listing without one. Returns
-    /// how far the page may be used, and whether it ends the range.
+    /// Notes that a page of a range was received. `next` is the marker of the next page, absent after the last one. Returns
+    /// the last key up to which the page belongs to the range, and whether the page ends the range.
     pub(super) fn received(&self, seq: i64, next: Option<&str>) -> (Option<String>, bool) {
         let mut state = self.lock();
         let Some(place) = state.open.iter().position(|range| range.seq == seq) else {
@@ -131,8 +133,8 @@ impl Ranges {
         }
     }
 
-    /// The range to split next: the one with the most pages behind it, since size ahead is unknown and
-    /// long ranges tend to stay long. Nobody else is given it until [`Ranges::split`].
+    /// Selects the range to split next: the one with the most pages received. How many keys are left is unknown, but a long
+    /// range is likely to stay long. No other lister can select it until [`Ranges::split`] is called.
     pub(super) fn splittable(&self) -> Option<Splittable> {
         let mut state = self.lock();
         let is_long = |range: &Open| range.taken && range.pages >= LONG && !range.splitting;
@@ -150,19 +152,19 @@ impl Ranges {
         Some(Splittable { seq: range.seq, marker, stop_at, width })
     }
 
-    /// Splits the range at each of these ascending points that lies ahead of it still, and lets go of it.
+    /// Splits a range at those of the ascending points that are still ahead. The range can be selected again afterwards.
     pub(super) fn split(&self, seq: i64, points: Vec<String>) -> Vec<Split> {
         let mut state = self.lock();
         if let Some(range) = state.open.iter_mut().find(|range| range.seq == seq) {
             range.splitting = false;
-            // Each part has to show that it is long before it is split again.
+            // Each part has to prove again that it is long.
             range.pages = 0;
         }
-        // From the end on: each split takes the part behind its point from the same range.
+        // In descending order, because each split takes the part after its point from the same range.
         points.into_iter().rev().filter_map(|at| state.split(seq, at)).collect()
     }
 
-    /// The new range is in the store: it may be listed.
+    /// Allows listers to take a new range, because it is in the store now.
     pub(super) fn release(&self, seq: i64) {
         if let Some(range) = self.lock().open.iter_mut().find(|range| range.seq == seq) {
             range.splitting = false;
@@ -207,9 +209,9 @@ mod tests {
     proptest! {
         #![proptest_config(crate::property::config())]
 
-        /// Listers that take, list, split at any moment: every key is received exactly once.
+        /// However listers take, list and split ranges, every key is received exactly once.
         #[test]
-        fn ranges_tile_the_key_space(
+        fn ranges_cover_each_key_exactly_once(
             keys in proptest::collection::btree_set(".{1,4}", 1..60),
             page in 1_usize..5,
             steps in proptest::collection::vec((0_u8..3, 0_usize..8, ".{0,3}"), 0..200),
@@ -235,7 +237,7 @@ mod tests {
                 match kind {
                     0 => working.extend(ranges.take()),
                     1 => if let Some(range) = ranges.splittable() {
-                        // Any points at all: what does not lie ahead is left out.
+                        // Arbitrary points: those that are not ahead are ignored.
                         let mut points: Vec<String> = point.chars().map(|c| c.to_string()).collect();
                         points.push(format!("{}{point}", range.marker));
                         points.sort_unstable();

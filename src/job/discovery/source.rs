@@ -1,4 +1,4 @@
-//! Where the work comes from: a bucket or prefix, a list of keys, a list of URLs.
+//! The source of a run: a bucket or prefix, a list of keys, or a list of URLs.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -10,13 +10,13 @@ use super::lines::{self, Item};
 use crate::store::model::SourceKind;
 use crate::text;
 
-/// The source of a run, kept with it.
+/// The source of a run. It is stored with the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Source {
-    /// Every object of a bucket whose key starts with the prefix; empty for all.
+    /// The objects of a bucket whose key starts with a prefix.
     Bucket {
-        /// Taken literally.
+        /// The prefix, taken literally. Empty for the whole bucket.
         prefix: String,
     },
     /// The keys of a list.
@@ -25,23 +25,23 @@ pub enum Source {
     Urls(List),
 }
 
-/// A list and its form.
+/// A list of keys or URLs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct List {
-    /// `None`: standard input.
+    /// The file of the list. Absent if it is read from standard input.
     pub file: Option<PathBuf>,
-    /// Whether items end with NUL instead of a newline.
+    /// Whether items end with a NUL byte instead of a newline.
     #[serde(default)]
     pub nul: bool,
 }
 
 impl Source {
-    /// The text in `run.source`.
+    /// The name of the kind, as in `run.source`.
     pub const fn name(&self) -> &'static str {
         self.kind().name()
     }
 
-    /// What the source is: a bucket, a list of keys or a list of URLs.
+    /// The kind of the source.
     pub const fn kind(&self) -> SourceKind {
         match self {
             Self::Bucket { .. } => SourceKind::Bucket,
@@ -55,7 +55,7 @@ impl Source {
         matches!(self, Self::Bucket { .. })
     }
 
-    /// The scope of a listing; empty for lists.
+    /// The prefix of a listing. Empty for lists.
     pub fn prefix(&self) -> &str {
         match self {
             Self::Bucket { prefix } => prefix,
@@ -65,7 +65,7 @@ impl Source {
 }
 
 impl Source {
-    /// What to call it in messages.
+    /// The name for messages.
     pub fn describe(&self, bucket: &str) -> String {
         match self {
             Self::Bucket { prefix } => format!("cos://{bucket}/{}", prefix.escape_debug()),
@@ -74,11 +74,11 @@ impl Source {
         }
     }
 
-    /// Finds out before any traffic whether a list's file can be read, and is a list.
+    /// Checks that the file of a list can be read and is a list, before any request is made.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::Encoding`], [`Error::NotUrls`]; what is no regular file can be read only once, and is
-    /// looked at when the run reads it.
+    /// [`Error::Read`], [`Error::Encoding`] or [`Error::NotUrls`]. A file that is not regular, such as a pipe, can be read
+    /// only once, so its lines are checked when the run reads it.
     pub fn check(&self) -> Result<(), Error> {
         match self {
             Self::Keys(list) | Self::Urls(list) => match &list.file {
@@ -92,7 +92,7 @@ impl Source {
 }
 
 impl Source {
-    /// Reads a list of URLs for what is none of it; of a list of keys only the start matters.
+    /// Reads a list of URLs to find lines that are not URLs. For a list of keys, checks only the encoding.
     fn refuse_lines(&self) -> Result<(), Error> {
         match self {
             Self::Bucket { .. } => Ok(()),
@@ -108,7 +108,7 @@ impl Source {
     }
 }
 
-/// Lines of a list of URLs that are none.
+/// The lines of a list of URLs that are not URLs.
 #[derive(Debug, Default)]
 pub(crate) struct Refused {
     lines: Vec<u64>,
@@ -117,10 +117,10 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
-    /// How many of them are told by number.
+    /// The most lines whose numbers are given.
     const TOLD: usize = 5;
 
-    /// Notes an item that is no URL.
+    /// Notes an item, if it is not a URL.
     pub(crate) fn look_at(&mut self, item: &Item) {
         let Item::NotUrl { line, shown } = item else { return };
         if self.lines.is_empty() {
@@ -133,15 +133,15 @@ impl Refused {
         }
     }
 
-    /// Whether there was any.
+    /// Returns whether there was such a line.
     pub(crate) fn any(&self) -> bool {
         !self.lines.is_empty()
     }
 
-    /// The end of the list.
+    /// Ends the list.
     ///
     /// # Errors
-    /// [`Error::NotUrls`] if there was any.
+    /// [`Error::NotUrls`] if there was such a line.
     pub(crate) fn end(self, list: &List) -> Result<(), Error> {
         let Self { lines, more, shown } = self;
         if lines.is_empty() {
@@ -151,7 +151,7 @@ impl Refused {
     }
 }
 
-/// Whether it can be read twice; a pipe cannot.
+/// Returns whether a file can be read twice. A pipe cannot.
 fn is_regular(file: &Path) -> bool {
     std::fs::metadata(file).is_ok_and(|metadata| metadata.is_file())
 }
@@ -162,49 +162,49 @@ pub enum Error {
     /// The file cannot be opened or read.
     #[error("cannot read the list {name}")]
     Read {
-        /// The file, or standard input.
+        /// The name of the file, or "standard input".
         name: String,
-        /// Why.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// The file is not in an encoding that is read.
+    /// The encoding of the file is not supported.
     #[error("cannot read the list {name}")]
     Encoding {
-        /// The file, or standard input.
+        /// The name of the file, or "standard input".
         name: String,
-        /// Which one it is in.
+        /// The encoding of the file.
         #[source]
         source: text::Utf16,
     },
-    /// The list that a run was reading has other lines now.
+    /// The lines of the list have changed since a run began to read it.
     #[error(
         "the list {name} was edited since the run began to read it: give it to `costag run` as a new list"
     )]
     Edited {
-        /// The file, or standard input.
+        /// The name of the file, or "standard input".
         name: String,
     },
-    /// Lines of a list of URLs that are none.
+    /// Lines of a list of URLs are not URLs.
     #[error(
         "{} of the list {name} {}: {shown:?} does not begin with http:// or https:// (a CSV needs a column named url)",
         numbers(.lines, *.more),
         if .lines.len() > 1 { "are not URLs" } else { "is not a URL" }
     )]
     NotUrls {
-        /// The file, or standard input.
+        /// The name of the file, or "standard input".
         name: String,
-        /// The first of them, from 1.
+        /// The numbers of the first of these lines, from 1.
         lines: Vec<u64>,
-        /// How many there are besides.
+        /// How many further lines there are.
         more: u64,
-        /// The beginning of the first one.
+        /// The beginning of the first line.
         shown: String,
     },
 }
 
 impl Error {
-    /// Whether the list is refused as it is, so that it has to be mended.
+    /// Returns whether the list has to be corrected before it can be used.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Encoding { .. } | Self::NotUrls { .. } => true,
@@ -213,7 +213,7 @@ impl Error {
     }
 }
 
-/// "line 3", "lines 3, 5 and 9", "lines 3, 5, 9 and 4 more".
+/// Lists line numbers: "line 3", "lines 3, 5 and 9", "lines 3, 5, 9 and 4 more".
 fn numbers(lines: &[u64], more: u64) -> String {
     let mut texts: Vec<String> = lines.iter().map(u64::to_string).collect();
     texts.extend((more > 0).then(|| format!("{more} more")));
@@ -225,22 +225,22 @@ fn numbers(lines: &[u64], more: u64) -> String {
 }
 
 impl List {
-    /// What to call it in messages.
+    /// The name for messages.
     pub fn name(&self) -> String {
         self.file
             .as_ref()
             .map_or_else(|| "standard input".into(), |file| file.display().to_string())
     }
 
-    /// The keys of the list, one a line or separated by NUL. A line that no request can carry is an item that says why.
+    /// The keys of the list, one a line or separated by NUL. A line that no request can carry yields an item with the reason.
     ///
     /// # Errors
-    /// [`Error::Read`] and [`Error::Encoding`], at once or in an item.
+    /// [`Error::Read`] and [`Error::Encoding`], from this function or in an item.
     pub fn keys(&self) -> Result<impl Iterator<Item = Result<Item, Error>> + use<>, Error> {
         Self::keys_in(self.open()?, self.nul, self.name())
     }
 
-    /// As [`List::keys`], of a list that is open already.
+    /// Like [`List::keys`], for a list that is open already.
     pub(crate) fn keys_in<R: BufRead>(
         reader: R,
         nul: bool,
@@ -250,16 +250,16 @@ impl List {
         Ok(items.map(move |item| item.map_err(|source| Error::Read { name: name.clone(), source })))
     }
 
-    /// The URLs of the list, one a line or separated by NUL; or the column `url` of a CSV, which it is exactly if its
-    /// first line that is no comment has a field of that name.
+    /// The URLs of the list, one a line or separated by NUL, or the column `url` of a CSV. The list is a CSV if its first line
+    /// that is not a comment has a field of that name.
     ///
     /// # Errors
-    /// As [`List::keys`].
+    /// Those of [`List::keys`].
     pub fn urls(&self) -> Result<Box<dyn Iterator<Item = Result<Item, Error>> + Send>, Error> {
         Self::urls_in(self.open()?, self.nul, self.name())
     }
 
-    /// As [`List::urls`], of a list that is open already.
+    /// Like [`List::urls`], for a list that is open already.
     pub(crate) fn urls_in(
         reader: impl BufRead + Send + 'static,
         nul: bool,
@@ -285,7 +285,7 @@ fn open(file: &Path, name: String) -> Result<File, Error> {
     File::open(file).map_err(|source| Error::Read { name, source })
 }
 
-/// The text without its byte order mark.
+/// Skips the byte order mark of a text.
 fn unmarked<R: BufRead>(reader: R, nul: bool, name: &str) -> Result<impl BufRead + use<R>, Error> {
     text::without_mark(reader, nul)
         .map_err(|source| Error::Read { name: name.to_owned(), source })?
@@ -297,14 +297,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_told_by_their_numbers() {
+    fn lines_that_are_not_urls_are_named_by_their_numbers() {
         assert_eq!(numbers(&[3], 0), "line 3");
         assert_eq!(numbers(&[3, 5], 0), "lines 3 and 5");
         assert_eq!(numbers(&[3, 5, 9], 4), "lines 3, 5, 9 and 4 more");
     }
 
     #[test]
-    fn a_missing_list_is_named() {
+    fn a_missing_list_is_named_in_the_error() {
         let list = List { file: Some("no/such".into()), nul: false };
         assert!(list.keys().err().unwrap().to_string().contains("no/such"));
     }

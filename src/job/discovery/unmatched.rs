@@ -1,5 +1,5 @@
-//! Which globs and suffixes of the filter match no key of the listing, and whether its prefix does: what matches
-//! nothing is probably typed wrong.
+//! Finds globs and suffixes of the filter that match no key of the listing, and prefixes that no key begins with. They are
+//! probably typed wrong.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -7,12 +7,13 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use crate::config;
 use crate::glob::{GlobError, Globs, Meaning};
 
-/// What of a filter has matched no key yet.
+/// The globs and suffixes of a filter that have matched no key so far.
 #[derive(Debug)]
 pub(crate) struct Unmatched {
-    /// Whether there is anything; read for each page without taking the lock.
+    /// Whether there are any. It is read for each page, without taking the lock.
     is_left: AtomicBool,
     left: Mutex<Left>,
+    /// Names similar to the prefix. Empty unless no key begins with the prefix.
     beside: OnceLock<Vec<String>>,
 }
 
@@ -32,11 +33,11 @@ struct Column {
 }
 
 impl Unmatched {
-    /// All globs of a filter, and its suffixes unless they are the usual ones. Lists of keys and URLs (`listing` is
-    /// false) are not filtered by them.
+    /// All globs of a filter, and its suffixes unless they are the default ones. Nothing for lists of keys or URLs, where
+    /// `listing` is `false`: the filter does not apply to them.
     ///
     /// # Errors
-    /// A glob that cannot be read.
+    /// A glob that cannot be compiled.
     pub(crate) fn new(filter: &config::Filter, listing: bool) -> Result<Self, GlobError> {
         let column = |globs: &[String]| {
             let globs = if listing { globs.to_vec() } else { Vec::new() };
@@ -55,19 +56,19 @@ impl Unmatched {
         })
     }
 
-    /// Whether some have matched nothing so far.
+    /// Returns whether some have matched no key so far.
     pub(crate) fn is_left(&self) -> bool {
         self.is_left.load(Ordering::Relaxed)
     }
 
-    /// Takes away what matches one of these keys.
+    /// Removes the globs and suffixes that match one of these keys.
     pub(crate) fn meets<'k>(&self, keys: impl IntoIterator<Item = &'k str>) {
         if !self.is_left() {
             return;
         }
         let mut left = self.lock();
         for key in keys {
-            // The placeholder of a folder is never called, so matching it is of no use.
+            // The placeholder of a folder is never called, so it does not count as a match.
             if key.ends_with('/') {
                 continue;
             }
@@ -84,7 +85,7 @@ impl Unmatched {
         }
     }
 
-    /// What is left, as it would be typed: `--include 'a/*'`.
+    /// The globs and suffixes that are left, as they would be typed: `--include 'a/*'`.
     pub(crate) fn options(&self) -> Vec<String> {
         let left = self.lock();
         let columns = [
@@ -98,12 +99,12 @@ impl Unmatched {
         columns.into_iter().flat_map(quoted).collect()
     }
 
-    /// Keeps what lies beside a prefix that no key begins with.
+    /// Stores names similar to the prefix, because no key begins with it.
     pub(crate) fn keep_beside(&self, names: Vec<String>) {
         let _ = self.beside.set(names);
     }
 
-    /// What lies beside the prefix, if no key begins with it.
+    /// Names similar to the prefix. Empty unless no key begins with the prefix.
     pub(crate) fn beside(&self) -> &[String] {
         self.beside.get().map(Vec::as_slice).unwrap_or_default()
     }
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_matches_is_taken_away_and_the_rest_is_left() {
+    fn globs_and_suffixes_are_unmatched_until_a_key_matches() {
         let unmatched = Unmatched::new(&filter(&["*.jpg", "x/*", "y/**"], &["jpg", "gif"]), true);
         let unmatched = unmatched.unwrap();
         unmatched.meets(["a.JPG", "y/"]);
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_suffixes_and_the_filter_of_a_list_are_not_named() {
+    fn default_suffixes_and_the_filter_of_a_list_are_never_unmatched() {
         let usual = Unmatched::new(&config::Filter::default(), true).unwrap();
         assert!(!usual.is_left());
         let list = Unmatched::new(&filter(&["*.jpg"], &["gif"]), false).unwrap();

@@ -45,7 +45,7 @@ fn compare(known: &[Known], page: Vec<Candidate>) -> Compared {
 }
 
 #[test]
-fn an_archived_object_that_was_restored_is_looked_at_whatever_it_had() {
+fn a_restored_archived_object_is_always_reconsidered() {
     for content_id in [None, Some(1)] {
         let mut archived = known(1, "a.jpg", 5, false);
         archived.skip_reason = Some(SkipReason::Archive.name().to_owned());
@@ -61,7 +61,7 @@ fn an_archived_object_that_was_restored_is_looked_at_whatever_it_had() {
 }
 
 #[test]
-fn what_is_asked_of_a_content_decides_whether_an_unchanged_object_is_looked_at() {
+fn an_unchanged_object_is_reconsidered_if_its_content_needs_more() {
     let standing = |state, done, run_id, temporary| Standing {
         done: Scenes::from_bits(done),
         redo: Scenes::NONE,
@@ -92,7 +92,7 @@ proptest! {
 
     /// The merge against maps: new, changed, returned and gone are set differences.
     #[test]
-    fn comparing_is_a_set_difference(
+    fn comparing_finds_the_difference_of_two_sets(
         listed in prop::collection::btree_map("[a-c\u{e9}\u{10ffff}]{0,3}x", 0_i64..3, 0..30),
         stored in prop::collection::btree_map("[a-c\u{e9}\u{10ffff}]{0,3}x", (0_i64..3, any::<bool>()), 0..30),
         unsure in prop::collection::btree_set("[a-c\u{e9}\u{10ffff}]{0,3}x", 0..5),

@@ -1,37 +1,38 @@
-//! Where to split a range, found by asking the service, a key at a time: what it costs grows with the length of a
-//! key, not with the number of keys.
+//! Finds points at which to split a range, by requests for single keys. The number of requests depends on the length of the
+//! keys, not on how many there are.
 
 use crate::store::keyspace::prefix_end;
 
-/// Looks for points to split (`marker`, `stop_at`] at, by asking whether a key comes after a point.
+/// Looks for points at which to split the range (`marker`, `stop_at`], by asking whether a key comes after a point.
 ///
-/// Feed it the answers: [`SplitSearch::points`] says what to ask, side by side if it may, and [`SplitSearch::answer`] takes
-/// what was found.
+/// The caller makes the requests: [`SplitSearch::points`] returns the points to ask about, and [`SplitSearch::answer`] takes
+/// the keys that were found.
 #[derive(Debug)]
 pub(in crate::job::discovery) struct SplitSearch {
     marker: Vec<char>,
-    /// Nothing lies between this and the range's end, as far as is known.
+    /// No key is known to lie between this and the end of the range. Absent if the range ends where the prefix ends.
     stop_at: Option<String>,
     phase: Phase,
-    /// The steps that were asked about, ascending, each with its point.
+    /// The steps that the caller asks about, ascending, each with its point.
     asked: Vec<(usize, String)>,
 }
 
-/// Each phase looks for the one step between `low` and `high`, both out of the question, where answers change.
+/// A phase of the search. Each one bisects the open interval (`low`, `high`) for the step at which the answers change.
 #[derive(Debug)]
 enum Phase {
-    /// How many of the marker's characters do all keys ahead share? At least `low`, fewer than `high`.
+    /// Looks for how many characters of the marker all keys ahead share: at least `low`, fewer than `high`.
     Sharing { low: usize, high: usize },
-    /// Which next character, a code point above `low` and below `high`, has keys at or after it?
+    /// Looks for a next character that has keys at or after it: a code point above `low` and below `high`.
     Branching { length: usize, low: usize, high: usize },
-    /// The last points asked, ascending, have keys between and after them: split there.
+    /// The points to split at, ascending. There are keys between and after them.
     Found(Vec<String>),
-    /// Too little lies ahead.
+    /// There are too few keys ahead.
     Hopeless,
 }
 
-/// One above the last code point; and one above the last that most keys use, which is tried first.
+/// One above the last code point.
 const LIMIT: usize = 0x11_0000;
+/// One above the last code point that most keys use. These are tried first.
 const ASCII: usize = 0x80;
 
 impl SplitSearch {
@@ -43,14 +44,15 @@ impl SplitSearch {
         search
     }
 
-    /// Up to `width` points to ask about: does a key lie in (point, `stop_at`]? None: the search has ended.
+    /// Returns up to `width` points. For each, the caller asks for the first key after it. If there are no points, the search
+    /// has ended.
     pub(in crate::job::discovery) fn points(&mut self, width: usize) -> Vec<String> {
         self.asked = match self.phase {
             Phase::Sharing { low, high } | Phase::Branching { low, high, .. } => {
-                // Evenly between the two; a width of one asks for the middle.
+                // The points are spaced evenly. With a width of one it is the middle.
                 let parts = width.clamp(1, high - low - 1) + 1;
                 let steps = (1..parts).map(|part| low + (high - low) * part / parts);
-                // What lies outside the range answers itself.
+                // A point outside of the range needs no request.
                 steps.filter_map(|step| Some((step, self.inside(step)?))).collect()
             }
             Phase::Found(_) | Phase::Hopeless => Vec::new(),
@@ -58,7 +60,7 @@ impl SplitSearch {
         self.asked.iter().map(|(_, point)| point.clone()).collect()
     }
 
-    /// Takes the first key after each of the points; `None` if there is none at all.
+    /// Takes the first key after each of the points. `None` if there is no key after a point.
     pub(in crate::job::discovery) fn answer(&mut self, found: &[Option<String>]) {
         let stop_at = self.stop_at.clone();
         let within = |key: &&String| stop_at.as_ref().is_none_or(|stop| *key <= stop);
@@ -84,11 +86,11 @@ impl SplitSearch {
                         empty = Some((code, point));
                         break;
                     };
-                    // No key lies between two points that are followed by the same one.
+                    // If the same key follows two points, there is no key between them.
                     points.pop_if(|(_, last)| *last == key);
                     points.push((point, key));
                 }
-                // Few of the points lie among the keys: the next ones lie closer, as long as there are any closer.
+                // Only few of the points lie among the keys, so the next points are closer, if that is possible.
                 match empty {
                     Some((code, point))
                         if points.is_empty() || 2 * points.len() < questions && code - *low > 2 =>
@@ -107,7 +109,7 @@ impl SplitSearch {
         self.advance();
     }
 
-    /// The points found, ascending.
+    /// The points that were found, ascending. Empty if there are none.
     pub(in crate::job::discovery) fn found(self) -> Vec<String> {
         match self.phase {
             Phase::Found(points) => points,
@@ -115,8 +117,8 @@ impl SplitSearch {
         }
     }
 
-    /// Goes on to the next phase once one has narrowed down to its answer; a point in the middle that lies
-    /// outside the range answers itself.
+    /// Begins the next phase if the present one has found its step. Bisects without a request while the middle lies outside
+    /// of the range.
     fn advance(&mut self) {
         loop {
             match self.phase {
@@ -136,7 +138,7 @@ impl SplitSearch {
                 {
                     return;
                 }
-                // Few shared characters reach far, and so do high ones.
+                // A point after fewer shared characters lies further ahead, and so does a point with a higher code point.
                 Phase::Sharing { ref mut low, high } => *low = usize::midpoint(*low, high),
                 Phase::Branching { low, ref mut high, .. } => *high = usize::midpoint(low, *high),
                 Phase::Found(_) | Phase::Hopeless => return,
@@ -144,7 +146,7 @@ impl SplitSearch {
         }
     }
 
-    /// The point of a step, if it lies inside the range.
+    /// The point of a step. `None` if it lies outside of the range.
     fn inside(&self, step: usize) -> Option<String> {
         let point = match self.phase {
             Phase::Sharing { .. } => self.end_of(step)?,
@@ -154,17 +156,17 @@ impl SplitSearch {
         self.stop_at.as_ref().is_none_or(|stop| point < *stop).then_some(point)
     }
 
-    /// The end of all keys that share the marker's first `length` characters.
+    /// The point after all keys that share the first `length` characters of the marker.
     fn end_of(&self, length: usize) -> Option<String> {
         let shared: String = self.marker.iter().take(length).collect();
         prefix_end(&shared)
     }
 
-    /// The marker's first `length` characters and another one.
+    /// The first `length` characters of the marker, followed by another character.
     fn branch(&self, length: usize, code: usize) -> String {
         let mut point: String = self.marker.iter().take(length).collect();
         let code = u32::try_from(code).ok().and_then(char::from_u32);
-        // Surrogates are no characters; the one after them sorts where they would.
+        // Surrogates are not characters. The character after them sorts where they would.
         point.push(code.unwrap_or('\u{e000}'));
         point
     }
@@ -184,7 +186,7 @@ mod tests {
         keys.range(from).next().map(String::as_str)
     }
 
-    /// Asks until the search ends; returns the points and the number of rounds.
+    /// Runs a search to its end. Returns the points and the number of rounds.
     fn search(
         keys: &BTreeSet<String>,
         marker: &str,
@@ -200,14 +202,14 @@ mod tests {
                 return (search.found(), rounds);
             }
             rounds += 1;
-            assert!(rounds < 100, "the search ends");
+            assert!(rounds < 100, "the search does not end");
             let first = |point: &String| first_after(keys, point).map(str::to_owned);
             search.answer(&points.iter().map(first).collect::<Vec<_>>());
         }
     }
 
     #[test]
-    fn digits_are_halved() {
+    fn a_range_of_numbered_keys_is_split_in_the_middle() {
         let keys: BTreeSet<String> = (0..10_000).map(|n| format!("photos/{n:04}.jpg")).collect();
         let (points, rounds) = search(&keys, "photos/0000.jpg", None, 1);
         assert_eq!(points, ["photos/5"]);
@@ -218,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_share_five_hundred_bytes_cost_few_questions() {
+    fn keys_that_share_five_hundred_bytes_need_few_requests() {
         let shared = "x".repeat(500);
         let keys: BTreeSet<String> = (0..1000).map(|n| format!("{shared}{n:03}")).collect();
         let (points, rounds) = search(&keys, &format!("{shared}000"), None, 1);
@@ -229,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_at_its_end_is_not_split() {
+    fn a_range_without_keys_ahead_is_not_split() {
         let keys: BTreeSet<String> = ["a".to_owned(), "b".to_owned()].into();
         assert_eq!(search(&keys, "b", None, 1).0, Vec::<String>::new());
     }
