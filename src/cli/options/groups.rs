@@ -1,6 +1,6 @@
 //! The options that set settings, in groups. A command takes the groups that it uses.
 //!
-//! The options are made from the [definitions](crate::config::definitions) of the settings. Their values are only texts
+//! The options are made from the [definitions] of the settings. Their values are only texts
 //! here; [`crate::config`] checks them, together with the values of variables and the file.
 
 use std::fmt;
