@@ -194,6 +194,7 @@ impl From<&store::Error> for Exit {
             Error::Open { .. }
             | Error::Files { .. }
             | Error::TakenAway { .. }
+            | Error::Restored { .. }
             | Error::Unread { .. }
             | Error::Copy { .. }
             | Error::Disk { .. }

@@ -70,6 +70,14 @@ pub enum Error {
         /// The file.
         location: Location,
     },
+    /// The database or its log was cut short while this process wrote to it, and was restored from what this process had in memory.
+    #[error(
+        "{location} or its log was cut short by another program while this one wrote to it: everything that was in it has been restored, and nothing more is called; find out which program does that, then `costag resume`"
+    )]
+    Restored {
+        /// The database.
+        location: Location,
+    },
     /// A file that was read without locks changed meanwhile.
     #[error(
         "{location} was written to while it was read from a place where costag cannot write, so the answer would have mixed two states of the database: try again when no run is under way, or read a copy made by `costag backup`"

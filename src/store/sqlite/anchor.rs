@@ -16,7 +16,8 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Error;
 
@@ -24,17 +25,32 @@ use super::Error;
 /// labels.
 pub(super) const OWNER_ONLY: u32 = 0o600;
 
-/// Where an open database lies, for those who only ask whether it is still there. Asking takes one `lstat` and one
-/// read of a page.
+/// Where an open database lies, for those who only ask whether it is still there. Asking takes a few `stat` calls and
+/// one read of a page.
 #[derive(Debug, Clone)]
 pub struct Place {
+    /// The file's name without links.
     path: PathBuf,
+    /// The name that was given, if a link is in it.
+    given: Option<PathBuf>,
     id: FileId,
-    /// The length of the file in bytes when it was opened. It never shrinks while costag writes it, since nothing
-    /// vacuums it.
-    length: u64,
+    length: Length,
+    /// The write-ahead log, once it is open.
+    log: Option<(PathBuf, Length)>,
     /// The mark that tells the content of the file from that of any other database; `None` if there is none.
     mark: Option<Mark>,
+}
+
+/// The greatest length of a file so far, in bytes. While costag writes a database, neither the file nor its log
+/// shrinks: nothing vacuums the file, and the log is kept until the last connection closes.
+#[derive(Debug, Clone, Default)]
+struct Length(Arc<AtomicU64>);
+
+impl Length {
+    /// Returns true if the file is shorter than it was. Otherwise its length is remembered.
+    fn is_cut(&self, now: u64) -> bool {
+        self.0.fetch_max(now, Ordering::Relaxed) > now
+    }
 }
 
 /// A text that no other file holds, and the page of the file that holds it.
@@ -48,15 +64,48 @@ pub(super) struct Mark {
 }
 
 impl Place {
-    /// Returns true if the name no longer leads to the file that was opened, or something else was written over the
-    /// file.
+    /// Returns true if the name no longer leads to the file that was opened, the file or its log was cut short, or
+    /// something else was written over the file.
     pub fn is_lost(&self) -> bool {
-        self.is_elsewhere() || self.is_written_over()
+        self.is_elsewhere() || self.is_cut_short() || self.is_written_over()
     }
 
     /// Returns true if the file has another content than the one that was opened, and false if that cannot be told.
     pub(super) fn is_written_over(&self) -> bool {
         self.mark.as_ref().is_some_and(|mark| !self.holds(mark))
+    }
+
+    /// Returns true if the name no longer leads to the file that was opened.
+    fn is_elsewhere(&self) -> bool {
+        FileId::at(&self.path) != Some(self.id)
+            || self.given.as_ref().is_some_and(|given| {
+                !fs::metadata(given).is_ok_and(|metadata| FileId::of(&metadata) == self.id)
+            })
+    }
+
+    /// Returns true if the file or its log is shorter than it was.
+    fn is_cut_short(&self) -> bool {
+        let is_cut = |path: &Path, length: &Length| {
+            fs::symlink_metadata(path).is_ok_and(|metadata| length.is_cut(metadata.len()))
+        };
+        is_cut(&self.path, &self.length)
+            || self.log.as_ref().is_some_and(|(path, length)| is_cut(path, length))
+    }
+
+    /// Returns true if the file or its log was cut short, and the rest still belongs to this database.
+    pub(super) fn is_a_part(&self) -> bool {
+        let is_empty = || fs::symlink_metadata(&self.path).is_ok_and(|file| file.len() == 0);
+        !self.is_elsewhere() && self.is_cut_short() && (is_empty() || !self.is_written_over())
+    }
+
+    /// The file's name without links.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Watches the length of the log too from now on.
+    pub(super) fn watch_log(&mut self) {
+        self.log = Some((beside(&self.path, "-wal"), Length::default()));
     }
 
     /// Watches the content of the file too from now on, if the mark is in it.
@@ -74,12 +123,6 @@ impl Place {
             let read = held.file.read_exact_at(&mut page, mark.offset);
             read.is_ok() && page.windows(mark.text.len()).any(|part| part == mark.text.as_bytes())
         })
-    }
-
-    /// Returns true if the name no longer leads to the file that was opened, or the file was cut short.
-    fn is_elsewhere(&self) -> bool {
-        !fs::symlink_metadata(&self.path)
-            .is_ok_and(|metadata| FileId::of(&metadata) == self.id && metadata.len() >= self.length)
     }
 }
 
@@ -189,10 +232,19 @@ impl Anchor {
         FileId::at(&self.path) == Some(self.id)
     }
 
-    /// Where the file lies, and its present length.
-    pub(super) fn place(&self) -> Place {
-        let length = self.metadata().map_or(0, |metadata| metadata.len());
-        Place { path: self.path.clone(), id: self.id, length, mark: None }
+    /// Where the file lies. `given` is the name that it was opened by.
+    pub(super) fn place(&self, given: &Path) -> Place {
+        let is_link = !std::path::absolute(given).is_ok_and(|given| given == self.path);
+        let place = Place {
+            path: self.path.clone(),
+            given: is_link.then(|| given.to_owned()),
+            id: self.id,
+            length: Length::default(),
+            log: None,
+            mark: None,
+        };
+        place.is_cut_short();
+        place
     }
 
     /// The system's metadata of the opened file.

@@ -13,7 +13,8 @@ use std::path::Path;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::anchor::OWNER_ONLY;
+use super::anchor::{OWNER_ONLY, beside};
+use super::error::sorted;
 use super::read::ReadTransaction;
 use super::{Error, Reader};
 use crate::part::Part;
@@ -44,7 +45,9 @@ impl Reader {
         }
         // Only the owner may read the copy.
         let part = Part::create(target, OWNER_ONLY).map_err(copy)?;
-        if !self.copy_pages(part.path(), &mut go_on).map_err(|error| self.sorted(target, error))? {
+        if !copy_pages(&self.connection, part.path(), &mut go_on)
+            .map_err(|error| self.sorted(target, error))?
+        {
             return Ok(false);
         }
         self.unchanged()?;
@@ -54,39 +57,6 @@ impl Reader {
         }
         part.appear().map_err(copy)?;
         Ok(true)
-    }
-
-    fn copy_pages(
-        &self,
-        to: &Path,
-        go_on: &mut impl FnMut(u64, u64) -> bool,
-    ) -> rusqlite::Result<bool> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        // The copy needs no locks, since no other process knows of it.
-        let to = std::path::absolute(to).map_err(|_| rusqlite::Error::InvalidPath(to.into()))?;
-        let mut copy = Connection::open_with_flags_and_vfs(&to, flags, "unix-none")?;
-        // A copy that is not completed is removed, so it needs no journal.
-        copy.pragma_update(None, "journal_mode", "off")?;
-        copy.pragma_update(None, "synchronous", "off")?;
-        let _snapshot = ReadTransaction::begin(&self.connection)?;
-        // The transaction begins with its first read.
-        self.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-        let backup = Backup::new(&self.connection, &mut copy)?;
-        loop {
-            let step = backup.step(PAGES)?;
-            let progress = backup.progress();
-            let number = |pages: i32| u64::try_from(pages).unwrap_or(0);
-            let all = number(progress.pagecount);
-            if !go_on(all - number(progress.remaining).min(all), all) {
-                return Ok(false);
-            }
-            match step {
-                StepResult::Done => return Ok(true),
-                StepResult::More => {}
-                // Either the copy is locked, which no other process does, or the database is for a moment.
-                _ => std::thread::sleep(std::time::Duration::from_millis(50)),
-            }
-        }
     }
 
     /// Sorts an error: one of the disk is about the copy, any other one about the database.
@@ -102,6 +72,79 @@ impl Reader {
             ) => Error::Copy { location: target.into(), source: io::Error::other(error) },
             _ => self.error(error),
         }
+    }
+}
+
+/// Copies the pages of one moment to the empty file `to`. Returns `false` if `go_on` ended it.
+fn copy_pages(
+    from: &Connection,
+    to: &Path,
+    go_on: &mut impl FnMut(u64, u64) -> bool,
+) -> rusqlite::Result<bool> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // The copy needs no locks, since no other process knows of it.
+    let to = std::path::absolute(to).map_err(|_| rusqlite::Error::InvalidPath(to.into()))?;
+    let mut copy = Connection::open_with_flags_and_vfs(&to, flags, "unix-none")?;
+    // A copy that is not completed is removed, so it needs no journal.
+    copy.pragma_update(None, "journal_mode", "off")?;
+    copy.pragma_update(None, "synchronous", "off")?;
+    let _snapshot = ReadTransaction::begin(from)?;
+    // The transaction begins with its first read.
+    from.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    let backup = Backup::new(from, &mut copy)?;
+    loop {
+        let step = backup.step(PAGES)?;
+        let progress = backup.progress();
+        let number = |pages: i32| u64::try_from(pages).unwrap_or(0);
+        let all = number(progress.pagecount);
+        if !go_on(all - number(progress.remaining).min(all), all) {
+            return Ok(false);
+        }
+        match step {
+            StepResult::Done => return Ok(true),
+            StepResult::More => {}
+            // Either the copy is locked, which no other process does, or the database is for a moment.
+            _ => std::thread::sleep(std::time::Duration::from_millis(50)),
+        }
+    }
+}
+
+/// Writes a database anew in place of its file, which was cut short under the connection.
+///
+/// The connection still has the pages that are in the rest of the file, in its log or in its memory. For a small
+/// database these may be all of them. Returns `false`, and leaves the file as it is, if a page is missing.
+///
+/// # Errors
+/// Those of SQLite and of the file system; the file is then as it was.
+pub(super) fn restore(from: &Connection, file: &Path) -> Result<bool, Error> {
+    let copy = |source: io::Error| Error::Copy { location: file.into(), source };
+    let sqlite = |source| sorted(file, source);
+    let mode = fs::metadata(file).map_err(copy)?.permissions();
+    let part = Part::create(file, OWNER_ONLY).map_err(copy)?;
+    copy_pages(from, part.path(), &mut |_, _| true).map_err(sqlite)?;
+    part.file().write_all_at(&NO_LOG, FORMAT_VERSIONS).map_err(copy)?;
+    if !is_whole(part.path()).map_err(sqlite)? {
+        return Ok(false);
+    }
+    part.file().set_permissions(mode).map_err(copy)?;
+    // The log belongs to the file that is replaced. It must not be taken for one of the new file.
+    for ending in ["-wal", "-shm"] {
+        let _ = fs::remove_file(beside(file, ending));
+    }
+    part.replace().map_err(copy)?;
+    Ok(true)
+}
+
+/// Whether no page of the file is missing or damaged.
+fn is_whole(file: &Path) -> rusqlite::Result<bool> {
+    let file = std::path::absolute(file).map_err(|_| rusqlite::Error::InvalidPath(file.into()))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags_and_vfs(file, flags, "unix-none")?;
+    let found = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    match found {
+        Ok(found) => Ok(found == "ok"),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

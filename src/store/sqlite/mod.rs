@@ -12,6 +12,7 @@ mod schema;
 mod still;
 pub(super) mod turn;
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -37,6 +38,10 @@ const STATEMENTS: usize = 64;
 /// How long the last checkpoint waits for readers after the database file was taken away.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How often a file that was cut short is looked at before it is believed to stay so, and the pause between two looks.
+const CUT_LOOKS: u32 = 20;
+const CUT_PAUSE: Duration = Duration::from_millis(50);
+
 /// The write handle. One process has at most one, and one process at a time has it.
 #[derive(Debug)]
 pub struct Store {
@@ -48,6 +53,8 @@ pub struct Store {
     /// SQLite's files beside the database, as they were when it was opened.
     beside: Vec<(PathBuf, FileId)>,
     place: Place,
+    /// The file that took the place of one that was cut short.
+    restored: Cell<Option<FileId>>,
     _lock: Lock,
 }
 
@@ -84,9 +91,18 @@ impl Store {
             .into_iter()
             .filter_map(|path| FileId::at(&path).map(|id| (path, id)))
             .collect();
-        let place = lock.anchor().place();
+        let mut place = lock.anchor().place(path);
+        place.watch_log();
         let orphans = Orphans::default();
-        let store = Self { connection, orphans, path: path.into(), beside, place, _lock: lock };
+        let store = Self {
+            connection,
+            orphans,
+            path: path.into(),
+            beside,
+            place,
+            restored: Cell::default(),
+            _lock: lock,
+        };
         store.check_in_place()?;
         Ok(store)
     }
@@ -126,6 +142,35 @@ impl Store {
         Ok(())
     }
 
+    /// Returns true if the file or its log was cut short and stays so, or was restored after that.
+    fn is_cut_short(&self) -> bool {
+        if let Some(restored) = self.restored.get() {
+            return FileId::at(self.place.path()) == Some(restored);
+        }
+        // Whoever writes something else into a file empties it first: it must not be replaced under their hands.
+        (0..CUT_LOOKS).all(|look| {
+            if look > 0 {
+                std::thread::sleep(CUT_PAUSE);
+            }
+            self.place.is_a_part()
+        })
+    }
+
+    /// Writes a database that was cut short anew, if all of its pages are known.
+    ///
+    /// Each later turn, of calls that were on the wire, does it again. Nobody else has opened the new file for writing
+    /// by then, since this process holds the lock file.
+    fn restore(&self) -> Error {
+        let location = self.path.as_path().into();
+        let restored = backup::restore(&self.connection, self.place.path());
+        self.let_go();
+        if let Ok(true) = restored {
+            self.restored.set(FileId::at(self.place.path()));
+            return Error::Restored { location };
+        }
+        Error::TakenAway { location }
+    }
+
     /// Keeps SQLite from writing what belonged to the old content into the new one, now and when it is closed.
     fn let_go(&self) {
         // If this fails, the files are as they would be without it.
@@ -146,8 +191,12 @@ impl Store {
     /// that nothing is paid for whose result would be lost.
     ///
     /// # Errors
-    /// [`Error::TakenAway`] if one of them was removed, replaced, written over or unmounted.
+    /// [`Error::TakenAway`] if one of them was removed, replaced, written over or unmounted; [`Error::Restored`] if the
+    /// database was cut short and is restored.
     pub(crate) fn check_in_place(&self) -> Result<(), Error> {
+        if self.is_cut_short() {
+            return Err(self.restore());
+        }
         if self.place.is_written_over() {
             self.let_go();
             return Err(Error::TakenAway { location: self.path.as_path().into() });

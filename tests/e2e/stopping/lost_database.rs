@@ -34,6 +34,16 @@ fn take_away(site: &Site, how: &str) {
             std::os::unix::fs::symlink("away/costag.db", at("costag.db")).unwrap();
         }
         "cut to nothing" => drop(fs::File::create(at("costag.db")).unwrap()),
+        "cut to a half" => {
+            // Longer than it was when the run began.
+            let file = fs::OpenOptions::new().write(true).open(at("costag.db")).unwrap();
+            file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+        }
+        "its log cut to nothing" => drop(fs::File::create(at("costag.db-wal")).unwrap()),
+        "its name leads elsewhere" => {
+            fs::remove_file(at("costag.db")).unwrap();
+            std::os::unix::fs::symlink("other.db", at("costag.db")).unwrap();
+        }
         "written over by something short" => fs::write(at("costag.db"), "no database").unwrap(),
         "another database is copied over it" => {
             // Into the same file, as `cp` does.
@@ -54,6 +64,9 @@ fn a_run_whose_database_is_taken_away_makes_no_further_calls(
         "replaced",
         "replaced by a link to itself",
         "cut to nothing",
+        "cut to a half",
+        "its log cut to nothing",
+        "its name leads elsewhere",
         "written over by something short",
         "another database is copied over it",
         "without its log",
@@ -70,12 +83,25 @@ fn a_run_whose_database_is_taken_away_makes_no_further_calls(
         site.run(&["--db", "other.db", "--qps", "0"]).with(0);
         calls_before = site.calls();
     }
+    if how == "its name leads elsewhere" {
+        std::os::unix::fs::symlink("real.db", site.path("costag.db")).unwrap();
+    }
     let run = site.start(&["run", BUCKET, "--workers", "4"]);
     wait_until("some calls", || site.calls() >= calls_before + 50);
+    if how == "cut to a half" {
+        let length = || fs::metadata(site.path("costag.db")).unwrap().len();
+        let begin = length();
+        wait_until("a checkpoint", || length() > 2 * begin);
+        // To its end: what is cut off in the middle of it is written again.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
     take_away(&site, how);
     let calls = site.calls();
-    let ended =
-        run.end().with(4).says(&["costag.db", "removed, replaced, written over, cut short"]);
+    let told = match how {
+        "cut to nothing" | "cut to a half" | "its log cut to nothing" => "cut short by another",
+        _ => "removed, replaced, written over, cut short",
+    };
+    let ended = run.end().with(4).says(&["costag.db", told]);
     // Calls that were just being sent. A missing log is noticed only by the next transaction.
     let more = if how.starts_with("without") { 3 * WORKERS } else { WORKERS };
     assert!(site.calls() <= calls + more, "{how}: {calls} {}", site.calls());
@@ -106,13 +132,23 @@ fn a_run_whose_database_is_taken_away_makes_no_further_calls(
             assert_eq!(fs::read(site.path("costag.db")).unwrap(), b"no database");
             site.run(&["--limit", "5"]).with(7);
         }
+        "its name leads elsewhere" => {
+            fs::rename(site.path("real.db"), site.path("costag.db")).unwrap();
+            site.resume().with(0);
+            assert_eq!(site.calls(), 600);
+            site.assert_sound();
+        }
         "replaced" | "without its log" | "without its index" => {
             // The file that is now in its place is unchanged, and a run continues from it.
             site.assert_sound();
             site.run(&[]).with(0);
             site.assert_sound();
         }
-        "replaced by a link to itself" => {
+        "replaced by a link to itself"
+        | "cut to nothing"
+        | "cut to a half"
+        | "its log cut to nothing" => {
+            assert!(!site.path("costag.db-wal").exists());
             site.resume().with(0);
             assert_eq!(site.calls(), 600);
             site.assert_sound();

@@ -21,10 +21,14 @@ impl Session {
     /// session accepts the next turn. A plan is undone as a whole, and accepts none: [`Error::Undone`].
     pub fn turn(&mut self, turn: &Turn) -> Result<Replies, Error> {
         let applied = self.apply(turn);
-        if applied.is_err() {
-            self.roll_back();
-        }
-        let replies = applied?;
+        let replies = match applied {
+            Ok(replies) => replies,
+            Err(error) => {
+                self.roll_back();
+                // A file that was cut short or written over looks like a damaged one.
+                return Err(self.store.check_in_place().err().unwrap_or(error));
+            }
+        };
         self.caches.commit();
         self.committed_listed = self.listed;
         // After the commit: what was paid for is kept, wherever the file is now, and nothing more is paid for.
