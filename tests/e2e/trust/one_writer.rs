@@ -166,7 +166,7 @@ fn a_write_ahead_log_under_another_name_is_not_skipped() {
 }
 
 #[test]
-fn of_two_runs_that_start_together_one_is_refused() {
+fn of_runs_that_start_together_only_one_calls() {
     let site = slow(100);
     for round in 0..6 {
         let database = format!("{round}.db");
@@ -175,9 +175,10 @@ fn of_two_runs_that_start_together_one_is_refused() {
         let link = format!("link{round}.db");
         let names = [database.as_str(), &link, &database, &link];
         let runs = names.map(|name| site.start(&["run", BUCKET, "--db", name]));
-        let mut codes = runs.map(|run| run.end().code);
-        codes.sort_unstable();
-        assert_eq!(codes, [Some(0), Some(11), Some(11), Some(11)]);
+        let codes = runs.map(|run| run.end().code);
+        // On a busy machine, a process may start only after the run of another one has ended. It has nothing to call.
+        assert!(codes.iter().all(|code| matches!(code, Some(0 | 11))), "{codes:?}");
+        assert!(codes.contains(&Some(0)), "{codes:?}");
         assert_eq!(site.calls(), 100);
     }
 }
