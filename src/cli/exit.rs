@@ -101,7 +101,7 @@ impl Exit {
             }
             Self::State => "the database is damaged, not costag's, or newer than this program",
             Self::Budget => "a budget is reached; work remains: costag resume",
-            Self::Failures => "too many images failed (--max-failures), or calls cannot succeed",
+            Self::Failures => "too many images failed (--max-failures, or the first twenty calls)",
             Self::Window => "the time window ended; work remains: costag resume",
             Self::Locked => "another run uses the database",
             Self::HungUp => "the terminal was closed (SIGHUP); progress is saved: costag resume",
@@ -222,7 +222,7 @@ impl From<&export::Error> for Exit {
 fn tell_of_other_lists(report: &Report) {
     let (End::Complete, Some(list)) = (&report.end, &report.list) else { return };
     if let Some(run) = list.unfinished.last() {
-        say!("run {run} over another list is unfinished: `costag resume` goes on with it");
+        say!("run {run} over another list is unfinished: `costag resume` continues it");
     }
 }
 

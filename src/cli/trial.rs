@@ -207,7 +207,7 @@ pub(super) fn text(
         (false, Some(_), None) => " without --limit",
         (false, None, _) => " without --sample",
     };
-    let _ = write!(text, "\n`{command}`{without} goes on");
+    let _ = write!(text, "\n`{command}`{without} labels the rest");
     text
 }
 
@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(
             text(trial, &report, &needed, &settings, &line),
             "20 tagged as asked; 11,980 more are wanted: about 17.97 CNY, 3 h 20 min at 1/s\n\
-             `costag run cos://a-1` without --limit goes on"
+             `costag run cos://a-1` without --limit labels the rest"
         );
         report.snapshot.listed = false;
         report.snapshot.counts.failed = 3;
@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(
             told,
             "17 tagged and 3 failed, 20 as asked; at least 11,980 more are wanted: cost unknown \
-             (price_per_1000_calls is not set)\n`costag run cos://a-1 --limit 0` goes on"
+             (price_per_1000_calls is not set)\n`costag run cos://a-1 --limit 0` labels the rest"
         );
     }
 

@@ -1,4 +1,4 @@
-//! What follows from the definitions for whole settings: the defaults, and the values by key.
+//! Applies the definitions to whole settings: the defaults, the values by key, and what is kept with a run.
 
 use figment::value::Value;
 

@@ -64,7 +64,7 @@ fn is_kept(key: &str) -> bool {
     definitions::find(key).is_some_and(|setting| setting.resume.keeps())
 }
 
-/// Refuses options that no run keeps: whoever changed the database could otherwise set them.
+/// Refuses options that no run keeps: somebody who can change the database could otherwise set them.
 fn check_kept(typed: &Typed) -> Result<(), Error> {
     match typed.keys().find(|key| !is_kept(key)) {
         Some(key) => Err(Error::NotKept { key: key.to_owned() }),

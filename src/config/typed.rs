@@ -37,7 +37,7 @@ impl Given {
     }
 }
 
-/// A kept option whose value is none that an option can have: something else than costag changed the database.
+/// A kept option has a value that no option can have: another program changed the database.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the option {key:?} was kept with a value that no option has, so the database was changed by another program"

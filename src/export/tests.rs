@@ -78,7 +78,7 @@ fn sample(store: &Store) {
     );
     object(store, 1, "a,\"1\"\n.jpg", 0b0010, &[(Camera, "猫;x", 88)]);
     object(store, 1, "b/none.jpg", 0b0010, &[]);
-    // A label of a scene that is to be asked anew does not count until the answer is there.
+    // The label of a scene that is queued again does not count until the answer arrives.
     object(store, 1, "b/stale.jpg", 0b0010, &[(Web, "cat", 99)]);
     object(store, 2, "https://example.com/1.jpg", 0b0010, &[(Camera, "cat", 5)]);
     store.sql(

@@ -51,32 +51,33 @@ struct Plan {
     wanted: u64,
     skipped: BTreeMap<String, u64>,
     rejected: u64,
-    /// Lines of a list that cannot be looked up, or that no request can carry.
+    /// Lines of a list whose key cannot be looked up, or cannot be sent in a request.
     lines_failed: u64,
-    /// Keys of a list that the bucket does not have.
+    /// Keys of a list that are not in the bucket.
     missing: u64,
     added: u64,
     changed: u64,
     gone: u64,
-    /// Wanted objects that are labelled, or have the same bytes as another one.
+    /// Wanted objects that need no call: they are labelled, or have the same bytes as another object.
     need_no_call: u64,
-    /// Contents that failed for good.
+    /// Images that failed for good.
     given_up: u64,
-    /// Wanted objects that are larger than 3 MB, and that are neither PNG nor JPEG: the service may refuse them.
+    /// Wanted objects that are larger than 3 MB, which the service may refuse.
     larger_than_3_mb: u64,
+    /// Wanted objects that are neither PNG nor JPEG, which the service may refuse.
     other_formats: u64,
-    /// Calls of the run that follows, within its limits.
+    /// The calls of a run with the limits of this command.
     calls: u64,
-    /// As `calls`, if those for the most scenes come first: less only where `--max-cost` is reached by calls for
-    /// different numbers of scenes.
+    /// As `calls`, if the calls for the most scenes come first. It is smaller than `calls` only if calls for different numbers
+    /// of scenes reach `--max-cost`.
     calls_at_least: u64,
     /// The limits that the run reaches before everything is called.
     limited_by: Vec<String>,
-    /// Of all calls that are needed, those of the run and those that remain after it.
+    /// All needed calls by the scenes that they ask for: the calls of the run, and those that remain after it.
     calls_by_scenes: BTreeMap<String, u64>,
-    /// Scenes over the calls of the run: what is billed, unless `billing` is `call`.
+    /// How many scenes the calls of the run ask for. This is what is billed, unless `billing` is `call`.
     scenes_asked: u64,
-    /// Calls that remain after the run, and what they ask for and cost.
+    /// The calls that remain after the run; the next two fields tell their scenes and their cost.
     remaining_calls: u64,
     remaining_scenes_asked: u64,
     remaining_cost: Option<f64>,
@@ -84,15 +85,15 @@ struct Plan {
     billing: Billing,
     currency: String,
     cost: Option<f64>,
-    /// What it costs if each scene is billed, whatever `billing` is.
+    /// The cost if each scene is billed, whatever `billing` is.
     cost_up_to: Option<f64>,
-    /// Calls a second; none: no limit is set.
+    /// Calls a second; `None` if no limit is set.
     configured_pace: Option<f64>,
     configured_seconds: Option<f64>,
     measured_pace: Option<f64>,
     measured_seconds: Option<f64>,
     measured_in_run: Option<i64>,
-    /// Seconds in which calls may be made, if `--until` or `--max-duration` says so.
+    /// The seconds in which calls may be made; `None` without `--until` and `--max-duration`.
     window_seconds: Option<f64>,
     fits_the_window: Option<bool>,
 }
@@ -149,6 +150,13 @@ fn window(budget: &Budget, now: &Zoned) -> Option<Duration> {
         Duration::try_from(left).unwrap_or_default()
     });
     by_clock.into_iter().chain(budget.max_duration).min()
+}
+
+/// Counts with their names, separated by commas.
+fn named(counts: &BTreeMap<String, u64>, between: &str) -> String {
+    let all: Vec<String> =
+        counts.iter().map(|(name, count)| format!("{count}{between}{name}")).collect();
+    all.join(", ")
 }
 
 impl Plan {
@@ -242,17 +250,8 @@ impl Plan {
         text
     }
 
-    fn text(&self, settings: &Settings) -> String {
-        let mut text = String::new();
-        let _ = writeln!(text, "plan (run {}) for {}", self.run_id, visible(&self.source));
-        let mut row = |name: &str, value: String| {
-            let _ = writeln!(text, "  {name:<9} {value}");
-        };
-        let named = |map: &BTreeMap<String, u64>, between: &str| {
-            let all: Vec<String> =
-                map.iter().map(|(name, count)| format!("{count}{between}{name}")).collect();
-            all.join(", ")
-        };
+    /// What was listed, in words.
+    fn listed(&self) -> String {
         let skipped: u64 = self.skipped.values().sum();
         let mut listed =
             format!("{} objects: {} wanted, {skipped} skipped", self.listed, self.wanted);
@@ -267,7 +266,16 @@ impl Plan {
                 let _ = write!(listed, ", {count} {what}");
             }
         }
-        row("listed", listed);
+        listed
+    }
+
+    fn text(&self, settings: &Settings) -> String {
+        let mut text = String::new();
+        let _ = writeln!(text, "plan (run {}) for {}", self.run_id, visible(&self.source));
+        let mut row = |name: &str, value: String| {
+            let _ = writeln!(text, "  {name:<9} {value}");
+        };
+        row("listed", self.listed());
         row(
             "changes",
             format!("{} added, {} changed, {} gone", self.added, self.changed, self.gone),
@@ -290,7 +298,7 @@ impl Plan {
             _ => format!(": {}", named(&self.calls_by_scenes, " for ")),
         };
         if self.limited_by.is_empty() {
-            row("calls", format!("{needed}{by_scenes}, if none has to be repeated"));
+            row("calls", format!("{needed}{by_scenes}, if no call has to be retried"));
         } else {
             let least = match self.calls_at_least {
                 least if least < self.calls => format!("{least} to "),
@@ -300,7 +308,10 @@ impl Plan {
             row("needed", format!("{needed} calls{by_scenes}"));
             row(
                 "calls",
-                format!("{least}{} by this run ({limits}), if none has to be repeated", self.calls),
+                format!(
+                    "{least}{} by this run ({limits}), if no call has to be retried",
+                    self.calls
+                ),
             );
         }
         row("cost", cost_in_words(settings, self.calls, self.scenes_asked));

@@ -14,8 +14,9 @@ use crate::store::read::Choice;
 /// Put labelled images back in the queue, so that the next run calls, and pays for, them again
 ///
 /// Chooses images by their place, their labels and the time of labelling; an image is chosen if it fits every option that
-/// is given. All other images are left alone. Old labels are kept until the new answer arrives. The choice is kept with
-/// the bytes of the image until it is answered: the next run that wants these bytes calls, under any key.
+/// is given. All other images are left alone. Old labels are kept until the new answer arrives. The request is
+/// stored with the content of the image until it is answered: the next run that wants this content calls for it, under any
+/// key.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only keys that begin with this
@@ -31,7 +32,8 @@ pub struct Args {
     /// option [default: all scenes that are done]
     #[arg(short, long, value_name = "SCENE,…", value_delimiter = ',')]
     scene: Vec<Scene>,
-    /// Only images whose --label has less confidence than this, 1 to 100; without --label, whose surest label has
+    /// Only images whose --label has less confidence than this, 1 to 100; without --label, the label with the most
+    /// confidence decides
     #[arg(long, value_name = "CONFIDENCE", value_parser = clap::value_parser!(u8).range(1..=100))]
     below: Option<u8>,
     /// Only images labelled before this: 2026-11-01, 2026-11-01T06:30 (both local time) or 2026-11-01T06:30:00Z

@@ -35,7 +35,7 @@ fn a_trial_is_complete_and_shows_what_the_rest_would_cost(#[case] option: &str) 
         &whole,
         &format!("{seconds} s at 200/s"),
         "`costag run cos://demo-1250000000 --price-per-1000-calls 1000 --qps 200` without",
-        &format!("without {option} goes on"),
+        &format!("without {option} labels the rest"),
     ]);
     assert_eq!(site.calls(), 25);
     assert_eq!(site.states()[2], 25);
@@ -61,10 +61,10 @@ fn a_trial_is_complete_and_shows_what_the_rest_would_cost(#[case] option: &str) 
 fn a_trial_larger_than_the_bucket_covers_the_bucket() {
     let site = Site::plain(30);
     let ended = site.run(&["--limit", "30"]).with(0);
-    assert!(!ended.stderr.contains("goes on"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("labels the rest"), "{}", ended.stderr);
     site.put(&[("new/1.jpg", "one"), ("new/2.jpg", "two")]);
     let ended = site.run(&["--sample", "500"]).with(0);
-    assert!(!ended.stderr.contains("goes on"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("labels the rest"), "{}", ended.stderr);
     assert_eq!(site.calls(), 32);
 }
 
@@ -257,11 +257,13 @@ fn the_advice_after_a_trial_undoes_a_limit_from_file_or_environment() {
     let site = Site::plain(30);
     site.write("costag.toml", "limit = 5\n");
     let ended = site.run(&[]).with(0);
-    ended.says(&["5 tagged as asked", "`costag run cos://demo-1250000000 --limit 0` goes on"]);
+    ended.says(&[
+        "5 tagged as asked",
+        "`costag run cos://demo-1250000000 --limit 0` labels the rest",
+    ]);
     let mut command = site.command(&["run", BUCKET, "--no-config", "--scenes=camera"]);
     command.env("COSTAG_SAMPLE", "3");
-    let told =
-        "`costag run cos://demo-1250000000 --no-config '--scenes=camera' --sample 0` goes on";
+    let told = "`costag run cos://demo-1250000000 --no-config '--scenes=camera' --sample 0` labels the rest";
     let ended = start(command).end().with(0);
     assert!(ended.stderr.contains(told) || ended.stderr.contains(&told.replace('\'', "")));
     site.run(&["--limit", "0"]).with(0);
