@@ -47,29 +47,22 @@ pub(super) fn parse_address(address: &str) -> anyhow::Result<(Bucket, String)> {
     Ok((Bucket::parse(bucket)?, prefix.to_owned()))
 }
 
-/// Refuses options that choose from a listing if the work comes from a list. The same settings in the environment or in
-/// a file are ignored, since they are meant for other runs.
-///
-/// # Errors
-/// [`Usage`].
-pub(super) fn refuse_filters_of_a_list(
-    options: &SettingOptions<OfRun>,
-    source: &Source,
-) -> anyhow::Result<()> {
+/// Says which typed options have no effect because the work comes from a list, whose lines are all wanted. The same
+/// settings in the environment or in a file are meant for other runs and are not mentioned.
+pub(super) fn tell_unused_filters(options: &SettingOptions<OfRun>, source: &Source) {
     const OF_LISTINGS: [&str; 5] = ["suffixes", "include", "exclude", "min_size", "max_size"];
     if matches!(source, Source::Bucket { .. }) {
-        return Ok(());
+        return;
     }
     let mut given = PartialOptions::default();
     options.give(&mut given);
-    match given.keys().find(|key| OF_LISTINGS.contains(key)) {
-        None => Ok(()),
-        Some(key) => anyhow::bail!(Usage(format!(
-            "{} chooses from a listing, and every line of a list (--{}) is wanted: leave the option out, and remove \
-             the lines that you do not want",
+    for key in given.keys().filter(|key| OF_LISTINGS.contains(key)) {
+        say!(
+            "{} applies to listings only and has no effect here: every line of a list (--{}) is wanted; remove the \
+             lines that you do not want",
             option(key),
             source.name()
-        ))),
+        );
     }
 }
 
@@ -100,8 +93,8 @@ impl Target {
             (Some(keys), _) => Source::Keys(list(keys)),
             (None, Some(urls)) => Source::Urls(list(urls)),
         };
-        refuse_filters_of_a_list(&self.options, &source)?;
         source.check()?;
+        tell_unused_filters(&self.options, &source);
         Ok((settings, bucket, source))
     }
 }

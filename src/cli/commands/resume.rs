@@ -8,7 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::fault::Usage;
 use crate::cli::options::global::{GlobalOptions, Inputs};
 use crate::cli::options::groups::{OfRun, SettingOptions};
-use crate::cli::target::refuse_filters_of_a_list;
+use crate::cli::target::tell_unused_filters;
 use crate::cli::trial::Again;
 use crate::cli::{resume_endpoint, terminal};
 use crate::config::{self, Filter, Origin, Provenance, Settings, Stored};
@@ -62,7 +62,7 @@ impl Args {
             return Ok(Exit::Complete);
         };
         let run = RunSettings::of(&unfinished)?;
-        refuse_filters_of_a_list(&self.options, &run.source)?;
+        tell_unused_filters(&self.options, &run.source);
         let bucket = Bucket::parse(&run.bucket)?;
         let named = named(self.keys, self.urls, &run, unfinished.id)?;
         let (mut settings, origins) = settings_again(&inputs, &unfinished, &run)?;

@@ -150,16 +150,18 @@ fn an_empty_list_is_named_as_such(#[case] option: &str, #[case] content: &str) {
 #[case(&["--exclude", "x/*"])]
 #[case(&["--suffixes", "jpg"])]
 #[case(&["--max-size", "3M"])]
-fn an_option_that_chooses_from_a_listing_is_refused_with_a_list(#[case] filter: &[&str]) {
+fn an_option_for_listings_is_named_as_without_effect_on_a_list(#[case] filter: &[&str]) {
     let site = site();
     site.write("keys.txt", "a.jpg\nx/b.jpg\n");
-    let options = [filter, &["--keys", "keys.txt"]].concat();
-    site.run(&options).with(2).says(&[filter[0], "chooses from a listing", "--keys"]);
-    // The same setting for all commands is meant for those that list.
+    let options = [filter, &["--keys", "keys.txt", "--max-calls", "1"]].concat();
+    let no_effect = [filter[0], "applies to listings only and has no effect", "--keys"];
+    site.run(&options).with(8).says(&no_effect);
+    site.costag(&[&["resume", "--max-calls", "9"], filter].concat()).with(0).says(&no_effect);
+    assert_eq!(site.calls(), 2);
+    // A setting in the file is meant for commands that list a bucket.
     site.write("costag.toml", "include = [\"y/*\"]\n");
-    site.run(&["--keys", "keys.txt", "--max-calls", "1"]).with(8);
-    site.costag(&[&["resume"], filter].concat()).with(2).says(&["chooses from a listing"]);
-    assert_eq!(site.calls(), 1);
+    let ended = site.run(&["--keys", "keys.txt"]).with(0);
+    assert!(!ended.stderr.contains("no effect"), "{}", ended.stderr);
 }
 
 #[test]
