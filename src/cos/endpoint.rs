@@ -152,7 +152,7 @@ impl Endpoint {
             return refuse("it has blanks");
         }
         let Ok(url) = Url::parse(endpoint) else {
-            return refuse("it is no URL");
+            return refuse("it is not a URL");
         };
         if !matches!(url.scheme(), "http" | "https") {
             return refuse("the scheme is neither http nor https");

@@ -35,13 +35,15 @@ pub(super) fn check(
         let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
         if !SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()) {
             let scheme: String = scheme.chars().take(20).collect();
-            let what = format!("its scheme is {scheme:?}, and http, https, socks5 and socks5h can");
+            let what = format!(
+                "the scheme {scheme:?} is not supported; use http, https, socks5 or socks5h"
+            );
             return Err((name.to_owned(), what));
         }
         // It is parsed as an HTTP URL, which has the strictest rules for host and port.
         if Url::parse(&format!("http://{rest}")).is_err() {
-            let what = "it is no address; write it as SCHEME://HOST:PORT, and what is special in a \
-                        user or password as %XX";
+            let what = "it is not an address; write it as SCHEME://HOST:PORT, with special characters \
+                        of a user or password as %XX";
             return Err((name.to_owned(), what.to_owned()));
         }
     }

@@ -38,8 +38,8 @@ pub(super) enum Exceeded {
 impl fmt::Display for Exceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Silent(limit) => write!(f, "nothing came for {limit:?}"),
-            Self::Endless(limit) => write!(f, "the answer was not whole after {limit:?}"),
+            Self::Silent(limit) => write!(f, "no data arrived for {limit:?}"),
+            Self::Endless(limit) => write!(f, "the answer was not complete after {limit:?}"),
         }
     }
 }

@@ -48,7 +48,11 @@ pub(super) async fn run(command: &str, limit: Duration) -> Result<Credentials, E
         let ended = async {
             let size = stdout.read_to_end(&mut output).await;
             size.map_err(|error| fail(format!("cannot be read: {error}")))?;
-            running.child.wait().await.map_err(|error| fail(format!("is lost: {error}")))
+            running
+                .child
+                .wait()
+                .await
+                .map_err(|error| fail(format!("cannot be waited for: {error}")))
         };
         // This waits for the end of the command, not for the end of stderr: a process that it leaves behind may keep
         // stderr open forever.
@@ -222,7 +226,7 @@ fn is_of_run(c: char) -> bool {
 /// `Token` and `Expiration` (ISO 8601 or Unix seconds).
 pub(super) fn parse(place: &str, json: &[u8]) -> Result<Credentials, Error> {
     let form = |reason| Error::Form { place: place.to_owned(), reason };
-    let value: Value = serde_json::from_slice(json).map_err(|_| form("it is no JSON"))?;
+    let value: Value = serde_json::from_slice(json).map_err(|_| form("it is not JSON"))?;
     // Answers of STS have the credentials in this object and the time of expiry outside of it.
     let outer = &value;
     let value = outer.get("Credentials").unwrap_or(outer);

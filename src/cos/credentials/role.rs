@@ -37,10 +37,10 @@ pub(super) async fn fetch(
     };
     let body = get(&client, &format!("{base}/{PATH}/{}", encode(&role))).await?;
     let json: serde_json::Value =
-        serde_json::from_slice(&body).map_err(|_| told("its answer is no JSON"))?;
+        serde_json::from_slice(&body).map_err(|_| told("its answer is not JSON"))?;
     match json.get("Code").and_then(serde_json::Value::as_str) {
         Some("Success") => process::parse("the answer of the machine's metadata service", &body),
-        _ => Err(told("it does not answer with Success")),
+        _ => Err(told("its answer does not have the code Success")),
     }
 }
 

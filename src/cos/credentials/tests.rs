@@ -213,7 +213,7 @@ async fn a_process_that_fails_shows_nothing_that_it_printed() {
     let mut world = World::new(&[]);
     for (command, told) in [
         ("echo s3cret; echo s3cret >&2; exit 3", "exit status: 3"),
-        ("echo s3cret", "no JSON"),
+        ("echo s3cret", "not JSON"),
         (r#"echo '{"SecretId":"s3cret"}'"#, "no SecretKey"),
         (r#"echo '{"SecretId":"i","SecretKey":"s3cret","ExpiredTime":"soon"}'"#, "expiry"),
         (r#"echo '{"SecretId":"i","SecretKey":" s3cret"}'"#, "blanks"),

@@ -81,7 +81,7 @@ pub enum Error {
         cause: Cause,
     },
     /// The connection broke after the request was sent. The call may have been paid for.
-    #[error("the connection to {host} broke before the answer was whole")]
+    #[error("the connection to {host} broke before the answer was complete")]
     Interrupted {
         /// The host and port of the request.
         host: String,
@@ -90,7 +90,7 @@ pub enum Error {
         cause: Cause,
     },
     /// The answer was not complete in time. The call may have been paid for.
-    #[error("no whole answer from {host} in time")]
+    #[error("the answer from {host} was not complete in time")]
     Timeout {
         /// The host and port of the request.
         host: String,

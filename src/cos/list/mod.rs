@@ -117,7 +117,7 @@ pub struct StuckListing {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unproven {
     /// The page is for another prefix, or names none.
-    #[error("the page is for the prefix {echo:?}, and {asked:?} was asked")]
+    #[error("the page is for the prefix {echo:?}, but {asked:?} was requested")]
     Prefix {
         /// The value in the request.
         asked: String,
@@ -125,7 +125,7 @@ pub enum Unproven {
         echo: Option<String>,
     },
     /// The page is for another marker, or names none.
-    #[error("the page is for the marker {echo:?}, and {asked:?} was asked")]
+    #[error("the page is for the marker {echo:?}, but {asked:?} was requested")]
     Marker {
         /// The value in the request.
         asked: String,
@@ -133,7 +133,9 @@ pub enum Unproven {
         echo: Option<String>,
     },
     /// The page is from another bucket: the endpoint serves that one.
-    #[error("the endpoint serves the bucket {echo:?}, and {asked:?} was asked: check --endpoint")]
+    #[error(
+        "the endpoint serves the bucket {echo:?}, but {asked:?} was requested: check --endpoint"
+    )]
     Bucket {
         /// The value in the request.
         asked: String,
@@ -141,7 +143,7 @@ pub enum Unproven {
         echo: String,
     },
     /// There are more entries than were asked for.
-    #[error("the page has {entries} entries, and {asked} were asked for at most")]
+    #[error("the page has {entries} entries, but at most {asked} were requested")]
     TooMany {
         /// The value in the request.
         asked: u16,
@@ -157,7 +159,7 @@ pub enum Unproven {
         key: String,
     },
     /// Keys are folded into a common prefix, although the request had no delimiter.
-    #[error("the page folds its keys at {prefix:?}, which was not asked")]
+    #[error("the page folds its keys at {prefix:?}, although the request had no delimiter")]
     Folded {
         /// The common prefix.
         prefix: String,

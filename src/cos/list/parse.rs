@@ -86,7 +86,7 @@ pub fn parse(body: &[u8]) -> Result<ListPage, Error> {
     .map_err(|stop| match stop {
         Stop::Unusable(reason) => unusable(&reason),
         Stop::Service(error) => Error::Service(error),
-        Stop::Encoded => unusable("EncodingType is told twice"),
+        Stop::Encoded => unusable("EncodingType is there twice"),
     })
 }
 
@@ -286,7 +286,7 @@ impl<'a> Parser<'a> {
             Name::NextMarker => self.page.next_marker = self.value()?,
             _ => {
                 if self.is_truncated.is_some() {
-                    return Err("IsTruncated is told twice".into());
+                    return Err("IsTruncated is there twice".into());
                 }
                 self.is_truncated = Some(match self.document.text().trim() {
                     "true" => true,
@@ -311,7 +311,7 @@ impl<'a> Parser<'a> {
                 self.page.entries.push(object);
             }
             (None, _) => {
-                let reason = "the size is no number of bytes";
+                let reason = "the size is not a number of bytes";
                 let shown = shorten(&object.key);
                 self.page.rejected.push(Rejected { key: Some(object.key), shown, reason });
             }
