@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Error;
+use crate::store::Error;
 
 /// The permissions of a new database, which `-wal`, `-shm` and the lock file get too: only the owner may read keys and
 /// labels.

@@ -16,8 +16,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::anchor::{OWNER_ONLY, beside};
 use super::error::sorted;
 use super::read::ReadTransaction;
-use super::{Error, Reader};
+use super::reader::Reader;
 use crate::part::Part;
+use crate::store::Error;
 
 /// The number of pages that are copied before the caller may stop.
 const PAGES: i32 = 4096;

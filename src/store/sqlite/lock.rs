@@ -10,8 +10,8 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::Path;
 
-use super::Error;
 use super::anchor::{Anchor, FileId, OWNER_ONLY};
+use crate::store::Error;
 
 /// The locks of the process that writes. The system releases them when the process ends, however it ends.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use include_dir::{Dir, include_dir};
 use rusqlite::Connection;
 use rusqlite_migration::Migrations;
 
-use super::Error;
+use crate::store::Error;
 use crate::store::sqlite::error::sorted;
 
 /// The `application_id` of a job database: "cost" in ASCII.

@@ -23,7 +23,8 @@ use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Access, access};
 
 use super::anchor::{Anchor, FileId, beside};
-use super::{Error, connect, guarded};
+use super::connect::{connect, guarded};
+use crate::store::Error;
 use crate::store::sqlite::error::sorted;
 
 const MOVE_IT: &str = "read it as a user who may write to its folder, or copy the database with all its files (-wal, \

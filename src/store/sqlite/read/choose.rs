@@ -7,7 +7,8 @@ use crate::scene::Scenes;
 use crate::store::Error;
 use crate::store::keyspace::prefix_end;
 use crate::store::read::{Choice, Chosen};
-use crate::store::sqlite::{Reader, has_content};
+use crate::store::sqlite::Reader;
+use crate::store::sqlite::connect::has_content;
 
 /// The number of contents in a batch.
 const BATCH: i64 = 1_000;

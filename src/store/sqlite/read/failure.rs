@@ -5,7 +5,8 @@ use rusqlite::Row;
 use super::ReadTransaction;
 use crate::store::Error;
 use crate::store::read::Failure;
-use crate::store::sqlite::{Reader, has_content};
+use crate::store::sqlite::Reader;
+use crate::store::sqlite::connect::has_content;
 
 /// The number of failed contents in a batch.
 const BATCH: i64 = 500;

@@ -4,8 +4,9 @@ use rusqlite::{OptionalExtension, named_params};
 
 use super::ReadTransaction;
 use crate::store::Error;
+use crate::store::sqlite::Reader;
+use crate::store::sqlite::connect::has_content;
 use crate::store::sqlite::posting::{POSTED, SEGMENT, SHIFT, decode};
-use crate::store::sqlite::{Reader, has_content};
 
 /// The largest number of blocks to search. With more, reading every label in order is no slower, and takes no memory
 /// for each image.

@@ -1,6 +1,7 @@
 //! A turn: its transaction, its requests, and what becomes of the session if it fails.
 
-use super::{Keeping, Session};
+use super::Session;
+use super::session::Keeping;
 use crate::store::Error;
 use crate::store::sqlite::rows::CountsJson;
 use crate::store::turn::{Claims, Replies, Reply, Request, Turn, Wish};

@@ -11,8 +11,8 @@ use crate::store::decide::{self, ContentFacts, Dropped, Sight, Want};
 use crate::store::ident::Identity;
 use crate::store::keyspace::prefix_end;
 use crate::store::model::ContentState;
+use crate::store::sqlite::connect::has_content;
 use crate::store::sqlite::error::sorted;
-use crate::store::sqlite::has_content;
 use crate::store::sqlite::rows::{EtagColumn, LabelId, Numbered, Size, StoredEtag};
 
 /// The columns of [`ContentFacts`].

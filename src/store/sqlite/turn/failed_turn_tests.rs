@@ -4,6 +4,10 @@ use rusqlite::types::Value;
 
 use super::tests::{begin, candidate, label, page, settlement};
 use super::*;
+use crate::store::Error;
+use crate::store::model::{Counts, RunState};
+use crate::store::run::RunContext;
+use crate::store::sqlite::Store;
 use crate::store::turn::{Claims, Difference, Reply, Request, Settled, Turn, Wish};
 
 fn send(session: &mut Session, requests: Vec<Request>) -> Vec<Reply> {

@@ -5,7 +5,7 @@ use rusqlite::OptionalExtension;
 use super::Session;
 use crate::store::Error;
 use crate::store::keyspace::prefix_end;
-use crate::store::sqlite::has_content;
+use crate::store::sqlite::connect::has_content;
 use crate::store::turn::Key;
 
 /// Finds a row if the listing of the run `?2` has reached the object `?1`.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use rusqlite::OptionalExtension;
 
-use super::{Keeping, Session};
+use super::Session;
+use super::session::Keeping;
 use crate::object::StorageClass;
 use crate::scene::Scenes;
 use crate::store::Error;

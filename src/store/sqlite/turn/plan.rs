@@ -6,15 +6,17 @@
 
 use rusqlite::Row;
 
-use super::{Keeping, Session};
+use super::Session;
+use super::session::Keeping;
 use crate::scene::Scenes;
 use crate::store::Error;
 use crate::store::keyspace::prefix_end;
 use crate::store::model::{Counts, RunState};
 use crate::store::read::{Doubtful, Needed};
+use crate::store::sqlite::Store;
+use crate::store::sqlite::connect::has_content;
 use crate::store::sqlite::error::sorted;
 use crate::store::sqlite::rows::CountsJson;
-use crate::store::sqlite::{Store, has_content};
 
 /// The SQL condition that a present, wanted object in the scope has `content`. The scope is bucket `?2` and the keys
 /// from `?3` to before `?4`.

@@ -41,7 +41,7 @@ fn statements() -> Vec<String> {
     let statements = literals.filter(|text| verbs.iter().any(|verb| text.starts_with(verb)));
     // What is put together.
     let columns = "id, scenes_done, scenes_redo, state, run_id, error_kind";
-    let of_content = crate::store::sqlite::has_content("?1");
+    let of_content = crate::store::sqlite::connect::has_content("?1");
     let whole = statements.filter(|sql| !sql.contains("{content}"));
     let whole = whole.map(|sql| sql.replace("{COLUMNS}", columns).replace("{}", &of_content));
     whole

@@ -7,9 +7,10 @@ use rusqlite::Transaction;
 use super::listing::list_again;
 use crate::store::Error;
 use crate::store::read::Chosen;
+use crate::store::sqlite::Store;
+use crate::store::sqlite::connect::has_content;
 use crate::store::sqlite::error::sorted;
 use crate::store::sqlite::rows::{CountsJson, StoredCounts};
-use crate::store::sqlite::{Store, has_content};
 
 /// How many contents that a run has counted were put back.
 #[derive(Debug, Clone, Copy, Default)]

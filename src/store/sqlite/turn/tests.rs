@@ -8,11 +8,12 @@ use super::*;
 use crate::label::{Label, Labels};
 use crate::object::{ETag, StorageClass};
 use crate::scene::Scene;
+use crate::store::Error;
 use crate::store::ident::fingerprint;
-use crate::store::model::{CallOutcome, SourceKind};
+use crate::store::model::{CallOutcome, Counts, RunState, SourceKind};
 use crate::store::read::Chosen;
-use crate::store::run::{BegunRun, NewRun, Span};
-use crate::store::sqlite::Reader;
+use crate::store::run::{BegunRun, NewRun, RunContext, Span};
+use crate::store::sqlite::{Reader, Store};
 use crate::store::turn::{
     CallRow, Candidate, Claimed, Difference, ErrorRow, Key, Page, Reach, Settled, Settlement,
 };

@@ -8,7 +8,7 @@ const MOST: usize = 100_000;
 
 /// Objects that are known to be gone and are not marked as gone yet.
 #[derive(Debug, Default)]
-pub(in super::super) struct Held {
+pub(crate) struct Held {
     /// True if objects are held back; else they are marked as gone at once.
     is_active: bool,
     /// By `object.id`: the content that the object has.
@@ -23,17 +23,17 @@ pub(in super::super) struct Held {
 
 impl Held {
     /// From now on objects are held back.
-    pub(in super::super) fn activate(&mut self) {
+    pub(crate) fn activate(&mut self) {
         self.is_active = true;
     }
 
     /// Returns true if objects are held back.
-    pub(in super::super) fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         self.is_active
     }
 
     /// Holds an object back.
-    pub(in super::super) fn hold(&mut self, object_id: i64, content_id: Option<i64>) {
+    pub(crate) fn hold(&mut self, object_id: i64, content_id: Option<i64>) {
         if self.objects.len() >= MOST {
             self.too_many = true;
             self.objects.clear();
@@ -45,18 +45,18 @@ impl Held {
     }
 
     /// Returns true if the object is held back.
-    pub(in super::super) fn has(&self, object_id: i64) -> bool {
+    pub(crate) fn has(&self, object_id: i64) -> bool {
         self.objects.contains_key(&object_id)
     }
 
     /// Stops holding back, and returns what was held. Give it back by [`Held::concluded`].
-    pub(in super::super) fn conclude(&mut self) -> BTreeMap<i64, Option<i64>> {
+    pub(crate) fn conclude(&mut self) -> BTreeMap<i64, Option<i64>> {
         self.is_active = false;
         std::mem::take(&mut self.objects)
     }
 
     /// Keeps what [`Held::conclude`] returned until the turn ends.
-    pub(in super::super) fn concluded(&mut self, objects: BTreeMap<i64, Option<i64>>) {
+    pub(crate) fn concluded(&mut self, objects: BTreeMap<i64, Option<i64>>) {
         self.concluded = Some(objects);
     }
 

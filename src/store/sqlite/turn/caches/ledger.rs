@@ -2,22 +2,22 @@
 
 /// The ledger as this session knows it.
 #[derive(Debug, Default)]
-pub(in super::super) struct Ledger {
+pub(crate) struct Ledger {
     /// The id of the last row; only valid if `posted` is known.
-    pub(in super::super) last_call: i64,
+    pub(crate) last_call: i64,
     /// The id of the first row that this session has written.
-    pub(in super::super) first_call: Option<i64>,
+    pub(crate) first_call: Option<i64>,
     /// The last call whose labels are posted; `None` until it was read.
-    pub(in super::super) posted: Option<i64>,
+    pub(crate) posted: Option<i64>,
     /// The offset of the clock that is stored, in seconds; `None` until it was read.
-    pub(in super::super) clock_offset: Option<i64>,
+    pub(crate) clock_offset: Option<i64>,
     /// `first_call` as of the last commit.
     committed_first: Option<i64>,
 }
 
 impl Ledger {
     /// Notes a row that was written.
-    pub(in super::super) fn written(&mut self, id: i64) {
+    pub(crate) fn written(&mut self, id: i64) {
         self.last_call = id;
         self.first_call.get_or_insert(id);
     }

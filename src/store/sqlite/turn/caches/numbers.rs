@@ -2,16 +2,13 @@
 
 /// The next id, once it was read.
 #[derive(Debug, Default)]
-pub(in super::super) struct Numbers {
+pub(crate) struct Numbers {
     next: Option<i64>,
 }
 
 impl Numbers {
     /// Takes the next id. `read` returns the first free id in the database, and is called once.
-    pub(in super::super) fn take<E>(
-        &mut self,
-        read: impl FnOnce() -> Result<i64, E>,
-    ) -> Result<i64, E> {
+    pub(crate) fn take<E>(&mut self, read: impl FnOnce() -> Result<i64, E>) -> Result<i64, E> {
         let id = match self.next {
             Some(next) => next,
             None => read()?,

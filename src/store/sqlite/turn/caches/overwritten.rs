@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 /// The objects, by `object.id`; there are few.
 #[derive(Debug, Default)]
-pub(in super::super) struct Overwritten {
+pub(crate) struct Overwritten {
     objects: HashSet<i64>,
     /// The changes of the turn under way: true if the object was added, false if it was removed.
     changes: Vec<(bool, i64)>,
@@ -12,14 +12,14 @@ pub(in super::super) struct Overwritten {
 
 impl Overwritten {
     /// Adds an object.
-    pub(in super::super) fn insert(&mut self, object_id: i64) {
+    pub(crate) fn insert(&mut self, object_id: i64) {
         if self.objects.insert(object_id) {
             self.changes.push((true, object_id));
         }
     }
 
     /// Removes an object. Returns true if it was there.
-    pub(in super::super) fn remove(&mut self, object_id: i64) -> bool {
+    pub(crate) fn remove(&mut self, object_id: i64) -> bool {
         let removed = self.objects.remove(&object_id);
         if removed {
             self.changes.push((false, object_id));

@@ -10,7 +10,7 @@ const FIRST: u64 = 16;
 
 /// The contents that are kept back: a random sample of all that were to be claimed so far.
 #[derive(Debug, Default)]
-pub(in super::super) struct Reserve {
+pub(crate) struct Reserve {
     ids: Vec<i64>,
     seen: u64,
     /// How often a content was asked for to find out whether an outage is over.
@@ -18,16 +18,16 @@ pub(in super::super) struct Reserve {
 }
 
 impl Reserve {
-    pub(in super::super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ids.len()
     }
 
-    pub(in super::super) fn contains(&self, content_id: i64) -> bool {
+    pub(crate) fn contains(&self, content_id: i64) -> bool {
         self.ids.contains(&content_id)
     }
 
     /// Decides whether a content that is about to be claimed is kept back instead. Returns true if it is.
-    pub(in super::super) fn keeps(&mut self, content_id: i64) -> bool {
+    pub(crate) fn keeps(&mut self, content_id: i64) -> bool {
         if self.contains(content_id) {
             return true;
         }
@@ -52,18 +52,18 @@ impl Reserve {
 
     /// Returns a content to find out whether the service is back, every second time. The other times it comes from the
     /// queue, so that a long outage does not use up the reserve.
-    pub(in super::super) fn next_to_look_with(&mut self) -> Option<i64> {
+    pub(crate) fn next_to_look_with(&mut self) -> Option<i64> {
         self.looks += 1;
         self.ids.first().copied().filter(|_| self.looks % 2 == 1)
     }
 
     /// Removes a content that is claimed.
-    pub(in super::super) fn remove(&mut self, content_id: i64) {
+    pub(crate) fn remove(&mut self, content_id: i64) {
         self.ids.retain(|id| *id != content_id);
     }
 
     /// Removes every content.
-    pub(in super::super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.ids.clear();
     }
 }

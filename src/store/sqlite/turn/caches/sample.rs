@@ -2,7 +2,7 @@
 
 /// The sample of a session; there is none unless somebody asked for it.
 #[derive(Debug, Default)]
-pub(in super::super) struct Sample {
+pub(crate) struct Sample {
     /// How many contents were asked for; `None` if claims take the whole queue.
     size: Option<u64>,
     /// The contents that are left, the next one last: claims pop from the end.
@@ -16,35 +16,35 @@ pub(in super::super) struct Sample {
 
 impl Sample {
     /// Asks for a sample of this size, drawn with the next claim.
-    pub(in super::super) fn ask_for(&mut self, size: u64) {
+    pub(crate) fn ask_for(&mut self, size: u64) {
         self.size = Some(size);
         self.is_stale = true;
     }
 
     /// Returns true if claims of the first pass take only contents of a sample.
-    pub(in super::super) fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         self.size.is_some()
     }
 
     /// The number of contents to draw before the next claim; `None` if they are drawn already.
-    pub(in super::super) fn to_draw(&self) -> Option<u64> {
+    pub(crate) fn to_draw(&self) -> Option<u64> {
         self.size.filter(|_| self.is_stale)
     }
 
     /// Replaces the contents by these, the first one to be claimed first.
-    pub(in super::super) fn draw(&mut self, mut ids: Vec<i64>) {
+    pub(crate) fn draw(&mut self, mut ids: Vec<i64>) {
         ids.reverse();
         self.ids = ids;
         self.is_stale = false;
     }
 
     /// Takes the next content.
-    pub(in super::super) fn pop(&mut self) -> Option<i64> {
+    pub(crate) fn pop(&mut self) -> Option<i64> {
         self.ids.pop()
     }
 
     /// A content that was claimed and not settled is claimed again, after all others.
-    pub(in super::super) fn give_back(&mut self, content_id: i64) {
+    pub(crate) fn give_back(&mut self, content_id: i64) {
         if self.is_active() {
             self.ids.insert(0, content_id);
         }
@@ -52,7 +52,7 @@ impl Sample {
 
     /// The contents that are left, the next one last.
     #[cfg(test)]
-    pub(in super::super) fn ids(&self) -> &[i64] {
+    pub(crate) fn ids(&self) -> &[i64] {
         &self.ids
     }
 

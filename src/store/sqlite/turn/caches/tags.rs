@@ -9,7 +9,7 @@ const MOST: usize = 50_000;
 
 /// Ids of tags by name and categories.
 #[derive(Debug, Default)]
-pub(in super::super) struct Tags {
+pub(crate) struct Tags {
     ids: HashMap<Vec<u8>, i64>,
     /// The key of the last look-up, kept so that looking up a known name allocates nothing.
     key: Vec<u8>,
@@ -17,7 +17,7 @@ pub(in super::super) struct Tags {
 
 impl Tags {
     /// The id of the tag with the name and the categories of this label; `None` if it is not remembered.
-    pub(in super::super) fn find(&mut self, label: Label<'_>) -> Option<i64> {
+    pub(crate) fn find(&mut self, label: Label<'_>) -> Option<i64> {
         self.key.clear();
         // Each part follows its length, so that no two different tags have equal keys.
         for part in [label.name, label.first_category, label.second_category] {
@@ -28,7 +28,7 @@ impl Tags {
     }
 
     /// Remembers the id of the label that was looked up last.
-    pub(in super::super) fn remember(&mut self, id: i64) {
+    pub(crate) fn remember(&mut self, id: i64) {
         if self.ids.len() >= MOST {
             self.ids.clear();
         }

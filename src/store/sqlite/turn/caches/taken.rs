@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 /// The runs, by `run.id`. The mark is on disk or in the turn under way.
 #[derive(Debug, Default)]
-pub(in super::super) struct Taken(HashSet<i64>);
+pub(crate) struct Taken(HashSet<i64>);
 
 impl Taken {
     /// Adds a run. Returns false if it was there already.
-    pub(in super::super) fn insert(&mut self, run_id: i64) -> bool {
+    pub(crate) fn insert(&mut self, run_id: i64) -> bool {
         self.0.insert(run_id)
     }
 }

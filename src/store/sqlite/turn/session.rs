@@ -1,0 +1,136 @@
+//! The session of a run: what it holds, and how it begins and ends.
+
+use std::sync::Arc;
+
+use rusqlite::{CachedStatement, Params};
+
+use super::caches::Caches;
+use crate::store::Error;
+use crate::store::decide::Asker;
+use crate::store::model::{Counts, RunState};
+use crate::store::run::RunContext;
+use crate::store::sqlite::error::sorted;
+use crate::store::sqlite::{Place, Reader, Store};
+
+/// The write handle of one run: the store, what the run is, and what it has counted so far.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) store: Store,
+    pub(super) run: Arc<RunContext>,
+    /// What the run has counted, the turn under way included.
+    pub(super) counts: Counts,
+    /// What the run had counted as of the last commit.
+    pub(super) written: Counts,
+    pub(super) caches: Caches,
+    /// The number of the last turn that was handed out.
+    pub(super) turns: u64,
+    pub(super) keeping: Keeping,
+    /// True if everything is listed: the filter of the run has judged every object of the scope.
+    pub(super) listed: bool,
+    /// `listed` as of the last commit.
+    pub(super) committed_listed: bool,
+    /// The row of `run` that belongs to the plan of this session; `None` if the session is a run.
+    pub(super) plan_row: Option<i64>,
+}
+
+/// What becomes of what a session writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeping {
+    /// Each turn is committed.
+    Commits,
+    /// This is a plan. Its one transaction lasts from turn to turn and is undone at the end.
+    Simulates,
+    /// A turn of this plan failed, and what the plan did is undone.
+    Undone,
+}
+
+impl Session {
+    /// Takes the store for a run. `counts` are those of the run so far.
+    pub fn new(store: Store, run: RunContext, counts: Counts) -> Self {
+        let written = counts.clone();
+        Self {
+            keeping: if run.plan && !store.connection.is_autocommit() {
+                Keeping::Simulates
+            } else {
+                Keeping::Commits
+            },
+            listed: false,
+            committed_listed: false,
+            plan_row: run.plan.then_some(run.id),
+            store,
+            run: Arc::new(run),
+            counts,
+            written,
+            caches: Caches::default(),
+            turns: 0,
+        }
+    }
+
+    /// The settings of the run.
+    pub fn run(&self) -> &RunContext {
+        &self.run
+    }
+
+    /// Opens a further handle that only reads the same database.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn reader(&self) -> Result<Reader, Error> {
+        self.store.reader()
+    }
+
+    /// Where the database lies.
+    pub fn place(&self) -> Place {
+        self.store.place()
+    }
+
+    /// What the run has counted as of the last turn.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Ends the run in a transaction of its own and gives the store back. A plan is undone first.
+    pub fn finish(
+        mut self,
+        state: RunState,
+        reason: Option<&str>,
+        ended_at: i64,
+    ) -> Result<Store, Error> {
+        if self.run.plan {
+            return self.finish_plan(state, reason, ended_at);
+        }
+        self.begin()?;
+        if matches!(state, RunState::Complete | RunState::Superseded) {
+            self.forget_list_of(self.run.id)?;
+        }
+        self.execute(
+            "UPDATE run SET state = ?2, stop_reason = ?3, ended_at = ?4 WHERE id = ?1",
+            (self.run.id, state.name(), reason, ended_at),
+        )?;
+        self.commit()?;
+        self.store.check_in_place()?;
+        Ok(self.store)
+    }
+
+    /// The run as the decisions about contents see it.
+    pub(super) fn asker(&self) -> Asker {
+        Asker { run_id: self.run.id, scenes: self.run.scenes }
+    }
+
+    pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, Error> {
+        self.store.connection.prepare_cached(sql).map_err(|source| self.error(source))
+    }
+
+    pub(super) fn execute(&self, sql: &str, params: impl Params) -> Result<usize, Error> {
+        self.prepare(sql)?.execute(params).map_err(|source| self.error(source))
+    }
+
+    /// Executes an INSERT and returns the id of the row.
+    pub(super) fn insert(&self, sql: &str, params: impl Params) -> Result<i64, Error> {
+        self.prepare(sql)?.insert(params).map_err(|source| self.error(source))
+    }
+
+    pub(super) fn error(&self, source: rusqlite::Error) -> Error {
+        sorted(&self.store.path, source)
+    }
+}
