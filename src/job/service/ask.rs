@@ -7,7 +7,7 @@ use tracing::{info, warn};
 
 use super::client::{Repaired, Repairs, Service, throttle_delays};
 use super::outage::{Fault, Kind};
-use super::pace::{Change, Pace, warn_of_faults};
+use super::pace::{Pace, PaceChange, warn_of_faults};
 use crate::cos;
 use crate::job::stats::{Wait, wall};
 use crate::job::verdict::{Operation, Verdict, verdict};
@@ -205,8 +205,8 @@ fn log_failure(operation: Operation, verdict: Verdict, error: &cos::Error) {
 }
 
 /// Logs what an answer has changed about the pace of listings and look-ups.
-fn note_list_pace(change: Option<Change>) {
-    let Some(Change { rate, faults, .. }) = change else { return };
+fn note_list_pace(change: Option<PaceChange>) {
+    let Some(PaceChange { rate, faults, .. }) = change else { return };
     if let Some(rate) = rate {
         info!(rate, "pace of listings");
     }

@@ -1,8 +1,8 @@
-//! One pace for the job: permits a second, lowered when the service throttles, raised again.
+//! The pace of requests: permits a second. The rate is lowered when the service throttles, and raised again later.
 //!
-//! `governor` grants the permits; a new quota means a new limiter, whose burst is spent at once, so that
-//! in any sliding second at most rate + burst permits are granted, whatever the rate was before. [`search`]
-//! tells how the rate follows what the service lets through.
+//! `governor` grants the permits. A new rate means a new limiter, whose burst is spent at once. Thus in any sliding second at
+//! most rate + burst permits are granted, whatever the rate was before. [`search`] decides how the rate follows the limit of
+//! the service.
 
 mod evidence;
 mod search;
@@ -22,72 +22,75 @@ use tracing::warn;
 
 use crate::config::Rate;
 use evidence::Counts;
-use search::{AUTO_START, Interval, Search};
+use search::{AUTO_START, Interval, LimitSearch};
 
-/// [`Pace::is_throttled`] needs more than this share of throttle answers, beyond the known faults.
+/// [`Pace::is_throttled`] needs a larger share of throttle answers than this, beyond the known share of faults.
 const TOLERATED: f64 = 0.1;
-/// No throttling takes the rate below this, in calls a second: a limit of one a second refuses half of the
-/// calls that come once a second.
+/// The lowest rate, in calls a second. It is below one, because a limit of one a second refuses half of the calls that come
+/// once a second.
 const FLOOR: f64 = 0.5;
-/// After a wait of less than this, what was let through before it still says something.
+/// After a shorter wait than this, the calls that were let through before it still indicate the limit.
 const SHORT: Duration = Duration::from_secs(4);
 
 type Limiter<C> = RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
-/// Calls that were let through in the second before the run began to wait, and whether it was a whole second.
+/// The calls that were let through in the last second before the run began to wait.
 #[derive(Debug, Clone, Copy)]
 struct LetThrough {
+    /// The number of calls a second.
     calls: f64,
+    /// Whether a whole second was measured.
     is_whole: bool,
 }
 
-/// The job's pace. Each call takes one permit, retries and throttled calls too.
+/// The pace of requests. Each request takes one permit, and so do retries and throttled requests.
 #[derive(Debug)]
 pub struct Pace<C: Clock = DefaultClock> {
     clock: C,
     state: Mutex<State<C>>,
-    /// Waiters queue here, so that one of them at a time watches the limiter.
+    /// Tasks that wait for a permit queue here, so that only one at a time asks the limiter.
     queue: tokio::sync::Mutex<()>,
 }
 
-/// What an answer has changed.
+/// What an answer has changed about the pace.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Change {
-    /// The rate is another one now: the permits a second, infinite if there is no limit.
+pub struct PaceChange {
+    /// The new rate in permits a second, infinite if there is no limit. Absent if the rate has not changed.
     pub rate: Option<f64>,
-    /// Throttle answers have turned out to be faults: their share. Told once.
+    /// The share of throttle answers that have turned out to be faults. Present only once.
     pub faults: Option<f64>,
-    /// Another limit of the service was found.
+    /// A new limit of the service that was found, in calls a second. Absent if it has not changed.
     pub found: Option<f64>,
 }
 
 #[derive(Debug)]
 struct State<C: Clock> {
-    /// `None`: no limit for the time being.
+    /// Absent if the rate is not limited now.
     limiter: Option<Limiter<C>>,
-    /// Permits a second; infinite without a limit.
+    /// The rate in permits a second. Infinite if it is not limited.
     rate: f64,
-    /// The rate never rises above it; infinite if there is no such bound.
+    /// The highest rate. Infinite if there is none.
     cap: f64,
-    search: Search,
+    search: LimitSearch,
+    /// When the rate was judged last. The counts below begin there.
     second: C::Instant,
     permits: u32,
     answers: u32,
     throttled: u32,
-    /// Rates held in the seconds of the last minute, latest last.
+    /// Calls a second that were let through, in each of the last 60 intervals, the latest last.
     held: VecDeque<f64>,
-    /// Whether the last answer was one of so many throttle answers that it is not about one image.
+    /// Whether so large a share of the answers are throttles that they are not about one image.
     is_throttled: bool,
-    /// Throttle answers since the last other one.
+    /// Throttle answers since the last other answer.
     in_a_row: u32,
-    /// Whether faults were told.
+    /// Whether faults were reported.
     told: bool,
-    /// While the run waits for the service: since when, and what was let through before.
+    /// Since when the run waits for the service, and what was let through before. Absent if it does not wait.
     suspended: Option<(C::Instant, LetThrough)>,
 }
 
 impl Pace<DefaultClock> {
-    /// A pace by the monotonic clock.
+    /// A pace that uses the monotonic clock.
     pub fn new(rate: Rate) -> Self {
         Self::with_clock(rate, None, DefaultClock::default())
     }
@@ -97,7 +100,7 @@ impl Pace<DefaultClock> {
         Self::with_clock(rate, limit, DefaultClock::default())
     }
 
-    /// Waits for a permit; waiters are served in the order in which they came.
+    /// Waits for a permit. Permits are granted in the order of the calls to this function.
     pub async fn permit(&self) {
         let _turn = self.queue.lock().await;
         while let Err(wait) = self.try_permit() {
@@ -107,17 +110,19 @@ impl Pace<DefaultClock> {
 }
 
 impl<C: Clock + Clone> Pace<C> {
-    /// A pace by another clock.
+    /// A pace that uses another clock.
     pub fn with_clock(rate: Rate, limit: Option<f64>, clock: C) -> Self {
-        // A limit that was stored is not trusted to be a number that makes sense.
+        // The limit comes from the database, which may contain any number.
         let limit = limit.filter(|limit| limit.is_finite() && *limit > 0.0);
         let (rate, cap, search) = match (rate, limit) {
-            (Rate::Unlimited, _) => (f64::INFINITY, f64::INFINITY, Search::below(f64::INFINITY)),
-            (Rate::PerSecond(rate), _) => (rate, rate, Search::below(rate)),
-            (Rate::Auto, None) => (AUTO_START, f64::INFINITY, Search::unknown()),
+            (Rate::Unlimited, _) => {
+                (f64::INFINITY, f64::INFINITY, LimitSearch::below(f64::INFINITY))
+            }
+            (Rate::PerSecond(rate), _) => (rate, rate, LimitSearch::below(rate)),
+            (Rate::Auto, None) => (AUTO_START, f64::INFINITY, LimitSearch::unknown()),
             (Rate::Auto, Some(limit)) => {
                 let rate = limit.clamp(FLOOR, HIGHEST);
-                (rate, f64::INFINITY, Search::near(rate))
+                (rate, f64::INFINITY, LimitSearch::near(rate))
             }
         };
         let state = State {
@@ -138,10 +143,10 @@ impl<C: Clock + Clone> Pace<C> {
         Self { clock, state: Mutex::new(state), queue: tokio::sync::Mutex::default() }
     }
 
-    /// Takes a permit, or says how long to wait for one.
+    /// Takes a permit, if one is available.
     ///
     /// # Errors
-    /// The time to wait.
+    /// How long to wait for a permit.
     pub fn try_permit(&self) -> Result<(), Duration> {
         let mut state = self.lock();
         if let Some(limiter) = &state.limiter {
@@ -151,17 +156,17 @@ impl<C: Clock + Clone> Pace<C> {
         Ok(())
     }
 
-    /// Counts an answer that was no throttling.
-    pub fn answered(&self) -> Option<Change> {
+    /// Counts an answer that is not a throttle.
+    pub fn answered(&self) -> Option<PaceChange> {
         self.count(0)
     }
 
-    /// Counts an answer that asked for a lower rate.
-    pub fn throttled(&self) -> Option<Change> {
+    /// Counts a throttle answer.
+    pub fn throttled(&self) -> Option<PaceChange> {
         self.count(1)
     }
 
-    /// The run waits for the service from now on: single calls that look for it say nothing about the pace.
+    /// Suspends the pace while the run waits for the service. The single calls that probe it do not change the rate.
     pub fn suspend(&self) {
         let now = self.clock.now();
         let mut state = self.lock();
@@ -169,9 +174,9 @@ impl<C: Clock + Clone> Pace<C> {
         state.suspended = Some((now, let_through));
     }
 
-    /// The run waits no more. If every call was throttled meanwhile, the pace begins low again and soon doubles: at half
-    /// of what was let through before, or lower if that is long ago. Otherwise it is the former pace.
-    pub fn resume(&self, every_call_was_throttled: bool) -> Option<Change> {
+    /// Resumes the pace after a wait. If every call was throttled during the wait, the rate begins low and doubles quickly: at
+    /// half of what was let through before, or lower if the wait was long. Otherwise the former rate goes on.
+    pub fn resume(&self, every_call_was_throttled: bool) -> Option<PaceChange> {
         let now = self.clock.now();
         let mut state = self.lock();
         let (since, let_through) = state.suspended.take()?;
@@ -182,11 +187,11 @@ impl<C: Clock + Clone> Pace<C> {
         }
         let is_short = Duration::from(now.duration_since(since)) < SHORT;
         let LetThrough { calls, is_whole } = let_through;
-        // The pace was lowered before it was known that every call is throttled.
+        // The rate was already lowered before it was known that every call is throttled.
         let former = state.held.iter().copied().fold(state.rate, f64::max);
         let (begins, aim) = match (is_short, is_whole) {
             (true, true) if calls > 0.0 => (calls / 2.0, calls),
-            // There may be more in a whole second.
+            // The limit of a whole second may be higher than what was measured.
             (true, _) => (AUTO_START.max(calls / 2.0), former),
             (false, _) => (AUTO_START, former),
         };
@@ -197,22 +202,22 @@ impl<C: Clock + Clone> Pace<C> {
         }
         state.rate = rate;
         state.limiter = limiter(rate, self.clock.clone());
-        Some(Change { rate: Some(rate), ..Change::default() })
+        Some(PaceChange { rate: Some(rate), ..PaceChange::default() })
     }
 
-    /// Whether so many answers ask for a lower rate that it is not about one image: several in a row, or a share
-    /// of this second's that is no accident of few.
+    /// Returns whether the service throttles calls in general, not only those for one image: several in a row were throttled,
+    /// or a large share of many.
     pub fn is_throttled(&self) -> bool {
         let state = self.lock();
         state.in_a_row >= 3 || (state.is_throttled && state.answers >= 20)
     }
 
-    /// Permits a second at the moment; infinite without a limit.
+    /// The present rate in permits a second. Infinite if it is not limited.
     pub fn rate(&self) -> f64 {
         self.lock().rate
     }
 
-    /// Permits a second at the moment, if that is not simply what was asked for.
+    /// The present rate in permits a second. `None` if it is that of the settings.
     pub fn changed_rate(&self) -> Option<f64> {
         let state = self.lock();
         Some(state.rate)
@@ -223,7 +228,7 @@ impl<C: Clock + Clone> Pace<C> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count(&self, throttled: u32) -> Option<Change> {
+    fn count(&self, throttled: u32) -> Option<PaceChange> {
         let now = self.clock.now();
         let mut state = self.lock();
         state.answers += 1;
@@ -245,13 +250,13 @@ impl<C: Clock + Clone> Pace<C> {
         if let Some(rate) = change.rate {
             state.limiter = limiter(rate, self.clock.clone());
         }
-        Some(change).filter(|change| *change != Change::default())
+        Some(change).filter(|change| *change != PaceChange::default())
     }
 }
 
 impl<C: Clock> State<C> {
     fn interval(&self, elapsed: Duration) -> Interval {
-        // A refusal comes at once and an answer later: calls without an answer yet were not refused.
+        // A throttle answer comes at once, and labels later. So calls that have no answer yet were not throttled.
         let answers = f64::from(self.answers.max(self.permits));
         Interval {
             seconds: elapsed.as_secs_f64(),
@@ -260,7 +265,7 @@ impl<C: Clock> State<C> {
         }
     }
 
-    /// What was let through lately, where the time since the rate was judged last is `elapsed`.
+    /// The calls that were let through in the last second. `elapsed` is the time since the rate was judged last.
     fn let_through(&self, elapsed: Duration) -> LetThrough {
         let Interval { seconds, seen, .. } = self.interval(elapsed);
         if seconds >= 1.0 {
@@ -271,8 +276,8 @@ impl<C: Clock> State<C> {
         LetThrough { calls, is_whole: before.is_some() }
     }
 
-    /// Judges the time that has just ended.
-    fn second_ends(&mut self, interval: &Interval) -> Change {
+    /// Judges an interval that has just ended, and sets the next rate.
+    fn second_ends(&mut self, interval: &Interval) -> PaceChange {
         if self.held.len() == 60 {
             self.held.pop_front();
         }
@@ -281,15 +286,15 @@ impl<C: Clock> State<C> {
         let found = self.search.found();
         let before = self.rate;
         self.rate = self.search.next(before, interval);
-        // One bad minute does not make a service of a hundred calls a second one of a single call; but a trial
-        // is short and needs a lower rate.
+        // A bad moment must not lower the rate to a small part of what was let through in the last minute. A trial may,
+        // because it is short.
         let least = if self.search.is_trying() { 0.0 } else { best / 10.0 };
         self.rate = self.rate.max(FLOOR.max(least).min(self.cap));
         let has_changed = self.rate.to_bits() != before.to_bits();
         let faults = self.search.faults();
         let is_news = faults > 0.0 && !self.told;
         self.told |= is_news;
-        Change {
+        PaceChange {
             rate: Some(self.rate).filter(|_| has_changed),
             faults: Some(faults).filter(|_| is_news),
             found: self.search.found().filter(|now| found != Some(*now)),
@@ -297,7 +302,7 @@ impl<C: Clock> State<C> {
     }
 }
 
-/// Tells that the service refuses a share of `what` at any pace, which is no limit of it.
+/// Warns that the service throttles a share of `what` at any pace.
 pub(crate) fn warn_of_faults(what: &str, share: f64) {
     warn!(
         "the service throttles {:.0} % of the {what} at any pace: these are faults and not its limit, so they are \
@@ -306,11 +311,11 @@ pub(crate) fn warn_of_faults(what: &str, share: f64) {
     );
 }
 
-/// A rate above this needs no limiter: a period of less than a nanosecond is none.
+/// The highest rate that a limiter can have: the time between permits must be at least a nanosecond.
 const HIGHEST: f64 = 1e9;
 
-/// `rate` permits a second, in bursts of at most 10 ms' worth and at least 2: timers tick in
-/// milliseconds, and a burst of 1 would lose what a late timer has missed. None for an infinite rate.
+/// A limiter of `rate` permits a second, or `None` if the rate is infinite. Bursts are the permits of 10 ms, and at least 2:
+/// timers tick in milliseconds, and with a burst of 1 a late timer would lose permits.
 fn limiter<C: Clock>(rate: f64, clock: C) -> Option<Limiter<C>> {
     if rate.is_infinite() {
         return None;
@@ -321,7 +326,7 @@ fn limiter<C: Clock>(rate: f64, clock: C) -> Option<Limiter<C>> {
         reason = "a float saturates, and the rate is positive"
     )]
     let burst = NonZeroU32::new((rate / 100.0) as u32).unwrap_or(NonZeroU32::MIN).max(TWO);
-    // A rate so low that a period overflows waits for a year between permits.
+    // If the rate is so low that the time between permits overflows, it is a year.
     let period = Duration::try_from_secs_f64(1.0 / rate).unwrap_or(Duration::from_hours(365 * 24));
     let period = period.clamp(Duration::from_nanos(1), Duration::from_hours(365 * 24));
     let quota = Quota::with_period(period).expect("the period is not zero").allow_burst(burst);
@@ -340,7 +345,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes permits for `seconds` in steps; returns the moments in microseconds.
+    /// Takes all permits for `seconds`. Returns the moments at which they were granted, in microseconds.
     fn take(pace: &Pace<FakeRelativeClock>, clock: &FakeRelativeClock, seconds: u64) -> Vec<u64> {
         let mut taken = Vec::new();
         for moment in (0..seconds * 1_000_000).step_by(500) {
@@ -365,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn no_sliding_second_has_more_than_rate_and_burst() {
+    fn no_sliding_second_has_more_permits_than_rate_and_burst() {
         for rate in [0.5, 1.0, 20.0, 200.0, 1500.0, 5000.0] {
             let clock = FakeRelativeClock::default();
             let pace = Pace::with_clock(Rate::PerSecond(rate), None, clock.clone());
@@ -379,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn throttling_lowers_once_a_second_and_the_rate_rises_again() {
+    fn throttling_lowers_the_rate_once_a_second_and_it_rises_again() {
         let clock = FakeRelativeClock::default();
         let pace = Pace::with_clock(Rate::PerSecond(100.0), None, clock.clone());
         for _ in 0..100 {
@@ -403,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_throttles_among_many_answers_are_borne() {
+    fn a_few_throttles_among_many_answers_do_not_lower_the_rate() {
         let clock = FakeRelativeClock::default();
         let pace = Pace::with_clock(Rate::PerSecond(100.0), None, clock.clone());
         for _ in 0..95 {
@@ -415,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_cap_the_measured_rate_becomes_one() {
+    fn without_a_cap_throttling_limits_the_rate_to_what_was_measured() {
         let clock = FakeRelativeClock::default();
         let pace = Pace::with_clock(Rate::Unlimited, None, clock.clone());
         for _ in 0..401 {
@@ -445,7 +450,7 @@ mod tests {
     /// What a job may do to a pace in half a second.
     #[derive(Debug, Clone)]
     struct Turn {
-        /// Permits asked for at most; a pause leaves a burst behind.
+        /// The most permits that are taken. A pause leaves a burst for later.
         asked: u32,
         throttled: u32,
     }
@@ -458,9 +463,9 @@ mod tests {
 
     proptest! {
         #![proptest_config(crate::property::with_cases(48))]
-        /// Whatever the rate was meanwhile, and whenever it changed.
+        /// Holds for any rates, whenever they change.
         #[test]
-        fn no_sliding_second_has_more_when_the_rate_changes(
+        fn no_sliding_second_has_more_permits_when_the_rate_changes(
             asked_for in prop_oneof![
                 Just(Rate::Auto), Just(Rate::PerSecond(3.0)), Just(Rate::PerSecond(700.0))
             ],

@@ -16,7 +16,7 @@ use crate::job::control::StopReason;
 use crate::job::gate::Gate;
 use crate::job::service::client::{Recognised, Service};
 use crate::job::service::outage::{Call, Kind, Outage};
-use crate::job::service::pace::{Change, Pace, warn_of_faults};
+use crate::job::service::pace::{Pace, PaceChange, warn_of_faults};
 use crate::job::verdict::{GiveUp, Operation, Verdict, verdict};
 use crate::job::writer::{Record, Writer};
 use crate::scene::Scenes;
@@ -226,8 +226,8 @@ impl Tagger {
     }
 
     /// Logs what an answer has changed about the pace, and stores a limit that was found.
-    pub(super) async fn note_pace(&self, change: Option<Change>) -> Result<(), Error> {
-        let Some(Change { rate, faults, found }) = change else { return Ok(()) };
+    pub(super) async fn note_pace(&self, change: Option<PaceChange>) -> Result<(), Error> {
+        let Some(PaceChange { rate, faults, found }) = change else { return Ok(()) };
         if let Some(rate) = rate {
             info!(rate, "pace");
             self.service.stats.set_pace(self.pace.changed_rate());

@@ -1,86 +1,88 @@
-//! The controller of the pace: finds the service's limit, stays just below it, and tells it from faults.
+//! The search for the limit of the service: sets the rate just below it, and tells the limit from faults.
 //!
-//! The service does not tell its limit, but what it lets through while it throttles is the limit itself. The
-//! controller lowers the rate to just below that, holds it there, and looks now and then, by small steps,
-//! whether there is more. A rate that the person gave is the upper bound of this search.
+//! The service does not say what its limit is, but the calls that it lets through while it throttles others are the limit.
+//! The search lowers the rate to just below that, holds it, and raises it in small steps from time to time to find out
+//! whether the limit has risen. A rate in the settings is the upper bound of the search.
 //!
-//! Some services answer 503 for reasons of their own. Such faults come at every rate with the same share, so
-//! lowering the rate does not help. Two observations tell them from a limit:
-//! - after the rate was lowered and throttle answers kept coming, the rate is halved for a moment (a trial): if
-//!   the share of throttle answers stays, they are faults, and the former rate is given back;
-//! - while the rate climbs for the first time, a share that does not rise with the rate does not end the climb.
+//! Some services answer 503 for other reasons. The share of such faults is the same at every rate, so a lower rate does not
+//! help. Two observations tell them from a limit:
+//! - If throttle answers go on after the rate was lowered, the rate is halved for a moment (a trial). If their share stays the
+//!   same, they are faults, and the former rate is restored.
+//! - While the rate climbs for the first time, a share that does not rise with the rate does not end the climb.
 //!
-//! From then on only what exceeds the known share of faults counts as throttling.
+//! From then on, only throttle answers beyond the known share of faults count as throttling.
 
 use std::ops::AddAssign;
 
 use super::evidence::{Counts, Verdict, compare};
 
-/// Where `auto` begins in calls a second, if no earlier run has found the limit.
+/// The first rate of `auto` in calls a second, if no earlier run has found the limit.
 pub(super) const AUTO_START: f64 = 10.0;
-/// The step of the first climb, when nothing is known yet, as a share of the rate.
+/// The step of the first climb, while no limit is known, as a share of the rate.
 const FIRST_STEP: f64 = 0.25;
-/// The first step of a rise near a limit that is known.
+/// The first step of a rise from a known limit, as a share of the rate.
 const SMALL_STEP: f64 = 0.005;
-/// Each further step of a rise is this much longer, because the limit may have become a multiple.
+/// Each further step of a rise is longer by this factor, because the limit may have become much higher.
 const STRIDE: f64 = 1.4;
-/// The longest step of a rise.
+/// The longest step of a rise, as a share of the rate.
 const LONG_STEP: f64 = 0.25;
-/// The step of a rise from a rate that is far below one that was let through before.
+/// The step of a rise from a rate that is far below a former one, as a share of the rate.
 const RECOVERY_STEP: f64 = 1.0;
-/// The share of the rate that was let through to go on with: the pace of a process is not even to the
+/// The rate is lowered to this share of what was let through, because the calls of a process are not evenly spaced to the
 /// millisecond.
 const KEPT: f64 = 0.97;
-/// Above this share of throttles the calls let through are counted; below it, a start that is slow would tell more
-/// than the limit does.
+/// Above this share of throttles, the number of calls that were let through indicates the limit. Below it, a slow start would
+/// distort that number.
 const PLAIN_SHARE: f64 = 0.2;
-/// One lowering leaves at least this share: for a moment after a limit has fallen nothing is let through.
+/// The rate is lowered at most to this share at a time, because for a moment after a limit has fallen nothing is let through.
 const LEFT: f64 = 0.5;
-/// Seconds, and calls, between a limit found and the next rise. A rise costs a few throttled calls.
+/// A rate is held for so many seconds, ...
 const HOLD_SECONDS: f64 = 10.0;
+/// ... and so many calls, before it rises again, since a rise costs a few throttled calls.
 const HOLD_CALLS: f64 = 200.0;
-/// A rise that goes from below the limit to above it in a step of this much has found it.
+/// If a step of a rise by less than this factor goes from below the limit to above it, the limit is found.
 const NEAR: f64 = 1.05;
-/// Throttling up to this share, beyond the known faults, is never taken for a limit.
+/// Up to this share of throttle answers, beyond the known faults, does not count as a limit.
 const BORNE: f64 = 0.015;
-/// After a step of a rise, this share of the step is borne too: a step too far shows by far more.
+/// After a step of a rise, this share of the step is tolerated too. A step beyond the limit causes much more.
 const BORNE_OF_STEP: f64 = 0.125;
-/// If less than this share of the rate is used, the workers or the work are what is short.
+/// If less than this share of the rate is used, the calls are limited by the workers or the work, not by the rate.
 const USED: f64 = 0.8;
-/// Fewer answers than this are too few to judge a share by, ...
+/// A share is judged only if there are so many answers, ...
 const ENOUGH: f64 = 20.0;
-/// ... unless there are so many and most of them are throttles, ...
+/// ... or so many answers of which most are throttles, ...
 const PLAIN: f64 = 5.0;
-/// ... or so many seconds have gone by.
+/// ... or if so many seconds have passed.
 const LONG: f64 = 20.0;
-/// Fewer throttles than this say that the edge of the limit was touched, not how far away it is, ...
+/// Fewer throttles than this show that the rate has reached the limit, but not by how much it exceeds it, ...
 const THROTTLES: f64 = 3.0;
-/// ... and among fewer answers than this they may mean nothing.
+/// ... and among fewer answers than this they may be accidental.
 const FEW: f64 = 100.0;
-/// A trial lowers the rate at least to this share of what it was.
+/// A trial lowers the rate at least to this share.
 const TRIED: f64 = 0.7;
-/// A longer interval than this has more answers to calls of a trial than to those before it.
+/// In an interval of more seconds than this, most answers belong to calls of the trial, not to earlier ones.
 const SETTLED: f64 = 4.0;
-/// Throttle answers that a share of faults must rest on.
+/// The smallest number of throttle answers from which a share of faults is computed.
 const PROVEN: f64 = 8.0;
-/// Seconds after which faults that persist are looked at again; each further look waits twice as long.
+/// The seconds until lasting faults are examined again. The time doubles with each examination.
 const FIRST_LOOK: f64 = 60.0;
-/// A look is due after this many times what the last one took at the earliest.
+/// The next examination comes after at least this many times the duration of the last one.
 const RARELY: f64 = 20.0;
+/// The longest time between two examinations, in seconds.
 const LAST_LOOK: f64 = 960.0;
 
-/// What happened since the rate was last judged.
+/// What has happened since the rate was judged last.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Interval {
     pub(super) seconds: f64,
-    /// Permits granted.
+    /// The permits that were granted.
     pub(super) permits: f64,
-    /// All answers that came, and the throttles among them.
+    /// The answers, and the throttles among them.
     pub(super) seen: Counts,
 }
 
 impl Interval {
-    /// Whether the rate is what bounds the calls.
+    /// Returns whether the rate limits the calls.
     fn uses(&self, rate: f64) -> bool {
         self.permits >= USED * rate * self.seconds
     }
@@ -94,76 +96,85 @@ impl AddAssign for Interval {
     }
 }
 
+/// What the search does at the present rate.
 #[derive(Debug)]
 enum Phase {
-    /// The first climb: no limit is known. `seen` is what came at the rates below the present one.
+    /// Climbs for the first time: no limit is known. `seen` counts the answers at lower rates.
     Climb { seen: Counts },
-    /// Up to a rate that was let through before every call was throttled, twice as high each time.
+    /// Doubles the rate until it is `aim`, which was let through before every call was throttled.
     Return { aim: f64 },
-    /// Up, by `step` next. `clean` was let through before the last step, `base` before all of them; 0 if
-    /// nothing was. `doubt`: one or two throttles among few answers came last; they may be faults.
+    /// Rises, by `step` next. `clean` is the rate that was let through before the last step, and `base` the one before all
+    /// steps; 0 if there is none. `doubt` says that the last answers contained one or two throttles, which may be faults.
     Rise { base: f64, clean: f64, step: f64, doubt: bool },
-    /// At a rate that is let through, or at the upper bound.
+    /// Holds a rate that is let through, or the upper bound.
     Hold(Interval),
-    /// At half the rate, to see whether that lowers the share of throttle answers.
+    /// Halves the rate for a moment, to find out whether that lowers the share of throttle answers.
     Trial(Trial),
 }
 
+/// A halved rate that is being tried.
 #[derive(Debug)]
 struct Trial {
-    /// The rate that is given back if the throttle answers are faults.
+    /// The rate to restore if the throttle answers are faults.
     before: f64,
-    /// How much of that rate was used.
+    /// The part of that rate that was used, in calls a second.
     used: f64,
-    /// The rate to go on with if they are not.
+    /// The rate to go on with if they are not faults.
     fallback: f64,
-    /// What came before the rate was halved, and since.
+    /// The answers before the rate was halved.
     earlier: Counts,
+    /// The answers since.
     seen: Counts,
+    /// The duration of the trial.
     seconds: f64,
-    /// The answers to calls made before the halving have come: they do not count.
+    /// Whether the answers to calls before the trial have come. They do not count.
     settled: bool,
 }
 
 /// A lowering of the rate whose effect is not known yet.
 #[derive(Debug)]
 struct Lowered {
-    /// The rate before, and how much of it was used.
+    /// The rate before.
     before: f64,
+    /// The part of that rate that was used, in calls a second.
     used: f64,
-    /// What came at that rate, and since.
+    /// The answers at that rate.
     earlier: Counts,
+    /// The answers since.
     since: Counts,
 }
 
-/// The state of the controller.
+/// The search for the limit.
 #[derive(Debug)]
-pub(super) struct Search {
-    /// The upper bound; infinite if there is none.
+pub(super) struct LimitSearch {
+    /// The upper bound of the rate. Infinite if there is none.
     cap: f64,
     phase: Phase,
+    /// Absent if the effect of the last lowering is known.
     lowered: Option<Lowered>,
-    /// Throttle answers that no rate prevents. Their share is 0 until something else is proven.
+    /// Throttle answers that come at any rate. Their share is 0 until another share is proven.
     faults: Counts,
-    /// What came since the share of faults was last compared with it.
+    /// The answers since the share of faults was checked last.
     recent: Counts,
-    /// Seconds since faults were last looked at, and when that is due again.
+    /// Seconds since the faults were examined last.
     looked: f64,
+    /// After how many seconds they are examined again.
     next_look: f64,
+    /// The limit that was found. Absent if none was.
     found: Option<f64>,
-    /// The highest rate that was held for a while. A limit that falls for a moment is soon where it was.
+    /// The highest rate that was held for a while. If a limit falls only for a moment, the rate returns quickly.
     high: f64,
 }
 
-impl Search {
-    /// Looks for an unknown limit from a low rate on.
+impl LimitSearch {
+    /// Searches for an unknown limit, from a low rate on.
     pub(super) fn unknown() -> Self {
         Self::new(f64::INFINITY, Phase::Climb { seen: Counts::default() })
     }
 
-    /// Begins at `limit`, which an earlier run has found, and soon looks whether there is more.
+    /// Begins at `limit`, which an earlier run has found, and soon raises the rate in small steps.
     pub(super) fn near(limit: f64) -> Self {
-        // From so low a rate small steps would take minutes if the limit has risen.
+        // From such a low rate, small steps would take minutes if the limit has risen.
         if limit < AUTO_START {
             return Self::unknown();
         }
@@ -171,7 +182,7 @@ impl Search {
         Self::new(f64::INFINITY, Phase::Rise { base: limit, clean: limit, step, doubt: false })
     }
 
-    /// Begins at `cap` and never goes above it; it may be infinite.
+    /// Begins at `cap`, and never exceeds it. It may be infinite.
     pub(super) fn below(cap: f64) -> Self {
         Self::new(cap, Phase::hold())
     }
@@ -190,7 +201,7 @@ impl Search {
         }
     }
 
-    /// The limit that was found, if there is one: a rate that is let through and near one that is not.
+    /// The limit that was found: a rate that is let through, and is close to one that is not. `None` if none was found.
     pub(super) fn found(&self) -> Option<f64> {
         self.found
     }
@@ -200,24 +211,24 @@ impl Search {
         self.faults.share()
     }
 
-    /// Goes on from `rate` after a time in which every call was throttled, and soon to just below `aim`.
+    /// Goes on from `rate` after every call was throttled for a time. The rate soon returns to just below `aim`.
     pub(super) fn come_back(&mut self, rate: f64, aim: f64) {
         self.lowered = None;
         let aim = if aim < self.cap { KEPT * aim } else { self.cap };
         self.phase = if rate < aim { Phase::Return { aim } } else { self.arrived(aim) };
     }
 
-    /// The phase that follows once a rate is reached that was let through before.
+    /// The next phase after the rate has returned to one that was let through before.
     fn arrived(&self, rate: f64) -> Phase {
         if rate >= self.cap { Phase::hold() } else { Phase::from_below() }
     }
 
-    /// Whether the rate is lowered for a moment, to see whether that helps.
+    /// Returns whether the rate is halved for a trial.
     pub(super) fn is_trying(&self) -> bool {
         matches!(self.phase, Phase::Trial(_))
     }
 
-    /// Whether the interval holds enough answers to judge by: at a low rate a second has too few.
+    /// Returns whether an interval has enough answers to be judged. At a low rate, a second has too few.
     pub(super) fn can_judge(&self, rate: f64, interval: &Interval) -> bool {
         self.has_enough(rate, interval) || interval.seconds >= LONG
     }
@@ -225,13 +236,13 @@ impl Search {
     fn has_enough(&self, rate: f64, interval: &Interval) -> bool {
         let Counts { answers, throttled } = interval.seen;
         let faults = self.faults();
-        // The larger the share of faults, the more answers it takes to see a limit among them.
+        // The larger the share of faults, the more answers are needed to detect a limit among them.
         answers >= ENOUGH * (1.0 + 4.0 * faults)
             || (answers >= PLAIN && interval.seen.is_plainly_full())
             || (answers >= PLAIN && throttled < 1.0 && self.recovers(rate))
     }
 
-    /// Whether the rate is far below one that was held for a while.
+    /// Returns whether the rate is far below one that was held for a while.
     fn recovers(&self, rate: f64) -> bool {
         match self.phase {
             Phase::Return { .. } => true,
@@ -240,7 +251,7 @@ impl Search {
         }
     }
 
-    /// The rate to go on with after `interval` at `rate`; both may be infinite.
+    /// Returns the rate to go on with after `interval` at `rate`. Both rates may be infinite.
     pub(super) fn next(&mut self, rate: f64, interval: &Interval) -> f64 {
         if !self.has_enough(rate, interval) && !interval.uses(rate) {
             return rate;
@@ -298,7 +309,7 @@ impl Search {
         let Phase::Rise { base, clean, step, doubt } = &mut self.phase else { return rate };
         if interval.seen.exceeds(self.faults, BORNE.max(*step * BORNE_OF_STEP), 0.5) {
             let is_few = interval.seen.throttled < THROTTLES;
-            // Near the limit that was found they are expected.
+            // Close to the limit that was found, throttles are expected.
             let is_near = self.found.is_some_and(|found| (found..NEAR * found).contains(&rate));
             let says_little = is_few && interval.seen.answers < FEW && !is_near;
             if says_little && !std::mem::replace(doubt, true) {
@@ -306,11 +317,11 @@ impl Search {
             }
             let (base, clean) = (*base, *clean);
             if clean > 0.0 {
-                // What was held before may be no more.
+                // A rate that was held before may be too high now.
                 self.high /= 2.0;
             }
             let found = rate < clean * NEAR;
-            // One or two say that the edge was touched and not how far away it is, or nothing at all.
+            // One or two throttles show that the limit is close, but not how close. They may also be accidental.
             if is_few && clean > 0.0 {
                 self.phase = if found { Phase::hold() } else { Phase::from_below() };
                 let next = (KEPT * clean).clamp(LEFT * rate, KEPT * rate).max(base);
@@ -333,7 +344,7 @@ impl Search {
             self.found = Some(rate);
         }
         (*clean, *doubt) = (rate, false);
-        // A shorter step could not be seen in so few answers.
+        // The effect of a shorter step could not be detected in so few answers.
         let mut raised = rate * (1.0 + step.max(0.35 / interval.seen.answers));
         *step = (*step * STRIDE).min(LONG_STEP);
         if interval.seen.throttled < 1.0 && self.recovers(rate) {
@@ -354,7 +365,7 @@ impl Search {
             return rate;
         }
         if interval.seen.throttled >= THROTTLES && interval.seen.exceeds(self.faults, BORNE, 1.0) {
-            // What came before is of the same rate, unless something has changed.
+            // Earlier answers at the same rate count too, unless the share has changed plainly.
             let is_plain = interval.seen.answers >= FEW || interval.seen.is_full();
             let has_changed = is_plain && interval.seen.exceeds(before.seen.with_doubt(), 0.0, 0.0);
             return self.lower(rate, if has_changed { interval } else { &held });
@@ -383,13 +394,13 @@ impl Search {
         rate
     }
 
-    /// Lowers the rate to what was let through; if lowering it once has not helped, halves it as a trial.
+    /// Lowers the rate to what was let through. If that has not helped before, halves the rate for a trial.
     fn lower(&mut self, rate: f64, interval: &Interval) -> f64 {
         let used = effective(rate, interval);
         let next = (KEPT * self.let_through(rate, interval)).clamp(LEFT * used, KEPT * rate);
         if let Some(Lowered { before, used: full, earlier, .. }) = self.lowered.take() {
             let all = earlier + interval.seen;
-            // A first second may have begun slowly.
+            // The first second may have begun slowly.
             let full = full.max(used);
             if !interval.seen.is_full() && compare(earlier, interval.seen, 0.0) != Verdict::Lowered
             {
@@ -400,7 +411,7 @@ impl Search {
                     let lowered = Lowered { before, used: full, earlier: all, since };
                     return self.begin_trial(&lowered, half, fallback);
                 }
-                // Too few answers yet to compare anything with.
+                // There are too few answers for a comparison.
                 let since = Counts::default();
                 self.lowered = Some(Lowered { before, used: full, earlier: all, since });
             }
@@ -428,7 +439,7 @@ impl Search {
         half
     }
 
-    /// Judges the trial once there are answers enough.
+    /// Judges a trial once there are enough answers.
     fn try_half(&mut self, rate: f64, interval: &Interval) -> f64 {
         let Phase::Trial(trial) = &mut self.phase else { return rate };
         if !std::mem::replace(&mut trial.settled, true) && interval.seconds < SETTLED {
@@ -477,7 +488,7 @@ impl Search {
         }
     }
 
-    /// Follows a share of faults that falls, and forgets a lowering that has helped.
+    /// Lowers the known share of faults if fewer come, and forgets a lowering of the rate that has helped.
     fn watch_faults(&mut self, interval: &Interval) {
         self.looked += interval.seconds;
         if let Some(lowered) = &mut self.lowered {
@@ -501,7 +512,7 @@ impl Search {
             self.next_look = FIRST_LOOK;
             return;
         }
-        // No rate has a smaller share of throttles than the faults alone: a smaller one is news at any rate.
+        // The share of throttles is never smaller than that of the faults alone, so a smaller share corrects it at any rate.
         let is_held = matches!(self.phase, Phase::Hold(_));
         if recent.share() < self.faults.share()
             || (is_held && !recent.exceeds(self.faults, 0.0, 0.0))
@@ -510,8 +521,8 @@ impl Search {
         }
     }
 
-    /// The rate that was let through: by the share of the answers, and if many were throttles and the rate was
-    /// used, also by their number. Faults do not count against it.
+    /// The rate that was let through, computed from the share of throttles. If many answers are throttles and the rate is
+    /// used, it is also limited by the number of other answers. Faults do not lower it.
     fn let_through(&self, rate: f64, interval: &Interval) -> f64 {
         let passing = 1.0 - self.faults.share();
         let by_share = rate * (1.0 - interval.seen.share()) / passing;
@@ -521,7 +532,7 @@ impl Search {
     }
 }
 
-/// The calls a second that `rate` amounts to: less than it where the work or the workers are short.
+/// The calls a second that are made at `rate`. They are fewer if the work or the workers do not suffice.
 fn effective(rate: f64, interval: &Interval) -> f64 {
     if interval.uses(rate) { rate } else { rate.min(interval.seen.answers / interval.seconds) }
 }
@@ -531,7 +542,7 @@ impl Phase {
         Self::Hold(Interval::default())
     }
 
-    /// A rise from below a limit that was touched.
+    /// A rise from just below a limit.
     fn from_below() -> Self {
         Self::Rise { base: 0.0, clean: 0.0, step: SMALL_STEP, doubt: false }
     }

@@ -1,4 +1,4 @@
-//! The pace against services that let through what they want and tell nobody, by a fake clock.
+//! Tests of the pace against simulated services whose limit it does not know, with a fake clock.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -13,32 +13,32 @@ use crate::job::service::outage::{self, Call, Fault, Outage, Standing};
 
 const SECOND: u64 = 1_000;
 
-/// How a service keeps to its limit.
+/// How a service applies its limit.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    /// So many in any sliding second.
+    /// At most so many calls in any sliding second.
     Sliding,
-    /// A bucket that holds this share of a second's tokens, and two at least.
+    /// A token bucket that holds this share of the tokens of a second, and at least two.
     Bucket(f64),
 }
 
-/// Values, and the seconds from which on they hold.
+/// Values, each with the second from which on it holds.
 type Plan<'a> = &'a [(u64, f64)];
 
-/// A service, and what is asked of it.
+/// A service, and the work that is done with it.
 #[derive(Debug, Clone, Copy)]
 struct World<'a> {
     rate: Rate,
     found: Option<f64>,
     kind: Kind,
     limits: Plan<'a>,
-    /// The share of calls that are refused whatever the pace.
+    /// The share of calls that are refused at any pace.
     noise: Plan<'a>,
-    /// Calls a second of another program on the same quota, which never slows down.
+    /// The calls a second of another program with the same quota. It never slows down.
     other: Plan<'a>,
-    /// Milliseconds that an answer takes, a tenth more or less; refusals come at once.
+    /// The time until an answer comes, in milliseconds, give or take a tenth. Refusals come at once.
     latency: u64,
-    /// Calls on the wire at most.
+    /// The most calls in flight.
     workers: usize,
 }
 
@@ -63,7 +63,7 @@ impl World<'_> {
 struct Service {
     kind: Kind,
     limit: f64,
-    /// Moments in the last second at which a call was let through.
+    /// The moments in the last second at which calls were let through.
     passed: VecDeque<u64>,
     tokens: f64,
     filled: u64,
@@ -101,7 +101,7 @@ impl Service {
 }
 
 impl Service {
-    /// Lets the other program's calls of a millisecond come, at random.
+    /// Makes the calls of the other program in one millisecond, at random.
     fn serve_other(&mut self, per_second: f64, random: &mut Random, now: u64) {
         let mut calls = per_second / 1000.0;
         while random.next() < calls {
@@ -111,7 +111,7 @@ impl Service {
     }
 }
 
-/// What a second came to.
+/// The calls of one second.
 #[derive(Debug, Clone, Copy, Default)]
 struct Second {
     passed: u32,
@@ -119,7 +119,7 @@ struct Second {
     faults: u32,
 }
 
-/// Numbers from 0 to 1 that are the same in every run.
+/// Pseudorandom numbers from 0 to 1. They are the same in every run of the tests.
 struct Random(u64);
 
 impl Random {
@@ -135,21 +135,21 @@ fn at(plan: Plan<'_>, second: u64) -> f64 {
     plan.iter().rev().find(|(from, _)| *from <= second).map_or(0.0, |(_, value)| *value)
 }
 
-/// A call whose answer is on its way.
+/// A call in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Wire {
-    /// Milliseconds since the start at which the answer comes.
+    /// When the answer comes, in milliseconds since the start.
     at: u64,
     throttled: bool,
     is_probe: bool,
     call: Call,
 }
 
-/// The wait while every call is throttled: one call at a time, after longer and longer pauses.
+/// The wait while every call is throttled: single calls, after longer and longer pauses.
 #[derive(Debug, Default)]
 struct Probes {
     outage: Outage,
-    /// Milliseconds of the last pause, and when the next call may be made.
+    /// The last pause and the moment of the next call, in milliseconds.
     pause: u64,
     next: u64,
     on_the_wire: bool,
@@ -190,7 +190,7 @@ impl Probes {
     }
 }
 
-/// Endless work for so many seconds.
+/// Simulates so many seconds of endless work.
 fn simulate(world: World<'_>, seconds: u64) -> Vec<Second> {
     let clock = FakeRelativeClock::default();
     let pace = Pace::with_clock(world.rate, world.found, clock.clone());
@@ -240,7 +240,7 @@ fn simulate(world: World<'_>, seconds: u64) -> Vec<Second> {
     told
 }
 
-/// The calls a second that were answered, and the share of calls that the limit refused.
+/// Returns the answered calls a second, and the share of calls that the limit refused.
 fn figures(seconds: &[Second]) -> (f64, f64) {
     let sum = |of: fn(&Second) -> u32| seconds.iter().map(|one| f64::from(of(one))).sum::<f64>();
     let (passed, throttled) = (sum(|one| one.passed), sum(|one| one.throttled));
@@ -249,7 +249,7 @@ fn figures(seconds: &[Second]) -> (f64, f64) {
     (passed / length, throttled / calls.max(1.0))
 }
 
-/// Seconds until so many calls were answered.
+/// Returns the seconds until so many calls were answered.
 fn seconds_for(told: &[Second], calls: f64) -> Option<f64> {
     let mut passed = 0.0;
     let mut seconds = 0.0;
@@ -265,7 +265,7 @@ fn seconds_for(told: &[Second], calls: f64) -> Option<f64> {
 }
 
 #[rstest]
-fn it_finds_a_limit_within_a_minute_and_keeps_just_below(
+fn auto_finds_the_limit_within_a_minute_and_stays_just_below(
     #[values(2.0, 5.0, 12.0, 50.0, 200.0, 1000.0, 5000.0)] limit: f64,
     #[values(Kind::Sliding, Kind::Bucket(1.0), Kind::Bucket(0.05))] kind: Kind,
     #[values(20, 400)] latency: u64,
@@ -283,9 +283,9 @@ fn a_cap_above_the_limit_is_as_good_as_auto(
     finds(World { kind, limits: &[(0, limit)], ..World::new(rate) }, limit);
 }
 
-/// The first calls are all throttled once the limit of their second is used up.
+/// In the first second, all calls are throttled once the limit is used up.
 #[rstest]
-fn a_cap_far_above_the_limit_begins_well(
+fn a_cap_far_above_the_limit_is_lowered_within_seconds(
     #[values((5.0, 20.0), (50.0, 5000.0), (200.0, 500.0), (200.0, 250.0), (200.0, 10_000.0))]
     (limit, cap): (f64, f64),
     #[values(Kind::Sliding, Kind::Bucket(0.1), Kind::Bucket(1.0))] kind: Kind,
@@ -298,9 +298,9 @@ fn a_cap_far_above_the_limit_begins_well(
     assert!(took.is_some_and(|took| took <= 11.0), "{took:.1?} s");
 }
 
-/// For half a minute every call is throttled.
+/// Every call is throttled for half a minute.
 #[rstest]
-fn after_a_time_of_throttles_alone_the_pace_is_soon_back(
+fn after_every_call_was_throttled_the_pace_is_soon_restored(
     #[values(20.0, 200.0, 2000.0)] limit: f64,
     #[values(Rate::Auto, Rate::PerSecond(200.0))] rate: Rate,
 ) {
@@ -310,15 +310,15 @@ fn after_a_time_of_throttles_alone_the_pace_is_soon_back(
     let (before, _) = figures(&told[30..60]);
     let (after, _) = figures(&told[104..120]);
     eprintln!("{rate:?} {limit}: {calls} calls, {before:.0}/s before and {after:.0}/s after");
-    // Those let through before are on the wire for 50 ms.
+    // Calls that were let through before are in flight for 50 ms.
     assert!(f64::from(calls) <= 20.0 + 12.0 + 0.06 * before, "{calls} calls");
     assert!(after >= 0.8 * before, "{after:.0}/s instead of {before:.0}/s");
     let most = told[90..94].iter().map(|one| one.passed + one.throttled).max().unwrap();
-    assert!(most <= 60, "it begins low: {most} in a second");
+    assert!(most <= 60, "the pace begins low: {most} in a second");
 }
 
 #[rstest]
-fn at_a_low_rate_a_time_of_throttles_alone_costs_few_calls_too(#[values(1.0, 5.0)] cap: f64) {
+fn at_a_low_rate_few_calls_are_made_while_every_call_is_throttled(#[values(1.0, 5.0)] cap: f64) {
     let world =
         World { limits: &[(0, NONE), (60, 0.0), (180, NONE)], ..World::new(Rate::PerSecond(cap)) };
     let told = simulate(world, 300);
@@ -334,7 +334,7 @@ fn finds(world: World<'_>, limit: f64) {
     let (passed, throttled) = figures(&told[60..]);
     let used = passed / limit;
     eprintln!("{world:?}: used {used:.3}, throttled {throttled:.4}");
-    // A service that keeps tokens for a second lets more through for a while, which the next second pays for.
+    // A service that keeps tokens for a second lets more calls through for a while, and fewer in the next second.
     let (least, most) = match (limit, world.kind) {
         (200.0.., Kind::Sliding) => (0.98, 0.0035),
         (200.0.., Kind::Bucket(0.05)) => (0.985, 0.005),
@@ -346,7 +346,7 @@ fn finds(world: World<'_>, limit: f64) {
 }
 
 #[rstest]
-fn throttling_for_other_reasons_does_not_bring_it_down(
+fn throttle_answers_that_are_faults_do_not_lower_the_pace(
     #[values(12.0, 60.0, 400.0, 3000.0)] limit: f64,
     #[values(0.01, 0.0033)] noise: f64,
 ) {
@@ -362,7 +362,10 @@ fn throttling_for_other_reasons_does_not_bring_it_down(
 #[case(&[(0, 200.0), (120, 100.0), (240, 400.0), (360, 50.0)])]
 #[case(&[(0, 1000.0), (120, 900.0), (240, 2000.0), (360, 1990.0)])]
 #[case(&[(0, 10.0), (120, 500.0), (240, 60.0), (360, 7.0)])]
-fn it_follows_a_limit_that_changes(#[case] limits: Plan<'_>, #[values(20, 400)] latency: u64) {
+fn the_pace_follows_a_limit_that_changes(
+    #[case] limits: Plan<'_>,
+    #[values(20, 400)] latency: u64,
+) {
     for kind in [Kind::Sliding, Kind::Bucket(0.1)] {
         let told = simulate(World { kind, limits, latency, ..World::new(Rate::Auto) }, 480);
         for (from, limit) in limits {
@@ -370,7 +373,7 @@ fn it_follows_a_limit_that_changes(#[case] limits: Plan<'_>, #[values(20, 400)] 
             let (passed, throttled) = figures(&told[from + 60..from + 120]);
             let used = passed / limit;
             eprintln!("{limit} {kind:?} {latency} ms: used {used:.3}, throttled {throttled:.4}");
-            // Of a handful of calls a second, one a minute is much.
+            // If there are only a few calls a second, one call a minute is a large share.
             let (least, most) = if *limit < 50.0 { (0.92, 0.03) } else { (0.97, 0.015) };
             assert!(used >= least, "{used:.3} of {limit} used");
             assert!(throttled < most, "{throttled:.4} of the calls throttled");
@@ -391,7 +394,7 @@ fn faults_alone_do_not_lower_the_pace(
     let world = World { noise: &[(0, noise)], latency, ..World::new(Rate::PerSecond(rate)) };
     let told = simulate(world, 2 * u64::from(seconds));
     let good = rate * (1.0 - noise);
-    // Six seconds of work are the first seconds, in which nothing is known yet.
+    // Work of six seconds consists only of the first seconds, in which nothing is known.
     for work in [f64::from(seconds), 6.0] {
         let took = seconds_for(&told, good * work);
         eprintln!("{rate}/s, {noise}, {latency} ms: {work} s of work took {took:.1?} s");
@@ -401,7 +404,7 @@ fn faults_alone_do_not_lower_the_pace(
 }
 
 #[rstest]
-fn faults_at_a_low_rate_do_not_bring_it_to_a_standstill(
+fn faults_at_a_low_rate_do_not_stop_the_calls(
     #[values(1.0, 5.0)] rate: f64,
     #[values(0.03, 0.1, 0.3)] noise: f64,
 ) {
@@ -413,14 +416,14 @@ fn faults_at_a_low_rate_do_not_bring_it_to_a_standstill(
 }
 
 #[rstest]
-fn faults_beside_a_limit_are_told_from_it(
+fn faults_are_told_from_a_limit(
     #[values(50.0, 200.0)] limit: f64,
     #[values(0.01, 0.03, 0.1, 0.3)] noise: f64,
     #[values(Rate::Auto, Rate::PerSecond(500.0))] rate: Rate,
 ) {
     let world = World { limits: &[(0, limit)], noise: &[(0, noise)], ..World::new(rate) };
     let told = simulate(world, 360);
-    // The limit counts only what the faults have left.
+    // Calls that fail by a fault do not count for the limit.
     let (passed, throttled) = figures(&told[120..]);
     let used = passed / limit;
     eprintln!("{rate:?} {limit} noise {noise}: used {used:.3}, throttled {throttled:.4}");
@@ -429,7 +432,7 @@ fn faults_beside_a_limit_are_told_from_it(
 }
 
 #[rstest]
-fn faults_that_begin_and_end_are_followed(
+fn the_pace_follows_faults_that_begin_and_end(
     #[values(20.0, 200.0)] rate: f64,
     #[values(0.03, 0.1, 0.3)] noise: f64,
 ) {
@@ -446,7 +449,7 @@ fn faults_that_begin_and_end_are_followed(
 }
 
 #[rstest]
-fn a_limit_that_moves_is_followed_among_faults(
+fn the_pace_follows_a_limit_that_changes_among_faults(
     #[values(0.03, 0.1, 0.3)] noise: f64,
     #[values(Rate::Auto, Rate::PerSecond(1000.0))] rate: Rate,
 ) {
@@ -463,9 +466,9 @@ fn a_limit_that_moves_is_followed_among_faults(
     }
 }
 
-/// The other program asks for the whole quota, or for much more, and never slows down.
+/// The other program calls for the whole quota, or for much more.
 #[rstest]
-fn a_quota_that_another_program_fills_is_a_limit(
+fn a_quota_that_another_program_uses_up_counts_as_a_limit(
     #[values(1.0, 2.0, 5.0)] greed: f64,
     #[values(Kind::Sliding, Kind::Bucket(0.1))] kind: Kind,
     #[values(Rate::Auto, Rate::PerSecond(200.0), Rate::PerSecond(500.0))] rate: Rate,
@@ -483,18 +486,20 @@ fn a_quota_that_another_program_fills_is_a_limit(
         "{rate:?} {kind:?} greed {greed}: asks {asked:.1}/s, gets {passed:.1}/s, {throttled:.3} throttled; \
          {after:.0}/s afterwards"
     );
-    assert!(asked <= 1.1 * limit, "it does not fight for the quota: {asked:.1}/s");
+    assert!(asked <= 1.1 * limit, "the pace must not compete for the quota: {asked:.1}/s");
     if greed > 1.0 {
         assert!(asked <= 0.5 * limit, "{asked:.1}/s");
     }
-    // From a rate near nothing auto needs some minutes; a rate that was asked for is soon back.
+    // From a rate close to zero, `auto` needs some minutes. A rate in the settings is reached sooner.
     let least = if rate == Rate::Auto { 0.1 } else { 0.8 };
     assert!(after >= least * limit, "{after:.1}/s once the other program has ended");
 }
 
-/// Listings are like that: a few requests at a time, far below the rate that is allowed.
+/// Listings are like this: a few requests at a time, far below the allowed rate.
 #[rstest]
-fn faults_do_not_slow_requests_down_that_do_not_use_the_pace(#[values(0.03, 0.1, 0.3)] noise: f64) {
+fn faults_do_not_slow_down_requests_that_do_not_use_the_whole_pace(
+    #[values(0.03, 0.1, 0.3)] noise: f64,
+) {
     let few = World { noise: &[(0, noise)], workers: 4, latency: 100, ..World::new(Rate::Auto) };
     let told = simulate(World { rate: Rate::PerSecond(100.0), ..few }, 120);
     let took = seconds_for(&told, 40.0 * (1.0 - noise) * 60.0);
@@ -510,16 +515,13 @@ fn auto_begins_just_below_the_limit_that_was_found() {
     assert!(passed >= 0.95 * 200.0 && throttled < 0.01, "{passed}, {throttled}");
 }
 
-/// The limit has changed since, or what was found then was something else.
+/// The limit has changed since, or something else was found then.
 #[rstest]
 #[case(200.0, 2.0)]
 #[case(200.0, 30.0)]
 #[case(200.0, 5000.0)]
 #[case(5.0, 200.0)]
-fn a_limit_that_was_found_and_is_wrong_does_no_harm_for_long(
-    #[case] limit: f64,
-    #[case] found: f64,
-) {
+fn a_wrong_limit_of_an_earlier_run_is_soon_corrected(#[case] limit: f64, #[case] found: f64) {
     let world = World { limits: &[(0, limit)], found: Some(found), ..World::new(Rate::Auto) };
     let told = simulate(world, 180);
     let (passed, throttled) = figures(&told[90..]);
@@ -537,5 +539,9 @@ fn a_rate_that_is_not_used_does_not_rise() {
         clock.advance(Duration::from_millis(500));
     }
     let start = super::AUTO_START;
-    assert_eq!(pace.rate().to_bits(), start.to_bits(), "two calls a second say nothing of more");
+    assert_eq!(
+        pace.rate().to_bits(),
+        start.to_bits(),
+        "two calls a second do not test a higher rate"
+    );
 }
