@@ -1,6 +1,7 @@
 //! The settings that are stored with a run, so that resuming it does the same work.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{Error, Source, Trial};
 use crate::config::{Stored, Typed};
@@ -33,8 +34,9 @@ impl RunSettings {
     /// # Errors
     /// [`Error::Settings`] if this version cannot read them, or if they contradict the run's row.
     pub fn of(run: &UnfinishedRun) -> Result<Self, Error> {
-        let mut settings: Self = serde_json::from_str(&run.settings)
-            .map_err(|source| Error::Settings { run: run.id, source: source.into() })?;
+        let mut settings: Self = serde_json::from_str(&run.settings).map_err(|source| {
+            Error::Settings { run: run.id, source: at_fault(&run.settings, source) }
+        })?;
         // What globs mean is no difference between filters without globs.
         if !settings.stored.filter.has_globs() {
             settings.stored.filter.globs = Meaning::default();
@@ -94,5 +96,83 @@ impl RunSettings {
                 }
                 _ => false,
             }
+    }
+}
+
+/// Why stored settings cannot be read: the first setting whose value no run stores, or else the parser's own error.
+fn at_fault(settings: &str, error: serde_json::Error) -> Box<dyn std::error::Error + Send + Sync> {
+    let sound = RunSettings {
+        bucket: String::new(),
+        source: Source::Bucket { prefix: String::new() },
+        stored: Stored::default(),
+        typed: None,
+        trial: None,
+    };
+    let found = match (serde_json::from_str(settings), serde_json::to_value(&sound)) {
+        (Ok(Value::Object(stored)), Ok(Value::Object(sound))) => {
+            let reads = |part: Map<String, Value>| {
+                serde_json::from_value::<RunSettings>(Value::Object(part)).map(drop)
+            };
+            unfit(&stored, &sound, &reads)
+        }
+        _ => None,
+    };
+    match found {
+        Some((name, why)) => format!(
+            "the setting {name:?} is stored with a value that no run stores ({why}), so the database was changed by another program"
+        )
+        .into(),
+        None => error.into(),
+    }
+}
+
+/// The first member of `stored` that cannot be read in place of the one in `sound`, and why.
+fn unfit(
+    stored: &Map<String, Value>,
+    sound: &Map<String, Value>,
+    reads: &dyn Fn(Map<String, Value>) -> serde_json::Result<()>,
+) -> Option<(String, String)> {
+    stored.iter().find_map(|(name, value)| {
+        let with = |value: Value| {
+            let mut all = sound.clone();
+            all.insert(name.clone(), value);
+            all
+        };
+        let why = reads(with(value.clone())).err()?;
+        if let (Value::Object(value), Some(Value::Object(inner))) = (value, sound.get(name)) {
+            let reads = |part| reads(with(Value::Object(part)));
+            if let Some((part, why)) = unfit(value, inner, &reads) {
+                return Some((format!("{name}.{part}"), why));
+            }
+        }
+        Some((name.clone(), why.to_string()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_value_that_no_run_stores_is_named_with_its_setting() {
+        let why = |settings: &str| {
+            at_fault(settings, serde_json::from_str::<RunSettings>(settings).unwrap_err())
+                .to_string()
+        };
+        let source = r#""bucket":"a-1","source":{"kind":"bucket","prefix":""}"#;
+        for (settings, named) in [
+            (r#""scenes":5"#, "\"scenes\""),
+            (r#""scenes":"cats""#, "\"scenes\""),
+            (r#""dedupe":"yes""#, "\"dedupe\""),
+            (r#""region":["x"]"#, "\"region\""),
+            (r#""filter":{"min_size":-1}"#, "\"filter.min_size\""),
+            (r#""filter":7"#, "\"filter\""),
+            (r#""trial":"many""#, "\"trial\""),
+        ] {
+            let told = why(&format!("{{{source},{settings}}}"));
+            assert!(told.contains(named) && told.contains("another program"), "{settings}: {told}");
+        }
+        assert!(why(r#"{"bucket":"a-1"}"#).contains("source"));
+        assert!(why("nothing").contains("line 1"));
     }
 }

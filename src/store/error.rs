@@ -153,7 +153,8 @@ pub enum Error {
     },
     /// The disk is full or fails. What was committed before is intact.
     #[error(
-        "cannot write to {location}: everything committed so far is intact; make room or repair the disk, then `costag resume`"
+        "cannot write to {location}: everything committed so far is intact; {}, then `costag resume`",
+        make_room()
     )]
     Disk {
         /// The database.
@@ -259,6 +260,16 @@ fn hint(error: &io::Error) -> &'static str {
         "too many files are open: raise the limit of open files (`ulimit -n`)"
     } else {
         "check the folder, its permissions and the space left"
+    }
+}
+
+/// What to do about a file that cannot be written. SQLite does not tell a file that may not grow from a full disk.
+fn make_room() -> &'static str {
+    use rustix::process::{Resource, getrlimit};
+    if getrlimit(Resource::Fsize).current.is_some() {
+        "raise the limit of the size of files (`ulimit -f`), make room or repair the disk"
+    } else {
+        "make room or repair the disk"
     }
 }
 

@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::options::groups::{OfPrices, SettingOptions};
 use crate::cli::price::{Price, amount};
-use crate::cli::table::Table;
+use crate::cli::table::{Table, key_cell};
 use crate::config::Budget;
 use crate::export::{self, Output, field, iso_seconds};
 use crate::store::model::SourceKind;
@@ -131,7 +131,9 @@ impl Args {
                 }
                 line.push(b'\n');
             } else if rows <= SHOWN {
-                table.row(cells(failure));
+                let mut cells = cells(failure);
+                cells[1] = key_cell(&cells[1]).into_owned();
+                table.row(cells);
             }
             let written = output.write_all(&line).map_err(|source| output.error(source));
             line.clear();

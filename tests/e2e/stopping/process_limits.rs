@@ -93,6 +93,7 @@ fn no_process_limit_causes_a_panic(#[case] limits: &str) {
 #[case::files("ulimit -n 10", "ulimit -n")]
 #[case::fewer_files("ulimit -n 4", "ulimit -n")]
 #[case::some_files("ulimit -n 13", "ulimit -n")]
+#[case::small_files("ulimit -f 8", "ulimit -f")]
 fn a_process_limit_that_is_reached_is_named(#[case] limits: &str, #[case] told: &str) {
     let site = Site::plain(12);
     let arguments = format!("run {BUCKET} --patience 1s");
