@@ -5,10 +5,10 @@ use rusqlite::Connection;
 /// A read transaction: as long as it lives, every query sees the same state of the database.
 ///
 /// Dropping it ends the transaction, which has nothing to commit.
-pub(in crate::store::sqlite) struct ReadTransaction<'c>(&'c Connection);
+pub(crate) struct ReadTransaction<'c>(&'c Connection);
 
 impl<'c> ReadTransaction<'c> {
-    pub(in crate::store::sqlite) fn begin(connection: &'c Connection) -> rusqlite::Result<Self> {
+    pub(crate) fn begin(connection: &'c Connection) -> rusqlite::Result<Self> {
         connection.prepare_cached("BEGIN DEFERRED")?.execute([])?;
         Ok(Self(connection))
     }
