@@ -357,9 +357,12 @@ fn is_usual(entry: &ObjectEntry) -> bool {
 /// Returns a character in the form in which it is compared: its byte in lower case, or 0 for a character that no byte
 /// stands for, since secrets are ASCII. Returns `None` for blanks, unseen characters and the backslash, which can stand
 /// between the characters of a secret.
+#[inline]
 fn seen_as(c: char) -> Option<u8> {
     match u8::try_from(c) {
         Ok(byte) if byte.is_ascii_graphic() => (c != '\\').then(|| byte.to_ascii_lowercase()),
+        // Chinese and most other scripts have no blanks and no invisible characters in this range.
+        _ if ('\u{3001}'..'\u{feff}').contains(&c) => Some(0),
         _ if c.is_whitespace() || is_unseen(c) => None,
         byte => Some(byte.unwrap_or_default()),
     }
@@ -473,6 +476,12 @@ mod tests {
         assert_eq!(redactor.hide("q-signature=89abcdef0123&x"), "q-signature=[redacted]&x");
         let foreign = "f".repeat(40);
         assert_eq!(redactor.hide(&format!("signature {foreign}.")), "signature [redacted].");
+    }
+
+    #[test]
+    fn no_blank_and_no_invisible_character_is_in_the_range_that_is_passed_over() {
+        let mut passed_over = '\u{3001}'..'\u{feff}';
+        assert!(passed_over.all(|c| !c.is_whitespace() && !is_unseen(c)));
     }
 
     #[test]
