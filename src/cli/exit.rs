@@ -247,6 +247,9 @@ pub(super) fn explain_end(report: &Report) -> Exit {
                 say!("{advice}");
             }
         }
+        StopReason::Throttled(error) => {
+            say!("error: the service throttled every request for too long: {}", chain(&**error));
+        }
         StopReason::Unavailable(error) => {
             say!("error: the service gave no usable answer for too long: {}", chain(&**error));
             if let Some(advice) = advice(Operation::List, error) {
@@ -273,6 +276,13 @@ fn of_reason(reason: &StopReason) -> (Exit, &'static str) {
             "see `costag status --failures`; once the cause is gone, `costag retry` puts the failed images back, and \
              `costag resume` continues",
         ),
+        StopReason::BadImages(_) => (
+            Exit::Failures,
+            "the service refused these images for their format, size or content, and has labelled none yet. An older page \
+             of the API names PNG and JPEG, up to 3 MB, and more than 50 x 50 pixels: `--suffixes png,jpg,jpeg` and \
+             `--max-size 3M` leave other images out. `costag status --failures` lists the refused ones. The same command \
+             again continues with the images after them; `costag retry` has the refused ones called again",
+        ),
         StopReason::Denied(_) => (
             Exit::Credentials,
             "the policy of these credentials must allow ci:CreateDetectLabelJob and cos:GetObject on the \
@@ -288,6 +298,11 @@ fn of_reason(reason: &StopReason) -> (Exit, &'static str) {
         StopReason::AskedToWait { .. } | StopReason::Unavailable(_) | StopReason::Remains => {
             (Exit::Temporary, RESUME)
         }
+        StopReason::Throttled(_) => (
+            Exit::Temporary,
+            "another program may use up the limit of this account, so wait a while; everything so far is saved; `costag \
+             resume` continues",
+        ),
         StopReason::Unread(_) => (
             Exit::Usage,
             "a list that only the database names is not opened: if you want to continue with this list, name it again \

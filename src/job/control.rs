@@ -27,10 +27,14 @@ pub enum StopReason {
     LookUpsDenied(String),
     /// There were too many failures. The text says how many, and of which kind.
     Breaker(String),
+    /// Before the first success, all failures were images refused for their format, size or content. The text says how many.
+    BadImages(String),
     /// The service refused a request, and would refuse every other one too.
     Refused(verdict::Stop, verdict::Operation, Arc<cos::Error>),
     /// Nothing was answered for longer than patience lasts. Holds the last error.
     Unavailable(Arc<cos::Error>),
+    /// Every request was throttled for longer than patience lasts. Holds the last answer.
+    Throttled(Arc<cos::Error>),
     /// The service asks for a longer wait than patience allows.
     AskedToWait {
         /// The end of the wait.
@@ -68,7 +72,7 @@ impl fmt::Display for StopReason {
             Self::Trial(trial) => f.write_str(&trial.name()),
             Self::Window(what) => write!(f, "window: {what}"),
             Self::Denied(what) | Self::LookUpsDenied(what) => write!(f, "permission: {what}"),
-            Self::Breaker(what) => write!(f, "breaker: {what}"),
+            Self::Breaker(what) | Self::BadImages(what) => write!(f, "breaker: {what}"),
             Self::Refused(_, _, error) => write!(f, "refused: {error}"),
             Self::AskedToWait { until, wait, error } => {
                 let until = until.to_zoned(jiff::tz::TimeZone::system());
@@ -79,6 +83,9 @@ impl fmt::Display for StopReason {
                      at {} ({error})",
                     until.strftime("%Y-%m-%d %H:%M:%S %:z")
                 )
+            }
+            Self::Throttled(error) => {
+                write!(f, "the service throttled every request for too long: {error}")
             }
             Self::Unavailable(error) => write!(f, "no success for too long: {error}"),
             Self::Recogniser { stored, now } => {

@@ -1,6 +1,6 @@
 //! One line of a list: how it ends, according to the store or to a look-up.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tracing::{info, warn};
 
@@ -60,11 +60,13 @@ pub(super) struct Lines {
     is_urls: bool,
     /// Whether a key was found in this invocation: then the bucket exists.
     found: AtomicBool,
+    /// Keys that could not be looked up in this invocation.
+    failed: AtomicU64,
 }
 
 impl Lines {
     pub(super) fn new(stage: Discovery, is_urls: bool) -> Self {
-        Self { stage, is_urls, found: AtomicBool::new(false) }
+        Self { stage, is_urls, found: AtomicBool::new(false), failed: AtomicU64::new(0) }
     }
 
     pub(super) fn stage(&self) -> &Discovery {
@@ -74,6 +76,14 @@ impl Lines {
     /// Returns whether a key was found in this invocation.
     pub(super) fn has_found(&self) -> bool {
         self.found.load(Ordering::Relaxed)
+    }
+
+    /// Says how many keys could not be looked up, if there were several.
+    pub(super) fn warn_of_failures(&self) {
+        let keys = self.failed.load(Ordering::Relaxed);
+        if keys > 1 {
+            warn!(keys, "keys that could not be looked up");
+        }
     }
 
     /// Ends a line without a look-up. Returns `None` if it needs one.
@@ -162,7 +172,12 @@ impl Lines {
             request_id: error.request_id().map(str::to_owned),
         };
         if !is_missing {
-            warn!(key = %item.escape_debug(), error = %failure.message, "cannot be looked up");
+            if self.failed.fetch_add(1, Ordering::Relaxed) == 0 {
+                warn!(key = %item.escape_debug(), error = %failure.message,
+                    "a key cannot be looked up; further ones are counted");
+            } else {
+                info!(key = %item.escape_debug(), error = %failure.message, "cannot be looked up");
+            }
             let ended = EndedLine::new(seq, End::Failed, None);
             return Some(EndedLine { failure: Some(failure), ..ended });
         }

@@ -59,7 +59,10 @@ impl Lookup {
     pub(super) async fn run(self, ranges: &[RangeRow], reader: Reader) -> Result<(), Error> {
         let range = ranges.iter().find(|range| range.seq == LOOKING_UP);
         let cursor = range.and_then(|range| range.cursor.parse().ok()).unwrap_or(0);
-        self.look_up(reader, cursor).await
+        let looked_up = self.look_up(reader, cursor).await;
+        self.stage().service.warn_of_lookups();
+        self.lines.warn_of_failures();
+        looked_up
     }
 
     /// Looks up the lines after `cursor`, and records the end.

@@ -82,6 +82,10 @@ impl Source {
     pub fn check(&self) -> Result<(), Error> {
         match self {
             Self::Keys(list) | Self::Urls(list) => match &list.file {
+                Some(file) if file.is_dir() => {
+                    let source = io::Error::from(io::ErrorKind::IsADirectory);
+                    Err(Error::Read { name: list.name(), source })
+                }
                 Some(file) if is_regular(file) => self.refuse_lines(),
                 Some(file) => open(file, list.name()).map(drop),
                 None => Ok(()),

@@ -1,11 +1,12 @@
 //! Requests that are free: listings and look-ups. Sends each until it is answered, or until the run gives up on it.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tracing::{info, warn};
 
-use super::client::{Repaired, Repairs, Service, throttle_delays};
+use super::client::{LookupFailures, Repaired, Repairs, Service, throttle_delays};
 use super::outage::{Fault, Kind};
 use super::pace::{Pace, PaceChange, warn_of_faults};
 use crate::cos;
@@ -58,6 +59,7 @@ impl Service {
         let mut repairs = Repairs::default();
         let (mut tries, mut throttles, mut unproven) = (0, 0, 0);
         let answers = self.answers();
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
         loop {
             let turn = tokio::select! {
                 turn = self.turns.wait() => turn,
@@ -84,7 +86,7 @@ impl Service {
             };
             let verdict =
                 self.softened(verdict(operation, patience.has_succeeded(), &error), &error);
-            log_failure(operation, verdict, &error);
+            log_failure(operation, verdict, &error, &self.lookup_failures);
             match verdict {
                 Verdict::GiveUp(_) => {
                     patience.answered();
@@ -115,26 +117,32 @@ impl Service {
                 }
                 Verdict::Retry | Verdict::Unreachable | Verdict::Foreign => tries += 1,
             }
-            self.listing_failed(verdict, &error, pace);
+            let fault =
+                if verdict == Verdict::Throttle { Fault::Throttle } else { Fault::Transport };
+            self.listing_failed(number, fault, &error, pace);
+            // Many requests in a row fail like this one, so the service is at fault, and no key fails because of it.
+            let is_general = self.turns.fails_for_several()
+                && (fault == Fault::Throttle || !patience.has_succeeded());
             let too_often = tries >= TRIES_OF_KEY || throttles >= THROTTLES_OF_KEY;
-            if of_key && too_often && self.answers_others(answers).await {
+            if of_key && too_often && self.answers_others(answers, is_general).await {
                 return Some(Err(error));
             }
             let after = error.retry_after().unwrap_or_default();
             if !patience.allows(after) {
-                if of_key && self.answers_others(answers).await {
+                if of_key && self.answers_others(answers, is_general).await {
                     return Some(Err(error));
                 }
                 self.asked_to_wait(after, error);
                 return None;
             }
             // Patience has ended, but the service answers: only this key fails, and it must not delay the others.
-            if of_key && patience.failed() && self.client.is_reachable().await {
+            let is_alone = of_key && !is_general;
+            if is_alone && patience.failed(fault) && self.client.is_reachable().await {
                 patience.answered();
                 return Some(Err(error));
             }
             let message = error.message();
-            self.trouble(patience, error);
+            self.trouble(patience, fault, error);
             let next =
                 if verdict == Verdict::Throttle { throttle_delays.next() } else { delays.next() };
             let next = next.unwrap_or_default();
@@ -163,9 +171,8 @@ impl Service {
     }
 
     /// Notes that a listing or look-up failed in a way that may pass, which may be an outage.
-    fn listing_failed(&self, verdict: Verdict, error: &cos::Error, pace: &Pace) {
-        let fault = if verdict == Verdict::Throttle { Fault::Throttle } else { Fault::Transport };
-        if self.turns.fault(fault) {
+    fn listing_failed(&self, request: u64, fault: Fault, error: &cos::Error, pace: &Pace) {
+        if self.turns.fault(request, fault) {
             warn!(error = %error.message(),
                 "listings and look-ups are not answered: one at a time looks whether the service is back");
             pace.suspend();
@@ -186,21 +193,33 @@ impl Service {
     }
 
     /// Returns whether the service has answered since there were `before` answers, or answers now. Then a request that
-    /// is not answered fails by itself.
-    async fn answers_others(&self, before: u64) -> bool {
-        self.answers() > before || self.client.is_reachable().await
+    /// is not answered fails by itself. If many requests in a row fail, it is not asked for an answer to something else.
+    async fn answers_others(&self, before: u64, is_general: bool) -> bool {
+        self.answers() > before || (!is_general && self.client.is_reachable().await)
     }
 }
 
 /// Logs a request that failed. A refused key is only worth an information: there may be many, and each is reported with
-/// its line.
-fn log_failure(operation: Operation, verdict: Verdict, error: &cos::Error) {
-    if operation == Operation::Head && matches!(verdict, Verdict::GiveUp(_)) {
+/// its line. Of the look-ups that are tried again, only the first is a warning.
+fn log_failure(
+    operation: Operation,
+    verdict: Verdict,
+    error: &cos::Error,
+    failures: &LookupFailures,
+) {
+    let is_lookup = operation == Operation::Head;
+    if is_lookup && matches!(verdict, Verdict::GiveUp(_)) {
         info!(?verdict, error = %error.message(), code = error.code(),
             request_id = error.request_id(), "look-up refused");
-    } else {
+    } else if !is_lookup || !verdict.is_passing() {
         warn!(?operation, ?verdict, error = %error.message(), code = error.code(),
             request_id = error.request_id(), "request failed");
+    } else if failures.is_first(verdict) {
+        warn!(?verdict, error = %error.message(), code = error.code(), request_id = error.request_id(),
+            "a look-up failed and is tried again; further ones are counted");
+    } else {
+        info!(?verdict, error = %error.message(), code = error.code(),
+            request_id = error.request_id(), "look-up failed");
     }
 }
 

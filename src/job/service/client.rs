@@ -1,7 +1,7 @@
 //! What every stage that talks to the service shares: the client, patience, repairs, and who answers.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::outage::Fault;
 use super::patience::Patience;
 use super::repair::{ClockRepair, HostLookups, Refused};
 use super::turn::Turns;
@@ -40,6 +41,9 @@ pub(crate) struct Service {
     legacy: AtomicBool,
     /// The turns of listings and look-ups in an outage.
     pub(super) turns: Turns,
+    /// The number of listings and look-ups so far.
+    pub(super) requests: AtomicU64,
+    pub(super) lookup_failures: LookupFailures,
 }
 
 /// Who has answered a request.
@@ -51,6 +55,31 @@ pub(crate) enum Recognised {
     First(Recogniser),
     /// Another recogniser than before. The run stops, and the answer must not be stored.
     Other,
+}
+
+/// Counts the look-ups that failed and are tried again. A list has many keys, so only the first failure of each kind is a
+/// warning.
+#[derive(Debug, Default)]
+pub(super) struct LookupFailures {
+    throttled: AtomicU64,
+    others: AtomicU64,
+}
+
+impl LookupFailures {
+    /// Counts a failure. Returns whether it is the first of its kind.
+    pub(super) fn is_first(&self, verdict: Verdict) -> bool {
+        let count = if verdict == Verdict::Throttle { &self.throttled } else { &self.others };
+        count.fetch_add(1, Ordering::Relaxed) == 0
+    }
+
+    /// Logs how many look-ups failed and were tried again, if there were several.
+    fn warn(&self) {
+        let throttled = self.throttled.load(Ordering::Relaxed);
+        let others = self.others.load(Ordering::Relaxed);
+        if throttled > 1 || others > 1 {
+            warn!(throttled, others, "look-ups that failed and were tried again");
+        }
+    }
 }
 
 /// The repairs that were made for one request.
@@ -103,6 +132,8 @@ impl Service {
             host_lookups: HostLookups::default(),
             legacy: AtomicBool::new(false),
             turns: Turns::default(),
+            requests: AtomicU64::new(0),
+            lookup_failures: LookupFailures::default(),
         }
     }
 
@@ -229,10 +260,20 @@ impl Service {
         }
     }
 
+    /// Logs how many look-ups failed and were tried again, if there were several.
+    pub(crate) fn warn_of_lookups(&self) {
+        self.lookup_failures.warn();
+    }
+
     /// Notes that a request was not answered, and stops the run if patience is over.
-    pub(crate) fn trouble(&self, patience: &Patience, error: cos::Error) {
-        if patience.failed() {
-            self.control.stop(StopReason::Unavailable(Arc::new(error)));
+    pub(crate) fn trouble(&self, patience: &Patience, fault: Fault, error: cos::Error) {
+        if patience.failed(fault) {
+            let error = Arc::new(error);
+            self.control.stop(if patience.is_throttled_only() {
+                StopReason::Throttled(error)
+            } else {
+                StopReason::Unavailable(error)
+            });
         }
     }
 

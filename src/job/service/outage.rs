@@ -175,6 +175,14 @@ impl Outage {
         begins.then(|| state.kind())
     }
 
+    /// Notes a call that was refused for good before the first success. It counts as a fault, because it may have the same
+    /// cause. It does not begin a wait: twenty refusals stop the run.
+    pub(crate) fn refused(&self) {
+        let mut state = self.lock();
+        state.counted += 1;
+        state.other_than_throttle = true;
+    }
+
     /// Notes that the service has answered a probe or another call. If that ends an outage, returns the kind of the outage.
     pub(crate) fn answered(&self, is_probe: bool) -> Option<Kind> {
         let mut state = self.lock();
@@ -292,6 +300,19 @@ mod tests {
         outage.answered(true);
         outage.answered(true);
         assert_eq!(row(), Some(20), "a call was answered outside of a wait");
+    }
+
+    #[test]
+    fn refusals_before_the_first_success_count_and_do_not_end_a_row() {
+        let outage = Outage::default();
+        for _ in 0..9 {
+            assert_eq!(fault(&outage, Fault::Answer, Standing::First), None);
+            outage.refused();
+        }
+        assert_eq!(fault(&outage, Fault::Answer, Standing::First), None);
+        assert_eq!(fault(&outage, Fault::Answer, Standing::First), Some(Kind::Faults));
+        outage.refused();
+        assert!(outage.is_waiting());
     }
 
     #[test]

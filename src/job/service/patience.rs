@@ -10,6 +10,8 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
+use super::outage::Fault;
+
 /// The limit before the first success. Longer waits are useless then: a setting is probably wrong.
 const FIRST: Duration = Duration::from_mins(1);
 /// The first pause. Each further one in a row is twice as long.
@@ -59,6 +61,8 @@ struct State {
     answers: u64,
     /// Since when nothing was answered. Absent if the last request was.
     failing_since: Option<Instant>,
+    /// Whether a request has failed since then in another way than by a throttle answer.
+    other_than_throttle: bool,
     /// The number of pauses in a row.
     pauses: u32,
     /// The end of the last pause. Absent if an answer has ended it.
@@ -77,6 +81,7 @@ impl Patience {
         let mut state = self.lock();
         state.answers += 1;
         state.failing_since = None;
+        state.other_than_throttle = false;
         state.pauses = 0;
         if state.paused_until.take().is_some() {
             self.resumed.notify_waiters();
@@ -105,12 +110,19 @@ impl Patience {
     }
 
     /// Notes that a request was not answered, or has to be tried again. Returns whether patience has ended.
-    pub(crate) fn failed(&self) -> bool {
-        self.failed_at(Instant::now())
+    pub(crate) fn failed(&self, fault: Fault) -> bool {
+        self.failed_at(Instant::now(), fault)
     }
 
-    fn failed_at(&self, now: Instant) -> bool {
+    /// Returns whether nothing but throttle answers came since the last answer.
+    pub(crate) fn is_throttled_only(&self) -> bool {
+        let state = self.lock();
+        state.failing_since.is_some() && !state.other_than_throttle
+    }
+
+    fn failed_at(&self, now: Instant, fault: Fault) -> bool {
         let mut state = self.lock();
+        state.other_than_throttle |= fault != Fault::Throttle;
         let since = *state.failing_since.get_or_insert(now);
         now - since >= self.limit(&state)
     }
@@ -193,19 +205,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn throttle_answers_alone_are_told_from_other_trouble() {
+        let patience = Patience::new(Duration::from_mins(15));
+        assert!(!patience.is_throttled_only());
+        patience.failed(Fault::Throttle);
+        assert!(patience.is_throttled_only());
+        patience.failed(Fault::Answer);
+        patience.failed(Fault::Throttle);
+        assert!(!patience.is_throttled_only());
+        patience.answered();
+        patience.failed(Fault::Throttle);
+        assert!(patience.is_throttled_only());
+    }
+
+    #[test]
     fn patience_ends_sooner_before_the_first_success() {
         let patience = Patience::new(Duration::from_mins(15));
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
-        assert!(!patience.failed_at(start));
-        assert!(!patience.failed_at(after(59)));
-        assert!(patience.failed_at(after(60)));
+        assert!(!patience.failed_at(start, Fault::Transport));
+        assert!(!patience.failed_at(after(59), Fault::Transport));
+        assert!(patience.failed_at(after(60), Fault::Transport));
         patience.succeeded();
-        assert!(!patience.failed_at(after(60)));
-        assert!(!patience.failed_at(after(60 + 899)));
-        assert!(patience.failed_at(after(60 + 900)));
+        assert!(!patience.failed_at(after(60), Fault::Transport));
+        assert!(!patience.failed_at(after(60 + 899), Fault::Transport));
+        assert!(patience.failed_at(after(60 + 900), Fault::Transport));
         patience.answered();
-        assert!(!patience.failed_at(after(9999)), "time without calls is no time of trouble");
+        assert!(
+            !patience.failed_at(after(9999), Fault::Transport),
+            "time without calls is no time of trouble"
+        );
     }
 
     #[test]
@@ -215,7 +244,7 @@ mod tests {
         let mut now = Instant::now();
         let mut last = Duration::ZERO;
         for _ in 0..8 {
-            patience.failed_at(now);
+            patience.failed_at(now, Fault::Transport);
             patience.pause_at(now, Why::Unanswered);
             let until = patience.lock().paused_until.unwrap();
             patience.pause_at(now, Why::Unanswered);
@@ -233,7 +262,7 @@ mod tests {
     fn a_pause_that_is_asked_for_is_kept_until_an_answer_or_the_end_of_patience() {
         let patience = Patience::new(Duration::from_mins(15));
         let now = Instant::now();
-        patience.failed_at(now);
+        patience.failed_at(now, Fault::Transport);
         patience.hold_at(now, Duration::from_secs(40));
         patience.hold_at(now, Duration::from_secs(20));
         let at = |seconds| now + Duration::from_secs(seconds);

@@ -1,10 +1,14 @@
 //! Turns of listings and look-ups: during an outage, only one of them at a time is sent.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{MutexGuard, Notify};
 
 use super::outage::{FAULTS, Fault, Kind};
+
+/// If so many requests fail without an answer in between, the service is at fault, not one key.
+const SEVERAL: usize = 10;
 
 /// Gives turns to listings and look-ups. All of a run share one.
 #[derive(Debug, Default)]
@@ -17,10 +21,12 @@ pub(crate) struct Turns {
 }
 
 /// Faults in a row, without an answer in between.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default)]
 struct Row {
     faults: u32,
     other_than_throttle: bool,
+    /// The numbers of the requests that failed, at most [`SEVERAL`].
+    requests: BTreeSet<u64>,
 }
 
 impl Turns {
@@ -38,12 +44,20 @@ impl Turns {
         }
     }
 
-    /// Notes a fault. Returns whether an outage begins with it.
-    pub(crate) fn fault(&self, fault: Fault) -> bool {
+    /// Notes a fault of a request. All tries of a request have the same number. Returns whether an outage begins with it.
+    pub(crate) fn fault(&self, request: u64, fault: Fault) -> bool {
         let mut row = self.lock();
+        if row.requests.len() < SEVERAL {
+            row.requests.insert(request);
+        }
         row.faults = row.faults.saturating_add(1);
         row.other_than_throttle |= fault != Fault::Throttle;
         row.faults == FAULTS
+    }
+
+    /// Returns whether several requests have failed without an answer in between.
+    pub(crate) fn fails_for_several(&self) -> bool {
+        self.lock().requests.len() >= SEVERAL
     }
 
     /// Notes that the service has answered. If that ends an outage, returns the kind of the outage.
@@ -75,11 +89,11 @@ mod tests {
     fn after_twenty_faults_one_request_at_a_time_has_a_turn_until_an_answer_comes() {
         let turns = Turns::default();
         for _ in 0..19 {
-            assert!(!turns.fault(Fault::Throttle));
+            assert!(!turns.fault(1, Fault::Throttle));
         }
         assert!(matches!(turns.wait().now_or_never(), Some(None)), "all may go");
-        assert!(turns.fault(Fault::Throttle));
-        assert!(!turns.fault(Fault::Throttle), "it has begun already");
+        assert!(turns.fault(1, Fault::Throttle));
+        assert!(!turns.fault(1, Fault::Throttle), "it has begun already");
         let turn = turns.wait().now_or_never().unwrap();
         assert!(turn.is_some());
         let mut second = Box::pin(turns.wait());
@@ -87,5 +101,20 @@ mod tests {
         assert_eq!(turns.answered(), Some(Kind::Throttles));
         assert!(matches!(second.now_or_never(), Some(None)), "an answer ends the wait");
         assert_eq!(turns.answered(), None);
+    }
+
+    #[test]
+    fn one_request_that_fails_again_and_again_is_not_several() {
+        let turns = Turns::default();
+        for _ in 0..100 {
+            turns.fault(1, Fault::Throttle);
+        }
+        assert!(!turns.fails_for_several());
+        for request in 2..=10 {
+            turns.fault(request, Fault::Throttle);
+        }
+        assert!(turns.fails_for_several());
+        turns.answered();
+        assert!(!turns.fails_for_several());
     }
 }

@@ -40,6 +40,8 @@ struct State {
     succeeded: bool,
     /// The permanent failures before the first success, by code.
     row: BTreeMap<String, u32>,
+    /// Whether one of them was not about the image's format, size or content.
+    has_other_failures: bool,
     /// Images that failed.
     failed: u64,
     /// The last images, oldest first: whether each has failed.
@@ -75,9 +77,17 @@ impl Breaker {
     }
 
     /// Notes that a call failed permanently. Before the first success, the account or a setting may be the cause, even if the
-    /// code is about the image.
-    pub(super) fn call_failed(&self, code: &str) -> Tripped {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).failed_permanently(code)
+    /// code is about the image. `is_bad_image` says whether the code is about its format, size or content.
+    pub(super) fn call_failed(&self, code: &str, is_bad_image: bool) -> Tripped {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.has_other_failures |= !is_bad_image;
+        state.failed_permanently(code)
+    }
+
+    /// Returns whether nothing was labelled yet, and all permanent failures were about the format, size or content of images.
+    pub(super) fn has_only_bad_images(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        !state.succeeded && !state.row.is_empty() && !state.has_other_failures
     }
 
     /// Notes that an image was given up, after a call that began at `begun`.
@@ -165,29 +175,29 @@ mod tests {
     fn twenty_equal_permanent_failures_before_the_first_success_stop_the_run() {
         let breaker = Breaker::new(FailureLimit::Unlimited);
         for _ in 0..19 {
-            assert_eq!(breaker.call_failed("A"), Tripped::No);
+            assert_eq!(breaker.call_failed("A", false), Tripped::No);
         }
         let told = "20 calls in a row failed with A, none succeeded".to_owned();
-        assert_eq!(breaker.call_failed("A"), Tripped::Stop(told, Some("A".to_owned())));
+        assert_eq!(breaker.call_failed("A", false), Tripped::Stop(told, Some("A".to_owned())));
     }
 
     #[test]
     fn twenty_permanent_failures_with_different_codes_before_the_first_success_stop_the_run() {
         let breaker = Breaker::new(FailureLimit::Unlimited);
         for code in ["A", "B", "B"].into_iter().cycle().take(19) {
-            assert_eq!(breaker.call_failed(code), Tripped::No);
+            assert_eq!(breaker.call_failed(code, false), Tripped::No);
         }
         let told = "20 calls in a row failed, 13 with B, 7 with A, none succeeded".to_owned();
-        assert_eq!(breaker.call_failed("B"), Tripped::Stop(told, None));
+        assert_eq!(breaker.call_failed("B", false), Tripped::Stop(told, None));
     }
 
     #[test]
     fn after_a_success_permanent_failures_do_not_stop_the_run() {
         let breaker = Breaker::new(FailureLimit::Unlimited);
-        breaker.call_failed("A");
+        breaker.call_failed("A", false);
         breaker.succeeded();
         for _ in 0..50 {
-            assert_eq!(breaker.call_failed("A"), Tripped::No);
+            assert_eq!(breaker.call_failed("A", false), Tripped::No);
             assert_eq!(breaker.failed(Instant::now()), Tripped::No);
         }
     }

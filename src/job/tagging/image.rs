@@ -214,7 +214,7 @@ impl<'a> Image<'a> {
                 _ => patience.pause(),
             }
         }
-        tagger.service.trouble(patience, error);
+        tagger.service.trouble(patience, fault, error);
         if self.is_probe {
             tagger.warn_of_throttles();
         }
@@ -235,7 +235,7 @@ impl<'a> Image<'a> {
             }
             _ => {
                 debug!(error = %error.message(), key = %self.key.key.escape_debug(), "not sent");
-                service.trouble(&service.patience, error);
+                service.trouble(&service.patience, Fault::Transport, error);
                 service.patience.pause();
                 Next::Again(Duration::ZERO)
             }
@@ -269,7 +269,8 @@ impl<'a> Image<'a> {
             self.attempts += u32::from(!is_spared);
             tagger.note_pace(tagger.pace.answered()).await?;
         }
-        if !verdict.is_passing() {
+        // A refusal ends an outage only if it belongs to the image, see `refused`.
+        if !verdict.is_passing() && !matches!(verdict, Verdict::GiveUp(_)) {
             tagger.service_answered(self.is_probe).await?;
         }
         Ok(match verdict {
@@ -279,7 +280,7 @@ impl<'a> Image<'a> {
             }
             Verdict::GiveUp(GiveUp::Source) if self.tries + 1 < TRIES => {
                 service.patience.answered();
-                self.count_refusal(GiveUp::Source, &stored_code(&error)).await;
+                self.refused(GiveUp::Source, &stored_code(&error)).await?;
                 self.tries += 1;
                 self.last_error = Some(error_row(&error, GiveUp::Source.name(), true));
                 // The wait was asked for by the source of the image, so it may not be long.
@@ -290,7 +291,7 @@ impl<'a> Image<'a> {
                 service.patience.answered();
                 let mut row = error_row(&error, reason.name(), is_temporary(reason));
                 row.message = service.message_of(&error);
-                self.count_refusal(reason, &row.code).await;
+                self.refused(reason, &row.code).await?;
                 let is_elsewhere = matches!(reason, GiveUp::Gone | GiveUp::Archived);
                 if is_elsewhere && self.has_another_key().await? {
                     // Attempts belong to the content, and a key that is gone says nothing about the content.
@@ -370,7 +371,7 @@ impl<'a> Image<'a> {
         let fault = failure::fault(&error);
         if matches!(error, cos::Error::Unusable { .. }) {
             // The service answers, but its answers cannot be used. Waiting does not change that.
-            self.tagger.stop_if(self.tagger.breaker.call_failed(&row.code));
+            self.tagger.stop_if(self.tagger.breaker.call_failed(&row.code, false));
         }
         self.fault(fault, error);
         self.try_again(row, delay, begun)
@@ -430,23 +431,25 @@ impl<'a> Image<'a> {
         Next::Settle(Settled::GivenUp { attempts: self.attempts, error: row })
     }
 
-    /// Counts a call that was refused for good before the first success, and stops the run if there were too many.
-    async fn count_refusal(&self, reason: GiveUp, code: &str) {
+    /// Notes a call that was refused for good. Before the first success, the account or a setting may be the cause. Then the
+    /// refusal is counted, stops the run if there were too many, and does not end an outage.
+    async fn refused(&self, reason: GiveUp, code: &str) -> Result<(), Error> {
         let tagger = self.tagger;
-        if tagger.breaker.has_succeeded() {
-            return;
+        let is_of_image = tagger.breaker.has_succeeded()
+            || match reason {
+                // A key that was deleted after it was listed says nothing about other keys.
+                GiveUp::Gone => !tagger.urls && tagger.is_deleted(&self.key.key).await,
+                reason => reason.is_of_bytes() && tagger.was_answered_before,
+            };
+        if is_of_image {
+            return tagger.service_answered(self.is_probe).await;
         }
-        let counts = match reason {
-            // A key that was deleted after it was listed says nothing about other keys.
-            GiveUp::Gone => tagger.urls || !tagger.is_deleted(&self.key.key).await,
-            reason if reason.is_of_bytes() && tagger.was_answered_before => false,
-            // Further tries of the same URL say nothing new.
-            GiveUp::Source => self.is_fresh && self.calls == 1,
-            _ => true,
-        };
-        if counts {
-            tagger.stop_if(tagger.breaker.call_failed(code));
+        // Further tries of the same URL say nothing new.
+        if reason != GiveUp::Source || (self.is_fresh && self.calls == 1) {
+            tagger.outage.refused();
+            tagger.stop_if(tagger.breaker.call_failed(code, reason == GiveUp::Image));
         }
+        Ok(())
     }
 
     /// Takes another key of the content, if there is one. Returns whether there is.

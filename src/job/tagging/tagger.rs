@@ -267,6 +267,7 @@ impl Tagger {
                         let source = self.service.client.provider().source();
                         StopReason::Denied(format!("{what}; the credentials came from {source}"))
                     }
+                    _ if self.breaker.has_only_bad_images() => StopReason::BadImages(what),
                     _ => StopReason::Breaker(what),
                 };
                 self.service.control.stop(reason);

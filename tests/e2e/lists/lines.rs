@@ -472,3 +472,14 @@ fn images_put_back_during_an_unfinished_list_are_called_when_it_continues(
     site.assert_exports("camera");
     site.assert_sound();
 }
+
+#[test]
+fn a_folder_instead_of_a_list_is_refused_and_leaves_no_run_behind() {
+    let site = Site::holding(&[("a.jpg", "a")]);
+    let folder = site.path("folder");
+    std::fs::create_dir(&folder).unwrap();
+    for kind in ["--keys", "--urls"] {
+        site.run(&[kind, folder.to_str().unwrap()]).with(2).says(&["cannot read the list"]);
+    }
+    assert!(!site.path("costag.db").exists());
+}

@@ -113,6 +113,33 @@ fn twenty_denied_keys_in_a_row_stop_the_run() {
     assert_eq!(site.calls(), 60);
 }
 
+#[rstest]
+#[case::throttled("head_slow_down", "the service throttled every request for too long")]
+#[case::failing("head_internal_error", "no usable answer for too long")]
+fn a_list_of_which_no_key_is_answered_ends_with_patience(
+    #[case] fault: &str,
+    #[case] message: &str,
+) {
+    let site = listed(40, &[]);
+    site.change(&format!(r#"{{"faults":{{"{fault}":1}}}}"#));
+    let ended = run(&site, &["--patience", "3s"]).with(5).says(&[message]);
+    // The first failure is a warning, then the outage is, and in the end their number.
+    let warnings = ended.stderr.matches("WARN").count();
+    assert!(warnings <= 3, "{warnings}\n{}", ended.stderr);
+    site.change(r#"{"clear":true}"#);
+    site.resume().with(0);
+    assert_eq!(site.calls(), 40);
+}
+
+#[test]
+fn keys_that_cannot_be_looked_up_are_counted_in_the_log() {
+    let site = listed(40, &[]);
+    site.change(r#"{"faults":{"head_access_denied":1},"fault_keys":"p/01"}"#);
+    let ended = run(&site, &[]).with(3).says(&["keys that could not be looked up keys=10"]);
+    assert_eq!(ended.stderr.matches("WARN").count(), 2, "{}", ended.stderr);
+    assert_eq!(site.calls(), 30);
+}
+
 #[test]
 fn an_object_of_unknown_length_is_called() {
     let site = listed(3, &[]);

@@ -84,6 +84,29 @@ fn twenty_permanent_failures_without_a_success_stop_the_run(
 }
 
 #[test]
+fn bad_images_before_the_first_success_are_explained_and_the_next_run_continues_after_them() {
+    let site = Site::plain(0);
+    let bad: Vec<_> = (0..20).map(|n| format!("a/{n:02}.jpg")).collect();
+    let good: Vec<_> = (0..5).map(|n| format!("b/{n:02}.jpg")).collect();
+    let all: Vec<_> = bad.iter().chain(&good).map(|key| (key.as_str(), key.as_str())).collect();
+    site.put(&all);
+    site.change(r#"{"fail_code":{"status":400,"code":"InvalidImageFormat"}}"#);
+    let ended = site.run(&["--workers", "1"]).with(9);
+    ended.says(&[
+        "20 calls in a row failed with InvalidImageFormat",
+        "PNG and JPEG",
+        "50 x 50 pixels",
+        "--suffixes png,jpg,jpeg",
+        "--max-size 3M",
+        "The same command again continues with the images after them",
+        "costag retry",
+    ]);
+    site.change(r#"{"clear":true}"#);
+    site.run(&["--workers", "1"]).with(0);
+    assert_eq!((site.states(), site.calls()), ([0, 0, 5, 20], 25));
+}
+
+#[test]
 fn keys_deleted_after_the_listing_do_not_stop_the_run() {
     let site = Site::plain(0);
     let gone: Vec<_> = (0..30).map(|n| format!("a/{n:02}.jpg")).collect();

@@ -99,6 +99,24 @@ fn outage_outlasts_patience((fault, workers): (&str, u64)) {
     site.assert_exports("camera");
 }
 
+#[test]
+fn refusals_before_the_first_success_do_not_hide_an_outage() {
+    let site = site(400);
+    site.change(r#"{"faults":{"bad_gateway":0.93,"access_denied":0.07}}"#);
+    let ended = site.run(&["--patience", "4s", "--workers", "16", "--qps", "0"]).with(5);
+    // Single calls come after 0.5, 1 and 2 seconds. A refused one is followed by the next one at once.
+    assert!(site.calls() <= 20 + 2 * 16 + 8, "{}\n{}", site.calls(), ended.stderr);
+}
+
+#[test]
+fn a_run_whose_calls_are_all_throttled_says_so() {
+    let site = site(40);
+    break_down(&site, "too_many");
+    let ended = site.run(&["--patience", "2s", "--qps", "0"]).with(5);
+    let ended = ended.says(&["the service throttled every request for too long", "costag resume"]);
+    assert!(!ended.stderr.contains("no usable answer"), "{}", ended.stderr);
+}
+
 /// A bucket in which the service cannot process the images of one folder, wherever it lies in the listing.
 #[test]
 fn a_folder_that_the_service_cannot_process_is_not_an_outage() {
