@@ -120,26 +120,14 @@ impl Service {
             let fault =
                 if verdict == Verdict::Throttle { Fault::Throttle } else { Fault::Transport };
             self.listing_failed(number, fault, &error, pace);
-            // Many requests in a row fail like this one, so the service is at fault, and no key fails because of it.
-            let is_general = self.turns.fails_for_several()
-                && (fault == Fault::Throttle || !patience.has_succeeded());
-            let too_often = tries >= TRIES_OF_KEY || throttles >= THROTTLES_OF_KEY;
-            if of_key && too_often && self.answers_others(answers, is_general).await {
+            let after = error.retry_after().unwrap_or_default();
+            let is_too_often = tries >= TRIES_OF_KEY || throttles >= THROTTLES_OF_KEY;
+            if of_key && self.is_fault_of_key(fault, is_too_often, after, answers).await {
                 return Some(Err(error));
             }
-            let after = error.retry_after().unwrap_or_default();
             if !patience.allows(after) {
-                if of_key && self.answers_others(answers, is_general).await {
-                    return Some(Err(error));
-                }
                 self.asked_to_wait(after, error);
                 return None;
-            }
-            // Patience has ended, but the service answers: only this key fails, and it must not delay the others.
-            let is_alone = of_key && !is_general;
-            if is_alone && patience.failed(fault) && self.client.is_reachable().await {
-                patience.answered();
-                return Some(Err(error));
             }
             let message = error.message();
             self.trouble(patience, fault, error);
@@ -154,6 +142,32 @@ impl Service {
                 return None;
             }
         }
+    }
+
+    /// Returns whether a look-up that is not answered fails by itself. There were `answers` answers when it was begun, and
+    /// the service asks for a wait of `after`.
+    async fn is_fault_of_key(
+        &self,
+        fault: Fault,
+        is_too_often: bool,
+        after: Duration,
+        answers: u64,
+    ) -> bool {
+        let patience = &self.list_patience;
+        // Many requests in a row fail like this one, so the service is at fault, and no key fails because of it.
+        let is_general = self.turns.fails_for_several()
+            && (fault == Fault::Throttle || !patience.has_succeeded());
+        let is_asked_to_wait = !patience.allows(after);
+        if (is_too_often || is_asked_to_wait) && self.answers_others(answers, is_general).await {
+            return true;
+        }
+        // Patience has ended, but the service answers: only this key fails, and it must not delay the others.
+        let is_alone = !is_asked_to_wait && !is_general;
+        let fails = is_alone && patience.failed(fault) && self.client.is_reachable().await;
+        if fails {
+            patience.answered();
+        }
+        fails
     }
 
     /// Tells observers that the listing waits, unless the wait is short.
