@@ -109,7 +109,7 @@ impl Job {
             typed: Some(settings.typed.clone()),
             trial: Trial::of(&settings.budget),
         };
-        let eligibility = run.eligibility();
+        let eligibility = run.eligibility()?;
         warn_if_globs_have_another_meaning(&store, &run)?;
         let Unfinished { mut same, covered, other_lists } =
             Unfinished::find(&store, &run, eligibility, purpose, now)?;
@@ -123,7 +123,7 @@ impl Job {
             source: run.source.kind(),
             prefix: run.source.prefix().to_owned(),
             eligibility,
-            settings: serde_json::to_string(&run).unwrap_or_default(),
+            settings: run.to_json()?,
             plan: purpose == Purpose::Plan,
             started_at: now,
             spans: spans(&store, &run, &settings)?,
@@ -226,7 +226,7 @@ impl Job {
             typed: Some(settings.typed.clone()),
             trial,
         };
-        store.keep_settings(unfinished.id, &serde_json::to_string(&kept).unwrap_or_default())?;
+        store.keep_settings(unfinished.id, &kept.to_json()?)?;
         let context = RunContext {
             id: unfinished.id,
             bucket_id: unfinished.bucket_id,

@@ -64,8 +64,19 @@ impl RunSettings {
         (scenes, filter, dedupe) == (&stored.scenes, &stored.filter, &stored.dedupe)
     }
 
+    /// Returns these settings as the JSON that a run stores.
+    ///
+    /// # Errors
+    /// [`Error::UnstorableSettings`].
+    pub(super) fn to_json(&self) -> Result<String, Error> {
+        serde_json::to_string(self).map_err(Error::UnstorableSettings)
+    }
+
     /// A hash of everything that decides which objects are wanted, and for which scenes.
-    pub(super) fn eligibility(&self) -> i64 {
+    ///
+    /// # Errors
+    /// [`Error::UnstorableSettings`].
+    pub(super) fn eligibility(&self) -> Result<i64, Error> {
         let Stored { scenes, filter, dedupe, .. } = &self.stored;
         let mut filter = filter.clone();
         // What globs mean counts only if there are globs. Without them the hash is the one of the first versions, so
@@ -73,8 +84,8 @@ impl RunSettings {
         if !filter.has_globs() {
             filter.globs = Meaning::of_first_versions();
         }
-        let filter = serde_json::to_string(&filter).unwrap_or_default();
-        ident::hash_text(&format!("{} {scenes} {dedupe} {filter}", self.source.is_bucket()))
+        let filter = serde_json::to_string(&filter).map_err(Error::UnstorableSettings)?;
+        Ok(ident::hash_text(&format!("{} {scenes} {dedupe} {filter}", self.source.is_bucket())))
     }
 
     /// Returns whether both runs take every image that is wanted, or both are trials of the same images.

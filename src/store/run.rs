@@ -1,5 +1,8 @@
 //! Runs: what is stored when one begins, and what is read to go on with one.
 
+use std::num::ParseIntError;
+use std::str::FromStr;
+
 use crate::scene::Scenes;
 use crate::store::model::SourceKind;
 
@@ -51,10 +54,21 @@ pub struct RangeRow {
     pub seq: i64,
     /// The keys that the range covers.
     pub span: Span,
-    /// Every key of the span up to and including this one is in the store.
+    /// For a listing: every key of the span up to and including this one is in the store. For a list: a number of
+    /// lines, see [`RangeRow::lines`].
     pub cursor: String,
     /// True if the range was listed to its end.
     pub done: bool,
+}
+
+impl RangeRow {
+    /// The progress in a list: how many of its lines are read, or are looked up. It is 0 at the beginning.
+    ///
+    /// # Errors
+    /// The cursor is neither empty nor a number.
+    pub fn lines<T: FromStr<Err = ParseIntError> + Default>(&self) -> Result<T, ParseIntError> {
+        if self.cursor.is_empty() { Ok(T::default()) } else { self.cursor.parse() }
+    }
 }
 
 /// A run that was interrupted, stopped or killed.

@@ -58,7 +58,12 @@ impl Lookup {
     /// An error of the store.
     pub(super) async fn run(self, ranges: &[RangeRow], reader: Reader) -> Result<(), Error> {
         let range = ranges.iter().find(|range| range.seq == LOOKING_UP);
-        let cursor = range.and_then(|range| range.cursor.parse().ok()).unwrap_or(0);
+        let cursor = match range {
+            Some(range) => {
+                range.lines().map_err(|source| self.stage().bad_progress(range, source))?
+            }
+            None => 0,
+        };
         let looked_up = self.look_up(reader, cursor).await;
         self.stage().service.warn_of_lookups();
         self.lines.warn_of_failures();

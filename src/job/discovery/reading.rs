@@ -76,7 +76,7 @@ impl Reading<'_> {
         let Some(range) = ranges.iter().find(|range| range.seq == READING && !range.done) else {
             return Ok(true);
         };
-        let read: u64 = range.cursor.parse().unwrap_or(0);
+        let read: u64 = range.lines().map_err(|source| self.stage.bad_progress(range, source))?;
         if !self.is_resumed {
             return self.read(read, None).await;
         }

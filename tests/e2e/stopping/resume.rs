@@ -1,6 +1,7 @@
 //! `costag resume` repeats the interrupted command: its options hold, options given now replace them, and nothing in
 //! the database loosens a limit or decides where secrets are sent.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::Command;
 
@@ -269,12 +270,26 @@ fn stored_settings_that_were_changed_are_a_clear_error(#[case] change: &str) {
     assert_eq!(site.calls(), 10);
 }
 
+#[rstest]
+#[case::of_the_reading("UPDATE range SET cursor = 'many' WHERE seq = 0")]
+#[case::of_the_look_ups("UPDATE range SET cursor = '-1x' WHERE seq = 1")]
+fn progress_in_a_list_that_is_no_number_is_an_error(#[case] change: &str) {
+    let site = site(20);
+    let keys: BTreeSet<String> =
+        site.expected("camera").into_iter().map(|row| row[0].clone()).collect();
+    site.write("keys.txt", Vec::from_iter(keys).join("\n"));
+    site.costag(&["run", BUCKET, "--keys", "keys.txt", "--max-calls", "1"]).with(8);
+    site.tamper("UPDATE range SET done = 0");
+    site.tamper(change);
+    let ended = site.costag(&["resume", "--keys", "keys.txt"]).with(7);
+    assert!(!ended.stderr.contains("panic"), "{}", ended.stderr);
+}
+
 #[test]
 fn a_list_file_is_read_further_only_if_it_is_named_again() {
     let site = site(700);
     let keys: Vec<String> = site.expected("camera").into_iter().map(|row| row[0].clone()).collect();
-    let mut keys: Vec<String> =
-        keys.into_iter().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+    let mut keys: Vec<String> = keys.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
     keys.truncate(650);
     assert_eq!(keys.len(), 650);
     // A named pipe, so that the list has not ended when the run is killed.

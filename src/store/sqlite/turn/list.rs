@@ -1,7 +1,9 @@
 //! Lists of keys and URLs. The lines are read into the store first, so that a run can be resumed without the file.
 //! Then each line that is not called ends with a result.
 
+use rusqlite::Error::FromSqlConversionFailure;
 use rusqlite::OptionalExtension;
+use rusqlite::types::Type;
 
 use super::Session;
 use crate::store::Error;
@@ -34,7 +36,12 @@ impl Store {
                 [run_id],
                 |row| {
                     let cursor: String = row.get(0)?;
-                    let read = cursor.parse().unwrap_or(0);
+                    let read = match cursor.as_str() {
+                        "" => 0,
+                        lines => lines.parse().map_err(|error| {
+                            FromSqlConversionFailure(0, Type::Text, Box::new(error))
+                        })?,
+                    };
                     Ok(ListProgress { read, whole: row.get(1)?, hash: row.get(2)? })
                 },
             )
