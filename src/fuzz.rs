@@ -1,6 +1,7 @@
 //! Entry points for fuzzing: a function over bytes for each format that comes from outside.
 //!
-//! None of them may panic, hang, or produce more than it was given; each asserts this and what else holds for every input.
+//! None of them may panic, hang, or produce more than it was given. Each function asserts this, and whatever else holds
+//! for every input of its format.
 //! The tests below run them on a corpus and its mutations; `tests/fuzz` runs them with cargo-fuzz.
 
 use std::io::Cursor;
@@ -217,7 +218,7 @@ mod tests {
 
     fn change() -> impl Strategy<Value = Change> {
         let index = any::<Index>;
-        // What parsers stumble over, besides any bytes.
+        // Besides random bytes, these are the sequences that parsers often handle wrongly.
         let awkward = prop::sample::select(vec![
             &b"\0"[..],
             b"\xff\xfe",
@@ -301,7 +302,7 @@ mod tests {
             for seed in &corpus {
                 entry(seed);
             }
-            // The same cases each time: a failure is found again.
+            // The seed is fixed, so that a failure is found again.
             let config = Config { cases: 600, failure_persistence: None, ..Config::default() };
             let generator = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
             let mut runner = TestRunner::new_with_rng(config, generator);

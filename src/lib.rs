@@ -1,5 +1,5 @@
-//! costag tags every image of a Tencent COS bucket with Cloud Infinite `detect-label`: rate-limited, resumable,
-//! nothing paid twice.
+//! costag labels every image of a Tencent COS bucket with Cloud Infinite `detect-label`. It keeps to a rate, it can be
+//! stopped and resumed at any time, and it does not pay for the same image twice.
 //!
 //! ```text
 //!             page (≤1000 keys, sorted)         claim (a batch)             outcome
@@ -16,8 +16,9 @@
 //! its cursor are committed together, and so are an image's labels, its new state and its ledger row. All progress is in the
 //! store, so resuming a run is the same as running it again.
 //!
-//! The modules in the order of the flow. A module uses only modules below it; `job` and `export` do not use each other,
-//! `cos` and `store` do not either, and the emulator uses nothing. The test `arrows` checks this.
+//! The modules in the order of the flow. `cli` uses `job`, `export` and the emulator; `job` uses `cos` and `store`;
+//! `export` uses `store`. No module uses one in the opposite direction, `cos` and `store` do not use each other, and the
+//! emulator uses nothing. `src/arrows.rs` lists what each module may use, and its tests check it.
 //!
 //! | module | takes | gives |
 //! |---|---|---|

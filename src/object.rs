@@ -52,7 +52,7 @@ impl ETag {
     }
 }
 
-/// As its text.
+/// Serializes the text.
 impl Serialize for ETag {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.text_in(&mut [0; 32]))

@@ -89,7 +89,7 @@ impl Part {
         self.sync_folder()
     }
 
-    /// As [`Part::replace`], but never replaces a file.
+    /// Does the same as [`Part::replace`], but never replaces a file.
     ///
     /// # Errors
     /// [`ErrorKind::AlreadyExists`] if the target exists, or an error of the file system.

@@ -12,7 +12,7 @@ pub(crate) fn config() -> Config {
     Config { failure_persistence: Some(Box::new(beside_the_test)), ..Config::default() }
 }
 
-/// As [`config`], with this number of inputs.
+/// The same as [`config`], with this number of inputs.
 pub(crate) fn with_cases(cases: u32) -> Config {
     Config { cases, ..config() }
 }

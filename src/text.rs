@@ -17,7 +17,7 @@ pub struct Utf16;
 /// The length in bytes of the byte order mark at the start of a text. `start` is the first four bytes of the text, or all of
 /// it if it is shorter.
 ///
-/// With `may_hold_nul`, NUL bytes are expected and are not taken as a sign of UTF-16.
+/// If `may_hold_nul` is set, NUL bytes are expected and are not taken as a sign of UTF-16.
 ///
 /// # Errors
 /// [`Utf16`] if the text has the byte order mark of UTF-16, or every other byte is NUL.
@@ -41,10 +41,10 @@ pub fn read(path: &Path) -> io::Result<String> {
     decode(std::fs::read(path)?)
 }
 
-/// As [`read`], from the bytes of a file.
+/// Does the same as [`read`] with the bytes of a file.
 ///
 /// # Errors
-/// As [`read`].
+/// The same as those of [`read`].
 pub fn decode(mut bytes: Vec<u8>) -> io::Result<String> {
     let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
     let mark =

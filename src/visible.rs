@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 pub enum Notation {
     /// `\\x1b`, `\\u{202e}`. Line ends are kept.
     Text,
-    /// As [`Notation::Text`], but a line end within quotes is part of a field and is spelled out too.
+    /// Like [`Notation::Text`], but a line end within quotes is part of a field and is spelled out too.
     Csv,
     /// `\\u001b`, `\\u202e`, so that the text stays valid JSON.
     Json,

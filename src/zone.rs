@@ -13,7 +13,8 @@ pub struct Zone {
     pub problem: Option<String>,
 }
 
-/// The time zone of this process: that of the variable `TZ`, or else that of the machine. The first call determines it.
+/// The time zone of this process: the one of the variable `TZ`, or else the one of the machine. The first call determines
+/// it, and later calls return the same.
 pub fn local() -> &'static Zone {
     static LOCAL: OnceLock<Zone> = OnceLock::new();
     LOCAL.get_or_init(|| {

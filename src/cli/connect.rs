@@ -85,10 +85,10 @@ pub(super) async fn provider(settings: &CredentialSources) -> anyhow::Result<Arc
     Ok(Arc::new(provider))
 }
 
-/// As [`provider`], without the warnings.
+/// Does the same as [`provider`] without the warnings.
 ///
 /// # Errors
-/// As [`provider`].
+/// The same as those of [`provider`].
 pub(super) async fn discover_credentials(
     settings: &CredentialSources,
 ) -> Result<Provider, credentials::Error> {

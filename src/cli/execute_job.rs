@@ -48,7 +48,7 @@ pub(super) async fn run_with_summary(
 /// Runs the job with progress and signals, and prints no summary.
 ///
 /// # Errors
-/// As [`run_with_summary`].
+/// The same as those of [`run_with_summary`].
 pub(super) async fn run_without_summary(job: Job) -> anyhow::Result<Report> {
     zone::local();
     match job.clock_offset() {

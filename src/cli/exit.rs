@@ -126,7 +126,7 @@ impl Exit {
         if error.is::<LocalFault>() {
             return Self::Local;
         }
-        // A module with an error type of its own adds its line here.
+        // A new module with its own error type adds a line here.
         error
             .chain()
             .find_map(|cause| {

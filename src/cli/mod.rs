@@ -1,5 +1,5 @@
-//! The command line: what a person types and what they see. Each file of [`commands`] is one command; what several
-//! commands need lies beside that folder.
+//! The command line: what a person types and what they see. Each file of [`commands`] is one command. The files beside
+//! that folder hold what several commands need.
 //!
 //! Data goes to stdout, everything else to stderr. A command returns an [`Exit`]; [`Exit::of`] gives the exit code of an
 //! error.

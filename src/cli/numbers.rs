@@ -1,6 +1,7 @@
 //! Numbers as people read them: rates, thousands, durations.
 //!
-//! By hand, since the formats are a few lines each and fixed by tests; the crates for this round or spell differently.
+//! No crate is used, because each format takes a few lines and is fixed by tests, and the crates round or spell
+//! differently.
 
 /// A rate without needless zeros: `1`, `0.25`, `37.1`.
 pub(super) fn rate(per_second: f64) -> String {

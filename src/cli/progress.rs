@@ -94,7 +94,7 @@ impl Progress {
             let _ = bars.all.clear();
         }
         let (sender, answer) = oneshot::channel();
-        // On a thread of its own that nobody waits for: the run may end before the question is answered.
+        // The question is read in a separate thread that nothing waits for, since the run may end before it is answered.
         let asked = std::thread::Builder::new().name("question".to_owned()).spawn(move || {
             let _ = sender.send(terminal::confirm(&question).unwrap_or(false));
         });

@@ -110,7 +110,7 @@ fn ignored_signals(status: &str) -> Option<u64> {
 pub(super) struct Interrupt(Arc<AtomicU8>);
 
 impl Interrupt {
-    /// Starts to watch, on a thread of its own, until the end of the process.
+    /// Starts a thread that watches until the end of the process.
     pub(super) fn watch() -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         let mut signals = {

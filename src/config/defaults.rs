@@ -42,7 +42,7 @@ impl Stored {
     /// These settings, where each setting that `given` chooses has its value in `now` instead.
     ///
     /// # Panics
-    /// Never: the value of checked settings passes its own check.
+    /// Does not panic: the value of a checked setting passes its own check.
     #[must_use]
     pub fn replaced_by(&self, now: &Self, given: impl Fn(&str) -> bool) -> Self {
         let (mut settings, now) = (Self::in_settings(self), Self::in_settings(now));

@@ -17,7 +17,7 @@ use super::error::Error;
 /// The file that is read if it exists and no other file is named.
 pub const DEFAULT_FILE: &str = "costag.toml";
 
-/// The most bytes that are read: a pipe or a device may have no end.
+/// The most bytes that are read, because a pipe or a device may have no end.
 const SIZE_MAX: u64 = 1024 * 1024;
 
 /// How many links are followed from `./costag.toml`.
@@ -29,7 +29,7 @@ const WRITABLE_BY_ALL: u32 = 0o002;
 /// Which configuration file is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConfigFile {
-    /// No file.
+    /// Read no file.
     Without,
     /// `costag.toml` in the current folder, if there is one.
     Default,
@@ -171,7 +171,8 @@ pub(super) fn parse(Content { path, text, found }: &Content) -> Result<Dict, Err
     Ok(values)
 }
 
-/// Whether a guarded setting is written with its default, as `costag config show` prints it.
+/// Returns `true` if a guarded setting has its default value. `costag config show` prints such settings, and a file that
+/// was made from its output must be accepted.
 fn is_unset(value: &Value) -> bool {
     match value {
         Value::String(_, text) => text.is_empty(),

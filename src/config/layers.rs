@@ -94,7 +94,7 @@ impl Provider for Layer {
 }
 
 impl Settings {
-    /// Merges the layers and checks every value.
+    /// Merges the layers and checks every value. Returns the settings, and where each of them came from.
     ///
     /// `env` returns the text of an environment variable; an empty text counts as not set. It is called only for the
     /// variables of settings.
@@ -110,7 +110,7 @@ impl Settings {
         Self::lay(options, env, &file.read()?)
     }
 
-    /// As [`Settings::resolve`], with the content of the file.
+    /// Does the same as [`Settings::resolve`] with a file that was read already.
     pub(crate) fn lay(
         options: &PartialOptions,
         env: impl Fn(&str) -> Option<String>,
@@ -122,11 +122,11 @@ impl Settings {
         Ok((settings, origins))
     }
 
-    /// As [`Settings::resolve`], for a command that takes further settings from a run. Conflicts between settings are not
-    /// errors yet, since the settings of the run are still missing.
+    /// Does the same as [`Settings::resolve`] for a command that takes further settings from a run. Conflicts between
+    /// settings are not errors yet, since the settings of the run are still missing.
     ///
     /// # Errors
-    /// As [`Settings::resolve`].
+    /// The same as those of [`Settings::resolve`].
     pub fn resolve_alone(
         options: &PartialOptions,
         env: impl Fn(&str) -> Option<String>,
@@ -135,12 +135,12 @@ impl Settings {
         Layers::new(options, env, content, &Typed::default())?.settings(options.kept())
     }
 
-    /// As [`Settings::resolve`], for a run that is resumed. The options that were `typed` when it began apply again: the
-    /// options that are given now win over them, and they win over the environment and the file. A limit that the
-    /// environment or the file sets now applies if it is stricter.
+    /// Does the same as [`Settings::resolve`] for a run that is resumed. The options that were `typed` when it began
+    /// apply again: the options that are given now win over them, and they win over the environment and the file. A
+    /// limit that the environment or the file sets now applies if it is stricter.
     ///
     /// # Errors
-    /// As [`Settings::resolve`], and [`Error::NotKept`].
+    /// The same as those of [`Settings::resolve`], and [`Error::NotKept`].
     pub fn resolve_again(
         options: &PartialOptions,
         env: impl Fn(&str) -> Option<String>,
@@ -165,29 +165,31 @@ impl Settings {
         Ok((again, origins))
     }
 
-    /// Drops the endpoint of a file if an option or a variable gives a region: that is closer to the person, and says where
-    /// the bucket is.
-    fn prefer_the_nearer_place(&mut self, origins: &mut Provenance) {
+    /// Drops the endpoint that a file sets if an option, a variable or the resumed run gives a region. The region says
+    /// where the bucket is, and it was given for this command, while the file may be meant for other buckets.
+    fn drop_endpoint_of_file(&mut self, origins: &mut Provenance) {
         let (Some(region), Some(Origin::File(_))) =
             (origins.get("region"), origins.get("endpoint"))
         else {
             return;
         };
-        let near = matches!(region, Origin::Option(_) | Origin::Environment(_) | Origin::Run);
-        if near && self.stored.region.is_some() && self.stored.endpoint.take().is_some() {
+        let wins = matches!(region, Origin::Option(_) | Origin::Environment(_) | Origin::Run);
+        if wins && self.stored.region.is_some() && self.stored.endpoint.take().is_some() {
             let overruled = Origin::Overruled(Box::new(region.clone()));
             origins.insert("endpoint", overruled);
         }
     }
 }
 
+/// The merged layers, whose values are not checked yet.
 struct Layers {
     figment: Figment,
+    /// The path of the file.
     path: PathBuf,
 }
 
 impl Layers {
-    /// Parses the file and merges the layers. Values are not checked yet.
+    /// Parses the file and merges the layers.
     fn new(
         options: &PartialOptions,
         env: impl Fn(&str) -> Option<String>,
@@ -221,7 +223,7 @@ impl Layers {
         let keys = definitions::all().map(|setting| setting.name);
         let origins = keys.map(|key| (key, self.origin(key, &self.value(key))));
         let mut origins: Provenance = origins.collect();
-        settings.prefer_the_nearer_place(&mut origins);
+        settings.drop_endpoint_of_file(&mut origins);
         Ok((settings, origins))
     }
 
@@ -229,6 +231,7 @@ impl Layers {
         self.figment.find_value(key).unwrap_or_else(|_| Value::from(""))
     }
 
+    /// Where the value of a setting came from. figment tags each value with its layer.
     fn origin(&self, key: &str, value: &Value) -> Origin {
         match self.figment.get_metadata(value.tag()).map(|metadata| metadata.name.as_ref()) {
             Some(FILE) => Origin::File(self.path.clone()),
@@ -242,6 +245,7 @@ impl Layers {
         }
     }
 
+    /// Checks the value of each setting and stores it.
     fn check(&self) -> Result<Settings, Error> {
         let mut settings = Settings::blank();
         for setting in definitions::all() {

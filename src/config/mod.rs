@@ -1,4 +1,5 @@
-//! The settings: options win over environment variables, these over `costag.toml`, and the file over the defaults.
+//! The settings of a command, from four layers. An option wins over the environment variable, the variable wins over
+//! `costag.toml`, and the file wins over the default.
 //!
 //! This module takes the options that were given, a way to read environment variables, and a file. It returns checked
 //! [`Settings`], and the [`Provenance`] of each value. Secrets are not settings: credentials never pass through here.

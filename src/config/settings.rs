@@ -11,7 +11,7 @@ use super::types::{Billing, FailureLimit, Filter, LogFormat, Rate, Until};
 use crate::glob::Meaning;
 use crate::scene::Scenes;
 
-/// Every setting of a command. What each one means is told with its definition, in [`super::definitions`].
+/// Every setting of a command. The definitions in [`super::definitions`] say what each one means.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The job database.
@@ -34,7 +34,7 @@ pub struct Settings {
 
 /// The settings that are stored with a run, so that resuming it takes the same objects and asks for the same scenes.
 ///
-/// Of the other settings, the run keeps the options that were typed: see [`Typed`].
+/// For all other settings, the run keeps only the options that were typed: see [`Typed`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Stored {
@@ -66,7 +66,7 @@ pub struct Pace {
 /// How requests are made, and how long faults are waited out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
-    /// How long a run goes on without any success before it gives up.
+    /// How long a run continues without any success before it gives up.
     pub patience: Duration,
     /// How long images that failed for a temporary reason wait before the second pass. Before the third pass they wait four
     /// times as long.
@@ -100,7 +100,7 @@ pub struct Budget {
     pub until: Option<Until>,
     /// How many images a trial labels, in the order of the source.
     pub limit: Option<u64>,
-    /// How many images a trial labels that are chosen at random from the whole listing.
+    /// How many images a trial labels if it chooses them at random from the whole listing.
     pub sample: Option<u64>,
     /// The units of billing above which a run asks a person; `None` if it never asks.
     pub confirm_above: Option<u64>,

@@ -5,7 +5,8 @@ use jiff::tz::TimeZone;
 
 use super::types::{FailureLimit, Rate, Until};
 
-/// As [`take_if`], for limits where `None` means no limit.
+/// Replaces the value that was typed by the value that is set now if that one is stricter. Returns whether it did.
+/// `None` means no limit.
 pub(super) fn take_if_less<T: Copy>(
     typed: &mut Option<T>,
     now: Option<T>,
@@ -22,6 +23,7 @@ pub(super) fn take_if_less<T: Copy>(
     stricter
 }
 
+/// Replaces the value that was typed by the value that is set now if that one is stricter. Returns whether it did.
 pub(super) fn take_if<T: Clone>(
     typed: &mut T,
     now: &T,

@@ -9,7 +9,6 @@ use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 
 use crate::glob::Meaning;
-
 use crate::scene::Scenes;
 
 /// The most requests that are sent in a second.
@@ -26,11 +25,12 @@ pub enum Rate {
 /// When failures stop a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum FailureLimit {
-    /// Never.
+    /// Failures never stop the run.
     Unlimited,
-    /// As soon as this many images have failed in this run.
+    /// The run stops as soon as this many of its images have failed.
     Count(NonZeroU64),
-    /// As soon as this share of the last 1,000 images has failed and a short probe fails too; above 0 and at most 100.
+    /// The run stops as soon as this share of the last 1,000 images has failed and a short probe fails too. The share
+    /// is above 0 and at most 100.
     Percent(f64),
 }
 
@@ -44,7 +44,7 @@ pub enum Billing {
     /// page says anything else about `detect-label`.
     #[default]
     Scene,
-    /// Each call, whatever scenes it asks for.
+    /// Each call counts once, however many scenes it asks for.
     Call,
 }
 
@@ -103,8 +103,8 @@ impl Until {
     }
 }
 
-/// The moments at which the clocks of a time zone show this time: one, or two if they go back. If they skip the time, the
-/// moment at which they do.
+/// The moments at which the clocks of a time zone show this time: one, or two if the clocks go back. If the clocks skip
+/// the time, this is the moment of the change.
 fn shown(zone: &TimeZone, time: DateTime) -> [Option<Timestamp>; 2] {
     let by = |offset: Offset| offset.to_timestamp(time).ok();
     match zone.to_ambiguous_timestamp(time).offset() {
@@ -150,9 +150,9 @@ pub struct Filter {
     pub include: Vec<String>,
     /// Globs of which none may match the key.
     pub exclude: Vec<String>,
-    /// In bytes; smaller objects are skipped.
+    /// Objects smaller than this number of bytes are skipped.
     pub min_size: u64,
-    /// In bytes; larger objects are skipped. `None` means no limit.
+    /// Objects larger than this number of bytes are skipped. `None` means no limit.
     pub max_size: Option<u64>,
     /// Whether the archive classes (ARCHIVE, `DEEP_ARCHIVE`, `MAZ_ARCHIVE`) are wanted too.
     pub archive: bool,

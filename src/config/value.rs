@@ -130,7 +130,7 @@ pub(super) fn text(value: &Value) -> Checked<String> {
     optional_text(value)?.ok_or_else(|| "expected text that is not empty".to_owned())
 }
 
-/// A text without control characters; the empty text is none.
+/// A text without control characters. The empty text means that no value is set.
 pub(super) fn optional_text(value: &Value) -> Checked<Option<String>> {
     match value {
         Value::String(_, text) if text.chars().any(char::is_control) => {
@@ -141,7 +141,7 @@ pub(super) fn optional_text(value: &Value) -> Checked<Option<String>> {
     }
 }
 
-/// A path; the empty text is none.
+/// A path. The empty text means that no path is set.
 pub(super) fn path(value: &Value) -> Checked<Option<PathBuf>> {
     Ok(optional_text(value)?.map(PathBuf::from))
 }
@@ -166,7 +166,7 @@ pub(super) fn count(value: &Value) -> Checked<u64> {
     if i64::try_from(number).is_err() { Err("too large".to_owned()) } else { Ok(number) }
 }
 
-/// A whole number from 0; 0 is no limit.
+/// A whole number from 0. 0 means no limit.
 pub(super) fn limit(value: &Value) -> Checked<Option<u64>> {
     Ok(Some(count(value)?).filter(|n| *n > 0))
 }
@@ -185,12 +185,12 @@ pub(super) fn amount(value: &Value) -> Checked<f64> {
     if number.is_finite() && number >= 0.0 { Ok(number.abs()) } else { Err(expected.to_owned()) }
 }
 
-/// A finite number from 0; 0 is none.
+/// A finite number from 0. 0 means that no amount is set.
 pub(super) fn optional_amount(value: &Value) -> Checked<Option<f64>> {
     Ok(Some(amount(value)?).filter(|n| *n > 0.0))
 }
 
-/// Requests a second; 0 is no limit.
+/// Requests a second. 0 means no limit.
 pub(super) fn rate(value: &Value, may_be_auto: bool) -> Checked<Rate> {
     if may_be_auto && matches!(value, Value::String(_, text) if text.trim() == "auto") {
         return Ok(Rate::Auto);
@@ -226,7 +226,7 @@ pub(super) fn size(value: &Value) -> Checked<u64> {
         .ok_or_else(|| "too large".to_owned())
 }
 
-/// A size in bytes; 0 is none.
+/// A size in bytes. 0 means no limit.
 pub(super) fn optional_size(value: &Value) -> Checked<Option<u64>> {
     Ok(Some(size(value)?).filter(|n| *n > 0))
 }
@@ -240,8 +240,8 @@ const LONGEST: u64 = 366 * 86_400_000;
 
 /// A duration: whole numbers with the units d, h, m, s and ms, larger units first.
 ///
-/// By hand: jiff and humantime also accept fractions, signs, spelled-out units or any order, and stored runs repeat what was
-/// typed.
+/// This is not read by a crate: jiff and humantime also accept fractions, signs, spelled-out units or any order, and
+/// stored runs repeat what was typed.
 pub(super) fn duration(value: &Value) -> Checked<Duration> {
     let expected = "expected a duration with its unit, such as 90s, 15m, 8h or 1h30m";
     let Value::String(_, text) = value else { return Err(expected.to_owned()) };
@@ -277,7 +277,7 @@ pub(super) fn timeout(value: &Value) -> Checked<Duration> {
     }
 }
 
-/// A duration; the empty text, 0 and a duration of zero are none.
+/// A duration. The empty text, 0 and a duration of zero mean no limit.
 pub(super) fn optional_duration(value: &Value) -> Checked<Option<Duration>> {
     match scalar(value, "expected a duration in quotes, such as \"8h\"")?.as_str() {
         "" | "0" => Ok(None),
@@ -298,7 +298,7 @@ pub(super) fn duration_text(duration: Duration) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
-/// A number of images, or a share of the images that are settled; 0 is no limit.
+/// A number of images, or a share of the images that are settled. 0 means no limit.
 pub(super) fn failure_limit(value: &Value) -> Checked<FailureLimit> {
     let expected = "expected a number of images, a share such as \"50%\", or 0 for no limit";
     let text = scalar(value, expected)?;
@@ -325,7 +325,7 @@ pub(super) fn billing(value: &Value) -> Checked<Billing> {
         .ok_or_else(|| expected.to_owned())
 }
 
-/// A time of day, local or with an offset; the empty text is none.
+/// A time of day, local or with an offset. The empty text means no limit.
 pub(super) fn until(value: &Value) -> Checked<Option<Until>> {
     let expected =
         || "expected a time of day such as \"06:30\", or with its zone, \"06:30+08:00\"".to_owned();
@@ -429,7 +429,7 @@ pub(super) fn scenes(value: &Value) -> Checked<Scenes> {
     names.join(",").parse().map_err(|error: crate::scene::ParseError| error.to_string())
 }
 
-/// The name of a region, such as ap-guangzhou; the empty text is none.
+/// The name of a region, such as ap-guangzhou. The empty text means that no region is set.
 pub(super) fn region(value: &Value) -> Checked<Option<String>> {
     let region = optional_text(value)?;
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -441,7 +441,7 @@ pub(super) fn region(value: &Value) -> Checked<Option<String>> {
     }
 }
 
-/// An http or https address without user, query and fragment; the empty text is none.
+/// An http or https address without user, query and fragment. The empty text means that no address is set.
 pub(super) fn address(value: &Value) -> Checked<Option<String>> {
     let Some(text) = optional_text(value)? else { return Ok(None) };
     let expected = "expected an address such as https://cos.example.com or http://127.0.0.1:9000";

@@ -6,17 +6,17 @@ use figment::value::Value;
 
 use super::types::{FailureLimit, Rate};
 
-/// A text; none is the empty text.
+/// A text. `None` is written as the empty text.
 pub(super) fn text(text: Option<&str>) -> Value {
     Value::from(text.unwrap_or_default())
 }
 
-/// A path; none is the empty text.
+/// A path. `None` is written as the empty text.
 pub(super) fn path(path: Option<&Path>) -> Value {
     Value::from(path.map(Path::to_string_lossy).unwrap_or_default().as_ref())
 }
 
-/// A limit; none is 0.
+/// A limit. `None` is written as 0.
 pub(super) fn limit(limit: Option<u64>) -> Value {
     Value::from(limit.unwrap_or(0))
 }

@@ -1,6 +1,6 @@
 //! CSV as of RFC 4180 with LF line ends, in UTF-8. Keys are not changed.
 //!
-//! By hand: what the rows of an object have in common is quoted once per object, which the csv crate's writer cannot do.
+//! The csv crate is not used: its writer cannot quote the fields that all rows of an object share once per object.
 
 use std::io::Write as _;
 
@@ -60,7 +60,8 @@ fn tail(object: &Exported<'_>, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Appends an MD5 as 32 lowercase hexadecimal digits. By hand: the crate hex would need a buffer or a `String`.
+/// Appends an MD5 as 32 lowercase hexadecimal digits. The crate hex is not used, because it needs a buffer or a
+/// `String`.
 pub(super) fn hex(md5: [u8; 16], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in md5 {
@@ -134,7 +135,7 @@ impl Rows for Wide {
                 if !self.joined.is_empty() {
                     self.joined.push(';');
                 }
-                // Escaped, so that a name with a separator in it can still be read.
+                // The name is escaped, so that a program can read it even if it contains a separator.
                 for c in label.name.chars() {
                     if matches!(c, ':' | ';' | '\\') {
                         self.joined.push('\\');

@@ -90,7 +90,7 @@ impl Rows for Lines {
             line(&WideRow { bucket, key, album, camera, news, web, tail }, out);
             return 1;
         }
-        // What the rows of an object have in common is formatted once: an image with ten labels has ten rows.
+        // The fields that all rows of an object share are formatted once: an image with ten labels has ten rows.
         self.head.clear();
         self.head.extend_from_slice(b"{\"bucket\":");
         json(bucket, &mut self.head);
@@ -99,7 +99,7 @@ impl Rows for Lines {
         self.head.extend_from_slice(b",\"scene\":\"");
         self.tail.clear();
         json(tail, &mut self.tail);
-        // The tail was written as an object of its own; its opening brace becomes the comma before its first name.
+        // The tail was written as a separate object. Its opening brace becomes the comma before its first name.
         self.tail[0] = b',';
         self.tail.push(b'\n');
         for label in object.labels() {

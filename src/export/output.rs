@@ -42,7 +42,7 @@ enum Sink {
 #[derive(Debug)]
 struct Replacement {
     part: Part,
-    /// The permissions that it gets then.
+    /// The permissions that it gets when it replaces the target.
     mode: u32,
     /// The owner and group of the file that it replaces; `None` if there is no such file.
     owner: Option<(u32, u32)>,
@@ -145,7 +145,7 @@ fn sink(target: &Path) -> io::Result<Sink> {
     let existing = match fs::metadata(target) {
         Ok(_) => {
             let mut options = OpenOptions::new();
-            // With `create`, although the file exists, since some of these rules apply only then.
+            // `create` is set although the file exists, because some of these rules apply only then.
             let file = options.write(true).create(true).truncate(false).mode(NEW).open(target)?;
             let metadata = file.metadata()?;
             if !metadata.is_file() {

@@ -19,7 +19,7 @@ fn database(folder: &Path) -> Store {
     store
 }
 
-/// Adds an object with a content of its own and its labels: scene, name, confidence.
+/// Adds an object with a new content and with these labels: scene, name, confidence.
 fn object(store: &Store, bucket: i64, key: &str, scenes: u8, labels: &[(Scene, &str, i64)]) -> i64 {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let (etag, size, modified) = match bucket {
@@ -154,7 +154,8 @@ fn the_csv_has_the_rows_of_the_view_over_many_batches() {
     assert!(rows == expected, "same rows in the same order");
 }
 
-/// No read may be open while rows are written: else a slow reader pins the write-ahead log.
+/// No read may be open while rows are written. Otherwise a slow reader of the output keeps the write-ahead log from
+/// being truncated.
 #[test]
 fn no_snapshot_is_open_while_a_batch_waits_to_be_written() {
     let folder = tempfile::tempdir().unwrap();

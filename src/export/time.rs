@@ -9,8 +9,8 @@ const LAST: i64 = 253_402_300_799;
 /// Appends a time such as `2026-03-14T08:15:30Z`. `seconds` counts from the Unix epoch. Appends nothing for a year before 0
 /// or after 9999.
 ///
-/// By hand, because an export formats two times per object. Years begin on 1 March here, so that the leap day is the last day
-/// of a year (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
+/// No crate is used, because an export formats two times per object. Years begin on 1 March here, so that the leap day
+/// is the last day of a year (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
 pub fn iso_seconds(seconds: i64, out: &mut Vec<u8>) {
     if !(-EPOCH * 86_400..=LAST).contains(&seconds) {
         return;

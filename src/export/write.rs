@@ -8,17 +8,17 @@ use crate::store::Export;
 
 /// Writes all of `export` to `output`, and returns the number of rows without the header.
 ///
-/// The output is not committed: the caller decides whether it is complete. `go_on` is called once per batch.
+/// The output is not committed: the caller decides whether it is complete. `continues` is called once per batch.
 ///
 /// # Errors
 /// [`Error::Store`] if a read fails, [`Error::Closed`] if the reader of the output has closed it, [`Error::Write`] if it
-/// cannot be written, and [`Error::Interrupted`] once `go_on` returns `false`.
+/// cannot be written, and [`Error::Interrupted`] once `continues` returns `false`.
 pub fn write(
     export: &mut Export<'_>,
     format: Format,
     layout: Layout,
     output: &mut Output,
-    go_on: impl Fn() -> bool,
+    continues: impl Fn() -> bool,
 ) -> Result<u64, Error> {
     let mut rows: Box<dyn Rows> = match (format, layout) {
         (Format::Csv, Layout::Long) => Box::new(csv::Long::default()),
@@ -29,7 +29,7 @@ pub fn write(
     let mut count = 0;
     rows.header(&mut buffer);
     while let Some(batch) = export.next_batch()? {
-        if !go_on() {
+        if !continues() {
             return Err(Error::Interrupted);
         }
         for object in batch.objects() {

@@ -30,7 +30,7 @@ impl io::Write for Stderr {
     }
 }
 
-/// As [`init`], with another writer than stderr.
+/// Does the same as [`init`] with another writer than stderr.
 pub fn init_to<W>(logging: &Logging, writer: W, colours: bool)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,

@@ -90,7 +90,8 @@ impl Args {
     }
 }
 
-/// A note if a run only accepts the file when it is named there too, because it sets guarded settings.
+/// A note for a file that sets guarded settings: other commands accept it only if it is named with an option or a
+/// variable. Empty for any other file.
 fn note(origins: &Provenance) -> String {
     let from_file = |key: &&str| matches!(origins.get(key), Some(Origin::File(_)));
     let guarded: Vec<&str> =

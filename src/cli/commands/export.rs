@@ -81,13 +81,13 @@ impl Args {
         // A stream leaves no file that must be removed, so a signal may end the program as usual.
         let interrupt =
             if self.output.as_os_str() == "-" { None } else { Some(Interrupt::watch()?) };
-        let going_on = || interrupt.as_ref().is_none_or(|interrupt| interrupt.exit().is_none());
+        let continues = || interrupt.as_ref().is_none_or(|interrupt| interrupt.exit().is_none());
         let notation = match self.format {
             Format::Csv => Notation::Csv,
             Format::Jsonl => Notation::Json,
         };
         let mut output = Output::open(&self.output)?.in_notation(notation);
-        let written = export::write(&mut rows, self.format, self.layout, &mut output, going_on);
+        let written = export::write(&mut rows, self.format, self.layout, &mut output, continues);
         if let (Err(export::Error::Interrupted), Some(exit)) =
             (&written, interrupt.as_ref().and_then(Interrupt::exit))
         {

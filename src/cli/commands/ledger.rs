@@ -69,7 +69,7 @@ impl FromStr for Month {
     }
 }
 
-/// The sums that have columns of their own.
+/// The sums that have their own columns.
 fn numbers(sums: &LedgerSums) -> [u64; 7] {
     let LedgerSums { calls, answered, failed, throttled, thrown_away, unknown, retries, .. } =
         *sums;
@@ -87,7 +87,7 @@ struct JsonRow<'a> {
     #[serde(flatten)]
     sums: LedgerSums,
     cost: Option<f64>,
-    /// The cost if each scene is billed, whatever the setting `billing` is.
+    /// The cost if each scene is billed, even if the setting `billing` says otherwise.
     cost_up_to: Option<f64>,
 }
 

@@ -1,4 +1,4 @@
-//! The commands, each in a file of its own: `Args` holds its options, `execute` does the work and returns the exit code.
+//! The commands, one file each: `Args` holds the options, and `execute` does the work and returns the exit code.
 
 pub mod backup;
 pub mod changes;

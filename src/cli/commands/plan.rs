@@ -68,8 +68,8 @@ struct Plan {
     other_formats: u64,
     /// The calls of a run with the limits of this command.
     calls: u64,
-    /// As `calls`, if the calls for the most scenes come first. It is smaller than `calls` only if calls for different numbers
-    /// of scenes reach `--max-cost`.
+    /// The number of calls if the calls for the most scenes come first. It is smaller than `calls` only if calls for
+    /// different numbers of scenes reach `--max-cost`.
     calls_at_least: u64,
     /// The limits that the run reaches before everything is called.
     limited_by: Vec<String>,
@@ -85,7 +85,7 @@ struct Plan {
     billing: Billing,
     currency: String,
     cost: Option<f64>,
-    /// The cost if each scene is billed, whatever `billing` is.
+    /// The cost if each scene is billed, even if `billing` says otherwise.
     cost_up_to: Option<f64>,
     /// Calls a second; `None` if no limit is set.
     configured_pace: Option<f64>,
@@ -102,7 +102,7 @@ impl Args {
     /// Lists, compares, and prints the plan.
     ///
     /// # Errors
-    /// Those of a run.
+    /// The same as those of a run.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let (settings, bucket, source) = self.target.resolve(global)?;
         let shown = source.describe(bucket.as_str());

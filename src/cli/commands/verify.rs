@@ -11,7 +11,7 @@ use crate::store::Reader;
 use crate::store::read::Checked;
 use crate::visible::{Notation, visible};
 
-/// Bytes. For a larger database each check is announced, since it may take a while.
+/// The size in bytes above which each check is announced, since it may take a while.
 const LARGE: u64 = 256 << 20;
 
 /// Check that the database is sound; the exit code is 7 if it is not

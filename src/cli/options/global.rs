@@ -50,7 +50,7 @@ impl GlobalOptions {
     /// The checked settings of a command that adds its own options to the global ones. Starts logging.
     ///
     /// # Errors
-    /// As [`Settings::resolve`].
+    /// The same as those of [`Settings::resolve`].
     pub fn settings(
         &self,
         give: impl FnOnce(&mut PartialOptions),
@@ -63,7 +63,7 @@ impl GlobalOptions {
     /// Reads what the settings of a command are made from. The command adds its own options.
     ///
     /// # Errors
-    /// As [`Inputs::read`].
+    /// The same as those of [`Inputs::read`].
     pub fn inputs(&self, give: impl FnOnce(&mut PartialOptions)) -> Result<Inputs, config::Error> {
         let mut options = PartialOptions::default();
         self.give(&mut options);
@@ -101,7 +101,7 @@ impl Inputs {
     /// The checked settings, and where each came from.
     ///
     /// # Errors
-    /// As [`Settings::resolve`].
+    /// The same as those of [`Settings::resolve`].
     pub fn resolve(&self) -> Result<(Settings, Provenance), config::Error> {
         self.resolve_again(&Typed::default())
     }
@@ -109,7 +109,7 @@ impl Inputs {
     /// The settings without those of the run that is resumed, which is not known yet. Starts logging.
     ///
     /// # Errors
-    /// As [`Settings::resolve_alone`].
+    /// The same as those of [`Settings::resolve_alone`].
     pub fn resolve_alone(&self) -> Result<Settings, config::Error> {
         let variable = |name: &str| self.variables.get(name).cloned();
         let (settings, _) = Settings::resolve_alone(&self.options, variable, &self.content)?;
@@ -120,7 +120,7 @@ impl Inputs {
     /// The settings for a run that was begun with the options `typed`.
     ///
     /// # Errors
-    /// As [`Settings::resolve_again`].
+    /// The same as those of [`Settings::resolve_again`].
     pub fn resolve_again(&self, typed: &Typed) -> Result<(Settings, Provenance), config::Error> {
         let variable = |name: &str| self.variables.get(name).cloned();
         Settings::resolve_again(&self.options, variable, &self.content, typed)
@@ -130,7 +130,7 @@ impl Inputs {
 /// The checked settings from options, the environment of this process and `file`, and where each came from.
 ///
 /// # Errors
-/// As [`Settings::resolve`], and if a variable is not text.
+/// The same as those of [`Settings::resolve`], and a variable that is not text.
 pub fn resolve(
     options: PartialOptions,
     file: &ConfigFile,

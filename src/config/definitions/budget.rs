@@ -48,7 +48,7 @@ pub(super) const SECTION: Section = Section {
             group: Group::Budget,
             default: "0",
             help: "Stop after this many calls; 0 for no limit",
-            more: "A call counts once, whatever scenes it asks for.",
+            more: "A call counts once, however many scenes it asks for.",
             guarded: None,
             resume: Resume::Stricter(|to, now| {
                 take_if_less(&mut to.budget.max_calls, now.budget.max_calls, |now, typed| {

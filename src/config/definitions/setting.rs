@@ -19,22 +19,20 @@ pub struct Setting {
     pub group: Group,
     /// The default, as it would be written in an environment variable; empty if there is none.
     pub default: &'static str,
-    /// What the setting does, in one sentence without a full stop, with its unit and its bounds.
+    /// The sentence that says what the setting does, with its unit and its bounds, without a full stop.
     pub help: &'static str,
     /// Further sentences for `--help` and the file; may be empty.
     pub more: &'static str,
-    /// What the setting decides, as the end of a sentence, if a file that was merely found in the current folder must not
-    /// decide it. `None` if any file may set it.
-    ///
-    /// This must be given for a setting that starts a program, names a host, or decides whom to trust: whoever made the
-    /// folder would otherwise decide it for everybody who works there.
+    /// Must be given for a setting that starts a program, names a host, or decides whom to trust. A file that was merely
+    /// found in the current folder must not set it, because another user may have left that file there. The text says
+    /// what the setting decides, as the end of a sentence. `None` means that any file may set it.
     pub(crate) guarded: Option<&'static str>,
     /// What `costag resume` does with the option that was typed when the run began. Guarded settings are not kept with a
     /// run, except the endpoint, which `costag resume` asks to confirm.
     pub(crate) resume: Resume,
     /// Checks a value of the file, a variable or an option, and stores it. Returns what was expected if the value is wrong.
     pub(crate) set: fn(&Value, &mut Settings) -> Checked<()>,
-    /// The value as the file would write it.
+    /// Returns the value as it would be written in the file.
     pub(crate) get: fn(&Settings) -> Value,
 }
 
@@ -64,7 +62,8 @@ impl Setting {
 pub enum Kind {
     /// `--NAME VALUE`; the text names the value in the help.
     Value(&'static str),
-    /// As `Value`, and the value may begin with a minus sign, so that a negative number is refused by its name.
+    /// `--NAME VALUE`, where the value may begin with a minus sign, so that the message about a negative number names the
+    /// option.
     Number(&'static str),
     /// `--NAME VALUE`, which may be repeated, with commas between several values.
     List(&'static str),
@@ -121,8 +120,9 @@ pub(crate) enum Resume {
     Stored,
     /// The option applies again, and takes precedence over the environment and files.
     Again,
-    /// The option applies again, unless the environment or a file sets a stricter value now. The function takes the stricter
-    /// value of the second settings into the first, and returns whether it did.
+    /// The option applies again, unless the environment or a file sets a stricter value now. The function gets the
+    /// settings with the typed option and the settings of now. It copies the value of the second into the first if it is
+    /// stricter, and returns whether it did.
     Stricter(fn(&mut Settings, &Settings) -> bool),
 }
 
