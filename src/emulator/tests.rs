@@ -4,7 +4,6 @@ use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::options::MOST_OBJECTS;
@@ -90,33 +89,6 @@ fn keys_of(text: &str) -> Vec<String> {
         .skip(1)
         .map(|part| part.split("</Key>").next().unwrap().to_owned())
         .collect()
-}
-
-#[test]
-fn the_emulator_imports_nothing_from_the_rest_of_the_crate() {
-    // The texts are built from parts, or the test would find them in this file.
-    let (own, outside) =
-        (concat!("crate", "::emulator"), [concat!("crate", "::"), concat!("costag", "::")]);
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/emulator")];
-    let mut files = 0;
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let text = fs::read_to_string(&path).unwrap();
-            files += 1;
-            for (number, line) in text.lines().enumerate() {
-                let foreign = outside.iter().any(|path| {
-                    line.match_indices(path).any(|(at, _)| !line[at..].starts_with(own))
-                });
-                assert!(!foreign, "{}:{}", path.display(), number + 1);
-            }
-        }
-    }
-    assert!(files > 25, "{files}");
 }
 
 #[test]

@@ -18,8 +18,8 @@ use crate::store::turn::Request;
 use crate::store::{Session, Store};
 use crate::zone;
 
-/// `run` begins a new listing instead of resuming one that is older than this, in seconds.
-const FRESH: i64 = 24 * 3600;
+/// A listing that is older than this is not resumed: `run` begins a new one.
+const RESUMABLE_SECONDS: i64 = 24 * 3600;
 
 /// The unfinished runs in the database, as a new run with certain settings sees them.
 #[derive(Default)]
@@ -48,7 +48,7 @@ impl Unfinished {
                 && theirs.bucket == mine.bucket
                 && mine.is_same_trial(&theirs)
                 && unfinished.eligibility == eligibility;
-            let is_fresh = now - unfinished.started_at < FRESH;
+            let is_fresh = now - unfinished.started_at < RESUMABLE_SECONDS;
             // Only a listing is resumed: a list of the same name may have other lines now.
             //
             // A run that has completed its listing is not resumed but begun anew, since new objects may have come.
@@ -87,7 +87,8 @@ impl Job {
     /// unfinished listing that is younger than a day. Unfinished runs that this one covers are closed as superseded.
     /// The contents that they left pending belong to this run as soon as its listing meets them.
     ///
-    /// With [`Purpose::Plan`] it begins, or resumes, whatever a run would, in a transaction that is never committed.
+    /// With [`Purpose::Plan`] it begins or resumes the same run as [`Purpose::Tag`] would, in a transaction that is
+    /// never committed.
     ///
     /// # Errors
     /// An error of the store, or [`Error::Glob`].
@@ -116,7 +117,7 @@ impl Job {
         if purpose == Purpose::Tag
             && let Some((unfinished, theirs)) = same.take()
         {
-            return Self::go_on(store, client, &unfinished, theirs, settings, None);
+            return Self::continue_run(store, client, &unfinished, theirs, settings, None);
         }
         let new = NewRun {
             bucket: run.bucket.clone(),
@@ -129,7 +130,7 @@ impl Job {
             spans: spans(&store, &run, &settings)?,
         };
         let BegunRun { id, bucket_id, journals } = store.begin_run(&new)?;
-        // Only after the new run has its row: if it cannot be begun, the old ones can still be resumed.
+        // This comes after the new run has its row: if that fails, the old runs can still be resumed.
         for id in covered {
             store.supersede(id)?;
         }
@@ -139,7 +140,7 @@ impl Job {
             store.simulate()?;
         }
         if let Some((unfinished, theirs)) = same {
-            return Self::go_on(store, client, &unfinished, theirs, settings, Some(id));
+            return Self::continue_run(store, client, &unfinished, theirs, settings, Some(id));
         }
         let context = RunContext {
             id,
@@ -163,8 +164,8 @@ impl Job {
     /// ([`RunSettings::wants_as`]); all other settings replace those that the run had stored. The run keeps its own
     /// number of images, unless `settings` have one, or `new_trial` says that the absence of one is meant.
     ///
-    /// If the reading of a list's file was interrupted, the file is read on only if it is given as `named`. The database
-    /// may come from somebody else and name any file, whose lines would be sent to the service as keys.
+    /// If the reading of a list's file was interrupted, the file is read on only if it is given as `named`. The
+    /// database may come from somebody else and name any file, whose lines would be sent to the service as keys.
     ///
     /// # Errors
     /// An error of the store, [`Error::Settings`] or [`Error::Glob`].
@@ -190,7 +191,7 @@ impl Job {
             let from = own.trial.map_or(counts.done + counts.failed, |trial| trial.from);
             own.trial = given.map(|trial| Trial { from, ..trial });
         }
-        let job = Self::go_on(store, client, unfinished, own, settings, None)?;
+        let job = Self::continue_run(store, client, unfinished, own, settings, None)?;
         Ok(if is_named { job } else { job.without_reading() })
     }
 
@@ -209,7 +210,7 @@ impl Job {
     }
 
     /// Resumes a run. `plan_row` is the row of the plan, if this is one.
-    fn go_on(
+    fn continue_run(
         mut store: Store,
         client: Client,
         unfinished: &UnfinishedRun,
@@ -260,7 +261,7 @@ impl Job {
         Ok(job.limited_to(trial, settled))
     }
 
-    /// Limits the job to a trial of which so many images are settled.
+    /// Limits the job to a trial. `settled` of its images are settled already.
     fn limited_to(mut self, trial: Option<Trial>, settled: u64) -> Self {
         if trial.is_some() && self.purpose == Purpose::Tag && self.source.is_bucket() {
             self.begun.session.hold_gone();
@@ -292,7 +293,7 @@ impl Job {
         let reconsider =
             reader.must_reconsider(context.id, context.bucket_id, &context.prefix, eligibility)?;
         let ledger_end = reader.ledger_end()?;
-        // The reader stays open: opening the file again while a run goes on could cost SQLite its locks.
+        // The reader stays open: closing it and opening the file again during the run could cost SQLite its locks.
         let ledger = Mutex::new(reader);
         let earlier = move |since: i64| {
             let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);

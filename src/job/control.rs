@@ -27,7 +27,8 @@ pub enum StopReason {
     LookUpsDenied(String),
     /// There were too many failures. The text says how many, and of which kind.
     Breaker(String),
-    /// Before the first success, all failures were images refused for their format, size or content. The text says how many.
+    /// Before the first success, all failures were images refused for their format, size or content. The text says how
+    /// many.
     BadImages(String),
     /// The service refused a request, and would refuse every other one too.
     Refused(verdict::Stop, verdict::Operation, Arc<cos::Error>),
@@ -103,7 +104,7 @@ impl fmt::Display for StopReason {
     }
 }
 
-/// Stops a run. All stages of a run, and whoever may stop it, share one control.
+/// Stops a run. All stages of a run share one control with the callers that may stop it.
 #[derive(Debug, Clone, Default)]
 pub struct Control {
     stop: CancellationToken,
@@ -112,8 +113,8 @@ pub struct Control {
 }
 
 impl Control {
-    /// Stops the run: no new pages, claims or calls are begun, and calls in flight finish. If the run is stopped more than
-    /// once, the first reason counts.
+    /// Stops the run: no new pages, claims or calls are begun, and calls in flight finish. If the run is stopped more
+    /// than once, the first reason counts.
     pub fn stop(&self, reason: StopReason) {
         let _ = self.reason.set(reason);
         self.stop.cancel();

@@ -17,7 +17,8 @@ pub struct Expected {
     pub listed: bool,
 }
 
-/// Lets every call through, unless [`Gate::hold_above`] was called. The run and whoever confirms its calls share a gate.
+/// Lets every call through, unless [`Gate::hold_above`] was called. The run shares one gate with the caller that
+/// confirms its calls.
 #[derive(Debug, Clone, Default)]
 pub struct Gate(Arc<Inner>);
 
@@ -37,8 +38,8 @@ struct Inner {
 }
 
 impl Gate {
-    /// Holds back every call that would take this invocation above so many billing units, until [`Gate::open`] is
-    /// called.
+    /// Holds back every call that would take this invocation above this number of billing units, until [`Gate::open`]
+    /// is called.
     pub fn hold_above(&self, units: u64) {
         let _ = self.0.above.set(units);
     }
@@ -65,13 +66,13 @@ impl Gate {
         self.0.reached.cancelled().await;
     }
 
-    /// Tells whoever waits in [`Gate::asks`] that calls are, or will be, held back.
+    /// Completes [`Gate::asks`], because calls are held back or will be.
     pub(super) fn ask(&self, expected: Expected) {
         self.expect(expected);
         self.0.asked.cancel();
     }
 
-    /// Tells whoever waits in [`Gate::is_listed`] that everything is listed.
+    /// Completes [`Gate::is_listed`], because everything is listed.
     pub(super) fn set_listed(&self, expected: Expected) {
         self.expect(expected);
         self.0.listed.cancel();
@@ -90,13 +91,13 @@ impl Gate {
         self.0.opened.cancel();
     }
 
-    /// Returns whether a call that takes this invocation to so many billing units may be made now.
+    /// Returns whether a call that takes this invocation to this number of billing units may be made now.
     pub(super) fn is_open_for(&self, units: u64) -> bool {
         self.above().is_none_or(|above| units <= above) || self.0.opened.is_cancelled()
     }
 
-    /// Waits until a call that takes this invocation to so many billing units may be made. Returns `false` if the run
-    /// stops meanwhile.
+    /// Waits until a call that takes this invocation to this number of billing units may be made. Returns `false` if
+    /// the run stops meanwhile.
     pub(super) async fn wait_for(&self, units: u64, stopping: &CancellationToken) -> bool {
         if self.is_open_for(units) {
             return true;

@@ -1,14 +1,14 @@
 //! A job: one run over a bucket or a list, from the listing to the last settlement.
 //!
-//! A job is two loops that meet only in the store. `discovery` finds objects and compares them with the store; `tagging`
-//! claims pending contents, calls the service for each of them, and settles the outcome. `service` is what both share
-//! when they talk to the service, and one writer thread commits what either of them has found. `stages` wires the
-//! loops, and is the place to begin reading.
+//! A job is two loops that meet only in the store. `discovery` finds objects and compares them with the store;
+//! `tagging` claims pending contents, calls the service for each of them, and settles the outcome. `service` is what
+//! both share when they talk to the service, and one writer thread commits what either of them has found. `stages`
+//! wires the loops, and is the place to begin reading.
 //!
-//! A job takes checked settings and knows neither options nor a progress bar: observers look at [`Stats`], and whoever
-//! wants to stop the run uses its [`Control`]. It is the only module in which `cos` and `store` meet. All stages run in
-//! one task on a runtime of one thread; only the writer, the comparison of pages and the reading of lists have threads
-//! of their own.
+//! A job takes checked settings and knows neither options nor a progress bar: observers read its [`Stats`], and a
+//! caller stops the run through its [`Control`]. It is the only module in which `cos` and `store` meet. All stages run
+//! in one task on a runtime of one thread; only the writer, the comparison of pages and the reading of lists have
+//! threads of their own.
 
 mod begin;
 mod begun;

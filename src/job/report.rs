@@ -1,4 +1,4 @@
-//! The result of a run, for whoever started it.
+//! The result of a run, as the caller gets it.
 
 use super::{Limit, Snapshot, StopReason, Trial};
 use crate::store::model::Counts;

@@ -1,4 +1,4 @@
-//! The stages of a run, from the listing to the last settlement. Wires them, and does nothing else.
+//! Wires the stages of a run, from the listing to the last settlement, and does nothing else.
 //!
 //! ```text
 //! discovery ── differences ──► writer ──► store
@@ -27,7 +27,7 @@ use crate::store::Session;
 /// Runs all stages to their end. Returns the session, to finish the run with, and the first error of a stage.
 ///
 /// # Errors
-/// An error of the writer or of the start: then there is no session any more.
+/// An error of the writer or of the start. In both cases the session is lost.
 pub(super) async fn run(job: Job) -> Result<(Session, Result<(), Error>), Error> {
     let Job { client, settings, source, purpose, begun, budget, unmatched, stats, control, gate } =
         job;
@@ -35,8 +35,8 @@ pub(super) async fn run(job: Job) -> Result<(Session, Result<(), Error>), Error>
         begun;
     let run = session.run().clone();
     let place = session.place();
-    let known = session.reader()?;
-    let was_answered_before = known.has_been_answered()?;
+    let reader = session.reader()?;
+    let was_answered_before = reader.has_been_answered()?;
     let watch = match gate.above() {
         Some(_) if purpose == Purpose::Tag => Some(Watch {
             gate: gate.clone(),
@@ -112,7 +112,7 @@ pub(super) async fn run(job: Job) -> Result<(Session, Result<(), Error>), Error>
     };
 
     let result = tokio::select! {
-        result = deadline::both(&control, scope.discover(discovery, ranges, known), tagging) => result,
+        result = deadline::both(&control, scope.discover(discovery, ranges, reader), tagging) => result,
         never = deadline::stop_at_window_end(&budget, &control) => match never {},
         never = deadline::abort_after_drain(&control) => match never {},
         never = service.store_clock_corrections(writer) => match never {},

@@ -1,8 +1,9 @@
 //! The single writer: one thread with one connection, which commits one transaction a turn.
 //!
-//! A turn contains all records that have arrived since the last one: turns grow under load, and each record commits at once
-//! when idle. Pages are an exception: while calls have to be settled or contents claimed, a turn takes only one page, since
-//! fast listing would otherwise starve the workers. Replies are sent after the commit, so what they say is on disk.
+//! A turn contains all records that have arrived since the last one. Under load the turns grow; otherwise each record
+//! is committed at once. Pages are an exception: while calls have to be settled or contents claimed, a turn takes only
+//! one page, since fast listing would otherwise starve the workers. Replies are sent after the commit, so what they say
+//! is on disk.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,8 +23,8 @@ use crate::store::turn::{
     Settlement, Turn, Wish,
 };
 
-/// The most records in one turn, pages not counted.
-const TURN: usize = 4096;
+/// The most records in one turn. Pages do not count.
+const RECORDS_IN_TURN: usize = 4096;
 
 /// A request to the writer.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ pub(super) enum Record {
     CompleteListing { now: i64 },
     /// Store the ledger row of a call whose content is not settled yet.
     Call { row: CallRow, committed: oneshot::Sender<()> },
-    /// Settle a content. The slot is freed once that is committed.
+    /// Settle a content. The slot is freed once the settlement is committed.
     Settle { settlement: Settlement, slot: OwnedSemaphorePermit },
     /// Claim contents.
     Claim { wish: Wish, reply: oneshot::Sender<Claims> },
@@ -74,8 +75,8 @@ pub(super) struct Writer {
 pub(super) type Thread = Blocking<Result<Session, store::Error>>;
 
 impl Writer {
-    /// Starts the writer thread. `work` is notified when the queue may have grown, or when a content was settled. An error
-    /// stops the run through `control`.
+    /// Starts the writer thread. `work` is notified when the queue may have grown, or when a content was settled. An
+    /// error stops the run through `control`.
     pub(super) fn start(
         session: Session,
         capacity: usize,
@@ -124,11 +125,12 @@ impl Writer {
 enum Waiter {
     Nobody,
     Committed(oneshot::Sender<()>),
-    Page(Option<oneshot::Sender<()>>),
+    /// The request may put contents into the queue, so the pool is told about work.
+    Queued(Option<oneshot::Sender<()>>),
     Claims(oneshot::Sender<Claims>),
     Probe(oneshot::Sender<Option<Claimed>>),
     Key(oneshot::Sender<Option<Key>>),
-    Waits(oneshot::Sender<bool>),
+    HasPending(oneshot::Sender<bool>),
     DroppedLines(oneshot::Sender<Vec<(i64, String)>>),
     /// The slot of a call, which is free again once the settlement is committed.
     Slot(OwnedSemaphorePermit),
@@ -140,7 +142,7 @@ impl Record {
     /// Splits a record into what the store is asked and who waits for the reply.
     fn split(self) -> (Request, Waiter) {
         match self {
-            Self::Page { page, committed } => (Request::Page(page), Waiter::Page(committed)),
+            Self::Page { page, committed } => (Request::Page(page), Waiter::Queued(committed)),
             Self::List { lines, hash, reach, committed } => {
                 (Request::KeepLines { lines, hash, reach }, Waiter::Committed(committed))
             }
@@ -148,7 +150,7 @@ impl Record {
                 (Request::TakeOver { run_ids }, Waiter::Committed(committed))
             }
             Self::Lines { lines, now, committed } => {
-                (Request::EndLines { lines, now }, Waiter::Page(Some(committed)))
+                (Request::EndLines { lines, now }, Waiter::Queued(Some(committed)))
             }
             Self::Split { seq, new_seq, span, committed } => {
                 (Request::SplitRange { seq, new_seq, span }, Waiter::Committed(committed))
@@ -166,7 +168,7 @@ impl Record {
             Self::Another { content_id, tried, reply } => {
                 (Request::AnotherKey { content_id, tried }, Waiter::Key(reply))
             }
-            Self::HasPending { reply } => (Request::Waits, Waiter::Waits(reply)),
+            Self::HasPending { reply } => (Request::HasPending, Waiter::HasPending(reply)),
             Self::DroppedLines { reply } => (Request::DroppedLines, Waiter::DroppedLines(reply)),
             Self::Recogniser { recogniser } => (Request::Recogniser { recogniser }, Waiter::Nobody),
             Self::ClockOffset { seconds } => (Request::ClockOffset { seconds }, Waiter::Nobody),
@@ -175,6 +177,7 @@ impl Record {
     }
 }
 
+/// The work of the writer thread: makes turns of the records and commits them, until no sender is left.
 fn write(
     mut session: Session,
     mut receiver: mpsc::Receiver<Record>,
@@ -182,7 +185,7 @@ fn write(
     work: &Notify,
     control: &Control,
 ) -> Result<Session, store::Error> {
-    let mut batch = Vec::with_capacity(TURN);
+    let mut batch = Vec::with_capacity(RECORDS_IN_TURN);
     let mut discovery = VecDeque::new();
     let mut waiters = Vec::new();
     let mut lost = None;
@@ -245,7 +248,7 @@ fn send(replies: Replies, waiters: &mut Vec<Waiter>, is_lost: bool, stats: &Stat
     for (waiter, reply) in waiters.drain(..).zip(replies.replies) {
         match (waiter, reply) {
             (Waiter::Committed(reply), _) => drop(reply.send(())),
-            (Waiter::Page(committed), queued) => {
+            (Waiter::Queued(committed), queued) => {
                 has_work |= queued == Reply::Queued(true);
                 if let Some(reply) = committed {
                     let _ = reply.send(());
@@ -259,7 +262,7 @@ fn send(replies: Replies, waiters: &mut Vec<Waiter>, is_lost: bool, stats: &Stat
             }
             (Waiter::Probe(reply), Reply::Probe(claimed)) => drop(reply.send(claimed)),
             (Waiter::Key(reply), Reply::Key(key)) => drop(reply.send(key)),
-            (Waiter::Waits(reply), Reply::Waits(waits)) => drop(reply.send(waits)),
+            (Waiter::HasPending(reply), Reply::HasPending(pending)) => drop(reply.send(pending)),
             (Waiter::DroppedLines(reply), Reply::DroppedLines(lines)) => drop(reply.send(lines)),
             (Waiter::Slot(slot), _) => {
                 drop(slot);
@@ -268,7 +271,7 @@ fn send(replies: Replies, waiters: &mut Vec<Waiter>, is_lost: bool, stats: &Stat
             (Waiter::Listed, _) => (has_work, is_listed) = (true, true),
             (Waiter::Nobody, _) => {}
             // Dropping the sender tells the receiver that the writer is gone.
-            (waiter, reply) => debug_assert!(false, "{reply:?} is no reply for {waiter:?}"),
+            (waiter, reply) => debug_assert!(false, "{reply:?} does not answer {waiter:?}"),
         }
     }
     if is_listed {
@@ -299,7 +302,7 @@ fn take(
             | Record::CompleteListing { .. } => discovery.push_back(record),
             record => batch.push(record),
         }
-        next = if batch.len() < TURN { receiver.try_recv().ok() } else { None };
+        next = if batch.len() < RECORDS_IN_TURN { receiver.try_recv().ok() } else { None };
     }
     !(batch.is_empty() && discovery.is_empty())
 }

@@ -1,11 +1,12 @@
-//! Decisions about contents, as values: what a run does with a content that it meets, rewrites or lets go.
+//! Decides what a run does with a content: whether it is queued, adopted from another run, left alone or released.
 //!
-//! Nothing here reads or writes. A backend reads the facts, asks for a decision, and writes what it says.
+//! The decisions are values, and nothing here reads or writes. A backend reads the facts, asks for a decision, and
+//! writes it.
 
 use super::model::{ContentState, ErrorKind};
 use crate::scene::Scenes;
 
-/// How the run came to an object that wants a content.
+/// How an object that wants a content differs from what the store knew of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sight {
     /// The object is as it was when it was last listed.
@@ -100,8 +101,8 @@ pub fn want<E>(
             Pending | InFlight => Want::Finish { take_from: other },
         });
     }
-    // A final verdict belongs to the bytes, whatever keys come and go. But an archived object that changed may have
-    // been restored.
+    // A final verdict belongs to the bytes, so a new key for them changes nothing. But an archived object that changed
+    // may have been restored.
     let retries_final = || if sight == Sight::Changed { is_archived() } else { Ok(false) };
     let again = match content.state {
         Pending | InFlight => !own,
@@ -118,16 +119,16 @@ pub fn want<E>(
     })
 }
 
-/// What an object that gets another content, or is skipped now, means for the content that it had.
+/// The consequences for the old content of an object that gets another content or is skipped now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rewrite {
-    /// The run in whose queue the old content waits: it has to list again.
+    /// The run in whose queue the old content waits. That run has to list again.
     pub take_from: Option<i64>,
     /// True if the object was overwritten while its old content was in flight.
     pub overwritten_in_flight: bool,
 }
 
-/// Decides what rewriting an object means for the content that it had.
+/// Decides the consequences of rewriting an object for the content that it had.
 pub fn rewrite(old: &ContentFacts, keeps_content: bool, is_skipped: bool) -> Rewrite {
     match old.state {
         ContentState::Pending if !keeps_content || is_skipped => {
@@ -155,7 +156,7 @@ pub struct Origin {
     pub done: Scenes,
     /// Whether the content is pending, in flight, done or failed.
     pub state: ContentState,
-    /// The Unix second of the last answer; of a content without an answer, some other number.
+    /// The Unix second of the last answer. Meaningless for a content without an answer.
     pub tagged_at: Option<i64>,
     /// Whether the content has an error.
     pub has_error: bool,
@@ -182,7 +183,7 @@ impl Origin {
     }
 }
 
-/// Returns true if an object had got other bytes before a call of it ended.
+/// Returns true if an object was overwritten before a call for it ended.
 ///
 /// `now_has` is the content that the object has now, `modified` the time of its bytes, `called` the content that was
 /// called, and `ended_at` when the call ended; times are Unix milliseconds.

@@ -11,7 +11,7 @@ use crate::object::ETag;
 /// The identity of a content: contents with equal identities are one content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity<'a> {
-    /// The `ETag` and the size: equal bytes are one content, whatever their key or bucket.
+    /// The `ETag` and the size: equal bytes are one content, even under different keys or in different buckets.
     Bytes {
         /// The `ETag`.
         etag: &'a ETag,

@@ -1,7 +1,8 @@
 //! The store: queue, checkpoint and result of every run.
 //!
-//! [`Store`] is the one write handle, held under a lock. [`Session`] is what a run makes of it: the writer sends it one
-//! [`turn::Turn`] after the other. Any number of [`Reader`]s can be open beside it, and none of them blocks it.
+//! [`Store`] is the one write handle, held under a lock. A run turns it into a [`Session`], to which the writer sends
+//! one [`turn::Turn`] after the other. Any number of [`Reader`]s can be open at the same time, and none of them blocks
+//! the writer.
 //!
 //! The files of this folder are the interface: types, identities, errors and decisions that hold for every backend.
 //! Everything that knows SQLite is in `store/sqlite`, and only `store/backend` chooses a backend. No other module of

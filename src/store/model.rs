@@ -297,7 +297,7 @@ pub struct Counts {
     pub changed: u64,
     /// Objects that the bucket no longer has.
     pub gone: u64,
-    /// Wanted objects that needed no call of their own: they were labelled or given up before, or another key of their
+    /// Wanted objects for which no call was made: they were labelled or given up before, or another key of their
     /// content was called.
     pub reused: u64,
     /// Contents put into the queue by this run's listing.
@@ -305,7 +305,7 @@ pub struct Counts {
     /// Contents that left the queue without a call: no object wants them any longer, or they are in the queue of
     /// another run now.
     pub left: u64,
-    /// Calls that ended, whatever came back.
+    /// Calls that ended, with or without an answer.
     pub calls: u64,
     /// Scenes that those calls asked for.
     pub scenes_asked: u64,
@@ -338,7 +338,8 @@ impl Counts {
         self.queued.saturating_sub(self.left + self.done + self.failed)
     }
 
-    /// The number of wanted objects that stand for no content which this run has counted as queued.
+    /// The number of wanted objects that needed no call: the wanted ones without the contents that this run has queued
+    /// and that stayed in its queue.
     pub(super) fn without_call(&self) -> u64 {
         self.wanted.saturating_sub(self.queued.saturating_sub(self.left))
     }

@@ -1,4 +1,4 @@
-//! Runs: what is stored when one begins, and what is read to go on with one.
+//! Runs: the values that are stored when a run begins, and those that are read when it is resumed.
 
 use std::num::ParseIntError;
 use std::str::FromStr;

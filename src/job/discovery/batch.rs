@@ -1,7 +1,7 @@
-//! Lines of a list on their way to the store: which of them have ended, and what is committed of them.
+//! Collects the lines of a list that have ended, and hands them to the store in batches.
 //!
-//! Lines end in any order. What is found out about a line is committed soon after it has ended. The cursor, and the
-//! counts of lines, pass a line only once all lines before it have ended.
+//! Lines end in any order. The result of a line is committed soon after the line has ended. The cursor and the counts
+//! of lines pass a line only once all lines before it have ended.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::store::turn::{EndedLines, Page, Reach};
 pub(super) const LOOKING_UP: i64 = 1;
 
 /// The most lines in one transaction.
-const FULL: usize = 500;
+const LINES_IN_BATCH: usize = 500;
 /// How long a line that has ended waits for its commit, at most.
 const FLUSH: Duration = Duration::from_millis(100);
 
@@ -71,7 +71,7 @@ pub(super) struct Batch {
     ended: Vec<EndedLine>,
     /// When the first of them ended. Absent if there is none.
     since: Option<Instant>,
-    /// How lines have ended that were counted as wanted before.
+    /// The ends of lines that were counted as wanted before.
     unwanted: Vec<End>,
 }
 
@@ -97,7 +97,7 @@ impl Batch {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.ended.len() >= FULL
+        self.ended.len() >= LINES_IN_BATCH
     }
 
     /// When the batch has to be committed.

@@ -29,10 +29,10 @@ use crate::store::run::RangeRow;
 use crate::store::turn::{Page, Reach};
 
 /// The capacity of the channel from the listers to the comparing thread, in pages.
-const AHEAD: usize = 4;
+const PAGES_AHEAD: usize = 4;
 
 /// The most pages without a key in a row. A listing that never ends could send them forever.
-const EMPTY: u32 = 100;
+const EMPTY_PAGES: u32 = 100;
 
 /// The listing of a bucket, or of the keys with a prefix.
 #[derive(Debug)]
@@ -54,9 +54,9 @@ pub(super) struct Listing {
 struct ProvenPage {
     /// `range.seq`.
     seq: i64,
-    /// The span of the page begins after this key, ...
+    /// The page covers the keys after this one.
     after: String,
-    /// ... and ends with this one. Absent if it ends where the prefix ends.
+    /// The last key that the page covers. Absent if it covers everything up to the end of the prefix.
     up_to: Option<String>,
     /// Whether the page is the last one of its range.
     done: bool,
@@ -66,12 +66,12 @@ struct ProvenPage {
     committed: oneshot::Sender<()>,
 }
 
-/// Which keys are gone if a page does not contain them.
+/// The keys that are gone if a page does not contain them.
 #[derive(Debug)]
 enum Absent {
-    /// None: the listing goes on after the page, but no key of the page could be read.
+    /// No key is gone: other pages follow, and no key of this page could be read.
     Nothing,
-    /// Those up to this key, this key included, or up to the end of the prefix if it is `None`.
+    /// The keys up to and including this one, or up to the end of the prefix if it is `None`.
     UpTo(Option<String>),
 }
 
@@ -96,12 +96,12 @@ impl Listing {
     pub(super) async fn run(self, ranges: Vec<RangeRow>, reader: Reader) -> Result<(), Error> {
         let listing = Arc::new(self);
         let ranges = Ranges::new(ranges, listing.workers);
-        let (sender, receiver) = mpsc::channel(AHEAD);
+        let (sender, receiver) = mpsc::channel(PAGES_AHEAD);
         let comparing = {
             let listing = Arc::clone(&listing);
             Blocking::start("compare", move || {
                 let compared = listing.compare(&reader, receiver);
-                // Otherwise listers without a range would wait forever for those that can no longer send.
+                // Otherwise listers that wait for a range would wait forever, because the others can no longer send.
                 if compared.is_err() {
                     listing.stage.service.control.stop(StopReason::Internal);
                 }
@@ -125,7 +125,8 @@ impl Listing {
         Ok(())
     }
 
-    /// Lists ranges as long as there are any. If all are taken, splits one of them.
+    /// Lists ranges as long as there are any. If all are taken, splits one of them. `moved` is notified when a range
+    /// has changed.
     async fn lister(&self, ranges: &Ranges, moved: &Notify, pages: mpsc::Sender<ProvenPage>) {
         let mut uncommitted = None;
         while !self.stage.service.control.is_stopping() {
@@ -137,7 +138,8 @@ impl Listing {
                 }
                 continue;
             }
-            let news = moved.notified();
+            // This is registered before the ranges are read, so that a change in between is not missed.
+            let changed = moved.notified();
             if ranges.are_done() {
                 return;
             }
@@ -150,7 +152,7 @@ impl Listing {
                 }
                 None => {
                     tokio::select! {
-                        () = news => {}
+                        () = changed => {}
                         () = self.stage.service.control.stopping().cancelled() => {}
                     }
                 }
@@ -158,7 +160,7 @@ impl Listing {
         }
     }
 
-    /// Looks for points at which to split a range, and splits it there. It is no error if there are none.
+    /// Looks for points at which to split a range, and splits it there. A range without such points stays whole.
     async fn split(&self, ranges: &Ranges, range: Splittable) -> Result<(), Error> {
         let mut search = SplitSearch::new(&range.marker, range.stop_at);
         loop {
@@ -172,8 +174,8 @@ impl Listing {
             search.answer(&answers);
         }
         let splits = ranges.split(range.seq, search.found());
-        // The splits are stored in this order, and before any page that ends at a new end of the range. Otherwise the store
-        // could contain a range that is done, while no range contains the keys after it.
+        // The splits are stored in this order, and before any page that ends at a new end of the range. Otherwise the
+        // store could contain a range that is done, while no range contains the keys after it.
         let records = splits.iter().map(|split| {
             let Split { seq, new_seq, ref span } = *split;
             debug!(seq, new_seq, at = %span.start_after.escape_debug(), "range split");
@@ -187,7 +189,8 @@ impl Listing {
         Ok(())
     }
 
-    /// Requests the first key after a point; the inner `None` means that there is none. Returns `None` if the request fails.
+    /// Requests the first key after a point; the inner `None` means that there is none. Returns `None` if the request
+    /// fails.
     async fn first_after(&self, marker: String) -> Option<Option<String>> {
         let prefix = self.prefix.clone();
         let request = ListRequest { prefix, marker, max_keys: 1, ..ListRequest::default() };
@@ -207,7 +210,7 @@ impl Listing {
             let request = ListRequest { max_keys, ..request.clone() };
             let page = client.list(&request).await;
             let page = page.inspect_err(|error| self.page_size.failed(max_keys, error))?;
-            self.page_size.came(max_keys);
+            self.page_size.succeeded(max_keys);
             let next =
                 self.prove(&page, &request).map_err(|error| client.without_secrets(error))?;
             Ok((page, next))
@@ -225,8 +228,9 @@ impl Listing {
         Ok(page.next_unbroken(&request.marker)?)
     }
 
-    /// Lists one range from its marker on. `uncommitted` is the notification for the last page of this lister. Returns
-    /// whether the range was listed to its end.
+    /// Lists one range from its marker on. Other listers are notified through `moved` after each page. `uncommitted` is
+    /// the notification that the last page of this lister is committed. Returns whether the range was listed to its
+    /// end.
     async fn list(
         &self,
         ranges: &Ranges,
@@ -259,7 +263,7 @@ impl Listing {
                 Recognised::Other => return false,
             }
             empty = if page.entries.is_empty() && page.rejected.is_empty() { empty + 1 } else { 0 };
-            if empty > EMPTY && next.is_some() {
+            if empty > EMPTY_PAGES && next.is_some() {
                 let stuck = StuckListing { marker: request.marker, next };
                 self.stage.service.refuse(Stop::Protocol, Operation::List, stuck.into());
                 return false;
@@ -299,8 +303,8 @@ impl Listing {
         }
     }
 
-    /// The work of the comparing thread: compares pages with the store, and hands them to the writer. Returns the number of
-    /// listed objects.
+    /// The work of the comparing thread: compares pages with the store, and hands them to the writer. Returns the
+    /// number of listed objects.
     fn compare(
         &self,
         reader: &Reader,

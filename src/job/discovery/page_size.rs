@@ -5,9 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use crate::cos::{self, list};
 
 /// The smallest number of keys in a request.
-const LEAST: u16 = 10;
-/// After so many complete pages in a row, the number of keys is doubled.
-const WHOLE: u32 = 4;
+const KEYS_MIN: u16 = 10;
+/// The number of complete pages in a row after which the number of keys is doubled.
+const COMPLETE_PAGES: u32 = 4;
 
 /// The size of the next page. All listers of a run share one.
 #[derive(Debug)]
@@ -35,19 +35,19 @@ impl PageSize {
     }
 
     /// Notes that a page with up to `keys` keys was complete.
-    pub(crate) fn came(&self, keys: u16) {
+    pub(crate) fn succeeded(&self, keys: u16) {
         let mut state = self.lock();
         if keys != state.size {
             return;
         }
         (state.whole, state.cut) = (state.whole + 1, 0);
-        if state.whole >= WHOLE {
+        if state.whole >= COMPLETE_PAGES {
             (state.size, state.whole) = (state.size.saturating_mul(2).min(list::KEYS_MAX), 0);
         }
     }
 
-    /// Notes that a page with up to `keys` keys failed. If it took too long, or if two in a row were cut short, the number of
-    /// keys is halved.
+    /// Notes that a page with up to `keys` keys failed. If it took too long, or if two in a row were cut short, the
+    /// number of keys is halved.
     pub(crate) fn failed(&self, keys: u16, error: &cos::Error) {
         let mut state = self.lock();
         let halves = match error {
@@ -61,7 +61,7 @@ impl PageSize {
         }
         (state.whole, state.cut) = (0, state.cut + 1);
         if halves {
-            state.size = (state.size / 2).max(LEAST);
+            state.size = (state.size / 2).max(KEYS_MIN);
         }
     }
 
@@ -86,13 +86,13 @@ mod tests {
         size.failed(10, &refused);
         assert_eq!(size.get(), 10);
         for _ in 0..4 * 7 {
-            size.came(size.get());
+            size.succeeded(size.get());
         }
         assert_eq!(size.get(), 1000);
         let broken = cos::Error::Interrupted { host: "h".to_owned(), cause: "cut".into() };
         size.failed(1000, &broken);
         size.failed(1, &broken);
-        assert_eq!(size.get(), 1000, "once is an accident");
+        assert_eq!(size.get(), 1000, "one page that is cut short does not lower the number");
         size.failed(1000, &broken);
         assert_eq!(size.get(), 500);
     }

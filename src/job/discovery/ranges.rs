@@ -1,7 +1,7 @@
 //! The ranges of the key space that the listers of a run share. They can be split while they are listed.
 //!
-//! The ranges of a run are adjacent and cover its scope. A split lowers the end of a range to a point and begins another
-//! range there. It is one step in memory, and one transaction in the store.
+//! The ranges of a run are adjacent and cover its scope. A split lowers the end of a range to a point and begins
+//! another range there. It is one step in memory, and one transaction in the store.
 
 mod search;
 
@@ -11,12 +11,13 @@ pub(super) use search::SplitSearch;
 
 use crate::store::run::{RangeRow, Span};
 
-/// A range is split only after so many of its pages were received, since a search for split points costs requests.
-const LONG: u32 = 3;
+/// The number of pages after which a range counts as long. Only long ranges are split, since a search for split points
+/// costs requests.
+const PAGES_OF_LONG_RANGE: u32 = 3;
 
-/// The most requests of one search that are sent at the same time, if enough listers are idle. More requests at a time make
-/// a search faster, but more expensive.
-const WIDTH: usize = 8;
+/// The most requests of one search that are sent at the same time, if enough listers are idle. More requests at a time
+/// make a search faster, but more expensive.
+const REQUESTS_AT_A_TIME: usize = 8;
 
 /// A range that is not listed to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,8 @@ struct Open {
     taken: bool,
     /// The number of pages received since it began or was split.
     pages: u32,
-    /// Whether it cannot be split or taken now: a lister looks for split points, or the new range is not in the store yet.
+    /// Whether it cannot be split or taken now: a lister looks for split points, or the new range is not in the store
+    /// yet.
     splitting: bool,
 }
 
@@ -107,8 +109,8 @@ impl Ranges {
         self.lock().open.is_empty()
     }
 
-    /// Notes that a page of a range was received. `next` is the marker of the next page, absent after the last one. Returns
-    /// the last key up to which the page belongs to the range, and whether the page ends the range.
+    /// Notes that a page of a range was received. `next` is the marker of the next page, absent after the last one.
+    /// Returns the last key up to which the page belongs to the range, and whether the page ends the range.
     pub(super) fn received(&self, seq: i64, next: Option<&str>) -> (Option<String>, bool) {
         let mut state = self.lock();
         let Some(place) = state.open.iter().position(|range| range.seq == seq) else {
@@ -133,18 +135,19 @@ impl Ranges {
         }
     }
 
-    /// Selects the range to split next: the one with the most pages received. How many keys are left is unknown, but a long
-    /// range is likely to stay long. No other lister can select it until [`Ranges::split`] is called.
+    /// Selects the range to split next: the one with the most pages received. How many keys are left is unknown, but a
+    /// long range is likely to stay long. No other lister can select it until [`Ranges::split`] is called.
     pub(super) fn splittable(&self) -> Option<Splittable> {
         let mut state = self.lock();
-        let is_long = |range: &Open| range.taken && range.pages >= LONG && !range.splitting;
+        let is_long =
+            |range: &Open| range.taken && range.pages >= PAGES_OF_LONG_RANGE && !range.splitting;
         let busy: usize = state
             .open
             .iter()
             .map(|range| usize::from(range.taken) + usize::from(range.splitting))
             .sum();
         let long = state.open.iter().filter(|range| is_long(range)).count().max(1);
-        let width = (state.listers.saturating_sub(busy) / long).clamp(1, WIDTH);
+        let width = (state.listers.saturating_sub(busy) / long).clamp(1, REQUESTS_AT_A_TIME);
         let longest = state.open.iter_mut().filter(|range| is_long(range));
         let range = longest.max_by_key(|range| range.pages)?;
         range.splitting = true;
@@ -152,7 +155,8 @@ impl Ranges {
         Some(Splittable { seq: range.seq, marker, stop_at, width })
     }
 
-    /// Splits a range at those of the ascending points that are still ahead. The range can be selected again afterwards.
+    /// Splits a range at those of the ascending points that are still ahead. The range can be selected again
+    /// afterwards.
     pub(super) fn split(&self, seq: i64, points: Vec<String>) -> Vec<Split> {
         let mut state = self.lock();
         if let Some(range) = state.open.iter_mut().find(|range| range.seq == seq) {

@@ -53,7 +53,7 @@ struct Whole {
     count: u64,
     /// The hash of all lines.
     hash: i64,
-    /// The hash of the first lines, by how many they are, at the numbers that were asked for.
+    /// The hashes of the first lines. The key is the number of lines; only the numbers that were asked for are here.
     marks: BTreeMap<u64, i64>,
 }
 
@@ -81,16 +81,20 @@ impl Reading<'_> {
             return self.read(read, None).await;
         }
         let hash = reader.list_hash(self.stage.comparison.run_id)?;
-        self.go_on(read, hash.map(|hash| (read, hash))).await
+        self.continue_reading(read, hash.map(|hash| (read, hash))).await
     }
 
     /// Resumes the reading of a list. Returns `false` if the run stops meanwhile.
-    async fn go_on(&self, read: u64, progress: Option<(u64, i64)>) -> Result<bool, Error> {
+    async fn continue_reading(
+        &self,
+        read: u64,
+        progress: Option<(u64, i64)>,
+    ) -> Result<bool, Error> {
         let (Source::Keys(list) | Source::Urls(list)) = &self.source else { return Ok(true) };
         if list.file.is_some() {
             return self.read(read, progress).await;
         }
-        // Standard input cannot be read again, so the run goes on with the lines that are in the store.
+        // Standard input cannot be read again, so the run continues with the lines that are in the store.
         warn!(
             read,
             "the list came from standard input and was not read to its end: \
@@ -103,7 +107,7 @@ impl Reading<'_> {
 
     /// Reads the list into the store, without its first `read` lines. Returns `false` if the run stops meanwhile.
     ///
-    /// `expected` is a number of lines, and the hash that so many first lines had when they were read before.
+    /// `expected` is a number of lines, and the hash that this many first lines had when they were read before.
     async fn read(&self, read: u64, expected: Option<(u64, i64)>) -> Result<bool, Error> {
         let (sender, mut chunks) = mpsc::channel::<Chunk>(2);
         let source = self.source.clone();

@@ -19,9 +19,9 @@ const LONGEST_DELAY: Duration = Duration::from_secs(15);
 const LONGEST_DELAY_OF_TURN: Duration = Duration::from_secs(5);
 /// The longest delay between two look-ups of the same key.
 const LONGEST_DELAY_OF_KEY: Duration = Duration::from_secs(2);
-/// A look-up fails after so many tries, if others were answered in the meantime.
+/// The number of tries after which a look-up fails, if others were answered in the meantime.
 const TRIES_OF_KEY: u32 = 9;
-/// A look-up fails after so many throttle answers, if others were answered in the meantime.
+/// The number of throttle answers after which a look-up fails, if others were answered in the meantime.
 const THROTTLES_OF_KEY: u32 = 30;
 /// How often a page is requested again that does not answer the request. One node of the service, or a cache on the
 /// way, may have sent it.
@@ -144,8 +144,8 @@ impl Service {
         }
     }
 
-    /// Returns whether a look-up that is not answered fails by itself. There were `answers` answers when it was begun, and
-    /// the service asks for a wait of `after`.
+    /// Returns whether a look-up that is not answered fails by itself. There were `answers` answers when it was begun,
+    /// and the service asks for a wait of `after`.
     async fn is_fault_of_key(
         &self,
         fault: Fault,
@@ -207,7 +207,8 @@ impl Service {
     }
 
     /// Returns whether the service has answered since there were `before` answers, or answers now. Then a request that
-    /// is not answered fails by itself. If many requests in a row fail, it is not asked for an answer to something else.
+    /// is not answered fails by itself. If many requests in a row fail, it is not asked for an answer to something
+    /// else.
     async fn answers_others(&self, before: u64, is_general: bool) -> bool {
         self.answers() > before || (!is_general && self.client.is_reachable().await)
     }

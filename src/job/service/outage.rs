@@ -1,11 +1,11 @@
 //! Tells an outage of the service from images that fail one by one.
 //!
-//! During an outage, calls at full pace would be useless: each may be paid, and each image would use up its attempts. When
-//! a number of calls fail one after another, without an answer in between, the run waits, and one call at a time probes
-//! whether the service is back. The first answer ends the wait.
+//! During an outage, calls at full pace would be useless: each may be paid, and each image would use up its attempts.
+//! When a number of calls fail one after another, without an answer in between, the run waits, and one call at a time
+//! probes whether the service is back. The first answer ends the wait.
 //!
-//! Images that have failed before do not count, since they may be at fault. Otherwise a folder of images that the service
-//! cannot process would look like an outage when they are tried again.
+//! Images that have failed before do not count, since they may be at fault. Otherwise a folder of images that the
+//! service cannot process would look like an outage when they are tried again.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -13,13 +13,15 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-/// So many faults in a row are an outage.
+/// The number of faults in a row that counts as an outage.
 pub(crate) const FAULTS: u32 = 20;
-/// The threshold doubles each time an outage turns out to be none, but not beyond this.
+/// The threshold doubles each time an outage turns out to be a false alarm, but not beyond this.
 const FAULTS_AT_MOST: u32 = 1 << 16;
-/// So many answers in a row that do not come from the service are an outage: no image causes them.
+/// The number of answers in a row that do not come from the service that counts as an outage. No image causes them, so
+/// a few are enough.
 const FOREIGN: u32 = 3;
-/// After so many faults in a row, images that were not tried yet are called before retries. They tell more about an outage.
+/// The number of faults in a row after which images that were not tried yet are called before retries. They tell more
+/// about an outage.
 const SUSPICIOUS: u32 = 2;
 /// Like [`SUSPICIOUS`], for an image whose last answer was a throttle.
 const SUSPICIOUS_THROTTLES: u32 = 10;
@@ -69,7 +71,7 @@ pub(crate) struct Outage {
 
 #[derive(Debug)]
 struct State {
-    /// So many counted faults in a row are an outage.
+    /// The number of counted faults in a row that counts as an outage.
     threshold: u32,
     /// Faults in a row, including those of images that had failed before.
     all: u32,
@@ -113,8 +115,8 @@ impl State {
         if self.other_than_throttle { Kind::Faults } else { Kind::Throttles }
     }
 
-    /// Returns whether the service throttles only a part of the calls. A throttle answer comes at once, while labels take
-    /// longer. So if more older calls are in flight than calls have failed, some of them were let through.
+    /// Returns whether the service throttles only a part of the calls. A throttle answer comes at once, while labels
+    /// take longer. So if more older calls are in flight than calls have failed, some of them were let through.
     fn lets_through(&self, call: Call) -> bool {
         self.kind() == Kind::Throttles
             && self.in_flight.range(..call.0).count() > self.counted as usize
@@ -147,7 +149,7 @@ impl Outage {
         Call(number)
     }
 
-    /// Notes that a call has ended, whatever the result.
+    /// Notes that a call has ended, successfully or not.
     pub(crate) fn call_ends(&self, call: Call) {
         self.lock().in_flight.remove(&call.0);
     }
@@ -175,15 +177,16 @@ impl Outage {
         begins.then(|| state.kind())
     }
 
-    /// Notes a call that was refused for good before the first success. It counts as a fault, because it may have the same
-    /// cause. It does not begin a wait: twenty refusals stop the run.
+    /// Notes a call that was refused for good before the first success. It counts as a fault, because it may have the
+    /// same cause. It does not begin a wait: twenty refusals stop the run.
     pub(crate) fn refused(&self) {
         let mut state = self.lock();
         state.counted += 1;
         state.other_than_throttle = true;
     }
 
-    /// Notes that the service has answered a probe or another call. If that ends an outage, returns the kind of the outage.
+    /// Notes that the service has answered a probe or another call. If that ends an outage, returns the kind of the
+    /// outage.
     pub(crate) fn answered(&self, is_probe: bool) -> Option<Kind> {
         let mut state = self.lock();
         let ended = state.kind_of_wait();
@@ -192,8 +195,8 @@ impl Outage {
             state.answers += 1;
             return None;
         }
-        // If images are at fault, such as a folder that the service cannot process, faults go on after the answer that ended
-        // a wait. Then each next row must be twice as long, until a call is answered outside of a wait.
+        // If images are at fault, such as a folder that the service cannot process, faults go on after the answer that
+        // ended a wait. Then each next row must be twice as long, until a call is answered outside of a wait.
         let threshold =
             if state.waiting { (state.threshold * 2).min(FAULTS_AT_MOST) } else { FAULTS };
         state.answers += 1;
@@ -237,8 +240,8 @@ impl Outage {
         self.lock().answers
     }
 
-    /// Returns whether several calls have failed in a row, and none was answered since the number of answers was `answers`.
-    /// Then images that were not tried yet are called before retries.
+    /// Returns whether several calls have failed in a row, and none was answered since the number of answers was
+    /// `answers`. Then images that were not tried yet are called before retries.
     ///
     /// Some services throttle a few calls in a row without a reason, so after a throttle answer the row must be longer.
     pub(crate) fn is_suspected_since(&self, answers: u64, after_throttle: bool) -> bool {

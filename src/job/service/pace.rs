@@ -1,8 +1,8 @@
 //! The pace of requests: permits a second. The rate is lowered when the service throttles, and raised again later.
 //!
-//! `governor` grants the permits. A new rate means a new limiter, whose burst is spent at once. Thus in any sliding second at
-//! most rate + burst permits are granted, whatever the rate was before. [`search`] decides how the rate follows the limit of
-//! the service.
+//! `governor` grants the permits. A new rate means a new limiter, whose burst is spent at once. Thus in any sliding
+//! second at most rate + burst permits are granted, even if the rate has just changed. [`search`] decides how the rate
+//! follows the limit of the service.
 
 mod evidence;
 mod search;
@@ -26,8 +26,8 @@ use search::{AUTO_START, Interval, LimitSearch};
 
 /// [`Pace::is_throttled`] needs a larger share of throttle answers than this, beyond the known share of faults.
 const TOLERATED: f64 = 0.1;
-/// The lowest rate, in calls a second. It is below one, because a limit of one a second refuses half of the calls that come
-/// once a second.
+/// The lowest rate, in calls a second. It is below one, because a limit of one a second refuses half of the calls that
+/// come once a second.
 const FLOOR: f64 = 0.5;
 /// After a shorter wait than this, the calls that were let through before it still indicate the limit.
 const SHORT: Duration = Duration::from_secs(4);
@@ -174,8 +174,9 @@ impl<C: Clock + Clone> Pace<C> {
         state.suspended = Some((now, let_through));
     }
 
-    /// Resumes the pace after a wait. If every call was throttled during the wait, the rate begins low and doubles quickly: at
-    /// half of what was let through before, or lower if the wait was long. Otherwise the former rate goes on.
+    /// Resumes the pace after a wait. If every call was throttled during the wait, the rate begins low and doubles
+    /// quickly: at half of what was let through before, or lower if the wait was long. Otherwise the former rate goes
+    /// on.
     pub fn resume(&self, every_call_was_throttled: bool) -> Option<PaceChange> {
         let now = self.clock.now();
         let mut state = self.lock();
@@ -205,8 +206,8 @@ impl<C: Clock + Clone> Pace<C> {
         Some(PaceChange { rate: Some(rate), ..PaceChange::default() })
     }
 
-    /// Returns whether the service throttles calls in general, not only those for one image: several in a row were throttled,
-    /// or a large share of many.
+    /// Returns whether the service throttles calls in general, not only those for one image: several in a row were
+    /// throttled, or a large share of many.
     pub fn is_throttled(&self) -> bool {
         let state = self.lock();
         state.in_a_row >= 3 || (state.is_throttled && state.answers >= 20)
@@ -314,8 +315,8 @@ pub(crate) fn warn_of_faults(what: &str, share: f64) {
 /// The highest rate that a limiter can have: the time between permits must be at least a nanosecond.
 const HIGHEST: f64 = 1e9;
 
-/// A limiter of `rate` permits a second, or `None` if the rate is infinite. Bursts are the permits of 10 ms, and at least 2:
-/// timers tick in milliseconds, and with a burst of 1 a late timer would lose permits.
+/// A limiter of `rate` permits a second, or `None` if the rate is infinite. Bursts are the permits of 10 ms, and at
+/// least 2: timers tick in milliseconds, and with a burst of 1 a late timer would lose permits.
 fn limiter<C: Clock>(rate: f64, clock: C) -> Option<Limiter<C>> {
     if rate.is_infinite() {
         return None;
@@ -438,13 +439,17 @@ mod tests {
     }
 
     #[test]
-    fn auto_begins_at_the_limit_that_was_found_whatever_it_says() {
+    fn auto_begins_at_the_stored_limit_if_that_is_a_usable_rate() {
         for (found, begins) in [(180.0, 180.0), (f64::NAN, 10.0), (-3.0, 10.0), (1e300, 1e9)] {
             let pace = Pace::near(Rate::Auto, Some(found));
             assert_eq!(pace.rate().to_bits(), f64::to_bits(begins), "{found}");
         }
         let pace = Pace::near(Rate::PerSecond(20.0), Some(180.0));
-        assert_eq!(pace.rate().to_bits(), 20_f64.to_bits(), "a number is what was asked for");
+        assert_eq!(
+            pace.rate().to_bits(),
+            20_f64.to_bits(),
+            "a rate in the settings wins over the stored limit"
+        );
     }
 
     /// What a job may do to a pace in half a second.

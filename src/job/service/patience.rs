@@ -44,7 +44,8 @@ impl Why {
     }
 }
 
-/// How long a run goes on without an answer. All calls of a run share one patience, and all listings and look-ups another.
+/// How long a run goes on without an answer. All calls of a run share one patience, and all listings and look-ups
+/// another.
 #[derive(Debug)]
 pub(crate) struct Patience {
     /// The longest time without an answer, after the first success.
@@ -127,8 +128,8 @@ impl Patience {
         now - since >= self.limit(&state)
     }
 
-    /// Returns whether a wait that the service asks for ends before patience does. Otherwise it is not worth waiting. A wait
-    /// of zero is always allowed, even if patience has ended.
+    /// Returns whether a wait that the service asks for ends before patience does. Otherwise it is not worth waiting. A
+    /// wait of zero is always allowed, even if patience has ended.
     pub(crate) fn allows(&self, wait: Duration) -> bool {
         let now = Instant::now();
         let since = self.lock().failing_since.unwrap_or(now);
@@ -233,7 +234,7 @@ mod tests {
         patience.answered();
         assert!(
             !patience.failed_at(after(9999), Fault::Transport),
-            "time without calls is no time of trouble"
+            "time without calls does not count as time without an answer"
         );
     }
 

@@ -12,10 +12,10 @@ use tracing::warn;
 use crate::cos::{self, Client, Correction};
 use crate::job::writer::{Record, Writer};
 
-/// So many complaints in a row about the time of requests stop the run. A complaint about a request that was signed
-/// before the clock was corrected does not count.
+/// The number of complaints in a row about the time of requests that stops the run. A complaint about a request that
+/// was signed before the clock was corrected does not count.
 const COMPLAINTS: u32 = 20;
-/// Before the first success, a host that does not exist is looked up so often until that is believed.
+/// The number of look-ups of a host before the first success after which the host counts as non-existent.
 const LOOKUPS: u32 = 3;
 /// Look-ups within this time count as one, because many requests make them at the same moment.
 const SAME_LOOKUP: Duration = Duration::from_millis(200);
@@ -92,7 +92,7 @@ impl ClockRepair {
 pub(super) struct HostLookups(Mutex<(u32, Option<Instant>)>);
 
 impl HostLookups {
-    /// Notes that the host does not exist. Returns whether that is to be believed.
+    /// Notes that a look-up did not find the host. Returns whether the host counts as non-existent now.
     pub(super) fn failed(&self) -> bool {
         let now = Instant::now();
         let mut lookups = self.0.lock().unwrap_or_else(PoisonError::into_inner);

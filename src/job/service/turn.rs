@@ -7,14 +7,14 @@ use tokio::sync::{MutexGuard, Notify};
 
 use super::outage::{FAULTS, Fault, Kind};
 
-/// If so many requests fail without an answer in between, the service is at fault, not one key.
+/// If this number of requests fail without an answer in between, the service is at fault and not one key.
 const SEVERAL: usize = 10;
 
 /// Gives turns to listings and look-ups. All of a run share one.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     row: Mutex<Row>,
-    /// Held by whoever has the turn.
+    /// The request that has the turn holds this lock.
     turn: tokio::sync::Mutex<()>,
     /// Notified when an answer ends an outage.
     answered: Notify,
@@ -30,8 +30,8 @@ struct Row {
 }
 
 impl Turns {
-    /// Returns at once while the service answers. During an outage, waits for its turn, or until something is answered. No
-    /// other request has a turn while the guard lives.
+    /// Returns at once while the service answers. During an outage, waits for its turn, or until something is answered.
+    /// No other request has a turn while the guard lives.
     pub(crate) async fn wait(&self) -> Option<MutexGuard<'_, ()>> {
         // Registered before the row is read, so that an answer in between is not missed.
         let answered = self.answered.notified();
@@ -44,7 +44,8 @@ impl Turns {
         }
     }
 
-    /// Notes a fault of a request. All tries of a request have the same number. Returns whether an outage begins with it.
+    /// Notes a fault of a request. All tries of a request have the same number. Returns whether an outage begins with
+    /// it.
     pub(crate) fn fault(&self, request: u64, fault: Fault) -> bool {
         let mut row = self.lock();
         if row.requests.len() < SEVERAL {

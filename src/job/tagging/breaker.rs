@@ -1,5 +1,6 @@
-//! Stops a run that only fails: after a number of permanent failures before the first success, or because of the share or the
-//! number of failed images later on. Before it stops a run because of the share, a few calls probe whether they fail too.
+//! Stops a run that only fails: after a number of permanent failures before the first success, or because of the share
+//! or the number of failed images later on. Before it stops a run because of the share, a few calls probe whether they
+//! fail too.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -8,12 +9,12 @@ use tokio::time::Instant;
 
 use crate::config::FailureLimit;
 
-/// So many permanent failures before the first success stop the run, whatever their codes.
-const ROW: u32 = 20;
-/// The share of failures is that of so many images, the last ones.
+/// The number of permanent failures before the first success that stops the run. Their codes do not matter.
+const FAILURES_BEFORE_SUCCESS: u32 = 20;
+/// The share of failures is the share among this number of images, counted back from the last one.
 const WINDOW: usize = 1000;
-/// The share of failures counts only once so many images are settled.
-const ENOUGH: usize = 100;
+/// The number of settled images from which on the share of failures counts.
+const IMAGES_FOR_SHARE: usize = 100;
 /// The number of calls in a probe. The run stops if all of them fail.
 const PROBES: u32 = 3;
 
@@ -47,8 +48,8 @@ struct State {
     /// The last images, oldest first: whether each has failed.
     window: VecDeque<bool>,
     failed_in_window: usize,
-    /// The probe: only calls begun after this moment belong to it, and so many of them may still fail. Absent if there is
-    /// no probe.
+    /// When the probe began, and how many of its calls may still fail. Only calls that began later belong to it. Absent
+    /// if there is no probe.
     probe: Option<(Instant, u32)>,
 }
 
@@ -70,21 +71,22 @@ impl Breaker {
         state.settled(false);
     }
 
-    /// Returns whether an image was labelled in this invocation. From then on, permanent failures do not stop the run by their
-    /// number alone.
+    /// Returns whether an image was labelled in this invocation. From then on, permanent failures do not stop the run
+    /// by their number alone.
     pub(super) fn has_succeeded(&self) -> bool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).succeeded
     }
 
-    /// Notes that a call failed permanently. Before the first success, the account or a setting may be the cause, even if the
-    /// code is about the image. `is_bad_image` says whether the code is about its format, size or content.
+    /// Notes that a call failed permanently. Before the first success, the account or a setting may be the cause, even
+    /// if the code is about the image. `is_bad_image` says whether the code is about its format, size or content.
     pub(super) fn call_failed(&self, code: &str, is_bad_image: bool) -> Tripped {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.has_other_failures |= !is_bad_image;
         state.failed_permanently(code)
     }
 
-    /// Returns whether nothing was labelled yet, and all permanent failures were about the format, size or content of images.
+    /// Returns whether nothing was labelled yet, and all permanent failures were about the format, size or content of
+    /// images.
     pub(super) fn has_only_bad_images(&self) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         !state.succeeded && !state.row.is_empty() && !state.has_other_failures
@@ -107,15 +109,15 @@ impl Breaker {
 }
 
 impl State {
-    /// Counts a permanent failure before the first success. The codes may differ, since a wrong account or endpoint can cause
-    /// several.
+    /// Counts a permanent failure before the first success. The codes may differ, since a wrong account or endpoint can
+    /// cause several.
     fn failed_permanently(&mut self, code: &str) -> Tripped {
         if self.succeeded {
             return Tripped::No;
         }
         *self.row.entry(code.to_owned()).or_default() += 1;
         let count = self.row.values().sum::<u32>();
-        if count < ROW {
+        if count < FAILURES_BEFORE_SUCCESS {
             return Tripped::No;
         }
         if self.row.len() == 1 {
@@ -153,7 +155,7 @@ impl State {
         let (failed, settled) = (self.failed_in_window, self.window.len());
         #[expect(clippy::cast_precision_loss, reason = "at most a thousand")]
         let share = failed as f64 / settled as f64 * 100.0;
-        if settled < ENOUGH || share <= percent {
+        if settled < IMAGES_FOR_SHARE || share <= percent {
             self.probe = None;
             return Tripped::No;
         }

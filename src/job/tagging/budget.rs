@@ -1,5 +1,5 @@
-//! The limits of an invocation: calls, their cost, the calls of a day, a window of time, and a number of images. They stop
-//! the run before the call that would exceed them.
+//! The limits of an invocation: calls, their cost, the calls of a day, a window of time, and a number of images. They
+//! stop the run before the call that would exceed them.
 
 mod day;
 pub(crate) mod forecast;
@@ -19,8 +19,8 @@ use day::{Day, Earlier};
 use forecast::{Limit, Room};
 use window::Window;
 
-/// How often the end of the window is checked. A single sleep until the end would last too long if the machine is asleep
-/// meanwhile.
+/// How often the end of the window is checked. A single sleep until the end would last too long if the machine is
+/// asleep meanwhile.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The limits of one invocation.
@@ -51,8 +51,8 @@ struct Used {
 }
 
 impl Budget {
-    /// The limits of the settings, for an invocation that begins now. `earlier` counts the calls in the ledger before this
-    /// invocation, including calls whose outcome is unknown.
+    /// The limits of the settings, for an invocation that begins now. `earlier` counts the calls in the ledger before
+    /// this invocation, including calls whose outcome is unknown.
     pub(crate) fn new(
         settings: &config::Budget,
         clock: Arc<Clock>,
@@ -71,14 +71,14 @@ impl Budget {
         Self { clock, calls, units, billing, trial: OnceLock::new(), window, used }
     }
 
-    /// Limits the run to a trial of which so many images are settled already.
+    /// Limits the run to a trial. `settled` of its images are settled already.
     pub(crate) fn limit_to(&self, trial: Trial, settled: u64) {
         let _ = self.trial.set(trial);
         self.used().images = settled;
     }
 
-    /// Takes one call for these scenes out of the budget. Returns the billing units used so far, including those of this
-    /// call. The call counts as in flight until [`Budget::ended`] or [`Budget::give_back`] is called.
+    /// Takes one call for these scenes out of the budget. Returns the billing units used so far, including those of
+    /// this call. The call counts as in flight until [`Budget::ended`] or [`Budget::give_back`] is called.
     ///
     /// # Errors
     /// The limit that the call would exceed.
@@ -217,9 +217,9 @@ impl Budget {
         used.images = used.images.saturating_sub(1);
     }
 
-    /// Sets the number of images that are settled, while nothing is in flight. It can be smaller than the number that was
-    /// claimed: an answer is discarded if the key was overwritten meanwhile. Returns whether all images of the trial are
-    /// settled.
+    /// Sets the number of images that are settled, while nothing is in flight. It can be smaller than the number that
+    /// was claimed: an answer is discarded if the key was overwritten meanwhile. Returns whether all images of the
+    /// trial are settled.
     pub(crate) fn settled(&self, images: u64) -> bool {
         self.used().images = images;
         self.trial.get().is_some_and(|trial| images >= trial.images())

@@ -25,15 +25,16 @@ use crate::store::turn::{CallRow, Claimed, ErrorRow, Key, Settled, Settlement};
 const TRIES: u32 = 3;
 /// The number of passes of a run.
 const PASSES: u32 = 3;
-/// An image is given up after so many throttle answers in one run.
+/// The number of throttle answers in one run after which an image is given up.
 const THROTTLES: u32 = 30;
 /// The longest delay between two tries in one pass.
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
 /// An image that has to wait longer than this is put back, so that it does not keep its worker.
 const LONGEST_WAIT: Duration = LONGEST_DELAY.saturating_mul(2);
-/// After so many complaints about the time of its calls, further ones count as failed attempts of the image.
+/// The number of complaints about the time of its calls that an image is not blamed for. Further ones count as failed
+/// attempts.
 const COMPLAINTS: u32 = 9;
-/// If keys of a content are gone, at most so many of its keys are tried.
+/// The most keys of a content that are tried if keys of it are gone.
 const KEYS: usize = 100;
 
 /// One claimed image between its calls.
@@ -42,7 +43,7 @@ pub(super) struct Image<'a> {
     content_id: i64,
     /// The scenes that the call asks for.
     scenes: Scenes,
-    /// Those of the scenes that the content has labels for already.
+    /// The scenes among them that the content has labels for already.
     again: Scenes,
     key: Key,
     /// The pass in which it was claimed, from 0.
@@ -171,8 +172,8 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// Puts the image back before a further try if other images wait that were not tried yet, and nothing but faults has
-    /// come since it failed. Images that were not tried yet tell more about an outage.
+    /// Puts the image back before a further try if other images wait that were not tried yet, and nothing but faults
+    /// has come since it failed. Images that were not tried yet tell more about an outage.
     fn deferred(&self) -> Option<Settled> {
         let tagger = self.tagger;
         let error = self.last_error.as_ref()?;
@@ -398,8 +399,8 @@ impl<'a> Image<'a> {
         Next::Again(delay)
     }
 
-    /// Decides after the service has asked for a longer wait than patience allows. If it asks this of all calls, the run
-    /// stops.
+    /// Decides after the service has asked for a longer wait than patience allows. If it asks this of all calls, the
+    /// run stops.
     fn asked_to_wait(
         &mut self,
         row: ErrorRow,
@@ -431,8 +432,8 @@ impl<'a> Image<'a> {
         Next::Settle(Settled::GivenUp { attempts: self.attempts, error: row })
     }
 
-    /// Notes a call that was refused for good. Before the first success, the account or a setting may be the cause. Then the
-    /// refusal is counted, stops the run if there were too many, and does not end an outage.
+    /// Notes a call that was refused for good. Before the first success, the account or a setting may be the cause.
+    /// Then the refusal is counted, stops the run if there were too many, and does not end an outage.
     async fn refused(&self, reason: GiveUp, code: &str) -> Result<(), Error> {
         let tagger = self.tagger;
         let is_of_image = tagger.breaker.has_succeeded()

@@ -1,7 +1,8 @@
-//! The pool of workers: claims contents, calls the service for them concurrently, and hands each settlement to the writer.
+//! The pool of workers: claims contents, calls the service for them concurrently, and hands each settlement to the
+//! writer.
 //!
-//! At most `workers` calls are in flight, and at most twice as many contents are claimed and not settled. After a crash,
-//! these are the only contents whose calls may have been paid without a stored result.
+//! At most `workers` calls are in flight, and at most twice as many contents are claimed and not settled. After a
+//! crash, these are the only contents whose calls may have been paid without a stored result.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -21,7 +22,11 @@ use crate::store::Place;
 use crate::store::turn::{Claimed, Settled, Settlement, Wish};
 
 /// The pause before images are tried again, if they were only throttled.
-const BREATH: Duration = Duration::from_millis(500);
+const PAUSE_AFTER_THROTTLES: Duration = Duration::from_millis(500);
+
+/// The shortest time between two checks of the database file. When calls are that frequent, a turn of the writer takes
+/// about as long, so this adds no calls after the file was taken away.
+const CHECK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The workers of a run.
 #[derive(Debug)]
@@ -39,12 +44,8 @@ pub(super) struct Pool {
     pub(super) place: Place,
 }
 
-/// The shortest time between two checks of the database file. When calls are that frequent, a turn of the writer takes about
-/// as long, so this adds no calls after the file was taken away.
-const LOOK: Duration = Duration::from_millis(5);
-
-/// When a worker checked the database file last. `None` if none has yet.
-type LastLook = std::sync::Mutex<Option<Instant>>;
+/// When a worker checked the database file last. `None` if no worker has checked it yet.
+type LastCheck = std::sync::Mutex<Option<Instant>>;
 
 /// A claimed content, and the slot that it takes until it is settled.
 type Slotted = (Claimed, OwnedSemaphorePermit);
@@ -60,8 +61,8 @@ impl Pool {
         let claimed = Mutex::new(claimed);
         // Each worker lives as long as the run. With a future for each image, several kilobytes would be allocated and
         // moved every time. The workers are no tasks of their own, since a job runs on a runtime of one thread.
-        let looked = std::sync::Mutex::new(None);
-        let workers = (0..self.workers).map(|_| self.worker(&claimed, &looked));
+        let last_check = std::sync::Mutex::new(None);
+        let workers = (0..self.workers).map(|_| self.worker(&claimed, &last_check));
         let calls = try_join_all(workers);
         let (claiming, calling) = tokio::join!(self.claim(&slots, sender), calls);
         calling.and(claiming)
@@ -71,7 +72,7 @@ impl Pool {
     async fn worker(
         &self,
         claimed: &Mutex<mpsc::Receiver<Slotted>>,
-        looked: &LastLook,
+        last_check: &LastCheck,
     ) -> Result<(), Error> {
         loop {
             let next = claimed.lock().await.recv().await;
@@ -80,7 +81,7 @@ impl Pool {
             let pass = claimed.pass;
             // The writer notices this too, but only with its next turn. Until then each worker could begin a call whose
             // result would be lost. Calls in flight finish, and are committed.
-            if self.is_database_lost(looked) {
+            if self.is_database_lost(last_check) {
                 self.tagger.service.control.stop(StopReason::Internal);
                 return Ok(());
             }
@@ -89,14 +90,14 @@ impl Pool {
         }
     }
 
-    /// Returns `true` if the database was taken away. Checks the file only if the last check is longer ago than [`LOOK`],
-    /// and returns `false` otherwise. A check takes several microseconds, and fast workers would spend a tenth of their time
-    /// on it.
-    fn is_database_lost(&self, looked: &LastLook) -> bool {
+    /// Returns `true` if the database was taken away. Checks the file only if the last check is longer ago than
+    /// [`CHECK_INTERVAL`], and returns `false` otherwise. A check takes several microseconds, and fast workers would
+    /// spend a tenth of their time on it.
+    fn is_database_lost(&self, last_check: &LastCheck) -> bool {
         let now = Instant::now();
         {
-            let mut last = looked.lock().unwrap_or_else(PoisonError::into_inner);
-            if last.is_some_and(|last| now - last < LOOK) {
+            let mut last = last_check.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.is_some_and(|last| now - last < CHECK_INTERVAL) {
                 return false;
             }
             *last = Some(now);
@@ -111,7 +112,7 @@ impl Pool {
         pass: u32,
         slot: OwnedSemaphorePermit,
     ) -> Result<(), Error> {
-        // It will be claimed in the first pass again, and counts as one image.
+        // An image that will be claimed in the first pass again must not count twice.
         let again =
             matches!(settlement.settled, Settled::Released | Settled::PutBack { pass: 0, .. });
         if pass == 0 && again {
@@ -120,8 +121,8 @@ impl Pool {
         self.tagger.writer.send(Record::Settle { settlement, slot }).await
     }
 
-    /// During an outage, calls for one image at a time to probe whether the service is back. Each image comes from anywhere
-    /// in the queue. Returns `false` if the run stops.
+    /// During an outage, calls for one image at a time to probe whether the service is back. Each image comes from
+    /// anywhere in the queue. Returns `false` if the run stops.
     async fn probe(&self, slots: &Arc<Semaphore>) -> Result<bool, Error> {
         let tagger = &self.tagger;
         let service = &tagger.service;
@@ -187,7 +188,7 @@ impl Pool {
                 Ok(limit) => (limit, 0, None),
                 Err(reason) => (free.num_permits(), 1, Some(reason)),
             };
-            // Read before the claim. A content that is queued in between is claimed in the next round.
+            // This is read before the claim, so that a content which is queued in between is claimed in the next round.
             let listed = service.stats.is_listed();
             let idle = (listed || used_up.is_some())
                 && free.num_permits() + slots.available_permits() == all;
@@ -235,7 +236,8 @@ impl Pool {
                     let cooldown = self.cooldown * if pass == 0 { 1 } else { 4 };
                     // A service that throttles is protected by the pace, so a short pause is enough.
                     let needs_pause = tagger.needs_pause.swap(false, Ordering::Relaxed);
-                    let cooldown = if needs_pause { cooldown } else { cooldown.min(BREATH) };
+                    let cooldown =
+                        if needs_pause { cooldown } else { cooldown.min(PAUSE_AFTER_THROTTLES) };
                     let wait = cooldown.max(tagger.wait_of_put_back());
                     let stats = &service.stats;
                     let now = tokio::time::Instant::now();

@@ -79,8 +79,8 @@ impl Tagger {
         self.outage.is_waiting() && !is_probe
     }
 
-    /// Makes one call, at the pace and within the budget. Returns `None` if nothing was sent because the run stops or waits
-    /// for the service, or if the call was aborted.
+    /// Makes one call, at the pace and within the budget. Returns `None` if nothing was sent because the run stops or
+    /// waits for the service, or if the call was aborted.
     pub(super) async fn call(&self, subject: &Subject<'_>) -> Option<Ended> {
         let service = &self.service;
         let stopping = service.control.stopping();
@@ -193,12 +193,12 @@ impl Tagger {
         let cut = labels.cut(RANK_MAX);
         if cut > 0 {
             warn!(key = %key.key.escape_debug(), cut, kept = labels.len(),
-                "an answer of more than {RANK_MAX} labels in a scene: those behind are not kept");
+                "an answer has more than {RANK_MAX} labels in a scene: the ones after that are not stored");
         }
         Ok(Settled::Labels(labels))
     }
 
-    /// Notes that the service answered, whatever it said, which ends an outage.
+    /// Notes that the service answered, even if with an error. This ends an outage.
     pub(super) async fn service_answered(&self, is_probe: bool) -> Result<(), Error> {
         if let Some(kind) = self.outage.answered(is_probe) {
             info!("the service answers again");
@@ -275,7 +275,7 @@ impl Tagger {
         }
     }
 
-    /// Delays all images that were put back for so long.
+    /// Delays all images that were put back by at least this time.
     pub(super) fn delay_put_back(&self, delay: Duration) {
         let moment = Instant::now() + delay;
         let mut not_before = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);

@@ -14,7 +14,7 @@ use crate::store::{Error, Location, sqlite};
 
 /// A handle that only reads. It never creates a database and never blocks the writer.
 ///
-/// Long answers come in batches, each of which is a read of its own. No read is open while a callback is at work, so a
+/// Long answers come in batches, each of which is a separate read. No read is open while a callback is at work, so a
 /// slow receiver does not keep the database from reclaiming space.
 #[derive(Debug)]
 pub enum Reader {
@@ -173,7 +173,7 @@ impl Reader {
 
     /// Returns true if the run has to look at unchanged objects of its scope one by one.
     ///
-    /// That is so if the settings that decide what is wanted differ from those of the last complete listing of the
+    /// This is true if the settings that decide what is wanted differ from those of the last complete listing of the
     /// scope or of a run since then; if contents wait that no run under way wants; or if contents may have been taken
     /// from a run since then that did not list its scope to the end.
     ///
@@ -239,7 +239,7 @@ impl Reader {
     /// Reads the run with this number. Returns `None` if there is none.
     ///
     /// # Errors
-    /// As [`Reader::runs`].
+    /// The same as those of [`Reader::runs`].
     pub fn run(&self, id: i64) -> Result<Option<RunRow>, Error> {
         dispatch!(self, reader => reader.run(id))
     }
@@ -247,12 +247,12 @@ impl Reader {
     /// Reads the newest run, other than a plan that left nothing but its row. Returns `None` if there is none.
     ///
     /// # Errors
-    /// As [`Reader::runs`].
+    /// The same as those of [`Reader::runs`].
     pub fn last_run(&self) -> Result<Option<RunRow>, Error> {
         dispatch!(self, reader => reader.last_run())
     }
 
-    /// Finds the run that `costag resume` goes on with: the newest that was interrupted, stopped or killed and is no
+    /// Finds the run that `costag resume` continues: the newest that was interrupted, stopped or killed and is no
     /// plan.
     ///
     /// # Errors
@@ -361,7 +361,7 @@ impl Reader {
     /// Counts every label of at least `min_confidence` (0 to 100), by scene and name, in no order.
     ///
     /// # Errors
-    /// Any error of a read; [`Error::Unsound`] for a label of no known scene, or without its name.
+    /// Any error of a read; [`Error::Unsound`] for a label whose scene or name is unknown.
     pub fn frequencies(&self, min_confidence: i64) -> Result<Vec<Frequency>, Error> {
         dispatch!(self, reader => reader.frequencies(min_confidence))
     }

@@ -32,7 +32,7 @@ impl Session {
     /// Opens a further handle that only reads the same database.
     ///
     /// # Errors
-    /// As [`Reader::open`].
+    /// The same as those of [`Reader::open`].
     pub fn reader(&self) -> Result<Reader, Error> {
         dispatch!(self, session => session.reader().map(Reader::Sqlite))
     }
@@ -63,12 +63,12 @@ impl Session {
         dispatch!(self, session => session.turn(turn))
     }
 
-    /// From now on no object is marked as gone before the listing is complete: a trial may cut it short.
+    /// Stops marking objects as gone before the listing is complete, because a trial may cut the listing short.
     pub fn hold_gone(&mut self) {
         dispatch!(self, session => session.hold_gone());
     }
 
-    /// Makes this the session of a plan whose own row of `run` is `row`, whichever run it simulates.
+    /// Makes this the session of a plan that simulates resuming another run. `row` is the plan's own row of `run`.
     #[must_use]
     pub fn planned_in(self, row: i64) -> Self {
         match self {
@@ -76,7 +76,7 @@ impl Session {
         }
     }
 
-    /// The row of the plan that this session belongs to; if it is no plan, the row of its run.
+    /// The row of `run` that belongs to this session: that of the plan, or else that of the run.
     pub fn own_row(&self) -> i64 {
         dispatch!(self, session => session.own_row())
     }
@@ -89,8 +89,9 @@ impl Session {
         dispatch!(self, session => session.needed())
     }
 
-    /// Returns true if a content waits that this run should have called: for this run, or for any other one while it
-    /// lacks a scene that this run wants, or was asked for again, and a present object wants it.
+    /// Returns true if this run leaves a content behind that it should have called. That is a pending content of this
+    /// run, or a pending content of any run that lacks a scene which this run wants, or that was asked for again, if a
+    /// present object in the scope wants it.
     ///
     /// # Errors
     /// Any error of a read.
@@ -98,7 +99,7 @@ impl Session {
         dispatch!(self, session => session.leaves_behind())
     }
 
-    /// Returns those of the runs that are unfinished.
+    /// Returns the ids of the runs among `run_ids` that are unfinished.
     ///
     /// # Errors
     /// Any error of a read.
@@ -114,7 +115,7 @@ impl Session {
         dispatch!(self, session => session.count_given_up_lines())
     }
 
-    /// Ends the run in a transaction of its own and gives the store back. A plan is undone first.
+    /// Ends the run in a separate transaction and gives the store back. A plan is undone first.
     ///
     /// `reason` says why the run stopped, and `ended_at` is the Unix second of its end.
     ///

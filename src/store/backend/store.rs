@@ -15,7 +15,7 @@ pub enum Store {
     Sqlite(sqlite::Store),
 }
 
-/// Where an open database lies, for those who only ask whether it is still there.
+/// The place of an open database. It tells whether the database is still there.
 #[derive(Debug, Clone)]
 pub enum Place {
     /// A database in one file.
@@ -33,8 +33,9 @@ impl Store {
     /// Opens the database at `path` for writing. Creates it if there is none, and brings its schema up to date.
     ///
     /// # Errors
-    /// [`Error::Locked`] while another process has it, under whatever name; [`Error::Linked`] if the file has several
-    /// names; [`Error::Foreign`], [`Error::Newer`], [`Error::Altered`] and [`Error::Corrupt`] leave it as it was.
+    /// [`Error::Locked`] while another process has it, even under another name; [`Error::Linked`] if the file has
+    /// several names; [`Error::Foreign`], [`Error::Newer`], [`Error::Altered`] and [`Error::Corrupt`] leave it as it
+    /// was.
     pub fn open(path: &Path) -> Result<Self, Error> {
         sqlite::Store::open(path).map(Self::Sqlite)
     }
@@ -56,7 +57,7 @@ impl Store {
     /// Opens a further handle that only reads the same database.
     ///
     /// # Errors
-    /// As [`Reader::open`].
+    /// The same as those of [`Reader::open`].
     pub fn reader(&self) -> Result<Reader, Error> {
         dispatch!(self, store => store.reader().map(Reader::Sqlite))
     }

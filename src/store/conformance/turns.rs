@@ -23,23 +23,23 @@ fn every_request_has_its_reply_at_the_same_place() {
         send(&mut session, listing(&[("a", "x"), ("b", "x"), ("c", "y")])).unwrap();
         let requests = vec![
             Request::Limit { rate: 12.5 },
-            Request::Waits,
+            Request::HasPending,
             Request::Probe { first_pass: 0 },
             Request::AnotherKey { content_id: 1, tried: vec![1] },
             Request::AnotherKey { content_id: 1, tried: vec![1, 2] },
             claim(9),
-            Request::Waits,
+            Request::HasPending,
             page(1, "z", true, Vec::new()),
         ];
         let replies = send(&mut session, requests).unwrap();
         let [done, waits, probe, second, none, claims, empty, queued] =
             <[_; 8]>::try_from(replies).unwrap();
-        assert_eq!((done, waits), (Reply::Done, Reply::Waits(true)));
+        assert_eq!((done, waits), (Reply::Done, Reply::HasPending(true)));
         assert!(matches!(probe, Reply::Probe(Some(_))));
         assert!(matches!(second, Reply::Key(Some(key)) if key.key == "b"));
         assert_eq!(none, Reply::Key(None));
         assert!(matches!(claims, Reply::Claims(claims) if claims.claimed.len() == 1));
-        assert_eq!((empty, queued), (Reply::Waits(false), Reply::Queued(false)));
+        assert_eq!((empty, queued), (Reply::HasPending(false), Reply::Queued(false)));
     }
 }
 

@@ -39,7 +39,7 @@ impl Default for ExportFilter {
     }
 }
 
-/// A labelled object, with those of its labels that the filter lets through.
+/// A labelled object, with the labels that the filter lets through.
 #[derive(Debug, Clone, Copy)]
 pub struct Exported<'a> {
     /// The name of the bucket.
@@ -54,7 +54,8 @@ pub struct Exported<'a> {
     pub last_modified: Option<i64>,
     /// When the labels were answered, in Unix seconds; `None` if it is not stored.
     pub tagged_at: Option<i64>,
-    /// The scenes that are labelled, whatever the filter says. The answer for a scene may have held no label.
+    /// All scenes that are labelled, including those that the filter leaves out. The answer for a scene may have had no
+    /// label.
     pub scenes: Scenes,
     labels: &'a [BatchLabel],
     tags: &'a [BatchTag],
@@ -78,7 +79,7 @@ impl<'a> Exported<'a> {
     }
 }
 
-/// A label of a batch. Its texts are those of a tag.
+/// A label of a batch. A tag holds its texts.
 #[derive(Debug)]
 pub(in crate::store) struct BatchLabel {
     pub(in crate::store) scene: Scene,

@@ -1,14 +1,14 @@
 //! The database file as this process holds it: one open descriptor, and the writer's lock on it.
 //!
 //! SQLite guards its files with POSIX locks. The system drops all of them as soon as the process closes *any*
-//! descriptor of the file, whoever opened it. So this module opens each database at most once, before SQLite does, and
-//! closes it after the last connection to it. Everything else looks at the file by `stat`.
+//! descriptor of the file, even one that SQLite did not open. So this module opens each database at most once, before
+//! SQLite does, and closes it after the last connection to it. Everything else looks at the file by `stat`.
 //!
-//! The writer's lock is an open-file-description lock (`F_OFD_SETLK`) on one byte that SQLite neither reads, writes
-//! nor locks. It belongs to the file itself: a second process meets it whichever name it uses for the file, and
-//! whatever happens to the lock file beside it. It conflicts with none of SQLite's own locks, unlike `flock`, which
-//! network file systems and macOS turn into a lock on the whole file. Systems without such locks rely on the lock file
-//! alone (see [`super::lock`]).
+//! The writer's lock is an open-file-description lock (`F_OFD_SETLK`) on one byte that SQLite neither reads, writes nor
+//! locks. It belongs to the file itself: a second process finds it under any name of the file, even if the lock file
+//! beside it is gone. It does not conflict with SQLite's own locks, unlike `flock`, which network file systems and
+//! macOS turn into a lock on the whole file. Systems without such locks rely on the lock file alone (see
+//! [`super::lock`]).
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -25,8 +25,8 @@ use crate::store::Error;
 /// labels.
 pub(super) const OWNER_ONLY: u32 = 0o600;
 
-/// Where an open database lies, for those who only ask whether it is still there. Asking takes a few `stat` calls and
-/// one read of a page.
+/// The place of an open database. It tells whether the database is still there, which takes a few `stat` calls and one
+/// read of a page.
 #[derive(Debug, Clone)]
 pub struct Place {
     /// The file's name without links.
@@ -41,8 +41,8 @@ pub struct Place {
     mark: Option<Mark>,
 }
 
-/// The greatest length of a file so far, in bytes. While costag writes a database, neither the file nor its log
-/// shrinks: nothing vacuums the file, and the log is kept until the last connection closes.
+/// The greatest length of a file so far, in bytes. While costag writes a database, the file and its log never shrink:
+/// nothing vacuums the file, and the log is kept until the last connection closes.
 #[derive(Debug, Clone, Default)]
 struct Length(Arc<AtomicU64>);
 
@@ -129,7 +129,7 @@ impl Place {
 /// The number of times that a page is read before it is believed to have another content.
 const TRIES: usize = 3;
 
-/// The device and inode of a file, which tell it from every other file on this machine whatever its names are.
+/// The device and inode of a file. They identify the file on this machine under all of its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FileId(u64, u64);
 
@@ -176,7 +176,7 @@ impl Anchor {
     /// Opens the file at `path`, which may be a symbolic link. Creates an empty one if `create` is true.
     ///
     /// # Errors
-    /// [`Error::Missing`] if there is none and `create` is false; [`Error::Open`] if it is no regular file or the
+    /// [`Error::Missing`] if there is none and `create` is false; [`Error::Open`] if it is not a regular file or the
     /// system refuses.
     pub(super) fn open(path: &Path, create: bool) -> Result<Self, Error> {
         let refused = |source| Error::Open { location: path.into(), source };
@@ -345,7 +345,7 @@ fn check_kind(metadata: &Metadata) -> io::Result<()> {
         return Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder"));
     }
     if !metadata.is_file() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file"));
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A consistent copy of the database, made while a run goes on.
+//! Makes a consistent copy of the database, even during a run.
 //!
 //! It uses SQLite's online backup, which copies pages as they are and takes the time of reading the file once; `VACUUM
 //! INTO` would sort every row again. The copy holds one state of the database: the read transaction in which it begins

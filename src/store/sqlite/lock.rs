@@ -1,4 +1,4 @@
-//! One writer at a time for a database, whichever of its names a process uses.
+//! Locks a database for one writer at a time, under all of its names.
 //!
 //! Two locks are taken, and both are needed. The lock on the database file itself (see [`super::anchor`]) cannot be
 //! evaded by another name or by removing a file. The `flock` on `<database>.lock` is what earlier versions know, and
@@ -98,7 +98,7 @@ fn open_lock_file(name: &Path, anchor: &Anchor) -> io::Result<File> {
     if !existed && rustix::process::geteuid().is_root() {
         // SQLite does the same with its own files: the owner of the database can still write after root has.
         let database = anchor.metadata()?;
-        // A file system that refuses this assigns owners of its own.
+        // This fails on file systems that do not let a program choose the owner. The lock works without it.
         let _ = fchown(&file, Some(database.uid()), Some(database.gid()));
     }
     Ok(file)

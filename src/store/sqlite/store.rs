@@ -44,8 +44,8 @@ impl Store {
     /// Opens the database at `path` for writing. Creates it if there is none, and brings its schema up to date.
     ///
     /// # Errors
-    /// [`Error::Locked`] while another process has it, under whatever name; [`Error::Linked`] if the file has several
-    /// names; [`Error::Foreign`], [`Error::Newer`] and [`Error::Corrupt`] leave the file as it was.
+    /// [`Error::Locked`] while another process has it, even under another name; [`Error::Linked`] if the file has
+    /// several names; [`Error::Foreign`], [`Error::Newer`] and [`Error::Corrupt`] leave the file as it was.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let lock = Lock::take(Anchor::open(path, true)?, path)?;
         let sqlite = |source| sorted(path, source);
@@ -57,7 +57,7 @@ impl Store {
             Schema::Older(found) => check_schema(&connection, found, path)?,
             Schema::Current => check_schema(&connection, known_version(), path)?,
         }
-        // A write-ahead log lets readers go on while the writer commits. FULL syncs the log at each commit, so an
+        // A write-ahead log lets readers continue while the writer commits. FULL syncs the log at each commit, so an
         // answer that was paid for survives a power loss.
         connection.pragma_update(None, "journal_mode", "wal").map_err(sqlite)?;
         connection.pragma_update(None, "synchronous", "full").map_err(sqlite)?;
@@ -109,7 +109,7 @@ impl Store {
                 [],
                 |row| row.get(0),
             )?;
-            // The text has to be in the file itself. If a reader prevents that, there is no mark this time.
+            // The text has to be in the file itself. If a reader prevents that, this process works without a mark.
             self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
             let (number, length) = self.connection.query_row(
                 "SELECT rootpage, page_size FROM sqlite_schema, pragma_page_size WHERE name = 'meta'",
@@ -129,7 +129,7 @@ impl Store {
         if let Some(restored) = self.restored.get() {
             return FileId::at(self.place.path()) == Some(restored);
         }
-        // Whoever writes something else into a file empties it first: it must not be replaced under their hands.
+        // A program that writes something else into a file empties it first. The file must not be replaced meanwhile.
         (0..CUT_LOOKS).all(|look| {
             if look > 0 {
                 std::thread::sleep(CUT_PAUSE);
@@ -164,7 +164,7 @@ impl Store {
     /// Opens a further handle that only reads the same database.
     ///
     /// # Errors
-    /// As [`Reader::open`].
+    /// The same as those of [`Reader::open`].
     pub fn reader(&self) -> Result<Reader, Error> {
         Reader::open(&self.path)
     }

@@ -22,7 +22,7 @@ pub struct Claimed {
     pub key: Key,
     /// The scenes to ask for.
     pub scenes: Scenes,
-    /// Those of `scenes` that have labels already, which the answer replaces.
+    /// The scenes among `scenes` that have labels already. The answer replaces these labels.
     pub again: Scenes,
     /// Attempts used in this run so far.
     pub attempts: u32,

@@ -45,6 +45,6 @@ pub struct EndedLines {
     pub failed: u64,
     /// How many of the lines that `page` counts have no key in the bucket.
     pub missing: u64,
-    /// How many lines that were counted as wanted before are among those that failed, are missing or are skipped.
+    /// The number of lines among the failed, missing and skipped ones that were counted as wanted before.
     pub unwanted: u64,
 }

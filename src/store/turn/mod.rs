@@ -66,7 +66,7 @@ pub enum Request {
         /// The present time in Unix seconds.
         now: i64,
     },
-    /// Split a range: `span` becomes a range of its own, and the old range ends where it begins.
+    /// Split a range: `span` becomes a new range, and the old range ends where it begins.
     SplitRange {
         /// The old range, by `range.seq`.
         seq: i64,
@@ -95,7 +95,7 @@ pub enum Request {
         /// No content of an earlier pass is claimed.
         first_pass: u32,
     },
-    /// Restrict claims of the first pass to a random sample of the queue, drawn now.
+    /// Draw a random sample of the queue, and restrict claims of the first pass to it.
     Sample {
         /// How many contents to draw.
         size: u64,
@@ -107,8 +107,8 @@ pub enum Request {
         /// The `object.id` of each key that was tried already.
         tried: Vec<i64>,
     },
-    /// Tell whether any content waits in the queue of this run. Reply: [`Reply::Waits`].
-    Waits,
+    /// Tell whether the queue of this run has pending contents. Reply: [`Reply::HasPending`].
+    HasPending,
     /// Tell which lines of the list need a look-up only since another line was looked up. Send it once all lines have
     /// ended. Reply: [`Reply::DroppedLines`].
     DroppedLines,
@@ -143,7 +143,7 @@ pub enum Reply {
     /// Another key of the content; `None` if there is none.
     Key(Option<Key>),
     /// True if anything waits in the queue.
-    Waits(bool),
+    HasPending(bool),
     /// Number and key of each such line.
     DroppedLines(Vec<(i64, String)>),
 }

@@ -80,7 +80,7 @@ pub struct Settlement {
     pub content_id: i64,
     /// The scenes that were asked for.
     pub scenes: Scenes,
-    /// Those of `scenes` that have labels already.
+    /// The scenes among `scenes` that have labels already.
     pub again: Scenes,
     /// The ledger row of the last call; `None` if no call was made, or its row is written already.
     pub call: Option<CallRow>,

@@ -2,19 +2,20 @@
 
 use std::ops::{Add, AddAssign};
 
-/// A count of faults has at most the weight of so many answers, so that it follows a share that changes.
+/// A count of faults has at most the weight of this number of answers, so that it follows a share that changes.
 const REMEMBERED: f64 = 4000.0;
-/// Two shares are compared only if the later count has so many answers, ...
+/// With fewer answers than this in the later count, only a clear difference decides a comparison.
 const ANSWERS: f64 = 40.0;
-/// ... and so many throttles are expected among them.
+/// If fewer throttles than this are expected in the later count, a comparison stays open.
 const EXPECTED: f64 = 6.0;
-/// So many answers are enough even if the shares differ only a little.
+/// With this number of answers, shares that differ only a little count as equal.
 const MANY: f64 = 160.0;
-/// At a low rate, a comparison is decided after so many seconds with the answers that there are.
+/// After this number of seconds a comparison is decided with the answers that there are, since at a low rate there are
+/// few.
 const SECONDS: f64 = 20.0;
 /// If a larger share of the answers are throttles, the limit of the service counts as used up.
 const FULL: f64 = 0.42;
-/// A difference of so many standard deviations is not due to chance.
+/// A difference of more standard deviations than this is not due to chance.
 const DEVIATIONS: f64 = 2.0;
 /// Like [`DEVIATIONS`], for a comparison that is made every second.
 const OFTEN: f64 = 2.5;
@@ -48,8 +49,8 @@ impl Counts {
         self.answers - self.throttled
     }
 
-    /// Returns whether there are more throttles than the share of `faults` explains. The excess must be larger than chance,
-    /// `slack` answers and the share `borne` together.
+    /// Returns whether there are more throttles than the share of `faults` explains. The excess must be larger than
+    /// chance, `slack` answers and the share `borne` together.
     pub(super) fn exceeds(self, faults: Self, borne: f64, slack: f64) -> bool {
         let share = faults.share();
         let expected = self.answers * share;
@@ -68,8 +69,8 @@ impl Counts {
         Self { answers: self.answers + 1.0, throttled: self.throttled + 0.5 }
     }
 
-    /// Returns whether so many calls are throttled that the limit of the service counts as used up. Another program may be
-    /// the one that uses it.
+    /// Returns whether the share of throttled calls is so large that the limit of the service counts as used up.
+    /// Another program may be the one that uses it.
     pub(super) fn is_full(self) -> bool {
         self.throttled > FULL * self.answers + 0.5 * self.answers.sqrt()
     }
@@ -100,7 +101,7 @@ impl AddAssign for Counts {
     }
 }
 
-/// Compares the share of `earlier` with that of `later`, which was counted at half the rate in so many seconds.
+/// Compares the share of `earlier` with that of `later`, which was counted at half the rate in this many seconds.
 pub(super) fn compare(earlier: Counts, later: Counts, seconds: f64) -> Verdict {
     let (before, after) = (earlier.share(), later.share());
     let expected = later.answers * before;

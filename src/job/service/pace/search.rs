@@ -1,11 +1,11 @@
 //! The search for the limit of the service: sets the rate just below it, and tells the limit from faults.
 //!
-//! The service does not say what its limit is, but the calls that it lets through while it throttles others are the limit.
-//! The search lowers the rate to just below that, holds it, and raises it in small steps from time to time to find out
-//! whether the limit has risen. A rate in the settings is the upper bound of the search.
+//! The service does not say what its limit is, but the calls that it lets through while it throttles others are the
+//! limit. The search lowers the rate to just below that, holds it, and raises it in small steps from time to time to
+//! find out whether the limit has risen. A rate in the settings is the upper bound of the search.
 //!
-//! Some services answer 503 for other reasons. The share of such faults is the same at every rate, so a lower rate does not
-//! help. Two observations tell them from a limit:
+//! Some services answer 503 for other reasons. The share of such faults is the same at every rate, so a lower rate does
+//! not help. Two observations tell them from a limit:
 //! - If throttle answers go on after the rate was lowered, the rate is halved for a moment (a trial). If their share stays the
 //!   same, they are faults, and the former rate is restored.
 //! - While the rate climbs for the first time, a share that does not rise with the rate does not end the climb.
@@ -28,17 +28,18 @@ const STRIDE: f64 = 1.4;
 const LONG_STEP: f64 = 0.25;
 /// The step of a rise from a rate that is far below a former one, as a share of the rate.
 const RECOVERY_STEP: f64 = 1.0;
-/// The rate is lowered to this share of what was let through, because the calls of a process are not evenly spaced to the
-/// millisecond.
+/// The rate is lowered to this share of what was let through, because the calls of a process are not evenly spaced to
+/// the millisecond.
 const KEPT: f64 = 0.97;
-/// Above this share of throttles, the number of calls that were let through indicates the limit. Below it, a slow start would
-/// distort that number.
+/// Above this share of throttles, the number of calls that were let through indicates the limit. Below it, a slow start
+/// would distort that number.
 const PLAIN_SHARE: f64 = 0.2;
-/// The rate is lowered at most to this share at a time, because for a moment after a limit has fallen nothing is let through.
+/// The rate is lowered at most to this share at a time, because for a moment after a limit has fallen nothing is let
+/// through.
 const LEFT: f64 = 0.5;
-/// A rate is held for so many seconds, ...
+/// The number of seconds for which a rate is held before it rises again, since a rise costs a few throttled calls.
 const HOLD_SECONDS: f64 = 10.0;
-/// ... and so many calls, before it rises again, since a rise costs a few throttled calls.
+/// The number of calls for which a rate is held, too, before it rises again.
 const HOLD_CALLS: f64 = 200.0;
 /// If a step of a rise by less than this factor goes from below the limit to above it, the limit is found.
 const NEAR: f64 = 1.05;
@@ -48,15 +49,15 @@ const BORNE: f64 = 0.015;
 const BORNE_OF_STEP: f64 = 0.125;
 /// If less than this share of the rate is used, the calls are limited by the workers or the work, not by the rate.
 const USED: f64 = 0.8;
-/// A share is judged only if there are so many answers, ...
+/// The number of answers from which on a share is judged.
 const ENOUGH: f64 = 20.0;
-/// ... or so many answers of which most are throttles, ...
+/// The number of answers from which on a share is judged if most of them are throttles.
 const PLAIN: f64 = 5.0;
-/// ... or if so many seconds have passed.
+/// The number of seconds after which a share is judged even with fewer answers.
 const LONG: f64 = 20.0;
-/// Fewer throttles than this show that the rate has reached the limit, but not by how much it exceeds it, ...
+/// Fewer throttles than this show that the rate has reached the limit, but not by how much it exceeds it.
 const THROTTLES: f64 = 3.0;
-/// ... and among fewer answers than this they may be accidental.
+/// So few throttles among fewer answers than this may be accidental.
 const FEW: f64 = 100.0;
 /// A trial lowers the rate at least to this share.
 const TRIED: f64 = 0.7;
@@ -103,8 +104,9 @@ enum Phase {
     Climb { seen: Counts },
     /// Doubles the rate until it is `aim`, which was let through before every call was throttled.
     Return { aim: f64 },
-    /// Rises, by `step` next. `clean` is the rate that was let through before the last step, and `base` the one before all
-    /// steps; 0 if there is none. `doubt` says that the last answers contained one or two throttles, which may be faults.
+    /// Rises, by `step` next. `clean` is the rate that was let through before the last step, and `base` the one before
+    /// all steps; 0 if there is none. `doubt` says that the last answers contained one or two throttles, which may be
+    /// faults.
     Rise { base: f64, clean: f64, step: f64, doubt: bool },
     /// Holds a rate that is let through, or the upper bound.
     Hold(Interval),
@@ -512,7 +514,8 @@ impl LimitSearch {
             self.next_look = FIRST_LOOK;
             return;
         }
-        // The share of throttles is never smaller than that of the faults alone, so a smaller share corrects it at any rate.
+        // The share of throttles is never smaller than that of the faults alone, so a smaller share corrects it at any
+        // rate.
         let is_held = matches!(self.phase, Phase::Hold(_));
         if recent.share() < self.faults.share()
             || (is_held && !recent.exceeds(self.faults, 0.0, 0.0))
@@ -521,8 +524,8 @@ impl LimitSearch {
         }
     }
 
-    /// The rate that was let through, computed from the share of throttles. If many answers are throttles and the rate is
-    /// used, it is also limited by the number of other answers. Faults do not lower it.
+    /// The rate that was let through, computed from the share of throttles. If many answers are throttles and the rate
+    /// is used, it is also limited by the number of other answers. Faults do not lower it.
     fn let_through(&self, rate: f64, interval: &Interval) -> f64 {
         let passing = 1.0 - self.faults.share();
         let by_share = rate * (1.0 - interval.seen.share()) / passing;

@@ -16,7 +16,7 @@ const SECOND: u64 = 1_000;
 /// How a service applies its limit.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    /// At most so many calls in any sliding second.
+    /// At most this many calls in any sliding second.
     Sliding,
     /// A token bucket that holds this share of the tokens of a second, and at least two.
     Bucket(f64),
@@ -190,7 +190,7 @@ impl Probes {
     }
 }
 
-/// Simulates so many seconds of endless work.
+/// Simulates this many seconds of endless work.
 fn simulate(world: World<'_>, seconds: u64) -> Vec<Second> {
     let clock = FakeRelativeClock::default();
     let pace = Pace::with_clock(world.rate, world.found, clock.clone());
@@ -249,7 +249,7 @@ fn figures(seconds: &[Second]) -> (f64, f64) {
     (passed / length, throttled / calls.max(1.0))
 }
 
-/// Returns the seconds until so many calls were answered.
+/// Returns the seconds until this many calls were answered.
 fn seconds_for(told: &[Second], calls: f64) -> Option<f64> {
     let mut passed = 0.0;
     let mut seconds = 0.0;

@@ -10,8 +10,8 @@ use crate::cos::Clock;
 
 /// The window in which one invocation may call.
 ///
-/// It ends when either of two clocks has reached its end. The monotonic clock stands still while the machine is asleep. The
-/// wall clock does not, but it can be set.
+/// It ends when either of two clocks has reached its end. The monotonic clock stands still while the machine is asleep.
+/// The wall clock does not, but it can be set.
 #[derive(Debug, Clone)]
 pub(super) struct Window {
     zone: TimeZone,
@@ -137,7 +137,7 @@ mod tests {
         Timestamp::from_second(BEGUN + seconds).unwrap()
     }
 
-    /// The time of day so many seconds after the beginning, rounded down to a minute.
+    /// The time of day this many seconds after the beginning, rounded down to a minute.
     fn until(seconds: i64) -> Until {
         let time = wall(seconds).to_zoned(TimeZone::UTC).time();
         Until { time: time.with().second(0).build().unwrap(), offset: None }

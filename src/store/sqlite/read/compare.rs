@@ -200,7 +200,7 @@ impl Reader {
 
     /// Returns true if the run has to look at unchanged objects of its scope one by one.
     ///
-    /// That is so if the settings that decide what is wanted differ from those of the last complete listing of the
+    /// This is true if the settings that decide what is wanted differ from those of the last complete listing of the
     /// scope or of a run since then; if contents wait that no run under way wants; or if contents may have been taken
     /// from a run since then that did not list its scope to the end.
     pub fn must_reconsider(

@@ -20,7 +20,7 @@ const BATCH: i64 = 2_000;
 /// The number of tags that are kept in memory. The service knows a few thousand, so in practice this is never reached.
 const TAGS: usize = 100_000;
 
-/// An export under way. Its memory is that of one batch, used again for each.
+/// An export under way. It keeps one batch in memory, whose buffers are used again for the next one.
 #[derive(Debug)]
 pub struct Export<'r> {
     reader: &'r Reader,
@@ -184,7 +184,7 @@ impl Export<'_> {
             seen += 1;
             let key = text(row.get_ref(0).map_err(sqlite)?)?;
             if !key.starts_with(&self.filter.prefix) {
-                return Ok((0, last)); // keys are sorted: none of those to come has the prefix
+                return Ok((0, last)); // Keys are sorted, so no later key has the prefix.
             }
             last.clear();
             last.push_str(key);
@@ -200,7 +200,7 @@ impl Export<'_> {
             while let Some(label) = found.next().map_err(sqlite)? {
                 let number = |column| label.get::<_, i64>(column).map_err(sqlite);
                 let scene = u8::try_from(number(0)?).ok().and_then(Scene::from_id);
-                let scene = scene.ok_or_else(|| unsound("a label of no known scene"))?;
+                let scene = scene.ok_or_else(|| unsound("a label whose scene is unknown"))?;
                 // The labels of a scene that is asked for again stay until the new answer. They do not count here.
                 if !scenes.contains(scene) || !self.filter.scenes.contains(scene) {
                     continue;
@@ -231,7 +231,8 @@ impl Export<'_> {
             let etag = match row.get_ref(3).map_err(sqlite)? {
                 ValueRef::Null => None,
                 ValueRef::Blob(bytes) => {
-                    let md5 = bytes.try_into().map_err(|_| unsound("an ETag that is no MD5"))?;
+                    let md5 =
+                        bytes.try_into().map_err(|_| unsound("an ETag that is not an MD5"))?;
                     Some(ETag::Md5(md5))
                 }
                 value @ ValueRef::Text(_) => ETag::new(text(value)?),

@@ -15,10 +15,10 @@ const BATCH: i64 = 50_000;
 impl Reader {
     /// Counts every label of at least `min_confidence`, by scene and name, in no order.
     ///
-    /// Memory is that of the dictionary, which has some thousands of names. Each batch is a read of its own.
+    /// Memory is that of the dictionary, which has some thousands of names. Each batch is a separate read.
     ///
     /// # Errors
-    /// [`Error::Unsound`] for a label of no known scene, or without its name.
+    /// [`Error::Unsound`] for a label whose scene or name is unknown.
     pub fn frequencies(&self, min_confidence: i64) -> Result<Vec<Frequency>, Error> {
         let mut counted: HashMap<(i64, i64), (u64, u64)> = HashMap::new();
         let mut after = -1_i64;
@@ -51,7 +51,7 @@ impl Reader {
             .map(|((scene, tag), (contents, confidence))| {
                 let unsound = |what: &str| Error::Unsound { what: what.to_owned() };
                 let scene = u8::try_from(scene).ok().and_then(Scene::from_id);
-                let scene = scene.ok_or_else(|| unsound("a label of no known scene"))?;
+                let scene = scene.ok_or_else(|| unsound("a label whose scene is unknown"))?;
                 let (name, first_category, second_category) =
                     self.tag(tag)?.ok_or_else(|| unsound("a label without its name"))?;
                 Ok(Frequency { scene, name, first_category, second_category, contents, confidence })

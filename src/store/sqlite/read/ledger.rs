@@ -36,7 +36,7 @@ fn sums(group: &str) -> String {
 impl Reader {
     /// Hands sums of calls to `each`, with the number of their group. A group may come several times: add its sums up.
     ///
-    /// Each batch is a read of its own, and memory does not grow with the ledger.
+    /// Each batch is a separate read, and memory does not grow with the ledger.
     ///
     /// # Errors
     /// [`Error::Unsound`] for an outcome that no run can have written.

@@ -1,6 +1,6 @@
 //! The read side: rows for exports, counts for status, failures, and what the job compares with.
 //!
-//! A long answer comes in batches, each of which is a read of its own that begins after the last key. No read is open
+//! A long answer comes in batches, each of which is a separate read that begins after the last key. No read is open
 //! while the caller is at work, so a slow reader never keeps the write-ahead log from being reused.
 //!
 //! Every function here that reads fails with what [`crate::store::Error`] says of the file. That is not repeated at

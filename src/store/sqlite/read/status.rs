@@ -59,12 +59,12 @@ impl Reader {
     /// Reads the run with this number.
     ///
     /// # Errors
-    /// As [`Reader::runs`].
+    /// The same as those of [`Reader::runs`].
     pub fn run(&self, id: i64) -> Result<Option<RunRow>, Error> {
         Ok(self.runs_where(1, Some(id))?.pop())
     }
 
-    /// Finds the run that `costag resume` goes on with: the newest that was interrupted, stopped or killed and is no
+    /// Finds the run that `costag resume` continues: the newest that was interrupted, stopped or killed and is no
     /// plan.
     pub fn unfinished_run(&self) -> Result<Option<i64>, Error> {
         self.connection
@@ -86,7 +86,7 @@ impl Reader {
     /// Reads the newest run, other than a plan that left nothing but its row.
     ///
     /// # Errors
-    /// As [`Reader::runs`].
+    /// The same as those of [`Reader::runs`].
     pub fn last_run(&self) -> Result<Option<RunRow>, Error> {
         let last: Option<i64> = self
             .connection

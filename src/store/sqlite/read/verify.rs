@@ -113,7 +113,7 @@ impl Reader {
                         _ => false,
                     };
                     if wrong {
-                        problems.add(|| format!("a {name} of {table} is no text in UTF-8"));
+                        problems.add(|| format!("a {name} of {table} is not text in UTF-8"));
                     }
                 }
             }

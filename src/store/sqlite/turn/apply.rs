@@ -1,4 +1,4 @@
-//! A turn: its transaction, its requests, and what becomes of the session if it fails.
+//! Applies a turn: begins its transaction, applies its requests, and commits. If that fails, rolls the session back.
 
 use super::Session;
 use super::session::Keeping;
@@ -32,7 +32,8 @@ impl Session {
         };
         self.caches.commit();
         self.committed_listed = self.listed;
-        // After the commit: what was paid for is kept, wherever the file is now, and nothing more is paid for.
+        // This is checked after the commit. Answers that were paid for are kept even if the file was moved, and the run
+        // then stops before it makes further calls.
         let lost = match self.keeping {
             Keeping::Commits => self.store.check_in_place().err(),
             Keeping::Simulates | Keeping::Undone => None,
@@ -73,7 +74,7 @@ impl Session {
             Request::AnotherKey { content_id, tried } => {
                 return self.key_of(*content_id, tried).map(Reply::Key);
             }
-            Request::Waits => return self.waits().map(Reply::Waits),
+            Request::HasPending => return self.has_pending().map(Reply::HasPending),
             Request::DroppedLines => return self.dropped_lines().map(Reply::DroppedLines),
             Request::Recogniser { recogniser } => self.set_recogniser(*recogniser)?,
             Request::ClockOffset { seconds } => self.set_clock_offset(*seconds)?,

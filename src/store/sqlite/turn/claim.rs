@@ -1,4 +1,4 @@
-//! Claims: contents of the run's queue become in flight, each with a key to call.
+//! Claims contents of the run's queue: marks them as in flight, and chooses a key to call for each of them.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -122,8 +122,9 @@ impl Session {
     /// Marks up to `limit` pending contents of these passes as in flight. Earlier passes come first, and within a
     /// pass older contents.
     ///
-    /// A queued content that no present object of the scope wants any longer leaves the queue instead: it waits for
-    /// the run that meets an object which wants it, or is done with what it has.
+    /// A queued content that no present object of the scope wants any longer leaves the queue instead. If an object
+    /// outside the scope wants it, it waits for a run that meets this object. Otherwise it is done with the labels that
+    /// it has.
     pub(super) fn claim_of(
         &mut self,
         limit: usize,
@@ -287,8 +288,8 @@ impl Session {
             .map(drop)
     }
 
-    /// From now on only `size` contents of the first pass of the queue are claimed, drawn from all of it. If some
-    /// of them leave the queue without a call, as many are drawn anew.
+    /// Draws a random sample of `size` contents of the queue. From now on, claims of the first pass take only these. If
+    /// some of them leave the queue without a call, others are drawn in their place.
     ///
     /// Takes eight bytes of memory for each content.
     pub(super) fn sample(&mut self, size: u64) -> Result<(), Error> {
@@ -375,7 +376,7 @@ impl Session {
     }
 
     /// Returns true if any content waits in the queue of this run.
-    pub(super) fn waits(&self) -> Result<bool, Error> {
+    pub(super) fn has_pending(&self) -> Result<bool, Error> {
         self.prepare("SELECT 1 FROM content WHERE run_id = ?1 AND state = 0")?
             .exists([self.run.id])
             .map_err(|source| self.error(source))

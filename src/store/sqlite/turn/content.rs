@@ -1,4 +1,5 @@
-//! Contents: found or created by their identity, wanted by a run, and released when no object wants them.
+//! Finds or creates contents by their identity, queues them when a run wants them, and releases them when no object
+//! wants them any longer.
 
 use std::sync::Arc;
 
@@ -65,7 +66,7 @@ impl Session {
                 None => break,
             }
         }
-        let id = self.number_of_content(object_id)?;
+        let id = self.id_of_new_content(object_id)?;
         self.execute(
             "INSERT INTO content (id, identity, etag, size, scenes_wanted, state, run_id, object_id,
                     tagged_at)
@@ -96,9 +97,9 @@ impl Session {
         })
     }
 
-    /// The id of a new content: that of the object that brings it, unless a content has that id already. An object
-    /// that shares the id of its content needs no entry in the index of objects by content.
-    fn number_of_content(&mut self, object_id: i64) -> Result<i64, Error> {
+    /// Returns an id for a new content: the id of the object that introduces it, unless a content has that id already.
+    /// An object that shares the id of its content needs no entry in the index of objects by content.
+    fn id_of_new_content(&mut self, object_id: i64) -> Result<i64, Error> {
         let taken = self
             .prepare("SELECT 1 FROM content WHERE id = ?1")?
             .exists([object_id])
@@ -149,7 +150,8 @@ impl Session {
             .map_err(|source| self.error(source))
     }
 
-    /// This run wants the content, with its own scenes. Queues it if a scene is missing, or was asked for again.
+    /// Notes that this run wants the content with the scenes of the run. Queues it if a scene is missing, or was asked
+    /// for again.
     ///
     /// `sight` says how its object was found.
     pub(super) fn want(&mut self, content: &ContentFacts, sight: Sight) -> Result<(), Error> {
@@ -181,7 +183,7 @@ impl Session {
         }
     }
 
-    /// Returns true if the last error of the content was that its object is in an archive class.
+    /// Returns true if the last error of the content says that its object is in an archive class.
     fn is_archived(&self, content_id: i64) -> Result<bool, Error> {
         let verdict: Option<String> = self
             .prepare("SELECT verdict FROM error WHERE content_id = ?1")?
@@ -191,7 +193,8 @@ impl Session {
         Ok(verdict.as_deref() == Some("archived"))
     }
 
-    /// Marks a content as failed that was given up and was no failure while no run wanted the scenes that it lacks.
+    /// Marks a done content as failed. It was given up for a scene that no later run wanted, so it counted as done;
+    /// this run wants such a scene again.
     fn fail_again(&self, content_id: i64) -> Result<(), Error> {
         self.execute(
             "UPDATE content SET state = 3, scenes_wanted = scenes_done | ?3, run_id = ?2 WHERE id = ?1",
@@ -219,8 +222,8 @@ impl Session {
         self.prepare(&sql)?.exists([content_id]).map_err(|source| self.error(source))
     }
 
-    /// Marks a content as done with the labels that it has, which may be none. What was asked for again on purpose
-    /// stays noted, and is called once an object wants the content.
+    /// Marks a content as done with the labels that it has, if any. Scenes that were asked for again stay noted, and
+    /// are called once an object wants the content.
     pub(super) fn settle_as_done(&self, content_id: i64) -> Result<(), Error> {
         self.execute(
             "UPDATE content SET state = 2, scenes_wanted = scenes_done, run_id = NULL WHERE id = ?1",
@@ -267,10 +270,11 @@ impl Session {
         }
     }
 
-    /// Puts contents into the queue of this run that wait for no run and that a present object in its scope wants.
-    /// Returns true if there were any.
+    /// Puts pending contents that belong to no run into the queue of this run, if a present object in its scope wants
+    /// them. Returns true if there were any.
     ///
-    /// This is called once everything is listed: by then the filter of the run has judged every object of the scope.
+    /// This is called once everything is listed, because the filter of the run has judged every object of the scope
+    /// then.
     pub(super) fn adopt_waiting(&mut self) -> Result<bool, Error> {
         let run = Arc::clone(&self.run);
         let adopted = if run.list {
@@ -284,8 +288,9 @@ impl Session {
         Ok(adopted > 0)
     }
 
-    /// Returns true if a content waits, for whichever run, that this run should have called: it lacks a scene that
-    /// this run wants, or was asked for again, and a present object in the scope wants it.
+    /// Returns true if this run leaves a content behind that it should have called. That is a pending content of this
+    /// run, or a pending content of any run that lacks a scene which this run wants, or that was asked for again, if a
+    /// present object in the scope wants it.
     pub fn leaves_behind(&self) -> Result<bool, Error> {
         let run = &self.run;
         if run.list {

@@ -62,7 +62,7 @@ impl Session {
         if self.run.calls_looked_up_keys() {
             return self.looked_up_key(content_id, tried);
         }
-        // Only an empty prefix, or one of nothing but the highest code point, has no end.
+        // An empty prefix has no end. Neither has a prefix that consists of the highest code point only.
         let end = prefix_end(&self.run.prefix);
         let mut statement = self.prepare(&format!(
             "SELECT id, key FROM object

@@ -79,7 +79,7 @@ impl Session {
         Ok(())
     }
 
-    /// Returns those of the runs that are unfinished.
+    /// Returns the ids of the runs among `run_ids` that are unfinished.
     pub fn unfinished_of(&self, run_ids: &[i64]) -> Result<Vec<i64>, Error> {
         let mut statement = self.prepare(
             "SELECT 1 FROM run WHERE id = ?1 AND state IN ('running', 'interrupted', 'stopped')",

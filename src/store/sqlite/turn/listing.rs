@@ -70,7 +70,7 @@ pub(super) fn list_again(connection: &Connection, run_id: i64) -> rusqlite::Resu
 }
 
 impl Session {
-    /// Splits a range: `span` becomes a range of its own, and the range it was part of ends where it begins.
+    /// Splits a range: `span` becomes a new range, and the range it was part of ends where it begins.
     pub(super) fn split_range(&mut self, seq: i64, new_seq: i64, span: &Span) -> Result<(), Error> {
         let run_id = self.run.id;
         self.execute(

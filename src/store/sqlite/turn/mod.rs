@@ -1,7 +1,7 @@
-//! The one writer's side: a [`Session`] applies a turn in one transaction.
+//! The session of a run: it applies each turn of the writer in one transaction.
 //!
-//! Every function here that reads or writes fails with what [`crate::store::Error`] says of the file: the disk is
-//! full, the file is damaged, somebody else keeps it locked. That is not repeated at each of them.
+//! Every function here that reads or writes can return an error about the file (see [`crate::store::Error`]): the disk
+//! is full, the file is damaged, or another program keeps it locked. The comments of the functions do not repeat this.
 
 mod apply;
 mod caches;

@@ -1,4 +1,4 @@
-//! A compared page becomes rows: objects, their contents, the journal and the cursor.
+//! Writes the rows of a compared page: objects, their contents, the journal and the cursor.
 
 use std::sync::Arc;
 
@@ -149,12 +149,12 @@ impl Session {
         self.journal(ChangeKind::Gone, object_id, content_id)
     }
 
-    /// From now on no object is marked as gone before the listing is complete: a trial may cut it short.
+    /// Stops marking objects as gone before the listing is complete, because a trial may cut the listing short.
     pub fn hold_gone(&mut self) {
         self.caches.held.activate();
     }
 
-    /// Marks as gone what the pages no longer had: the listing is complete.
+    /// Marks the objects as gone that were held back, now that the listing is complete.
     pub(super) fn conclude_held(&mut self) -> Result<(), Error> {
         let objects = self.caches.held.conclude();
         let concluded = objects
@@ -164,7 +164,7 @@ impl Session {
         concluded
     }
 
-    /// Updates a known object to what was listed, and its old and new content with it. Returns the new content.
+    /// Updates a known object to what was listed, and updates its old and its new content. Returns the new content.
     fn rewrite(
         &mut self,
         object_id: i64,

@@ -66,7 +66,7 @@ const IN_PREFIX: &str = "AND key >= ?2 AND (?3 IS NULL OR key < ?3)";
 const IN_LIST: &str = "AND key IN (SELECT item FROM list_item WHERE run_id = ?4)";
 
 impl Store {
-    /// Opens the transaction of a plan. From here on nothing is kept, and [`Session::finish`] undoes everything.
+    /// Opens the transaction of a plan. It is never committed: [`Session::finish`] undoes everything.
     ///
     /// # Errors
     /// [`Error::Busy`] if another program keeps a write transaction open.
@@ -78,14 +78,14 @@ impl Store {
 }
 
 impl Session {
-    /// Makes this the session of a plan whose own row is `row`, whichever run it simulates.
+    /// Makes this the session of a plan that simulates resuming another run. `row` is the plan's own row of `run`.
     #[must_use]
     pub fn planned_in(mut self, row: i64) -> Self {
         self.plan_row = Some(row);
         self
     }
 
-    /// The row of the plan that this session belongs to; if it is no plan, the row of its run.
+    /// The row of `run` that belongs to this session: that of the plan, or else that of the run.
     pub fn own_row(&self) -> i64 {
         self.plan_row.unwrap_or(self.run.id)
     }
@@ -114,7 +114,8 @@ impl Session {
         Ok(Needed { by_scenes, given_up, doubtful: self.doubtful()? })
     }
 
-    /// Counts wanted objects that are larger than 3 MB, or neither PNG nor JPEG. Neither is known of a URL.
+    /// Counts wanted objects that are larger than 3 MB, or that are neither PNG nor JPEG. Size and format of a URL are
+    /// unknown, so the counts are 0 for URLs.
     fn doubtful(&self) -> Result<Doubtful, Error> {
         let run = &self.run;
         if run.urls {
@@ -165,7 +166,8 @@ impl Session {
     }
 }
 
-/// The counts of a plan: of the run that it continued, neither the calls nor their results.
+/// The counts that are stored with a plan. Those of calls and their results belong to the run that the plan simulated,
+/// so they are left out.
 fn of_plan(counts: &Counts) -> Counts {
     Counts {
         listed: counts.listed,

@@ -17,15 +17,15 @@ use crate::store::sqlite::{Place, Reader, Store};
 pub struct Session {
     pub(super) store: Store,
     pub(super) run: Arc<RunContext>,
-    /// What the run has counted, the turn under way included.
+    /// The counts of the run, including those of the turn under way.
     pub(super) counts: Counts,
-    /// What the run had counted as of the last commit.
+    /// The counts of the run as of the last commit.
     pub(super) written: Counts,
     pub(super) caches: Caches,
     /// The number of the last turn that was handed out.
     pub(super) turns: u64,
     pub(super) keeping: Keeping,
-    /// True if everything is listed: the filter of the run has judged every object of the scope.
+    /// True if the listing is complete, so the filter of the run has judged every object of the scope.
     pub(super) listed: bool,
     /// `listed` as of the last commit.
     pub(super) committed_listed: bool,
@@ -33,7 +33,7 @@ pub struct Session {
     pub(super) plan_row: Option<i64>,
 }
 
-/// What becomes of what a session writes.
+/// Whether the writes of a session are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keeping {
     /// Each turn is committed.
@@ -74,7 +74,7 @@ impl Session {
     /// Opens a further handle that only reads the same database.
     ///
     /// # Errors
-    /// As [`Reader::open`].
+    /// The same as those of [`Reader::open`].
     pub fn reader(&self) -> Result<Reader, Error> {
         self.store.reader()
     }
@@ -89,7 +89,7 @@ impl Session {
         &self.counts
     }
 
-    /// Ends the run in a transaction of its own and gives the store back. A plan is undone first.
+    /// Ends the run in a separate transaction and gives the store back. A plan is undone first.
     pub fn finish(
         mut self,
         state: RunState,

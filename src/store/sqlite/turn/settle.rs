@@ -1,4 +1,4 @@
-//! Settlements: labels, the new state of the content and the ledger row, written in one transaction.
+//! Writes settlements: labels, the new state of the content and the ledger row, in one transaction.
 
 use rusqlite::OptionalExtension;
 
@@ -99,7 +99,7 @@ impl Session {
         }
     }
 
-    /// Returns true if the key that was called had got other bytes before the call ended.
+    /// Returns true if the key that was called was overwritten before the call ended.
     fn is_of_other_bytes(&mut self, call: &CallRow) -> Result<bool, Error> {
         if !self.caches.overwritten.remove(call.object_id) {
             return Ok(false);
@@ -120,6 +120,7 @@ impl Session {
         self.release_if_unwanted(content_id)
     }
 
+    /// Stores the labels of an answer. `scenes` were asked for, and `again` are those of them that had labels already.
     fn labels(
         &mut self,
         call: &CallRow,

@@ -1,4 +1,4 @@
-//! Objects that pages no longer have, held back until the listing is complete: a trial may cut it short.
+//! Holds back the objects that pages no longer have until the listing is complete, because a trial may cut it short.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ const MOST: usize = 100_000;
 /// Objects that are known to be gone and are not marked as gone yet.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    /// True if objects are held back; else they are marked as gone at once.
+    /// True if objects are held back. Otherwise they are marked as gone at once.
     is_active: bool,
     /// By `object.id`: the content that the object has.
     objects: BTreeMap<i64, Option<i64>>,
@@ -22,7 +22,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// From now on objects are held back.
+    /// Begins to hold objects back.
     pub(crate) fn activate(&mut self) {
         self.is_active = true;
     }

@@ -1,7 +1,7 @@
-//! What a session remembers between turns, each thing with an owner in a file of its own.
+//! Everything that a session remembers between turns. Each file has one cache.
 //!
-//! A cache may hold what the turn under way has written. So every owner is told how the turn ended: after a commit it
-//! keeps what it has, after a rollback it drops what the turn put into it, or reloads it from the database.
+//! A cache may hold what the turn under way has written. So every cache is told how the turn ended: after a commit it
+//! keeps its content; after a rollback it drops what the turn put into it, or reloads it from the database.
 
 mod held;
 mod ledger;

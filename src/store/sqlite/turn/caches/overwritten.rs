@@ -1,4 +1,4 @@
-//! Objects that got other bytes while the content they had was in flight.
+//! Remembers the objects that were overwritten while their content was in flight.
 
 use std::collections::HashSet;
 

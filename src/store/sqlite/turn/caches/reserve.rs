@@ -1,11 +1,12 @@
-//! A few contents from all over the queue that are claimed last.
+//! Keeps back a few contents from all over the queue, which are claimed last.
 //!
-//! When the last images of a run fail one after the other, they do not tell whether the service is out or these images
-//! are at fault. Images from elsewhere in the bucket that were not tried yet do tell.
+//! When the last images of a run fail one after the other, the cause may be an outage or these images. Images from
+//! other parts of the bucket that were not tried yet show which of the two it is.
 
 /// The number of contents that are kept back.
 const SIZE: usize = 8;
-/// The number of contents that are claimed first without keeping any back: so few cannot stand for the others.
+/// The number of contents that are claimed before any is kept back, since a sample of so few does not represent the
+/// others.
 const FIRST: u64 = 16;
 
 /// The contents that are kept back: a random sample of all that were to be claimed so far.

@@ -1,6 +1,6 @@
 //! The random sample of the queue from which a trial claims.
 
-/// The sample of a session; there is none unless somebody asked for it.
+/// The sample of a session. It is empty unless it was asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Sample {
     /// How many contents were asked for; `None` if claims take the whole queue.
