@@ -31,7 +31,7 @@ pub(super) fn duration(seconds: f64) -> String {
         0..60 => format!("{whole} s"),
         60..3600 => format!("{} min {} s", whole / 60, whole % 60),
         _ => {
-            // To the nearest minute.
+            // A long duration is rounded to the nearest minute.
             let minutes = (whole + 30) / 60;
             format!("{} h {} min", minutes / 60, minutes % 60)
         }

@@ -70,11 +70,11 @@ enum Place {
 /// Reads the body of a successful `detect-label` for the scenes `asked`.
 ///
 /// Labels of scenes that were not requested are dropped. Labels in the legacy form are assigned to `camera` if that was
-/// requested, or else to the first requested scene. They only count if no scene has an element of its own.
+/// requested, or else to the first requested scene. They only count if the answer has no element for a scene.
 ///
 /// # Errors
-/// [`Error::Unusable`] (with status 200, no request id) for a body that is no whole answer, or has a label of an asked
-/// scene without a name or without a confidence from 0 to 100;
+/// [`Error::Unusable`] (with status 200, no request id) for a body that is not a complete answer, or has a label of a
+/// requested scene without a name or without a confidence from 0 to 100;
 /// [`Error::Service`] for a body whose root is `Error`.
 pub fn parse(body: &[u8], asked: Scenes) -> Result<Answer, Error> {
     if body.len() > BODY_MAX {
@@ -188,7 +188,7 @@ struct Reading {
     name: String,
     first_category: String,
     second_category: String,
-    /// `None`: not given, or not to be read.
+    /// `None` if it is absent or cannot be read.
     confidence: Option<u8>,
     /// Whether the label has any element.
     is_given: bool,
@@ -352,7 +352,7 @@ mod tests {
         }
     }
 
-    /// In both forms of an answer.
+    /// Holds for both forms of an answer.
     fn assert_unusable(labels: &str) {
         for body in [
             format!("<RecognitionResult><WebLabels>{labels}</WebLabels></RecognitionResult>"),

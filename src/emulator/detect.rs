@@ -11,7 +11,7 @@ use super::scenes::{self, SceneSet};
 use super::state::{Asked, State};
 use super::{hash, percent};
 
-/// Counts a request, whatever its answer will be, and answers it. `refused` returns the answer to a wrong signature.
+/// Counts a request and answers it. Refused requests count too. `refused` returns the answer to a wrong signature.
 pub(super) async fn respond(
     state: &Arc<State>,
     asked: &Asked,

@@ -39,7 +39,7 @@ pub(super) async fn head(state: &Arc<State>, asked: &Asked) -> Result<Answer, Dr
     Ok(answer)
 }
 
-/// Answers GET Object with the header `Range`. The answer has the first byte, whatever the range is.
+/// Answers GET Object with the header `Range`. The answer has the first byte, even if another range is requested.
 pub(super) async fn get(state: &Arc<State>, asked: &Asked) -> Result<Answer, Dropped> {
     state.stats.got();
     // The attempt is that of the HEAD request before it, so both have the same fault.

@@ -192,7 +192,7 @@ pub(super) struct Stats {
 /// The counts in the form of `GET /.costag/stats`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Statistics {
-    /// Detect requests that were received, whatever their answer was.
+    /// Detect requests that were received, with any answer.
     pub calls: u64,
     /// Detect requests that were answered with status 200 and a whole answer.
     pub answered_ok: u64,
@@ -269,8 +269,8 @@ impl Stats {
         (OpenCall(self), count)
     }
 
-    /// Counts the end of a detect request. The status is 0 if there was no answer; `whole` is set if a client can use the
-    /// answer.
+    /// Counts the end of a detect request. The status is 0 if there was no answer; `whole` is set if a client can use
+    /// the answer.
     pub(super) fn ended(&self, status: u16, whole: bool) {
         if let Some(count) = self.by_status.get(usize::from(status)) {
             count.fetch_add(1, Relaxed);

@@ -1,7 +1,7 @@
 //! A bucket of computed objects. Nothing is stored, so ten million objects take no memory.
 //!
-//! The key of an object begins with a folder, which never descends with the index, and the zero-padded index. So the keys
-//! ascend in the order of their UTF-8 bytes, whatever follows. The index of an object can be read from its key.
+//! The key of an object begins with a folder, which never descends with the index, and the zero-padded index. So the
+//! keys ascend in the order of their UTF-8 bytes. The index of an object can be read from its key.
 
 use super::object::{EMPTY_MD5, Object};
 use super::{clock, hash};

@@ -238,7 +238,7 @@ impl Ledger {
         if priced {
             let unit = match self.price.billing {
                 Billing::Scene => "each scene that a call asked for is billed",
-                Billing::Call => "each call is billed once, whatever it asked for",
+                Billing::Call => "each call is billed once, however many scenes it asked for",
             };
             let _ = writeln!(text, "the cost is an estimate: {unit} (setting billing)");
         } else {

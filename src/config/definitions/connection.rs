@@ -12,7 +12,7 @@ pub(super) const SECTION: Section = Section {
             kind: Kind::Value("DURATION"),
             group: Group::Connection,
             default: "15m",
-            help: "How long a run goes on without any success before it ends with exit code 5",
+            help: "How long a run continues without any success before it ends with exit code 5",
             more: "",
             guarded: None,
             resume: Resume::Again,

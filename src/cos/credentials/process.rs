@@ -19,9 +19,9 @@ const WORDS_MAX: usize = 300;
 
 /// Runs `command` through `sh -c` and reads what it prints.
 ///
-/// Without a terminal, the command runs in a process group of its own, and the processes of the group that are left when
-/// this function ends, or when its future is dropped, are killed. With a terminal, the command stays in the process group
-/// of this program, so that it can ask a person for input.
+/// Without a terminal, the command runs in a process group of its own, and the processes of the group that are left
+/// when this function ends, or when its future is dropped, are killed. With a terminal, the command stays in the
+/// process group of this program, so that it can ask a person for input.
 pub(super) async fn run(command: &str, limit: Duration) -> Result<Credentials, Error> {
     let fail = |reason: String| Error::Process { reason };
     let mut shell = Command::new("sh");
@@ -129,8 +129,9 @@ fn descendants(of: rustix::process::Pid) -> Vec<rustix::process::Pid> {
     all
 }
 
-/// Returns the end of the error output of a command that failed, in one line. Everything that may be a secret is replaced
-/// by an ellipsis: long sequences of letters and digits, and whatever the command printed as credentials.
+/// Returns the end of the error output of a command that failed, in one line. Everything that may be a secret is
+/// replaced by an ellipsis: long sequences of letters and digits, and everything that the command printed as
+/// credentials.
 fn last_words(stderr: &[u8], stdout: &[u8]) -> String {
     let printed = String::from_utf8_lossy(stdout);
     let printed: HashSet<&str> = printed.split(|c| !is_of_run(c)).collect();

@@ -7,14 +7,14 @@ use super::display::{Id, Source, To, sep};
 use crate::cos::clock::{self, Complaint};
 use crate::cos::credentials::Credentials;
 
-/// A refusal of the service: an answer without success, whatever form its body had ("Error Codes").
+/// A refusal of the service: an answer with an error, in any form of the body ("Error Codes").
 #[derive(Debug, Clone, Default, thiserror::Error)]
 #[error("HTTP {status}{}{code}{}{message}{}{}{}", sep(" ", .code), sep(": ", .message), To(.location.as_deref()), Id(.request_id.as_deref()), Source(.signed_from.as_deref()))]
 pub struct ServiceError {
     /// The HTTP status.
     pub status: u16,
-    /// The code; empty if there is none. If the code is `AccessDenied` and the message is a known code, this is the code
-    /// in the message.
+    /// The code; empty if there is none. If the code is `AccessDenied` and the message is a known code, this is the
+    /// code in the message.
     pub code: String,
     /// The message in one line, without signatures, cut at 4 KiB; empty if there is none.
     pub message: String,

@@ -199,8 +199,8 @@ impl ListPage {
         entry.max(self.rejected.iter().filter_map(|entry| entry.key.as_deref()).max())
     }
 
-    /// Returns the marker from which the listing goes on without leaving out a key: the last key of the page, whatever
-    /// `NextMarker` says. `NextMarker` is used only if the last key cannot be read.
+    /// Returns the marker from which the listing continues without leaving out a key: the last key of the page, even if
+    /// `NextMarker` says something else. `NextMarker` is used only if the last key cannot be read.
     ///
     /// # Errors
     /// Returns the same error as [`ListPage::next`].

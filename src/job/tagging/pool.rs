@@ -169,14 +169,10 @@ impl Pool {
         let service = &tagger.service;
         let all = 2 * self.workers;
         let mut pass = 0;
-        if let Some(size) = self.trial.and_then(|trial| trial.sample) {
-            while !service.stats.is_listed() {
-                if service.control.is_stopping() {
-                    return Ok(());
-                }
-                self.wait_for_work().await;
-            }
-            tagger.writer.ask(|committed| Record::Sample { size, committed }).await?;
+        if let Some(size) = self.trial.and_then(|trial| trial.sample)
+            && !self.draw_sample(size).await?
+        {
+            return Ok(());
         }
         loop {
             if !self.probe(slots).await? {
@@ -233,23 +229,7 @@ impl Pool {
                 },
                 // The passes end, since each image is given up after a number of attempts or throttle answers.
                 (true, true) => {
-                    let cooldown = self.cooldown * if pass == 0 { 1 } else { 4 };
-                    // A service that throttles is protected by the pace, so a short pause is enough.
-                    let needs_pause = tagger.needs_pause.swap(false, Ordering::Relaxed);
-                    let cooldown =
-                        if needs_pause { cooldown } else { cooldown.min(PAUSE_AFTER_THROTTLES) };
-                    let wait = cooldown.max(tagger.wait_of_put_back());
-                    let stats = &service.stats;
-                    let now = tokio::time::Instant::now();
-                    stats.begins_to_wait(Wait {
-                        what: "a pause before failed images are tried again".to_owned(),
-                        since: wall(now),
-                        until: wall(now + wait),
-                        gives_up: None,
-                    });
-                    let goes_on = service.sleep(wait).await;
-                    stats.ends_waiting();
-                    if !goes_on {
+                    if !self.pause_after_pass(pass).await {
                         return Ok(());
                     }
                     pass += 1;
@@ -257,6 +237,40 @@ impl Pool {
                 _ => self.wait_for_work().await,
             }
         }
+    }
+
+    /// Waits until everything is listed, and draws the random sample of a trial. Returns `false` if the run stops.
+    async fn draw_sample(&self, size: u64) -> Result<bool, Error> {
+        let service = &self.tagger.service;
+        while !service.stats.is_listed() {
+            if service.control.is_stopping() {
+                return Ok(false);
+            }
+            self.wait_for_work().await;
+        }
+        self.tagger.writer.ask(|committed| Record::Sample { size, committed }).await?;
+        Ok(true)
+    }
+
+    /// Waits before the images that failed in this pass are tried again. Returns `false` if the run stops.
+    async fn pause_after_pass(&self, pass: u32) -> bool {
+        let tagger = &self.tagger;
+        let cooldown = self.cooldown * if pass == 0 { 1 } else { 4 };
+        // A service that throttles is protected by the pace, so a short pause is enough.
+        let needs_pause = tagger.needs_pause.swap(false, Ordering::Relaxed);
+        let cooldown = if needs_pause { cooldown } else { cooldown.min(PAUSE_AFTER_THROTTLES) };
+        let wait = cooldown.max(tagger.wait_of_put_back());
+        let stats = &tagger.service.stats;
+        let now = tokio::time::Instant::now();
+        stats.begins_to_wait(Wait {
+            what: "a pause before failed images are tried again".to_owned(),
+            since: wall(now),
+            until: wall(now + wait),
+            gives_up: None,
+        });
+        let continues = tagger.service.sleep(wait).await;
+        stats.ends_waiting();
+        continues
     }
 
     /// Waits until a slot is free, and takes all free slots. Returns `None` if the run stops.

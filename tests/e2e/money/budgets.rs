@@ -182,7 +182,7 @@ fn resume_continues_a_run_whose_window_has_ended(#[case] window: &[&str], #[case
     assert_eq!(site.ledger(), (calls, 0), "each call has ended, and is in the ledger");
     assert_eq!(site.states(), [600 - calls.cast_signed(), 0, calls.cast_signed(), 0]);
     assert_eq!(site.one::<String>("SELECT state FROM run"), "stopped");
-    // The resumed run has a window of its own, which has not ended yet.
+    // The resumed run has a new window, which has not ended yet.
     site.change(r#"{"latency_ms":0}"#);
     let ended = start(command(&["resume", "--until", "11:59", "--max-duration", "1h"])).end();
     ended.with(0);

@@ -78,7 +78,7 @@ pub(super) enum Step {
         wish: Wish,
         max_calls: Option<u64>,
     },
-    /// A run that is killed once it has made so many calls, at least one.
+    /// A run that is killed once it has made this many calls, at least one.
     Kill {
         wish: Wish,
         calls: u64,
@@ -90,7 +90,7 @@ pub(super) enum Step {
         chosen: Chosen,
     },
     Retry,
-    /// A plan, and the run of which it spoke.
+    /// A plan, and then the run that it predicted.
     PlanRun {
         wish: Wish,
     },
@@ -219,7 +219,7 @@ impl Scenes {
 }
 
 impl Wish {
-    /// Whether the source names the key, whatever the filter says.
+    /// Whether the source names the key, with or without the filter.
     pub(super) fn names(&self, key: &str) -> bool {
         match &self.source {
             Source::Prefix(prefix) => key.starts_with(prefix),

@@ -81,7 +81,7 @@ fn resume_calls_everything_after_several_commands_and_a_second_interruption(
     assert_eq!(site.calls(), 6);
 }
 
-/// What a run says to be pending is what waits in its queue.
+/// The number of pending images that a run reports is the number in its queue.
 #[rstest]
 #[case::adopted_by_another_run(&["run", "cos://demo-1250000000/b/", "--scenes", "web"])]
 #[case::released_by_another_run(&["run", "cos://demo-1250000000/a/", "--suffixes", "png"])]
@@ -91,7 +91,7 @@ fn resume_calls_everything_after_several_commands_and_a_second_interruption(
 fn contents_that_left_the_queue_are_not_counted_as_pending(#[case] between: &[&str]) {
     let site = interrupted(&[]);
     site.costag(between).with(0);
-    // A content that its key no longer has leaves the queue too.
+    // If a key is overwritten, its old content leaves the queue too.
     site.put(&[("b/5.jpg", "other bytes")]);
     let ended = site.costag(&["resume", "--max-calls", "2"]).with(8);
     let waits = "SELECT count(*) FROM content WHERE state = 0 AND run_id = 1";

@@ -35,7 +35,7 @@ fn take_away(site: &Site, how: &str) {
         }
         "cut to nothing" => drop(fs::File::create(at("costag.db")).unwrap()),
         "cut to a half" => {
-            // Longer than it was when the run began.
+            // The new content is longer than the file was when the run began.
             let file = fs::OpenOptions::new().write(true).open(at("costag.db")).unwrap();
             file.set_len(file.metadata().unwrap().len() / 2).unwrap();
         }
@@ -46,7 +46,7 @@ fn take_away(site: &Site, how: &str) {
         }
         "written over by something short" => fs::write(at("costag.db"), "no database").unwrap(),
         "another database is copied over it" => {
-            // Into the same file, as `cp` does.
+            // The bytes are written into the same file, as `cp` does.
             fs::copy(at("other.db"), at("costag.db")).unwrap();
         }
         "without its log" => fs::remove_file(at("costag.db-wal")).unwrap(),
@@ -92,7 +92,7 @@ fn a_run_whose_database_is_taken_away_makes_no_further_calls(
         let length = || fs::metadata(site.path("costag.db")).unwrap().len();
         let begin = length();
         wait_until("a checkpoint", || length() > 2 * begin);
-        // To its end: what is cut off in the middle of it is written again.
+        // Let the checkpoint end: pages that are cut off while it writes them are written again.
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
     take_away(&site, how);
@@ -162,7 +162,7 @@ fn a_run_whose_database_is_taken_away_makes_no_further_calls(
     }
 }
 
-/// Whether this process can mount file systems in a namespace of its own.
+/// Whether this process can mount file systems in a private namespace.
 fn can_mount() -> bool {
     let status = Command::new("unshare").args(["-m", "true"]).status();
     status.is_ok_and(|status| status.success())

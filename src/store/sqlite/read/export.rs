@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, Statement, named_params};
 
 use super::ReadTransaction;
 use crate::object::ETag;
@@ -195,50 +195,11 @@ impl Export<'_> {
                 continue;
             }
             let from = self.batch.labels.len();
-            let content: i64 = row.get(2).map_err(sqlite)?;
-            let mut found = labels.query((content, self.filter.min_confidence)).map_err(sqlite)?;
-            while let Some(label) = found.next().map_err(sqlite)? {
-                let number = |column| label.get::<_, i64>(column).map_err(sqlite);
-                let scene = u8::try_from(number(0)?).ok().and_then(Scene::from_id);
-                let scene = scene.ok_or_else(|| unsound("a label whose scene is unknown"))?;
-                // The labels of a scene that is asked for again stay until the new answer. They do not count here.
-                if !scenes.contains(scene) || !self.filter.scenes.contains(scene) {
-                    continue;
-                }
-                let tag = number(2)?;
-                let tag = if let Some(index) = self.tag_index.get(&tag) {
-                    *index
-                } else {
-                    let loaded = load_tag(connection, tag, &self.filter.names)
-                        .map_err(sqlite)?
-                        .ok_or_else(|| unsound("a label without its name"))?;
-                    self.batch.tags.push(loaded);
-                    self.tag_index.insert(tag, self.batch.tags.len() - 1);
-                    self.batch.tags.len() - 1
-                };
-                if self.batch.tags[tag].wanted {
-                    self.batch.labels.push(BatchLabel {
-                        scene,
-                        rank: label.get(1).map_err(sqlite)?,
-                        tag,
-                        confidence: label.get(3).map_err(sqlite)?,
-                    });
-                }
-            }
+            self.read_labels(&mut labels, row.get(2).map_err(sqlite)?, scenes)?;
             if !self.filter.names.is_empty() && self.batch.labels.len() == from {
                 continue;
             }
-            let etag = match row.get_ref(3).map_err(sqlite)? {
-                ValueRef::Null => None,
-                ValueRef::Blob(bytes) => {
-                    let md5 =
-                        bytes.try_into().map_err(|_| unsound("an ETag that is not an MD5"))?;
-                    Some(ETag::Md5(md5))
-                }
-                value @ ValueRef::Text(_) => ETag::new(text(value)?),
-                ValueRef::Integer(number) => ETag::new(&number.to_string()),
-                ValueRef::Real(number) => ETag::new(&number.to_string()),
-            };
+            let etag = etag(row.get_ref(3).map_err(sqlite)?)?;
             let key = self.batch.keep(&last);
             self.batch.objects.push(BatchObject {
                 key,
@@ -252,6 +213,66 @@ impl Export<'_> {
         }
         Ok((seen, last))
     }
+
+    /// Adds the labels of a content to the batch, as far as the filter lets them through. `statement` is [`LABELS`],
+    /// and `done` are the scenes that the content is labelled for.
+    fn read_labels(
+        &mut self,
+        statement: &mut Statement<'_>,
+        content: i64,
+        done: Scenes,
+    ) -> Result<(), Error> {
+        let reader = self.reader;
+        let sqlite = |source| reader.error(source);
+        let mut found = statement.query((content, self.filter.min_confidence)).map_err(sqlite)?;
+        while let Some(label) = found.next().map_err(sqlite)? {
+            let number = |column| label.get::<_, i64>(column).map_err(sqlite);
+            let scene = u8::try_from(number(0)?).ok().and_then(Scene::from_id);
+            let scene = scene.ok_or_else(|| unsound("a label whose scene is unknown"))?;
+            // The labels of a scene that is asked for again stay until the new answer. They do not count here.
+            if !done.contains(scene) || !self.filter.scenes.contains(scene) {
+                continue;
+            }
+            let tag = self.tag_in_batch(number(2)?)?;
+            if self.batch.tags[tag].wanted {
+                self.batch.labels.push(BatchLabel {
+                    scene,
+                    rank: label.get(1).map_err(sqlite)?,
+                    tag,
+                    confidence: label.get(3).map_err(sqlite)?,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the index in the batch of the tag with this id, and reads the tag if it is not in the batch yet.
+    fn tag_in_batch(&mut self, id: i64) -> Result<usize, Error> {
+        if let Some(index) = self.tag_index.get(&id) {
+            return Ok(*index);
+        }
+        let tag = load_tag(&self.reader.connection, id, &self.filter.names)
+            .map_err(|source| self.reader.error(source))?
+            .ok_or_else(|| unsound("a label without its name"))?;
+        let index = self.batch.tags.len();
+        self.batch.tags.push(tag);
+        self.tag_index.insert(id, index);
+        Ok(index)
+    }
+}
+
+/// Converts the stored form of an `ETag`.
+fn etag(value: ValueRef<'_>) -> Result<Option<ETag>, Error> {
+    Ok(match value {
+        ValueRef::Null => None,
+        ValueRef::Blob(bytes) => {
+            let md5 = bytes.try_into().map_err(|_| unsound("an ETag that is not an MD5"))?;
+            Some(ETag::Md5(md5))
+        }
+        value @ ValueRef::Text(_) => ETag::new(text(value)?),
+        ValueRef::Integer(number) => ETag::new(&number.to_string()),
+        ValueRef::Real(number) => ETag::new(&number.to_string()),
+    })
 }
 
 fn text(value: ValueRef<'_>) -> Result<&str, Error> {
