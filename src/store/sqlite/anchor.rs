@@ -47,9 +47,16 @@ pub struct Place {
 struct Length(Arc<AtomicU64>);
 
 impl Length {
-    /// Returns true if the file is shorter than it was. Otherwise its length is remembered.
-    fn is_cut(&self, now: u64) -> bool {
-        self.0.fetch_max(now, Ordering::Relaxed) > now
+    /// Measures the file. Returns true if it is shorter than it was before this call, and false if it cannot be
+    /// measured. Otherwise its length is remembered.
+    ///
+    /// Several threads measure a file that grows. Therefore a result is compared only with what was known before the
+    /// measurement: another thread may meanwhile have seen a longer file.
+    fn is_cut(&self, measure: impl FnOnce() -> Option<u64>) -> bool {
+        let before = self.0.load(Ordering::Acquire);
+        let Some(now) = measure() else { return false };
+        self.0.fetch_max(now, Ordering::AcqRel);
+        now < before
     }
 }
 
@@ -86,7 +93,7 @@ impl Place {
     /// Returns true if the file or its log is shorter than it was.
     fn is_cut_short(&self) -> bool {
         let is_cut = |path: &Path, length: &Length| {
-            fs::symlink_metadata(path).is_ok_and(|metadata| length.is_cut(metadata.len()))
+            length.is_cut(|| fs::symlink_metadata(path).ok().map(|metadata| metadata.len()))
         };
         is_cut(&self.path, &self.length)
             || self.log.as_ref().is_some_and(|(path, length)| is_cut(path, length))
@@ -426,6 +433,22 @@ mod byte_lock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_grows_between_the_measurements_of_two_threads_is_not_cut() {
+        let length = Length::default();
+        let is_cut = length.is_cut(|| {
+            assert!(
+                !length.is_cut(|| Some(20)),
+                "the other thread measures later and ends earlier"
+            );
+            Some(10)
+        });
+        assert!(!is_cut);
+        assert!(!length.is_cut(|| Some(20)));
+        assert!(!length.is_cut(|| None), "a file that cannot be measured is not cut");
+        assert!(length.is_cut(|| Some(19)));
+    }
 
     #[test]
     fn a_database_file_has_one_descriptor_under_all_its_names() {

@@ -40,6 +40,10 @@ pub struct Store {
     _lock: Lock,
 }
 
+/// The greatest number of rows of `meta` with which the content of the file is watched. A run adds two rows at most, and
+/// a page holds about sixty.
+const MARKED_ROWS: u32 = 30;
+
 impl Store {
     /// Opens the database at `path` for writing. Creates it if there is none, and brings its schema up to date.
     ///
@@ -116,11 +120,15 @@ impl Store {
                 [],
                 |row| Ok((row.get::<_, u32>(0)?, row.get::<_, u32>(1)?)),
             )?;
+            let rows: u32 =
+                self.connection.query_row("SELECT count(*) FROM meta", [], |row| row.get(0))?;
             let offset = u64::from(number.saturating_sub(1)) * u64::from(length);
-            Ok(Mark { text, offset, length: length as usize })
+            // A table that outgrows its first page moves its rows to other pages, and the mark with them.
+            Ok((rows <= MARKED_ROWS).then_some(Mark { text, offset, length: length as usize }))
         };
-        let mark = mark().map_err(|source| sorted(&self.path, source))?;
-        self.place.watch(mark);
+        if let Some(mark) = mark().map_err(|source| sorted(&self.path, source))? {
+            self.place.watch(mark);
+        }
         Ok(())
     }
 

@@ -47,7 +47,7 @@ fn a_slow_answer_is_read_until_ten_times_the_timeout() {
     // A page arrives in twenty parts over five seconds.
     site.change(r#"{"faults":{"list_slow":1.0}}"#);
     let ended = site.run(&["--patience", "1s", "--timeout", "400ms", "--log", "warn"]).with(5);
-    ended.says(&["not whole after 4s"]);
+    ended.says(&["was not complete after 4s"]);
     site.run(&["--timeout", "1s"]).with(0);
     site.assert_exports("camera");
 }
