@@ -56,7 +56,7 @@ impl Server {
         server
     }
 
-    /// As [`Server::start`]. Also returns a signed URL of `detect-label` for `key`.
+    /// Does the same as [`Server::start`], and also returns a signed URL of `detect-label` for `key`.
     pub(crate) fn start_with_url(arguments: &[&str], key: &str) -> (Self, String) {
         use std::io::{BufRead as _, BufReader};
         let mut arguments = arguments.to_vec();
@@ -108,7 +108,7 @@ pub(crate) fn run_of(server: &Server, folder: &Path, arguments: &[&str]) -> Comm
     command_of("run", server, folder, arguments)
 }
 
-/// As [`run_of`], for another command that takes a source.
+/// Does the same as [`run_of`] for another command that takes a source.
 fn command_of(name: &str, server: &Server, folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command
@@ -127,7 +127,7 @@ pub(crate) fn costag(server: &Server, folder: &Path, arguments: &[&str]) -> Cost
     measured(&mut run_of(server, folder, arguments))
 }
 
-/// As [`costag`], for another command that takes a source.
+/// Does the same as [`costag`] for another command that takes a source.
 pub(crate) fn execute(name: &str, server: &Server, folder: &Path, arguments: &[&str]) -> Cost {
     measured(&mut command_of(name, server, folder, arguments))
 }

@@ -83,8 +83,8 @@ impl Emulator {
         self.state.stats.read()
     }
 
-    /// Returns a signed `detect-label` URL for `key` that is valid for an hour and needs no header. `scenes` is written as
-    /// in a request, such as `web,camera`.
+    /// Returns a signed `detect-label` URL for `key` that is valid for an hour and needs no header. `scenes` is written
+    /// as in a request, such as `web,camera`.
     pub fn presigned_url(&self, key: &str, scenes: &str) -> String {
         let parameters = [
             (b"ci-process".to_vec(), b"detect-label".to_vec()),
@@ -154,8 +154,8 @@ fn state(options: Options) -> Result<State, Error> {
     })
 }
 
-/// Checks that the system can start threads for so many workers, by starting them. The runtime would panic if it could
-/// not start one.
+/// Checks that the system can start threads for this many workers, by starting them. The runtime would panic if it
+/// could not start one.
 fn spare_threads(workers: usize) -> std::io::Result<()> {
     // The thread that waits for the workers, and a few threads that read files.
     const OTHERS: usize = 4;

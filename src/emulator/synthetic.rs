@@ -14,7 +14,7 @@ pub enum Layout {
     Dated,
     /// All keys in one folder below many others.
     Deep,
-    /// Each key has a folder of its own.
+    /// Each key is alone in its folder.
     Spread,
     /// All keys share their first 500 bytes.
     Long,
@@ -189,7 +189,7 @@ impl Synthetic {
         self.name_into(index, key);
     }
 
-    /// The folder of a day, of those that rise with the index.
+    /// The folder of a day. Days ascend with the index.
     fn day_into(&self, index: u64, key: &mut String) {
         let (top, at, length) = self.folder(index);
         // 128 bits: an index times 900 days may pass 64.

@@ -231,8 +231,8 @@ fn check_token(request: &Request<'_>, at: &Conditions<'_>) -> Result<(), Refusal
     }
 }
 
-/// Checks the times of a signature. A presigned URL may have started long ago, so only signatures in the header must have
-/// started within 15 minutes.
+/// Checks the times of a signature. A presigned URL may have started long ago, so only signatures in the header must
+/// have started within 15 minutes.
 fn check_time(fields: &Fields, now: i64, presigned: bool) -> Result<(), Refusal> {
     let window = |text: &str| -> Option<(i64, i64)> {
         let (start, end) = text.split_once(';')?;
@@ -287,7 +287,8 @@ fn join(pairs: &[(String, String)]) -> (String, String) {
 /// Returns `HttpHeaders` of the listed headers, and whether the list is right: it is sorted, all of its headers are
 /// present, and it has all headers that must be signed.
 ///
-/// If `host_has_port` is set, the value of `host` is the header as it was sent, else the part before the port.
+/// If `host_has_port` is set, the value of `host` is the header as it was sent. Otherwise it is the part before the
+/// port.
 fn canonical_headers(headers: &HeaderMap, list: &str, host_has_port: bool) -> (bool, String) {
     let mut pairs = Vec::new();
     let mut complete = true;

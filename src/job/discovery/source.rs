@@ -77,8 +77,8 @@ impl Source {
     /// Checks that the file of a list can be read and is a list, before any request is made.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::Encoding`] or [`Error::NotUrls`]. A file that is not regular, such as a pipe, can be read
-    /// only once, so its lines are checked when the run reads it.
+    /// [`Error::Read`], [`Error::Encoding`] or [`Error::NotUrls`]. A file that is not regular, such as a pipe, can be
+    /// read only once, so its lines are checked when the run reads it.
     pub fn check(&self) -> Result<(), Error> {
         match self {
             Self::Keys(list) | Self::Urls(list) => match &list.file {
@@ -236,7 +236,8 @@ impl List {
             .map_or_else(|| "standard input".into(), |file| file.display().to_string())
     }
 
-    /// The keys of the list, one a line or separated by NUL. A line that no request can carry yields an item with the reason.
+    /// The keys of the list, one a line or separated by NUL. A line that no request can carry yields an item with the
+    /// reason.
     ///
     /// # Errors
     /// [`Error::Read`] and [`Error::Encoding`], from this function or in an item.
@@ -254,11 +255,11 @@ impl List {
         Ok(items.map(move |item| item.map_err(|source| Error::Read { name: name.clone(), source })))
     }
 
-    /// The URLs of the list, one a line or separated by NUL, or the column `url` of a CSV. The list is a CSV if its first line
-    /// that is not a comment has a field of that name.
+    /// The URLs of the list, one a line or separated by NUL, or the column `url` of a CSV. The list is a CSV if its
+    /// first line that is not a comment has a field of that name.
     ///
     /// # Errors
-    /// Those of [`List::keys`].
+    /// The same as those of [`List::keys`].
     pub fn urls(&self) -> Result<Box<dyn Iterator<Item = Result<Item, Error>> + Send>, Error> {
         Self::urls_in(self.open()?, self.nul, self.name())
     }

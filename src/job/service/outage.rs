@@ -195,8 +195,8 @@ impl Outage {
             state.answers += 1;
             return None;
         }
-        // If images are at fault, such as a folder that the service cannot process, faults go on after the answer that
-        // ended a wait. Then each next row must be twice as long, until a call is answered outside of a wait.
+        // If images are at fault, such as a folder that the service cannot process, faults continue after the answer
+        // that ended a wait. Then each next row must be twice as long, until a call is answered outside of a wait.
         let threshold =
             if state.waiting { (state.threshold * 2).min(FAULTS_AT_MOST) } else { FAULTS };
         state.answers += 1;

@@ -18,7 +18,7 @@ const FIRST: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(500);
 /// The first pause if every call is throttled. It is shorter, because a quota is often counted by the second.
 const PAUSE_OF_THROTTLES: Duration = Duration::from_millis(250);
-/// The longest pause. It is also how long the run may go on waiting after the service is back.
+/// The longest pause. It is also how long the run may wait after the service is back.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Why all calls pause.

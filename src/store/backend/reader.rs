@@ -84,7 +84,8 @@ impl Reader {
 
     /// Copies the database to the file `target`, which must not exist and appears once it is complete.
     ///
-    /// `go_on` gets the number of units copied and of all units, and returns false to stop. Returns false if it did.
+    /// `continues` gets the number of units that are copied and the number of all units. If it returns false, the copy
+    /// is given up, and this returns false too.
     ///
     /// # Errors
     /// [`Error::Copy`] if the target exists or cannot be written, [`Error::NoBackup`] if the backend cannot be copied
@@ -92,9 +93,9 @@ impl Reader {
     pub fn backup(
         &self,
         target: &Path,
-        go_on: impl FnMut(u64, u64) -> bool,
+        continues: impl FnMut(u64, u64) -> bool,
     ) -> Result<bool, Error> {
-        dispatch!(self, reader => reader.backup(target, go_on))
+        dispatch!(self, reader => reader.backup(target, continues))
     }
 
     /// Runs every check over every row. `begins` gets each check before it runs. Nothing is written.

@@ -31,14 +31,15 @@ const NO_LOG: [u8; 2] = [1, 1];
 impl Reader {
     /// Copies the database to the file `target`, which must not exist and appears once it is complete.
     ///
-    /// `go_on` gets the number of pages copied and of all pages, and returns false to stop. Returns false if it did.
+    /// `continues` gets the number of pages that are copied and the number of all pages. If it returns false, the copy
+    /// is given up, and this returns false too.
     ///
     /// # Errors
     /// [`Error::Copy`] if the target exists or cannot be written, a full disk included.
     pub fn backup(
         &self,
         target: &Path,
-        mut go_on: impl FnMut(u64, u64) -> bool,
+        mut continues: impl FnMut(u64, u64) -> bool,
     ) -> Result<bool, Error> {
         let copy = |source: io::Error| Error::Copy { location: target.into(), source };
         if fs::symlink_metadata(target).is_ok() {
@@ -46,7 +47,7 @@ impl Reader {
         }
         // Only the owner may read the copy.
         let part = Part::create(target, OWNER_ONLY).map_err(copy)?;
-        if !copy_pages(&self.connection, part.path(), &mut go_on)
+        if !copy_pages(&self.connection, part.path(), &mut continues)
             .map_err(|error| self.sorted(target, error))?
         {
             return Ok(false);
@@ -76,11 +77,11 @@ impl Reader {
     }
 }
 
-/// Copies the pages of one moment to the empty file `to`. Returns `false` if `go_on` ended it.
+/// Copies the pages of one moment to the empty file `to`. Returns `false` if `continues` returned false.
 fn copy_pages(
     from: &Connection,
     to: &Path,
-    go_on: &mut impl FnMut(u64, u64) -> bool,
+    continues: &mut impl FnMut(u64, u64) -> bool,
 ) -> rusqlite::Result<bool> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     // The copy needs no locks, since no other process knows of it.
@@ -98,7 +99,7 @@ fn copy_pages(
         let progress = backup.progress();
         let number = |pages: i32| u64::try_from(pages).unwrap_or(0);
         let all = number(progress.pagecount);
-        if !go_on(all - number(progress.remaining).min(all), all) {
+        if !continues(all - number(progress.remaining).min(all), all) {
             return Ok(false);
         }
         match step {
@@ -116,7 +117,7 @@ fn copy_pages(
 /// database these may be all of them. Returns `false`, and leaves the file as it is, if a page is missing.
 ///
 /// # Errors
-/// Those of SQLite and of the file system; the file is then as it was.
+/// The errors of SQLite and of the file system. The file is then as it was.
 pub(super) fn restore(from: &Connection, file: &Path) -> Result<bool, Error> {
     let copy = |source: io::Error| Error::Copy { location: file.into(), source };
     let sqlite = |source| sorted(file, source);

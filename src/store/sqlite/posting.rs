@@ -6,10 +6,11 @@ pub(super) const SEGMENT: i64 = if cfg!(test) { 8 } else { 8192 };
 /// The binary logarithm of the number of contents in a block. A search reads the labels of whole blocks.
 pub(super) const SHIFT: u32 = 2;
 
-/// A tag that occurs in more than one of this many blocks is not worth its bytes...
+/// A tag is too common for postings if it occurs in more than one block out of this many. A search reads all labels
+/// then.
 pub(super) const COMMON: usize = 4;
 
-/// ... unless it occurs in fewer blocks than this: most calls of a segment may have failed.
+/// A tag that occurs in fewer blocks than this is never too common, since most calls of a segment may have failed.
 pub(super) const FEW: usize = if cfg!(test) { 2 } else { 256 };
 
 /// The row of `meta` with the last call whose labels are posted.

@@ -205,8 +205,8 @@ impl Store {
     }
 }
 
-/// Those of SQLite's files that belong to a database which was written over. Its log must not be taken for the log of
-/// the database that is there now.
+/// The files of SQLite that belong to a database which was written over. Its log must not be taken for the log of the
+/// database that is there now.
 #[derive(Debug, Default)]
 struct Orphans(Mutex<Vec<(PathBuf, FileId)>>);
 

@@ -6,8 +6,8 @@
 //!
 //! Some services answer 503 for other reasons. The share of such faults is the same at every rate, so a lower rate does
 //! not help. Two observations tell them from a limit:
-//! - If throttle answers go on after the rate was lowered, the rate is halved for a moment (a trial). If their share stays the
-//!   same, they are faults, and the former rate is restored.
+//! - If throttle answers continue after the rate was lowered, the rate is halved for a moment (a trial). If their share
+//!   stays the same, they are faults, and the former rate is restored.
 //! - While the rate climbs for the first time, a share that does not rise with the rate does not end the climb.
 //!
 //! From then on, only throttle answers beyond the known share of faults count as throttling.
@@ -121,7 +121,7 @@ struct Trial {
     before: f64,
     /// The part of that rate that was used, in calls a second.
     used: f64,
-    /// The rate to go on with if they are not faults.
+    /// The next rate if they are not faults.
     fallback: f64,
     /// The answers before the rate was halved.
     earlier: Counts,
@@ -253,7 +253,7 @@ impl LimitSearch {
         }
     }
 
-    /// Returns the rate to go on with after `interval` at `rate`. Both rates may be infinite.
+    /// Returns the next rate after `interval` at `rate`. Both rates may be infinite.
     pub(super) fn next(&mut self, rate: f64, interval: &Interval) -> f64 {
         if !self.has_enough(rate, interval) && !interval.uses(rate) {
             return rate;
