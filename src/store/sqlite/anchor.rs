@@ -36,7 +36,7 @@ pub struct Place {
     id: FileId,
     length: Length,
     /// The write-ahead log, once it is open.
-    log: Option<(PathBuf, Length)>,
+    log: Option<Log>,
     /// The mark that tells the content of the file from that of any other database; `None` if there is none.
     mark: Option<Mark>,
 }
@@ -57,6 +57,41 @@ impl Length {
         let Some(now) = measure() else { return false };
         self.0.fetch_max(now, Ordering::AcqRel);
         now < before
+    }
+}
+
+/// The write-ahead log of a database.
+#[derive(Debug, Clone)]
+struct Log {
+    path: PathBuf,
+    length: Length,
+    /// `None` if the log cannot be opened. SQLite has no locks on it that closing a descriptor could drop.
+    file: Option<Arc<File>>,
+}
+
+impl Log {
+    /// The first bytes of a log, of either byte order of its checksums. See "The Write-Ahead Log" in SQLite's "Database
+    /// File Format".
+    const MAGIC: [[u8; 4]; 2] = [[0x37, 0x7f, 0x06, 0x82], [0x37, 0x7f, 0x06, 0x83]];
+
+    /// Returns true if the log is shorter than it was, or has lost its beginning: SQLite writes behind what it wrote
+    /// before, so a log that was cut to nothing is soon as long as before, with a hole in front.
+    fn is_cut(&self) -> bool {
+        let mut had_content = false;
+        let is_shorter = self.length.is_cut(|| {
+            let length = fs::symlink_metadata(&self.path).ok()?.len();
+            had_content = length > 0;
+            Some(length)
+        });
+        is_shorter || (had_content && !self.has_magic())
+    }
+
+    fn has_magic(&self) -> bool {
+        let mut begin = [0; 4];
+        // What cannot be read does not tell that something is wrong.
+        self.file.as_ref().is_none_or(|file| {
+            file.read_exact_at(&mut begin, 0).is_err() || Self::MAGIC.contains(&begin)
+        })
     }
 }
 
@@ -92,11 +127,8 @@ impl Place {
 
     /// Returns true if the file or its log is shorter than it was.
     fn is_cut_short(&self) -> bool {
-        let is_cut = |path: &Path, length: &Length| {
-            length.is_cut(|| fs::symlink_metadata(path).ok().map(|metadata| metadata.len()))
-        };
-        is_cut(&self.path, &self.length)
-            || self.log.as_ref().is_some_and(|(path, length)| is_cut(path, length))
+        self.length.is_cut(|| fs::symlink_metadata(&self.path).ok().map(|file| file.len()))
+            || self.log.as_ref().is_some_and(Log::is_cut)
     }
 
     /// Returns true if the file or its log was cut short, and the rest still belongs to this database.
@@ -112,7 +144,9 @@ impl Place {
 
     /// Watches the length of the log too from now on.
     pub(super) fn watch_log(&mut self) {
-        self.log = Some((beside(&self.path, "-wal"), Length::default()));
+        let path = beside(&self.path, "-wal");
+        let file = File::open(&path).ok().map(Arc::new);
+        self.log = Some(Log { path, length: Length::default(), file });
     }
 
     /// Watches the content of the file too from now on, if the mark is in it.
