@@ -202,6 +202,14 @@ fn a_running_run_can_be_inspected_without_write_permission() {
     site.assert_exports("camera");
 }
 
+/// Returns true if each thread of the process is stopped, so that none is in the middle of a look at a file.
+fn stands_still(process: u32) -> bool {
+    fs::read_dir(format!("/proc/{process}/task")).unwrap().all(|thread| {
+        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:") && line.contains("T (stopped)"))
+    })
+}
+
 /// SQLite removes the index of the log before the log, so a reader in between finds a log without an index.
 #[test]
 fn a_read_waits_for_a_run_that_removes_its_files() {
@@ -216,6 +224,7 @@ fn a_read_waits_for_a_run_that_removes_its_files() {
     wait_until("the call", || site.calls() == 1);
     // A stopped process holds its locks, and does not notice that its file is away for a moment.
     run.signal("STOP");
+    wait_until("every thread of it stands still", || stands_still(run.id()));
     let (index, aside) = (site.path("costag.db-shm"), site.path("aside"));
     fs::rename(&index, &aside).unwrap();
     let status = start(as_reader(&site, &["status"]));
