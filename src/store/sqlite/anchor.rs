@@ -16,7 +16,7 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::store::Error;
@@ -67,6 +67,9 @@ struct Log {
     length: Length,
     /// `None` if the log cannot be opened. SQLite has no locks on it that closing a descriptor could drop.
     file: Option<Arc<File>>,
+    /// True once the log was seen with its beginning. After a power failure there may be a log without one, which SQLite
+    /// ignores and overwrites.
+    has_begun: Arc<AtomicBool>,
 }
 
 impl Log {
@@ -77,21 +80,22 @@ impl Log {
     /// Returns true if the log is shorter than it was, or has lost its beginning: SQLite writes behind what it wrote
     /// before, so a log that was cut to nothing is soon as long as before, with a hole in front.
     fn is_cut(&self) -> bool {
-        let mut had_content = false;
-        let is_shorter = self.length.is_cut(|| {
-            let length = fs::symlink_metadata(&self.path).ok()?.len();
-            had_content = length > 0;
-            Some(length)
-        });
-        is_shorter || (had_content && !self.has_magic())
+        self.length.is_cut(|| fs::symlink_metadata(&self.path).ok().map(|log| log.len()))
+            || self.has_lost_its_beginning()
     }
 
-    fn has_magic(&self) -> bool {
+    fn has_lost_its_beginning(&self) -> bool {
         let mut begin = [0; 4];
-        // What cannot be read does not tell that something is wrong.
-        self.file.as_ref().is_none_or(|file| {
-            file.read_exact_at(&mut begin, 0).is_err() || Self::MAGIC.contains(&begin)
-        })
+        let Some(file) = &self.file else { return false };
+        if file.read_exact_at(&mut begin, 0).is_err() {
+            // The log is empty, which its length tells, or cannot be read, which tells nothing.
+            return false;
+        }
+        if Self::MAGIC.contains(&begin) {
+            self.has_begun.store(true, Ordering::Release);
+            return false;
+        }
+        self.has_begun.load(Ordering::Acquire)
     }
 }
 
@@ -146,7 +150,7 @@ impl Place {
     pub(super) fn watch_log(&mut self) {
         let path = beside(&self.path, "-wal");
         let file = File::open(&path).ok().map(Arc::new);
-        self.log = Some(Log { path, length: Length::default(), file });
+        self.log = Some(Log { path, length: Length::default(), file, has_begun: Arc::default() });
     }
 
     /// Watches the content of the file too from now on, if the mark is in it.

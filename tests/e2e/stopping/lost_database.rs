@@ -203,3 +203,14 @@ fn a_run_stops_when_its_file_system_is_unmounted() {
     assert!(site.calls() < 600, "{}", site.calls());
     assert!(!Path::new(&site.path("disk/costag.db")).exists());
 }
+
+/// A power failure can leave a log whose length was written and whose content was not.
+#[test]
+fn a_log_of_zeros_that_a_power_failure_left_is_ignored() {
+    let site = Site::plain(30);
+    site.run(&["--limit", "10"]).with(0);
+    fs::write(site.path("costag.db-wal"), vec![0; 40_000]).unwrap();
+    site.run(&[]).with(0);
+    assert_eq!(site.calls(), site.contents());
+    site.assert_sound();
+}
