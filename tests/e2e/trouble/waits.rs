@@ -93,7 +93,8 @@ fn a_wait_longer_than_patience_ends_the_run_at_once(#[case] workers: usize) {
     let ended = run_at(&format!("http://{address}"), &options).with(5);
     ended.says(&["come back at", "2h", "5 done, 0 failed, 55 pending"]);
     assert!(begun.elapsed() < Duration::from_secs(30));
-    assert!(asked.load(Ordering::SeqCst) <= 5 + 3 + workers, "{asked:?}");
+    // Answers that arrive between the throttles begin the row of three anew.
+    assert!(asked.load(Ordering::SeqCst) <= 5 + 3 + 2 * workers, "{asked:?}");
 }
 
 #[test]
