@@ -17,7 +17,7 @@ use tempfile::TempDir;
 pub(crate) use dice::Dice;
 pub(crate) use inspect::{Row, rows};
 pub(crate) use program::{Ended, Running, bare, clean, on_a_terminal, start, wait_until};
-pub(crate) use servers::{answering, canned, http, last_page, nobody, run_at};
+pub(crate) use servers::{Reserved, answering, canned, http, last_page, nobody, run_at};
 
 /// The longest that a test waits for anything, on a slow machine too.
 pub(crate) const LONGEST: Duration = Duration::from_mins(1);

@@ -5,11 +5,51 @@ use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
 
+use socket2::{Domain, Socket, Type};
+
 use super::{BUCKET, Ended, Site, start};
 
-/// A loopback port on which nobody listens.
+/// An address that refuses connections unless a listener of [`Reserved::listen`] is open.
+///
+/// A socket that is bound and does not listen keeps the port. Otherwise the emulator of another test could get it, and
+/// would be called by a program that expects nobody there.
+#[derive(Debug)]
+pub(crate) struct Reserved(Socket);
+
+impl Reserved {
+    pub(crate) fn new() -> Self {
+        Self(bound(SocketAddr::from(([127, 0, 0, 1], 0))))
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.local_addr().unwrap().as_socket().unwrap()
+    }
+
+    /// Accepts connections at the address until the listener is dropped.
+    pub(crate) fn listen(&self) -> TcpListener {
+        let socket = bound(self.address());
+        socket.listen(128).unwrap();
+        socket.into()
+    }
+}
+
+/// A socket at this address, which further sockets of this user may share.
+fn bound(address: SocketAddr) -> Socket {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_port(true).unwrap();
+    // Connections that have just ended at this port do not prevent its use.
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&address.into()).unwrap();
+    socket
+}
+
+/// A loopback port on which nobody listens while the tests run.
 pub(crate) fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    let reserved = Reserved::new();
+    let address = reserved.address();
+    // The socket stays open until this process ends.
+    std::mem::forget(reserved);
+    address
 }
 
 /// Starts a server that answers every request with the same bytes, or never answers if there are none.

@@ -10,29 +10,30 @@ use std::time::{Duration, Instant};
 use costag::emulator::{Settings, Synthetic};
 use rstest::rstest;
 
-use crate::support::{BUCKET, Site, answering, http, last_page, nobody, run_at, start, wait_until};
+use crate::support::{
+    BUCKET, Reserved, Site, answering, http, last_page, run_at, start, wait_until,
+};
 
 /// A proxy in front of an emulator that can be cut: then nobody listens, and open connections are closed.
 struct Way {
-    address: SocketAddr,
+    here: Reserved,
     to: SocketAddr,
     open: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
 }
 
 impl Way {
     fn to(to: SocketAddr) -> Self {
-        let address = nobody();
-        let mut way = Self { address, to, open: None };
+        let mut way = Self { here: Reserved::new(), to, open: None };
         way.open();
         way
     }
 
     fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.here.address())
     }
 
     fn open(&mut self) {
-        let listener = TcpListener::bind(self.address).unwrap();
+        let listener = self.here.listen();
         let (cut, to) = (Arc::new(AtomicBool::new(false)), self.to);
         let is_cut = Arc::clone(&cut);
         let thread = thread::spawn(move || {
@@ -65,7 +66,7 @@ impl Way {
         let Some((cut, thread)) = self.open.take() else { return };
         cut.store(true, Ordering::SeqCst);
         // Unblock the thread, which waits for a connection.
-        let _ = TcpStream::connect(self.address);
+        let _ = TcpStream::connect(self.here.address());
         thread.join().unwrap();
     }
 }

@@ -98,13 +98,15 @@ fn a_second_writer_is_refused_under_any_name_of_the_file(
 fn goes_on_alone(site: &Site, mut run: Running, objects: i64) {
     assert!(!run.has_ended(), "all this was to happen while the run goes on");
     run.signal("INT");
-    run.end().with(130);
+    let interrupted = run.end().with(130);
+    let done = (site.calls(), site.ledger(), site.states());
     if site.path("twin.db").exists() {
         fs::remove_file(site.path("twin.db")).unwrap();
     }
     site.change(r#"{"latency_ms":0}"#);
-    site.resume().with(0);
-    assert_eq!(site.calls(), objects.cast_unsigned());
+    let resumed = site.resume().with(0);
+    let told = format!("{done:?}\n{}\n{}", interrupted.stderr, resumed.stderr);
+    assert_eq!(site.calls(), objects.cast_unsigned(), "{told}");
     assert_eq!(site.emulator.statistics().most_calls_for_one_key, 1);
     assert_eq!(site.states(), [0, 0, objects, 0]);
     site.assert_sound();
@@ -190,13 +192,16 @@ fn a_run_is_not_complete_while_its_images_are_pending() {
     let mut run = at_work(&site);
     let (mut puts, begun) = (0, site.calls());
     while !run.has_ended() && puts < 40 {
-        // The last images are put back when everything else is done.
+        // The last images are put back when everything else is done, but not after the run has ended.
         site.tamper(
             "PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE;
-             DELETE FROM label WHERE id >> 8 IN
-                 (SELECT id FROM content WHERE state = 2 ORDER BY id LIMIT 2);
+             CREATE TEMP TABLE back AS
+                 SELECT id FROM content
+                 WHERE state = 2 AND EXISTS (SELECT 1 FROM run WHERE state = 'running')
+                 ORDER BY id LIMIT 2;
+             DELETE FROM label WHERE id >> 8 IN (SELECT id FROM back);
              UPDATE content SET state = 0, scenes_done = 0, pass = 0
-             WHERE id IN (SELECT id FROM content WHERE state = 2 ORDER BY id LIMIT 2);
+             WHERE id IN (SELECT id FROM back);
              COMMIT",
         );
         puts += 1;
