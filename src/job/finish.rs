@@ -83,6 +83,8 @@ impl Finish {
             turn.requests.push(Request::ClockOffset { seconds: clock.offset() });
             session.turn(&turn)?.in_place()?;
         }
+        // Another program that puts an image back does so before the search for remaining work, or after the end.
+        session.begin_end()?;
         if result.is_ok() {
             self.look_for_rest(&session)?;
         }

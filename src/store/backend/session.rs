@@ -115,7 +115,18 @@ impl Session {
         dispatch!(self, session => session.count_given_up_lines())
     }
 
-    /// Ends the run in a separate transaction and gives the store back. A plan is undone first.
+    /// Opens the transaction in which [`Session::finish`] stores the end of the run. What is read in between still
+    /// holds when the run has ended, because no other program can write. A plan has its transaction already.
+    ///
+    /// # Errors
+    /// Any error of a write.
+    pub fn begin_end(&mut self) -> Result<(), Error> {
+        dispatch!(self, session => session.begin_end())
+    }
+
+    /// Ends the run and gives the store back. A plan is undone first.
+    ///
+    /// This completes the transaction of [`Session::begin_end`], or has its own if none is open.
     ///
     /// `reason` says why the run stopped, and `ended_at` is the Unix second of its end.
     ///

@@ -22,6 +22,8 @@ mod settle;
 pub(crate) use session::Session;
 
 #[cfg(test)]
+mod end_tests;
+#[cfg(test)]
 mod failed_turn_tests;
 #[cfg(test)]
 mod query_plan_tests;

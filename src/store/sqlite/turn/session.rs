@@ -89,7 +89,15 @@ impl Session {
         &self.counts
     }
 
-    /// Ends the run in a separate transaction and gives the store back. A plan is undone first.
+    /// Opens the transaction in which [`Session::finish`] stores the end of the run. What is read in between still
+    /// holds when the run has ended, because no other program can write. A plan has its transaction already.
+    pub fn begin_end(&mut self) -> Result<(), Error> {
+        if self.run.plan { Ok(()) } else { self.begin() }
+    }
+
+    /// Ends the run and gives the store back. A plan is undone first.
+    ///
+    /// This completes the transaction of [`Session::begin_end`], or has its own if none is open.
     pub fn finish(
         mut self,
         state: RunState,
@@ -99,7 +107,9 @@ impl Session {
         if self.run.plan {
             return self.finish_plan(state, reason, ended_at);
         }
-        self.begin()?;
+        if self.store.connection.is_autocommit() {
+            self.begin()?;
+        }
         if matches!(state, RunState::Complete | RunState::Superseded) {
             self.forget_list_of(self.run.id)?;
         }
