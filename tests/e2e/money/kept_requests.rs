@@ -194,7 +194,8 @@ fn unfinished(options: &[&str]) -> Site {
     let site = Site::holding(&objects);
     site.write("keys.txt", KEYS.join("\n"));
     site.run(&[options, &["--max-calls", "2"]].concat()).with(8);
-    assert_eq!(site.called(), once(["a/1.jpg", "a/2.jpg"]));
+    // Which two depends on the order in which the look-ups of a list are answered.
+    assert_eq!(site.called().into_values().collect::<Vec<_>>(), [1, 1]);
     site
 }
 
