@@ -51,6 +51,32 @@ fn noise() {
     }
 }
 
+/// The same with a limit of 200 calls a second, which `auto` has found before.
+fn auto_noise() {
+    for share in ["0.03", "0.1", "0.3"] {
+        let fault = format!("slow_down={share}");
+        let (latency, limit) = (["--latency-ms", "50"], ["--qps-limit", "200"]);
+        let objects = ["--objects", "9000", "--fault", &fault];
+        let server = Server::start(&[&objects[..], &latency, &limit].concat());
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let calls = || {
+            let statistics = server.statistics();
+            number(&statistics, "calls") - number(&statistics, "throttled")
+        };
+        costag(&server, folder.path(), &["--qps", "auto", "--limit", "2500"]);
+        let before = calls();
+        let took = costag(&server, folder.path(), &["--qps", "auto", "--limit", "4000"]).wall;
+        let (took, calls) = (took.as_secs_f64(), calls() - before);
+        row(
+            &format!("--qps auto, limit 200, {share} of the calls refused at random"),
+            &format!(
+                "{took:.1} s for {calls} calls: {:.2} times what they need at that pace",
+                took / (calls / 200.0)
+            ),
+        );
+    }
+}
+
 /// A listing in which a tenth of the pages is refused at random.
 fn list_noise() {
     for qps in ["0", "50"] {
@@ -117,6 +143,7 @@ fn main() {
     scenarios(&[
         ("pace", pace),
         ("noise", noise),
+        ("auto-noise", auto_noise),
         ("list-noise", list_noise),
         ("cap", cap),
         ("auto", auto),

@@ -15,6 +15,8 @@ const MANY: f64 = 160.0;
 const SECONDS: f64 = 20.0;
 /// If a larger share of the answers are throttles, the limit of the service counts as used up.
 const FULL: f64 = 0.42;
+/// A larger share of faults than this is not assumed when a limit may be used up: then it counts like this one.
+const MOST_FAULTS: f64 = 0.3;
 /// A difference of more standard deviations than this is not due to chance.
 const DEVIATIONS: f64 = 2.0;
 /// Like [`DEVIATIONS`], for a comparison that is made every second.
@@ -69,15 +71,26 @@ impl Counts {
         Self { answers: self.answers + 1.0, throttled: self.throttled + 0.5 }
     }
 
-    /// Returns whether the share of throttled calls is so large that the limit of the service counts as used up.
-    /// Another program may be the one that uses it.
-    pub(super) fn is_full(self) -> bool {
-        self.throttled > FULL * self.answers + 0.5 * self.answers.sqrt()
+    /// Returns whether so many calls were throttled, beyond the share of `faults`, that the limit of the service counts
+    /// as used up. Another program may be the one that uses it.
+    pub(super) fn is_full(self, faults: Self) -> bool {
+        self.exceeds_full(faults) > 0.5 * self.answers.sqrt()
     }
 
     /// Like [`Counts::is_full`], with a wider margin, so that it can be checked after every answer.
-    pub(super) fn is_plainly_full(self) -> bool {
-        self.throttled > FULL * self.answers + self.answers.sqrt()
+    pub(super) fn is_plainly_full(self, faults: Self) -> bool {
+        self.exceeds_full(faults) > self.answers.sqrt()
+    }
+
+    /// Like [`Counts::is_full`], without a margin: the share is not plainly below that of a limit that is used up.
+    pub(super) fn may_be_full(self) -> bool {
+        self.exceeds_full(Self::default()) > 0.0
+    }
+
+    /// By how many throttles this count exceeds the share from which on the limit counts as used up.
+    fn exceeds_full(self, faults: Self) -> f64 {
+        let faults = faults.share().min(MOST_FAULTS);
+        self.throttled - (faults + (1.0 - faults) * FULL) * self.answers
     }
 
     /// This count, scaled down to at most [`REMEMBERED`] answers.

@@ -59,6 +59,8 @@ const LONG: f64 = 20.0;
 const THROTTLES: f64 = 3.0;
 /// So few throttles among fewer answers than this may be accidental.
 const FEW: f64 = 100.0;
+/// If a smaller share than this is throttled at half the rate, those throttles are faults.
+const FEW_FAULTS: f64 = 0.1;
 /// A trial lowers the rate at least to this share.
 const TRIED: f64 = 0.7;
 /// In an interval of more seconds than this, most answers belong to calls of the trial, not to earlier ones.
@@ -100,8 +102,9 @@ impl AddAssign for Interval {
 /// What the search does at the present rate.
 #[derive(Debug)]
 enum Phase {
-    /// Climbs for the first time: no limit is known. `seen` counts the answers at lower rates.
-    Climb { seen: Counts },
+    /// Climbs for the first time: no limit is known. `seen` counts the answers at lower rates, and `doubtful` those at
+    /// the present rate if they contained so many throttles that the limit may be reached.
+    Climb { seen: Counts, doubtful: Option<Interval> },
     /// Doubles the rate until it is `aim`, which was let through before every call was throttled.
     Return { aim: f64 },
     /// Rises, by `step` next. `clean` is the rate that was let through before the last step, and `base` the one before
@@ -171,7 +174,7 @@ pub(super) struct LimitSearch {
 impl LimitSearch {
     /// Searches for an unknown limit, from a low rate on.
     pub(super) fn unknown() -> Self {
-        Self::new(f64::INFINITY, Phase::Climb { seen: Counts::default() })
+        Self::new(f64::INFINITY, Phase::climb())
     }
 
     /// Begins at `limit`, which an earlier run has found, and soon raises the rate in small steps.
@@ -240,7 +243,7 @@ impl LimitSearch {
         let faults = self.faults();
         // The larger the share of faults, the more answers are needed to detect a limit among them.
         answers >= ENOUGH * (1.0 + 4.0 * faults)
-            || (answers >= PLAIN && interval.seen.is_plainly_full())
+            || (answers >= PLAIN && interval.seen.is_plainly_full(self.faults))
             || (answers >= PLAIN && throttled < 1.0 && self.recovers(rate))
     }
 
@@ -273,16 +276,25 @@ impl LimitSearch {
     }
 
     fn climb(&mut self, rate: f64, interval: &Interval) -> f64 {
-        let Phase::Climb { seen } = &mut self.phase else { return rate };
+        let Phase::Climb { seen, doubtful } = &mut self.phase else { return rate };
         let lower = seen.or_more_faults(self.faults);
         let borne = BORNE.max(FIRST_STEP * BORNE_OF_STEP);
-        let rises = interval.seen.is_full()
-            || (lower.answers >= ENOUGH && interval.seen.exceeds(lower.with_doubt(), borne, 0.5));
+        let mut here = doubtful.unwrap_or_default();
+        here += *interval;
+        let rises = interval.seen.is_full(lower)
+            || (lower.answers >= ENOUGH && here.seen.exceeds(lower.with_doubt(), borne, 0.5));
         if rises {
-            return self.lower(rate, interval);
+            // So few answers may be accidental, so the next ones decide.
+            let is_few = here.seen.answers < FEW && !interval.seen.is_plainly_full(lower);
+            if is_few && doubtful.is_none() {
+                *doubtful = Some(here);
+                return rate;
+            }
+            return self.lower(rate, &here);
         }
         if interval.uses(rate) {
-            *seen += interval.seen;
+            *seen += here.seen;
+            *doubtful = None;
             let raised = rate * (1.0 + FIRST_STEP);
             if raised >= self.cap {
                 self.phase = Phase::hold();
@@ -363,12 +375,12 @@ impl LimitSearch {
         let before = *held;
         *held += *interval;
         let held = *held;
-        if held.seen.answers < 2.0 * ENOUGH && !interval.seen.is_full() {
+        if held.seen.answers < 2.0 * ENOUGH && !interval.seen.is_full(self.faults) {
             return rate;
         }
         if interval.seen.throttled >= THROTTLES && interval.seen.exceeds(self.faults, BORNE, 1.0) {
             // Earlier answers at the same rate count too, unless the share has changed plainly.
-            let is_plain = interval.seen.answers >= FEW || interval.seen.is_full();
+            let is_plain = interval.seen.answers >= FEW || interval.seen.is_full(self.faults);
             let has_changed = is_plain && interval.seen.exceeds(before.seen.with_doubt(), 0.0, 0.0);
             return self.lower(rate, if has_changed { interval } else { &held });
         }
@@ -404,10 +416,11 @@ impl LimitSearch {
             let all = earlier + interval.seen;
             // The first second may have begun slowly.
             let full = full.max(used);
-            if !interval.seen.is_full() && compare(earlier, interval.seen, 0.0) != Verdict::Lowered
+            if !interval.seen.is_full(Counts::default())
+                && compare(earlier, interval.seen, 0.0) != Verdict::Lowered
             {
                 if all.answers >= ENOUGH && all.throttled >= PROVEN {
-                    let fallback = next.min(KEPT * interval.seen.good() / interval.seconds);
+                    let fallback = next.min(KEPT * self.counted(interval));
                     let half = (full / 2.0).min(TRIED * rate);
                     let since = Counts::default();
                     let lowered = Lowered { before, used: full, earlier: all, since };
@@ -451,8 +464,8 @@ impl LimitSearch {
         trial.seconds += interval.seconds;
         let Trial { before, used, fallback, earlier, seen, seconds, .. } = *trial;
         let is_lower = rate <= TRIED.midpoint(1.0) * used;
-        let is_full = seen.answers >= ENOUGH && seen.is_full();
-        let verdict = if !is_lower || is_full || (earlier + seen).is_full() {
+        let is_full = seen.answers >= ENOUGH && seen.is_full(Counts::default());
+        let verdict = if !is_lower || is_full || (earlier + seen).may_be_full() {
             Verdict::Lowered
         } else {
             compare(earlier, seen, seconds)
@@ -460,24 +473,28 @@ impl LimitSearch {
         match verdict {
             Verdict::Open => rate,
             Verdict::Same => {
+                // Faults that were not known yet may have been taken for a limit.
+                if self.faults.share() <= BORNE || self.found.is_some_and(|found| found < before) {
+                    self.found = None;
+                }
                 self.faults = earlier + seen;
                 self.recent = Counts::default();
                 self.looked = 0.0;
                 self.next_look = self.next_look.max(RARELY * seconds);
-                if self.found.is_some_and(|found| found < before) {
-                    self.found = None;
-                }
                 self.phase = if before >= self.cap {
                     Phase::hold()
                 } else if self.found.is_some() {
                     Phase::from_below()
                 } else {
-                    Phase::Climb { seen: Counts::default() }
+                    Phase::climb()
                 };
                 before
             }
             Verdict::Lowered => {
-                if seen.share() < self.faults.share() {
+                // A few throttles that are left are faults. Many may come from another program with the same quota.
+                let is_known = self.faults.share() > 0.0;
+                let is_fault = is_lower && seen.answers >= FEW && seen.share() < FEW_FAULTS;
+                if seen.share() < self.faults.share() || (!is_known && is_fault) {
                     self.faults = seen;
                 }
                 let all = Interval { seconds: interval.seconds, permits: interval.permits, seen };
@@ -495,8 +512,11 @@ impl LimitSearch {
         self.looked += interval.seconds;
         if let Some(lowered) = &mut self.lowered {
             lowered.since += interval.seen;
-            let expected = lowered.since.answers * lowered.earlier.share();
-            if expected >= PROVEN && lowered.since.throttled < 0.5 * expected {
+            // Known faults come at any rate, so only the others can tell whether the lowering has helped.
+            let faults = self.faults.share();
+            let expected = lowered.since.answers * (lowered.earlier.share() - faults);
+            let others = lowered.since.throttled - lowered.since.answers * faults;
+            if expected >= PROVEN && others < 0.5 * expected {
                 self.lowered = None;
             }
         }
@@ -529,9 +549,14 @@ impl LimitSearch {
     fn let_through(&self, rate: f64, interval: &Interval) -> f64 {
         let passing = 1.0 - self.faults.share();
         let by_share = rate * (1.0 - interval.seen.share()) / passing;
-        let counted = interval.seen.good() / interval.seconds / passing;
         let is_plain = interval.seen.share() > PLAIN_SHARE && interval.uses(rate);
-        if rate.is_infinite() || is_plain { by_share.min(counted) } else { by_share }
+        let is_counted = rate.is_infinite() || is_plain;
+        if is_counted { by_share.min(self.counted(interval)) } else { by_share }
+    }
+
+    /// The rate that was let through, computed from the number of other answers.
+    fn counted(&self, interval: &Interval) -> f64 {
+        interval.seen.good() / interval.seconds / (1.0 - self.faults.share())
     }
 }
 
@@ -541,6 +566,10 @@ fn effective(rate: f64, interval: &Interval) -> f64 {
 }
 
 impl Phase {
+    fn climb() -> Self {
+        Self::Climb { seen: Counts::default(), doubtful: None }
+    }
+
     fn hold() -> Self {
         Self::Hold(Interval::default())
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use governor::clock::FakeRelativeClock;
 use rstest::rstest;
 
-use super::Pace;
+use super::{Pace, PaceChange};
 use crate::config::Rate;
 use crate::job::service::outage::{self, Call, Fault, Outage, Standing};
 
@@ -22,6 +22,15 @@ enum Kind {
     Bucket(f64),
 }
 
+/// What a fault costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Faulty {
+    /// It is answered at once, before the limit is checked.
+    AtOnce,
+    /// It uses the limit like any other call, and is answered as late as one.
+    Late,
+}
+
 /// Values, each with the second from which on it holds.
 type Plan<'a> = &'a [(u64, f64)];
 
@@ -34,12 +43,15 @@ struct World<'a> {
     limits: Plan<'a>,
     /// The share of calls that are refused at any pace.
     noise: Plan<'a>,
+    faulty: Faulty,
     /// The calls a second of another program with the same quota. It never slows down.
     other: Plan<'a>,
     /// The time until an answer comes, in milliseconds, give or take a tenth. Refusals come at once.
     latency: u64,
     /// The most calls in flight.
     workers: usize,
+    /// The seed of the random numbers.
+    seed: u64,
 }
 
 const NONE: f64 = f64::INFINITY;
@@ -52,9 +64,11 @@ impl World<'_> {
             kind: Kind::Sliding,
             limits: &[(0, NONE)],
             noise: &[(0, 0.0)],
+            faulty: Faulty::AtOnce,
             other: &[(0, 0.0)],
             latency: 50,
             workers: usize::MAX,
+            seed: 1,
         }
     }
 }
@@ -156,11 +170,16 @@ struct Probes {
 }
 
 impl Probes {
-    fn answered(&mut self, pace: &Pace<FakeRelativeClock>, answer: Wire, now: u64) {
+    fn answered(
+        &mut self,
+        pace: &Pace<FakeRelativeClock>,
+        answer: Wire,
+        now: u64,
+    ) -> Option<PaceChange> {
         let Wire { throttled, is_probe, call, .. } = answer;
         self.outage.call_ends(call);
         if throttled {
-            pace.throttled();
+            let change = pace.throttled();
             let begins = self.outage.fault(call, Fault::Throttle, Standing::First).is_some();
             if begins {
                 pace.suspend();
@@ -170,13 +189,14 @@ impl Probes {
                 self.pause = if begins { 250 } else { (2 * self.pause).min(5 * SECOND) };
                 self.next = now + self.pause;
             }
-        } else {
-            pace.answered();
-            self.on_the_wire &= !is_probe;
-            if let Some(kind) = self.outage.answered(is_probe) {
-                pace.resume(kind == outage::Kind::Throttles);
-            }
+            return change;
         }
+        let change = pace.answered();
+        self.on_the_wire &= !is_probe;
+        if let Some(kind) = self.outage.answered(is_probe) {
+            pace.resume(kind == outage::Kind::Throttles);
+        }
+        change
     }
 
     fn may_call(&self, now: u64) -> bool {
@@ -192,14 +212,20 @@ impl Probes {
 
 /// Simulates this many seconds of endless work.
 fn simulate(world: World<'_>, seconds: u64) -> Vec<Second> {
+    simulate_run(world, seconds).0
+}
+
+/// Does the same as [`simulate`], and also returns the limit that was found last.
+fn simulate_run(world: World<'_>, seconds: u64) -> (Vec<Second>, Option<f64>) {
     let clock = FakeRelativeClock::default();
     let pace = Pace::with_clock(world.rate, world.found, clock.clone());
     let mut service =
         Service { kind: world.kind, limit: 0.0, passed: VecDeque::new(), tokens: 1.0, filled: 0 };
     let mut answers = BinaryHeap::<Reverse<Wire>>::new();
     let mut told = Vec::new();
-    let mut random = Random(1);
+    let mut random = Random(world.seed);
     let mut probes = Probes::default();
+    let mut found = None;
     for now in 0..seconds * SECOND {
         let second = now / SECOND;
         if now % SECOND == 0 {
@@ -211,14 +237,17 @@ fn simulate(world: World<'_>, seconds: u64) -> Vec<Second> {
             && answer.at <= now
         {
             answers.pop();
-            probes.answered(&pace, answer, now);
+            let change = probes.answered(&pace, answer, now);
+            found = change.and_then(|change| change.found).or(found);
         }
         let other = at(world.other, second);
         service.serve_other(other / 2.0, &mut random, now);
         while answers.len() < world.workers && probes.may_call(now) && pace.try_permit().is_ok() {
             let (is_probe, call) = probes.calls();
-            let fault = random.next() < at(world.noise, second);
-            let throttled = fault || !service.admits(now);
+            let drawn = random.next() < at(world.noise, second);
+            let is_late = world.faulty == Faulty::Late;
+            let admitted = (drawn && !is_late) || service.admits(now);
+            let (fault, throttled) = (drawn && admitted, drawn || !admitted);
             #[expect(clippy::cast_precision_loss, reason = "small numbers")]
             let latency = world.latency as f64 * (0.9 + 0.2 * random.next());
             #[expect(
@@ -226,7 +255,7 @@ fn simulate(world: World<'_>, seconds: u64) -> Vec<Second> {
                 clippy::cast_sign_loss,
                 reason = "small positive numbers"
             )]
-            let after = if throttled { 2 } else { latency as u64 };
+            let after = if !throttled || (fault && is_late) { latency as u64 } else { 2 };
             answers.push(Reverse(Wire { at: now + after, throttled, is_probe, call }));
             match (throttled, fault) {
                 (true, true) => told.faults += 1,
@@ -237,7 +266,7 @@ fn simulate(world: World<'_>, seconds: u64) -> Vec<Second> {
         service.serve_other(other / 2.0, &mut random, now);
         clock.advance(Duration::from_millis(1));
     }
-    told
+    (told, found)
 }
 
 /// Returns the answered calls a second, and the share of calls that the limit refused.
@@ -544,4 +573,39 @@ fn a_rate_that_is_not_used_does_not_rise() {
         start.to_bits(),
         "two calls a second do not test a higher rate"
     );
+}
+
+/// A run begins near the limit that an earlier one has found, and does not know the faults yet.
+#[rstest]
+fn auto_keeps_its_pace_among_faults_once_it_knows_the_limit(
+    #[values(0.01, 0.03, 0.1, 0.3)] noise: f64,
+    #[values(Faulty::AtOnce, Faulty::Late)] faulty: Faulty,
+) {
+    let limit = 200.0;
+    let world =
+        World { limits: &[(0, limit)], noise: &[(0, noise)], faulty, ..World::new(Rate::Auto) };
+    let most = if faulty == Faulty::Late { limit * (1.0 - noise) } else { limit };
+    for seed in 1..=6 {
+        let (_, found) = simulate_run(World { seed, ..world }, 120);
+        let told = simulate(World { found, seed: 100 + seed, ..world }, 60);
+        let took = seconds_for(&told, 30.0 * most);
+        eprintln!("noise {noise} {faulty:?}, from {found:.1?}: 30 s of work took {took:.1?} s");
+        assert!(took.is_some_and(|took| took <= 1.4 * 30.0), "{took:.1?} s");
+    }
+}
+
+/// Three or four throttles in the second in which the pace is judged are often an accident.
+#[rstest]
+fn faults_during_the_first_climb_are_not_taken_for_a_limit(
+    #[values(0.03, 0.1, 0.3)] noise: f64,
+    #[values(Faulty::AtOnce, Faulty::Late)] faulty: Faulty,
+) {
+    let world =
+        World { limits: &[(0, 200.0)], noise: &[(0, noise)], faulty, ..World::new(Rate::Auto) };
+    let mut found: Vec<f64> = (1..=9)
+        .map(|seed| simulate_run(World { seed: 7919 * seed, ..world }, 60).1.unwrap_or(0.0))
+        .collect();
+    found.sort_by(f64::total_cmp);
+    eprintln!("noise {noise} {faulty:?}: {found:.0?}");
+    assert!(found[1] >= 120.0, "one chance in nine: {found:.0?}");
 }
