@@ -11,7 +11,7 @@ use crate::object::StorageClass;
 use crate::store::compare::{Known, KnownLine};
 use crate::store::ident;
 use crate::store::model::{ContentState, SkipReason};
-use crate::store::turn::{Candidate, Difference, LineFailure};
+use crate::store::turn::{Candidate, Difference, LineFailure, UNUSABLE_LINE};
 
 /// How a line of a list ends. Each line is counted as one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +94,7 @@ impl Lines {
                 seq: *seq,
                 item: item.clone(),
                 is_missing: false,
-                code: "UnusableLine".to_owned(),
+                code: UNUSABLE_LINE.to_owned(),
                 status: None,
                 message: fault.clone(),
                 request_id: None,

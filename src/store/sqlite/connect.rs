@@ -45,15 +45,3 @@ pub(super) fn check_schema(
     }
     Err(Error::Altered { location: path.into(), what: differences.refused.join("; ") })
 }
-
-/// The SQL condition that an object has the content `content`, an expression of SQL. An object that introduced a
-/// content shares its id and is not in the index.
-///
-/// Further conditions on the bucket or the key need a `+`, which hides them from the query planner: otherwise it would
-/// walk the bucket for them.
-pub(super) fn has_content(content: &str) -> String {
-    format!(
-        "(object.id = {content} AND object.content_id = {content}
-          OR object.content_id = {content} AND object.content_id <> object.id)"
-    )
-}

@@ -11,6 +11,7 @@ pub(super) mod read;
 mod reader;
 mod rows;
 mod schema;
+mod sql;
 mod still;
 mod store;
 pub(super) mod turn;

@@ -11,9 +11,9 @@ use crate::store::model::{
     CallOutcome, ChangeKind, ContentState, Counts, ErrorKind, RunState, SourceKind,
 };
 
-/// `label.id`: 256 times the content, 64 times the scene, and the rank.
+/// `label.id`: the content, then two bits for the scene and six for the rank.
 ///
-/// The labels of a content are next to each other, by scene and rank. A rank takes six bits.
+/// The labels of a content are next to each other, by scene and rank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LabelId(i64);
 
@@ -21,20 +21,25 @@ impl LabelId {
     /// Bits of a label's id below the content.
     pub(super) const CONTENT_SHIFT: u32 = 8;
 
+    /// Bits of a label's id below the scene.
+    const SCENE_SHIFT: u32 = 6;
+
     /// The row of the label with this rank, from 1 to [`crate::store::model::RANK_MAX`].
     pub(super) fn new(content_id: i64, scene: Scene, rank: u32) -> Self {
-        Self(256 * content_id + 64 * i64::from(scene.id()) + i64::from(rank))
+        let scene = i64::from(scene.id()) << Self::SCENE_SHIFT;
+        Self((content_id << Self::CONTENT_SHIFT) + scene + i64::from(rank))
     }
 
     /// The rows of all labels of a content.
     pub(super) fn of_content(content_id: i64) -> RangeInclusive<i64> {
-        256 * content_id..=256 * content_id + 255
+        let first = content_id << Self::CONTENT_SHIFT;
+        first..=first + (1 << Self::CONTENT_SHIFT) - 1
     }
 
     /// The rows of all labels of a content in one scene.
     pub(super) fn of_scene(content_id: i64, scene: Scene) -> RangeInclusive<i64> {
         let Self(first) = Self::new(content_id, scene, 0);
-        first..=first + 63
+        first..=first + (1 << Self::SCENE_SHIFT) - 1
     }
 
     /// The stored number.
@@ -43,19 +48,22 @@ impl LabelId {
     }
 }
 
-/// `label.mark`: 128 times the tag, and the confidence.
+/// `label.mark`: the tag, then seven bits for the confidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark(i64);
 
 impl Mark {
+    /// Bits of a mark below the tag.
+    pub(super) const TAG_SHIFT: u32 = 7;
+
     /// The mark of a label with this confidence, from 0 to 100.
     pub(super) fn new(tag_id: i64, confidence: u8) -> Self {
-        Self(128 * tag_id + i64::from(confidence))
+        Self((tag_id << Self::TAG_SHIFT) + i64::from(confidence))
     }
 
     /// The tag of the mark with this stored number.
     pub(super) fn tag_id(number: i64) -> i64 {
-        number >> 7
+        number >> Self::TAG_SHIFT
     }
 
     /// The stored number.

@@ -2,6 +2,9 @@
 
 use super::Page;
 
+/// The code of a line that no request can carry. Another run would find the same, so this failure is not temporary.
+pub const UNUSABLE_LINE: &str = "UnusableLine";
+
 /// A line of a list, as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadLine {

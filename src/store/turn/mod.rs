@@ -24,7 +24,7 @@ mod page;
 mod settle;
 
 pub use claim::{Claimed, Claims, Key, Wish};
-pub use list::{EndedLines, LineFailure, ReadLine};
+pub use list::{EndedLines, LineFailure, ReadLine, UNUSABLE_LINE};
 pub use page::{Candidate, Difference, Page, Reach};
 pub use settle::{CallRow, ErrorRow, Settled, Settlement};
 

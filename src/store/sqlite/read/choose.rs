@@ -8,46 +8,46 @@ use crate::store::Error;
 use crate::store::keyspace::prefix_end;
 use crate::store::read::{Choice, Chosen};
 use crate::store::sqlite::Reader;
-use crate::store::sqlite::connect::has_content;
+use crate::store::sqlite::sql::{
+    ASKS, DONE, FAILED, PENDING, has_content, is_label_of, statements,
+};
 
 /// The number of contents in a batch.
 const BATCH: i64 = 1_000;
 
-// Selects failed contents in the order of the index `content_failed`. A failed content always has the run that settled
-// it.
-const FAILED: &str = "
-    SELECT id, (scenes_wanted & ~scenes_done) | scenes_redo, error_kind, run_id, code
-    FROM content LEFT JOIN error ON content_id = id
-    WHERE state = 3 AND (error_kind, run_id, id) > (:a, :b, :c)
-    ORDER BY error_kind, run_id, id LIMIT :batch";
+statements! {
+    /// Selects failed contents in the order of the index `content_failed`. A failed content always has the run that
+    /// settled it.
+    FAILED_CONTENTS = "
+        SELECT id, {ASKS}, error_kind, run_id, code FROM content LEFT JOIN error ON content_id = id
+        WHERE state = {FAILED} AND (error_kind, run_id, id) > (:a, :b, :c)
+        ORDER BY error_kind, run_id, id LIMIT :batch";
 
-// Selects labelled contents. A content that waits already with its scenes asked for again is not chosen once more. A
-// failed content may be, since it waits for nothing.
-const LABELLED: &str = "
-    SELECT id, scenes_done & CASE state WHEN 3 THEN :scenes ELSE ~scenes_redo & :scenes END,
-           CASE state WHEN 0 THEN (scenes_wanted & ~scenes_done) | scenes_redo ELSE scenes_redo END,
-           scenes_done & :scenes, (:before IS NULL OR tagged_at < :before)
-    FROM content
-    WHERE id > :after AND state IN (0, 2, 3) AND scenes_done & :scenes
-    ORDER BY id LIMIT :batch";
+    /// Selects labelled contents. A content that waits already with its scenes asked for again is not chosen once more.
+    /// A failed content may be, since it waits for nothing.
+    LABELLED = "
+        SELECT id, scenes_done & CASE state WHEN {FAILED} THEN :scenes ELSE ~scenes_redo & :scenes END,
+               CASE state WHEN {PENDING} THEN {ASKS} ELSE scenes_redo END,
+               scenes_done & :scenes, (:before IS NULL OR tagged_at < :before)
+        FROM content
+        WHERE id > :after AND state IN ({PENDING}, {DONE}, {FAILED}) AND scenes_done & :scenes
+        ORDER BY id LIMIT :batch";
 
-const LABEL: &str = "
-    SELECT 1 FROM label JOIN tag ON tag.id = tag_id
-    WHERE label.id BETWEEN 256 * :content AND 256 * :content + 255 AND (1 << scene) & :scenes AND name = :name
-      AND (:below IS NULL OR confidence < :below)";
+    LABEL = "
+        SELECT 1 FROM label JOIN tag ON tag.id = tag_id
+        WHERE {of_content} AND (1 << scene) & :scenes AND name = :name
+          AND (:below IS NULL OR confidence < :below)", of_content = is_label_of("label.id", ":content");
 
-const SUREST: &str = "
-    SELECT ifnull(max(confidence), 0) < :below FROM label
-    WHERE id BETWEEN 256 * :content AND 256 * :content + 255 AND (1 << scene) & :scenes";
+    SUREST = "
+        SELECT ifnull(max(confidence), 0) < :below FROM label
+        WHERE {of_content} AND (1 << scene) & :scenes", of_content = is_label_of("id", ":content");
 
-fn keys_of_content() -> String {
-    format!(
-        "SELECT key FROM object
-         WHERE {} AND gone_run IS NULL
-           AND +key >= :prefix AND (:end IS NULL OR +key < :end)
-           AND (:bucket IS NULL OR +bucket_id IN (SELECT id FROM bucket WHERE name = :bucket))",
-        has_content(":content")
-    )
+    KEYS_OF_CONTENT = "
+        SELECT key FROM object
+        WHERE {has_content} AND gone_run IS NULL
+          AND +key >= :prefix AND (:end IS NULL OR +key < :end)
+          AND (:bucket IS NULL OR +bucket_id IN (SELECT id FROM bucket WHERE name = :bucket))",
+        has_content = has_content(":content");
 }
 
 /// The place of a content in the order of the batches.
@@ -91,7 +91,7 @@ impl Reader {
         batch: &mut Vec<Chosen>,
     ) -> rusqlite::Result<Option<Position>> {
         let _snapshot = ReadTransaction::begin(&self.connection)?;
-        let mut contents = self.connection.prepare_cached(FAILED)?;
+        let mut contents = self.connection.prepare_cached(&FAILED_CONTENTS)?;
         let mut rows = contents.query(named_params! {
             ":a": after.0, ":b": after.1, ":c": after.2, ":batch": BATCH,
         })?;
@@ -118,7 +118,7 @@ impl Reader {
         batch: &mut Vec<Chosen>,
     ) -> rusqlite::Result<Option<Position>> {
         let _snapshot = ReadTransaction::begin(&self.connection)?;
-        let mut contents = self.connection.prepare_cached(LABELLED)?;
+        let mut contents = self.connection.prepare_cached(&LABELLED)?;
         let scenes = if choice.scenes.is_empty() { 15 } else { choice.scenes.bits() };
         let mut rows = contents.query(named_params! {
             ":scenes": scenes, ":before": choice.tagged_before, ":after": after.2, ":batch": BATCH,
@@ -144,10 +144,10 @@ impl Reader {
 
     fn has_labels(&self, choice: &Choice, content_id: i64, scenes: u8) -> rusqlite::Result<bool> {
         match (&choice.label, choice.below) {
-            (Some(name), below) => self.connection.prepare_cached(LABEL)?.exists(named_params! {
+            (Some(name), below) => self.connection.prepare_cached(&LABEL)?.exists(named_params! {
                 ":content": content_id, ":scenes": scenes, ":name": name, ":below": below,
             }),
-            (None, Some(below)) => self.connection.prepare_cached(SUREST)?.query_row(
+            (None, Some(below)) => self.connection.prepare_cached(&SUREST)?.query_row(
                 named_params! { ":content": content_id, ":scenes": scenes, ":below": below },
                 |row| row.get(0),
             ),
@@ -162,7 +162,7 @@ impl Reader {
         content_id: i64,
     ) -> rusqlite::Result<bool> {
         let end = prefix_end(&choice.prefix);
-        let mut statement = self.connection.prepare_cached(&keys_of_content())?;
+        let mut statement = self.connection.prepare_cached(&KEYS_OF_CONTENT)?;
         let mut rows = statement.query(named_params! {
             ":content": content_id, ":prefix": choice.prefix, ":end": end, ":bucket": choice.bucket,
         })?;

@@ -9,9 +9,62 @@ use crate::store::keyspace::prefix_end;
 use crate::store::read::LedgerEnd;
 use crate::store::sqlite::Reader;
 use crate::store::sqlite::rows::Numbered;
+use crate::store::sqlite::sql::{
+    ANSWERED, BARE_PLAN, BUCKET, FAILED, KEYS, PENDING, TEMPORARY, statements,
+};
+
+statements! {
+    /// Selects a key for [`Reader::split_points`].
+    KEY_OF_OBJECT = "
+        SELECT key FROM object JOIN bucket ON bucket.id = bucket_id
+        WHERE object.id = ?1 AND bucket.name = ?2 AND bucket.kind = '{KEYS}' AND gone_run IS NULL";
+
+    KNOWN = "
+        SELECT object.id, key, fingerprint, gone_run IS NOT NULL, content_id, skip_reason {standing}
+        FROM object LEFT JOIN content ON content.id = content_id
+        WHERE bucket_id = ?1 AND key = ?2", standing = standing_columns();
+
+    /// Selects the last complete listing of the bucket `?1` before the run `?2` that covers the prefix `?3`.
+    LAST_LISTING = "
+        SELECT id FROM run
+        WHERE bucket_id = ?1 AND id <> ?2 AND source = '{BUCKET}' AND NOT plan
+          AND listed_at IS NOT NULL AND substr(?3, 1, length(prefix)) = prefix
+        ORDER BY id DESC LIMIT 1";
+
+    /// Finds a row if a run since the run `?3` that touched the prefix `?5` had other settings than `?4`. A run that was
+    /// resumed since then counts too. So do plans of earlier versions, which left objects behind that nobody called.
+    DIFFERS = "
+        SELECT 1 FROM run
+        WHERE bucket_id = ?1 AND id <> ?2 AND coalesce(resumed_after, id) >= ?3
+          AND (eligibility <> ?4 OR plan) AND plan <> {BARE_PLAN}
+          AND (substr(?5, 1, length(prefix)) = prefix OR substr(prefix, 1, length(?5)) = ?5)";
+
+    /// Finds a row if such a run did not list its scope to the end.
+    UNLISTED = "
+        SELECT 1 FROM run JOIN range ON run_id = run.id AND NOT done
+        WHERE bucket_id = ?1 AND run.id <> ?2 AND NOT plan AND coalesce(resumed_after, run.id) >= ?3
+          AND (substr(?4, 1, length(prefix)) = prefix OR substr(prefix, 1, length(?4)) = ?4)";
+
+    /// Finds a row if contents wait for another run than `?1`, or for none. `IS NOT` would walk over everything that
+    /// waits for this run: millions of contents, if it is resumed.
+    WAITING = "
+        SELECT 1 FROM content WHERE state = {PENDING} AND run_id IS NULL
+        UNION ALL SELECT 1 FROM content WHERE state = {PENDING} AND run_id < ?1
+        UNION ALL SELECT 1 FROM content WHERE state = {PENDING} AND run_id > ?1
+        UNION ALL SELECT 1 FROM content
+            WHERE state = {FAILED} AND error_kind = {TEMPORARY} AND run_id IS NULL
+        UNION ALL SELECT 1 FROM content
+            WHERE state = {FAILED} AND error_kind = {TEMPORARY} AND run_id < ?1
+        UNION ALL SELECT 1 FROM content
+            WHERE state = {FAILED} AND error_kind = {TEMPORARY} AND run_id > ?1";
+
+    IS_ANSWERED = "SELECT EXISTS (SELECT 1 FROM call WHERE outcome = {ANSWERED})";
+}
 
 /// The columns of a [`Standing`], after those of the object.
-const STANDING: &str = ", scenes_done, scenes_redo, state, content.run_id, error_kind = 2";
+fn standing_columns() -> String {
+    format!(", scenes_done, scenes_redo, state, content.run_id, error_kind = {TEMPORARY}")
+}
 
 /// Reads an object, and the columns of its [`Standing`] if there are any.
 fn read_known<'row>(row: &'row Row<'_>, has_standing: bool) -> rusqlite::Result<Known<&'row str>> {
@@ -60,9 +113,9 @@ impl Reader {
         mut each: impl FnMut(Known<&str>),
     ) -> Result<(), Error> {
         let (columns, join) = if standing {
-            (STANDING, "LEFT JOIN content ON content.id = content_id")
+            (standing_columns(), "LEFT JOIN content ON content.id = content_id")
         } else {
-            ("", "")
+            (String::new(), "")
         };
         // The query has one bound on each side, in the form of an index range. With more bounds, or with alternatives,
         // SQLite would walk the bucket from its first key for every page.
@@ -108,11 +161,7 @@ impl Reader {
                 [],
                 |row| row.get(0),
             )?;
-            let mut statement = self.connection.prepare(
-                "SELECT key FROM object JOIN bucket ON bucket.id = bucket_id
-                 WHERE object.id = ?1 AND bucket.name = ?2 AND bucket.kind = 'keys'
-                   AND gone_run IS NULL",
-            )?;
+            let mut statement = self.connection.prepare(&KEY_OF_OBJECT)?;
             let mut sample = Vec::with_capacity(SAMPLE);
             let step = (usize::try_from(last).unwrap_or(0) / SAMPLE).max(1);
             for id in (1..=last).step_by(step) {
@@ -133,12 +182,7 @@ impl Reader {
     pub fn known(&self, bucket_id: i64, key: &str) -> Result<Option<Known>, Error> {
         let read = || {
             self.connection
-                .prepare_cached(&format!(
-                    "SELECT object.id, key, fingerprint, gone_run IS NOT NULL, content_id,
-                            skip_reason {STANDING}
-                     FROM object LEFT JOIN content ON content.id = content_id
-                     WHERE bucket_id = ?1 AND key = ?2"
-                ))?
+                .prepare_cached(&KNOWN)?
                 .query_row((bucket_id, key), |row| read_known(row, true).map(Known::from))
                 .optional()
         };
@@ -211,57 +255,24 @@ impl Reader {
         eligibility: i64,
     ) -> Result<bool, Error> {
         let read = || {
-            // Find the last complete listing that covers the scope.
             let last: Option<i64> = self
                 .connection
-                .query_row(
-                    "SELECT id FROM run
-                     WHERE bucket_id = ?1 AND id <> ?2 AND source = 'bucket' AND NOT plan
-                       AND listed_at IS NOT NULL AND substr(?3, 1, length(prefix)) = prefix
-                     ORDER BY id DESC LIMIT 1",
-                    (bucket_id, run_id, prefix),
-                    |row| row.get(0),
-                )
+                .query_row(&LAST_LISTING, (bucket_id, run_id, prefix), |row| row.get(0))
                 .optional()?;
-            // Then find out whether every run since then that touched the scope had the same settings. A run that was
-            // resumed since then counts too. So do plans of earlier versions, which left objects behind that nobody
-            // called.
-            let differs = self
-                .connection
-                .prepare(
-                    "SELECT 1 FROM run
-                     WHERE bucket_id = ?1 AND id <> ?2 AND coalesce(resumed_after, id) >= ?3
-                       AND (eligibility <> ?4 OR plan) AND plan <> 2
-                       AND (substr(?5, 1, length(prefix)) = prefix
-                            OR substr(prefix, 1, length(?5)) = ?5)",
-                )?
-                .exists((bucket_id, run_id, last.unwrap_or(0), eligibility, prefix))?;
-            let unlisted = self
-                .connection
-                .prepare(
-                    "SELECT 1 FROM run JOIN range ON run_id = run.id AND NOT done
-                     WHERE bucket_id = ?1 AND run.id <> ?2 AND NOT plan
-                       AND coalesce(resumed_after, run.id) >= ?3
-                       AND (substr(?4, 1, length(prefix)) = prefix
-                            OR substr(prefix, 1, length(?4)) = ?4)",
-                )?
-                .exists((bucket_id, run_id, last.unwrap_or(0), prefix))?;
-            let waiting = self
-                .connection
-                .prepare(
-                    // `IS NOT` would walk over everything that waits for this run: millions of contents, if it is
-                    // resumed.
-                    "SELECT 1 FROM content WHERE state = 0 AND run_id IS NULL
-                     UNION ALL SELECT 1 FROM content WHERE state = 0 AND run_id < ?1
-                     UNION ALL SELECT 1 FROM content WHERE state = 0 AND run_id > ?1
-                     UNION ALL SELECT 1 FROM content
-                         WHERE state = 3 AND error_kind = 2 AND run_id IS NULL
-                     UNION ALL SELECT 1 FROM content
-                         WHERE state = 3 AND error_kind = 2 AND run_id < ?1
-                     UNION ALL SELECT 1 FROM content
-                         WHERE state = 3 AND error_kind = 2 AND run_id > ?1",
-                )?
-                .exists([run_id])?;
+            let differs = self.connection.prepare(&DIFFERS)?.exists((
+                bucket_id,
+                run_id,
+                last.unwrap_or(0),
+                eligibility,
+                prefix,
+            ))?;
+            let unlisted = self.connection.prepare(&UNLISTED)?.exists((
+                bucket_id,
+                run_id,
+                last.unwrap_or(0),
+                prefix,
+            ))?;
+            let waiting = self.connection.prepare(&WAITING)?.exists([run_id])?;
             Ok(differs || unlisted || waiting)
         };
         read().map_err(|source| self.error(source))
@@ -277,7 +288,7 @@ impl Reader {
     /// Returns true if any call of the ledger was answered, with labels or without any.
     pub fn has_been_answered(&self) -> Result<bool, Error> {
         self.connection
-            .query_row("SELECT EXISTS (SELECT 1 FROM call WHERE outcome = 0)", [], |row| row.get(0))
+            .query_row(&IS_ANSWERED, [], |row| row.get(0))
             .map_err(|source| self.error(source))
     }
 

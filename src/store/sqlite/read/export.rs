@@ -12,6 +12,7 @@ use crate::store::Error;
 use crate::store::read::export::{Batch, BatchLabel, BatchObject, BatchTag, ExportFilter};
 use crate::store::sqlite::Reader;
 use crate::store::sqlite::rows::Size;
+use crate::store::sqlite::sql::{is_label_of, statements};
 
 /// The number of objects in a batch: few enough to keep a batch small, and many enough to make the fixed cost of a
 /// read small.
@@ -99,9 +100,11 @@ const OBJECTS: &str = "
     LEFT JOIN content ON content.id = object.content_id AND (object.gone_run IS NULL OR :gone)
     ORDER BY object.key";
 
-const LABELS: &str = "
-    SELECT scene, rank, tag_id, confidence FROM label
-    WHERE id BETWEEN 256 * ?1 AND 256 * ?1 + 255 AND confidence >= ?2 ORDER BY id";
+statements! {
+    LABELS = "
+        SELECT scene, rank, tag_id, confidence FROM label WHERE {of_content} AND confidence >= ?2 ORDER BY id",
+        of_content = is_label_of("id", "?1");
+}
 
 impl Export<'_> {
     /// Reads the next batch, which may be empty. Returns `None` once everything was read.
@@ -168,7 +171,7 @@ impl Export<'_> {
         let connection = &reader.connection;
         let sqlite = |source| reader.error(source);
         let mut objects = connection.prepare_cached(OBJECTS).map_err(sqlite)?;
-        let mut labels = connection.prepare_cached(LABELS).map_err(sqlite)?;
+        let mut labels = connection.prepare_cached(&LABELS).map_err(sqlite)?;
         let mut rows = objects
             .query(named_params! {
                 ":bucket": bucket,

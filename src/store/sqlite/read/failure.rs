@@ -6,47 +6,45 @@ use super::ReadTransaction;
 use crate::store::Error;
 use crate::store::read::Failure;
 use crate::store::sqlite::Reader;
-use crate::store::sqlite::connect::has_content;
+use crate::store::sqlite::sql::{DONE, FAILED, MISSING_LINE, has_content, statements};
 
 /// The number of failed contents in a batch.
 const BATCH: i64 = 500;
 
-// Selects failed contents in the order of the index `content_failed`, so that each batch begins where the last one
-// ended. A failed content always has the run that settled it.
-const CONTENTS: &str = "
-    SELECT error_kind, run_id, id FROM content
-    WHERE state = 3 AND (error_kind, run_id, id) > (?1, ?2, ?3)
-    ORDER BY error_kind, run_id, id LIMIT ?4";
+statements! {
+    /// Selects failed contents in the order of the index `content_failed`, so that each batch begins where the last one
+    /// ended. A failed content always has the run that settled it.
+    CONTENTS = "
+        SELECT error_kind, run_id, id FROM content
+        WHERE state = {FAILED} AND (error_kind, run_id, id) > (?1, ?2, ?3)
+        ORDER BY error_kind, run_id, id LIMIT ?4";
 
-fn objects() -> String {
-    format!(
-        "SELECT bucket.name, object.key, error.code, error.status, error.message, error.request_id,
-                content.attempts, content.run_id
-         FROM content
-         JOIN object ON {}
-         JOIN bucket ON bucket.id = object.bucket_id
-         LEFT JOIN error ON error.content_id = content.id
-         WHERE content.id = ?1 AND object.gone_run IS NULL AND object.skip_reason IS NULL
-         ORDER BY bucket.name, object.key",
-        has_content("content.id")
-    )
+    OBJECTS = "
+        SELECT bucket.name, object.key, error.code, error.status, error.message, error.request_id,
+               content.attempts, content.run_id
+        FROM content
+        JOIN object ON {has_content}
+        JOIN bucket ON bucket.id = object.bucket_id
+        LEFT JOIN error ON error.content_id = content.id
+        WHERE content.id = ?1 AND object.gone_run IS NULL AND object.skip_reason IS NULL
+        ORDER BY bucket.name, object.key", has_content = has_content("content.id");
+
+    LINES = "
+        SELECT bucket.name, item, code, status, message, request_id, 0, line_failure.run_id, bucket.id
+        FROM bucket JOIN {failed_lines} AND line_failure.bucket_id = bucket.id
+            AND (bucket.id, item) > (?1, ?2)
+        ORDER BY bucket.id, item LIMIT ?3", failed_lines = failed_lines();
 }
 
 /// The lines of lists that ended without a call, except those that a later run has made up for: it has found the key
 /// that was missing, or labelled the image that could not be looked up.
-pub(super) const LINES: &str = "
-    line_failure
-    LEFT JOIN object ON object.bucket_id = line_failure.bucket_id AND key = item AND gone_run IS NULL
-    LEFT JOIN content ON content.id = content_id
-        AND content.state = 2 AND scenes_done AND tagged_at >= failed_at
-    WHERE (verdict <> 'gone' OR object.id IS NULL) AND content.id IS NULL";
-
-fn lines() -> String {
+pub(super) fn failed_lines() -> String {
     format!(
-        "SELECT bucket.name, item, code, status, message, request_id, 0, line_failure.run_id, bucket.id
-         FROM bucket JOIN {LINES} AND line_failure.bucket_id = bucket.id
-             AND (bucket.id, item) > (?1, ?2)
-         ORDER BY bucket.id, item LIMIT ?3"
+        "line_failure
+         LEFT JOIN object ON object.bucket_id = line_failure.bucket_id AND key = item AND gone_run IS NULL
+         LEFT JOIN content ON content.id = content_id
+             AND content.state = {DONE} AND scenes_done AND tagged_at >= failed_at
+         WHERE (verdict <> '{MISSING_LINE}' OR object.id IS NULL) AND content.id IS NULL"
     )
 }
 
@@ -98,7 +96,7 @@ impl Reader {
         let mut after = (0_i64, String::new());
         loop {
             let read = || {
-                let mut statement = self.connection.prepare_cached(&lines())?;
+                let mut statement = self.connection.prepare_cached(&LINES)?;
                 let rows = statement.query_map((after.0, &after.1, BATCH), |row| {
                     Ok((row.get::<_, i64>(8)?, failure(row)?))
                 })?;
@@ -119,8 +117,8 @@ impl Reader {
         batch: &mut Vec<Failure>,
     ) -> rusqlite::Result<Option<Position>> {
         let _snapshot = ReadTransaction::begin(&self.connection)?;
-        let mut contents = self.connection.prepare_cached(CONTENTS)?;
-        let mut objects = self.connection.prepare_cached(&objects())?;
+        let mut contents = self.connection.prepare_cached(&CONTENTS)?;
+        let mut objects = self.connection.prepare_cached(&OBJECTS)?;
         let mut rows = contents.query((after.0, after.1, after.2, BATCH))?;
         let mut last = None;
         while let Some(row) = rows.next()? {

@@ -1,10 +1,12 @@
 //! The ledger: sums of calls, and the rate that it shows.
 
 use crate::store::Error;
-use crate::store::model::CallOutcome;
 use crate::store::read::{LedgerGrouping, LedgerQuery, LedgerSums, Measured};
 use crate::store::sqlite::Reader;
 use crate::store::sqlite::rows::Count;
+use crate::store::sqlite::sql::{
+    ANSWERED, CALL_FAILED, EVERY_SCENE, THROTTLED, THROWN_AWAY, UNKNOWN, count_of, statements,
+};
 
 /// Rows of the ledger that one statement adds up. SQLite sorts them by their group first, in memory.
 const BATCH: i64 = 50_000;
@@ -16,20 +18,20 @@ const RECENT: i64 = 20_000;
 /// cool-down or at night.
 const PAUSE: i64 = 10_000;
 
+statements! {
+    LAST_CALLS = "SELECT run_id, ended_at FROM call WHERE outcome <> {UNKNOWN} ORDER BY id DESC LIMIT ?1";
+}
+
 /// Adds up the calls of the ledger from after row `?1` to row `?2` that ended from `?3` to before `?4`, by the
 /// expression `group`, which may use `?5`.
 fn sums(group: &str) -> String {
-    let scenes = "(scenes & 1) + (scenes >> 1 & 1) + (scenes >> 2 & 1) + (scenes >> 3 & 1)";
+    let scenes = count_of("scenes");
     format!(
-        "SELECT {group}, count(*), sum(outcome = {}), sum(outcome = {}), sum(outcome = {}),
-                sum(outcome = {}), sum(outcome = {}), sum(repeated <> 0), sum(max({scenes}, 1))
+        "SELECT {group}, count(*), sum(outcome = {ANSWERED}), sum(outcome = {CALL_FAILED}),
+                sum(outcome = {THROTTLED}), sum(outcome = {THROWN_AWAY}), sum(outcome = {UNKNOWN}),
+                sum(repeated <> 0), sum(max({scenes}, 1))
          FROM call
-         WHERE id > ?1 AND id <= ?2 AND ended_at >= ?3 AND ended_at < ?4 AND ?5 > 0 GROUP BY 1",
-        CallOutcome::Answered as i64,
-        CallOutcome::Failed as i64,
-        CallOutcome::Throttled as i64,
-        CallOutcome::ThrownAway as i64,
-        CallOutcome::Unknown as i64,
+         WHERE id > ?1 AND id <= ?2 AND ended_at >= ?3 AND ended_at < ?4 AND ?5 > 0 GROUP BY 1"
     )
 }
 
@@ -45,9 +47,10 @@ impl Reader {
         query: &LedgerQuery,
         mut each: impl FnMut(i64, LedgerSums),
     ) -> Result<(), Error> {
+        let of_scenes = format!("scenes & {EVERY_SCENE}");
         let (group, unit) = match query.grouping {
             LedgerGrouping::Run => ("run_id", 1),
-            LedgerGrouping::Scenes => ("scenes & 15", 1),
+            LedgerGrouping::Scenes => (&*of_scenes, 1),
             LedgerGrouping::Time { unit_ms } => ("ended_at / ?5", unit_ms),
         };
         let (from, before) = match &query.within {
@@ -99,9 +102,7 @@ impl Reader {
     pub fn measured_pace(&self) -> Result<Option<Measured>, Error> {
         let rows = || -> rusqlite::Result<Vec<(i64, i64)>> {
             self.connection
-                .prepare_cached(
-                    "SELECT run_id, ended_at FROM call WHERE outcome <> 4 ORDER BY id DESC LIMIT ?1",
-                )?
+                .prepare_cached(&LAST_CALLS)?
                 .query_map([RECENT], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect()
         };

@@ -5,8 +5,9 @@ use rusqlite::{OptionalExtension, named_params};
 use super::ReadTransaction;
 use crate::store::Error;
 use crate::store::sqlite::Reader;
-use crate::store::sqlite::connect::has_content;
 use crate::store::sqlite::posting::{POSTED, SEGMENT, SHIFT, decode};
+use crate::store::sqlite::rows::LabelId;
+use crate::store::sqlite::sql::{ANSWERED, CONTENT_SHIFT, TAG_SHIFT, has_content, statements};
 
 /// The largest number of blocks to search. With more, reading every label in order is no slower, and takes no memory
 /// for each image.
@@ -17,6 +18,20 @@ const UNPOSTED: usize = 20_000;
 
 /// The largest number of keys. Equal bytes may lie under very many.
 const KEYS: usize = 100_000;
+
+statements! {
+    /// Selects the contents that have an answer among the calls after `?1`.
+    ANSWERED_SINCE = "
+        SELECT content_id FROM call WHERE id > ?1 AND outcome = {ANSWERED} ORDER BY id LIMIT ?2";
+
+    /// Selects the content and the tag of labels.
+    LABELS = "SELECT id >> {CONTENT_SHIFT}, mark >> {TAG_SHIFT} FROM label WHERE id BETWEEN ?1 AND ?2";
+
+    KEYS_OF_CONTENT = "
+        SELECT bucket_id, key FROM object
+        WHERE {has_content} AND gone_run IS NULL AND substr(key, 1, length(:prefix)) = :prefix LIMIT :most",
+        has_content = has_content(":content");
+}
 
 /// The id of a bucket, and a key.
 pub(in crate::store) type Place = (i64, String);
@@ -61,9 +76,7 @@ impl Reader {
             .unwrap_or_default();
         let mut blocks = Vec::new();
         // Some calls are not posted yet: those of a run that is under way, or those made before there were postings.
-        let mut since = connection.prepare_cached(
-            "SELECT content_id FROM call WHERE id > ?1 AND outcome = 0 ORDER BY id LIMIT ?2",
-        )?;
+        let mut since = connection.prepare_cached(&ANSWERED_SINCE)?;
         for content in since
             .query_map((posted, i64::try_from(UNPOSTED + 1).unwrap_or(i64::MAX)), |row| {
                 row.get::<_, i64>(0)
@@ -98,11 +111,10 @@ impl Reader {
 
     /// Finds the contents of a block that have one of the tags.
     fn with_label(&self, block: i64, tags: &[i64]) -> rusqlite::Result<Vec<i64>> {
-        let first = block << (8 + SHIFT);
-        let mut labels = self
-            .connection
-            .prepare_cached("SELECT id >> 8, mark >> 7 FROM label WHERE id BETWEEN ?1 AND ?2")?;
-        let mut rows = labels.query((first, first + (1 << (8 + SHIFT)) - 1))?;
+        let (first, last) = (block << SHIFT, (block << SHIFT) + (1 << SHIFT) - 1);
+        let mut labels = self.connection.prepare_cached(&LABELS)?;
+        let mut rows =
+            labels.query((LabelId::of_content(first).start(), LabelId::of_content(last).end()))?;
         let mut contents = Vec::new();
         while let Some(row) = rows.next()? {
             let content: i64 = row.get(0)?;
@@ -114,11 +126,7 @@ impl Reader {
     }
 
     fn keys_of(&self, content: i64, prefix: &str, into: &mut Vec<Place>) -> rusqlite::Result<()> {
-        let mut objects = self.connection.prepare_cached(&format!(
-            "SELECT bucket_id, key FROM object
-             WHERE {} AND gone_run IS NULL AND substr(key, 1, length(:prefix)) = :prefix LIMIT :most",
-            has_content(":content")
-        ))?;
+        let mut objects = self.connection.prepare_cached(&KEYS_OF_CONTENT)?;
         let most = i64::try_from(KEYS + 1).unwrap_or(i64::MAX);
         let mut rows = objects
             .query(named_params! { ":content": content, ":prefix": prefix, ":most": most })?;

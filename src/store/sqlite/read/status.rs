@@ -5,20 +5,47 @@ use std::path::Path;
 
 use rusqlite::{Row, params};
 
-use super::failure::LINES;
+use super::failure::failed_lines;
 use crate::store::Error;
 use crate::store::model::SkipReason;
 use crate::store::read::{ContentCounts, DatabaseSize, FailureCode, RangeCounts, RunRow, TagCount};
 use crate::store::sqlite::Reader;
 use crate::store::sqlite::rows::{Count, Named, StoredCounts};
+use crate::store::sqlite::sql::{
+    BARE_PLAN, FAILED, IN_FLIGHT, INTERRUPTED, PENDING, RUNNING, STOPPED, TEMPORARY, statements,
+};
+use crate::store::turn::UNUSABLE_LINE;
 
-const RUNS: &str = "
-    SELECT run.id, bucket.name, run.source, run.prefix, run.state, run.stop_reason, run.settings,
-           run.plan, run.tool_version, run.started_at, run.listed_at, run.ended_at, run.counts,
-           run.journals
-    FROM run JOIN bucket ON bucket.id = run.bucket_id
-    WHERE ?2 IS NULL OR run.id = ?2
-    ORDER BY run.id DESC LIMIT ?1";
+statements! {
+    RUNS = "
+        SELECT run.id, bucket.name, run.source, run.prefix, run.state, run.stop_reason, run.settings,
+               run.plan, run.tool_version, run.started_at, run.listed_at, run.ended_at, run.counts,
+               run.journals
+        FROM run JOIN bucket ON bucket.id = run.bucket_id
+        WHERE ?2 IS NULL OR run.id = ?2
+        ORDER BY run.id DESC LIMIT ?1";
+
+    UNFINISHED = "
+        SELECT max(id) FROM run WHERE state IN ('{RUNNING}', '{INTERRUPTED}', '{STOPPED}') AND NOT plan";
+
+    LAST_RUN = "SELECT max(id) FROM run WHERE plan <> {BARE_PLAN}";
+
+    CONTENT_COUNTS = "
+        SELECT (SELECT count(*) FROM content),
+               (SELECT count(*) FROM content WHERE state = {PENDING}),
+               (SELECT count(*) FROM content WHERE state = {IN_FLIGHT}),
+               (SELECT count(*) FROM content WHERE state = {FAILED})";
+
+    FAILURE_CODES = "
+        SELECT code, status, temporary, count(*) FROM (
+            SELECT code, status, error_kind = {TEMPORARY} AS temporary
+            FROM content LEFT JOIN error ON content_id = id
+            WHERE state = {FAILED} AND (?1 IS NULL OR run_id = ?1)
+            UNION ALL
+            SELECT code, status, code <> '{UNUSABLE_LINE}'
+            FROM {failed_lines} AND (?1 IS NULL OR line_failure.run_id = ?1))
+        GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT ?2", failed_lines = failed_lines();
+}
 
 /// Reads the columns of [`RUNS`].
 fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
@@ -68,17 +95,13 @@ impl Reader {
     /// plan.
     pub fn unfinished_run(&self) -> Result<Option<i64>, Error> {
         self.connection
-            .query_row(
-                "SELECT max(id) FROM run WHERE state IN ('running', 'interrupted', 'stopped') AND NOT plan",
-                [],
-                |row| row.get(0),
-            )
+            .query_row(&UNFINISHED, [], |row| row.get(0))
             .map_err(|source| self.error(source))
     }
 
     fn runs_where(&self, limit: u32, id: Option<i64>) -> Result<Vec<RunRow>, Error> {
         self.connection
-            .prepare_cached(RUNS)
+            .prepare_cached(&RUNS)
             .and_then(|mut runs| runs.query_map(params![limit, id], run)?.collect())
             .map_err(|source| self.error(source))
     }
@@ -90,7 +113,7 @@ impl Reader {
     pub fn last_run(&self) -> Result<Option<RunRow>, Error> {
         let last: Option<i64> = self
             .connection
-            .query_row("SELECT max(id) FROM run WHERE plan <> 2", [], |row| row.get(0))
+            .query_row(&LAST_RUN, [], |row| row.get(0))
             .map_err(|source| self.error(source))?;
         last.map_or(Ok(None), |id| self.run(id))
     }
@@ -127,12 +150,7 @@ impl Reader {
     /// run counts as pending, even if no run has adopted it.
     pub fn content_counts(&self) -> Result<ContentCounts, Error> {
         self.connection
-            .prepare_cached(
-                "SELECT (SELECT count(*) FROM content),
-                        (SELECT count(*) FROM content WHERE state = 0),
-                        (SELECT count(*) FROM content WHERE state = 1),
-                        (SELECT count(*) FROM content WHERE state = 3)",
-            )
+            .prepare_cached(&CONTENT_COUNTS)
             .and_then(|mut statement| {
                 statement.query_row([], |row| {
                     let [all, pending, in_flight, failed] = [
@@ -189,16 +207,7 @@ impl Reader {
         limit: u32,
     ) -> Result<Vec<FailureCode>, Error> {
         self.connection
-            .prepare_cached(&format!(
-                "SELECT code, status, temporary, count(*) FROM (
-                         SELECT code, status, error_kind = 2 AS temporary
-                         FROM content LEFT JOIN error ON content_id = id
-                         WHERE state = 3 AND (?1 IS NULL OR run_id = ?1)
-                         UNION ALL
-                         SELECT code, status, code <> 'UnusableLine'
-                         FROM {LINES} AND (?1 IS NULL OR line_failure.run_id = ?1))
-                     GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT ?2"
-            ))
+            .prepare_cached(&FAILURE_CODES)
             .and_then(|mut statement| {
                 statement
                     .query_map(params![run_id, limit], |row| {

@@ -1,8 +1,10 @@
 use std::path::Path;
 
+use super::*;
 use crate::store::Error;
 use crate::store::model::{RunState, SkipReason};
 use crate::store::read::{ContentCounts, Failure, RangeCounts};
+use crate::store::sqlite::sql::Statement;
 use crate::store::sqlite::{Reader, Store};
 
 fn database(folder: &Path) -> Store {
@@ -172,5 +174,27 @@ fn the_view_labels_reads_labels_by_their_content_under_any_condition() {
         let step = |table: &str| plan.iter().find(|step| step.contains(table)).unwrap();
         assert!(step(" label ").starts_with("SEARCH label USING INTEGER PRIMARY KEY"), "{plan:?}");
         assert!(step(" tag ").starts_with("SEARCH tag USING INTEGER PRIMARY KEY"), "{plan:?}");
+    }
+}
+
+/// The statements of each file of this folder that has numbers or names of types in them.
+const STATEMENTS: [&[&Statement]; 9] = [
+    choose::STATEMENTS,
+    compare::STATEMENTS,
+    export::STATEMENTS,
+    failure::STATEMENTS,
+    ledger::STATEMENTS,
+    posting::STATEMENTS,
+    queue::STATEMENTS,
+    status::STATEMENTS,
+    verify::STATEMENTS,
+];
+
+#[test]
+fn every_statement_of_the_reader_is_understood_by_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("t.db")).unwrap();
+    for sql in STATEMENTS.iter().flat_map(|statements| *statements) {
+        store.connection.prepare(sql).unwrap_or_else(|error| panic!("{error}: {sql:?}"));
     }
 }

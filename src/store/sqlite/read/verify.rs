@@ -15,6 +15,7 @@ use crate::store::ident::Identity;
 use crate::store::model::{Counts, RunState, SkipReason};
 use crate::store::read::{Check, Checked, Problems};
 use crate::store::sqlite::rows::{Size, StoredEtag};
+use crate::store::sqlite::sql::{IN_FLIGHT, RUNNING, statements};
 use crate::store::sqlite::{Reader, schema};
 
 /// The number of contents in a batch.
@@ -23,22 +24,28 @@ const BATCH: i64 = 10_000;
 /// The longest chain of identities with one hash that is followed.
 const COLLISIONS: i64 = 16;
 
+statements! {
+    IN_FLIGHT_WITHOUT_RUN = "
+        SELECT content.id FROM content LEFT JOIN run ON run.id = content.run_id
+        WHERE content.state = {IN_FLIGHT} AND run.state IS NOT '{RUNNING}'";
+}
+
 /// The rules that belong to a check.
-const fn rules(check: Check) -> &'static [Rule] {
+fn rules(check: Check) -> Vec<Rule> {
     match check {
-        Check::States => rules::STATES,
-        Check::Ranges => rules::RANGES,
-        Check::Labels => rules::LABELS,
-        Check::Ledger => rules::LEDGER,
-        Check::Failures => rules::FAILURES,
-        Check::Objects => rules::OBJECTS,
+        Check::States => rules::states(),
+        Check::Ranges => rules::ranges(),
+        Check::Labels => rules::labels(),
+        Check::Ledger => rules::ledger(),
+        Check::Failures => rules::failures(),
+        Check::Objects => rules::objects(),
         Check::Schema
         | Check::Integrity
         | Check::Texts
         | Check::References
         | Check::Identities
         | Check::InFlight
-        | Check::Runs => &[],
+        | Check::Runs => Vec::new(),
     }
 }
 
@@ -76,7 +83,7 @@ impl Reader {
         notes: &mut Vec<String>,
     ) -> rusqlite::Result<()> {
         for (sql, words) in rules(check) {
-            self.problems(sql, words, problems)?;
+            self.problems(&sql, words, problems)?;
         }
         match check {
             Check::Schema => {
@@ -168,12 +175,7 @@ impl Reader {
         if self.is_running() {
             return Ok(());
         }
-        self.problems(
-            "SELECT content.id FROM content LEFT JOIN run ON run.id = content.run_id
-             WHERE content.state = 1 AND run.state IS NOT 'running'",
-            "content {} is in flight, and no run is",
-            problems,
-        )
+        self.problems(&IN_FLIGHT_WITHOUT_RUN, "content {} is in flight, and no run is", problems)
     }
 
     fn reasons_are_known(&self, problems: &mut Problems) -> rusqlite::Result<()> {

@@ -4,7 +4,16 @@ use super::Session;
 use super::session::Keeping;
 use crate::store::Error;
 use crate::store::sqlite::rows::CountsJson;
+use crate::store::sqlite::sql::statements;
 use crate::store::turn::{Claims, Replies, Reply, Request, Turn, Wish};
+
+statements! {
+    BEGIN = "BEGIN IMMEDIATE";
+
+    pub(super) COMMIT = "COMMIT";
+
+    pub(super) SET_COUNTS = "UPDATE run SET counts = ?2 WHERE id = ?1";
+}
 
 impl Session {
     /// Returns an empty turn with the next number.
@@ -97,7 +106,7 @@ impl Session {
     /// Begins the transaction of a turn.
     pub(super) fn begin(&mut self) -> Result<(), Error> {
         match self.keeping {
-            Keeping::Commits => self.execute("BEGIN IMMEDIATE", []).map(drop),
+            Keeping::Commits => self.execute(&BEGIN, []).map(drop),
             Keeping::Simulates => Ok(()),
             Keeping::Undone => Err(Error::Undone),
         }
@@ -112,12 +121,9 @@ impl Session {
         self.post_labels()?;
         let changed = self.counts != self.written;
         if changed {
-            self.execute(
-                "UPDATE run SET counts = ?2 WHERE id = ?1",
-                (self.run.id, CountsJson(&self.counts)),
-            )?;
+            self.execute(&SET_COUNTS, (self.run.id, CountsJson(&self.counts)))?;
         }
-        self.execute("COMMIT", [])?;
+        self.execute(&COMMIT, [])?;
         if changed {
             self.written.clone_from(&self.counts);
         }

@@ -9,6 +9,7 @@ use super::Session;
 use crate::scene::Scenes;
 use crate::store::Error;
 use crate::store::keyspace::prefix_end;
+use crate::store::sqlite::sql::{IN_FLIGHT, PENDING, Statement, THROTTLED, statements};
 use crate::store::turn::{Claimed, Key};
 
 struct Queued {
@@ -35,68 +36,89 @@ fn queued_from(content: &str) -> String {
     FROM {content} LEFT JOIN object ON object.id = object_id AND object.content_id = content.id
         AND bucket_id = ?2 AND gone_run IS NULL AND skip_reason IS NULL
         AND key >= ?3 AND (?4 IS NULL OR key < ?4)
-    WHERE content.run_id = ?1 AND state = 0"
+    WHERE content.run_id = ?1 AND state = {PENDING}"
     )
 }
 
-/// Selects the next contents of the queue, of the passes `?5` to `?6`.
-pub(super) fn queue() -> String {
-    let queued = queued_from("content INDEXED BY content_queue");
-    format!("{queued} AND pass BETWEEN ?5 AND ?6 ORDER BY pass, content.id LIMIT ?7")
+statements! {
+    /// Selects the next contents of the queue, of the passes `?5` to `?6`.
+    QUEUE = "{queued} AND pass BETWEEN ?5 AND ?6 ORDER BY pass, content.id LIMIT ?7",
+        queued = queued_from("content INDEXED BY content_queue");
+
+    /// Selects the content of the queue with the id `?5`.
+    pub(super) QUEUED_CONTENT = "{queued} AND content.id = ?5", queued = queued_from("content");
+
+    /// Selects contents of the first pass in an order that is independent of key, size and age: the bits of their ids
+    /// are mixed, with factors small enough for SQLite's 64-bit integers.
+    DRAWN = "
+        SELECT id FROM content INDEXED BY content_queue
+        WHERE run_id = ?1 AND state = {PENDING} AND pass = 0
+        ORDER BY (((((id & 0x7fffffff) * 1103515245 + 12345) >> 16) & 0xffffff) * 1664525) & 0xffffff, id
+        LIMIT ?2";
+
+    /// Selects a content of the first pass that was not tried yet, at or after a random place of the queue.
+    UNTRIED_FROM_ANYWHERE = "
+        SELECT id FROM content INDEXED BY content_queue
+        WHERE run_id = ?1 AND state = {PENDING} AND pass = ?2 AND attempts = 0 AND error_kind = 0
+          AND id >= ({anywhere})
+        ORDER BY id LIMIT 1", anywhere = anywhere();
+
+    /// Selects the first content of the queue that was not tried yet.
+    UNTRIED = "
+        SELECT id FROM content INDEXED BY content_queue
+        WHERE run_id = ?1 AND state = {PENDING} AND pass = ?2 AND attempts = 0 AND error_kind = 0
+        ORDER BY id LIMIT 1";
+
+    /// Finds a row if a content of the first pass is in the queue and was not tried yet.
+    IS_QUEUED = "
+        SELECT 1 FROM content
+        WHERE run_id = ?1 AND id = ?2 AND state = {PENDING} AND pass = 0 AND attempts = 0 AND error_kind = 0";
+
+    /// Selects any content of a pass, at or after a random place of its queue.
+    TRIED_FROM_ANYWHERE = "
+        SELECT id FROM content INDEXED BY content_queue
+        WHERE run_id = ?1 AND state = {PENDING} AND pass = ?2 AND id >= ({anywhere})
+        ORDER BY id LIMIT 1", anywhere = anywhere();
+
+    /// Selects the first content of this pass or a later one.
+    TRIED = "
+        SELECT id FROM content INDEXED BY content_queue
+        WHERE run_id = ?1 AND state = {PENDING} AND pass >= ?2
+        ORDER BY pass, id LIMIT 1";
+
+    /// Marks a content as in flight.
+    CLAIM = "UPDATE content SET state = {IN_FLIGHT} WHERE id = ?1";
+
+    /// Takes a content out of the queue of its run.
+    LEAVE = "UPDATE content SET run_id = NULL, pass = 0 WHERE id = ?1";
+
+    /// Counts the throttled calls for the content `?1` in the run `?2`.
+    THROTTLES = "
+        SELECT count(*) FROM call INDEXED BY call_throttled
+        WHERE content_id = ?1 AND run_id = ?2 AND outcome = {THROTTLED}";
+
+    /// Finds a row if contents of the run `?1` wait in a pass after `?2`.
+    WAITS_AFTER = "SELECT 1 FROM content WHERE run_id = ?1 AND state = {PENDING} AND pass > ?2";
+
+    /// Finds a row if any content waits in the queue of the run `?1`.
+    HAS_PENDING = "SELECT 1 FROM content WHERE run_id = ?1 AND state = {PENDING}";
 }
 
-/// Selects the content of the queue with the id `?5`.
-pub(super) fn queued_content() -> String {
-    let queued = queued_from("content");
-    format!("{queued} AND content.id = ?5")
+/// A random place in the queue of the run `?1` and its pass `?2`: an id between the lowest and the highest one.
+fn anywhere() -> String {
+    let end_of_queue = |order: &str| {
+        format!(
+            "(SELECT id FROM content INDEXED BY content_queue
+              WHERE run_id = ?1 AND state = {PENDING} AND pass = ?2 ORDER BY id {order} LIMIT 1)"
+        )
+    };
+    format!(
+        "SELECT lowest + abs(random() % (highest - lowest + 1))
+         FROM (SELECT {} AS lowest, {} AS highest)",
+        end_of_queue("ASC"),
+        end_of_queue("DESC")
+    )
 }
-
-/// Selects contents of the first pass in an order that is independent of key, size and age: the bits of their ids are
-/// mixed, with factors small enough for SQLite's 64-bit integers.
-pub(super) const DRAWN: &str = "
-    SELECT id FROM content INDEXED BY content_queue
-    WHERE run_id = ?1 AND state = 0 AND pass = 0
-    ORDER BY (((((id & 0x7fffffff) * 1103515245 + 12345) >> 16) & 0xffffff) * 1664525) & 0xffffff, id
-    LIMIT ?2";
-
-/// Selects a content of the first pass that was not tried yet, at or after a random place of the queue.
-const UNTRIED_FROM_ANYWHERE: &str = "
-    SELECT id FROM content INDEXED BY content_queue
-    WHERE run_id = ?1 AND state = 0 AND pass = ?2 AND attempts = 0 AND error_kind = 0 AND id >= (
-        SELECT lowest + abs(random() % (highest - lowest + 1)) FROM (SELECT
-            (SELECT id FROM content INDEXED BY content_queue
-             WHERE run_id = ?1 AND state = 0 AND pass = ?2 ORDER BY id LIMIT 1) AS lowest,
-            (SELECT id FROM content INDEXED BY content_queue
-             WHERE run_id = ?1 AND state = 0 AND pass = ?2 ORDER BY id DESC LIMIT 1) AS highest))
-    ORDER BY id LIMIT 1";
-
-/// Selects the first content of the queue that was not tried yet.
-const UNTRIED: &str = "
-    SELECT id FROM content INDEXED BY content_queue
-    WHERE run_id = ?1 AND state = 0 AND pass = ?2 AND attempts = 0 AND error_kind = 0
-    ORDER BY id LIMIT 1";
-
-/// Finds a row if a content of the first pass is in the queue and was not tried yet.
-const IS_QUEUED: &str = "
-    SELECT 1 FROM content
-    WHERE run_id = ?1 AND id = ?2 AND state = 0 AND pass = 0 AND attempts = 0 AND error_kind = 0";
-
-/// Selects any content of a pass, at or after a random place of its queue.
-const TRIED_FROM_ANYWHERE: &str = "
-    SELECT id FROM content INDEXED BY content_queue
-    WHERE run_id = ?1 AND state = 0 AND pass = ?2 AND id >= (
-        SELECT lowest + abs(random() % (highest - lowest + 1)) FROM (SELECT
-            (SELECT id FROM content INDEXED BY content_queue
-             WHERE run_id = ?1 AND state = 0 AND pass = ?2 ORDER BY id LIMIT 1) AS lowest,
-            (SELECT id FROM content INDEXED BY content_queue
-             WHERE run_id = ?1 AND state = 0 AND pass = ?2 ORDER BY id DESC LIMIT 1) AS highest))
-    ORDER BY id LIMIT 1";
-
-/// Selects the first content of this pass or a later one.
-const TRIED: &str = "
-    SELECT id FROM content INDEXED BY content_queue
-    WHERE run_id = ?1 AND state = 0 AND pass >= ?2
-    ORDER BY pass, id LIMIT 1";
 
 impl Queued {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -200,13 +222,13 @@ impl Session {
             {
                 return Ok(Some(claimed));
             }
-            for sql in [UNTRIED_FROM_ANYWHERE, UNTRIED] {
+            for sql in [&UNTRIED_FROM_ANYWHERE, &UNTRIED] {
                 if let Some(claimed) = self.claim_found(sql, first_pass)? {
                     return Ok(Some(claimed));
                 }
             }
         }
-        for sql in [TRIED_FROM_ANYWHERE, TRIED] {
+        for sql in [&TRIED_FROM_ANYWHERE, &TRIED] {
             if let Some(claimed) = self.claim_found(sql, first_pass)? {
                 return Ok(Some(claimed));
             }
@@ -219,20 +241,20 @@ impl Session {
         let run = Arc::clone(&self.run);
         let end = prefix_end(&run.prefix);
         let is_queued =
-            self.prepare(IS_QUEUED)?.exists((run.id, id)).map_err(|source| self.error(source))?;
+            self.prepare(&IS_QUEUED)?.exists((run.id, id)).map_err(|source| self.error(source))?;
         if !is_queued {
             self.caches.reserve.remove(id);
             return Ok(None);
         }
         let entry = self
-            .prepare(&queued_content())?
+            .prepare(&QUEUED_CONTENT)?
             .query_row((run.id, run.bucket_id, &run.prefix, &end, id), Queued::read)
             .map_err(|source| self.error(source))?;
         self.claim_entry(entry)
     }
 
     /// Claims the content that a query selects. If that content leaves the queue instead, the query runs again.
-    fn claim_found(&mut self, sql: &str, first_pass: u32) -> Result<Option<Claimed>, Error> {
+    fn claim_found(&mut self, sql: &Statement, first_pass: u32) -> Result<Option<Claimed>, Error> {
         let run = Arc::clone(&self.run);
         let end = prefix_end(&run.prefix);
         loop {
@@ -243,7 +265,7 @@ impl Session {
                 .map_err(|source| self.error(source))?;
             let Some(id) = found else { return Ok(None) };
             let entry = self
-                .prepare(&queued_content())?
+                .prepare(&QUEUED_CONTENT)?
                 .query_row((run.id, run.bucket_id, &run.prefix, &end, id), Queued::read)
                 .map_err(|source| self.error(source))?;
             if let Some(claimed) = self.claim_entry(entry)? {
@@ -268,7 +290,7 @@ impl Session {
             self.leave(&entry)?;
             return Ok(None);
         };
-        self.execute("UPDATE content SET state = 1 WHERE id = ?1", [entry.content_id])?;
+        self.execute(&CLAIM, [entry.content_id])?;
         self.caches.reserve.remove(entry.content_id);
         // The process may have been killed between a throttled answer and the next call.
         let may_have = entry.failed_before || self.counts.throttled > 0;
@@ -284,8 +306,7 @@ impl Session {
         if entry.scenes.is_empty() || !self.is_wanted(entry.content_id)? {
             return self.settle_as_done(entry.content_id);
         }
-        self.execute("UPDATE content SET run_id = NULL, pass = 0 WHERE id = ?1", [entry.content_id])
-            .map(drop)
+        self.execute(&LEAVE, [entry.content_id]).map(drop)
     }
 
     /// Draws a random sample of `size` contents of the queue. From now on, claims of the first pass take only these. If
@@ -308,7 +329,7 @@ impl Session {
 
     /// Draws up to `size` contents of the queue, the first one to be claimed first.
     fn drawn(&self, size: i64) -> Result<Vec<i64>, Error> {
-        self.prepare(DRAWN)?
+        self.prepare(&DRAWN)?
             .query_map((self.run.id, size), |row| row.get(0))
             .and_then(Iterator::collect)
             .map_err(|source| self.error(source))
@@ -333,7 +354,7 @@ impl Session {
                 continue;
             };
             queued.extend(
-                self.prepare(&queued_content())?
+                self.prepare(&QUEUED_CONTENT)?
                     .query_row((run.id, run.bucket_id, &run.prefix, &end, id), Queued::read)
                     .optional()
                     .map_err(|source| self.error(source))?,
@@ -352,7 +373,7 @@ impl Session {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (run, end) = (&self.run, prefix_end(&self.run.prefix));
         let (first, last) = (passes.start(), passes.end());
-        self.prepare(&queue())?
+        self.prepare(&QUEUE)?
             .query_map((run.id, run.bucket_id, &run.prefix, &end, first, last, limit), Queued::read)
             .and_then(Iterator::collect)
             .map_err(|source| self.error(source))
@@ -360,25 +381,18 @@ impl Session {
 
     /// Counts the throttled calls for a content in this run, from the ledger.
     fn throttles(&self, content_id: i64) -> Result<u32, Error> {
-        self.prepare(
-            "SELECT count(*) FROM call INDEXED BY call_throttled
-             WHERE content_id = ?1 AND run_id = ?2 AND outcome = 2",
-        )?
-        .query_row((content_id, self.run.id), |row| row.get(0))
-        .map_err(|source| self.error(source))
+        self.prepare(&THROTTLES)?
+            .query_row((content_id, self.run.id), |row| row.get(0))
+            .map_err(|source| self.error(source))
     }
 
     /// Returns true if contents of this run wait in a pass after `pass`.
     pub(super) fn waits_after(&self, pass: u32) -> Result<bool, Error> {
-        self.prepare("SELECT 1 FROM content WHERE run_id = ?1 AND state = 0 AND pass > ?2")?
-            .exists((self.run.id, pass))
-            .map_err(|source| self.error(source))
+        self.prepare(&WAITS_AFTER)?.exists((self.run.id, pass)).map_err(|source| self.error(source))
     }
 
     /// Returns true if any content waits in the queue of this run.
     pub(super) fn has_pending(&self) -> Result<bool, Error> {
-        self.prepare("SELECT 1 FROM content WHERE run_id = ?1 AND state = 0")?
-            .exists([self.run.id])
-            .map_err(|source| self.error(source))
+        self.prepare(&HAS_PENDING)?.exists([self.run.id]).map_err(|source| self.error(source))
     }
 }

@@ -12,9 +12,9 @@ use crate::store::decide::{self, ContentFacts, Dropped, Sight, Want};
 use crate::store::ident::Identity;
 use crate::store::keyspace::prefix_end;
 use crate::store::model::ContentState;
-use crate::store::sqlite::connect::has_content;
 use crate::store::sqlite::error::sorted;
 use crate::store::sqlite::rows::{EtagColumn, LabelId, Numbered, Size, StoredEtag};
+use crate::store::sqlite::sql::{DONE, FAILED, PENDING, TEMPORARY, has_content, lacks, statements};
 
 /// The columns of [`ContentFacts`].
 const COLUMNS: &str = "id, scenes_done, scenes_redo, state, run_id, error_kind";
@@ -33,6 +33,106 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ContentFacts> {
     })
 }
 
+statements! {
+    /// Selects the content that has the hash `?1`, with its identity.
+    FIND = "
+        SELECT {COLUMNS}, identity, etag, size FROM ident JOIN content ON content.id = content_id WHERE hash = ?1";
+
+    INSERT = "
+        INSERT INTO content (id, identity, etag, size, scenes_wanted, state, run_id, object_id, tagged_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, {PENDING}, ?6, ?7, ?8)";
+
+    INSERT_IDENT = "INSERT INTO ident (hash, content_id) VALUES (?1, ?2)";
+
+    EXISTS = "SELECT 1 FROM content WHERE id = ?1";
+
+    NEXT_NUMBER = "
+        SELECT 1 + max((SELECT coalesce(max(id), 0) FROM object), (SELECT coalesce(max(id), 0) FROM content))";
+
+    READ = "SELECT {COLUMNS} FROM content WHERE id = ?1";
+
+    /// Does what [`READ`] does, if the content has these bytes. If the size `?3` is not known, the `ETag` alone decides.
+    READ_BYTES = "
+        SELECT {COLUMNS}, identity IS NULL FROM content
+        WHERE id = ?1 AND etag IS ?2 AND (size IS ?3 OR ?3 IS NULL)";
+
+    /// Puts the content `?1` into the queue of the run `?2` with its scenes `?3`. A temporary error stays noted.
+    QUEUE = "
+        UPDATE content SET state = {PENDING}, run_id = ?2, scenes_wanted = scenes_done | ?3, pass = 0, attempts = 0,
+               error_kind = error_kind & {TEMPORARY}
+        WHERE id = ?1";
+
+    READ_VERDICT = "SELECT verdict FROM error WHERE content_id = ?1";
+
+    FAIL_AGAIN = "
+        UPDATE content SET state = {FAILED}, scenes_wanted = scenes_done | ?3, run_id = ?2 WHERE id = ?1";
+
+    /// Finds a row if a present object wants the content `?1`.
+    pub(super) IS_WANTED = "
+        SELECT 1 FROM object WHERE {has_content} AND gone_run IS NULL AND skip_reason IS NULL",
+        has_content = has_content("?1");
+
+    SETTLE_AS_DONE = "
+        UPDATE content SET state = {DONE}, scenes_wanted = scenes_done, run_id = NULL WHERE id = ?1";
+
+    DELETE_LABELS = "DELETE FROM label WHERE id BETWEEN ?1 AND ?2";
+
+    FORGET_ANSWER = "UPDATE content SET scenes_done = 0, tagged_at = NULL, error_kind = 0 WHERE id = ?1";
+
+    WANT_SCENES = "UPDATE content SET scenes_wanted = ?2 WHERE id = ?1";
+
+    /// Puts a content into the queue of no run.
+    LET_WAIT = "
+        UPDATE content SET state = {PENDING}, pass = 0, attempts = 0, run_id = NULL WHERE id = ?1";
+
+    /// Adopts contents for the run `?1` and its scenes `?2`, if they wait for no run and are wanted in the scope.
+    ADOPT = "{adopt} AND {wanted}", adopt = adopt(), wanted = wanted_in_scope();
+
+    /// Does what [`ADOPT`] does for the lines of a list.
+    ADOPT_LISTED = "{adopt} AND id IN ({listed})", adopt = adopt(), listed = wanted_of_list();
+
+    /// Finds a content that waits for the run `?1`, or that the run should have called.
+    LEFT_BEHIND = "
+        SELECT 1 FROM content INDEXED BY content_queue
+        WHERE state = {PENDING} AND (run_id = ?1 OR {lacks} AND {wanted})
+        LIMIT 1", lacks = lacks("?2"), wanted = wanted_in_scope();
+
+    /// Does what [`LEFT_BEHIND`] does for the lines of a list.
+    LEFT_BEHIND_OF_LIST = "
+        SELECT 1 FROM content INDEXED BY content_queue
+        WHERE state = {PENDING} AND (run_id = ?1 OR {lacks} AND id IN ({listed}))
+        LIMIT 1", lacks = lacks("?2"), listed = wanted_of_list();
+}
+
+/// Adopts contents that wait for no run. The caller appends which ones.
+fn adopt() -> String {
+    format!(
+        "UPDATE content SET run_id = ?1, scenes_wanted = scenes_done | ?2, pass = 0, attempts = 0
+         WHERE state = {PENDING} AND run_id IS NULL AND {}",
+        lacks("?2")
+    )
+}
+
+/// The condition that a present object in the scope wants `content`. The scope is bucket `?3` and the keys from `?4` to
+/// before `?5`.
+fn wanted_in_scope() -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM object
+                 WHERE {} AND +bucket_id = ?3 AND gone_run IS NULL AND skip_reason IS NULL
+                   AND +key >= ?4 AND (?5 IS NULL OR +key < ?5))",
+        has_content("content.id")
+    )
+}
+
+/// Selects the contents of the lines of the list of the run `?1` in the bucket `?3`: of URLs if `?4` is true, otherwise
+/// of keys, which must have been looked up.
+fn wanted_of_list() -> &'static str {
+    "SELECT content_id FROM list_item JOIN object ON bucket_id = ?3 AND key = item
+     WHERE list_item.run_id = ?1 AND gone_run IS NULL AND skip_reason IS NULL
+       AND (?4 OR (list_item.run_id, content_id, object.id) IN (
+           SELECT run_id, content_id, object_id FROM looked_up))"
+}
+
 impl Session {
     /// Finds the content of this identity, or creates it in the queue of this run.
     ///
@@ -45,12 +145,8 @@ impl Session {
         let (etag, size) = identity.etag_and_size();
         let mut hash = identity.hash();
         loop {
-            let sql = format!(
-                "SELECT {COLUMNS}, identity, etag, size
-                 FROM ident JOIN content ON content.id = content_id WHERE hash = ?1"
-            );
             let found = self
-                .prepare(&sql)?
+                .prepare(&FIND)?
                 .query_row([hash], |row| {
                     let same = row.get::<_, Option<String>>(6)? == identity.text()
                         && row.get::<_, StoredEtag>(7)?.0.as_ref() == etag
@@ -68,9 +164,7 @@ impl Session {
         }
         let id = self.id_of_new_content(object_id)?;
         self.execute(
-            "INSERT INTO content (id, identity, etag, size, scenes_wanted, state, run_id, object_id,
-                    tagged_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8)",
+            &INSERT,
             (
                 id,
                 identity.text(),
@@ -84,7 +178,7 @@ impl Session {
                 jiff::Timestamp::now().as_millisecond(),
             ),
         )?;
-        self.execute("INSERT INTO ident (hash, content_id) VALUES (?1, ?2)", (hash, id))?;
+        self.execute(&INSERT_IDENT, (hash, id))?;
         self.counts.queued += 1;
         // The row is pending for this run already, so wanting the content writes nothing more.
         Ok(ContentFacts {
@@ -100,10 +194,8 @@ impl Session {
     /// Returns an id for a new content: the id of the object that introduces it, unless a content has that id already.
     /// An object that shares the id of its content needs no entry in the index of objects by content.
     fn id_of_new_content(&mut self, object_id: i64) -> Result<i64, Error> {
-        let taken = self
-            .prepare("SELECT 1 FROM content WHERE id = ?1")?
-            .exists([object_id])
-            .map_err(|source| self.error(source))?;
+        let taken =
+            self.prepare(&EXISTS)?.exists([object_id]).map_err(|source| self.error(source))?;
         if taken { self.next_number() } else { Ok(object_id) }
     }
 
@@ -113,21 +205,14 @@ impl Session {
         caches.numbers.take(|| {
             store
                 .connection
-                .query_row(
-                    "SELECT 1 + max((SELECT coalesce(max(id), 0) FROM object),
-                                    (SELECT coalesce(max(id), 0) FROM content))",
-                    [],
-                    |row| row.get(0),
-                )
+                .query_row(&NEXT_NUMBER, [], |row| row.get(0))
                 .map_err(|source| sorted(&store.path, source))
         })
     }
 
     /// The row of a content that an object refers to.
     pub(super) fn content_by_id(&self, id: i64) -> Result<ContentFacts, Error> {
-        self.prepare(&format!("SELECT {COLUMNS} FROM content WHERE id = ?1"))?
-            .query_row([id], read)
-            .map_err(|source| self.error(source))
+        self.prepare(&READ)?.query_row([id], read).map_err(|source| self.error(source))
     }
 
     /// Reads the content that an object has, if it has these bytes, and whether other keys may share it. If the size
@@ -138,11 +223,7 @@ impl Session {
         identity: Identity<'_>,
     ) -> Result<Option<(ContentFacts, bool)>, Error> {
         let (etag, size) = identity.etag_and_size();
-        let sql = format!(
-            "SELECT {COLUMNS}, identity IS NULL FROM content
-             WHERE id = ?1 AND etag IS ?2 AND (size IS ?3 OR ?3 IS NULL)"
-        );
-        self.prepare(&sql)?
+        self.prepare(&READ_BYTES)?
             .query_row((id, etag.map(EtagColumn), size.map(Size)), |row| {
                 Ok((read(row)?, row.get(6)?))
             })
@@ -171,14 +252,7 @@ impl Session {
                 } else {
                     self.counts.queued += 1;
                 }
-                self.execute(
-                    "UPDATE content SET state = 0, run_id = ?2, scenes_wanted = scenes_done | ?3,
-                            pass = 0, attempts = 0,
-                            error_kind = error_kind & 2
-                     WHERE id = ?1",
-                    (content.id, self.run.id, self.run.scenes.bits()),
-                )
-                .map(drop)
+                self.execute(&QUEUE, (content.id, self.run.id, self.run.scenes.bits())).map(drop)
             }
         }
     }
@@ -186,7 +260,7 @@ impl Session {
     /// Returns true if the last error of the content says that its object is in an archive class.
     fn is_archived(&self, content_id: i64) -> Result<bool, Error> {
         let verdict: Option<String> = self
-            .prepare("SELECT verdict FROM error WHERE content_id = ?1")?
+            .prepare(&READ_VERDICT)?
             .query_row([content_id], |row| row.get(0))
             .optional()
             .map_err(|source| self.error(source))?;
@@ -196,11 +270,7 @@ impl Session {
     /// Marks a done content as failed. It was given up for a scene that no later run wanted, so it counted as done;
     /// this run wants such a scene again.
     fn fail_again(&self, content_id: i64) -> Result<(), Error> {
-        self.execute(
-            "UPDATE content SET state = 3, scenes_wanted = scenes_done | ?3, run_id = ?2 WHERE id = ?1",
-            (content_id, self.run.id, self.run.scenes.bits()),
-        )
-        .map(drop)
+        self.execute(&FAIL_AGAIN, (content_id, self.run.id, self.run.scenes.bits())).map(drop)
     }
 
     /// Takes a pending content out of the queue if no present object wants it any longer.
@@ -215,21 +285,13 @@ impl Session {
 
     /// Returns true if a present object wants the content.
     pub(super) fn is_wanted(&self, content_id: i64) -> Result<bool, Error> {
-        let sql = format!(
-            "SELECT 1 FROM object WHERE {} AND gone_run IS NULL AND skip_reason IS NULL",
-            has_content("?1")
-        );
-        self.prepare(&sql)?.exists([content_id]).map_err(|source| self.error(source))
+        self.prepare(&IS_WANTED)?.exists([content_id]).map_err(|source| self.error(source))
     }
 
     /// Marks a content as done with the labels that it has, if any. Scenes that were asked for again stay noted, and
     /// are called once an object wants the content.
     pub(super) fn settle_as_done(&self, content_id: i64) -> Result<(), Error> {
-        self.execute(
-            "UPDATE content SET state = 2, scenes_wanted = scenes_done, run_id = NULL WHERE id = ?1",
-            [content_id],
-        )
-        .map(drop)
+        self.execute(&SETTLE_AS_DONE, [content_id]).map(drop)
     }
 
     /// Drops labels, or a failure, that belong to other bytes.
@@ -239,29 +301,16 @@ impl Session {
     pub(super) fn drop_labels(&mut self, content_id: i64) -> Result<(), Error> {
         let content = self.content_by_id(content_id)?;
         let labels = LabelId::of_content(content_id);
-        self.execute(
-            "DELETE FROM label WHERE id BETWEEN ?1 AND ?2",
-            (labels.start(), labels.end()),
-        )?;
-        self.execute(
-            "UPDATE content SET scenes_done = 0, tagged_at = NULL, error_kind = 0 WHERE id = ?1",
-            [content_id],
-        )?;
+        self.execute(&DELETE_LABELS, (labels.start(), labels.end()))?;
+        self.execute(&FORGET_ANSWER, [content_id])?;
         match decide::drop_labels(&content, self.run.id, || self.is_wanted(content_id))? {
             // The dropped scenes are wanted again by this run only if it asks for them.
-            Dropped::StaysQueued => self
-                .execute(
-                    "UPDATE content SET scenes_wanted = ?2 WHERE id = ?1",
-                    (content_id, self.run.scenes.bits()),
-                )
-                .map(drop),
+            Dropped::StaysQueued => {
+                self.execute(&WANT_SCENES, (content_id, self.run.scenes.bits())).map(drop)
+            }
             Dropped::Waits { take_from } => {
                 self.take_from(take_from)?;
-                self.execute(
-                    "UPDATE content SET state = 0, pass = 0, attempts = 0, run_id = NULL WHERE id = ?1",
-                    [content_id],
-                )
-                .map(drop)
+                self.execute(&LET_WAIT, [content_id]).map(drop)
             }
             Dropped::Finish { take_from } => {
                 self.take_from(take_from)?;
@@ -278,11 +327,11 @@ impl Session {
     pub(super) fn adopt_waiting(&mut self) -> Result<bool, Error> {
         let run = Arc::clone(&self.run);
         let adopted = if run.list {
-            self.execute(ADOPT_LISTED, (run.id, run.scenes.bits(), run.bucket_id, run.urls))?
+            self.execute(&ADOPT_LISTED, (run.id, run.scenes.bits(), run.bucket_id, run.urls))?
         } else {
             let end = prefix_end(&run.prefix);
             let bounds = (run.id, run.scenes.bits(), run.bucket_id, &run.prefix, end);
-            self.execute(&adopt(), bounds)?
+            self.execute(&ADOPT, bounds)?
         };
         self.counts.queued += adopted as u64;
         Ok(adopted > 0)
@@ -295,65 +344,13 @@ impl Session {
         let run = &self.run;
         if run.list {
             return self
-                .prepare(LEFT_BEHIND_OF_LIST)?
+                .prepare(&LEFT_BEHIND_OF_LIST)?
                 .exists((run.id, run.scenes.bits(), run.bucket_id, run.urls))
                 .map_err(|source| self.error(source));
         }
         let end = prefix_end(&run.prefix);
-        self.prepare(&left_behind())?
+        self.prepare(&LEFT_BEHIND)?
             .exists((run.id, run.scenes.bits(), run.bucket_id, &run.prefix, end))
             .map_err(|source| self.error(source))
     }
 }
-
-/// The SQL condition that a present object in the scope wants `content`. The scope is bucket `?3` and the keys from
-/// `?4` to before `?5`.
-fn wanted_in_scope() -> String {
-    format!(
-        "EXISTS (SELECT 1 FROM object
-                 WHERE {} AND +bucket_id = ?3 AND gone_run IS NULL AND skip_reason IS NULL
-                   AND +key >= ?4 AND (?5 IS NULL OR +key < ?5))",
-        has_content("content.id")
-    )
-}
-
-/// Adopts contents for the run `?1` and its scenes `?2`, if they wait for no run and are wanted in the scope.
-pub(super) fn adopt() -> String {
-    let content = wanted_in_scope();
-    format!(
-        "UPDATE content SET run_id = ?1, scenes_wanted = scenes_done | ?2, pass = 0, attempts = 0
-         WHERE state = 0 AND run_id IS NULL AND ((?2 & ~scenes_done) | scenes_redo) AND {content}"
-    )
-}
-
-/// Does what [`adopt`] does for the lines of a list: of URLs if `?4` is true, otherwise of keys, which must have been
-/// looked up.
-const ADOPT_LISTED: &str = "
-    UPDATE content SET run_id = ?1, scenes_wanted = scenes_done | ?2, pass = 0, attempts = 0
-    WHERE state = 0 AND run_id IS NULL AND ((?2 & ~scenes_done) | scenes_redo) AND id IN (
-        SELECT content_id FROM list_item JOIN object ON bucket_id = ?3 AND key = item
-        WHERE list_item.run_id = ?1 AND gone_run IS NULL AND skip_reason IS NULL
-          AND (?4 OR (list_item.run_id, content_id, object.id) IN (
-              SELECT run_id, content_id, object_id FROM looked_up)))";
-
-/// Finds a content that waits for the run `?1`, or that the run should have called.
-pub(super) fn left_behind() -> String {
-    let content = wanted_in_scope();
-    format!(
-        "SELECT 1 FROM content INDEXED BY content_queue
-         WHERE state = 0 AND (
-             run_id = ?1 OR ((?2 & ~scenes_done) | scenes_redo) AND {content})
-         LIMIT 1"
-    )
-}
-
-/// Does what [`left_behind`] does for the lines of a list.
-const LEFT_BEHIND_OF_LIST: &str = "
-    SELECT 1 FROM content INDEXED BY content_queue
-    WHERE state = 0 AND (
-        run_id = ?1 OR ((?2 & ~scenes_done) | scenes_redo) AND id IN (
-            SELECT content_id FROM list_item JOIN object ON bucket_id = ?3 AND key = item
-            WHERE list_item.run_id = ?1 AND gone_run IS NULL AND skip_reason IS NULL
-              AND (?4 OR (list_item.run_id, content_id, object.id) IN (
-                  SELECT run_id, content_id, object_id FROM looked_up))))
-    LIMIT 1";

@@ -5,24 +5,34 @@ use rusqlite::OptionalExtension;
 use super::Session;
 use crate::store::Error;
 use crate::store::keyspace::prefix_end;
-use crate::store::sqlite::connect::has_content;
+use crate::store::sqlite::sql::{has_content, statements};
 use crate::store::turn::Key;
-
-/// Finds a row if the listing of the run `?2` has reached the object `?1`.
-const JUDGED: &str = "
-    SELECT 1 FROM object JOIN range ON run_id = ?2 AND start_after < key AND (done OR cursor >= key)
-         AND (stop_at IS NULL OR stop_at >= key)
-    WHERE object.id = ?1";
 
 /// The largest number of keys of a content that are searched for one that the listing has reached.
 const OTHER_KEYS: usize = 100;
 
-/// Selects a key of the content `?2` that the run `?1` has looked up and found, after the first `?3` of them.
-const LOOKED_UP_KEY: &str = "
-    SELECT object.id, key FROM looked_up JOIN object ON object.id = object_id
-    WHERE run_id = ?1 AND looked_up.content_id = ?2 AND object.content_id = ?2
-      AND gone_run IS NULL AND skip_reason IS NULL
-    LIMIT 1 OFFSET ?3";
+statements! {
+    /// Finds a row if the listing of the run `?2` has reached the object `?1`.
+    JUDGED = "
+        SELECT 1 FROM object JOIN range ON run_id = ?2 AND start_after < key AND (done OR cursor >= key)
+             AND (stop_at IS NULL OR stop_at >= key)
+        WHERE object.id = ?1";
+
+    /// Selects a present, wanted key of the content `?1`, after the first `?5` of them. The scope is bucket `?2` and the
+    /// keys from `?3` to before `?4`.
+    KEY_IN_SCOPE = "
+        SELECT id, key FROM object
+        WHERE {has_content} AND +bucket_id = ?2 AND gone_run IS NULL AND skip_reason IS NULL
+          AND +key >= ?3 AND (?4 IS NULL OR +key < ?4)
+        LIMIT 1 OFFSET ?5", has_content = has_content("?1");
+
+    /// Selects a key of the content `?2` that the run `?1` has looked up and found, after the first `?3` of them.
+    LOOKED_UP_KEY = "
+        SELECT object.id, key FROM looked_up JOIN object ON object.id = object_id
+        WHERE run_id = ?1 AND looked_up.content_id = ?2 AND object.content_id = ?2
+          AND gone_run IS NULL AND skip_reason IS NULL
+        LIMIT 1 OFFSET ?3";
+}
 
 impl Session {
     /// Returns the key if the listing of this run has reached it. Otherwise returns another key of the content that
@@ -31,7 +41,7 @@ impl Session {
         if self.listed || self.run.list {
             return Ok(key);
         }
-        let mut judged = self.prepare(JUDGED)?;
+        let mut judged = self.prepare(&JUDGED)?;
         let mut is_judged = |key: &Key| {
             judged.exists((key.object_id, self.run.id)).map_err(|source| self.error(source))
         };
@@ -64,13 +74,7 @@ impl Session {
         }
         // An empty prefix has no end. Neither has a prefix that consists of the highest code point only.
         let end = prefix_end(&self.run.prefix);
-        let mut statement = self.prepare(&format!(
-            "SELECT id, key FROM object
-             WHERE {} AND +bucket_id = ?2 AND gone_run IS NULL AND skip_reason IS NULL
-               AND +key >= ?3 AND (?4 IS NULL OR +key < ?4)
-             LIMIT 1 OFFSET ?5",
-            has_content("?1")
-        ))?;
+        let mut statement = self.prepare(&KEY_IN_SCOPE)?;
         // `tried` is short, since each key in it cost a call. If more than a hundred keys are held back as gone, the
         // content waits for the next run.
         let held = if self.caches.held.is_active() { 100 } else { 0 };
@@ -98,7 +102,7 @@ impl Session {
         content_id: i64,
         tried: &[i64],
     ) -> Result<Option<Key>, Error> {
-        let mut statement = self.prepare(LOOKED_UP_KEY)?;
+        let mut statement = self.prepare(&LOOKED_UP_KEY)?;
         for offset in 0..=tried.len() {
             let offset = i64::try_from(offset).unwrap_or(i64::MAX);
             let found = statement

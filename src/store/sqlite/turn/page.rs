@@ -14,7 +14,37 @@ use crate::store::ident::Identity;
 use crate::store::model::{ChangeKind, SkipReason};
 use crate::store::run::RunContext;
 use crate::store::sqlite::rows::Numbered;
+use crate::store::sqlite::sql::statements;
 use crate::store::turn::{Candidate, Difference, Page, Reach};
+
+statements! {
+    MOVE_CURSOR = "UPDATE range SET cursor = ?3, done = ?4 WHERE run_id = ?1 AND seq = ?2";
+
+    WANT_OBJECT = "UPDATE object SET skip_reason = NULL WHERE id = ?1";
+
+    INSERT_OBJECT = "
+        INSERT INTO object (id, bucket_id, key, content_id, fingerprint, last_modified, storage_class, skip_reason,
+                            first_run)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+
+    INSERT_MISSING = "
+        INSERT INTO object (id, bucket_id, key, fingerprint, first_run, gone_run) VALUES (?1, ?2, ?3, 0, ?4, ?4)";
+
+    FIND_OBJECT = "SELECT id, content_id FROM object WHERE bucket_id = ?1 AND key = ?2";
+
+    MARK_GONE = "UPDATE object SET gone_run = ?2 WHERE id = ?1";
+
+    UPDATE_OBJECT = "
+        UPDATE object SET content_id = ?2, fingerprint = ?3, last_modified = ?4, storage_class = ?5, skip_reason = ?6,
+               gone_run = NULL
+        WHERE id = ?1";
+
+    READ_ORIGIN = "
+        SELECT object_id, scenes_done, state, tagged_at, error.content_id IS NOT NULL, failed_at
+        FROM content LEFT JOIN error ON content_id = content.id WHERE content.id = ?1";
+
+    INSERT_CHANGE = "INSERT INTO change (run_id, kind, object_id, content_id) VALUES (?1, ?2, ?3, ?4)";
+}
 
 impl Session {
     /// Applies a page: its rows and the cursor of its range. Returns true if contents were queued.
@@ -39,11 +69,7 @@ impl Session {
     /// Moves the cursor of a range.
     pub(super) fn reach(&self, reach: &Reach) -> Result<(), Error> {
         let Reach { seq, cursor, done } = reach;
-        self.execute(
-            "UPDATE range SET cursor = ?3, done = ?4 WHERE run_id = ?1 AND seq = ?2",
-            (self.run.id, seq, cursor, done),
-        )
-        .map(drop)
+        self.execute(&MOVE_CURSOR, (self.run.id, seq, cursor, done)).map(drop)
     }
 
     fn difference(&mut self, difference: &Difference) -> Result<(), Error> {
@@ -71,7 +97,7 @@ impl Session {
                 self.rewrite(object_id, content_id, candidate, Sight::Unchanged).map(drop)
             }
             Difference::Named { object_id, content_id } => {
-                self.execute("UPDATE object SET skip_reason = NULL WHERE id = ?1", [object_id])?;
+                self.execute(&WANT_OBJECT, [object_id])?;
                 let content = self.content_by_id(content_id)?;
                 self.want(&content, Sight::Unchanged)
             }
@@ -95,9 +121,7 @@ impl Session {
         let object_id = self.next_number()?;
         let content_id = self.wanted_content(candidate, object_id, None, Sight::New)?;
         self.execute(
-            "INSERT INTO object (id, bucket_id, key, content_id, fingerprint, last_modified,
-                    storage_class, skip_reason, first_run)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            &INSERT_OBJECT,
             (
                 object_id,
                 self.run.bucket_id,
@@ -117,11 +141,7 @@ impl Session {
     /// Adds the key of a list that the bucket does not have, as an object that is gone.
     fn add_missing(&mut self, key: &str) -> Result<(), Error> {
         let object_id = self.next_number()?;
-        self.execute(
-            "INSERT INTO object (id, bucket_id, key, fingerprint, first_run, gone_run)
-             VALUES (?1, ?2, ?3, 0, ?4, ?4)",
-            (object_id, self.run.bucket_id, key, self.run.id),
-        )?;
+        self.execute(&INSERT_MISSING, (object_id, self.run.bucket_id, key, self.run.id))?;
         self.counts.gone += 1;
         self.journal(ChangeKind::Gone, object_id, None)
     }
@@ -133,7 +153,7 @@ impl Session {
         if self.keeping != Keeping::Simulates || !self.run.list {
             return Ok(None);
         }
-        self.prepare("SELECT id, content_id FROM object WHERE bucket_id = ?1 AND key = ?2")?
+        self.prepare(&FIND_OBJECT)?
             .query_row((self.run.bucket_id, key), |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()
             .map_err(|source| self.error(source))
@@ -141,7 +161,7 @@ impl Session {
 
     /// Marks an object as gone.
     fn gone(&mut self, object_id: i64, content_id: Option<i64>) -> Result<(), Error> {
-        self.execute("UPDATE object SET gone_run = ?2 WHERE id = ?1", (object_id, self.run.id))?;
+        self.execute(&MARK_GONE, (object_id, self.run.id))?;
         self.counts.gone += 1;
         if let Some(content_id) = content_id {
             self.release_if_unwanted(content_id)?;
@@ -174,9 +194,7 @@ impl Session {
     ) -> Result<Option<i64>, Error> {
         let new = self.wanted_content(candidate, object_id, old, sight)?;
         self.execute(
-            "UPDATE object SET content_id = ?2, fingerprint = ?3, last_modified = ?4,
-                    storage_class = ?5, skip_reason = ?6, gone_run = NULL
-             WHERE id = ?1",
+            &UPDATE_OBJECT,
             (
                 object_id,
                 new,
@@ -241,22 +259,19 @@ impl Session {
 
     /// Reads where the labels or the failure of a content came from.
     fn origin(&self, content_id: i64) -> Result<Origin, Error> {
-        self.prepare(
-            "SELECT object_id, scenes_done, state, tagged_at, error.content_id IS NOT NULL, failed_at
-             FROM content LEFT JOIN error ON content_id = content.id WHERE content.id = ?1",
-        )?
-        .query_row([content_id], |row| {
-            let Numbered(state) = row.get(2)?;
-            Ok(Origin {
-                object_id: row.get(0)?,
-                done: Scenes::from_bits(row.get(1)?),
-                state,
-                tagged_at: row.get(3)?,
-                has_error: row.get(4)?,
-                failed_at: row.get(5)?,
+        self.prepare(&READ_ORIGIN)?
+            .query_row([content_id], |row| {
+                let Numbered(state) = row.get(2)?;
+                Ok(Origin {
+                    object_id: row.get(0)?,
+                    done: Scenes::from_bits(row.get(1)?),
+                    state,
+                    tagged_at: row.get(3)?,
+                    has_error: row.get(4)?,
+                    failed_at: row.get(5)?,
+                })
             })
-        })
-        .map_err(|source| self.error(source))
+            .map_err(|source| self.error(source))
     }
 
     fn journal(
@@ -268,11 +283,7 @@ impl Session {
         if !self.run.journals {
             return Ok(());
         }
-        self.execute(
-            "INSERT INTO change (run_id, kind, object_id, content_id) VALUES (?1, ?2, ?3, ?4)",
-            (self.run.id, kind.name(), object_id, content_id),
-        )
-        .map(drop)
+        self.execute(&INSERT_CHANGE, (self.run.id, kind.name(), object_id, content_id)).map(drop)
     }
 }
 

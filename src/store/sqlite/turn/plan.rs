@@ -7,6 +7,7 @@
 use rusqlite::Row;
 
 use super::Session;
+use super::apply::COMMIT;
 use super::session::Keeping;
 use crate::scene::Scenes;
 use crate::store::Error;
@@ -14,12 +15,48 @@ use crate::store::keyspace::prefix_end;
 use crate::store::model::{Counts, RunState};
 use crate::store::read::{Doubtful, Needed};
 use crate::store::sqlite::Store;
-use crate::store::sqlite::connect::has_content;
 use crate::store::sqlite::error::sorted;
 use crate::store::sqlite::rows::CountsJson;
+use crate::store::sqlite::sql::{ASKS, FAILED, FINAL, PENDING, has_content, lacks, statements};
 
-/// The SQL condition that a present, wanted object in the scope has `content`. The scope is bucket `?2` and the keys
-/// from `?3` to before `?4`.
+statements! {
+    /// Counts the contents in the queue of the run `?1`, for each set of scenes that a call asks for.
+    QUEUED = "
+        SELECT {ASKS} AS missing, count(*) FROM content INDEXED BY content_queue
+        WHERE run_id = ?1 AND state = {PENDING} AND {in_scope} GROUP BY 1 ORDER BY 1", in_scope = is_in_scope();
+
+    /// Counts the contents that failed for good, lack one of the scenes `?1`, and are wanted in the scope.
+    GIVEN_UP = "
+        SELECT 0, count(*) FROM content INDEXED BY content_failed
+        WHERE state = {FAILED} AND error_kind = {FINAL} AND {lacks} AND {in_scope}",
+        lacks = lacks("?1"), in_scope = is_in_scope();
+
+    /// Does what [`GIVEN_UP`] does for the lines of a list.
+    GIVEN_UP_OF_LIST = "
+        SELECT 0, count(*) FROM content
+        WHERE state = {FAILED} AND error_kind = {FINAL} AND {lacks} AND id IN (
+            SELECT content_id FROM list_item JOIN object ON bucket_id = ?2 AND key = item
+            WHERE list_item.run_id = ?3 AND gone_run IS NULL AND skip_reason IS NULL)", lacks = lacks("?1");
+
+    /// Counts the doubtful objects of the bucket `?1`.
+    DOUBTFUL = "{DOUBTFUL_OBJECTS}";
+
+    /// Counts those with keys from `?2` to before `?3`.
+    DOUBTFUL_IN_PREFIX = "{DOUBTFUL_OBJECTS} AND key >= ?2 AND (?3 IS NULL OR key < ?3)";
+
+    /// Counts those of the lines of the list of the run `?4`.
+    DOUBTFUL_IN_LIST = "{DOUBTFUL_OBJECTS} AND key IN (SELECT item FROM list_item WHERE run_id = ?4)";
+
+    ROLL_BACK = "ROLLBACK";
+
+    END_RANGES = "UPDATE range SET done = 1 WHERE run_id = ?1";
+
+    END_PLAN = "
+        UPDATE run SET state = ?2, stop_reason = ?3, ended_at = ?4, listed_at = ?5, counts = ?6 WHERE id = ?1";
+}
+
+/// The condition that a present, wanted object in the scope has `content`. The scope is bucket `?2` and the keys from
+/// `?3` to before `?4`.
 fn is_in_scope() -> String {
     format!(
         "EXISTS (SELECT 1 FROM object
@@ -29,41 +66,13 @@ fn is_in_scope() -> String {
     )
 }
 
-/// Counts the contents in the queue of the run `?1`, for each set of scenes that a call asks for.
-pub(super) fn queued() -> String {
-    let content = is_in_scope();
-    format!(
-        "SELECT (scenes_wanted & ~scenes_done) | scenes_redo AS missing, count(*)
-         FROM content INDEXED BY content_queue
-         WHERE run_id = ?1 AND state = 0 AND {content} GROUP BY 1 ORDER BY 1"
-    )
-}
-
-/// Counts the contents that failed for good, lack one of the scenes `?1`, and are wanted in the scope.
-pub(super) fn given_up() -> String {
-    let content = is_in_scope();
-    format!(
-        "SELECT 0, count(*) FROM content INDEXED BY content_failed
-         WHERE state = 3 AND error_kind = 1 AND ((?1 & ~scenes_done) | scenes_redo) AND {content}"
-    )
-}
-
-/// Does what [`given_up`] does for the lines of a list.
-const GIVEN_UP_OF_LIST: &str = "
-    SELECT 0, count(*) FROM content
-    WHERE state = 3 AND error_kind = 1 AND ((?1 & ~scenes_done) | scenes_redo) AND id IN (
-        SELECT content_id FROM list_item JOIN object ON bucket_id = ?2 AND key = item
-        WHERE list_item.run_id = ?3 AND gone_run IS NULL AND skip_reason IS NULL)";
-
-/// Counts the present, wanted objects of the bucket `?1`. The caller appends the scope: the keys from `?2` to before
-/// `?3`, or the lines of the list of the run `?4`.
-const DOUBTFUL: &str = "
+/// Counts the present, wanted objects of the bucket `?1` that are large, or neither PNG nor JPEG. All statements that
+/// begin with this take the same four parameters.
+const DOUBTFUL_OBJECTS: &str = "
     SELECT count(*) FILTER (WHERE content.size > 3145728),
            count(*) FILTER (WHERE NOT (key LIKE '%.jpg' OR key LIKE '%.jpeg' OR key LIKE '%.png'))
     FROM object JOIN content ON content.id = content_id
     WHERE bucket_id = ?1 AND gone_run IS NULL AND skip_reason IS NULL AND (?2 || ifnull(?3, '') || ?4) IS NOT NULL";
-const IN_PREFIX: &str = "AND key >= ?2 AND (?3 IS NULL OR key < ?3)";
-const IN_LIST: &str = "AND key IN (SELECT item FROM list_item WHERE run_id = ?4)";
 
 impl Store {
     /// Opens the transaction of a plan. It is never committed: [`Session::finish`] undoes everything.
@@ -99,16 +108,16 @@ impl Session {
             Ok((Scenes::from_bits(row.get(0)?), u64::try_from(contents).unwrap_or_default()))
         };
         let by_scenes = self
-            .prepare(&queued())?
+            .prepare(&QUEUED)?
             .query_map((run.id, run.bucket_id, &run.prefix, &end), read)
             .and_then(Iterator::collect)
             .map_err(|source| self.error(source))?;
         let scenes = run.scenes.bits();
         let (_, given_up) = if run.list {
-            self.prepare(GIVEN_UP_OF_LIST)?.query_row((scenes, run.bucket_id, run.id), read)
+            self.prepare(&GIVEN_UP_OF_LIST)?.query_row((scenes, run.bucket_id, run.id), read)
         } else {
             let bounds = (scenes, run.bucket_id, &run.prefix, &end);
-            self.prepare(&given_up())?.query_row(bounds, read)
+            self.prepare(&GIVEN_UP)?.query_row(bounds, read)
         }
         .map_err(|source| self.error(source))?;
         Ok(Needed { by_scenes, given_up, doubtful: self.doubtful()? })
@@ -121,13 +130,13 @@ impl Session {
         if run.urls {
             return Ok(Doubtful::default());
         }
-        let scope = match (run.list, run.prefix.as_str()) {
-            (true, _) => IN_LIST,
-            (false, "") => "",
-            (false, _) => IN_PREFIX,
+        let doubtful = match (run.list, run.prefix.as_str()) {
+            (true, _) => &DOUBTFUL_IN_LIST,
+            (false, "") => &DOUBTFUL,
+            (false, _) => &DOUBTFUL_IN_PREFIX,
         };
         let end = prefix_end(&run.prefix);
-        self.prepare(&format!("{DOUBTFUL} {scope}"))?
+        self.prepare(doubtful)?
             .query_row((run.bucket_id, &run.prefix, &end, run.id), |row| {
                 let count = |column| {
                     row.get::<_, i64>(column).map(|n| u64::try_from(n).unwrap_or_default())
@@ -145,7 +154,7 @@ impl Session {
         ended_at: i64,
     ) -> Result<Store, Error> {
         if self.keeping == Keeping::Simulates {
-            self.execute("ROLLBACK", [])?;
+            self.execute(&ROLL_BACK, [])?;
         }
         self.keeping = Keeping::Commits;
         let row = self.own_row();
@@ -153,15 +162,14 @@ impl Session {
         self.begin()?;
         let listed_at = (state == RunState::Complete).then_some(ended_at);
         if listed_at.is_some() {
-            self.execute("UPDATE range SET done = 1 WHERE run_id = ?1", [row])?;
+            self.execute(&END_RANGES, [row])?;
         }
         self.forget_list_of(row)?;
         self.execute(
-            "UPDATE run SET state = ?2, stop_reason = ?3, ended_at = ?4, listed_at = ?5, counts = ?6
-             WHERE id = ?1",
+            &END_PLAN,
             (row, state.name(), reason, ended_at, listed_at, CountsJson(&counts)),
         )?;
-        self.execute("COMMIT", [])?;
+        self.execute(&COMMIT, [])?;
         Ok(self.store)
     }
 }

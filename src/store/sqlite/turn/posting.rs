@@ -9,6 +9,21 @@ use super::Session;
 use crate::store::Error;
 use crate::store::sqlite::posting::{COMMON, FEW, POSTED, SEGMENT, SHIFT, encode};
 use crate::store::sqlite::rows::{LabelId, Mark};
+use crate::store::sqlite::sql::{ANSWERED, Statement, statements};
+
+statements! {
+    LAST_CALL = "SELECT coalesce(max(id), 0) FROM call";
+
+    LAST_POSTED = "SELECT CAST(value AS INTEGER) FROM meta WHERE name = '{POSTED}'";
+
+    INSERT_POSTING = "INSERT INTO posting (last_call, tag_id, blocks) VALUES (?1, ?2, ?3)";
+
+    SET_LAST_POSTED = "INSERT OR REPLACE INTO meta (name, value) VALUES ('{POSTED}', ?1)";
+
+    READ_ANSWERED = "SELECT content_id FROM call WHERE id > ?1 AND id <= ?2 AND outcome = {ANSWERED}";
+
+    READ_LABELS = "SELECT id, mark FROM label WHERE id BETWEEN ?1 AND ?2";
+}
 
 impl Session {
     /// Writes the postings of the next calls once there are enough of them. A turn writes at most one segment, so that
@@ -17,11 +32,8 @@ impl Session {
         let posted = if let Some(posted) = self.caches.ledger.posted {
             posted
         } else {
-            self.caches.ledger.last_call =
-                self.stored_number("SELECT coalesce(max(id), 0) FROM call")?;
-            let stored = self.stored_number(
-                "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'posted_call'",
-            )?;
+            self.caches.ledger.last_call = self.stored_number(&LAST_CALL)?;
+            let stored = self.stored_number(&LAST_POSTED)?;
             *self.caches.ledger.posted.insert(stored)
         };
         let upto = posted + SEGMENT;
@@ -31,20 +43,19 @@ impl Session {
         let contents = self.answered(posted, upto)?;
         let blocks = contents.chunk_by(|a, b| a >> SHIFT == b >> SHIFT).count();
         let postings = self.blocks_by_tag(&contents)?;
-        let mut insert =
-            self.prepare("INSERT INTO posting (last_call, tag_id, blocks) VALUES (?1, ?2, ?3)")?;
+        let mut insert = self.prepare(&INSERT_POSTING)?;
         for (tag_id, found) in postings {
             let common = found.len() >= FEW && found.len() > blocks / COMMON;
             let bytes = if common { Vec::new() } else { encode(&found) };
             insert.execute((upto, tag_id, bytes)).map_err(|source| self.error(source))?;
         }
         drop(insert);
-        self.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)", (POSTED, upto))?;
+        self.execute(&SET_LAST_POSTED, [upto])?;
         self.caches.ledger.posted = Some(upto);
         Ok(())
     }
 
-    fn stored_number(&self, sql: &str) -> Result<i64, Error> {
+    fn stored_number(&self, sql: &Statement) -> Result<i64, Error> {
         self.prepare(sql)?
             .query_row([], |row| row.get(0))
             .optional()
@@ -54,8 +65,7 @@ impl Session {
 
     /// Reads the contents that have an answer among these calls, ascending.
     fn answered(&self, after: i64, upto: i64) -> Result<Vec<i64>, Error> {
-        let mut statement =
-            self.prepare("SELECT content_id FROM call WHERE id > ?1 AND id <= ?2 AND outcome = 0")?;
+        let mut statement = self.prepare(&READ_ANSWERED)?;
         let mut contents = statement
             .query_map((after, upto), |row| row.get(0))
             .and_then(Iterator::collect::<rusqlite::Result<Vec<i64>>>)
@@ -68,7 +78,7 @@ impl Session {
     /// Finds the blocks of each tag, ascending, in the order of the tags: then rows are appended.
     fn blocks_by_tag(&self, contents: &[i64]) -> Result<Vec<(i64, Vec<i64>)>, Error> {
         let mut blocks: HashMap<i64, Vec<i64>> = HashMap::new();
-        let mut labels = self.prepare("SELECT id, mark FROM label WHERE id BETWEEN ?1 AND ?2")?;
+        let mut labels = self.prepare(&READ_LABELS)?;
         // Neighbours are read with one query. Contents between them that were not called do no harm.
         for span in contents.chunk_by(|a, b| b - a <= 8) {
             let (Some(first), Some(last)) = (span.first(), span.last()) else { continue };
@@ -96,7 +106,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::scene::Scenes;
+    use crate::scene::{Scene, Scenes};
     use crate::store::model::Counts;
     use crate::store::read::ExportFilter;
     use crate::store::run::RunContext;
@@ -132,34 +142,32 @@ mod tests {
 
     /// Replaces the labels of a content, which has two keys.
     fn label(session: &mut Session, content: i64, tags: &[i64]) {
-        session
-            .execute(
-                "INSERT OR IGNORE INTO content (id, scenes_wanted, scenes_done, state)
-                 VALUES (?1, 2, 2, 2)",
-                [content],
-            )
+        let connection = &session.store.connection;
+        let insert = |sql: &str| connection.execute(sql, [content]).unwrap();
+        insert(
+            "INSERT OR IGNORE INTO content (id, scenes_wanted, scenes_done, state) VALUES (?1, 2, 2, 2)",
+        );
+        insert(
+            "INSERT OR IGNORE INTO object (bucket_id, key, content_id, fingerprint, first_run)
+             VALUES (1, 'a/' || ?1, ?1, 0, 1), (1, 'b/' || (99 - ?1), ?1, 0, 1)",
+        );
+        let rows = LabelId::of_scene(content, Scene::Camera);
+        connection
+            .execute("DELETE FROM label WHERE id BETWEEN ?1 AND ?2", (rows.start(), rows.end()))
             .unwrap();
-        session
-            .execute(
-                "INSERT OR IGNORE INTO object (bucket_id, key, content_id, fingerprint, first_run)
-                 VALUES (1, 'a/' || ?1, ?1, 0, 1), (1, 'b/' || (99 - ?1), ?1, 0, 1)",
-                [content],
-            )
-            .unwrap();
-        let first = 256 * content + 64;
-        session.execute("DELETE FROM label WHERE id BETWEEN ?1 AND ?1 + 63", [first]).unwrap();
         for (rank, tag) in (1..).zip(tags) {
-            session
-                .execute("INSERT INTO label (id, mark) VALUES (?1, ?2)", (first + rank, 128 * tag))
+            let id = LabelId::new(content, Scene::Camera, rank).number();
+            connection
+                .execute(
+                    "INSERT INTO label (id, mark) VALUES (?1, ?2)",
+                    (id, Mark::new(*tag, 0).number()),
+                )
                 .unwrap();
         }
-        session.caches.ledger.last_call = session
-            .insert(
-                "INSERT INTO call (run_id, content_id, scenes, ended_at, outcome)
-                 VALUES (1, ?1, 2, 0, 0)",
-                [content],
-            )
-            .unwrap();
+        insert(
+            "INSERT INTO call (run_id, content_id, scenes, ended_at, outcome) VALUES (1, ?1, 2, 0, 0)",
+        );
+        session.caches.ledger.last_call = connection.last_insert_rowid();
     }
 
     fn found(reader: &Reader, name: &str, prefix: &str, having: bool) -> Vec<String> {
@@ -205,6 +213,8 @@ mod tests {
                 }
             }
             let posted: i64 = session
+                .store
+                .connection
                 .prepare("SELECT count(*) FROM posting")
                 .map(|mut count| count.query_row([], |row| row.get(0)).unwrap())
                 .unwrap();

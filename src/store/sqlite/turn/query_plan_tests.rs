@@ -1,71 +1,54 @@
 //! How SQLite goes about the writer's statements: none of them walks what grows with the bucket.
 
-use super::{claim, content, plan};
+use std::path::Path;
+
+use super::*;
 use crate::store::sqlite::Store;
+use crate::store::sqlite::sql::Statement;
+
+/// The statements of each file of this folder that has any.
+const STATEMENTS: [(&str, &[&Statement]); 14] = [
+    ("apply.rs", apply::STATEMENTS),
+    ("claim.rs", claim::STATEMENTS),
+    ("content.rs", content::STATEMENTS),
+    ("key.rs", key::STATEMENTS),
+    ("list.rs", list::STATEMENTS),
+    ("listing.rs", listing::STATEMENTS),
+    ("page.rs", page::STATEMENTS),
+    ("plan.rs", plan::STATEMENTS),
+    ("posting.rs", posting::STATEMENTS),
+    ("requeue.rs", requeue::STATEMENTS),
+    ("run.rs", run::STATEMENTS),
+    ("session.rs", session::STATEMENTS),
+    ("settings.rs", settings::STATEMENTS),
+    ("settle.rs", settle::STATEMENTS),
+];
+
+fn query_plan(store: &Store, sql: &str) -> Vec<String> {
+    store
+        .connection
+        .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+        .unwrap_or_else(|error| panic!("{error}: {sql}"))
+        .raw_query()
+        .mapped(|row| row.get(3))
+        .collect::<Result<_, _>>()
+        .unwrap()
+}
 
 #[test]
 fn a_content_of_the_sample_is_read_by_its_primary_key() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("t.db")).unwrap();
-    let plan: String = store
-        .connection
-        .query_row(&format!("EXPLAIN QUERY PLAN {}", claim::queued_content()), [1; 5], |row| {
-            row.get(3)
-        })
-        .unwrap();
-    assert_eq!(plan, "SEARCH content USING INTEGER PRIMARY KEY (rowid=?)");
-}
-
-/// Every statement of the writer, from its source.
-fn statements() -> Vec<String> {
-    let sources = [
-        include_str!("apply.rs"),
-        include_str!("claim.rs"),
-        include_str!("content.rs"),
-        include_str!("key.rs"),
-        include_str!("list.rs"),
-        include_str!("listing.rs"),
-        include_str!("mod.rs"),
-        include_str!("page.rs"),
-        include_str!("plan.rs"),
-        include_str!("posting.rs"),
-        include_str!("requeue.rs"),
-        include_str!("run.rs"),
-        include_str!("settings.rs"),
-        include_str!("settle.rs"),
-    ];
-    let code = sources.map(|source| source.split("#[cfg(test)]").next().unwrap_or_default());
-    let literals = code.iter().flat_map(|code| code.split('"').skip(1).step_by(2));
-    let literals = literals.map(str::trim_start);
-    let verbs = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "];
-    let statements = literals.filter(|text| verbs.iter().any(|verb| text.starts_with(verb)));
-    // What is put together.
-    let columns = "id, scenes_done, scenes_redo, state, run_id, error_kind";
-    let of_content = crate::store::sqlite::connect::has_content("?1");
-    let whole = statements.filter(|sql| !sql.contains("{content}"));
-    let whole = whole.map(|sql| sql.replace("{COLUMNS}", columns).replace("{}", &of_content));
-    whole
-        .chain([claim::queue(), claim::queued_content()])
-        .chain([content::adopt(), content::left_behind(), plan::queued(), plan::given_up()])
-        .collect()
+    let plan = query_plan(&store, &claim::QUEUED_CONTENT);
+    assert_eq!(plan[0], "SEARCH content USING INTEGER PRIMARY KEY (rowid=?)");
 }
 
 #[test]
 fn no_statement_of_the_writer_scans_a_table_that_grows_with_the_bucket() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("t.db")).unwrap();
-    let statements = statements();
-    assert!(statements.len() >= 40, "{}", statements.len());
-    for sql in statements {
-        let plan: Vec<String> = store
-            .connection
-            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-            .unwrap_or_else(|error| panic!("{error}: {sql}"))
-            .raw_query()
-            .mapped(|row| row.get(3))
-            .collect::<Result<_, _>>()
-            .unwrap();
-        for step in &plan {
+    for sql in STATEMENTS.iter().flat_map(|(_, statements)| *statements) {
+        for step in query_plan(&store, sql) {
             let table = step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
             let grows = [
                 "object",
@@ -84,7 +67,37 @@ fn no_statement_of_the_writer_scans_a_table_that_grows_with_the_bucket() {
             let partial = ["content_queue", "content_in_flight", "content_failed"]
                 .iter()
                 .any(|i| step.contains(i));
-            assert!(!grows || partial, "{step}: {sql}");
+            assert!(!grows || partial, "{step}: {sql:?}");
         }
     }
+}
+
+#[test]
+fn every_statement_of_the_writer_is_declared_where_the_query_plans_are_checked() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/sqlite/turn");
+    let mut files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.extend(folder.join("caches").read_dir().unwrap().map(|entry| entry.unwrap().path()));
+    let mut declared = 0;
+    for file in files.iter().filter(|file| file.is_file()) {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        if name.ends_with("tests.rs") {
+            continue;
+        }
+        let source = std::fs::read_to_string(file).unwrap();
+        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        let (before, rest) = code.split_once("statements! {").unwrap_or((code, ""));
+        let (within, after) = rest.split_once("\n}\n").unwrap_or(("", rest));
+        let checked = STATEMENTS.iter().find(|(file, _)| *file == name);
+        assert_eq!(checked.is_some(), !within.is_empty(), "{name}: STATEMENTS of the file");
+        declared += checked.map_or(0, |(_, statements)| statements.len());
+        for outside in [before, after] {
+            // A fragment that several statements share is in a function and is no whole statement.
+            for call in
+                ["prepare(\"", "prepare_cached(\"", "execute(\"", "query_row(\"", "&format!"]
+            {
+                assert!(!outside.contains(call), "{name}: {call} outside of statements!");
+            }
+        }
+    }
+    assert!(declared >= 80, "{declared}");
 }

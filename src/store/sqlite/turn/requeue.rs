@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use rusqlite::Transaction;
 
+use super::apply::SET_COUNTS;
+use super::content::IS_WANTED;
 use super::listing::list_again;
 use crate::store::Error;
+use crate::store::model::ContentState;
 use crate::store::read::Chosen;
 use crate::store::sqlite::Store;
-use crate::store::sqlite::connect::has_content;
 use crate::store::sqlite::error::sorted;
-use crate::store::sqlite::rows::{CountsJson, StoredCounts};
+use crate::store::sqlite::rows::{CountsJson, Numbered, StoredCounts};
+use crate::store::sqlite::sql::{DONE, FAILED, INTERRUPTED, PENDING, STOPPED, statements};
 
 /// How many contents that a run has counted were put back.
 #[derive(Debug, Clone, Copy, Default)]
@@ -19,22 +22,27 @@ struct Returned {
     failed: u64,
 }
 
-/// Puts the content `?1` back with the scenes `?2`. It waits for no run, and the next run that finds an object which
-/// wants it adopts it. If no present object wants it (`?3`), it stays done with what it has, and the scenes stay
-/// noted.
-const PUT_BACK: &str = "
-    UPDATE content
-    SET scenes_redo = scenes_redo | (scenes_done & ?2), pass = 0, attempts = 0, error_kind = 0,
-        run_id = NULL, state = CASE WHEN ?3 THEN 0 ELSE 2 END,
-        scenes_wanted = CASE WHEN ?3 THEN scenes_wanted ELSE scenes_done END
-    WHERE id = ?1 AND state IN (2, 3)";
+statements! {
+    READ_STATE = "SELECT state, run_id FROM content WHERE id = ?1";
 
-/// Finds a row if a present object wants the content `?1`.
-fn is_wanted() -> String {
-    format!(
-        "SELECT 1 FROM object WHERE {} AND gone_run IS NULL AND skip_reason IS NULL",
-        has_content("?1")
-    )
+    /// Asks again for the scenes `?2` of the content `?1`, which waits already.
+    ASK_AGAIN = "
+        UPDATE content SET scenes_redo = scenes_redo | (scenes_done & ?2), pass = 0, attempts = 0, error_kind = 0
+        WHERE id = ?1";
+
+    /// Puts the content `?1` back with the scenes `?2`. It waits for no run, and the next run that finds an object which
+    /// wants it adopts it. If no present object wants it (`?3`), it stays done with what it has, and the scenes stay
+    /// noted.
+    PUT_BACK = "
+        UPDATE content
+        SET scenes_redo = scenes_redo | (scenes_done & ?2), pass = 0, attempts = 0, error_kind = 0,
+            run_id = NULL, state = CASE WHEN ?3 THEN {PENDING} ELSE {DONE} END,
+            scenes_wanted = CASE WHEN ?3 THEN scenes_wanted ELSE scenes_done END
+        WHERE id = ?1 AND state IN ({DONE}, {FAILED})";
+
+    UNFINISHED = "SELECT id FROM run WHERE state IN ('{INTERRUPTED}', '{STOPPED}') AND NOT plan";
+
+    pub(super) READ_COUNTS = "SELECT counts FROM run WHERE id = ?1";
 }
 
 impl Store {
@@ -53,33 +61,26 @@ impl Store {
             let mut returned: BTreeMap<i64, Returned> = BTreeMap::new();
             let mut left_queues = false;
             for chosen in contents {
-                let (state, run_id): (i64, Option<i64>) = tx
-                    .prepare_cached("SELECT state, run_id FROM content WHERE id = ?1")?
+                let (Numbered(state), run_id): (Numbered<ContentState>, Option<i64>) = tx
+                    .prepare_cached(&READ_STATE)?
                     .query_row([chosen.content_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
                 let redo = chosen.redo.bits();
-                if state == 0 {
-                    tx.prepare_cached(
-                        "UPDATE content SET scenes_redo = scenes_redo | (scenes_done & ?2), pass = 0,
-                                attempts = 0, error_kind = 0
-                         WHERE id = ?1",
-                    )?
-                    .execute((chosen.content_id, redo))?;
+                if state == ContentState::Pending {
+                    tx.prepare_cached(&ASK_AGAIN)?.execute((chosen.content_id, redo))?;
                     continue;
                 }
-                let wanted = tx.prepare_cached(&is_wanted())?.exists([chosen.content_id])?;
-                tx.prepare_cached(PUT_BACK)?.execute((chosen.content_id, redo, wanted))?;
+                let wanted = tx.prepare_cached(&IS_WANTED)?.exists([chosen.content_id])?;
+                tx.prepare_cached(&PUT_BACK)?.execute((chosen.content_id, redo, wanted))?;
                 left_queues = true;
                 if let Some(run_id) = run_id {
                     let of_run = returned.entry(run_id).or_default();
-                    of_run.done += u64::from(state == 2);
-                    of_run.failed += u64::from(state == 3);
+                    of_run.done += u64::from(state == ContentState::Done);
+                    of_run.failed += u64::from(state == ContentState::Failed);
                 }
             }
             if left_queues {
                 let unfinished: Vec<i64> = tx
-                    .prepare_cached(
-                        "SELECT id FROM run WHERE state IN ('interrupted', 'stopped') AND NOT plan",
-                    )?
+                    .prepare_cached(&UNFINISHED)?
                     .query_map([], |row| row.get(0))?
                     .collect::<Result<_, _>>()?;
                 for run_id in unfinished {
@@ -95,15 +96,12 @@ impl Store {
 
 /// Removes contents from the counts of an unfinished run, which counts them again when it meets them.
 fn give_back(tx: &Transaction<'_>, run_id: i64, returned: Returned) -> rusqlite::Result<()> {
-    let StoredCounts(mut counts) = tx
-        .prepare_cached("SELECT counts FROM run WHERE id = ?1")?
-        .query_row([run_id], |row| row.get(0))?;
+    let StoredCounts(mut counts) =
+        tx.prepare_cached(&READ_COUNTS)?.query_row([run_id], |row| row.get(0))?;
     counts.done = counts.done.saturating_sub(returned.done);
     counts.failed = counts.failed.saturating_sub(returned.failed);
     counts.queued = counts.queued.saturating_sub(returned.done + returned.failed);
-    tx.prepare_cached("UPDATE run SET counts = ?2 WHERE id = ?1")?
-        .execute((run_id, CountsJson(&counts)))
-        .map(drop)
+    tx.prepare_cached(&SET_COUNTS)?.execute((run_id, CountsJson(&counts))).map(drop)
 }
 
 #[cfg(test)]

@@ -10,7 +10,12 @@ use crate::store::decide::Asker;
 use crate::store::model::{Counts, RunState};
 use crate::store::run::RunContext;
 use crate::store::sqlite::error::sorted;
+use crate::store::sqlite::sql::{Statement, statements};
 use crate::store::sqlite::{Place, Reader, Store};
+
+statements! {
+    END_RUN = "UPDATE run SET state = ?2, stop_reason = ?3, ended_at = ?4 WHERE id = ?1";
+}
 
 /// The write handle of one run: the store, what the run is, and what it has counted so far.
 #[derive(Debug)]
@@ -113,10 +118,7 @@ impl Session {
         if matches!(state, RunState::Complete | RunState::Superseded) {
             self.forget_list_of(self.run.id)?;
         }
-        self.execute(
-            "UPDATE run SET state = ?2, stop_reason = ?3, ended_at = ?4 WHERE id = ?1",
-            (self.run.id, state.name(), reason, ended_at),
-        )?;
+        self.execute(&END_RUN, (self.run.id, state.name(), reason, ended_at))?;
         self.commit()?;
         self.store.check_in_place()?;
         Ok(self.store)
@@ -127,16 +129,16 @@ impl Session {
         Asker { run_id: self.run.id, scenes: self.run.scenes }
     }
 
-    pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, Error> {
+    pub(super) fn prepare(&self, sql: &Statement) -> Result<CachedStatement<'_>, Error> {
         self.store.connection.prepare_cached(sql).map_err(|source| self.error(source))
     }
 
-    pub(super) fn execute(&self, sql: &str, params: impl Params) -> Result<usize, Error> {
+    pub(super) fn execute(&self, sql: &Statement, params: impl Params) -> Result<usize, Error> {
         self.prepare(sql)?.execute(params).map_err(|source| self.error(source))
     }
 
     /// Executes an INSERT and returns the id of the row.
-    pub(super) fn insert(&self, sql: &str, params: impl Params) -> Result<i64, Error> {
+    pub(super) fn insert(&self, sql: &Statement, params: impl Params) -> Result<i64, Error> {
         self.prepare(sql)?.insert(params).map_err(|source| self.error(source))
     }
 

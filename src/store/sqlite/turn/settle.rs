@@ -7,9 +7,56 @@ use crate::label::{Label, Labels};
 use crate::scene::Scenes;
 use crate::store::Error;
 use crate::store::decide::answers_other_bytes;
-use crate::store::model::{CallOutcome, ErrorKind};
+use crate::store::model::{CallOutcome, ContentState, ErrorKind};
 use crate::store::sqlite::rows::{LabelId, Mark};
+use crate::store::sqlite::sql::{DONE, PENDING, statements};
 use crate::store::turn::{CallRow, ErrorRow, Settled, Settlement};
+
+statements! {
+    INSERT_CALL = "
+        INSERT INTO call (run_id, content_id, object_id, scenes, ended_at, duration_ms, outcome, repeated)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+    INSERT_CALL_ERROR = "
+        INSERT INTO call_error (call_id, http_status, code, request_id) VALUES (?1, ?2, ?3, ?4)";
+
+    /// Notes the key whose failure a content has, unless the content has labels of another key.
+    NOTE_FAILED_KEY = "UPDATE content SET object_id = ?2 WHERE id = ?1 AND NOT scenes_done";
+
+    /// Puts a content that was in flight back into the queue.
+    PUT_BACK = "UPDATE content SET state = {PENDING} WHERE id = ?1";
+
+    OBJECT_NOW = "SELECT content_id, last_modified FROM object WHERE id = ?1";
+
+    DELETE_LABELS = "DELETE FROM label WHERE id BETWEEN ?1 AND ?2";
+
+    INSERT_FIVE_LABELS = "INSERT INTO label (id, mark) VALUES (?, ?), (?, ?), (?, ?), (?, ?), (?, ?)";
+
+    INSERT_LABEL = "INSERT INTO label (id, mark) VALUES (?, ?)";
+
+    /// Notes that the content `?1` has labels of the scenes `?2` from the key `?4`. A scene that was asked for while the
+    /// call was in flight keeps the content in the queue. If the content also has scenes of another key, it names no
+    /// key.
+    NOTE_LABELS = "
+        UPDATE content SET scenes_done = scenes_done | ?2, scenes_redo = scenes_redo & ~?2,
+               state = CASE WHEN (scenes_wanted & ~(scenes_done | ?2)) | (scenes_redo & ~?2)
+                            THEN {PENDING} ELSE {DONE} END,
+               run_id = ?3, tagged_at = ?5, error_kind = 0,
+               object_id = CASE WHEN scenes_done & ~?2 AND object_id IS NOT ?4 THEN NULL ELSE ?4 END
+        WHERE id = ?1 RETURNING state = {PENDING}";
+
+    /// Notes that the call for a content failed, and whether it waits for another pass.
+    NOTE_FAILURE = "
+        UPDATE content SET state = ?2, attempts = ?3, pass = coalesce(?4, pass), error_kind = ?5 WHERE id = ?1";
+
+    REPLACE_ERROR = "
+        INSERT OR REPLACE INTO error (content_id, verdict, code, status, message, request_id, failed_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+
+    FIND_TAG = "SELECT id FROM tag WHERE name = ?1 AND first_category = ?2 AND second_category = ?3";
+
+    INSERT_TAG = "INSERT INTO tag (name, first_category, second_category) VALUES (?1, ?2, ?3)";
+}
 
 impl Session {
     /// Writes a ledger row before its content is settled. The next call for the content waits for the commit, so after
@@ -27,9 +74,7 @@ impl Session {
         }
         let kept = self.kept_clock_offset()?;
         let id = self.insert(
-            "INSERT INTO call (run_id, content_id, object_id, scenes, ended_at, duration_ms, outcome,
-                    repeated)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            &INSERT_CALL,
             (
                 self.run.id,
                 call.content_id,
@@ -46,11 +91,7 @@ impl Session {
         self.caches.ledger.written(id);
         let status = call.http_status.filter(|status| *status != 200);
         if status.is_some() || call.code.is_some() || call.request_id.is_some() {
-            self.execute(
-                "INSERT INTO call_error (call_id, http_status, code, request_id)
-                 VALUES (?1, ?2, ?3, ?4)",
-                (id, status, &call.code, &call.request_id),
-            )?;
+            self.execute(&INSERT_CALL_ERROR, (id, status, &call.code, &call.request_id))?;
         }
         Ok(())
     }
@@ -77,12 +118,10 @@ impl Session {
             }
             Settled::GivenUp { attempts, error } => {
                 self.counts.failed += 1;
-                self.failed(*content_id, 3, *attempts, None, error, call.as_ref())?;
+                let state = ContentState::Failed;
+                self.failed(*content_id, state, *attempts, None, error, call.as_ref())?;
                 if let Some(call) = call {
-                    self.execute(
-                        "UPDATE content SET object_id = ?2 WHERE id = ?1 AND NOT scenes_done",
-                        (content_id, call.object_id),
-                    )?;
+                    self.execute(&NOTE_FAILED_KEY, (content_id, call.object_id))?;
                 }
                 Ok(())
             }
@@ -90,11 +129,12 @@ impl Session {
                 if *pass == 0 {
                     self.caches.sample.give_back(*content_id);
                 }
-                self.failed(*content_id, 0, *attempts, Some(*pass), error, call.as_ref())
+                let state = ContentState::Pending;
+                self.failed(*content_id, state, *attempts, Some(*pass), error, call.as_ref())
             }
             Settled::Released => {
                 self.caches.sample.give_back(*content_id);
-                self.execute("UPDATE content SET state = 0 WHERE id = ?1", [content_id]).map(drop)
+                self.execute(&PUT_BACK, [content_id]).map(drop)
             }
         }
     }
@@ -105,7 +145,7 @@ impl Session {
             return Ok(false);
         }
         let found: Option<(Option<i64>, Option<i64>)> = self
-            .prepare("SELECT content_id, last_modified FROM object WHERE id = ?1")?
+            .prepare(&OBJECT_NOW)?
             .query_row([call.object_id], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()
             .map_err(|source| self.error(source))?;
@@ -116,7 +156,7 @@ impl Session {
 
     /// Discards an answer that belongs to other bytes. The content goes back to the queue if an object still wants it.
     fn discard(&mut self, content_id: i64) -> Result<(), Error> {
-        self.execute("UPDATE content SET state = 0 WHERE id = ?1", [content_id])?;
+        self.execute(&PUT_BACK, [content_id])?;
         self.release_if_unwanted(content_id)
     }
 
@@ -132,10 +172,7 @@ impl Session {
         for scene in again.iter() {
             // The labels of an earlier answer stay until the new ones replace them.
             let rows = LabelId::of_scene(content_id, scene);
-            self.execute(
-                "DELETE FROM label WHERE id BETWEEN ?1 AND ?2",
-                (rows.start(), rows.end()),
-            )?;
+            self.execute(&DELETE_LABELS, (rows.start(), rows.end()))?;
         }
         let tag_ids = labels.iter().map(|label| self.tag(label)).collect::<Result<Vec<_>, _>>()?;
         let rows: Vec<i64> = labels
@@ -149,26 +186,14 @@ impl Session {
         // Starting a statement costs more than writing a row.
         let (fives, rest) = rows.as_chunks::<10>();
         for five in fives {
-            self.execute(
-                "INSERT INTO label (id, mark) VALUES (?, ?), (?, ?), (?, ?), (?, ?), (?, ?)",
-                *five,
-            )?;
+            self.execute(&INSERT_FIVE_LABELS, *five)?;
         }
         for one in rest.as_chunks::<2>().0 {
-            self.execute("INSERT INTO label (id, mark) VALUES (?, ?)", *one)?;
+            self.execute(&INSERT_LABEL, *one)?;
         }
         self.counts.labels += labels.len() as u64;
-        // A scene that was asked for while the call was in flight keeps the content in the queue.
         let pending: bool = self
-            .prepare(
-                "UPDATE content SET scenes_done = scenes_done | ?2, scenes_redo = scenes_redo & ~?2,
-                        state = CASE WHEN (scenes_wanted & ~(scenes_done | ?2))
-                                        | (scenes_redo & ~?2) THEN 0 ELSE 2 END,
-                        run_id = ?3, tagged_at = ?5, error_kind = 0,
-                        object_id = CASE WHEN scenes_done & ~?2 AND object_id IS NOT ?4
-                                         THEN NULL ELSE ?4 END
-                 WHERE id = ?1 RETURNING state = 0",
-            )?
+            .prepare(&NOTE_LABELS)?
             .query_row(
                 (content_id, scenes.bits(), self.run.id, object_id, ended_at.div_euclid(1000)),
                 |row| row.get(0),
@@ -181,23 +206,16 @@ impl Session {
     fn failed(
         &self,
         content_id: i64,
-        state: i64,
+        state: ContentState,
         attempts: u32,
         pass: Option<u32>,
         error: &ErrorRow,
         call: Option<&CallRow>,
     ) -> Result<(), Error> {
         let kind = if error.temporary { ErrorKind::Temporary } else { ErrorKind::Final };
+        self.execute(&NOTE_FAILURE, (content_id, state as i64, attempts, pass, kind as i64))?;
         self.execute(
-            "UPDATE content SET state = ?2, attempts = ?3, pass = coalesce(?4, pass),
-                    error_kind = ?5
-             WHERE id = ?1",
-            (content_id, state, attempts, pass, kind as i64),
-        )?;
-        self.execute(
-            "INSERT OR REPLACE INTO error (content_id, verdict, code, status, message, request_id,
-                    failed_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            &REPLACE_ERROR,
             (
                 content_id,
                 error.verdict,
@@ -218,19 +236,13 @@ impl Session {
         }
         let Label { name, first_category, second_category, .. } = label;
         let found = self
-            .prepare(
-                "SELECT id FROM tag
-                 WHERE name = ?1 AND first_category = ?2 AND second_category = ?3",
-            )?
+            .prepare(&FIND_TAG)?
             .query_row((name, first_category, second_category), |row| row.get(0))
             .optional()
             .map_err(|source| self.error(source))?;
         let id = match found {
             Some(id) => id,
-            None => self.insert(
-                "INSERT INTO tag (name, first_category, second_category) VALUES (?1, ?2, ?3)",
-                (name, first_category, second_category),
-            )?,
+            None => self.insert(&INSERT_TAG, (name, first_category, second_category))?,
         };
         self.caches.tags.remember(id);
         Ok(id)

@@ -380,6 +380,8 @@ fn a_sample_is_filled_up_if_contents_leave_the_queue_without_a_call() {
     // The first two of the sample are wanted by nobody any more.
     for content_id in &drawn[1..] {
         session
+            .store
+            .connection
             .execute("UPDATE object SET skip_reason = 'suffix' WHERE content_id = ?1", [content_id])
             .unwrap();
     }
