@@ -61,13 +61,13 @@ pub(super) async fn run_without_summary(job: Job) -> anyhow::Result<Report> {
         say!("the run stops calling at {end}");
     }
     let control = job.control();
-    let progress = Progress::start(job.stats());
+    let progress = Progress::start(job.stats(), job.settings().watching.progress);
     let signals = watch_signals(control.clone())?;
     let asking = asking(&job, &progress);
     let (source, filter) = (job.source().clone(), job.settings().stored.filter.clone());
     // Boxed, because the future of a whole job is large.
     let report = tokio::select! {
-        report = Box::pin(job.run()) => report,
+        report = Box::pin(job.run(|result| Exit::of_result(result).code())) => report,
         never = signals => match never {},
         never = progress.watch() => match never {},
         never = asking => match never {},

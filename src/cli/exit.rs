@@ -126,9 +126,15 @@ impl Exit {
         if error.is::<LocalFault>() {
             return Self::Local;
         }
+        Self::of_causes(error.chain())
+    }
+
+    /// The code of the first of these causes that has one.
+    fn of_causes<'e>(
+        mut causes: impl Iterator<Item = &'e (dyn std::error::Error + 'static)>,
+    ) -> Self {
         // A new module with its own error type adds a line here.
-        error
-            .chain()
+        causes
             .find_map(|cause| {
                 None.or_else(|| cause.downcast_ref::<store::Error>().map(Self::from))
                     .or_else(|| cause.downcast_ref::<export::Error>().map(Self::from))
@@ -146,6 +152,26 @@ impl Exit {
 }
 
 impl Exit {
+    /// The exit code of a job's result, as it is stored with the run.
+    pub(super) fn of_result(result: Result<&Report, &job::Error>) -> Self {
+        match result {
+            Ok(report) => Self::of_report(report),
+            Err(error) => {
+                let error: &(dyn std::error::Error + 'static) = error;
+                Self::of_causes(std::iter::successors(Some(error), |error| error.source()))
+            }
+        }
+    }
+
+    /// The exit code of a run that ended without an error.
+    pub(super) fn of_report(report: &Report) -> Self {
+        match &report.end {
+            End::Complete | End::Trial(_) if report.fails() => Self::ImagesFailed,
+            End::Complete | End::Trial(_) => Self::Complete,
+            End::Stopped(reason) => of_reason(reason).0,
+        }
+    }
+
     /// The exit code of a job's error. `None` leaves it to the causes of the error.
     fn of_job(error: &job::Error) -> Option<Self> {
         match error {

@@ -12,6 +12,7 @@ macro_rules! say {
     };
 }
 
+mod check;
 pub mod commands;
 mod connect;
 mod execute_job;
@@ -20,6 +21,7 @@ mod fault;
 mod nothing;
 mod numbers;
 pub mod options;
+mod outcome;
 mod price;
 mod progress;
 mod put_back;
@@ -36,7 +38,6 @@ mod tests;
 mod trial;
 mod zone;
 
-use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
@@ -136,17 +137,34 @@ fn print(bytes: &[u8]) -> anyhow::Result<Exit> {
     Ok(Exit::Complete)
 }
 
+/// Whether the arguments or the environment ask for messages in JSON.
+fn asks_for_json(arguments: &[OsString]) -> bool {
+    const OPTION: &str = "--log-format";
+    let texts: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+    let option = texts.iter().enumerate().find_map(|(at, text)| match text.strip_prefix(OPTION) {
+        Some("") => texts.get(at + 1).map(|value| value == "json"),
+        Some(rest) => rest.strip_prefix('=').map(|value| value == "json"),
+        None => None,
+    });
+    option.unwrap_or_else(|| {
+        std::env::var_os(crate::config::variable("log_format")).is_some_and(|value| value == "json")
+    })
+}
+
 /// Runs the command that the arguments ask for, and returns its exit code; an error is reported on stderr.
 ///
 /// The first argument is the name of the program.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // The settings may say so too, but they are not read yet.
+    terminal::write_json(asks_for_json(&arguments));
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to stdout with code 0. A closed pipe is not an error.
             let text = error.render().to_string();
             match without_password(&text) {
-                Cow::Owned(masked) if error.use_stderr() && masked != text => {
+                masked if error.use_stderr() && (terminal::writes_json() || masked != text) => {
                     say!("{}", masked.trim_end());
                 }
                 _ => match error.print() {
@@ -157,7 +175,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                     _ => {}
                 },
             }
-            return if error.use_stderr() { Exit::Usage } else { Exit::Complete }.into();
+            return match error.use_stderr() {
+                true if check::is_asked(&arguments) => Exit::ImagesFailed,
+                true => Exit::Usage,
+                false => Exit::Complete,
+            }
+            .into();
         }
     };
     if let Err(error) = signals::spare_files() {

@@ -20,8 +20,6 @@ use crate::visible::visible;
 const FRAME: Duration = Duration::from_millis(200);
 /// How often it is checked whether a line must be written.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often a line is written.
-const LINE: Duration = Duration::from_secs(10);
 /// The span over which the rate and the remaining time are computed.
 const WINDOW: Duration = Duration::from_secs(10);
 
@@ -29,6 +27,8 @@ const WINDOW: Duration = Duration::from_secs(10);
 pub(super) struct Progress {
     stats: Arc<Stats>,
     bars: Option<Bars>,
+    /// How often a line is written; `None` means never.
+    every: Option<Duration>,
     /// Whether a question is on the terminal; if so, nothing else is written.
     asking: Cell<bool>,
 }
@@ -40,9 +40,9 @@ struct Bars {
 }
 
 impl Progress {
-    /// Shows bars if stderr is a terminal, and lines otherwise.
-    pub(super) fn start(stats: Arc<Stats>) -> Self {
-        let bars = stderr().is_terminal().then(|| {
+    /// Shows bars if stderr is a terminal, and otherwise a line `every` so often.
+    pub(super) fn start(stats: Arc<Stats>, every: Option<Duration>) -> Self {
+        let bars = (stderr().is_terminal() && !terminal::writes_json()).then(|| {
             let all = MultiProgress::new();
             let style = |template: &str| {
                 ProgressStyle::with_template(template)
@@ -55,7 +55,7 @@ impl Progress {
             tagging.set_style(style("  tagging  {bar:30} {pos}/{len}  {msg}"));
             Bars { all, listing, tagging }
         });
-        Self { stats, bars, asking: Cell::new(false) }
+        Self { stats, bars, every, asking: Cell::new(false) }
     }
 
     /// Shows the numbers until it is dropped.
@@ -80,7 +80,7 @@ impl Progress {
             // A wait is reported at once when it begins, and later with the other numbers.
             let is_new = now.waits.is_some() && !was_waiting;
             was_waiting = now.waits.is_some();
-            if is_new || last_line.elapsed() >= LINE {
+            if is_new || self.every.is_some_and(|every| last_line.elapsed() >= every) {
                 last_line = Instant::now();
                 say!("{}", line(&now, per_second));
             }

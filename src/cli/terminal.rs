@@ -1,12 +1,44 @@
-//! Lines on stderr, and questions. Questions are only asked if a person sits at a terminal.
+//! Lines on stderr, as text or JSON, and questions. Questions are only asked if a person sits at a terminal.
 
 use std::fmt;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _, stderr, stdin};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jiff::Timestamp;
+
+/// Whether lines are JSON objects.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Makes every further line a JSON object, or a line for people.
+pub(super) fn write_json(yes: bool) {
+    JSON.store(yes, Ordering::Relaxed);
+}
+
+/// Whether lines are JSON objects.
+pub(super) fn writes_json() -> bool {
+    JSON.load(Ordering::Relaxed)
+}
 
 /// Writes a line to stderr and ignores failures; see the macro `say!`.
 pub(super) fn say(line: fmt::Arguments<'_>) {
+    let line =
+        if writes_json() { json(&line.to_string(), Timestamp::now()) } else { line.to_string() };
     // In one write, so that the lines of several threads do not mix.
     let _ = stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// A message in the form of a log line in JSON. Its level follows from its first word.
+fn json(line: &str, at: Timestamp) -> String {
+    let line = line.trim();
+    let (level, message) = [("ERROR", "error: "), ("WARN", "warning: ")]
+        .into_iter()
+        .find_map(|(level, word)| Some((level, line.strip_prefix(word)?)))
+        .unwrap_or(("INFO", line));
+    let timestamp = format!("{at:.6}");
+    serde_json::json!({
+        "timestamp": timestamp, "level": level, "message": message, "target": "costag",
+    })
+    .to_string()
 }
 
 /// Whether a person can be asked: stdin and stderr are terminals.
@@ -37,6 +69,21 @@ fn is_yes(answer: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_in_json_has_the_level_that_its_first_word_says() {
+        let line = |text: &str| -> serde_json::Value {
+            serde_json::from_str(&json(text, Timestamp::UNIX_EPOCH)).unwrap()
+        };
+        let error = line("error: the disk is full\n");
+        assert_eq!(
+            (error["level"].as_str(), error["message"].as_str()),
+            (Some("ERROR"), Some("the disk is full"))
+        );
+        assert_eq!(error["timestamp"], "1970-01-01T00:00:00.000000Z");
+        assert_eq!(line("warning: x")["level"], "WARN");
+        assert_eq!(line("run 1: complete\n  listed 3")["level"], "INFO");
+    }
 
     #[test]
     fn only_y_and_yes_are_taken_as_yes() {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use figment::value::Value;
+
 use super::Settings;
 use super::definitions::{SECTIONS, Setting};
 
@@ -25,6 +27,16 @@ empty text \"\" means none.
 
 Secrets are not settings: never write a secret id, a key or a token here.";
 
+/// The value of a setting as a line of the file has it. A text, a number, a flag or a list reads the same in JSON and TOML.
+pub fn written(value: &Value) -> String {
+    match value {
+        Value::Array(_, items) => {
+            format!("[{}]", items.iter().map(written).collect::<Vec<_>>().join(", "))
+        }
+        value => serde_json::to_string(value).unwrap_or_default(),
+    }
+}
+
 /// The text of `config/costag.toml`.
 pub fn example() -> String {
     let defaults = Settings::default();
@@ -42,9 +54,7 @@ pub fn example() -> String {
         for setting in section.settings {
             text.push('\n');
             comment(&description(setting), &mut text);
-            // A text, a number, a flag or a list of texts reads the same in JSON and TOML.
-            let value = serde_json::to_string(&(setting.get)(&defaults)).unwrap_or_default();
-            let _ = writeln!(text, "# {} = {}", setting.name, value.replace("\",\"", "\", \""));
+            let _ = writeln!(text, "# {} = {}", setting.name, written(&(setting.get)(&defaults)));
         }
     }
     text

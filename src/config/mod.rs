@@ -21,11 +21,13 @@ mod value;
 mod written;
 
 pub use error::{Error, Origin};
-pub use example::example;
+pub use example::{example, written};
 pub use file::{ConfigFile, Content, DEFAULT_FILE};
 pub use layers::{PartialOptions, Provenance};
 pub use names::{option, variable};
-pub use settings::{Budget, Connection, CredentialSources, Logging, Pace, Settings, Stored};
+pub use settings::{
+    Budget, Connection, CredentialSources, Logging, Pace, Settings, Stored, Watching,
+};
 pub use typed::Typed;
 pub use types::{Billing, FailureLimit, Filter, LogFormat, Rate, Until};
-pub use value::command_shown;
+pub use value::{command_shown, read_duration, read_failure_limit};

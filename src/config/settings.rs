@@ -26,6 +26,8 @@ pub struct Settings {
     pub budget: Budget,
     /// Where credentials come from; never the credentials themselves.
     pub credentials: CredentialSources,
+    /// How a run is reported to those who do not watch it.
+    pub watching: Watching,
     /// What is logged to stderr.
     pub logging: Logging,
     /// The options that were typed and that a run keeps for `costag resume`.
@@ -125,6 +127,22 @@ pub struct CredentialSources {
     pub metadata_endpoint: Option<String>,
 }
 
+/// How a run is reported to those who do not watch it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Watching {
+    /// The exit codes that count as a success.
+    pub successes: Vec<u8>,
+    /// How often progress is written if stderr is no terminal; `None` means never.
+    pub progress: Option<Duration>,
+}
+
+impl Watching {
+    /// Whether this exit code counts as a success.
+    pub fn is_success(&self, code: u8) -> bool {
+        self.successes.contains(&code)
+    }
+}
+
 /// What is logged to stderr.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logging {
@@ -200,6 +218,7 @@ impl Settings {
                 currency: String::new(),
             },
             credentials: CredentialSources::default(),
+            watching: Watching::default(),
             logging: Logging { filter: String::new(), format: LogFormat::Text },
             typed: Typed::default(),
         }

@@ -231,6 +231,22 @@ pub(super) fn optional_size(value: &Value) -> Checked<Option<u64>> {
     Ok(Some(size(value)?).filter(|n| *n > 0))
 }
 
+/// Reads a duration that an option of one command gives.
+///
+/// # Errors
+/// What was expected.
+pub fn read_duration(text: &str) -> Result<Duration, String> {
+    timeout(&Value::from(text))
+}
+
+/// Reads a number or a share of failures that an option of one command gives.
+///
+/// # Errors
+/// What was expected.
+pub fn read_failure_limit(text: &str) -> Result<FailureLimit, String> {
+    failure_limit(&Value::from(text))
+}
+
 /// The units of durations in milliseconds, the largest first. A duration is written in this order.
 const UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -398,6 +414,18 @@ fn split(text: &str) -> Checked<Vec<String>> {
         return Err("there is nothing between two commas".to_owned());
     }
     Ok(items)
+}
+
+/// A list of exit codes.
+pub(super) fn codes(value: &Value) -> Checked<Vec<u8>> {
+    let expected = || "expected exit codes from 0 to 255, such as 0, 3, 8, 10".to_owned();
+    let texts = match value {
+        Value::Array(_, items) => {
+            items.iter().map(|item| scalar(item, &expected())).collect::<Checked<Vec<_>>>()?
+        }
+        value => split(&scalar(value, &expected())?)?,
+    };
+    texts.iter().map(|text| text.parse().map_err(|_| expected())).collect()
 }
 
 /// A list of suffixes. Returns them in lower case, without the dot, each once.

@@ -9,18 +9,23 @@ use super::{Control, Error, Limit, Stats, StopReason, Trial, stages};
 use crate::cos::Clock;
 use crate::store::Session;
 use crate::store::model::{Counts, RunState};
+use crate::store::read::Needed;
 use crate::store::turn::Request;
 
 impl Job {
-    /// Runs to the end, or until it is stopped. Every outcome is on disk when it returns.
+    /// Runs to the end, or until it is stopped. Every outcome is on disk when it returns. `exit_code` gives the exit
+    /// code of a result, which is stored with the run.
     ///
     /// # Errors
     /// An error that does not come from the service; an error of the store takes precedence.
-    pub async fn run(self) -> Result<Report, Error> {
+    pub async fn run(
+        self,
+        exit_code: impl FnOnce(Result<&Report, &Error>) -> u8,
+    ) -> Result<Report, Error> {
         let finish = Finish::of(&self);
         // On the heap, because the future of all stages is large.
         let (session, result) = Box::pin(stages::run(self)).await?;
-        finish.finish(session, result)
+        finish.finish(session, result, exit_code)
     }
 }
 
@@ -37,6 +42,8 @@ struct Finish {
     /// Unfinished runs over other lists when this one began.
     other_lists: Vec<i64>,
     before: Counts,
+    /// The exit codes that count as a success.
+    successes: Vec<u8>,
     limits: Vec<Limit>,
     unmatched: Arc<Unmatched>,
     stats: Arc<Stats>,
@@ -60,6 +67,7 @@ impl Finish {
             unread: begun.unread.clone(),
             other_lists: begun.other_lists.iter().map(|other| other.run_id).collect(),
             before: begun.session.counts().clone(),
+            successes: job.settings.watching.successes.clone(),
             limits: match job.purpose {
                 Purpose::Plan => job.budget.limits(),
                 Purpose::Tag => Vec::new(),
@@ -76,8 +84,13 @@ impl Finish {
     ///
     /// # Errors
     /// The error in `result`, or one of the store.
-    fn finish(self, mut session: Session, result: Result<(), Error>) -> Result<Report, Error> {
-        let Self { purpose, clock, control, .. } = &self;
+    fn finish(
+        self,
+        mut session: Session,
+        result: Result<(), Error>,
+        exit_code: impl FnOnce(Result<&Report, &Error>) -> u8,
+    ) -> Result<Report, Error> {
+        let Self { purpose, clock, .. } = &self;
         if clock.offset() != self.offset {
             let mut turn = session.new_turn();
             turn.requests.push(Request::ClockOffset { seconds: clock.offset() });
@@ -88,7 +101,7 @@ impl Finish {
         if result.is_ok() {
             self.look_for_rest(&session)?;
         }
-        let needed = match (purpose, &result, control.reason()) {
+        let needed = match (purpose, &result, self.control.reason()) {
             (Purpose::Plan, Ok(()), None) => Some(session.needed()?),
             _ => None,
         };
@@ -98,29 +111,38 @@ impl Finish {
         }
         self.stats.committed(session.counts());
         let unfinished = session.unfinished_of(&self.other_lists)?;
-        session.finish(state, reason.as_deref(), clock.now())?;
-        result?;
-        let end = match control.reason().cloned() {
+        let now = clock.now();
+        let result = result.map(|()| self.report(needed, unfinished));
+        let code = exit_code(result.as_ref());
+        session.set_exit_code(code, self.successes.contains(&code));
+        session.finish(state, reason.as_deref(), now)?;
+        result
+    }
+
+    /// The report of a run whose stages ended without an error.
+    fn report(&self, needed: Option<Needed>, unfinished: Vec<i64>) -> Report {
+        let end = match self.control.reason().cloned() {
             None => End::Complete,
             Some(StopReason::Trial(trial)) => End::Trial(trial),
             Some(reason) => End::Stopped(reason),
         };
-        let Self { fails_if_missing, .. } = self;
         let snapshot = self.stats.snapshot();
         // Before the end of the listing, a key that matches may still come.
         let unmatched = if snapshot.listed { self.unmatched.options() } else { Vec::new() };
-        Ok(Report {
+        Report {
             run_id: self.run_id,
             end,
             snapshot,
-            before: self.before,
+            before: self.before.clone(),
             resumed: self.is_resumed,
             needed,
-            list: self.is_list.then_some(ListReport { unfinished, fails_if_missing }),
-            limits: self.limits,
+            list: self
+                .is_list
+                .then_some(ListReport { unfinished, fails_if_missing: self.fails_if_missing }),
+            limits: self.limits.clone(),
             unmatched,
             beside: self.unmatched.beside().to_vec(),
-        })
+        }
     }
 
     /// Gives a run that nothing stopped a reason if it leaves work behind: then it is not complete.

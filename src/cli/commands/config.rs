@@ -126,7 +126,7 @@ fn toml(settings: &Settings, origins: &Provenance) -> anyhow::Result<String> {
         .iter()
         // A text, number, flag or list of texts reads the same in JSON and TOML.
         .map(|(key, value)| {
-            let value = serde_json::to_string(value)?.replace("\",\"", "\", \"");
+            let value = config::written(value);
             Ok((format!("{key} = {value}"), from(key, origins)))
         })
         .collect::<anyhow::Result<_>>()?;

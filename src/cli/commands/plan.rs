@@ -14,6 +14,8 @@ use crate::cli::execute_job;
 use crate::cli::exit::{self, Exit};
 use crate::cli::numbers::{duration, rate};
 use crate::cli::options::global::GlobalOptions;
+use crate::cli::outcome::SCHEMA;
+use crate::cli::outcome::reporter::Reporter;
 use crate::cli::price::{Price, cost_in_words};
 use crate::cli::takes;
 use crate::cli::target::Target;
@@ -44,6 +46,10 @@ pub struct Args {
 /// What `--json` prints. Its names must not change.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Plan {
+    /// The version of this JSON, as in the summary of a run.
+    schema: u32,
+    exit_code: u8,
+    reason: &'static str,
     run_id: i64,
     source: String,
     scenes: String,
@@ -104,6 +110,15 @@ impl Args {
     /// # Errors
     /// The same as those of a run.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        let reporter = Reporter::new("plan", self.json);
+        match self.plan(global) {
+            Ok((Exit::Complete, _)) => Ok(Exit::Complete),
+            // There is no plan to print, so the summary says why.
+            result => reporter.ends(result),
+        }
+    }
+
+    fn plan(self, global: &GlobalOptions) -> anyhow::Result<(Exit, Option<Report>)> {
         let (settings, bucket, source) = self.target.resolve(global)?;
         let shown = source.describe(bucket.as_str());
         let report = execute_job::runtime()?.block_on(async {
@@ -118,7 +133,7 @@ impl Args {
             Box::pin(execute_job::run_without_summary(job)).await
         })?;
         if !matches!(report.end, End::Complete) {
-            return Ok(exit::explain_end(&report));
+            return Ok((exit::explain_end(&report), Some(report)));
         }
         let needed = report.needed.clone().unwrap_or_default();
         let measured = Reader::open(&settings.db)?.measured_pace()?;
@@ -139,7 +154,7 @@ impl Args {
         let mut output = Output::open(Path::new("-"))?.in_notation(notation);
         output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;
         output.commit()?;
-        Ok(Exit::Complete)
+        Ok((Exit::Complete, None))
     }
 }
 
@@ -192,6 +207,9 @@ impl Plan {
         let slower = [configured_seconds, measured_seconds].into_iter().flatten().reduce(f64::max);
         let window_seconds = window(&settings.budget, now).map(|window| window.as_secs_f64());
         Self {
+            schema: SCHEMA,
+            exit_code: Exit::Complete.code(),
+            reason: Exit::Complete.meaning(),
             run_id: report.run_id,
             source,
             scenes: settings.stored.scenes.to_string(),

@@ -8,12 +8,13 @@ use crate::cli::exit::Exit;
 use crate::cli::fault::Usage;
 use crate::cli::options::global::{GlobalOptions, Inputs};
 use crate::cli::options::groups::{OfRun, SettingOptions};
+use crate::cli::outcome::reporter::Reporter;
 use crate::cli::target::tell_unused_filters;
 use crate::cli::trial::Again;
 use crate::cli::{resume_endpoint, terminal};
 use crate::config::{self, Filter, Origin, Provenance, Settings, Stored};
 use crate::cos::Bucket;
-use crate::job::{self, End, Job, List, Purpose, RunSettings, Source};
+use crate::job::{self, End, Job, List, Purpose, Report, RunSettings, Source};
 use crate::store::run::UnfinishedRun;
 use crate::store::{Error, Reader, Store};
 use crate::visible::visible;
@@ -37,6 +38,9 @@ pub struct Args {
     /// Do not ask before more than --confirm-above units of billing are used; without a terminal nobody is asked
     #[arg(short, long)]
     yes: bool,
+    /// Print a summary as one line of JSON at the end
+    #[arg(long)]
+    json: bool,
 }
 
 impl Args {
@@ -45,6 +49,16 @@ impl Args {
     /// # Errors
     /// The settings are wrong, the database is unusable, or credentials are missing.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        let mut reporter = Reporter::new("resume", self.json);
+        let result = self.resume(global, &mut reporter);
+        reporter.ends(result)
+    }
+
+    fn resume(
+        self,
+        global: &GlobalOptions,
+        reporter: &mut Reporter,
+    ) -> anyhow::Result<(Exit, Option<Report>)> {
         let inputs = global.inputs(|options| self.options.give(options))?;
         let now = inputs.resolve_alone()?;
         let database = now.db.clone();
@@ -59,7 +73,7 @@ impl Args {
                 "nothing to resume: no run in {} is unfinished",
                 visible(&database.display().to_string())
             );
-            return Ok(Exit::Complete);
+            return Ok((Exit::Complete, None));
         };
         let run = RunSettings::of(&unfinished)?;
         tell_unused_filters(&self.options, &run.source);
@@ -72,6 +86,7 @@ impl Args {
             visible(&run.source.describe(&run.bucket))
         );
         say!("that command was `{}`", Again::begun(&run).shown());
+        reporter.begins(&settings, &run.source.describe(&run.bucket));
         tell_what_is_stricter(&settings, &origins);
         let place = resume_endpoint::of_run(&unfinished, &run, &bucket, &now, &settings, &origins)?;
         if let Some(stranger) = &place.unconfirmed {
@@ -101,7 +116,7 @@ impl Args {
             if let (End::Complete | End::Trial(_), Some(other)) = (&report.end, all.next()) {
                 say!("run {} is unfinished too: `costag resume` continues it", other.id);
             }
-            Ok(exit)
+            Ok((exit, Some(report)))
         })
     }
 }

@@ -4,9 +4,10 @@ use crate::cli::connect;
 use crate::cli::execute_job;
 use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
+use crate::cli::outcome::reporter::Reporter;
 use crate::cli::target::Target;
 use crate::cli::trial::Again;
-use crate::job::{Job, Purpose};
+use crate::job::{Job, Purpose, Report};
 use crate::store::Store;
 
 /// Tag every image of a bucket, a prefix, or a list of keys or URLs
@@ -21,6 +22,9 @@ pub struct Args {
     /// Do not ask before more than --confirm-above units of billing are used; without a terminal nobody is asked
     #[arg(short, long)]
     yes: bool,
+    /// Print a summary as one line of JSON at the end
+    #[arg(long)]
+    json: bool,
 }
 
 impl Args {
@@ -29,7 +33,18 @@ impl Args {
     /// # Errors
     /// The settings are wrong, the database is unusable, or credentials are missing.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        let mut reporter = Reporter::new("run", self.json);
+        let result = self.run(global, &mut reporter);
+        reporter.ends(result)
+    }
+
+    fn run(
+        self,
+        global: &GlobalOptions,
+        reporter: &mut Reporter,
+    ) -> anyhow::Result<(Exit, Option<Report>)> {
         let (settings, bucket, source) = self.target.resolve(global)?;
+        reporter.begins(&settings, &source.describe(bucket.as_str()));
         execute_job::runtime()?.block_on(async {
             let region = settings.stored.region.as_deref();
             let endpoint = settings.stored.endpoint.as_deref();
@@ -38,7 +53,10 @@ impl Args {
             let store = Store::open(&database)?;
             let job = Job::begin(store, client, &bucket, source, settings, Purpose::Tag)?;
             execute_job::hold_until_confirmed(&job, self.yes);
-            Ok(Box::pin(execute_job::run_with_summary(job, &database, &Again::typed())).await?.0)
+            let again = Again::typed();
+            let (exit, report) =
+                Box::pin(execute_job::run_with_summary(job, &database, &again)).await?;
+            Ok((exit, Some(report)))
         })
     }
 }

@@ -7,12 +7,14 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::cli::check::{Answer, Known, Limits};
 use crate::cli::exit::Exit;
+use crate::cli::fault::Usage;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::options::groups::{OfPrices, SettingOptions};
 use crate::cli::price::{Price, amount};
 use crate::cli::table::{Table, key_cell};
-use crate::config::Budget;
+use crate::config::{Budget, read_duration, read_failure_limit};
 use crate::export::{self, Output, field, iso_seconds};
 use crate::store::model::SourceKind;
 use crate::store::model::{Counts, RunState};
@@ -25,6 +27,7 @@ const CODES: u32 = 10;
 
 /// Show runs, progress, and which images failed and why
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "independent options")]
 pub struct Args {
     /// List every failed object with its last error
     #[arg(long)]
@@ -35,6 +38,16 @@ pub struct Args {
     /// Print the failures as CSV
     #[arg(long, requires = "failures")]
     csv: bool,
+    /// Answer with one line whether a run has succeeded lately, for monitors such as Nagios. The exit code is 0 if all is
+    /// well, 1 if the last success is too old or too many images failed, 2 if no run has succeeded, 3 if it is not known
+    #[arg(long, conflicts_with_all = ["failures", "json", "csv", "runs"])]
+    check: bool,
+    /// With --check: how old the last success may be [default: 26h]
+    #[arg(long, value_name = "DURATION", requires = "check")]
+    max_age: Option<String>,
+    /// With --check: how many images may have failed, as a number or a share such as 1%
+    #[arg(long, value_name = "N", requires = "check")]
+    max_failed: Option<String>,
     /// How many runs to show, the newest first
     #[arg(long, value_name = "N", default_value_t = 5)]
     runs: u32,
@@ -70,6 +83,8 @@ struct RunStatus {
     listed_to_the_end: bool,
     ranges_done: u64,
     ranges: u64,
+    /// The exit code with which the run ended. `None` before that, and after a kill.
+    exit_code: Option<u8>,
     counts: Counts,
     /// What the calls cost according to the settings; `None` without a price.
     cost: Option<f64>,
@@ -81,6 +96,9 @@ impl Args {
     /// # Errors
     /// The database is unusable, or stdout cannot be written.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        if self.check {
+            return self.check(global);
+        }
         let settings = global.settings(|options| self.price.give(options))?;
         let reader = Reader::open(&settings.db)?;
         let notation = match (self.json, self.csv) {
@@ -103,6 +121,37 @@ impl Args {
         }
         output.commit()?;
         Ok(Exit::Complete)
+    }
+
+    /// Prints one line that says whether a run has succeeded lately. An error is an answer, too.
+    fn check(&self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        let answer = self.answer(global).unwrap_or_else(|error| Answer::unknown(&error));
+        let mut output = Output::open(Path::new("-"))?;
+        output.write_all(answer.line().as_bytes()).map_err(|source| output.error(source))?;
+        output.commit()?;
+        Ok(answer.exit())
+    }
+
+    fn answer(&self, global: &GlobalOptions) -> anyhow::Result<Answer> {
+        let wrong = |option: &str, reason| Usage(format!("{option}: {reason}"));
+        let limits = Limits {
+            age: read_duration(self.max_age.as_deref().unwrap_or("26h"))
+                .map_err(|reason| wrong("--max-age", reason))?,
+            failed: read_failure_limit(self.max_failed.as_deref().unwrap_or("0"))
+                .map_err(|reason| wrong("--max-failed", reason))?,
+        };
+        let settings = global.settings(|options| self.price.give(options))?;
+        let reader = Reader::open(&settings.db)?;
+        let is_running = reader.is_running();
+        let known = Known {
+            now: Timestamp::now().as_second(),
+            success: reader.last_success()?,
+            last: reader.runs(100)?.into_iter().find(|run| !run.plan),
+            is_running,
+            contents: reader.content_counts()?,
+        };
+        reader.unchanged()?;
+        Ok(known.answer(limits))
     }
 
     fn failures(&self, reader: &Reader, output: &mut Output) -> Result<(), export::Error> {
@@ -293,6 +342,7 @@ impl RunStatus {
             ranges_done: ranges.done,
             ranges: ranges.total,
             cost: price.cost(run.counts.calls, run.counts.scenes_asked),
+            exit_code: run.exit_code,
             counts: run.counts,
         })
     }

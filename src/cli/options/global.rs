@@ -9,8 +9,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::groups::{OfEveryCommand, SettingOptions};
+use crate::cli::terminal;
 use crate::config::{
-    self, ConfigFile, Content, PartialOptions, Provenance, Settings, Typed, definitions,
+    self, ConfigFile, Content, LogFormat, Logging, PartialOptions, Provenance, Settings, Typed,
+    definitions,
 };
 use crate::telemetry::logging;
 
@@ -56,7 +58,7 @@ impl GlobalOptions {
         give: impl FnOnce(&mut PartialOptions),
     ) -> Result<Settings, config::Error> {
         let (settings, _) = self.inputs(give)?.resolve()?;
-        logging::init(&settings.logging);
+        speak(&settings.logging);
         Ok(settings)
     }
 
@@ -70,6 +72,12 @@ impl GlobalOptions {
         give(&mut options);
         Inputs::read(options, &self.config_file())
     }
+}
+
+/// Starts logging, and gives messages the same form.
+fn speak(logging: &Logging) {
+    terminal::write_json(logging.format == LogFormat::Json);
+    logging::init(logging);
 }
 
 /// The options, the environment of this process, and the content of the configuration file, which is read only once.
@@ -113,7 +121,7 @@ impl Inputs {
     pub fn resolve_alone(&self) -> Result<Settings, config::Error> {
         let variable = |name: &str| self.variables.get(name).cloned();
         let (settings, _) = Settings::resolve_alone(&self.options, variable, &self.content)?;
-        logging::init(&settings.logging);
+        speak(&settings.logging);
         Ok(settings)
     }
 

@@ -36,6 +36,7 @@ impl Groups for OfRun {
         Group::Price,
         Group::Connection,
         Group::Credentials,
+        Group::Watching,
     ];
 }
 

@@ -11,18 +11,20 @@ mod logging;
 mod pace;
 mod setting;
 mod source;
+mod watching;
 
 pub use setting::{Group, Kind, Setting};
 pub(super) use setting::{Resume, Section};
 
 /// The sections of `config/costag.toml`, in its order.
-pub(super) const SECTIONS: [&Section; 7] = [
+pub(super) const SECTIONS: [&Section; 8] = [
     &source::DATABASE,
     &source::SECTION,
     &pace::SECTION,
     &connection::SECTION,
     &budget::SECTION,
     &credentials::SECTION,
+    &watching::SECTION,
     &logging::SECTION,
 ];
 

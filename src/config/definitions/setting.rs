@@ -93,6 +93,8 @@ pub enum Group {
     Connection,
     /// Where credentials come from.
     Credentials,
+    /// How a run is reported to those who do not watch it.
+    Watching,
 }
 
 impl Group {
@@ -106,6 +108,7 @@ impl Group {
             Self::Budget => "Budget (of this invocation)",
             Self::Price => "Price",
             Self::Connection => "Connection",
+            Self::Watching => "Watching",
             Self::Credentials => "Credentials (never given as options)",
         }
     }

@@ -8,7 +8,7 @@ use crate::store::model::SkipReason;
 use crate::store::read::{
     Batch, Change, Check, Checked, Choice, Chosen, ContentCounts, DatabaseSize, ExportFilter,
     Failure, FailureCode, Frequency, LedgerEnd, LedgerQuery, LedgerSums, Measured, Needed,
-    RangeCounts, RunRow, TagCount,
+    RangeCounts, RunRow, Success, TagCount,
 };
 use crate::store::{Error, Location, sqlite};
 
@@ -260,6 +260,14 @@ impl Reader {
     /// Any error of a read.
     pub fn unfinished_run(&self) -> Result<Option<i64>, Error> {
         dispatch!(self, reader => reader.unfinished_run())
+    }
+
+    /// Finds the last time at which a run, other than a plan, ended with a success. `None` if none has.
+    ///
+    /// # Errors
+    /// Any error of a read.
+    pub fn last_success(&self) -> Result<Option<Success>, Error> {
+        dispatch!(self, reader => reader.last_success())
     }
 
     /// Counts the ranges of a run.

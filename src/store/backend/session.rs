@@ -115,6 +115,11 @@ impl Session {
         dispatch!(self, session => session.count_given_up_lines())
     }
 
+    /// Sets the exit code that [`Session::finish`] stores with the end of the run, and whether it counts as a success.
+    pub fn set_exit_code(&mut self, code: u8, is_success: bool) {
+        dispatch!(self, session => session.set_exit_code(code, is_success));
+    }
+
     /// Opens the transaction in which [`Session::finish`] stores the end of the run. What is read in between still
     /// holds when the run has ended, because no other program can write. A plan has its transaction already.
     ///

@@ -41,6 +41,35 @@ fn a_killed_run_is_recovered_with_its_cursor_and_its_calls_are_in_the_ledger() {
 }
 
 #[test]
+fn a_run_keeps_its_last_exit_code_and_the_time_of_its_last_success() {
+    for site in sites() {
+        let end = |mut session: Session, code, is_success, at| {
+            session.set_exit_code(code, is_success);
+            session.finish(RunState::Stopped, Some("window"), at).unwrap()
+        };
+        let session = site.begin();
+        let context = session.run().clone();
+        let mut store = end(session, 10, true, 120);
+        let run = store.unfinished().unwrap().remove(0);
+        let stored = |store: &Store| {
+            let reader = store.reader().unwrap();
+            let success = reader.last_success().unwrap().map(|success| success.at);
+            (reader.run(run.id).unwrap().unwrap().exit_code, success)
+        };
+        assert_eq!(stored(&store), (Some(10), Some(120)));
+        store.reopen_run(run.id).unwrap();
+        assert_eq!(stored(&store), (None, Some(120)), "the run is under way again");
+        let again = Session::new(store, context, Counts::default());
+        let store = end(again, 5, false, 200);
+        assert_eq!(
+            stored(&store),
+            (Some(5), Some(120)),
+            "a failure does not undo an earlier success"
+        );
+    }
+}
+
+#[test]
 fn a_finished_run_is_not_among_the_unfinished_and_an_interrupted_one_is() {
     for site in sites() {
         let mut session = site.begin();

@@ -15,5 +15,5 @@ pub use export::{Batch, ExportFilter, Exported};
 pub use failure::{Failure, FailureCode};
 pub use ledger::{LedgerEnd, LedgerGrouping, LedgerQuery, LedgerSums, Measured};
 pub use needed::{Doubtful, Needed};
-pub use status::{ContentCounts, DatabaseSize, Frequency, RangeCounts, RunRow, TagCount};
+pub use status::{ContentCounts, DatabaseSize, Frequency, RangeCounts, RunRow, Success, TagCount};
 pub use verify::{Check, Checked, Problems};

@@ -32,8 +32,19 @@ pub struct RunRow {
     pub listed_at: Option<i64>,
     /// When the run ended, in Unix seconds; `None` before that.
     pub ended_at: Option<i64>,
+    /// The exit code with which the run ended; `None` before that, after a kill, and if an earlier version wrote it.
+    pub exit_code: Option<u8>,
     /// What the run has counted so far.
     pub counts: Counts,
+}
+
+/// When a run last succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Success {
+    /// The number of the run.
+    pub run_id: i64,
+    /// When it ended, in Unix seconds.
+    pub at: i64,
 }
 
 /// The number of contents in each state.

@@ -4,5 +4,6 @@ mod changed_settings;
 mod journal;
 mod listings;
 mod overwritten;
+mod reports;
 mod second_night;
 mod whole_bucket;

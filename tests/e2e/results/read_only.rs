@@ -107,6 +107,8 @@ fn printed(ended: Ended, database: &str) -> String {
                 && !line.contains("wal")
                 && !line.contains("MiB")
                 && !line.contains("\"database\":")
+                // Version 2 did not store it.
+                && !line.contains("\"exit_code\":")
         })
         .collect()
 }

@@ -3,16 +3,19 @@
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::failure::failed_lines;
 use crate::store::Error;
 use crate::store::model::SkipReason;
-use crate::store::read::{ContentCounts, DatabaseSize, FailureCode, RangeCounts, RunRow, TagCount};
+use crate::store::read::{
+    ContentCounts, DatabaseSize, FailureCode, RangeCounts, RunRow, Success, TagCount,
+};
 use crate::store::sqlite::Reader;
 use crate::store::sqlite::rows::{Count, Named, StoredCounts};
 use crate::store::sqlite::sql::{
-    BARE_PLAN, FAILED, IN_FLIGHT, INTERRUPTED, PENDING, RUNNING, STOPPED, TEMPORARY, statements,
+    BARE_PLAN, COMPLETE, FAILED, IN_FLIGHT, INTERRUPTED, PENDING, RUNNING, STOPPED, TEMPORARY,
+    statements,
 };
 use crate::store::turn::UNUSABLE_LINE;
 
@@ -20,7 +23,7 @@ statements! {
     RUNS = "
         SELECT run.id, bucket.name, run.source, run.prefix, run.state, run.stop_reason, run.settings,
                run.plan, run.tool_version, run.started_at, run.listed_at, run.ended_at, run.counts,
-               run.journals
+               run.journals, run.exit_code
         FROM run JOIN bucket ON bucket.id = run.bucket_id
         WHERE ?2 IS NULL OR run.id = ?2
         ORDER BY run.id DESC LIMIT ?1";
@@ -29,6 +32,13 @@ statements! {
         SELECT max(id) FROM run WHERE state IN ('{RUNNING}', '{INTERRUPTED}', '{STOPPED}') AND NOT plan";
 
     LAST_RUN = "SELECT max(id) FROM run WHERE plan <> {BARE_PLAN}";
+
+    LAST_SUCCESS = "
+        SELECT id, at FROM (
+            SELECT id, ifnull(succeeded_at,
+                              iif(exit_code IS NULL AND state = '{COMPLETE}', ended_at, NULL)) AS at
+            FROM run WHERE NOT plan)
+        WHERE at IS NOT NULL ORDER BY at DESC, id DESC LIMIT 1";
 
     CONTENT_COUNTS = "
         SELECT (SELECT count(*) FROM content),
@@ -66,6 +76,7 @@ fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         ended_at: row.get(11)?,
         counts,
         journals: row.get(13)?,
+        exit_code: row.get(14)?,
     })
 }
 
@@ -96,6 +107,17 @@ impl Reader {
     pub fn unfinished_run(&self) -> Result<Option<i64>, Error> {
         self.connection
             .query_row(&UNFINISHED, [], |row| row.get(0))
+            .map_err(|source| self.error(source))
+    }
+
+    /// Finds the last time at which a run, other than a plan, ended with a success. Of runs that earlier versions wrote,
+    /// those that are complete count.
+    pub fn last_success(&self) -> Result<Option<Success>, Error> {
+        self.connection
+            .query_row(&LAST_SUCCESS, [], |row| {
+                Ok(Success { run_id: row.get(0)?, at: row.get(1)? })
+            })
+            .optional()
             .map_err(|source| self.error(source))
     }
 

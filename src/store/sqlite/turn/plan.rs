@@ -52,7 +52,9 @@ statements! {
     END_RANGES = "UPDATE range SET done = 1 WHERE run_id = ?1";
 
     END_PLAN = "
-        UPDATE run SET state = ?2, stop_reason = ?3, ended_at = ?4, listed_at = ?5, counts = ?6 WHERE id = ?1";
+        UPDATE run SET state = ?2, stop_reason = ?3, ended_at = ?4, listed_at = ?5, counts = ?6,
+               exit_code = ?7
+        WHERE id = ?1";
 }
 
 /// The condition that a present, wanted object in the scope has `content`. The scope is bucket `?2` and the keys from
@@ -167,7 +169,7 @@ impl Session {
         self.forget_list_of(row)?;
         self.execute(
             &END_PLAN,
-            (row, state.name(), reason, ended_at, listed_at, CountsJson(&counts)),
+            (row, state.name(), reason, ended_at, listed_at, CountsJson(&counts), self.exit_code),
         )?;
         self.execute(&COMMIT, [])?;
         Ok(self.store)

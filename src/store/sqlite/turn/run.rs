@@ -55,7 +55,7 @@ statements! {
     RETURN_TO_FIRST_PASS = "UPDATE content SET pass = 0 WHERE run_id = ?1 AND state = {PENDING} AND pass > 0";
 
     REOPEN = "
-        UPDATE run SET state = '{RUNNING}', stop_reason = NULL, ended_at = NULL,
+        UPDATE run SET state = '{RUNNING}', stop_reason = NULL, ended_at = NULL, exit_code = NULL,
                resumed_after = (SELECT max(id) FROM run)
         WHERE id = ?1";
 

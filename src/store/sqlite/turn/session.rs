@@ -14,7 +14,10 @@ use crate::store::sqlite::sql::{Statement, statements};
 use crate::store::sqlite::{Place, Reader, Store};
 
 statements! {
-    END_RUN = "UPDATE run SET state = ?2, stop_reason = ?3, ended_at = ?4 WHERE id = ?1";
+    END_RUN = "
+        UPDATE run SET state = ?2, stop_reason = ?3, ended_at = ?4, exit_code = ?5,
+               succeeded_at = iif(?6, ?4, succeeded_at)
+        WHERE id = ?1";
 }
 
 /// The write handle of one run: the store, what the run is, and what it has counted so far.
@@ -36,6 +39,10 @@ pub struct Session {
     pub(super) committed_listed: bool,
     /// The row of `run` that belongs to the plan of this session; `None` if the session is a run.
     pub(super) plan_row: Option<i64>,
+    /// The exit code that is stored with the end of the run.
+    pub(super) exit_code: Option<u8>,
+    /// Whether that exit code counts as a success.
+    pub(super) succeeds: bool,
 }
 
 /// Whether the writes of a session are kept.
@@ -62,6 +69,8 @@ impl Session {
             listed: false,
             committed_listed: false,
             plan_row: run.plan.then_some(run.id),
+            exit_code: None,
+            succeeds: false,
             store,
             run: Arc::new(run),
             counts,
@@ -94,6 +103,12 @@ impl Session {
         &self.counts
     }
 
+    /// Sets the exit code that is stored with the end of the run, and whether it counts as a success.
+    pub fn set_exit_code(&mut self, code: u8, is_success: bool) {
+        self.exit_code = Some(code);
+        self.succeeds = is_success;
+    }
+
     /// Opens the transaction in which [`Session::finish`] stores the end of the run. What is read in between still
     /// holds when the run has ended, because no other program can write. A plan has its transaction already.
     pub fn begin_end(&mut self) -> Result<(), Error> {
@@ -118,7 +133,10 @@ impl Session {
         if matches!(state, RunState::Complete | RunState::Superseded) {
             self.forget_list_of(self.run.id)?;
         }
-        self.execute(&END_RUN, (self.run.id, state.name(), reason, ended_at))?;
+        self.execute(
+            &END_RUN,
+            (self.run.id, state.name(), reason, ended_at, self.exit_code, self.succeeds),
+        )?;
         self.commit()?;
         self.store.check_in_place()?;
         Ok(self.store)

@@ -1,0 +1,48 @@
+//! The dated lines at the start and at the end of a run, which make a log file of many nights readable.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use super::summary::{Beginning, Summary};
+use crate::cli::numbers::{duration, grouped};
+use crate::cli::price::amount;
+use crate::cli::zone;
+use crate::job::absolute;
+use crate::visible::visible;
+
+/// The line at the start.
+pub(super) fn start(beginning: &Beginning) -> String {
+    let mut text = dated(beginning.at, beginning.command);
+    text.push_str(" begins");
+    if let Some(source) = &beginning.source {
+        let _ = write!(text, ": {}", visible(source));
+    }
+    text
+}
+
+/// The line at the end. Its numbers are those of this invocation.
+pub(super) fn end(summary: &Summary) -> String {
+    let mut text = dated(summary.ended_at, summary.command);
+    text.push_str(" ends: ");
+    if let Some(id) = summary.run_id {
+        let _ = write!(text, "run {id}, ");
+    }
+    let _ = write!(
+        text,
+        "{} tagged, {} failed, {} units",
+        grouped(summary.tagged),
+        grouped(summary.failed),
+        grouped(summary.units)
+    );
+    if let Some(cost) = summary.cost {
+        let _ = write!(text, ", about {} {}", amount(cost), visible(&summary.currency));
+    }
+    let _ = write!(text, ", {}, exit code {}", duration(summary.seconds), summary.exit_code);
+    text
+}
+
+fn dated(at: Timestamp, command: &str) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!("{} costag {version} {command}", absolute(at, &zone::local()))
+}
