@@ -133,7 +133,7 @@ pub struct Watching {
     /// The exit codes that count as a success.
     pub successes: Vec<u8>,
     /// How often progress is written if stderr is no terminal; `None` means never.
-    pub progress: Option<Duration>,
+    pub progress_interval: Option<Duration>,
 }
 
 impl Watching {

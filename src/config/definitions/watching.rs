@@ -23,7 +23,7 @@ pub(super) const SECTION: Section = Section {
             },
         },
         Setting {
-            name: "progress",
+            name: "progress_interval",
             short: None,
             kind: Kind::Value("DURATION"),
             group: Group::Watching,
@@ -32,8 +32,8 @@ pub(super) const SECTION: Section = Section {
             more: "The beginning of a wait is always reported.",
             guarded: None,
             resume: Resume::Forget,
-            set: |value, to| put(&mut to.watching.progress, value::optional_duration(value)),
-            get: |from| from.watching.progress.map(value::duration_text).unwrap_or_default().into(),
+            set: |value, to| put(&mut to.watching.progress_interval, value::optional_duration(value)),
+            get: |from| from.watching.progress_interval.map(value::duration_text).unwrap_or_default().into(),
         },
     ],
 };
