@@ -32,8 +32,12 @@ pub(super) const SECTION: Section = Section {
             more: "The beginning of a wait is always reported.",
             guarded: None,
             resume: Resume::Forget,
-            set: |value, to| put(&mut to.watching.progress_interval, value::optional_duration(value)),
-            get: |from| from.watching.progress_interval.map(value::duration_text).unwrap_or_default().into(),
+            set: |value, to| {
+                put(&mut to.watching.progress_interval, value::optional_duration(value))
+            },
+            get: |from| {
+                from.watching.progress_interval.map(value::duration_text).unwrap_or_default().into()
+            },
         },
     ],
 };
