@@ -8,7 +8,7 @@ use crate::store::model::SkipReason;
 use crate::store::read::{
     Batch, Change, Check, Checked, Choice, Chosen, ContentCounts, DatabaseSize, ExportFilter,
     Failure, FailureCode, Frequency, LedgerEnd, LedgerQuery, LedgerSums, Measured, Needed,
-    RangeCounts, RunRow, Success, TagCount,
+    RangeCounts, RunRow, Success, Survey, SurveyQuery, TagCount,
 };
 use crate::store::{Error, Location, sqlite};
 
@@ -381,6 +381,21 @@ impl Reader {
     /// Any error of a read.
     pub fn top_tags(&self, limit: u32) -> Result<Vec<TagCount>, Error> {
         dispatch!(self, reader => reader.top_tags(limit))
+    }
+
+    /// Counts the images that the bucket has, and their labels, in one state of the database. Looks at every object and
+    /// every label; a read stays open meanwhile.
+    ///
+    /// `continues` is asked again and again. Once it returns false, the survey is given up, and this returns `None`.
+    ///
+    /// # Errors
+    /// Any error of a read; [`Error::Unsound`] for a label whose scene or name is unknown.
+    pub fn survey(
+        &self,
+        query: SurveyQuery,
+        continues: impl Fn() -> bool,
+    ) -> Result<Option<Survey>, Error> {
+        dispatch!(self, reader => reader.survey(query, &continues))
     }
 
     /// Hands sums of calls to `each`, with the number of their group. A group may come several times: add its sums up.

@@ -7,6 +7,7 @@ mod failure;
 mod ledger;
 mod needed;
 mod status;
+mod survey;
 mod verify;
 
 pub use change::Change;
@@ -16,4 +17,8 @@ pub use failure::{Failure, FailureCode};
 pub use ledger::{LedgerEnd, LedgerGrouping, LedgerQuery, LedgerSums, Measured};
 pub use needed::{Doubtful, Needed};
 pub use status::{ContentCounts, DatabaseSize, Frequency, RangeCounts, RunRow, Success, TagCount};
+pub use survey::{
+    BucketPrefixes, CategoryCount, Changes, ImageCounts, LabelCount, ObjectCounts, Others, Prefix,
+    Sample, Survey, SurveyQuery, UNCERTAIN_BELOW,
+};
 pub use verify::{Check, Checked, Problems};

@@ -42,6 +42,16 @@ impl LabelId {
         first..=first + (1 << Self::SCENE_SHIFT) - 1
     }
 
+    /// The content of the row with this stored number.
+    pub(super) fn content(number: i64) -> i64 {
+        number >> Self::CONTENT_SHIFT
+    }
+
+    /// The id of the scene of the row with this stored number.
+    pub(super) fn scene(number: i64) -> u8 {
+        u8::try_from(number >> 6 & 3).unwrap_or_default()
+    }
+
     /// The stored number.
     pub(super) fn number(self) -> i64 {
         self.0
@@ -64,6 +74,11 @@ impl Mark {
     /// The tag of the mark with this stored number.
     pub(super) fn tag_id(number: i64) -> i64 {
         number >> Self::TAG_SHIFT
+    }
+
+    /// The confidence of the mark with this stored number.
+    pub(super) fn confidence(number: i64) -> u8 {
+        u8::try_from(number & 127).unwrap_or_default()
     }
 
     /// The stored number.

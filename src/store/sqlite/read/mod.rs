@@ -17,6 +17,7 @@ mod posting;
 mod queue;
 mod rules;
 mod status;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod transaction;

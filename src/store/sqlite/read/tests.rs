@@ -178,7 +178,7 @@ fn the_view_labels_reads_labels_by_their_content_under_any_condition() {
 }
 
 /// The statements of each file of this folder that has numbers or names of types in them.
-const STATEMENTS: [&[&Statement]; 9] = [
+const STATEMENTS: [&[&Statement]; 10] = [
     choose::STATEMENTS,
     compare::STATEMENTS,
     export::STATEMENTS,
@@ -187,6 +187,7 @@ const STATEMENTS: [&[&Statement]; 9] = [
     posting::STATEMENTS,
     queue::STATEMENTS,
     status::STATEMENTS,
+    survey::STATEMENTS,
     verify::STATEMENTS,
 ];
 
