@@ -16,8 +16,8 @@
 //! its cursor are committed together, and so are an image's labels, its new state and its ledger row. All progress is in the
 //! store, so resuming a run is the same as running it again.
 //!
-//! The modules in the order of the flow. `cli` uses `job`, `export` and the emulator; `job` uses `cos` and `store`;
-//! `export` uses `store`. No module uses one in the opposite direction, `cos` and `store` do not use each other, and the
+//! The modules in the order of the flow. `cli` uses `job`, `export`, `report` and the emulator; `job` uses `cos` and
+//! `store`; `export` and `view` use `store`; `report` uses `view`. No module uses one in the opposite direction, `cos` and `store` do not use each other, and the
 //! emulator uses nothing. `src/arrows.rs` lists what each module may use, and its tests check it.
 //!
 //! | module | takes | gives |
@@ -28,13 +28,17 @@
 //! | [`cos`] | credentials, an endpoint, requests | pages, labels, errors; it knows nothing of jobs |
 //! | [`store`] | pages, claims, outcomes | the database; no other module writes SQL |
 //! | [`export`] | rows of the store | CSV and JSON lines |
+//! | [`view`] | a reader of the store | what a page shows, and its HTML |
+//! | [`report`] | views, pictures | one HTML file that needs nothing else |
 //! | [`emulator`] | a folder or a number of objects | a bucket on loopback; it shares no code with the other modules |
 //! | [`object`] | | the `ETag` and the storage class of an object |
 //! | [`part`] | | a file that gets its name when it is complete |
 //! | [`visible`] | text from others | text with control characters spelled out |
 //! | [`glob`] | globs | whether a key matches |
 //! | [`label`] | | the labels of an image |
+//! | [`numbers`] | | numbers as people read them |
 //! | [`scene`] | | the set of models that an image needs or has |
+//! | [`shell`] | | words of commands, quoted |
 //! | [`telemetry`] | | log lines |
 //! | [`text`] | a file | its text, without a byte order mark |
 //! | [`zone`] | | the time zone of this machine |
@@ -51,13 +55,18 @@ pub mod store;
 
 pub mod export;
 
+pub mod report;
+pub mod view;
+
 pub mod emulator;
 
 pub mod glob;
 pub mod label;
+pub mod numbers;
 pub mod object;
 pub mod part;
 pub mod scene;
+pub mod shell;
 pub mod telemetry;
 pub mod text;
 pub mod visible;

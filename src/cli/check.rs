@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::exit::Exit;
 use super::fault::chain;
-use super::numbers::{duration, grouped};
 use crate::config::FailureLimit;
+use crate::numbers::{duration, grouped};
 use crate::store::read::{ContentCounts, RunRow, Success};
 use crate::visible::visible;
 

@@ -19,12 +19,13 @@ mod execute_job;
 pub mod exit;
 mod fault;
 mod nothing;
-mod numbers;
 pub mod options;
 mod outcome;
+mod own_files;
 mod price;
 mod progress;
 mod put_back;
+mod report_file;
 mod resume_endpoint;
 pub mod rows;
 mod signals;
@@ -49,8 +50,8 @@ use clap_complete::Shell;
 use crate::export::Output;
 use crate::visible::without_password;
 use commands::{
-    backup, changes, config, demo, doctor, emulator, export, find, ledger, plan, resume, retag,
-    retry, run, stats, status, verify,
+    backup, changes, config, demo, doctor, emulator, export, find, ledger, plan, report, resume,
+    retag, retry, run, stats, status, verify,
 };
 use exit::Exit;
 use options::global::GlobalOptions;
@@ -80,6 +81,7 @@ enum Command {
     Export(export::Args),
     Find(find::Args),
     Stats(stats::Args),
+    Report(report::Args),
     Changes(changes::Args),
     Ledger(ledger::Args),
     Verify(verify::Args),
@@ -110,6 +112,7 @@ impl Cli {
             Command::Export(args) => args.execute(global),
             Command::Find(args) => args.execute(global),
             Command::Stats(args) => args.execute(global),
+            Command::Report(args) => args.execute(global),
             Command::Changes(args) => args.execute(global),
             Command::Ledger(args) => args.execute(global),
             Command::Verify(args) => args.execute(global),

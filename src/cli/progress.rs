@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::oneshot;
 
-use super::numbers::duration;
 use super::terminal;
 use crate::job::{Snapshot, Stats, Wait};
+use crate::numbers::duration;
 use crate::visible::visible;
 
 /// How often the bars are drawn.

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::numbers::{duration, grouped, rate};
 use super::price::{Price, amount};
 use super::trial;
 use crate::config::{self, Settings};
 use crate::job::{End, Expected, Report, Snapshot};
+use crate::numbers::{duration, grouped, rate};
 use crate::store::model::Counts;
 use crate::store::read::FailureCode;
 use crate::visible::visible;

@@ -4,11 +4,12 @@ use std::env;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::numbers::{duration, grouped, rate};
 use super::price::{Price, amount};
 use crate::config::definitions::{self, Kind};
 use crate::config::{Rate, Settings, Typed, option};
 use crate::job::{Report, RunSettings, Source, Trial};
+use crate::numbers::{duration, grouped, rate};
+use crate::shell::quoted;
 use crate::store::read::Needed;
 use crate::visible::visible;
 
@@ -143,17 +144,6 @@ fn not_kept(words: Vec<String>) -> Vec<String> {
         }
     }
     found
-}
-
-/// A word, quoted for a POSIX shell if necessary. Control characters are spelled out, since a person reads it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,@%+".contains(c);
-    let shown = visible(word);
-    if !word.is_empty() && word.chars().all(plain) {
-        shown.into_owned()
-    } else {
-        format!("'{}'", shown.replace('\'', r"'\''"))
-    }
 }
 
 /// The text once all images of a trial are settled. `needed` are the calls that are known to remain.

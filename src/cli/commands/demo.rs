@@ -13,6 +13,7 @@ use crate::cli::execute_job;
 use crate::cli::exit::Exit;
 use crate::cli::fault::{LocalFault, Usage};
 use crate::cli::options::global::GlobalOptions;
+use crate::cli::report_file::{self, Pictures};
 use crate::cli::table::Table;
 use crate::cli::trial::Again;
 use crate::config::{Rate, Settings};
@@ -34,7 +35,7 @@ pub struct Args {
     /// Folder of your own pictures (PNG, JPEG) to use instead of drawn ones
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
-    /// Folder for the pictures, the database and the CSV
+    /// Folder for the pictures, the database, the CSV and the report
     #[arg(long, value_name = "DIR", default_value = "costag-demo")]
     out: PathBuf,
 }
@@ -47,7 +48,7 @@ const ROWS: usize = 6;
 const RATE: f64 = 12.0;
 
 impl Args {
-    /// Runs the demo, and prints where the database and the CSV are.
+    /// Runs the demo, and prints where the database, the CSV and the report are.
     ///
     /// # Errors
     /// The folder cannot be written, or the run fails.
@@ -103,7 +104,9 @@ impl Args {
             return Ok(exit);
         }
         let rows = export_csv(&database, &csv)?;
-        show(&database, &csv, rows)?;
+        let report = self.out.join("report.html");
+        write_report(&database, &images, &report)?;
+        show(&database, &csv, rows, &report)?;
         Ok(exit)
     }
 
@@ -139,7 +142,19 @@ fn export_csv(database: &Path, csv: &Path) -> anyhow::Result<u64> {
     Ok(rows)
 }
 
-fn show(database: &Path, csv: &Path, rows: u64) -> anyhow::Result<()> {
+fn write_report(database: &Path, images: &Path, target: &Path) -> anyhow::Result<()> {
+    let reader = Reader::open(database)?;
+    let budget = Settings::default().budget;
+    let pictures = Pictures::Folder(images);
+    if let Some(html) = report_file::make(&reader, database, &budget, pictures, || true)? {
+        let mut output = Output::open(target)?;
+        output.write_all(html.as_bytes()).map_err(|source| output.error(source))?;
+        output.commit()?;
+    }
+    Ok(())
+}
+
+fn show(database: &Path, csv: &Path, rows: u64, report: &Path) -> anyhow::Result<()> {
     let mut labels = Table::new(&["label", "first category", "second category", "images"]);
     for tag in Reader::open(database)?.top_tags(LABELS)? {
         labels.row([tag.name, tag.first_category, tag.second_category, tag.labels.to_string()]);
@@ -153,13 +168,15 @@ fn show(database: &Path, csv: &Path, rows: u64) -> anyhow::Result<()> {
     }
     let _ = write!(
         text,
-        "\ndatabase  {}\nCSV       {}  ({rows} rows)\n\n\
+        "\ndatabase  {}\nCSV       {}  ({rows} rows)\n\
+         report    {}  (open it in a browser)\n\n\
          the same with a real bucket:\n  \
          export COSTAG_SECRET_ID=… COSTAG_SECRET_KEY=…\n  \
          costag run cos://BUCKET-APPID --region ap-guangzhou --scenes web,camera --qps 10\n  \
          costag export -o tags.csv\n",
         visible(&database.display().to_string()),
         visible(&csv.display().to_string()),
+        visible(&report.display().to_string()),
     );
     out.write_all(text.as_bytes()).map_err(|source| out.error(source))?;
     out.commit()?;

@@ -1,13 +1,10 @@
 //! `costag export`: writes labels as CSV or JSON lines.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
-
-use anyhow::bail;
+use std::path::PathBuf;
 
 use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
+use crate::cli::own_files;
 use crate::cli::signals::Interrupt;
 use crate::export::{self, Format, Layout, Output};
 use crate::scene::{Scene, Scenes};
@@ -62,12 +59,7 @@ impl Args {
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let settings = global.settings(|_| ())?;
         let reader = Reader::open(&settings.db)?;
-        if is_database(&self.output, &settings.db) {
-            bail!(export::Error::Open {
-                target: self.output.display().to_string(),
-                source: std::io::Error::other("it is the job database"),
-            });
-        }
+        own_files::spare(&self.output, &settings.db)?;
         let scenes: Scenes = self.scene.into_iter().collect();
         let mut rows = reader.export(ExportFilter {
             buckets: self.bucket,
@@ -99,17 +91,4 @@ impl Args {
         say!("{count} rows written to {}", visible(&target));
         Ok(Exit::Complete)
     }
-}
-
-/// Whether `target` is the database or one of the files that belong to it, under any name.
-fn is_database(target: &Path, database: &Path) -> bool {
-    let id = |path: &Path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
-    let (Ok(target), Ok(database)) = (id(target), fs::canonicalize(database)) else {
-        return false;
-    };
-    ["", "-wal", "-shm", ".lock"].into_iter().any(|ending| {
-        let mut name = database.as_os_str().to_owned();
-        name.push(ending);
-        id(Path::new(&name)).is_ok_and(|id| id == target)
-    })
 }

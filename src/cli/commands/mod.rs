@@ -10,6 +10,7 @@ pub mod export;
 pub mod find;
 pub mod ledger;
 pub mod plan;
+pub mod report;
 pub mod resume;
 pub mod retag;
 pub mod retry;

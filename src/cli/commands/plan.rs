@@ -12,13 +12,13 @@ use serde::Serialize;
 use crate::cli::connect;
 use crate::cli::execute_job;
 use crate::cli::exit::{self, Exit};
-use crate::cli::numbers::{duration, rate};
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::outcome::SCHEMA;
 use crate::cli::outcome::reporter::Reporter;
 use crate::cli::price::{Price, cost_in_words};
 use crate::cli::takes;
 use crate::cli::target::Target;
+use crate::numbers::{duration, rate};
 use crate::visible::{Notation, visible};
 
 use crate::cli::zone;

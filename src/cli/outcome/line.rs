@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::summary::{Beginning, Summary};
-use crate::cli::numbers::{duration, grouped};
 use crate::cli::price::amount;
 use crate::cli::zone;
 use crate::job::absolute;
+use crate::numbers::{duration, grouped};
 use crate::visible::visible;
 
 /// The line at the start.

@@ -3,6 +3,7 @@
 mod backups;
 mod export_files;
 mod read_only;
+mod report;
 mod search;
 mod terminal;
 mod verify;

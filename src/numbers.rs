@@ -4,14 +4,14 @@
 //! differently.
 
 /// A rate without needless zeros: `1`, `0.25`, `37.1`.
-pub(super) fn rate(per_second: f64) -> String {
+pub fn rate(per_second: f64) -> String {
     let digits = if per_second < 10.0 { 3 } else { 1 };
     let text = format!("{per_second:.digits$}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// A number with commas between thousands: `1,234,567`.
-pub(super) fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -24,7 +24,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// A duration in seconds as people say it: `42 s`, `3 min 5 s`, `2 h 7 min`.
-pub(super) fn duration(seconds: f64) -> String {
+pub fn duration(seconds: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
     let whole = seconds.max(0.0).round() as u64;
     match whole {

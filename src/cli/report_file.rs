@@ -1,0 +1,112 @@
+//! Makes the file of a report from a database.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Component, Path};
+
+use jiff::Timestamp;
+
+use super::zone;
+use crate::config::{Billing, Budget};
+use crate::report::{Album, Report};
+use crate::store::Reader;
+use crate::store::read::{Sample, SurveyQuery};
+use crate::view::labels::{self, Labels};
+use crate::view::overview::{self, Overview};
+use crate::view::runs::Runs;
+use crate::view::{Money, Picture, Readings, Terms};
+use crate::visible::visible;
+
+/// The most pictures that are read from a folder, and the largest file that is read.
+const PICTURES: usize = 90;
+const LARGEST: u64 = 32 << 20;
+
+/// Where the pictures of a report come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Pictures<'a> {
+    /// The report has no pictures.
+    None,
+    /// The keys are paths below this folder.
+    Folder(&'a Path),
+}
+
+/// Makes the file of a report. Returns `None` once `continues` returns false.
+///
+/// # Errors
+/// The database cannot be read.
+pub(super) fn make(
+    reader: &Reader,
+    database: &Path,
+    budget: &Budget,
+    pictures: Pictures<'_>,
+    continues: impl Fn() -> bool,
+) -> anyhow::Result<Option<String>> {
+    let zone = zone::local();
+    let samples = match pictures {
+        Pictures::None => 0,
+        Pictures::Folder(_) => overview::FRAMES,
+    };
+    let query = SurveyQuery { sampled: overview::SHEET, samples, beside: labels::SHOWN };
+    let Some(readings) = Readings::read(reader, query, &zone, &continues)? else {
+        return Ok(None);
+    };
+    let database = database.to_string_lossy().into_owned();
+    let terms = Terms {
+        zone,
+        now: Timestamp::now(),
+        money: Money {
+            per_1000: budget.price_per_1000_calls,
+            by_scene: budget.billing == Billing::Scene,
+            currency: budget.currency.clone(),
+        },
+        database: database.clone(),
+    };
+    let mut album = Album::default();
+    let mut left = PICTURES;
+    let overview = Overview::of(&readings, &terms, |sample| {
+        let load = || {
+            let Pictures::Folder(folder) = pictures else { return None };
+            left = left.checked_sub(1).filter(|_| continues())?;
+            file(folder, sample)
+        };
+        album.picture(sample.content_id, load).map(Picture::Embedded)
+    });
+    let report = Report {
+        overview: &overview,
+        labels: &Labels::of(&readings),
+        runs: &Runs::of(&readings, &terms),
+        album: &album,
+        source: source(&readings),
+        database: visible(&database).into_owned(),
+        made: terms.now(),
+    };
+    let html = report.html()?;
+    Ok(continues().then_some(html))
+}
+
+/// What the images belong to: the bucket of the runs, or their number.
+fn source(readings: &Readings) -> String {
+    let mut buckets: Vec<&str> = readings.runs.iter().map(|run| run.bucket.as_str()).collect();
+    buckets.sort_unstable();
+    buckets.dedup();
+    match buckets[..] {
+        [] => String::new(),
+        [bucket] => visible(bucket).into_owned(),
+        _ => format!("{} buckets", buckets.len()),
+    }
+}
+
+/// The bytes of a picture in a folder. A key that leads out of the folder is no picture of it.
+fn file(folder: &Path, sample: &Sample) -> Option<Vec<u8>> {
+    let key = Path::new(&sample.key);
+    if !key.components().all(|part| matches!(part, Component::Normal(_))) {
+        return None;
+    }
+    let file = File::open(folder.join(key)).ok()?;
+    if !file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST) {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}

@@ -1,0 +1,110 @@
+//! The pictures of a report: small squares that are part of the file.
+
+use std::collections::HashMap;
+use std::io::Cursor;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use image::codecs::jpeg::JpegEncoder;
+use image::imageops::FilterType;
+use image::{ImageReader, Limits};
+
+/// The length of a side in pixels: about twice the size at which the largest are shown.
+const SIDE: u32 = 192;
+
+/// The quality of the JPEG.
+const QUALITY: u8 = 78;
+
+/// The largest side of a picture that is decoded, and the memory that this may take.
+const MAX_SIDE: u32 = 12_000;
+const MAX_MEMORY: u64 = 512 << 20;
+
+/// The pictures of a report. Each picture is in the file once, however often it is shown.
+#[derive(Debug, Default)]
+pub struct Album {
+    pictures: Vec<Embedded>,
+    /// The place of the picture of each image; `None` if it has none.
+    places: HashMap<i64, Option<usize>>,
+}
+
+/// A picture of a report.
+#[derive(Debug)]
+pub(super) struct Embedded {
+    pub(super) id: String,
+    pub(super) data: String,
+}
+
+/// The bytes of a picture cannot be shown: they are no picture that can be decoded, or too large.
+#[derive(Debug, thiserror::Error)]
+#[error("the picture cannot be decoded")]
+pub struct Unusable(#[from] image::ImageError);
+
+impl Album {
+    /// The id of the element that draws the picture of an image. The first time, `load` is asked for the bytes of the
+    /// image. Returns `None` if it has none, or if they cannot be decoded.
+    pub fn picture(
+        &mut self,
+        content_id: i64,
+        load: impl FnOnce() -> Option<Vec<u8>>,
+    ) -> Option<String> {
+        let place = if let Some(place) = self.places.get(&content_id) {
+            *place
+        } else {
+            let square = load().and_then(|bytes| square(&bytes).ok());
+            let place = square.map(|jpeg| {
+                let data = format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(jpeg));
+                self.pictures.push(Embedded { id: format!("p{}", self.pictures.len()), data });
+                self.pictures.len() - 1
+            });
+            self.places.insert(content_id, place);
+            place
+        };
+        place.map(|place| self.pictures[place].id.clone())
+    }
+
+    pub(super) fn pictures(&self) -> &[Embedded] {
+        &self.pictures
+    }
+}
+
+/// The middle of a picture as a small square JPEG.
+fn square(bytes: &[u8]) -> Result<Vec<u8>, Unusable> {
+    let mut reader = ImageReader::new(Cursor::new(bytes))
+        .with_guessed_format()
+        .map_err(image::ImageError::from)?;
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_MEMORY);
+    reader.limits(limits);
+    let small = reader.decode()?.resize_to_fill(SIDE, SIDE, FilterType::Triangle).into_rgb8();
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, QUALITY).encode_image(&small)?;
+    Ok(jpeg)
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{ImageFormat, Rgb, RgbImage};
+
+    use super::*;
+
+    #[test]
+    fn a_picture_becomes_a_small_square_and_is_loaded_once() {
+        let mut png = Cursor::new(Vec::new());
+        RgbImage::from_pixel(300, 40, Rgb([200, 10, 10]))
+            .write_to(&mut png, ImageFormat::Png)
+            .unwrap();
+        let mut album = Album::default();
+        assert_eq!(album.picture(7, || Some(png.into_inner())).as_deref(), Some("p0"));
+        assert_eq!(album.picture(7, || panic!("it was loaded before")).as_deref(), Some("p0"));
+        let data = album.pictures()[0].data.strip_prefix("data:image/jpeg;base64,").unwrap();
+        let jpeg = image::load_from_memory(&BASE64_STANDARD.decode(data).unwrap()).unwrap();
+        assert_eq!((jpeg.width(), jpeg.height()), (SIDE, SIDE));
+        for (content, bytes) in [(8, None), (9, Some(b"no picture".to_vec()))] {
+            assert_eq!(album.picture(content, || bytes), None);
+            assert_eq!(album.picture(content, || panic!("it was tried before")), None);
+        }
+        assert_eq!(album.pictures().len(), 1);
+    }
+}

@@ -1,0 +1,29 @@
+//! What a person sees of a database: the views of the report.
+//!
+//! Each view has a model, made by a function from what a [`crate::store::Reader`] reads, and a template in the folder
+//! `templates`, which turns the model into HTML. A model holds texts and numbers as they are shown. Templates escape
+//! every text.
+//!
+//! This module knows nothing of COS: whoever calls it says where a picture is.
+
+mod advice;
+mod chart;
+mod command;
+pub mod labels;
+mod name;
+pub mod overview;
+mod readings;
+pub mod runs;
+mod share;
+mod terms;
+
+pub use command::Command;
+pub use readings::{Pace, Readings};
+pub use terms::{Money, Terms};
+
+/// How a picture gets into a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Picture {
+    /// The page has an element with this id that draws the picture.
+    Embedded(String),
+}

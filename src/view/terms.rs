@@ -1,0 +1,128 @@
+//! In which terms a page speaks: time zone, money, and the name of the database.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::Command;
+use crate::numbers::grouped;
+
+/// The name of the database that commands use by default.
+const DEFAULT_DATABASE: &str = "costag.db";
+
+/// The terms of a page.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// The time zone of days and times of day.
+    pub zone: TimeZone,
+    /// The present time.
+    pub now: Timestamp,
+    /// What calls cost.
+    pub money: Money,
+    /// The database as commands name it.
+    pub database: String,
+}
+
+/// What calls cost. Without a price, only units of billing are shown.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Money {
+    /// The price of 1,000 units of billing.
+    pub per_1000: Option<f64>,
+    /// True if each scene of a call is a unit; false if each call is.
+    pub by_scene: bool,
+    /// The currency, such as `CNY`.
+    pub currency: String,
+}
+
+impl Money {
+    /// The units of billing of this many calls, which ask for this many scenes in all.
+    pub(super) fn units(&self, calls: u64, scenes: u64) -> u64 {
+        if self.by_scene { scenes.max(calls) } else { calls }
+    }
+
+    /// What this many units cost; `None` without a price.
+    pub(super) fn cost(&self, units: u64) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "an estimate to show")]
+        self.per_1000.map(|price| units as f64 * price / 1000.0)
+    }
+
+    /// An amount with its currency: `¥ 1,541.86`, `3.20 USD`.
+    pub(super) fn amount(&self, amount: f64) -> String {
+        let digits = if amount >= 0.1 || amount == 0.0 { 2 } else { 5 };
+        let text = format!("{amount:.digits$}");
+        let (whole, rest) = text.split_once('.').unwrap_or((&text, ""));
+        let whole = whole.parse().map_or_else(|_| whole.to_owned(), grouped);
+        match self.currency.as_str() {
+            "CNY" => format!("¥ {whole}.{rest}"),
+            currency => format!("{whole}.{rest} {}", super::name::name(currency)),
+        }
+    }
+
+    /// What this many units cost, or their number if no price is known.
+    pub(super) fn told(&self, units: u64) -> String {
+        self.cost(units).map_or_else(|| grouped(units), |cost| self.amount(cost))
+    }
+}
+
+impl Terms {
+    /// The end of a command: which database it means, unless that is the default.
+    pub(super) fn here(&self, command: Command) -> Command {
+        if self.database == DEFAULT_DATABASE {
+            return command;
+        }
+        command.option("--db", &self.database)
+    }
+
+    /// A moment in Unix seconds as people say it: `24 Nov 02:00`, with the year if it is another one.
+    pub(super) fn moment(&self, seconds: i64) -> String {
+        let Ok(moment) = Timestamp::from_second(seconds) else { return "unknown".to_owned() };
+        let (moment, now) =
+            (moment.to_zoned(self.zone.clone()), self.now.to_zoned(self.zone.clone()));
+        let form = if moment.year() == now.year() { "%-d %b %H:%M" } else { "%-d %b %Y %H:%M" };
+        moment.strftime(form).to_string()
+    }
+
+    /// The present moment in full, with its time zone.
+    pub fn now(&self) -> String {
+        let now = self.now.to_zoned(self.zone.clone());
+        let zone = self.zone.iana_name().map_or_else(|| now.offset().to_string(), str::to_owned);
+        format!("{}, {zone}", now.strftime("%-d %b %Y %H:%M"))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// The terms of tests: a price, and a day in November 2026.
+    pub(in crate::view) fn terms() -> Terms {
+        Terms {
+            zone: TimeZone::UTC,
+            now: Timestamp::from_second(1_795_672_800).unwrap(),
+            money: Money { per_1000: Some(1.2), by_scene: true, currency: "CNY".to_owned() },
+            database: "nightly.db".to_owned(),
+        }
+    }
+
+    #[test]
+    fn amounts_and_moments_are_told_as_people_say_them() {
+        let terms = terms();
+        assert_eq!(terms.money.amount(1_541.861), "¥ 1,541.86");
+        assert_eq!(terms.money.amount(0.0012), "¥ 0.00120");
+        let dollars = Money { currency: "USD".to_owned(), ..terms.money.clone() };
+        assert_eq!(dollars.amount(3.2), "3.20 USD");
+        assert_eq!(Money::default().told(1_200), "1,200");
+        assert_eq!(terms.now(), "26 Nov 2026 06:00, UTC");
+        assert_eq!(terms.moment(1_795_672_800), "26 Nov 06:00");
+        assert_eq!(terms.moment(1_764_136_800), "26 Nov 2025 06:00");
+        assert_eq!(terms.moment(i64::MAX), "unknown");
+    }
+
+    #[test]
+    fn a_command_names_the_database_unless_it_is_the_default() {
+        let mut terms = terms();
+        let parts = |terms: &Terms| terms.here(Command::new("status").flag("--failures")).parts;
+        assert_eq!(parts(&terms), ["costag status", "--failures", "--db nightly.db"]);
+        terms.database = "costag.db".to_owned();
+        assert_eq!(parts(&terms), ["costag status", "--failures"]);
+    }
+}
