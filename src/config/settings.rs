@@ -134,6 +134,12 @@ pub struct Watching {
     pub successes: Vec<u8>,
     /// How often progress is written if stderr is no terminal; `None` means never.
     pub progress_interval: Option<Duration>,
+    /// The file that is replaced with metrics.
+    pub metrics_file: Option<PathBuf>,
+    /// Whether a ping is sent, if there is an address for it.
+    pub ping: bool,
+    /// The file with the address of pings, which is a secret.
+    pub ping_file: Option<PathBuf>,
 }
 
 impl Watching {

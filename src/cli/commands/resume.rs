@@ -109,6 +109,7 @@ impl Args {
                 let source = begins_anew(&run, named, &unfinished)?;
                 Job::begin(store, client, &bucket, source, settings, Purpose::Tag)?
             };
+            reporter.works();
             execute_job::hold_until_confirmed(&job, self.yes);
             let again = Again::of(&run, job.settings());
             let (exit, report) =

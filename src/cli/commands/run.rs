@@ -52,6 +52,7 @@ impl Args {
             let database = settings.db.clone();
             let store = Store::open(&database)?;
             let job = Job::begin(store, client, &bucket, source, settings, Purpose::Tag)?;
+            reporter.works();
             execute_job::hold_until_confirmed(&job, self.yes);
             let again = Again::typed();
             let (exit, report) =

@@ -2,10 +2,13 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::thread::{self, JoinHandle};
 
 use jiff::Timestamp;
 
 use super::line;
+use super::metrics::{self, Rewriter};
+use super::ping::{Ping, Signal};
 use super::summary::{Beginning, Summary};
 use crate::cli::exit::Exit;
 use crate::cli::fault::chain;
@@ -24,6 +27,10 @@ const CODES: u32 = 8;
 pub(crate) struct Reporter {
     json: bool,
     beginning: Beginning,
+    ping: Option<Ping>,
+    /// The ping of the start, which nothing waits for before the end.
+    start: Option<JoinHandle<()>>,
+    rewriter: Option<Rewriter>,
 }
 
 impl Reporter {
@@ -31,7 +38,7 @@ impl Reporter {
     pub(crate) fn new(command: &'static str, json: bool) -> Self {
         let settings = Settings::default();
         let beginning = Beginning { command, at: Timestamp::now(), settings, source: None };
-        Self { json, beginning }
+        Self { json, beginning, ping: None, start: None, rewriter: None }
     }
 
     /// Says that the command begins, as soon as its settings and its source are known.
@@ -39,6 +46,16 @@ impl Reporter {
         self.beginning.settings = settings.clone();
         self.beginning.source = Some(source.to_owned());
         say!("{}", line::start(&self.beginning));
+        self.ping = Ping::find(settings);
+    }
+
+    /// Tells monitors that the run works. Nobody else uses the database now.
+    pub(crate) fn works(&mut self) {
+        self.rewriter = Rewriter::start(&self.beginning);
+        if let Some(ping) = self.ping.clone() {
+            let send = move || ping.send(Signal::Start, String::new());
+            self.start = thread::Builder::new().name("ping".to_owned()).spawn(send).ok();
+        }
     }
 
     /// Says how the command ended. An error is shown here, and becomes its exit code.
@@ -46,7 +63,7 @@ impl Reporter {
     /// # Errors
     /// The summary cannot be written to stdout.
     pub(crate) fn ends(
-        self,
+        mut self,
         result: anyhow::Result<(Exit, Option<Report>)>,
     ) -> anyhow::Result<Exit> {
         let (exit, report, fault) = match result {
@@ -61,10 +78,27 @@ impl Reporter {
         if self.beginning.source.is_some() {
             say!("{}", line::end(&summary));
         }
+        drop(self.rewriter.take());
+        // If another run uses the database, monitors hear from that run.
+        if self.beginning.source.is_some() && exit != Exit::Locked {
+            metrics::write(&self.beginning, Some(exit), true);
+            self.ping_end(&summary);
+        }
         if self.json {
             print(&summary)?;
         }
         Ok(exit)
+    }
+
+    fn ping_end(&mut self, summary: &Summary) {
+        // The pings must arrive in their order.
+        if let Some(start) = self.start.take() {
+            let _ = start.join();
+        }
+        if let Some(ping) = &self.ping {
+            let body = serde_json::to_string(summary).unwrap_or_default();
+            ping.send(Signal::End { is_success: summary.success }, body);
+        }
     }
 
     /// The codes of the run's failures. The summary is also worth having without them, so an error is not reported.

@@ -1,7 +1,7 @@
 //! How a run is reported to people and programs that do not watch it.
 
 use super::setting::{Group, Kind, Resume, Section, Setting, put};
-use crate::config::value;
+use crate::config::{value, written};
 
 pub(super) const SECTION: Section = Section {
     heading: "How a run is reported to those who do not watch it.",
@@ -38,6 +38,45 @@ pub(super) const SECTION: Section = Section {
             get: |from| {
                 from.watching.progress_interval.map(value::duration_text).unwrap_or_default().into()
             },
+        },
+        Setting {
+            name: "metrics_file",
+            short: None,
+            kind: Kind::Value("FILE"),
+            group: Group::Watching,
+            default: "",
+            help: "File that a run replaces with metrics for the textfile collector of the node exporter",
+            more: "",
+            guarded: Some("which file is replaced"),
+            resume: Resume::Forget,
+            set: |value, to| put(&mut to.watching.metrics_file, value::path(value)),
+            get: |from| written::path(from.watching.metrics_file.as_deref()),
+        },
+        Setting {
+            name: "ping",
+            short: None,
+            kind: Kind::Flag { no: "Send no pings" },
+            group: Group::Watching,
+            default: "true",
+            help: "Send pings when a run begins and ends, if COSTAG_PING_URL or ping_file gives an address",
+            more: "",
+            guarded: None,
+            resume: Resume::Forget,
+            set: |value, to| put(&mut to.watching.ping, value::flag(value)),
+            get: |from| from.watching.ping.into(),
+        },
+        Setting {
+            name: "ping_file",
+            short: None,
+            kind: Kind::Value("FILE"),
+            group: Group::Watching,
+            default: "",
+            help: "File with the address of pings, readable by you only, because the address is a secret",
+            more: "The environment variable COSTAG_PING_URL with the address itself wins over the file.",
+            guarded: Some("where requests go"),
+            resume: Resume::Forget,
+            set: |value, to| put(&mut to.watching.ping_file, value::path(value)),
+            get: |from| written::path(from.watching.ping_file.as_deref()),
         },
     ],
 };

@@ -4,6 +4,7 @@
 //! only, because HTTP/2 would put all workers on one connection.
 
 mod connect;
+mod post;
 mod reply;
 mod signed_http;
 
@@ -23,6 +24,7 @@ use reply::Reply;
 use signed_http::{Outgoing, SignedHttp};
 
 pub use connect::{BuildError, Options};
+pub use post::{PostError, post};
 
 /// The header that the emulator adds to each of its answers.
 const EMULATOR_HEADER: &str = "x-costag-emulator";

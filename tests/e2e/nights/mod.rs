@@ -3,6 +3,7 @@
 mod changed_settings;
 mod journal;
 mod listings;
+mod monitors;
 mod overwritten;
 mod reports;
 mod second_night;

@@ -38,6 +38,8 @@ fn said(ended: &Ended) -> String {
 #[case::a_metadata_service("metadata_endpoint", "\"http://127.0.0.1:9\"")]
 #[case::an_endpoint("endpoint", "\"http://127.0.0.1:9\"")]
 #[case::an_authority("ca_file", "\"ca.pem\"")]
+#[case::a_file_of_metrics("metrics_file", "\"other\"")]
+#[case::an_address_of_pings("ping_file", "\"ping\"")]
 #[case::plain_http("allow_http", "true")]
 fn a_file_in_the_current_folder_cannot_set_endpoint_or_credentials(
     #[case] key: &str,
