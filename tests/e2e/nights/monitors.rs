@@ -28,7 +28,7 @@ fn switch(status: &'static str, body: &'static str) -> (String, Requests) {
 
 /// The value of a series in the metrics file.
 #[track_caller]
-fn value(text: &str, name: &str, label: &str) -> f64 {
+fn value(text: &str, name: &str, label: &str) -> i64 {
     let start = format!("{name}{{database=\"costag.db\"{label}}} ");
     let line = text.lines().find_map(|line| line.strip_prefix(&start));
     line.unwrap_or_else(|| panic!("no {start} in\n{text}")).parse().unwrap()
@@ -91,21 +91,21 @@ fn metrics_are_written_during_a_run_and_at_its_end() {
     let file = || fs::read_to_string(site.path("costag.prom"));
     site.run(&["--metrics-file", "costag.prom", "--scenes", "web,camera"]).with(0);
     let text = file().unwrap();
-    assert_eq!(value(&text, "costag_run_exit_code", ""), 0.0);
-    assert_eq!(value(&text, "costag_contents", ",state=\"done\""), 4.0);
-    assert_eq!(value(&text, "costag_contents", ",state=\"failed\""), 0.0);
-    assert_eq!(value(&text, "costag_calls_total", ",outcome=\"answered\""), 4.0);
-    assert_eq!(value(&text, "costag_calls_total", ",outcome=\"throttled\""), 0.0);
-    assert_eq!(value(&text, "costag_units_total", ""), 8.0);
+    assert_eq!(value(&text, "costag_run_exit_code", ""), 0);
+    assert_eq!(value(&text, "costag_contents", ",state=\"done\""), 4);
+    assert_eq!(value(&text, "costag_contents", ",state=\"failed\""), 0);
+    assert_eq!(value(&text, "costag_calls_total", ",outcome=\"answered\""), 4);
+    assert_eq!(value(&text, "costag_calls_total", ",outcome=\"throttled\""), 0);
+    assert_eq!(value(&text, "costag_units_total", ""), 8);
     let success = value(&text, "costag_last_success_timestamp_seconds", "");
-    assert!(success > 1.7e9, "{text}");
+    assert!(success > 1_700_000_000, "{text}");
 
     // A run that fails changes the exit code, and not the time of the last success.
     let mut refused = site.command(&["run", BUCKET, "--metrics-file", "costag.prom"]);
     refused.env("COSTAG_SECRET_KEY", "wrong");
     start(refused).end().with(6);
     let text = file().unwrap();
-    assert_eq!(value(&text, "costag_run_exit_code", ""), 6.0);
+    assert_eq!(value(&text, "costag_run_exit_code", ""), 6);
     assert_eq!(value(&text, "costag_last_success_timestamp_seconds", ""), success);
     site.run(&["--metrics-file", "costag.db"]).with(0).says(&["metrics_file names the database"]);
 }
