@@ -3,7 +3,7 @@
 //! Needs a machine with nothing else to do. A busy machine delays calls, and then they come all at once.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 mod common;
 
@@ -77,6 +77,58 @@ fn auto_noise() {
     }
 }
 
+/// Default options against a service that takes 2 s for a call.
+fn slow() {
+    let server =
+        Server::start(&["--objects", "6000", "--latency-ms", "1500", "--jitter-ms", "1000"]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut child = run_of(&server, folder.path(), &["--qps", "200"]).spawn().expect("it starts");
+    let answered = || number(&server.statistics(), "answered_ok");
+    let begun = Instant::now();
+    let mut last = 0.0;
+    let mut reached = None;
+    while child.try_wait().expect("it can be waited for").is_none() {
+        thread::sleep(Duration::from_secs(1));
+        let now = answered();
+        // The second in which the last calls end is not a whole one.
+        if reached.is_none() && now - last >= 180.0 {
+            reached = Some(begun.elapsed());
+        }
+        last = now;
+    }
+    let statistics = server.statistics();
+    row(
+        "--qps 200, 2 s a call, default workers",
+        &format!(
+            "180/s after {:.0} s, mean {:.1}/s over all",
+            reached.unwrap_or_default().as_secs_f64(),
+            number(&statistics, "calls") / calling(&statistics)
+        ),
+    );
+}
+
+/// The default number of workers against fixed ones, without a pace and without latency.
+fn workers() {
+    let rate = |options: &[&str]| {
+        let server = Server::start(&["--objects", "100000"]);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        costag(&server, folder.path(), &[&["--qps", "0"], options].concat());
+        let statistics = server.statistics();
+        number(&statistics, "calls") / calling(&statistics)
+    };
+    let numbers = ["auto", "16", "64", "256", "1024"];
+    let mut best = [0.0_f64; 5];
+    // The machine is noisy, so the best of interleaved runs counts.
+    for _ in 0..3 {
+        for (best, workers) in best.iter_mut().zip(numbers) {
+            *best = best.max(rate(&["--workers", workers]));
+        }
+    }
+    let figures: Vec<_> =
+        numbers.iter().zip(best).map(|(number, rate)| format!("{number}: {rate:.0}/s")).collect();
+    row("workers, no pace and no latency", &figures.join(", "));
+}
+
 /// A listing in which a tenth of the pages is refused at random.
 fn list_noise() {
     for qps in ["0", "50"] {
@@ -144,6 +196,8 @@ fn main() {
         ("pace", pace),
         ("noise", noise),
         ("auto-noise", auto_noise),
+        ("slow", slow),
+        ("workers", workers),
         ("list-noise", list_noise),
         ("cap", cap),
         ("auto", auto),

@@ -145,7 +145,7 @@ pub fn config_file(input: &[u8]) {
     let text = config::Content { path, text, found: false };
     let length = text.text.len();
     match Settings::lay(&options, |_| None, &text) {
-        Ok((settings, _)) => assert!(settings.pace.workers.get() <= 4096),
+        Ok((settings, _)) => assert!(settings.pace.workers.most() <= 4096),
         Err(error) => {
             assert!(error.to_string().len() <= MESSAGE_MAX + length, "{error}");
         }

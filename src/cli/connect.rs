@@ -108,7 +108,7 @@ fn options(connection: &Connection, pace: &Pace) -> Options {
     Options {
         connect_timeout: connection.connect_timeout,
         timeout: connection.timeout,
-        pool_size: pace.workers.get() + pace.list_workers.get(),
+        pool_size: pace.workers.most() + pace.list_workers.get(),
         ca_file: connection.ca_file.as_ref().map(PathBuf::from),
         ..Options::default()
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::typed::Typed;
-use super::types::{Billing, FailureLimit, Filter, LogFormat, Rate, Until};
+use super::types::{Billing, FailureLimit, Filter, LogFormat, Rate, Until, Workers};
 use crate::glob::Meaning;
 use crate::scene::Scenes;
 
@@ -57,8 +57,8 @@ pub struct Stored {
 pub struct Pace {
     /// The most `detect-label` calls a second.
     pub qps: Rate,
-    /// The most calls in flight at a time, 1 to 4096.
-    pub workers: NonZeroUsize,
+    /// The most calls in flight at a time.
+    pub workers: Workers,
     /// The most list requests a second; never [`Rate::Auto`].
     pub list_qps: Rate,
     /// How many ranges of the bucket are listed at a time, 1 to 256.
@@ -196,7 +196,7 @@ impl Settings {
             },
             pace: Pace {
                 qps: Rate::Unlimited,
-                workers: NonZeroUsize::MIN,
+                workers: Workers::Auto,
                 list_qps: Rate::Unlimited,
                 list_workers: NonZeroUsize::MIN,
             },

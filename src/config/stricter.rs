@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::types::{FailureLimit, Rate, Until};
+use super::types::{FailureLimit, Rate, Until, Workers};
 
 /// Replaces the value that was typed by the value that is set now if that one is stricter. Returns whether it did.
 /// `None` means no limit.
@@ -42,6 +42,11 @@ pub(super) fn is_slower(now: &Rate, typed: &Rate) -> bool {
         (Rate::PerSecond(_), _) | (Rate::Auto, Rate::Unlimited) => true,
         (Rate::Auto | Rate::Unlimited, _) => false,
     }
+}
+
+/// A number is stricter than `auto` if it is below the most that `auto` uses.
+pub(super) fn has_fewer(now: Workers, typed: Workers) -> bool {
+    matches!(now, Workers::Most(_)) && now.most() < typed.most()
 }
 
 pub(super) fn allows_fewer_failures(now: &FailureLimit, typed: &FailureLimit) -> bool {
@@ -100,6 +105,8 @@ mod tests {
     #[case("qps", "auto", "7", "7")]
     #[case("qps", "7", "auto", "7")]
     #[case("workers", "64", "8", "8")]
+    #[case("workers", "auto", "8", "8")]
+    #[case("workers", "8", "auto", "8")]
     #[case("list_workers", "2", "8", "2")]
     #[case("max_failures", "50%", "10%", "10%")]
     #[case("max_failures", "3", "5", "3")]

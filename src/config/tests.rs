@@ -119,7 +119,7 @@ fn an_option_wins_over_environment_over_file_over_default() {
     let (settings, origins) =
         Settings::resolve(&options, env, &ConfigFile::Named(path.clone())).unwrap();
     assert_eq!(settings.pace.qps, Rate::PerSecond(20.0));
-    assert_eq!(settings.pace.workers.get(), 8);
+    assert_eq!(settings.pace.workers.most(), 8);
     assert_eq!(settings.pace.list_qps, Rate::PerSecond(3.0), "an empty variable is unset");
     assert_eq!(settings.pace.list_workers.get(), 16);
     assert!(!settings.stored.dedupe);

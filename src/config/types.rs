@@ -1,7 +1,7 @@
 //! The types of checked settings: rates, limits, times of day, filters.
 
 use std::fmt;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
 
 use jiff::civil::{DateTime, Time};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
@@ -20,6 +20,30 @@ pub enum Rate {
     PerSecond(f64),
     /// The rate is raised until the service throttles, and follows its limit.
     Auto,
+}
+
+/// The most calls in flight at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workers {
+    /// As many as the pace needs, up to [`Workers::MOST_OF_AUTO`].
+    Auto,
+    /// This number, at most [`Workers::MOST`].
+    Most(NonZeroUsize),
+}
+
+impl Workers {
+    /// The largest number.
+    pub const MOST: usize = 4096;
+    /// The most workers of `auto`.
+    pub const MOST_OF_AUTO: usize = 1024;
+
+    /// The most calls that may ever be in flight at a time.
+    pub const fn most(self) -> usize {
+        match self {
+            Self::Auto => Self::MOST_OF_AUTO,
+            Self::Most(number) => number.get(),
+        }
+    }
 }
 
 /// When failures stop a run.

@@ -12,7 +12,7 @@ use figment::value::{Num, Value};
 use jiff::civil::Time;
 use jiff::tz::Offset;
 
-use super::types::{Billing, FailureLimit, LogFormat, Rate, Until};
+use super::types::{Billing, FailureLimit, LogFormat, Rate, Until, Workers};
 use crate::scene::Scenes;
 use crate::visible::without_password;
 
@@ -176,6 +176,15 @@ pub(super) fn workers(value: &Value, most: usize) -> Checked<NonZeroUsize> {
     let expected = || format!("expected a whole number from 1 to {most}");
     let number: usize = scalar(value, &expected())?.parse().map_err(|_| expected())?;
     NonZeroUsize::new(number).filter(|n| n.get() <= most).ok_or_else(expected)
+}
+
+/// A whole number from 1, or "auto".
+pub(super) fn workers_or_auto(value: &Value) -> Checked<Workers> {
+    if matches!(value, Value::String(_, text) if text.trim() == "auto") {
+        return Ok(Workers::Auto);
+    }
+    let number = workers(value, Workers::MOST).map_err(|expected| expected + ", or \"auto\"");
+    number.map(Workers::Most)
 }
 
 /// A finite number from 0.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use figment::value::Value;
 
-use super::types::{FailureLimit, Rate};
+use super::types::{FailureLimit, Rate, Workers};
 
 /// A text. `None` is written as the empty text.
 pub(super) fn text(text: Option<&str>) -> Value {
@@ -32,6 +32,13 @@ pub(super) fn rate(rate: Rate) -> Value {
         Rate::Unlimited => 0_u64.into(),
         Rate::PerSecond(n) => number(n),
         Rate::Auto => "auto".into(),
+    }
+}
+
+pub(super) fn workers(workers: Workers) -> Value {
+    match workers {
+        Workers::Auto => "auto".into(),
+        Workers::Most(number) => number.get().into(),
     }
 }
 

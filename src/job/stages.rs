@@ -52,11 +52,11 @@ pub(super) async fn run(job: Job) -> Result<(Session, Result<(), Error>), Error>
         _ => None,
     };
 
-    let workers = settings.pace.workers.get();
+    let workers = settings.pace.workers;
     let work = Arc::new(Notify::new());
     let (writer, writing) = Writer::start(
         session,
-        4 * workers + 64,
+        4 * workers.most() + 64,
         Arc::clone(&stats),
         Arc::clone(&work),
         control.clone(),

@@ -1,7 +1,7 @@
 //! How fast requests are sent, and how many at a time.
 
 use super::setting::{Group, Kind, Resume, Section, Setting, put};
-use crate::config::stricter::{is_slower, take_if};
+use crate::config::stricter::{has_fewer, is_slower, take_if};
 use crate::config::{value, written};
 
 pub(super) const SECTION: Section = Section {
@@ -24,17 +24,21 @@ pub(super) const SECTION: Section = Section {
         Setting {
             name: "workers",
             short: Some('w'),
-            kind: Kind::Value("N"),
+            kind: Kind::Value("N|auto"),
             group: Group::Pace,
-            default: "64",
-            help: "The most calls in flight at a time, 1 to 4096",
-            more: "After a crash at most twice as many calls may be paid again.",
+            default: "auto",
+            help: "The most calls in flight at a time, 1 to 4096; auto for as many as the pace needs, 16 to 1024",
+            more: "With auto the number follows the pace and the time that a call takes. Without a pace it grows as long as \
+                   that raises the number of calls a second. After a crash at most twice as many calls as were in \
+                   flight may be paid again.",
             guarded: None,
             resume: Resume::Stricter(|to, now| {
-                take_if(&mut to.pace.workers, &now.pace.workers, |now, typed| now < typed)
+                take_if(&mut to.pace.workers, &now.pace.workers, |now, typed| {
+                    has_fewer(*now, *typed)
+                })
             }),
-            set: |value, to| put(&mut to.pace.workers, value::workers(value, 4096)),
-            get: |from| from.pace.workers.get().into(),
+            set: |value, to| put(&mut to.pace.workers, value::workers_or_auto(value)),
+            get: |from| written::workers(from.pace.workers),
         },
         Setting {
             name: "list_qps",

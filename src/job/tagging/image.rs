@@ -10,6 +10,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use super::activity::Counted;
 use super::failure::{self, THROTTLE, error_row, is_temporary};
 use super::tagger::{Ended, Subject, Tagger};
 use crate::cos;
@@ -150,6 +151,7 @@ impl<'a> Image<'a> {
             match next {
                 Next::Settle(settled) => return Ok(self.settlement(Some(row), settled)),
                 Next::Again(delay) => {
+                    let _waits = Counted::in_(&tagger.activity.between_tries);
                     tagger.writer.ask(|committed| Record::Call { row, committed }).await?;
                     if !tagger.service.sleep(delay).await {
                         return Ok(self.settlement(None, self.untouched()));

@@ -1,16 +1,19 @@
 //! The pool of workers: claims contents, calls the service for them concurrently, and hands each settlement to the
 //! writer.
 //!
-//! At most `workers` calls are in flight, and at most twice as many contents are claimed and not settled. After a
-//! crash, these are the only contents whose calls may have been paid without a stored result.
+//! Each worker makes one call at a time, and at most twice as many contents as there are workers are claimed and not
+//! settled. After a crash, these are the only contents whose calls may have been paid without a stored result.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::future::try_join_all;
-use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, mpsc};
 
+use super::activity::Counted;
+use super::crew::Crew;
 use super::image::Image;
 use super::tagger::Tagger;
 use crate::job::Error;
@@ -32,8 +35,7 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(super) struct Pool {
     pub(super) tagger: Arc<Tagger>,
-    /// The number of workers.
-    pub(super) workers: usize,
+    pub(super) crew: Crew,
     /// Notified by the writer when the queue may have grown, or when a content was settled.
     pub(super) work: Arc<Notify>,
     /// The wait before the second pass. Before the third one it is four times as long.
@@ -56,38 +58,60 @@ impl Pool {
     /// # Errors
     /// Only if the writer has ended.
     pub(super) async fn run(self) -> Result<(), Error> {
-        let slots = Arc::new(Semaphore::new(2 * self.workers));
-        let (sender, claimed) = mpsc::channel::<Slotted>(2 * self.workers);
-        let claimed = Mutex::new(claimed);
-        // Each worker lives as long as the run. With a future for each image, several kilobytes would be allocated and
-        // moved every time. The workers are no tasks of their own, since a job runs on a runtime of one thread.
-        let last_check = std::sync::Mutex::new(None);
-        let workers = (0..self.workers).map(|_| self.worker(&claimed, &last_check));
-        let calls = try_join_all(workers);
-        let (claiming, calling) = tokio::join!(self.claim(&slots, sender), calls);
-        calling.and(claiming)
+        let (sender, claimed) = mpsc::channel::<Slotted>(self.crew.most_slots());
+        tokio::select! {
+            (claiming, calling) = async { tokio::join!(self.claim(sender), self.call(claimed)) } => {
+                calling.and(claiming)
+            }
+            never = self.crew.keep_size(&self.tagger) => match never {},
+        }
     }
 
-    /// Calls for one content after another, until no more will be claimed.
+    /// Runs the workers until no more contents will be claimed.
+    async fn call(&self, claimed: mpsc::Receiver<Slotted>) -> Result<(), Error> {
+        let claimed = Mutex::new(claimed);
+        let last_check = std::sync::Mutex::new(None);
+        // A worker lives as long as it is needed. With a future for each image, several kilobytes would be allocated and
+        // moved every time. The workers are no tasks of their own, since a job runs on a runtime of one thread.
+        let mut workers = FuturesUnordered::new();
+        let mut is_over = false;
+        loop {
+            while !is_over && self.crew.joins() {
+                workers.push(self.worker(&claimed, &last_check));
+            }
+            tokio::select! {
+                ended = workers.next() => match ended {
+                    Some(ended) => is_over |= ended?,
+                    None => return Ok(()),
+                },
+                () = self.crew.resized(), if !is_over => {}
+            }
+        }
+    }
+
+    /// Calls for one content after another. Returns `true` once no more will be claimed, and `false` if there are more
+    /// workers than needed.
     async fn worker(
         &self,
         claimed: &Mutex<mpsc::Receiver<Slotted>>,
         last_check: &LastCheck,
-    ) -> Result<(), Error> {
-        loop {
+    ) -> Result<bool, Error> {
+        while !self.crew.leaves() {
             let next = claimed.lock().await.recv().await;
-            let Some((claimed, slot)) = next else { return Ok(()) };
+            let Some((claimed, slot)) = next else { return Ok(true) };
+            let _held = Counted::in_(&self.crew.held);
             self.tagger.waiting.fetch_sub(1, Ordering::Relaxed);
             let pass = claimed.pass;
             // The writer notices this too, but only with its next turn. Until then each worker could begin a call whose
             // result would be lost. Calls in flight finish, and are committed.
             if self.is_database_lost(last_check) {
                 self.tagger.service.control.stop(StopReason::Internal);
-                return Ok(());
+                return Ok(true);
             }
             let settlement = Image::new(&self.tagger, claimed, false).run().await?;
             self.settle(settlement, pass, slot).await?;
         }
+        Ok(false)
     }
 
     /// Returns `true` if the database was taken away. Checks the file only if the last check is longer ago than
@@ -123,7 +147,7 @@ impl Pool {
 
     /// During an outage, calls for one image at a time to probe whether the service is back. Each image comes from
     /// anywhere in the queue. Returns `false` if the run stops.
-    async fn probe(&self, slots: &Arc<Semaphore>) -> Result<bool, Error> {
+    async fn probe(&self) -> Result<bool, Error> {
         let tagger = &self.tagger;
         let service = &tagger.service;
         while tagger.outage.is_waiting() {
@@ -133,8 +157,8 @@ impl Pool {
             if !tagger.outage.is_waiting() {
                 break;
             }
-            let Some(mut free) = self.free_slots(slots).await else { return Ok(false) };
-            let idle = free.num_permits() + slots.available_permits() == 2 * self.workers;
+            let Some(mut free) = self.free_slots().await else { return Ok(false) };
+            let idle = self.crew.is_idle(free.num_permits());
             let first_pass = u32::from(tagger.budget.images(1).is_err());
             let claimed = tagger.writer.ask(|reply| Record::Probe { first_pass, reply }).await?;
             let Some(claimed) = claimed else {
@@ -160,14 +184,9 @@ impl Pool {
     }
 
     /// Claims contents for the workers until nothing is left to claim, or the run stops.
-    async fn claim(
-        &self,
-        slots: &Arc<Semaphore>,
-        sender: mpsc::Sender<Slotted>,
-    ) -> Result<(), Error> {
+    async fn claim(&self, sender: mpsc::Sender<Slotted>) -> Result<(), Error> {
         let tagger = &self.tagger;
         let service = &tagger.service;
-        let all = 2 * self.workers;
         let mut pass = 0;
         if let Some(size) = self.trial.and_then(|trial| trial.sample)
             && !self.draw_sample(size).await?
@@ -175,10 +194,11 @@ impl Pool {
             return Ok(());
         }
         loop {
-            if !self.probe(slots).await? {
+            if !self.probe().await? {
                 return Ok(());
             }
-            let Some(mut free) = self.free_slots(slots).await else { return Ok(()) };
+            let Some(mut free) = self.free_slots().await else { return Ok(()) };
+            self.crew.claiming.store(free.num_permits(), Ordering::Relaxed);
             // If all images of a trial were claimed, only those that were put back are claimed again.
             let (limit, first, used_up) = match tagger.budget.images(free.num_permits()) {
                 Ok(limit) => (limit, 0, None),
@@ -186,8 +206,7 @@ impl Pool {
             };
             // This is read before the claim, so that a content which is queued in between is claimed in the next round.
             let listed = service.stats.is_listed();
-            let idle = (listed || used_up.is_some())
-                && free.num_permits() + slots.available_permits() == all;
+            let idle = (listed || used_up.is_some()) && self.crew.is_idle(free.num_permits());
             let ask = |keeps_back| {
                 let wish = Wish { limit, passes: first..=pass, keeps_back };
                 tagger.writer.ask(|reply| Record::Claim { wish, reply })
@@ -204,12 +223,14 @@ impl Pool {
             for claimed in claims.claimed {
                 let slot =
                     free.split(1).expect("at most as many contents are claimed as there are slots");
+                self.crew.claiming.fetch_sub(1, Ordering::Relaxed);
                 tagger.waiting.fetch_add(1, Ordering::Relaxed);
                 if sender.send((claimed, slot)).await.is_err() {
                     return Ok(());
                 }
             }
             drop(free);
+            self.crew.claiming.store(0, Ordering::Relaxed);
             if !exhausted {
                 continue;
             }
@@ -274,7 +295,8 @@ impl Pool {
     }
 
     /// Waits until a slot is free, and takes all free slots. Returns `None` if the run stops.
-    async fn free_slots(&self, slots: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    async fn free_slots(&self) -> Option<OwnedSemaphorePermit> {
+        let slots = &self.crew.slots;
         let stopping = self.tagger.service.control.stopping();
         let mut free = tokio::select! {
             biased;

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::activity::Activity;
 use super::breaker::Breaker;
 use super::budget::Budget;
+use super::crew::Crew;
 use super::pool::Pool;
 use super::tagger::Tagger;
-use crate::config::FailureLimit;
+use crate::config::{FailureLimit, Workers};
 use crate::job::Error;
 use crate::job::gate::Gate;
 use crate::job::service::client::Service;
@@ -33,8 +35,8 @@ pub(crate) struct Tagging {
     pub(crate) gate: Gate,
     /// How many failures stop the run.
     pub(crate) max_failures: FailureLimit,
-    /// The number of calls that may be in flight at the same time.
-    pub(crate) workers: usize,
+    /// The most calls in flight at a time.
+    pub(crate) workers: Workers,
     /// The wait before failed images are tried in the second pass.
     pub(crate) cooldown: Duration,
     /// The number of images that the run is limited to. Absent if it takes every image that is wanted.
@@ -53,6 +55,7 @@ impl Tagging {
     /// # Errors
     /// Only if the writer has ended.
     pub(crate) async fn run(self) -> Result<(), Error> {
+        let rate = self.pace.rate();
         Pool {
             tagger: Arc::new(Tagger {
                 service: self.service,
@@ -65,10 +68,11 @@ impl Tagging {
                 needs_pause: AtomicBool::default(),
                 outage: Outage::default(),
                 waiting: AtomicUsize::new(0),
+                activity: Activity::default(),
                 urls: self.urls,
                 was_answered_before: self.was_answered_before,
             }),
-            workers: self.workers,
+            crew: Crew::new(self.workers, rate),
             work: self.work,
             cooldown: self.cooldown,
             trial: self.trial,

@@ -1,12 +1,13 @@
 //! One call, and what all calls share: pace, budget, gate, breaker and outages.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::activity::{Activity, Counted};
 use super::breaker::{Breaker, Tripped};
 use super::budget::Budget;
 use super::failure::add_failure;
@@ -43,6 +44,7 @@ pub(super) struct Tagger {
     pub(super) outage: Outage,
     /// The number of images that are claimed and wait for a worker.
     pub(super) waiting: AtomicUsize,
+    pub(super) activity: Activity,
     /// Whether keys are URLs.
     pub(super) urls: bool,
     /// Whether a call was answered before this invocation. If so, an image whose bytes are refused does not indicate a
@@ -98,6 +100,7 @@ impl Tagger {
                     return None;
                 }
             }
+            let waits = Counted::in_(&self.activity.at_pace);
             tokio::select! {
                 biased;
                 () = stopping.cancelled() => return None,
@@ -105,6 +108,7 @@ impl Tagger {
                 // A call that waits for a permit must not delay the probe of an outage.
                 () = outage, if !subject.is_probe => return None,
             }
+            drop(waits);
             // Nothing is awaited between here and the call, so no call follows the one that began an outage.
             if self.is_held_back(subject.is_probe) {
                 return None;
@@ -130,6 +134,7 @@ impl Tagger {
             () = service.control.aborting().cancelled() => None,
         };
         service.stats.call_ends();
+        self.activity.ended.fetch_add(1, Ordering::Relaxed);
         self.outage.call_ends(call);
         let clock = service.client.clock();
         let ended = clock.local_millis();

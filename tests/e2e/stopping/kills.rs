@@ -91,6 +91,26 @@ fn a_run_that_is_killed_again_and_again_labels_each_image_once(
     assert_eq!(site.calls(), 0, "nothing was forgotten");
 }
 
+/// With default options, the number of workers follows the pace and the time that a call takes.
+#[test]
+fn after_a_kill_status_tells_how_many_calls_may_be_repeated() {
+    let settings = Settings { latency_ms: 2_000, ..Settings::default() };
+    let site = Site::new(Synthetic { objects: 600, ..Synthetic::default() }, settings);
+    let contents = site.contents();
+    let program = site.start(&["run", BUCKET, "--qps", "200"]);
+    // The workers at the start could not make so many calls within the time of one.
+    wait_until("many calls are in flight", || site.calls() >= 300);
+    assert!(program.kill(), "it calls");
+    let status = site.json(&["status", "--json"]);
+    let in_flight = status["contents"]["in_flight"].as_u64().unwrap();
+    assert!(in_flight > 0, "{status}");
+    site.change(r#"{"latency_ms":0}"#);
+    site.resume().with(0);
+    let (_, unknown) = site.ledger();
+    assert_eq!(unknown, in_flight);
+    assert!(site.calls() <= contents + in_flight, "{} > {contents} + {in_flight}", site.calls());
+}
+
 /// A database with the first version of the schema and some labels.
 const FIRST_SCHEMA: &str = include_str!("../../../migrations/sqlite/01-init/up.sql");
 const FIRST_ROWS: &str = "
