@@ -108,6 +108,25 @@ fn find() {
     );
 }
 
+/// Writes a report, which counts every object and every label.
+fn report() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let output = folder.path().join("report.html");
+    let target = output.to_str().expect("UTF-8");
+    let cost = least(3, || measured(&mut costag(&["report", "-o", target])));
+    let size = fs::metadata(&output).map_or(0, |file| file.len());
+    row(
+        &format!("report, {} images", images()),
+        &format!(
+            "{:.2} s of CPU, {:.2} s, peak {:.1} MB, {} kB",
+            cost.cpu.as_secs_f64(),
+            cost.wall.as_secs_f64(),
+            cost.peak_mb,
+            size / 1_000
+        ),
+    );
+}
+
 /// The time until a run sends its first request, and until the help is printed.
 fn start() {
     let median = |mut times: Vec<Duration>| {
@@ -161,5 +180,11 @@ fn size() {
 }
 
 fn main() {
-    scenarios(&[("size", size), ("export", export), ("find", find), ("start", start)]);
+    scenarios(&[
+        ("size", size),
+        ("export", export),
+        ("find", find),
+        ("report", report),
+        ("start", start),
+    ]);
 }

@@ -12,6 +12,7 @@ mod command;
 pub mod labels;
 mod name;
 pub mod overview;
+mod prefixes;
 mod readings;
 pub mod runs;
 mod share;

@@ -50,7 +50,10 @@ pub(super) fn bytes_in_html(text: &str) -> usize {
 pub(super) fn categories(first: &str, second: &str) -> String {
     match (first, second) {
         (one, "") | ("", one) => name(one),
-        (first, second) => format!("{} · {}", name(first), name(second)),
+        // The two marks isolate a name, so that one that is written from right to left does not reorder the other.
+        (first, second) => {
+            format!("\u{2068}{}\u{2069} · \u{2068}{}\u{2069}", name(first), name(second))
+        }
     }
 }
 
@@ -88,6 +91,7 @@ mod tests {
         assert_eq!(name("a\u{202e}b\n"), "a\\u{202e}b\\n");
         assert_eq!(segments("a//b.jpg"), ["a/", "/", "b.jpg"]);
         assert_eq!(categories("自然", ""), "自然");
+        assert_eq!(categories("自然", "天象"), "\u{2068}自然\u{2069} · \u{2068}天象\u{2069}");
         assert_eq!(categories("", ""), "");
     }
 

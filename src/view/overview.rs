@@ -3,12 +3,11 @@
 use askama::Template;
 
 use super::chart::{self, Bar};
+use super::prefixes::{self, PrefixRow};
 use super::share::{length, number_of, percent, roughly};
 use super::{Command, Money, Picture, Readings, Terms, name};
 use crate::numbers::grouped;
-use crate::store::read::{
-    BucketPrefixes, CategoryCount, ImageCounts, LabelCount, Prefix, Sample, Survey, UNCERTAIN_BELOW,
-};
+use crate::store::read::{CategoryCount, ImageCounts, LabelCount, Sample, Survey, UNCERTAIN_BELOW};
 
 /// How many labels the contact sheet shows, and how many of them are large.
 pub const SHEET: usize = 30;
@@ -21,14 +20,6 @@ pub const FRAMES: usize = 6;
 const CATEGORIES: usize = 24;
 const PARTS: usize = 10;
 const NAMED: usize = 3;
-
-/// How many prefixes below a prefix are shown, by level, and below how many of their siblings any are. The others are
-/// counted together.
-const PREFIXES: [usize; 3] = [24, 6, 4];
-const OPENED: [usize; 2] = [8, 3];
-
-/// How much of the path to a prefix is repeated before it, in characters.
-const PATH: usize = 24;
 
 /// How many labels that rose or fell are shown.
 const RISERS: usize = 10;
@@ -175,27 +166,6 @@ pub struct ConfidenceBar {
     pub bar: Bar,
 }
 
-/// A prefix in its place in the tree.
-#[derive(Debug, Clone)]
-pub struct PrefixRow {
-    /// The segments of the prefix; of other prefixes, none.
-    pub segments: Vec<String>,
-    /// What is shown instead of segments.
-    pub title: String,
-    /// The number of objects.
-    pub objects: String,
-    /// The share of them that has labels.
-    pub labelled: String,
-    /// The length of the bar.
-    pub width: u32,
-    /// True if rows below it follow.
-    pub opens: bool,
-    /// True if they are shown at the beginning.
-    pub is_open: bool,
-    /// How many levels end after this row.
-    pub closes: Vec<()>,
-}
-
 /// What the last listing found different.
 #[derive(Debug, Clone)]
 pub struct Changes {
@@ -254,7 +224,7 @@ impl Overview {
             more_categories: survey.categories.len().saturating_sub(CATEGORIES),
             categories: categories(&survey.categories),
             histogram: histogram(&survey.confidence),
-            prefixes: prefixes(&survey.prefixes),
+            prefixes: prefixes::rows(&survey.prefixes),
             changes: changes(survey, readings, terms),
         }
     }
@@ -452,101 +422,6 @@ fn histogram(confidence: &[u64]) -> Option<Histogram> {
         kept: grouped(sum(threshold, usize::MAX)),
         lost: grouped(sum(0, threshold)),
     })
-}
-
-fn prefixes(buckets: &[BucketPrefixes]) -> Vec<PrefixRow> {
-    let mut rows = Vec::new();
-    let several = buckets.len() > 1;
-    for one in buckets {
-        let most = if several {
-            buckets.first().map_or(0, |first| first.root.objects)
-        } else {
-            one.root.children.first().map_or(0, |child| child.objects)
-        };
-        if several {
-            let kind = if one.urls { " (URLs)" } else { "" };
-            let title = format!("{}{kind}", name::name(&one.bucket));
-            prefix_rows(&one.root, (0, 0), &[], title, most, &mut rows);
-        } else {
-            below(&one.root, 0, &[], most, &mut rows);
-        }
-    }
-    rows
-}
-
-/// The row of a prefix, and those below it. `level` is 0 for a bucket; `place` is the place among the siblings.
-fn prefix_rows(
-    prefix: &Prefix,
-    (level, place): (usize, usize),
-    segments: &[String],
-    title: String,
-    most: u64,
-    rows: &mut Vec<PrefixRow>,
-) {
-    let is_opened = level == 0 || OPENED.get(level - 1).is_some_and(|opened| place < *opened);
-    let opens = is_opened && (!prefix.children.is_empty() || prefix.others.prefixes > 0);
-    rows.push(PrefixRow {
-        segments: segments.to_vec(),
-        title,
-        objects: grouped(prefix.objects),
-        labelled: percent(prefix.labelled, prefix.objects),
-        width: length(prefix.objects, most, LENGTH),
-        opens,
-        is_open: opens && rows.is_empty(),
-        closes: Vec::new(),
-    });
-    if opens {
-        below(prefix, level, segments, most, rows);
-        if let Some(last) = rows.last_mut() {
-            last.closes.push(());
-        }
-    }
-}
-
-/// The rows below a prefix: the largest prefixes, the others together, and the objects that are in none of them.
-fn below(prefix: &Prefix, level: usize, segments: &[String], most: u64, rows: &mut Vec<PrefixRow>) {
-    let shown = prefix.children.len().min(PREFIXES.get(level).copied().unwrap_or_default());
-    for (place, child) in prefix.children[..shown].iter().enumerate() {
-        let mut path = segments.to_vec();
-        if path.iter().map(|segment| segment.chars().count()).sum::<usize>() > PATH {
-            path = vec!["…/".to_owned()];
-        }
-        path.extend(name::segments(&child.segment));
-        prefix_rows(child, (level + 1, place), &path, String::new(), most, rows);
-    }
-    let mut others = prefix.others;
-    for child in &prefix.children[shown..] {
-        others.prefixes += 1;
-        others.objects += child.objects;
-        others.labelled += child.labelled;
-    }
-    let inside =
-        prefix.children.iter().map(|child| child.objects).sum::<u64>() + prefix.others.objects;
-    let labelled =
-        prefix.children.iter().map(|child| child.labelled).sum::<u64>() + prefix.others.labelled;
-    let direct = prefix.objects.saturating_sub(inside);
-    let mut rest = |title: String, objects: u64, labelled: u64| {
-        rows.push(PrefixRow {
-            segments: Vec::new(),
-            title,
-            objects: grouped(objects),
-            labelled: percent(labelled, objects),
-            width: length(objects, most, LENGTH),
-            opens: false,
-            is_open: false,
-            closes: Vec::new(),
-        });
-    };
-    match others.prefixes {
-        0 => {}
-        1 => rest("1 other prefix".to_owned(), others.objects, others.labelled),
-        count => {
-            rest(format!("{} other prefixes", grouped(count)), others.objects, others.labelled);
-        }
-    }
-    if direct > 0 {
-        rest("in no prefix below".to_owned(), direct, prefix.labelled.saturating_sub(labelled));
-    }
 }
 
 fn changes(survey: &Survey, readings: &Readings, terms: &Terms) -> Option<Changes> {
