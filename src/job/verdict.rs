@@ -7,6 +7,7 @@
 use crate::cos;
 use crate::cos::error::{Error, ServiceError};
 use crate::cos::list::Unproven;
+use crate::store::model;
 
 /// Which request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +120,7 @@ impl GiveUp {
         match self {
             Self::Image => "image",
             Self::Gone => "gone",
-            Self::Archived => "archived",
+            Self::Archived => model::ARCHIVED,
             Self::Denied => "denied",
             Self::Source => "source",
             Self::Unknown => "unknown",

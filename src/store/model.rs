@@ -271,6 +271,10 @@ impl ErrorKind {
     }
 }
 
+/// The verdict on an object that must be restored from an archive before it can be called, as `error.verdict` has it.
+/// The store compares it: such an object may be called once it has another storage class.
+pub const ARCHIVED: &str = "archived";
+
 /// What a run has counted. It is stored as JSON in `run.counts`, in the same transactions as what it counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -11,7 +11,7 @@ use crate::store::Error;
 use crate::store::decide::{self, ContentFacts, Dropped, Sight, Want};
 use crate::store::ident::Identity;
 use crate::store::keyspace::prefix_end;
-use crate::store::model::ContentState;
+use crate::store::model::{ARCHIVED, ContentState};
 use crate::store::sqlite::error::sorted;
 use crate::store::sqlite::rows::{EtagColumn, LabelId, Numbered, Size, StoredEtag};
 use crate::store::sqlite::sql::{DONE, FAILED, PENDING, TEMPORARY, has_content, lacks, statements};
@@ -264,7 +264,7 @@ impl Session {
             .query_row([content_id], |row| row.get(0))
             .optional()
             .map_err(|source| self.error(source))?;
-        Ok(verdict.as_deref() == Some("archived"))
+        Ok(verdict.as_deref() == Some(ARCHIVED))
     }
 
     /// Marks a done content as failed. It was given up for a scene that no later run wanted, so it counted as done;
