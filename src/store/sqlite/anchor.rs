@@ -4,11 +4,7 @@
 //! descriptor of the file, even one that SQLite did not open. So this module opens each database at most once, before
 //! SQLite does, and closes it after the last connection to it. Everything else looks at the file by `stat`.
 //!
-//! The writer's lock is an open-file-description lock (`F_OFD_SETLK`) on one byte that SQLite neither reads, writes nor
-//! locks. It belongs to the file itself: a second process finds it under any name of the file, even if the lock file
-//! beside it is gone. It does not conflict with SQLite's own locks, unlike `flock`, which network file systems and
-//! macOS turn into a lock on the whole file. Systems without such locks rely on the lock file alone (see
-//! [`super::lock`]).
+//! The writer's lock is taken on the same descriptor: see [`byte_lock`].
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -16,163 +12,14 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::byte_lock;
 use crate::store::Error;
 
 /// The permissions of a new database, which `-wal`, `-shm` and the lock file get too: only the owner may read keys and
 /// labels.
 pub(super) const OWNER_ONLY: u32 = 0o600;
-
-/// The place of an open database. It tells whether the database is still there, which takes a few `stat` calls and one
-/// read of a page.
-#[derive(Debug, Clone)]
-pub struct Place {
-    /// The file's name without links.
-    path: PathBuf,
-    /// The name that was given, if a link is in it.
-    given: Option<PathBuf>,
-    id: FileId,
-    length: Length,
-    /// The write-ahead log, once it is open.
-    log: Option<Log>,
-    /// The mark that tells the content of the file from that of any other database; `None` if there is none.
-    mark: Option<Mark>,
-}
-
-/// The greatest length of a file so far, in bytes. While costag writes a database, the file and its log never shrink:
-/// nothing vacuums the file, and the log is kept until the last connection closes.
-#[derive(Debug, Clone, Default)]
-struct Length(Arc<AtomicU64>);
-
-impl Length {
-    /// Measures the file. Returns true if it is shorter than it was before this call, and false if it cannot be
-    /// measured. Otherwise its length is remembered.
-    ///
-    /// Several threads measure a file that grows. Therefore a result is compared only with what was known before the
-    /// measurement: another thread may meanwhile have seen a longer file.
-    fn is_cut(&self, measure: impl FnOnce() -> Option<u64>) -> bool {
-        let before = self.0.load(Ordering::Acquire);
-        let Some(now) = measure() else { return false };
-        self.0.fetch_max(now, Ordering::AcqRel);
-        now < before
-    }
-}
-
-/// The write-ahead log of a database.
-#[derive(Debug, Clone)]
-struct Log {
-    path: PathBuf,
-    length: Length,
-    /// `None` if the log cannot be opened. SQLite has no locks on it that closing a descriptor could drop.
-    file: Option<Arc<File>>,
-    /// True once the log was seen with its beginning. After a power failure there may be a log without one, which SQLite
-    /// ignores and overwrites.
-    has_begun: Arc<AtomicBool>,
-}
-
-impl Log {
-    /// The first bytes of a log, of either byte order of its checksums. See "The Write-Ahead Log" in SQLite's "Database
-    /// File Format".
-    const MAGIC: [[u8; 4]; 2] = [[0x37, 0x7f, 0x06, 0x82], [0x37, 0x7f, 0x06, 0x83]];
-
-    /// Returns true if the log is shorter than it was, or has lost its beginning: SQLite writes behind what it wrote
-    /// before, so a log that was cut to nothing is soon as long as before, with a hole in front.
-    fn is_cut(&self) -> bool {
-        self.length.is_cut(|| fs::symlink_metadata(&self.path).ok().map(|log| log.len()))
-            || self.has_lost_its_beginning()
-    }
-
-    fn has_lost_its_beginning(&self) -> bool {
-        let mut begin = [0; 4];
-        let Some(file) = &self.file else { return false };
-        if file.read_exact_at(&mut begin, 0).is_err() {
-            // The log is empty, which its length tells, or cannot be read, which tells nothing.
-            return false;
-        }
-        if Self::MAGIC.contains(&begin) {
-            self.has_begun.store(true, Ordering::Release);
-            return false;
-        }
-        self.has_begun.load(Ordering::Acquire)
-    }
-}
-
-/// A text that no other file holds, and the page of the file that holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) text: String,
-    /// The offset of the page in bytes.
-    pub(super) offset: u64,
-    /// The length of the page in bytes.
-    pub(super) length: usize,
-}
-
-impl Place {
-    /// Returns true if the name no longer leads to the file that was opened, the file or its log was cut short, or
-    /// something else was written over the file.
-    pub fn is_lost(&self) -> bool {
-        self.is_elsewhere() || self.is_cut_short() || self.is_written_over()
-    }
-
-    /// Returns true if the file has another content than the one that was opened, and false if that cannot be told.
-    pub(super) fn is_written_over(&self) -> bool {
-        self.mark.as_ref().is_some_and(|mark| !self.holds(mark))
-    }
-
-    /// Returns true if the name no longer leads to the file that was opened.
-    fn is_elsewhere(&self) -> bool {
-        FileId::at(&self.path) != Some(self.id)
-            || self.given.as_ref().is_some_and(|given| {
-                !fs::metadata(given).is_ok_and(|metadata| FileId::of(&metadata) == self.id)
-            })
-    }
-
-    /// Returns true if the file or its log is shorter than it was.
-    fn is_cut_short(&self) -> bool {
-        self.length.is_cut(|| fs::symlink_metadata(&self.path).ok().map(|file| file.len()))
-            || self.log.as_ref().is_some_and(Log::is_cut)
-    }
-
-    /// Returns true if the file or its log was cut short, and the rest still belongs to this database.
-    pub(super) fn is_a_part(&self) -> bool {
-        let is_empty = || fs::symlink_metadata(&self.path).is_ok_and(|file| file.len() == 0);
-        !self.is_elsewhere() && self.is_cut_short() && (is_empty() || !self.is_written_over())
-    }
-
-    /// The file's name without links.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Watches the length of the log too from now on.
-    pub(super) fn watch_log(&mut self) {
-        let path = beside(&self.path, "-wal");
-        let file = File::open(&path).ok().map(Arc::new);
-        self.log = Some(Log { path, length: Length::default(), file, has_begun: Arc::default() });
-    }
-
-    /// Watches the content of the file too from now on, if the mark is in it.
-    pub(super) fn watch(&mut self, mark: Mark) {
-        self.mark = self.holds(&mark).then_some(mark);
-    }
-
-    fn holds(&self, mark: &Mark) -> bool {
-        let open = open_files();
-        // If the connection is closed, there is nothing to watch any more.
-        let Some(held) = open.get(&self.id) else { return true };
-        let mut page = vec![0; mark.length];
-        // A page that is being written may be read half old and half new.
-        (0..TRIES).any(|_| {
-            let read = held.file.read_exact_at(&mut page, mark.offset);
-            read.is_ok() && page.windows(mark.text.len()).any(|part| part == mark.text.as_bytes())
-        })
-    }
-}
-
-/// The number of times that a page is read before it is believed to have another content.
-const TRIES: usize = 3;
 
 /// The device and inode of a file. They identify the file on this machine under all of its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -215,6 +62,11 @@ pub(super) struct Anchor {
     id: FileId,
     /// The true name of the file, without links. SQLite's other files are beside it.
     path: PathBuf,
+}
+
+/// Reads bytes of the database file with this identity. Returns `None` if this process does not have it open.
+pub(super) fn read_open(id: FileId, bytes: &mut [u8], offset: u64) -> Option<io::Result<()>> {
+    open_files().get(&id).map(|held| held.file.read_exact_at(bytes, offset))
 }
 
 impl Anchor {
@@ -262,6 +114,11 @@ impl Anchor {
         Ok(anchor)
     }
 
+    /// The identity of the file.
+    pub(super) fn id(&self) -> FileId {
+        self.id
+    }
+
     /// The name of the file without links.
     pub(super) fn path(&self) -> &Path {
         &self.path
@@ -275,21 +132,6 @@ impl Anchor {
     /// Returns true if the name still leads to the file that was opened.
     pub(super) fn is_in_place(&self) -> bool {
         FileId::at(&self.path) == Some(self.id)
-    }
-
-    /// Where the file lies. `given` is the name that it was opened by.
-    pub(super) fn place(&self, given: &Path) -> Place {
-        let is_link = !std::path::absolute(given).is_ok_and(|given| given == self.path);
-        let place = Place {
-            path: self.path.clone(),
-            given: is_link.then(|| given.to_owned()),
-            id: self.id,
-            length: Length::default(),
-            log: None,
-            mark: None,
-        };
-        place.is_cut_short();
-        place
     }
 
     /// The system's metadata of the opened file.
@@ -402,91 +244,9 @@ pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// The writer's lock: one byte of the file, locked for an open descriptor instead of for a process.
-#[cfg(target_os = "linux")]
-mod byte_lock {
-    use std::fs::File;
-    use std::io;
-
-    use nix::errno::Errno;
-    use nix::fcntl::{FcntlArg, fcntl};
-    use nix::libc;
-
-    /// SQLite never stores anything in the page at 1 GiB, since it locks the first 512 bytes there. This is the byte
-    /// after those.
-    const BYTE: i64 = 0x4000_0000 + 512;
-
-    fn lock(kind: i32) -> libc::flock {
-        libc::flock {
-            l_type: i16::try_from(kind).unwrap_or_default(),
-            l_whence: i16::try_from(libc::SEEK_SET).unwrap_or_default(),
-            l_start: BYTE,
-            l_len: 1,
-            l_pid: 0,
-        }
-    }
-
-    /// Takes the lock. Returns `false` if another descriptor has it. Where such locks do not exist, the lock file
-    /// decides alone.
-    pub(super) fn take(file: &File) -> io::Result<bool> {
-        match fcntl(file, FcntlArg::F_OFD_SETLK(&lock(libc::F_WRLCK))) {
-            Ok(_) | Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP | Errno::ENOLCK) => {
-                Ok(true)
-            }
-            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    pub(super) fn release(file: &File) {
-        // Closing the descriptor releases it too.
-        let _ = fcntl(file, FcntlArg::F_OFD_SETLK(&lock(libc::F_UNLCK)));
-    }
-
-    pub(super) fn is_taken(file: &File) -> bool {
-        let mut found = lock(libc::F_WRLCK);
-        fcntl(file, FcntlArg::F_OFD_GETLK(&mut found)).is_ok()
-            && i32::from(found.l_type) != libc::F_UNLCK
-    }
-}
-
-/// This system has no such lock: the lock file beside the database is the only one.
-#[cfg(not(target_os = "linux"))]
-mod byte_lock {
-    use std::fs::File;
-    use std::io;
-
-    #[expect(clippy::unnecessary_wraps, reason = "as on Linux")]
-    pub(super) fn take(_: &File) -> io::Result<bool> {
-        Ok(true)
-    }
-
-    pub(super) fn release(_: &File) {}
-
-    pub(super) fn is_taken(_: &File) -> bool {
-        false
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_that_grows_between_the_measurements_of_two_threads_is_not_cut() {
-        let length = Length::default();
-        let is_cut = length.is_cut(|| {
-            assert!(
-                !length.is_cut(|| Some(20)),
-                "the other thread measures later and ends earlier"
-            );
-            Some(10)
-        });
-        assert!(!is_cut);
-        assert!(!length.is_cut(|| Some(20)));
-        assert!(!length.is_cut(|| None), "a file that cannot be measured is not cut");
-        assert!(length.is_cut(|| Some(19)));
-    }
 
     #[test]
     fn a_database_file_has_one_descriptor_under_all_its_names() {

@@ -2,10 +2,13 @@
 
 mod anchor;
 mod backup;
+mod byte_lock;
 mod connect;
 mod error;
+mod growth;
 mod lock;
 mod migrate;
+mod place;
 mod posting;
 pub(super) mod read;
 mod reader;
@@ -16,6 +19,6 @@ mod still;
 mod store;
 pub(super) mod turn;
 
-pub(super) use anchor::Place;
+pub(super) use place::Place;
 pub(super) use reader::Reader;
 pub(super) use store::Store;

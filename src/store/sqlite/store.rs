@@ -8,12 +8,13 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::anchor::{Anchor, FileId, Mark, Place};
+use super::anchor::{Anchor, FileId};
 use super::backup;
 use super::connect::{check_schema, connect};
 use super::error::sorted;
 use super::lock::Lock;
 use super::migrate::{self, Schema, known_version};
+use super::place::{Mark, Place};
 use super::reader::Reader;
 use crate::store::Error;
 

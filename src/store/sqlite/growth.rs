@@ -1,0 +1,95 @@
+//! Files that only grow while costag writes them: a file or a log that is shorter than before was cut by somebody else.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::anchor::beside;
+
+/// The greatest length of a file so far, in bytes. While costag writes a database, the file and its log never shrink:
+/// nothing vacuums the file, and the log is kept until the last connection closes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Length(Arc<AtomicU64>);
+
+impl Length {
+    /// Measures the file. Returns true if it is shorter than it was before this call, and false if it cannot be
+    /// measured. Otherwise its length is remembered.
+    ///
+    /// Several threads measure a file that grows. Therefore a result is compared only with what was known before the
+    /// measurement: another thread may meanwhile have seen a longer file.
+    pub(super) fn is_cut(&self, measure: impl FnOnce() -> Option<u64>) -> bool {
+        let before = self.0.load(Ordering::Acquire);
+        let Some(now) = measure() else { return false };
+        self.0.fetch_max(now, Ordering::AcqRel);
+        now < before
+    }
+}
+
+/// The write-ahead log of a database.
+#[derive(Debug, Clone)]
+pub(super) struct Log {
+    path: PathBuf,
+    length: Length,
+    /// `None` if the log cannot be opened. SQLite has no locks on it that closing a descriptor could drop.
+    file: Option<Arc<File>>,
+    /// True once the log was seen with its beginning. After a power failure there may be a log without one, which SQLite
+    /// ignores and overwrites.
+    has_begun: Arc<AtomicBool>,
+}
+
+impl Log {
+    /// The first bytes of a log, of either byte order of its checksums. See "The Write-Ahead Log" in SQLite's "Database
+    /// File Format".
+    const MAGIC: [[u8; 4]; 2] = [[0x37, 0x7f, 0x06, 0x82], [0x37, 0x7f, 0x06, 0x83]];
+
+    /// Watches the log of the database at `path` from now on.
+    pub(super) fn watch(path: &Path) -> Self {
+        let path = beside(path, "-wal");
+        let file = File::open(&path).ok().map(Arc::new);
+        Self { path, length: Length::default(), file, has_begun: Arc::default() }
+    }
+
+    /// Returns true if the log is shorter than it was, or has lost its beginning: SQLite writes behind what it wrote
+    /// before, so a log that was cut to nothing is soon as long as before, with a hole in front.
+    pub(super) fn is_cut(&self) -> bool {
+        self.length.is_cut(|| fs::symlink_metadata(&self.path).ok().map(|log| log.len()))
+            || self.has_lost_its_beginning()
+    }
+
+    fn has_lost_its_beginning(&self) -> bool {
+        let mut begin = [0; 4];
+        let Some(file) = &self.file else { return false };
+        if file.read_exact_at(&mut begin, 0).is_err() {
+            // The log is empty, which its length tells, or cannot be read, which tells nothing.
+            return false;
+        }
+        if Self::MAGIC.contains(&begin) {
+            self.has_begun.store(true, Ordering::Release);
+            return false;
+        }
+        self.has_begun.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_grows_between_the_measurements_of_two_threads_is_not_cut() {
+        let length = Length::default();
+        let is_cut = length.is_cut(|| {
+            assert!(
+                !length.is_cut(|| Some(20)),
+                "the other thread measures later and ends earlier"
+            );
+            Some(10)
+        });
+        assert!(!is_cut);
+        assert!(!length.is_cut(|| Some(20)));
+        assert!(!length.is_cut(|| None), "a file that cannot be measured is not cut");
+        assert!(length.is_cut(|| Some(19)));
+    }
+}
