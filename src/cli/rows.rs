@@ -5,18 +5,21 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::export::{self, Output, field};
+use crate::export::{self, Dialect, Output};
 use crate::visible::Notation;
 
 /// The options that choose the form of the rows.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct FormOptions {
     /// Print JSON, one object per line
-    #[arg(long, conflicts_with = "csv")]
+    #[arg(long, conflicts_with_all = ["csv", "excel"])]
     json: bool,
     /// Print CSV with a header
     #[arg(long)]
     csv: bool,
+    /// Print CSV for spreadsheets: with a byte order mark and CRLF line ends, and safe to open
+    #[arg(long)]
+    excel: bool,
 }
 
 /// How rows are written.
@@ -24,8 +27,8 @@ pub struct FormOptions {
 pub enum Form {
     /// For people. The command decides what a line contains.
     Text,
-    /// RFC 4180, with a header.
-    Csv,
+    /// CSV of this dialect, with a header.
+    Csv(Dialect),
     /// JSON, one object per line.
     Json,
 }
@@ -35,7 +38,7 @@ impl Form {
     pub(super) fn notation(self) -> Notation {
         match self {
             Self::Text => Notation::Text,
-            Self::Csv => Notation::Csv,
+            Self::Csv(_) => Notation::Csv,
             Self::Json => Notation::Json,
         }
     }
@@ -44,10 +47,11 @@ impl Form {
 impl FormOptions {
     /// The form that the options ask for.
     pub fn form(self) -> Form {
-        match (self.json, self.csv) {
-            (true, _) => Form::Json,
-            (false, true) => Form::Csv,
-            (false, false) => Form::Text,
+        match self {
+            Self { json: true, .. } => Form::Json,
+            Self { excel: true, .. } => Form::Csv(Dialect::Excel),
+            Self { csv: true, .. } => Form::Csv(Dialect::Plain),
+            _ => Form::Text,
         }
     }
 }
@@ -67,11 +71,10 @@ impl Rows {
     /// # Errors
     /// stdout cannot be written.
     pub(super) fn begin(form: Form, columns: &[&str]) -> Result<Self, export::Error> {
-        let output = Output::open(Path::new("-"))?.in_notation(form.notation());
+        let output = Output::open_in(Path::new("-"), form.notation())?;
         let mut rows = Self { form, output, line: Vec::new(), count: 0 };
-        if form == Form::Csv {
-            rows.line.extend_from_slice(columns.join(",").as_bytes());
-            rows.line.push(b'\n');
+        if let Form::Csv(dialect) = form {
+            export::header(columns, dialect, &mut rows.line);
             rows.write()?;
         }
         Ok(rows)
@@ -93,15 +96,7 @@ impl Rows {
                     .expect("a row of texts and numbers can be written to memory");
                 self.line.push(b'\n');
             }
-            Form::Csv => {
-                for (index, cell) in cells().iter().enumerate() {
-                    if index > 0 {
-                        self.line.push(b',');
-                    }
-                    field(cell, &mut self.line);
-                }
-                self.line.push(b'\n');
-            }
+            Form::Csv(dialect) => export::line(&cells(), dialect, &mut self.line),
             Form::Text => text(&mut self.line),
         }
         self.count += 1;

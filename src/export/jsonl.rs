@@ -2,25 +2,11 @@
 
 use serde::Serialize;
 
+use super::columns::Column;
 use super::csv;
-use super::rows::{Layout, Rows};
 use super::time::iso_seconds;
 use crate::label::Label;
-use crate::scene::Scene;
 use crate::store::read::Exported;
-
-#[derive(Serialize)]
-struct WideRow<'a> {
-    bucket: &'a str,
-    key: &'a str,
-    /// `None` for a scene that was not asked for; an empty list for a scene without labels.
-    album: Option<Vec<WideLabel<'a>>>,
-    camera: Option<Vec<WideLabel<'a>>>,
-    news: Option<Vec<WideLabel<'a>>>,
-    web: Option<Vec<WideLabel<'a>>>,
-    #[serde(flatten)]
-    tail: &'a Tail,
-}
 
 #[derive(Serialize)]
 struct WideLabel<'a> {
@@ -37,95 +23,57 @@ impl<'a> From<Label<'a>> for WideLabel<'a> {
     }
 }
 
-#[derive(Serialize)]
-struct Tail {
-    etag: Option<String>,
-    size: Option<u64>,
-    last_modified: Option<String>,
-    tagged_at: Option<String>,
+/// What comes before the value of the column at this place of a row.
+pub(super) fn before(place: usize, column: Column) -> Vec<u8> {
+    let begin = if place == 0 { '{' } else { ',' };
+    format!("{begin}\"{}\":", column.name()).into_bytes()
 }
 
-impl Tail {
-    fn of(object: &Exported<'_>) -> Self {
-        let ascii = |write: &dyn Fn(&mut Vec<u8>)| {
-            let mut text = Vec::new();
-            write(&mut text);
-            Some(String::from_utf8_lossy(&text).into_owned()).filter(|text| !text.is_empty())
-        };
-        let time = |seconds: i64| ascii(&|out| iso_seconds(seconds, out));
-        Self {
-            etag: object.etag.map(ToString::to_string),
-            size: object.size,
-            last_modified: object.last_modified.and_then(|ms| time(ms.div_euclid(1_000))),
-            tagged_at: object.tagged_at.and_then(time),
+/// Appends the value of a cell.
+pub(super) fn cell(
+    column: Column,
+    object: &Exported<'_>,
+    label: Option<&Label<'_>>,
+    out: &mut Vec<u8>,
+) {
+    match (column, label) {
+        (Column::Bucket, _) => json(object.bucket, out),
+        (Column::Key, _) => json(object.key, out),
+        (Column::Scene, Some(label)) => json(label.scene.name(), out),
+        (Column::Rank, Some(label)) => csv::number(label.rank, out),
+        (Column::Name, Some(label)) => json(label.name, out),
+        (Column::FirstCategory, Some(label)) => json(label.first_category, out),
+        (Column::SecondCategory, Some(label)) => json(label.second_category, out),
+        (Column::Confidence, Some(label)) => csv::number(label.confidence, out),
+        // A scene that was not asked for is `null`, and a scene without labels is an empty list.
+        (Column::Labels(scene), _) => {
+            let labels = object.labels().filter(|label| label.scene == scene);
+            let labels = || labels.map(WideLabel::from).collect::<Vec<_>>();
+            json(&object.scenes.contains(scene).then(labels), out);
         }
+        (Column::ETag, _) => json(&object.etag.map(ToString::to_string), out),
+        (Column::Size, _) => json(&object.size, out),
+        (Column::LastModified, _) => {
+            time(object.last_modified.map(|milliseconds| milliseconds.div_euclid(1_000)), out);
+        }
+        (Column::TaggedAt, _) => time(object.tagged_at, out),
+        (_, None) => json(&(), out),
     }
 }
 
-/// Rows of either layout.
-pub(super) struct Lines {
-    layout: Layout,
-    head: Vec<u8>,
-    tail: Vec<u8>,
-}
-
-impl Lines {
-    pub(super) fn new(layout: Layout) -> Self {
-        Self { layout, head: Vec::new(), tail: Vec::new() }
+/// Appends a time as a text, or `null` if it is not known or has more than four digits in its year.
+fn time(seconds: Option<i64>, out: &mut Vec<u8>) {
+    let begin = out.len();
+    out.push(b'"');
+    if let Some(seconds) = seconds {
+        iso_seconds(seconds, out);
     }
-}
-
-impl Rows for Lines {
-    fn header(&self, _out: &mut Vec<u8>) {}
-
-    fn object(&mut self, object: &Exported<'_>, out: &mut Vec<u8>) -> u64 {
-        let (bucket, key) = (object.bucket, object.key);
-        let tail = &Tail::of(object);
-        if self.layout == Layout::Wide {
-            let of = |scene: Scene| {
-                let labels = object.labels().filter(|label| label.scene == scene);
-                object.scenes.contains(scene).then(|| labels.map(WideLabel::from).collect())
-            };
-            let [album, camera, news, web] = Scene::ALL.map(of);
-            line(&WideRow { bucket, key, album, camera, news, web, tail }, out);
-            return 1;
-        }
-        // The fields that all rows of an object share are formatted once: an image with ten labels has ten rows.
-        self.head.clear();
-        self.head.extend_from_slice(b"{\"bucket\":");
-        json(bucket, &mut self.head);
-        self.head.extend_from_slice(b",\"key\":");
-        json(key, &mut self.head);
-        self.head.extend_from_slice(b",\"scene\":\"");
-        self.tail.clear();
-        json(tail, &mut self.tail);
-        // The tail was written as a separate object. Its opening brace becomes the comma before its first name.
-        self.tail[0] = b',';
-        self.tail.push(b'\n');
-        for label in object.labels() {
-            out.extend_from_slice(&self.head);
-            out.extend_from_slice(label.scene.name().as_bytes());
-            out.extend_from_slice(b"\",\"rank\":");
-            csv::number(label.rank, out);
-            for (name, text) in [
-                (&b",\"name\":"[..], label.name),
-                (b",\"first_category\":", label.first_category),
-                (b",\"second_category\":", label.second_category),
-            ] {
-                out.extend_from_slice(name);
-                json(text, out);
-            }
-            out.extend_from_slice(b",\"confidence\":");
-            csv::number(label.confidence, out);
-            out.extend_from_slice(&self.tail);
-        }
-        object.labels().len() as u64
+    if out.len() == begin + 1 {
+        out.truncate(begin);
+        json(&(), out);
+    } else {
+        out.push(b'"');
     }
-}
-
-fn line(row: &impl Serialize, out: &mut Vec<u8>) {
-    json(row, out);
-    out.push(b'\n');
 }
 
 fn json(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) {

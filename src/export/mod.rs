@@ -3,19 +3,25 @@
 //! This module takes an export of the store and an [`Output`]. It streams the rows, so memory does not grow with their
 //! number. [`output`] decides how files, pipes and stdout are written.
 
+mod columns;
+mod compress;
 mod csv;
 mod error;
+mod form;
 mod jsonl;
 pub mod output;
 mod rows;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod time;
 mod write;
 
-pub use self::csv::{LONG_COLUMNS, WIDE_COLUMNS, field};
+pub use self::csv::{header, line};
+pub use columns::{Column, names};
 pub use error::Error;
+pub use form::{Dialect, Format, Layout};
 pub use output::Output;
-pub use rows::{Format, Layout};
+pub use shape::Shape;
 pub use time::iso_seconds;
 pub use write::write;

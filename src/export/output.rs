@@ -1,4 +1,5 @@
-//! The output of a command: a file that appears when it is complete, or a stream.
+//! The output of a command: a file that appears when it is complete, or a stream. A name that ends in `.gz` or `.zst` is
+//! compressed.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, StdoutLock, Write};
@@ -6,6 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 
 use super::Error;
+use super::compress::{Compressed, Compression};
 use crate::part::Part;
 use crate::visible::{Notation, visible_lines};
 
@@ -22,6 +24,21 @@ const NEW: u32 = 0o666;
 #[derive(Debug)]
 pub struct Output {
     target: String,
+    kind: Kind,
+    stream: Compressed<Destination>,
+}
+
+/// What an output is, for its errors and its look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Terminal,
+    Stream,
+    File,
+}
+
+/// Where the bytes of an output go.
+#[derive(Debug)]
+struct Destination {
     sink: Sink,
     /// How control characters are spelled out on a terminal.
     notation: Notation,
@@ -57,6 +74,15 @@ impl Output {
     /// # Errors
     /// [`Error::Open`] if the target, or the file beside it, cannot be created or written.
     pub fn open(target: &Path) -> Result<Self, Error> {
+        Self::open_in(target, Notation::Text)
+    }
+
+    /// Does the same as [`Output::open`]. On a terminal, control characters are spelled out in this notation, so that CSV
+    /// and JSON stay valid.
+    ///
+    /// # Errors
+    /// Those of [`Output::open`].
+    pub fn open_in(target: &Path, notation: Notation) -> Result<Self, Error> {
         if target.as_os_str() == "-" {
             let stdout = io::stdout().lock();
             let sink = if stdout.is_terminal() {
@@ -64,19 +90,30 @@ impl Output {
             } else {
                 Sink::Stdout(BufWriter::with_capacity(BUFFER, stdout))
             };
-            return Ok(Self { target: "stdout".to_owned(), sink, notation: Notation::Text });
+            return Self::begin("stdout".to_owned(), sink, notation, Compression::None);
         }
         let name = target.display().to_string();
         match sink(target) {
-            Ok(sink) => Ok(Self { target: name, sink, notation: Notation::Text }),
+            Ok(sink) => Self::begin(name, sink, notation, Compression::of(target)),
             Err(source) => Err(Error::Open { target: name, source }),
         }
     }
 
-    /// Sets the notation in which control characters are spelled out on a terminal, so that CSV and JSON stay valid.
-    #[must_use]
-    pub fn in_notation(self, notation: Notation) -> Self {
-        Self { notation, ..self }
+    fn begin(
+        target: String,
+        sink: Sink,
+        notation: Notation,
+        compression: Compression,
+    ) -> Result<Self, Error> {
+        let kind = match sink {
+            Sink::Terminal(_) => Kind::Terminal,
+            Sink::Stdout(_) | Sink::Direct(_) => Kind::Stream,
+            Sink::Replace(..) => Kind::File,
+        };
+        match Compressed::begin(Destination { sink, notation }, compression) {
+            Ok(stream) => Ok(Self { target, kind, stream }),
+            Err(source) => Err(Error::Open { target, source }),
+        }
     }
 
     /// The name of the output, for messages.
@@ -88,12 +125,7 @@ impl Output {
     /// otherwise.
     pub fn error(&self, source: io::Error) -> Error {
         let target = self.target.clone();
-        match (source.kind(), &self.sink) {
-            (ErrorKind::BrokenPipe, Sink::Stdout(_) | Sink::Terminal(_) | Sink::Direct(_)) => {
-                Error::Closed { target }
-            }
-            _ => Error::Write { target, source },
-        }
+        error(self.kind, target, source)
     }
 
     /// Completes the output. A file gets its name, and is safe from power loss when this returns.
@@ -101,22 +133,42 @@ impl Output {
     /// # Errors
     /// [`Error::Write`] or [`Error::Closed`]. A target that is a file is then unchanged.
     pub fn commit(mut self) -> Result<(), Error> {
-        if let Err(source) = self.flush() {
+        if let Err(source) = self.stream.flush() {
             return Err(self.error(source));
         }
-        match self.sink {
-            Sink::Replace(file, replacement) => {
-                drop(file);
-                replacement
-                    .take_place()
-                    .map_err(|source| Error::Write { target: self.target, source })
+        let Self { target, kind, stream } = self;
+        let ended = stream.finish().and_then(|mut destination| {
+            destination.flush()?;
+            match destination.sink {
+                Sink::Replace(file, replacement) => {
+                    drop(file);
+                    replacement.take_place()
+                }
+                Sink::Stdout(_) | Sink::Terminal(_) | Sink::Direct(_) => Ok(()),
             }
-            Sink::Stdout(_) | Sink::Terminal(_) | Sink::Direct(_) => Ok(()),
-        }
+        });
+        ended.map_err(|source| error(kind, target, source))
+    }
+}
+
+fn error(kind: Kind, target: String, source: io::Error) -> Error {
+    match (source.kind(), kind) {
+        (ErrorKind::BrokenPipe, Kind::Stream | Kind::Terminal) => Error::Closed { target },
+        _ => Error::Write { target, source },
     }
 }
 
 impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+impl Write for Destination {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.sink {
             Sink::Stdout(stream) => stream.write(bytes),
@@ -290,6 +342,29 @@ mod tests {
         }
         symlink("loop", folder.path().join("loop")).unwrap();
         assert!(matches!(Output::open(&folder.path().join("loop")), Err(Error::Open { .. })));
+    }
+
+    #[test]
+    fn a_compressed_file_appears_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        for ending in ["gz", "zst"] {
+            let target = folder.path().join(format!("tags.csv.{ending}"));
+            drop(write(&target, "half"));
+            assert!(names(folder.path()).is_empty(), "nothing is left of half a file");
+            write(&target, "whole").commit().unwrap();
+            let file = fs::read(&target).unwrap();
+            let text = match ending {
+                "gz" => io::read_to_string(flate2::read::GzDecoder::new(&file[..])).unwrap(),
+                _ => io::read_to_string(zstd::Decoder::new(&file[..]).unwrap()).unwrap(),
+            };
+            assert_eq!(text, "whole");
+            fs::remove_file(&target).unwrap();
+            // Nothing is written before the end, so the error is that of the last write.
+            symlink("/dev/full", &target).unwrap();
+            let error = write(&target, "too much").commit().unwrap_err();
+            assert!(matches!(error, Error::Write { .. }), "{error:?}");
+            fs::remove_file(&target).unwrap();
+        }
     }
 
     #[test]

@@ -52,16 +52,20 @@ fn object(store: &Store, bucket: i64, key: &str, scenes: u8, labels: &[(Scene, &
 }
 
 fn export(store: &Store, filter: ExportFilter, format: Format, layout: Layout) -> String {
+    export_as(store, filter, &Shape::whole(format, layout))
+}
+
+fn export_as(store: &Store, filter: ExportFilter, shape: &Shape) -> String {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("out");
     let reader = store.reader().unwrap();
     let mut output = Output::open(&target).unwrap();
     let mut export = reader.export(filter).unwrap();
-    let rows = write(&mut export, format, layout, &mut output, || true).unwrap();
+    let rows = write(&mut export, shape.clone(), &mut output, || true).unwrap();
     output.commit().unwrap();
     let text = std::fs::read_to_string(target).unwrap();
     if !text.contains('"') {
-        let header = u64::from(format == Format::Csv);
+        let header = u64::from(shape.format == Format::Csv);
         assert_eq!(text.lines().count() as u64, rows + header);
     }
     text
@@ -106,6 +110,64 @@ fn wide_rows_and_json_rows_are_as_agreed() {
     insta::assert_snapshot!("csv_wide", all(Format::Csv, Layout::Wide));
     insta::assert_snapshot!("jsonl_long", all(Format::Jsonl, Layout::Long));
     insta::assert_snapshot!("jsonl_wide", all(Format::Jsonl, Layout::Wide));
+}
+
+#[test]
+fn chosen_columns_have_the_same_cells_as_all_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = database(folder.path());
+    sample(&store);
+    for (layout, names) in [
+        (Layout::Long, "name,key,etag,confidence,tagged_at,scene"),
+        (Layout::Long, "size,bucket"),
+        (Layout::Wide, "web,key,camera"),
+    ] {
+        let columns: Vec<Column> = names.split(',').map(|name| name.parse().unwrap()).collect();
+        let whole = csv_rows(&export(&store, ExportFilter::default(), Format::Csv, layout));
+        let places = columns
+            .iter()
+            .map(|column| Column::of(layout).iter().position(|known| known == column).unwrap());
+        let places: Vec<_> = places.collect();
+        let expected: Vec<Vec<String>> =
+            whole.iter().map(|row| places.iter().map(|at| row[*at].clone()).collect()).collect();
+        let shape = Shape { columns, ..Shape::whole(Format::Csv, layout) };
+        let text = export_as(&store, ExportFilter::default(), &shape);
+        assert!(text.starts_with(&format!("{names}\n")), "{text}");
+        assert_eq!(csv_rows(&text), expected, "{names}");
+        let lines =
+            export_as(&store, ExportFilter::default(), &Shape { format: Format::Jsonl, ..shape });
+        assert_eq!(lines.lines().count(), expected.len());
+        for line in lines.lines() {
+            let row: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(line).unwrap();
+            assert!(
+                names.split(',').all(|name| row.contains_key(name)) && row.len() == places.len()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_csv_for_spreadsheets_has_the_same_rows_and_no_formula() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = database(folder.path());
+    sample(&store);
+    for key in ["=1+1.jpg", "'quoted.jpg", "@SUM(1),2.jpg"] {
+        object(&store, 1, key, 0b0010, &[(Scene::Camera, "-cat", 9)]);
+    }
+    let plain = csv_rows(&export(&store, ExportFilter::default(), Format::Csv, Layout::Long));
+    let shape = Shape { dialect: Dialect::Excel, ..Shape::whole(Format::Csv, Layout::Long) };
+    let text = export_as(&store, ExportFilter::default(), &shape);
+    assert!(text.starts_with("\u{feff}bucket,key,"));
+    assert!(text.ends_with("\r\n") && text.contains("\"'=1+1.jpg\"") && text.contains("\"'-cat\""));
+    let mut rows = csv_rows(&text);
+    for cell in rows.iter_mut().flatten() {
+        assert!(!cell.starts_with(['=', '+', '-', '@']), "{cell}");
+        if let Some(original) = cell.strip_prefix('\'') {
+            *cell = original.to_owned();
+        }
+    }
+    assert_eq!(rows, plain);
 }
 
 #[test]
@@ -183,16 +245,10 @@ proptest! {
     #[test]
     fn any_text_survives_csv(fields in prop::collection::vec(".*|[,\"\r\n a]*", 2..5)) {
         // A header first, as in an export: a reader takes a byte order mark off the very beginning.
-        let mut line = vec![b','; fields.len() - 1];
-        line.push(b'\n');
-        for (index, text) in fields.iter().enumerate() {
-            if index > 0 {
-                line.push(b',');
-            }
-            field(text, &mut line);
-        }
-        line.push(b'\n');
-        let mut reader = ::csv::Reader::from_reader(&line[..]);
+        let mut text = vec![b','; fields.len() - 1];
+        text.push(b'\n');
+        line(&fields, Dialect::Plain, &mut text);
+        let mut reader = ::csv::Reader::from_reader(&text[..]);
         let mut rows = reader.records();
         let row = rows.next().unwrap().unwrap();
         prop_assert_eq!(row.iter().collect::<Vec<_>>(), fields);

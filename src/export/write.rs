@@ -2,8 +2,9 @@
 
 use std::io::Write as _;
 
-use super::rows::{Format, Layout, Rows};
-use super::{Error, Output, csv, jsonl};
+use super::rows::Rows;
+use super::shape::Shape;
+use super::{Error, Output};
 use crate::store::Export;
 
 /// Writes all of `export` to `output`, and returns the number of rows without the header.
@@ -15,16 +16,11 @@ use crate::store::Export;
 /// cannot be written, and [`Error::Interrupted`] once `continues` returns `false`.
 pub fn write(
     export: &mut Export<'_>,
-    format: Format,
-    layout: Layout,
+    shape: Shape,
     output: &mut Output,
     continues: impl Fn() -> bool,
 ) -> Result<u64, Error> {
-    let mut rows: Box<dyn Rows> = match (format, layout) {
-        (Format::Csv, Layout::Long) => Box::new(csv::Long::default()),
-        (Format::Csv, Layout::Wide) => Box::new(csv::Wide::default()),
-        (Format::Jsonl, layout) => Box::new(jsonl::Lines::new(layout)),
-    };
+    let mut rows = Rows::new(shape);
     let mut buffer = Vec::new();
     let mut count = 0;
     rows.header(&mut buffer);

@@ -19,7 +19,7 @@ use crate::cli::trial::Again;
 use crate::config::{Rate, Settings};
 use crate::cos::{Bucket, Client, Credentials, Endpoint, Options, Provider};
 use crate::emulator::{self, Emulator, Holdings, pictures};
-use crate::export::{self, Format, Layout, Output};
+use crate::export::{self, Format, Layout, Output, Shape};
 use crate::job::{Job, Purpose, Source};
 use crate::scene::Scene;
 use crate::store::read::ExportFilter;
@@ -136,8 +136,9 @@ impl Args {
 fn export_csv(database: &Path, csv: &Path) -> anyhow::Result<u64> {
     let reader = Reader::open(database)?;
     let mut labels = reader.export(ExportFilter::default())?;
+    let shape = Shape::whole(Format::Csv, Layout::Long);
     let mut output = Output::open(csv)?;
-    let rows = export::write(&mut labels, Format::Csv, Layout::Long, &mut output, || true)?;
+    let rows = export::write(&mut labels, shape, &mut output, || true)?;
     output.commit()?;
     Ok(rows)
 }

@@ -3,26 +3,30 @@
 use std::path::PathBuf;
 
 use crate::cli::exit::Exit;
+use crate::cli::fault::Usage;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::own_files;
 use crate::cli::signals::Interrupt;
-use crate::export::{self, Format, Layout, Output};
+use crate::export::{self, Column, Dialect, Format, Layout, Output, Shape};
 use crate::scene::{Scene, Scenes};
 use crate::store::Reader;
 use crate::store::read::ExportFilter;
 use crate::visible::{Notation, visible};
+
+/// How many rows a sheet of Excel has, the header included.
+const SHEET: u64 = 1_048_576;
 
 /// Write labels as CSV or JSON lines, sorted by bucket and key
 ///
 /// CSV follows RFC 4180 with LF line ends, in UTF-8. Times are ISO 8601 in UTC. Rows of a list of URLs have no etag, size
 /// and last_modified. The wide layout has one row per tagged object and one column per scene, with the labels joined as
 /// name:confidence;name:confidence (a : ; or \ in a name has a \ before it). A file appears under its name when it is
-/// complete. Cells are not changed: a spreadsheet may treat some of them as formulas. On a terminal, control and invisible
-/// characters are spelled out.
+/// complete; it is compressed if its name ends in .gz or .zst. Without --excel, cells are not changed, and a spreadsheet may
+/// treat some of them as formulas. On a terminal, control and invisible characters are spelled out.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "it is the help's text")]
 pub struct Args {
-    /// File to write; - is standard output
+    /// File to write; - is standard output. A name that ends in .gz or .zst is compressed
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
     /// Form of the output
@@ -31,6 +35,13 @@ pub struct Args {
     /// What one row stands for
     #[arg(long, value_enum, default_value_t = Layout::Long)]
     layout: Layout,
+    /// Only these columns, in this order; separate them with commas [default: all of the layout]
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    columns: Vec<Column>,
+    /// Write CSV for spreadsheets: with a byte order mark and CRLF line ends. A cell that a spreadsheet may take for a
+    /// formula gets an apostrophe before it
+    #[arg(long)]
+    excel: bool,
     /// Only labels of these scenes; separate several with commas, or repeat the option [default: all]
     #[arg(long, value_name = "SCENE,…", value_delimiter = ',')]
     scene: Vec<Scene>,
@@ -57,6 +68,7 @@ impl Args {
     /// # Errors
     /// The database is unusable, or the output cannot be written.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        let shape = self.shape()?;
         let settings = global.settings(|_| ())?;
         let reader = Reader::open(&settings.db)?;
         own_files::spare(&self.output, &settings.db)?;
@@ -78,8 +90,8 @@ impl Args {
             Format::Csv => Notation::Csv,
             Format::Jsonl => Notation::Json,
         };
-        let mut output = Output::open(&self.output)?.in_notation(notation);
-        let written = export::write(&mut rows, self.format, self.layout, &mut output, continues);
+        let mut output = Output::open_in(&self.output, notation)?;
+        let written = export::write(&mut rows, shape, &mut output, continues);
         if let (Err(export::Error::Interrupted), Some(exit)) =
             (&written, interrupt.as_ref().and_then(Interrupt::exit))
         {
@@ -89,6 +101,43 @@ impl Args {
         let (count, target) = (written?, output.target().to_owned());
         output.commit()?;
         say!("{count} rows written to {}", visible(&target));
+        if self.excel && count >= SHEET {
+            say!(
+                "warning: a sheet of Excel has {SHEET} rows and does not show the others; choose rows with --prefix or \
+                 --min-confidence, or write one row for each image with --layout wide"
+            );
+        }
         Ok(Exit::Complete)
+    }
+
+    /// What the rows look like.
+    ///
+    /// # Errors
+    /// [`Usage`] if the options contradict each other.
+    fn shape(&self) -> Result<Shape, Usage> {
+        if self.excel && self.format != Format::Csv {
+            return Err(Usage(
+                "--excel is for CSV; leave out --excel or --format jsonl".to_owned(),
+            ));
+        }
+        let known = Column::of(self.layout);
+        let columns = if self.columns.is_empty() { known } else { &self.columns };
+        for (place, column) in columns.iter().enumerate() {
+            if !known.contains(column) {
+                return Err(Usage(format!(
+                    "this layout has no column {column}; it has {}",
+                    export::names(known)
+                )));
+            }
+            if columns[..place].contains(column) {
+                return Err(Usage(format!("--columns names {column} twice")));
+            }
+        }
+        Ok(Shape {
+            format: self.format,
+            dialect: if self.excel { Dialect::Excel } else { Dialect::Plain },
+            layout: self.layout,
+            columns: columns.to_vec(),
+        })
     }
 }

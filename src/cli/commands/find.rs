@@ -42,7 +42,7 @@ pub struct Args {
     #[command(flatten)]
     form: FormOptions,
     /// End each key with NUL instead of a newline
-    #[arg(short = '0', long, conflicts_with_all = ["json", "csv"])]
+    #[arg(short = '0', long, conflicts_with_all = ["json", "csv", "excel"])]
     null: bool,
 }
 

@@ -20,7 +20,7 @@ use crate::cli::rows::{Form, FormOptions};
 use crate::cli::table::Table;
 use crate::cli::zone;
 use crate::config::{Billing, Settings};
-use crate::export::{Output, field};
+use crate::export::{self, Dialect, Output};
 use crate::scene::Scenes;
 use crate::store::Reader;
 use crate::store::read::{LedgerGrouping, LedgerQuery, LedgerSums};
@@ -144,10 +144,10 @@ impl Args {
         reader.unchanged()?;
         let text = match self.form.form() {
             Form::Text => ledger.text(),
-            Form::Csv => ledger.csv(),
+            Form::Csv(dialect) => ledger.csv(dialect),
             Form::Json => ledger.json()?,
         };
-        let mut output = Output::open(Path::new("-"))?.in_notation(self.form.form().notation());
+        let mut output = Output::open_in(Path::new("-"), self.form.form().notation())?;
         output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;
         output.commit()?;
         Ok(Exit::Complete)
@@ -247,14 +247,10 @@ impl Ledger {
         text
     }
 
-    fn csv(&self) -> String {
+    fn csv(&self, dialect: Dialect) -> String {
         let mut text = Vec::new();
-        let header = format!(
-            "{},{},scenes_asked,cost,cost_up_to,currency,zone\n",
-            self.name(),
-            COLUMNS.join(",")
-        );
-        text.extend_from_slice(header.as_bytes());
+        let last = ["scenes_asked", "cost", "cost_up_to", "currency", "zone"];
+        export::header(&[&[self.name()], &COLUMNS[..], &last].concat(), dialect, &mut text);
         for (group, sums) in &self.groups {
             let costs = self.costs(sums).map(|cost| cost.map(amount).unwrap_or_default());
             let numbers = numbers(sums).map(|number| number.to_string());
@@ -263,13 +259,7 @@ impl Ledger {
             cells.push(sums.scenes_asked.to_string());
             cells.extend(costs);
             cells.extend([self.currency.clone(), self.zone.clone()]);
-            for (index, cell) in cells.iter().enumerate() {
-                if index > 0 {
-                    text.push(b',');
-                }
-                field(cell, &mut text);
-            }
-            text.push(b'\n');
+            export::line(&cells, dialect, &mut text);
         }
         String::from_utf8_lossy(&text).into_owned()
     }

@@ -15,7 +15,7 @@ use crate::cli::options::groups::{OfPrices, SettingOptions};
 use crate::cli::price::{Price, amount};
 use crate::cli::table::{Table, key_cell};
 use crate::config::{Budget, read_duration, read_failure_limit};
-use crate::export::{self, Output, field, iso_seconds};
+use crate::export::{self, Dialect, Output, iso_seconds};
 use crate::store::model::SourceKind;
 use crate::store::model::{Counts, RunState};
 use crate::store::read::{ContentCounts, DatabaseSize, Failure, FailureCode, RunRow};
@@ -33,14 +33,17 @@ pub struct Args {
     #[arg(long)]
     failures: bool,
     /// Print JSON; with --failures, one object per line
-    #[arg(long, conflicts_with = "csv")]
+    #[arg(long, conflicts_with_all = ["csv", "excel"])]
     json: bool,
     /// Print the failures as CSV
     #[arg(long, requires = "failures")]
     csv: bool,
+    /// Print the failures as CSV for spreadsheets
+    #[arg(long, requires = "failures")]
+    excel: bool,
     /// Answer with one line whether a run has succeeded lately, for monitors such as Nagios. The exit code is 0 if all is
     /// well, 1 if the last success is too old or too many images failed, 2 if no run has succeeded, 3 if it is not known
-    #[arg(long, conflicts_with_all = ["failures", "json", "csv", "runs"])]
+    #[arg(long, conflicts_with_all = ["failures", "json", "csv", "excel", "runs"])]
     check: bool,
     /// With --check: how old the last success may be [default: 26h]
     #[arg(long, value_name = "DURATION", requires = "check")]
@@ -101,12 +104,12 @@ impl Args {
         }
         let settings = global.settings(|options| self.price.give(options))?;
         let reader = Reader::open(&settings.db)?;
-        let notation = match (self.json, self.csv) {
+        let notation = match (self.json, self.csv || self.excel) {
             (true, _) => Notation::Json,
             (false, true) => Notation::Csv,
             (false, false) => Notation::Text,
         };
-        let mut output = Output::open(Path::new("-"))?.in_notation(notation);
+        let mut output = Output::open_in(Path::new("-"), notation)?;
         if self.failures {
             self.failures(&reader, &mut output)?;
         } else {
@@ -162,23 +165,21 @@ impl Args {
         let mut table = Table::new(&COLUMNS);
         let mut rows = 0_usize;
         let mut line = Vec::new();
-        if self.csv {
-            line.extend_from_slice(COLUMNS.join(",").as_bytes());
-            line.push(b'\n');
+        let csv = match self {
+            Self { excel: true, .. } => Some(Dialect::Excel),
+            Self { csv: true, .. } => Some(Dialect::Plain),
+            _ => None,
+        };
+        if let Some(dialect) = csv {
+            export::header(&COLUMNS, dialect, &mut line);
         }
         reader.failures(|failure| {
             rows += 1;
             if self.json {
                 line.extend(serde_json::to_vec(failure).expect("texts and numbers, into memory"));
                 line.push(b'\n');
-            } else if self.csv {
-                for (index, cell) in cells(failure).iter().enumerate() {
-                    if index > 0 {
-                        line.push(b',');
-                    }
-                    field(cell, &mut line);
-                }
-                line.push(b'\n');
+            } else if let Some(dialect) = csv {
+                export::line(&cells(failure), dialect, &mut line);
             } else if rows <= SHOWN {
                 let mut cells = cells(failure);
                 cells[1] = key_cell(&cells[1]).into_owned();
@@ -188,7 +189,7 @@ impl Args {
             line.clear();
             written
         })?;
-        if !self.json && !self.csv {
+        if !self.json && csv.is_none() {
             table.numbers(&[3, 6, 7]);
             let _ = match rows {
                 0 => writeln!(line, "nothing failed"),

@@ -57,7 +57,7 @@ impl Args {
             text(&database, &checks)
         };
         let notation = if self.json { Notation::Json } else { Notation::Text };
-        let mut output = Output::open(Path::new("-"))?.in_notation(notation);
+        let mut output = Output::open_in(Path::new("-"), notation)?;
         output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;
         output.commit()?;
         Ok(if sound { Exit::Complete } else { Exit::State })

@@ -111,7 +111,7 @@ impl Reporter {
 
 /// Writes the summary to stdout, on one line.
 fn print(summary: &Summary) -> anyhow::Result<()> {
-    let mut output = Output::open(Path::new("-"))?.in_notation(Notation::Json);
+    let mut output = Output::open_in(Path::new("-"), Notation::Json)?;
     let text = serde_json::to_string(summary)? + "\n";
     output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;
     output.commit()?;

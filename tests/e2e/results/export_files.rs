@@ -154,6 +154,32 @@ fn cells_that_a_spreadsheet_would_execute_are_written_unchanged() {
 }
 
 #[test]
+fn a_compressed_export_and_one_for_spreadsheets_hold_the_same_rows() {
+    let site = Site::holding(&[("=1+1.jpg", "one"), ("b.jpg", "two")]);
+    site.run(&[]).with(0);
+    let plain = site.costag(&["export"]).with(0).stdout;
+    for name in ["tags.csv.gz", "tags.csv.zst"] {
+        site.costag(&["export", "-o", name]).with(0);
+    }
+    let gzip = fs::File::open(site.path("tags.csv.gz")).unwrap();
+    assert_eq!(std::io::read_to_string(flate2::read::GzDecoder::new(gzip)).unwrap(), plain);
+    let zstd = fs::File::open(site.path("tags.csv.zst")).unwrap();
+    assert_eq!(std::io::read_to_string(zstd::Decoder::new(zstd).unwrap()).unwrap(), plain);
+
+    let excel = site.costag(&["export", "--excel"]).with(0).stdout;
+    let expected = plain.replace(",=1+1.jpg,", ",\"'=1+1.jpg\",").replace('\n', "\r\n");
+    assert_eq!(excel, format!("\u{feff}{expected}"));
+    let found = site.costag(&["find", "--not", "no such label", "--excel"]).with(0).stdout;
+    assert!(found.starts_with("\u{feff}bucket,key,labels\r\n"), "{found}");
+    assert!(found.contains(",\"'=1+1.jpg\",\r\n"), "{found}");
+    for wrong in
+        [&["--excel", "--format", "jsonl"][..], &["--columns", "web"], &["--columns", "key,key"]]
+    {
+        site.costag(&[&["export"], wrong].concat()).with(2);
+    }
+}
+
+#[test]
 fn help_and_version_on_a_full_device_are_an_error_and_on_a_closed_pipe_are_none() {
     let site = Site::plain(0);
     for arguments in [&["--help"][..], &["--version"], &["run", "--help"]] {
