@@ -261,9 +261,9 @@ fn documented_queries_run_and_documented_columns_are_those_of_exports_and_views(
     let connection =
         Connection::open_with_flags(&database, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("it opens");
     let text = section("docs/results.md", "For SQL users");
-    let queries = blocks(&text, "sql").concat();
-    let queries: Vec<&str> = queries.split(';').filter(|query| query.contains("SELECT")).collect();
-    assert!(queries.len() >= 4, "{queries:?}");
+    let examples = section("docs/sql.md", "Examples");
+    let queries = blocks(&examples, "sql");
+    assert!(queries.len() >= 10, "{queries:?}");
     for query in queries {
         let mut statement = connection.prepare(query).unwrap_or_else(|error| panic!("{error}"));
         let mut rows = statement.query([]).unwrap_or_else(|error| panic!("{query}: {error}"));
