@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::fault::Usage;
 use super::options::global::GlobalOptions;
 use super::options::groups::{OfRun, SettingOptions};
+use crate::config::definitions::{self, Group};
 use crate::config::{PartialOptions, Settings, option};
 use crate::cos::Bucket;
 use crate::job::{List, Source};
@@ -50,13 +51,15 @@ pub(super) fn parse_address(address: &str) -> anyhow::Result<(Bucket, String)> {
 /// Says which typed options have no effect because the work comes from a list, whose lines are all wanted. The same
 /// settings in the environment or in a file are meant for other runs and are not mentioned.
 pub(super) fn tell_unused_filters(options: &SettingOptions<OfRun>, source: &Source) {
-    const OF_LISTINGS: [&str; 5] = ["suffixes", "include", "exclude", "min_size", "max_size"];
     if matches!(source, Source::Bucket { .. }) {
         return;
     }
     let mut given = PartialOptions::default();
     options.give(&mut given);
-    for key in given.keys().filter(|key| OF_LISTINGS.contains(key)) {
+    let of_listings = |key: &&str| {
+        definitions::of_group(Group::FilterOfListings).any(|setting| setting.name == *key)
+    };
+    for key in given.keys().filter(of_listings) {
         say!(
             "{} applies to listings only and has no effect here: every line of a list (--{}) is wanted; remove the \
              lines that you do not want",

@@ -30,6 +30,7 @@ pub enum OfRun {}
 impl Groups for OfRun {
     const GROUPS: &'static [Group] = &[
         Group::Source,
+        Group::FilterOfListings,
         Group::Filter,
         Group::Pace,
         Group::Budget,

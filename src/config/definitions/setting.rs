@@ -81,7 +81,9 @@ pub enum Group {
     Global,
     /// Where the images are, and what is asked about them; kept with a run.
     Source,
-    /// Which listed objects are wanted; kept with a run.
+    /// Which listed objects are wanted; kept with a run. Every line of a list is wanted.
+    FilterOfListings,
+    /// Which objects are wanted, listed or on a list of keys; kept with a run.
     Filter,
     /// How fast requests are sent.
     Pace,
@@ -103,7 +105,8 @@ impl Group {
         match self {
             Self::Global => "Global",
             Self::Source => "Source",
-            Self::Filter => "Filter (of listings)",
+            Self::FilterOfListings => "Filter (of listings)",
+            Self::Filter => "Filter (of listings and lists of keys)",
             Self::Pace => "Pace",
             Self::Budget => "Budget (of this invocation)",
             Self::Price => "Price",
