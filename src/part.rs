@@ -20,29 +20,28 @@ const NAMES: u32 = 100;
 /// How many bytes of the target's name are used in the part's name, so that the part's name is not too long.
 const NAME_BYTES: usize = 100;
 
-/// Endings of files that SQLite may leave beside a part.
-const BESIDE: [&str; 3] = ["-journal", "-wal", "-shm"];
-
 /// An incomplete file. It is removed if it is dropped before it gets its target's name.
 #[derive(Debug)]
 pub struct Part {
     path: PathBuf,
     target: PathBuf,
     file: File,
+    beside: &'static [&'static str],
     placed: bool,
 }
 
 impl Part {
-    /// Creates an empty part of `target`. `mode` are its permissions before the umask is applied.
+    /// Creates an empty part of `target`. `mode` are its permissions before the umask is applied. `beside` are the endings
+    /// of the files that a library which writes the part may leave beside it; they are removed together with the part.
     ///
     /// # Errors
     /// The folder cannot be written, or the target is a folder.
-    pub fn create(target: &Path, mode: u32) -> io::Result<Self> {
+    pub fn create(target: &Path, mode: u32, beside: &'static [&'static str]) -> io::Result<Self> {
         let Some(name) = target.file_name() else {
             return Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder"));
         };
         let begin = begin_of(name);
-        remove_abandoned(target, &begin);
+        remove_abandoned(target, &begin, beside);
         let mut last = io::Error::from(ErrorKind::AlreadyExists);
         for _ in 0..NAMES {
             let mut name = begin.clone();
@@ -62,7 +61,7 @@ impl Part {
             // process took the file for an abandoned part.
             let mine = !matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock));
             if mine && is_at(&file, &path) {
-                return Ok(Self { path, target: target.to_owned(), file, placed: false });
+                return Ok(Self { path, target: target.to_owned(), file, beside, placed: false });
             }
         }
         Err(last)
@@ -119,14 +118,14 @@ impl Drop for Part {
     fn drop(&mut self) {
         if !self.placed {
             // A failure cannot be reported here. The next part of the same target removes what is left.
-            remove(&self.path);
+            remove(&self.path, self.beside);
         }
     }
 }
 
-fn remove(part: &Path) {
+fn remove(part: &Path, beside: &[&str]) {
     let _ = fs::remove_file(part);
-    for ending in BESIDE {
+    for ending in beside {
         let mut name = part.as_os_str().to_owned();
         name.push(ending);
         let _ = fs::remove_file(name);
@@ -149,7 +148,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 }
 
 /// Removes the parts of processes that have ended. Errors are ignored: the file is then left.
-fn remove_abandoned(target: &Path, begin: &OsStr) {
+fn remove_abandoned(target: &Path, begin: &OsStr, beside: &[&str]) {
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
     let Ok(entries) = fs::read_dir(folder.unwrap_or(Path::new("."))) else { return };
     for entry in entries.flatten() {
@@ -172,7 +171,7 @@ fn remove_abandoned(target: &Path, begin: &OsStr) {
         let Ok(file) = opened else { continue };
         let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
         if is_file && file.try_lock().is_ok() && is_at(&file, &path) {
-            remove(&path);
+            remove(&path, beside);
         }
     }
 }
@@ -193,7 +192,7 @@ mod tests {
     fn parts_of_processes_that_have_ended_are_removed_and_others_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("tags.csv");
-        let alive = Part::create(&target, 0o600).unwrap();
+        let alive = Part::create(&target, 0o600, &[]).unwrap();
         let alive_name = alive.path().file_name().unwrap().to_str().unwrap().to_owned();
         let others = [".other.csv.1-0.part", ".tags.csv.mine.part", "tags.csv.1.part"];
         for name in [".tags.csv.1-0.part", ".tags.csv.77.part", ".tags.csv.0123456789abcdef.part"]
@@ -204,7 +203,7 @@ mod tests {
         }
         std::os::unix::fs::symlink("x", folder.path().join(".tags.csv.8.part")).unwrap();
         fs::create_dir(folder.path().join(".tags.csv.9.part")).unwrap();
-        Part::create(&target, 0o600).unwrap().replace().unwrap();
+        Part::create(&target, 0o600, &[]).unwrap().replace().unwrap();
         let mut left: Vec<_> = others.iter().map(|name| (*name).to_owned()).collect();
         left.extend(
             [".tags.csv.8.part", ".tags.csv.9.part", "tags.csv", &alive_name].map(String::from),
@@ -219,8 +218,8 @@ mod tests {
     fn a_target_with_the_longest_name_can_have_a_part() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("x".repeat(255));
-        Part::create(&target, 0o600).unwrap().appear().unwrap();
-        let again = Part::create(&target, 0o600).unwrap().appear();
+        Part::create(&target, 0o600, &[]).unwrap().appear().unwrap();
+        let again = Part::create(&target, 0o600, &[]).unwrap().appear();
         assert_eq!(again.unwrap_err().kind(), ErrorKind::AlreadyExists);
         assert_eq!(names(folder.path()).len(), 1);
     }

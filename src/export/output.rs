@@ -210,7 +210,7 @@ fn sink(target: &Path) -> io::Result<Sink> {
     };
     let target = follow(target)?;
     let Some(existing) = existing else {
-        let part = Part::create(&target, NEW)?;
+        let part = Part::create(&target, NEW, &[])?;
         // The file gets the permissions that the umask leaves once it is complete. Until then, only its owner can read it.
         let mode = part.file().metadata()?.permissions().mode() & 0o7777;
         part.file().set_permissions(Permissions::from_mode(0o600))?;
@@ -222,7 +222,7 @@ fn sink(target: &Path) -> io::Result<Sink> {
     }
     let mode = existing.permissions().mode() & 0o7777;
     // Nobody may be able to read the new file who cannot read the file that it replaces.
-    let part = Part::create(&target, mode & 0o600)?;
+    let part = Part::create(&target, mode & 0o600, &[])?;
     replacing(part, mode, Some((existing.uid(), existing.gid())))
 }
 

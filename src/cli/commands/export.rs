@@ -71,7 +71,7 @@ impl Args {
         let shape = self.shape()?;
         let settings = global.settings(|_| ())?;
         let reader = Reader::open(&settings.db)?;
-        own_files::spare(&self.output, &settings.db)?;
+        own_files::spare(&self.output, &reader)?;
         let scenes: Scenes = self.scene.into_iter().collect();
         let mut rows = reader.export(ExportFilter {
             buckets: self.bucket,

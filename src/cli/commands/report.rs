@@ -35,7 +35,7 @@ impl Args {
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let settings = global.settings(|options| self.price.give(options))?;
         let reader = Reader::open(&settings.db)?;
-        own_files::spare(&self.output, &settings.db)?;
+        own_files::spare(&self.output, &reader)?;
         // A stream leaves no file that must be removed, so a signal may end the program as usual.
         let interrupt =
             if self.output.as_os_str() == "-" { None } else { Some(Interrupt::watch()?) };

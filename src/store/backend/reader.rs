@@ -77,6 +77,11 @@ impl Reader {
         dispatch!(self, reader => reader.is_running())
     }
 
+    /// Returns true if `file` is the database or one of the files that belong to it, under any name.
+    pub fn owns(&self, file: &Path) -> bool {
+        dispatch!(self, reader => reader.owns(file))
+    }
+
     /// The space that the database takes on disk; `None` if the backend cannot tell.
     pub fn size(&self) -> Option<DatabaseSize> {
         dispatch!(self, reader => Some(reader.size()))

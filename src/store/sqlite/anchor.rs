@@ -21,6 +21,12 @@ use crate::store::Error;
 /// labels.
 pub(super) const OWNER_ONLY: u32 = 0o600;
 
+/// The endings of SQLite's write-ahead log and of its index, which lie beside the database.
+pub(super) const LOG_FILES: [&str; 2] = ["-wal", "-shm"];
+
+/// The ending of the lock file, which lies beside the database.
+pub(super) const LOCK_FILE: &str = ".lock";
+
 /// The device and inode of a file. They identify the file on this machine under all of its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FileId(u64, u64);

@@ -13,7 +13,7 @@ use std::path::Path;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::anchor::{OWNER_ONLY, beside};
+use super::anchor::{LOG_FILES, OWNER_ONLY, beside};
 use super::error::sorted;
 use super::read::ReadTransaction;
 use super::reader::Reader;
@@ -22,6 +22,9 @@ use crate::store::Error;
 
 /// The number of pages that are copied before the caller may stop.
 const PAGES: i32 = 4096;
+
+/// The endings of the files that SQLite, also that of an earlier version, may leave beside a copy that is not complete.
+const BESIDE_A_COPY: [&str; 3] = ["-journal", "-wal", "-shm"];
 
 /// The offset of the two format versions in the header of a database, and their values for a database without a
 /// write-ahead log.
@@ -46,7 +49,7 @@ impl Reader {
             return Err(copy(io::ErrorKind::AlreadyExists.into()));
         }
         // Only the owner may read the copy.
-        let part = Part::create(target, OWNER_ONLY).map_err(copy)?;
+        let part = Part::create(target, OWNER_ONLY, &BESIDE_A_COPY).map_err(copy)?;
         if !copy_pages(&self.connection, part.path(), &mut continues)
             .map_err(|error| self.sorted(target, error))?
         {
@@ -122,7 +125,7 @@ pub(super) fn restore(from: &Connection, file: &Path) -> Result<bool, Error> {
     let copy = |source: io::Error| Error::Copy { location: file.into(), source };
     let sqlite = |source| sorted(file, source);
     let mode = fs::metadata(file).map_err(copy)?.permissions();
-    let part = Part::create(file, OWNER_ONLY).map_err(copy)?;
+    let part = Part::create(file, OWNER_ONLY, &BESIDE_A_COPY).map_err(copy)?;
     copy_pages(from, part.path(), &mut |_, _| true).map_err(sqlite)?;
     part.file().write_all_at(&NO_LOG, FORMAT_VERSIONS).map_err(copy)?;
     if !is_whole(part.path()).map_err(sqlite)? {
@@ -130,7 +133,7 @@ pub(super) fn restore(from: &Connection, file: &Path) -> Result<bool, Error> {
     }
     part.file().set_permissions(mode).map_err(copy)?;
     // The log belongs to the file that is replaced. It must not be taken for one of the new file.
-    for ending in ["-wal", "-shm"] {
+    for ending in LOG_FILES {
         let _ = fs::remove_file(beside(file, ending));
     }
     part.replace().map_err(copy)?;

@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::Path;
 
-use super::anchor::{Anchor, FileId, OWNER_ONLY};
+use super::anchor::{Anchor, FileId, LOCK_FILE, OWNER_ONLY};
 use crate::store::Error;
 
 /// The locks of the process that writes. The system releases them when the process ends, however it ends.
@@ -36,7 +36,7 @@ impl Lock {
             return Err(Error::Locked { location: path.into() });
         }
         check_names(&anchor, path)?;
-        let name = anchor.beside(".lock");
+        let name = anchor.beside(LOCK_FILE);
         let file = loop {
             let file = open_lock_file(&name, &anchor).map_err(|source| refused(&name, source))?;
             match file.try_lock() {

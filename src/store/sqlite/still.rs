@@ -22,7 +22,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Access, access};
 
-use super::anchor::{Anchor, FileId, beside};
+use super::anchor::{Anchor, FileId, LOG_FILES, beside};
 use super::connect::{connect, guarded};
 use crate::store::Error;
 use crate::store::sqlite::error::sorted;
@@ -152,7 +152,7 @@ fn connect_as_it_is(anchor: &Anchor, path: &Path) -> Result<(Connection, Option<
         }
     }
     if log.is_some() || anchor.has_writer() {
-        for ending in ["-wal", "-shm"] {
+        for ending in LOG_FILES {
             let beside = anchor.beside(ending);
             if beside.exists() && access(&beside, Access::READ_OK).is_err() {
                 return Err(Error::Unread {

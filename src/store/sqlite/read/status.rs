@@ -12,6 +12,7 @@ use crate::store::read::{
     ContentCounts, DatabaseSize, FailureCode, RangeCounts, RunRow, Success, TagCount,
 };
 use crate::store::sqlite::Reader;
+use crate::store::sqlite::anchor::{FileId, LOCK_FILE, LOG_FILES};
 use crate::store::sqlite::rows::{Count, Named, StoredCounts};
 use crate::store::sqlite::sql::{
     BARE_PLAN, COMPLETE, FAILED, IN_FLIGHT, INTERRUPTED, PENDING, RUNNING, STOPPED, TEMPORARY,
@@ -150,7 +151,7 @@ impl Reader {
             return false;
         }
         // Other systems have only the lock file. This takes a shared lock on it, which ends at once.
-        let Ok(file) = File::open(self.anchor.beside(".lock")) else { return false };
+        let Ok(file) = File::open(self.anchor.beside(LOCK_FILE)) else { return false };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 
@@ -267,6 +268,14 @@ impl Reader {
                     .collect()
             })
             .map_err(|source| self.error(source))
+    }
+
+    /// Returns true if `file` is the database or one of the files that belong to it, under any name.
+    pub fn owns(&self, file: &Path) -> bool {
+        let id = |path: &Path| fs::metadata(path).ok().map(|metadata| FileId::of(&metadata));
+        let Some(wanted) = id(file) else { return false };
+        let beside = LOG_FILES.into_iter().chain([LOCK_FILE]).map(|end| self.anchor.beside(end));
+        beside.chain([self.anchor.path().into()]).any(|path| id(&path) == Some(wanted))
     }
 
     /// The space that the database takes on disk. A file that does not exist takes none.
