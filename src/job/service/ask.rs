@@ -3,16 +3,18 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use tracing::{info, warn};
 
-use super::client::{LookupFailures, Repaired, Repairs, Service, throttle_delays};
+use super::client::{LookupFailures, Repaired, Repairs, Service};
+use super::delays::Delays;
 use super::outage::{Fault, Kind};
 use super::pace::{Pace, PaceChange, warn_of_faults};
 use crate::cos;
 use crate::job::stats::{Wait, wall};
 use crate::job::verdict::{Operation, Verdict, verdict};
 
+/// The delay before the second try, without the jitter. Each further one is twice as long.
+const FIRST_DELAY: Duration = Duration::from_millis(250);
 /// The longest delay between two tries of a listing.
 const LONGEST_DELAY: Duration = Duration::from_secs(15);
 /// The longest delay between two tries of the one request that is sent during an outage.
@@ -29,14 +31,33 @@ const UNPROVEN_PAGES: u32 = 3;
 /// Observers are not told of a wait that is shorter than this.
 const WORTH_A_WORD: Duration = Duration::from_secs(1);
 
-/// Delays between the tries of a request, with jitter. They never end: patience ends the tries.
-fn delays(longest: Duration) -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(250))
-        .with_max_delay(longest)
-        .with_jitter()
-        .without_max_times()
-        .build()
+/// One listing or look-up between its tries.
+struct Request<'a> {
+    service: &'a Service,
+    operation: Operation,
+    pace: &'a Pace,
+    /// Tells the request from the others in a row of faults.
+    number: u64,
+    /// The number of answers of the service when the request was begun.
+    answers_before: u64,
+    /// Tries that failed, without throttle answers.
+    tries: u32,
+    /// Throttle answers.
+    throttles: u32,
+    /// Pages that do not answer the request.
+    unproven: u32,
+    delays: Delays,
+    repairs: Repairs,
+}
+
+/// What to do after a try that failed.
+enum Next {
+    /// Send the request again.
+    SendAgain,
+    /// Fail with this error, which is about the key of the request.
+    Fail(cos::Error),
+    /// Nothing: the run stops.
+    Stop,
 }
 
 impl Service {
@@ -50,137 +71,33 @@ impl Service {
         &self,
         operation: Operation,
         pace: &Pace,
-        request: impl AsyncFn() -> Result<T, cos::Error>,
+        send: impl AsyncFn() -> Result<T, cos::Error>,
     ) -> Option<Result<T, cos::Error>> {
-        let patience = &self.list_patience;
-        let of_key = operation == Operation::Head;
-        let mut delays = delays(if of_key { LONGEST_DELAY_OF_KEY } else { LONGEST_DELAY });
-        let mut throttle_delays = throttle_delays();
-        let mut repairs = Repairs::default();
-        let (mut tries, mut throttles, mut unproven) = (0, 0, 0);
-        let answers = self.answers();
-        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let mut request = Request::new(self, operation, pace);
         loop {
-            let turn = tokio::select! {
-                turn = self.turns.wait() => turn,
-                () = self.control.stopping().cancelled() => return None,
-            };
-            tokio::select! {
-                () = pace.permit() => {}
-                () = self.control.stopping().cancelled() => return None,
-            }
-            let answer = tokio::select! {
-                answer = request() => answer,
-                () = self.control.stopping().cancelled() => return None,
-            };
-            let error = match answer {
+            // During an outage, all other requests wait while this one has the turn, its delay included.
+            let turn = self.unless_stopped(self.turns.wait()).await?;
+            self.unless_stopped(pace.permit()).await?;
+            let error = match self.unless_stopped(send()).await? {
                 Ok(answer) => {
-                    self.clock_repair.accepted();
-                    patience.succeeded();
-                    self.stats.listing_waits(None);
-                    note_list_pace(pace.answered());
-                    self.listing_answered(pace);
+                    request.answered();
                     return Some(Ok(answer));
                 }
                 Err(error) => error,
             };
-            let verdict =
-                self.softened(verdict(operation, patience.has_succeeded(), &error), &error);
-            log_failure(operation, verdict, &error, &self.lookup_failures);
-            match verdict {
-                Verdict::GiveUp(_) => {
-                    patience.answered();
-                    self.listing_answered(pace);
-                    return Some(Err(error));
-                }
-                Verdict::Stop(stop) => {
-                    if error.is_unproven_page() && unproven < UNPROVEN_PAGES {
-                        unproven += 1;
-                        self.sleep(delays.next().unwrap_or_default()).await;
-                        continue;
-                    }
-                    self.refuse(stop, operation, error);
-                    return None;
-                }
-                Verdict::FixClock | Verdict::RefreshCredentials => {
-                    let delay = delays.next().unwrap_or_default();
-                    let repaired =
-                        self.repair(verdict, operation, error, delay, &mut repairs).await;
-                    match repaired {
-                        Repaired::SendAgain(wait) if self.sleep(wait).await => continue,
-                        Repaired::SendAgain(_) | Repaired::Stopped => return None,
-                    }
-                }
-                Verdict::Throttle => {
-                    note_list_pace(pace.throttled());
-                    throttles += 1;
-                }
-                Verdict::Retry | Verdict::Unreachable | Verdict::Foreign => tries += 1,
-            }
-            let fault =
-                if verdict == Verdict::Throttle { Fault::Throttle } else { Fault::Transport };
-            self.listing_failed(number, fault, &error, pace);
-            let after = error.retry_after().unwrap_or_default();
-            let is_too_often = tries >= TRIES_OF_KEY || throttles >= THROTTLES_OF_KEY;
-            if of_key && self.is_fault_of_key(fault, is_too_often, after, answers).await {
-                return Some(Err(error));
-            }
-            if !patience.allows(after) {
-                self.asked_to_wait(after, error);
-                return None;
-            }
-            let message = error.message();
-            self.trouble(patience, fault, error);
-            let next =
-                if verdict == Verdict::Throttle { throttle_delays.next() } else { delays.next() };
-            let next = next.unwrap_or_default();
-            // All other listings and look-ups wait for this one.
-            let next = if turn.is_some() { next.min(LONGEST_DELAY_OF_TURN) } else { next };
-            let delay = next.max(after);
-            self.tell_listing_waits(&message, delay);
-            if !self.sleep(delay).await {
-                return None;
+            match request.failed(error, turn.is_some()).await {
+                Next::SendAgain => {}
+                Next::Fail(error) => return Some(Err(error)),
+                Next::Stop => return None,
             }
         }
     }
 
-    /// Returns whether a look-up that is not answered fails by itself. There were `answers` answers when it was begun,
-    /// and the service asks for a wait of `after`.
-    async fn is_fault_of_key(
-        &self,
-        fault: Fault,
-        is_too_often: bool,
-        after: Duration,
-        answers: u64,
-    ) -> bool {
-        let patience = &self.list_patience;
-        // Many requests in a row fail like this one, so the service is at fault, and no key fails because of it.
-        let is_general = self.turns.fails_for_several()
-            && (fault == Fault::Throttle || !patience.has_succeeded());
-        let is_asked_to_wait = !patience.allows(after);
-        if (is_too_often || is_asked_to_wait) && self.answers_others(answers, is_general).await {
-            return true;
-        }
-        // Patience has ended, but the service answers: only this key fails, and it must not delay the others.
-        let is_alone = !is_asked_to_wait && !is_general;
-        let fails = is_alone && patience.failed(fault) && self.client.is_reachable().await;
-        if fails {
-            patience.answered();
-        }
-        fails
-    }
-
-    /// Tells observers that the listing waits, unless the wait is short.
-    fn tell_listing_waits(&self, message: &str, delay: Duration) {
-        if let Some((since, gives_up)) = self.list_patience.trouble()
-            && (delay >= WORTH_A_WORD || since.elapsed() >= WORTH_A_WORD)
-        {
-            self.stats.listing_waits(Some(Wait {
-                what: format!("the listing was not answered ({message})"),
-                since: wall(since),
-                until: wall(tokio::time::Instant::now() + delay),
-                gives_up: Some(wall(gives_up)),
-            }));
+    /// Waits for the end of `work`. Returns `None` if the run stops meanwhile.
+    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            result = work => Some(result),
+            () = self.control.stopping().cancelled() => None,
         }
     }
 
@@ -205,12 +122,148 @@ impl Service {
     fn answers(&self) -> u64 {
         self.patience.answers() + self.list_patience.answers()
     }
+}
 
-    /// Returns whether the service has answered since there were `before` answers, or answers now. Then a request that
-    /// is not answered fails by itself. If many requests in a row fail, it is not asked for an answer to something
-    /// else.
-    async fn answers_others(&self, before: u64, is_general: bool) -> bool {
-        self.answers() > before || (!is_general && self.client.is_reachable().await)
+impl<'a> Request<'a> {
+    fn new(service: &'a Service, operation: Operation, pace: &'a Pace) -> Self {
+        let longest = match operation {
+            Operation::Head => LONGEST_DELAY_OF_KEY,
+            Operation::List | Operation::Label => LONGEST_DELAY,
+        };
+        Self {
+            service,
+            operation,
+            pace,
+            number: service.requests.fetch_add(1, Ordering::Relaxed),
+            answers_before: service.answers(),
+            tries: 0,
+            throttles: 0,
+            unproven: 0,
+            delays: Delays::new(FIRST_DELAY, longest),
+            repairs: Repairs::default(),
+        }
+    }
+
+    fn answered(&self) {
+        self.service.clock_repair.accepted();
+        self.service.list_patience.succeeded();
+        self.service.stats.listing_waits(None);
+        note_list_pace(self.pace.answered());
+        self.service.listing_answered(self.pace);
+    }
+
+    /// Decides after a try that failed, and waits if the request is sent again. `has_turn` says that all other requests
+    /// wait for this one.
+    async fn failed(&mut self, error: cos::Error, has_turn: bool) -> Next {
+        let (service, operation) = (self.service, self.operation);
+        let has_succeeded = service.list_patience.has_succeeded();
+        let verdict = service.softened(verdict(operation, has_succeeded, &error), &error);
+        log_failure(operation, verdict, &error, &service.lookup_failures);
+        match verdict {
+            Verdict::GiveUp(_) => {
+                service.list_patience.answered();
+                service.listing_answered(self.pace);
+                Next::Fail(error)
+            }
+            Verdict::Stop(_) if error.is_unproven_page() && self.unproven < UNPROVEN_PAGES => {
+                self.unproven += 1;
+                let delay = self.delays.next(verdict);
+                self.send_after(delay).await
+            }
+            Verdict::Stop(stop) => {
+                service.refuse(stop, operation, error);
+                Next::Stop
+            }
+            Verdict::FixClock | Verdict::RefreshCredentials => {
+                let delay = self.delays.next(verdict);
+                let repairs = &mut self.repairs;
+                match service.repair(verdict, operation, error, delay, repairs).await {
+                    Repaired::SendAgain(wait) => self.send_after(wait).await,
+                    Repaired::Stopped => Next::Stop,
+                }
+            }
+            Verdict::Throttle => {
+                note_list_pace(self.pace.throttled());
+                self.throttles += 1;
+                self.not_answered(verdict, error, has_turn).await
+            }
+            Verdict::Retry | Verdict::Unreachable | Verdict::Foreign => {
+                self.tries += 1;
+                self.not_answered(verdict, error, has_turn).await
+            }
+        }
+    }
+
+    /// Decides after a fault of the service or the network, or a throttle answer.
+    async fn not_answered(&mut self, verdict: Verdict, error: cos::Error, has_turn: bool) -> Next {
+        let service = self.service;
+        let patience = &service.list_patience;
+        let fault = if verdict == Verdict::Throttle { Fault::Throttle } else { Fault::Transport };
+        service.listing_failed(self.number, fault, &error, self.pace);
+        let asked_wait = error.retry_after().unwrap_or_default();
+        if self.operation == Operation::Head && self.is_fault_of_key(fault, asked_wait).await {
+            return Next::Fail(error);
+        }
+        if !patience.allows(asked_wait) {
+            service.asked_to_wait(asked_wait, error);
+            return Next::Stop;
+        }
+        let message = error.message();
+        service.trouble(patience, fault, error);
+        let longest = if has_turn { LONGEST_DELAY_OF_TURN } else { Duration::MAX };
+        let delay = self.delays.next(verdict).min(longest).max(asked_wait);
+        self.tell_wait(&message, delay);
+        self.send_after(delay).await
+    }
+
+    /// Waits, unless the run stops meanwhile.
+    async fn send_after(&self, delay: Duration) -> Next {
+        if self.service.sleep(delay).await { Next::SendAgain } else { Next::Stop }
+    }
+
+    /// Returns whether a look-up that is not answered fails by itself, so that the others can go on without it. The
+    /// service asks for a wait of `asked_wait`.
+    async fn is_fault_of_key(&self, fault: Fault, asked_wait: Duration) -> bool {
+        let service = self.service;
+        let patience = &service.list_patience;
+        // Many requests in a row fail like this one, so the service is at fault, and no key fails because of it.
+        let is_general = service.turns.fails_for_several()
+            && (fault == Fault::Throttle || !patience.has_succeeded());
+        let is_too_often = self.tries >= TRIES_OF_KEY || self.throttles >= THROTTLES_OF_KEY;
+        let is_asked_to_wait = !patience.allows(asked_wait);
+        if (is_too_often || is_asked_to_wait) && self.others_are_answered(is_general).await {
+            return true;
+        }
+        // Patience has ended, but the service answers: only this key fails, and it must not delay the others.
+        let is_alone = !is_asked_to_wait && !is_general;
+        let fails = is_alone && patience.failed(fault) && service.client.is_reachable().await;
+        if fails {
+            patience.answered();
+        }
+        fails
+    }
+
+    /// Returns whether the service has answered anything since the request was begun, or answers now. If many requests
+    /// in a row fail, it is not asked for an answer now.
+    async fn others_are_answered(&self, is_general: bool) -> bool {
+        let service = self.service;
+        service.answers() > self.answers_before
+            || (!is_general && service.client.is_reachable().await)
+    }
+
+    /// Tells observers that the listing or the look-ups wait, unless the wait is short.
+    fn tell_wait(&self, message: &str, delay: Duration) {
+        let what = if self.operation == Operation::Head { "a look-up" } else { "the listing" };
+        if let Some((since, gives_up)) = self.service.list_patience.trouble()
+            && (delay >= WORTH_A_WORD || since.elapsed() >= WORTH_A_WORD)
+        {
+            self.service.stats.listing_waits(Some(Wait {
+                what: format!("{what} was not answered ({message})"),
+                since: wall(since),
+                until: wall(tokio::time::Instant::now() + delay),
+                gives_up: Some(wall(gives_up)),
+            }));
+        }
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -98,17 +97,6 @@ pub(crate) enum Repaired {
     SendAgain(Duration),
     /// Nothing: the run stops.
     Stopped,
-}
-
-/// Delays before a throttled request is tried again, with jitter. They begin low, because the pace that all requests
-/// share takes the load off the service.
-pub(crate) fn throttle_delays() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(25))
-        .with_max_delay(Duration::from_secs(2))
-        .with_jitter()
-        .without_max_times()
-        .build()
 }
 
 impl Service {

@@ -2,6 +2,7 @@
 
 mod ask;
 pub(super) mod client;
+pub(super) mod delays;
 pub(super) mod outage;
 pub(super) mod pace;
 mod patience;

@@ -6,7 +6,6 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -15,7 +14,8 @@ use super::failure::{self, THROTTLE, error_row, is_temporary};
 use super::tagger::{Ended, Subject, Tagger};
 use crate::cos;
 use crate::job::Error;
-use crate::job::service::client::{Repaired, Repairs, throttle_delays};
+use crate::job::service::client::{Repaired, Repairs};
+use crate::job::service::delays::Delays;
 use crate::job::service::outage::{Call, FAULTS, Fault, Kind, Standing};
 use crate::job::verdict::{GiveUp, Operation, Verdict, stored_code, verdict};
 use crate::job::writer::Record;
@@ -28,6 +28,8 @@ const TRIES: u32 = 3;
 const PASSES: u32 = 3;
 /// The number of throttle answers in one run after which an image is given up.
 const THROTTLES: u32 = 30;
+/// The delay before the second try in one pass, without the jitter. Each further one is twice as long.
+const FIRST_DELAY: Duration = Duration::from_millis(200);
 /// The longest delay between two tries in one pass.
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
 /// An image that has to wait longer than this is put back, so that it does not keep its worker.
@@ -59,6 +61,7 @@ pub(super) struct Image<'a> {
     calls: u32,
     /// The objects whose key turned out to be gone.
     gone: Vec<i64>,
+    delays: Delays,
     repairs: Repairs,
     /// What is stored if it is put back. Absent if no call has failed since it was claimed.
     last_error: Option<ErrorRow>,
@@ -95,6 +98,7 @@ impl<'a> Image<'a> {
             throttles,
             calls: attempts + throttles,
             gone: Vec::new(),
+            delays: Delays::new(FIRST_DELAY, LONGEST_DELAY),
             repairs: Repairs::default(),
             last_error: None,
             is_fresh: attempts == 0 && throttles == 0 && pass == 0,
@@ -110,13 +114,6 @@ impl<'a> Image<'a> {
     /// Only if the writer has ended.
     pub(super) async fn run(mut self) -> Result<Settlement, Error> {
         let tagger = self.tagger;
-        let mut delays = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(LONGEST_DELAY)
-            .with_jitter()
-            .without_max_times()
-            .build();
-        let mut throttle_delays = throttle_delays();
         loop {
             let Some(ended) = tagger.call(&self.subject()).await else {
                 return Ok(self.settlement(None, self.untouched()));
@@ -141,8 +138,7 @@ impl<'a> Image<'a> {
                 }
                 Err(error) => {
                     self.calls += 1;
-                    let delays = (&mut delays, &mut throttle_delays);
-                    let next = self.failed(error, begun, delays).await?;
+                    let next = self.failed(error, begun).await?;
                     // The answer may have corrected the clock.
                     (row.ended_at, row.clock_offset) = tagger.service.client.clock().corrected(at);
                     (row, next)
@@ -245,27 +241,14 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// Decides after a call that was sent and failed. `delays` are those for failures and those for throttle answers.
-    async fn failed(
-        &mut self,
-        error: cos::Error,
-        begun: Instant,
-        (delays, throttle_delays): (
-            &mut impl Iterator<Item = Duration>,
-            &mut impl Iterator<Item = Duration>,
-        ),
-    ) -> Result<Next, Error> {
+    /// Decides after a call that was sent and failed.
+    async fn failed(&mut self, error: cos::Error, begun: Instant) -> Result<Next, Error> {
         let tagger = self.tagger;
         let service = &tagger.service;
         let verdict = verdict(Operation::Label, service.patience.has_succeeded(), &error);
         info!(key = %self.key.key.escape_debug(), code = stored_code(&error), status = error.status(),
             request_id = error.request_id(), ?verdict, attempt = self.attempts + 1, "call failed");
-        let after = error.retry_after().unwrap_or_default();
-        let next = match verdict {
-            Verdict::Throttle => throttle_delays.next(),
-            _ => delays.next(),
-        };
-        let delay = next.unwrap_or_default().max(after);
+        let delay = self.delays.next(verdict).max(error.retry_after().unwrap_or_default());
         // An outage uses at most one attempt of an image: the one that marks it as failed before.
         let is_spared = self.attempts > 0 && tagger.outage.is_waiting() && verdict.is_passing();
         if !matches!(verdict, Verdict::Throttle) {
@@ -282,51 +265,76 @@ impl<'a> Image<'a> {
                 self.passing(verdict, error, delay, begun)
             }
             Verdict::GiveUp(GiveUp::Source) if self.tries + 1 < TRIES => {
-                service.patience.answered();
-                self.refused(GiveUp::Source, &stored_code(&error)).await?;
-                self.tries += 1;
-                self.last_error = Some(error_row(&error, GiveUp::Source.name(), true));
-                // The wait was asked for by the source of the image, so it may not be long.
-                Next::Again(delay.min(LONGEST_WAIT))
+                self.source_failed(&error, delay).await?
             }
-            Verdict::GiveUp(reason) => {
-                service.clock_repair.accepted();
-                service.patience.answered();
-                let mut row = error_row(&error, reason.name(), is_temporary(reason));
-                row.message = service.message_of(&error);
-                self.refused(reason, &row.code).await?;
-                let is_elsewhere = matches!(reason, GiveUp::Gone | GiveUp::Archived);
-                if is_elsewhere && self.has_another_key().await? {
-                    // Attempts belong to the content, and a key that is gone says nothing about the content.
-                    self.attempts -= 1;
-                    Next::Again(Duration::ZERO)
-                } else {
-                    self.give_up(row, begun)
-                }
-            }
+            Verdict::GiveUp(reason) => self.refused_for_good(reason, &error, begun).await?,
             Verdict::Stop(stop) => {
                 service.refuse(stop, Operation::Label, error);
                 Next::Settle(self.untouched())
             }
             Verdict::FixClock | Verdict::RefreshCredentials => {
-                let row = error_row(&error, "retry", true);
-                let repairs = &mut self.repairs;
-                match service.repair(verdict, Operation::Label, error, delay, repairs).await {
-                    Repaired::Stopped => Next::Settle(self.untouched()),
-                    // The calls for this image may always reach the node that is wrong.
-                    Repaired::SendAgain(_)
-                        if verdict == Verdict::FixClock
-                            && self.repairs.complaints >= COMPLAINTS =>
-                    {
-                        self.try_again(row, delay, begun)
-                    }
-                    Repaired::SendAgain(wait) => {
-                        self.attempts -= 1;
-                        Next::Again(wait)
-                    }
-                }
+                self.unauthorised(verdict, error, delay, begun).await
             }
         })
+    }
+
+    /// Decides after the service could not fetch the image from its source. It may be able to a little later.
+    async fn source_failed(&mut self, error: &cos::Error, delay: Duration) -> Result<Next, Error> {
+        self.tagger.service.patience.answered();
+        self.refused(GiveUp::Source, &stored_code(error)).await?;
+        self.tries += 1;
+        self.last_error = Some(error_row(error, GiveUp::Source.name(), true));
+        // The wait was asked for by the source of the image, so it may not be long.
+        Ok(Next::Again(delay.min(LONGEST_WAIT)))
+    }
+
+    /// Decides after the image was refused for good: it is given up, unless another key has the same bytes.
+    async fn refused_for_good(
+        &mut self,
+        reason: GiveUp,
+        error: &cos::Error,
+        begun: Instant,
+    ) -> Result<Next, Error> {
+        let service = &self.tagger.service;
+        service.clock_repair.accepted();
+        service.patience.answered();
+        let mut row = error_row(error, reason.name(), is_temporary(reason));
+        row.message = service.message_of(error);
+        self.refused(reason, &row.code).await?;
+        let may_be_elsewhere = matches!(reason, GiveUp::Gone | GiveUp::Archived);
+        if may_be_elsewhere && self.has_another_key().await? {
+            // Attempts belong to the content, and a key that is gone says nothing about the content.
+            self.attempts -= 1;
+            return Ok(Next::Again(Duration::ZERO));
+        }
+        Ok(self.give_up(row, begun))
+    }
+
+    /// Decides after the time or the credentials of the call were refused. A repair lets the call be sent again without
+    /// using an attempt.
+    async fn unauthorised(
+        &mut self,
+        verdict: Verdict,
+        error: cos::Error,
+        delay: Duration,
+        begun: Instant,
+    ) -> Next {
+        let row = error_row(&error, "retry", true);
+        let service = &self.tagger.service;
+        let repairs = &mut self.repairs;
+        match service.repair(verdict, Operation::Label, error, delay, repairs).await {
+            Repaired::Stopped => Next::Settle(self.untouched()),
+            // The calls for this image may always reach the node that is wrong.
+            Repaired::SendAgain(_)
+                if verdict == Verdict::FixClock && self.repairs.complaints >= COMPLAINTS =>
+            {
+                self.try_again(row, delay, begun)
+            }
+            Repaired::SendAgain(wait) => {
+                self.attempts -= 1;
+                Next::Again(wait)
+            }
+        }
     }
 
     /// Decides after a throttle answer, which uses no attempt.
