@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::anchor::{Anchor, FileId};
+use super::anchor::{Anchor, FileId, LOG_FILES};
 use super::backup;
 use super::connect::{check_schema, connect};
 use super::error::sorted;
@@ -73,7 +73,7 @@ impl Store {
         }
         // A read makes SQLite open its log, which it then keeps open until the connection closes.
         migrate::inspect(&connection, path)?;
-        let beside = ["-wal", "-shm"]
+        let beside = LOG_FILES
             .map(|ending| lock.anchor().beside(ending))
             .into_iter()
             .filter_map(|path| FileId::at(&path).map(|id| (path, id)))
