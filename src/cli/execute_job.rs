@@ -61,7 +61,7 @@ pub(super) async fn run_without_summary(job: Job) -> anyhow::Result<Report> {
         say!("the run stops calling at {end}");
     }
     let control = job.control();
-    let progress = Progress::start(job.stats(), job.settings().watching.progress_interval);
+    let progress = Progress::start(&job);
     let signals = watch_signals(control.clone())?;
     let asking = asking(&job, &progress);
     let (source, filter) = (job.source().clone(), job.settings().stored.filter.clone());

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::Exit;
+use crate::telemetry::screen;
 
 /// The number of SIGXFSZ on Linux, macOS and the BSDs. tokio has no name for it.
 const FILE_TOO_LARGE: i32 = 25;
@@ -84,7 +85,10 @@ impl Signals {
                     return exit;
                 }
                 Some(first) if first.elapsed() < SAME_WISH => {}
-                Some(_) => std::process::exit(exit.code().into()),
+                Some(_) => {
+                    screen::clear();
+                    std::process::exit(exit.code().into())
+                }
             }
         }
     }

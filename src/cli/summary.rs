@@ -100,7 +100,7 @@ pub(super) fn question(
     let state = if listed { "everything is listed" } else { "the listing is not complete yet" };
     let _ = write!(
         text,
-        "; {state}\nit may use {} units of billing without asking (--confirm-above); continue calling?",
+        "; {state}\nit may use {} units of billing without asking (--confirm-above)\ncontinue calling?",
         grouped(above)
     );
     text

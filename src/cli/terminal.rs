@@ -1,10 +1,12 @@
 //! Lines on stderr, as text or JSON, and questions. Questions are only asked if a person sits at a terminal.
 
 use std::fmt;
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _, stderr, stdin};
+use std::io::{self, BufRead as _, IsTerminal as _, stderr, stdin};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
+
+use crate::telemetry::screen;
 
 /// Whether lines are JSON objects.
 static JSON: AtomicBool = AtomicBool::new(false);
@@ -23,8 +25,7 @@ pub(super) fn writes_json() -> bool {
 pub(super) fn say(line: fmt::Arguments<'_>) {
     let line =
         if writes_json() { json(&line.to_string(), Timestamp::now()) } else { line.to_string() };
-    // In one write, so that the lines of several threads do not mix.
-    let _ = stderr().write_all(format!("{line}\n").as_bytes());
+    screen::line(&line);
 }
 
 /// A message in the form of a log line in JSON. Its level follows from its first word.
@@ -51,14 +52,19 @@ pub(super) fn can_ask() -> bool {
 /// # Errors
 /// If the terminal cannot be written or read.
 pub(super) fn confirm(question: &str) -> io::Result<bool> {
-    {
-        // stderr is not locked while the answer is awaited: a signal that arrives meanwhile is reported there too.
-        let mut out = stderr().lock();
-        write!(out, "{question} [y/N] ")?;
-        out.flush()?;
-    }
+    // Only the last line is the prompt. What comes before it stays, also if the question has to be drawn again.
+    let prompt = match question.rsplit_once('\n') {
+        Some((above, prompt)) => {
+            screen::line(above);
+            prompt
+        }
+        None => question,
+    };
+    screen::ask(&format!("{prompt} [y/N] "))?;
     let mut answer = String::new();
-    stdin().lock().read_line(&mut answer)?;
+    let read = stdin().lock().read_line(&mut answer);
+    screen::answered(answer.ends_with('\n'));
+    read?;
     Ok(is_yes(&answer))
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::typed::Typed;
-use super::types::{Billing, FailureLimit, Filter, LogFormat, Rate, Until, Workers};
+use super::types::{Billing, FailureLimit, Filter, LogFormat, ProgressForm, Rate, Until, Workers};
 use crate::glob::Meaning;
 use crate::scene::Scenes;
 
@@ -156,6 +156,8 @@ pub struct Logging {
     pub filter: String,
     /// Lines for people or for machines.
     pub format: LogFormat,
+    /// How a run shows its progress.
+    pub progress: ProgressForm,
 }
 
 impl Budget {
@@ -225,7 +227,11 @@ impl Settings {
             },
             credentials: CredentialSources::default(),
             watching: Watching::default(),
-            logging: Logging { filter: String::new(), format: LogFormat::Text },
+            logging: Logging {
+                filter: String::new(),
+                format: LogFormat::Text,
+                progress: ProgressForm::Auto,
+            },
             typed: Typed::default(),
         }
     }

@@ -164,6 +164,38 @@ pub enum LogFormat {
     Json,
 }
 
+/// How a run shows its progress on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProgressForm {
+    /// A block on a terminal that can move its cursor, and lines elsewhere.
+    #[default]
+    Auto,
+    /// A block that is drawn again and again.
+    Bar,
+    /// A line from time to time.
+    Plain,
+    /// A JSON object on a line from time to time.
+    Json,
+    /// Nothing.
+    None,
+}
+
+impl ProgressForm {
+    /// Every form.
+    pub const ALL: [Self; 5] = [Self::Auto, Self::Bar, Self::Plain, Self::Json, Self::None];
+
+    /// The name in settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Bar => "bar",
+            Self::Plain => "plain",
+            Self::Json => "json",
+            Self::None => "none",
+        }
+    }
+}
+
 /// Which listed objects are wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

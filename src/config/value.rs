@@ -12,7 +12,7 @@ use figment::value::{Num, Value};
 use jiff::civil::Time;
 use jiff::tz::Offset;
 
-use super::types::{Billing, FailureLimit, LogFormat, Rate, Until, Workers};
+use super::types::{Billing, FailureLimit, LogFormat, ProgressForm, Rate, Until, Workers};
 use crate::scene::Scenes;
 use crate::visible::without_password;
 
@@ -500,6 +500,12 @@ pub(super) fn log_format(value: &Value) -> Checked<LogFormat> {
         "json" => Ok(LogFormat::Json),
         _ => Err("expected text or json".to_owned()),
     }
+}
+
+pub(super) fn progress_form(value: &Value) -> Checked<ProgressForm> {
+    let given = text(value)?;
+    let form = ProgressForm::ALL.into_iter().find(|form| form.name() == given);
+    form.ok_or_else(|| "expected auto, bar, plain, json or none".to_owned())
 }
 
 /// The directives of a log filter, such as `info` or `costag=debug,warn`.

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::screen;
 use crate::config::{LogFormat, Logging};
 
 /// Starts logging to stderr. Only the first call has an effect.
@@ -21,7 +22,9 @@ struct Stderr;
 
 impl io::Write for Stderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let _ = io::stderr().write_all(line);
+        // `tracing` writes each line at once.
+        let text = String::from_utf8_lossy(line);
+        screen::line(text.strip_suffix('\n').unwrap_or(&text));
         Ok(line.len())
     }
 

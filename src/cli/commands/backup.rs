@@ -1,15 +1,18 @@
 //! `costag backup`: copies the database consistently.
 
-use std::io::{IsTerminal as _, stderr};
 use std::path::PathBuf;
-
-use indicatif::{ProgressBar, ProgressStyle};
+use std::time::{Duration, Instant};
 
 use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
+use crate::cli::progress;
 use crate::cli::signals::Interrupt;
 use crate::store::Reader;
+use crate::telemetry::screen;
 use crate::visible::visible;
+
+/// How often the bar is drawn.
+const FRAME: Duration = Duration::from_millis(250);
 
 /// Copy the database, even while a run is in progress
 ///
@@ -31,23 +34,15 @@ impl Args {
         let settings = global.settings(|_| ())?;
         let reader = Reader::open(&settings.db)?;
         let interrupt = Interrupt::watch()?;
-        let bar = stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(0);
-            if let Ok(style) = ProgressStyle::with_template("copying {bar:30} {percent}% {eta}") {
-                bar.set_style(style.progress_chars("━╸─"));
-            }
-            bar
-        });
+        let mut shown = Instant::now();
         let made = reader.backup(&self.file, |copied, all| {
-            if let Some(bar) = &bar {
-                bar.set_length(all);
-                bar.set_position(copied);
+            if shown.elapsed() >= FRAME {
+                shown = Instant::now();
+                progress::show_share(&settings.logging, "copied", copied, all);
             }
             interrupt.exit().is_none()
         });
-        if let Some(bar) = bar {
-            bar.finish_and_clear();
-        }
+        screen::clear();
         if !made? {
             say!("interrupted: no copy was made");
             return Ok(interrupt.exit().unwrap_or(Exit::Interrupted));

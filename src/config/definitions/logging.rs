@@ -36,5 +36,19 @@ pub(super) const SECTION: Section = Section {
                 LogFormat::Json => "json".into(),
             },
         },
+        Setting {
+            name: "progress",
+            short: None,
+            kind: Kind::Value("FORM"),
+            group: Group::Global,
+            default: "auto",
+            help: "How a run shows its progress: auto, bar, plain, json or none",
+            more: "bar is a block of lines that is drawn again and again, plain a line from time to time, and json an object \
+                   on a line. auto is bar on a terminal that can move its cursor, and plain elsewhere.",
+            guarded: None,
+            resume: Resume::Forget,
+            set: |value, to| put(&mut to.logging.progress, value::progress_form(value)),
+            get: |from| from.logging.progress.name().into(),
+        },
     ],
 };

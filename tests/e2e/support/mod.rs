@@ -3,6 +3,7 @@
 mod dice;
 mod inspect;
 mod program;
+mod screen;
 mod servers;
 
 use std::io::{Read as _, Write as _};
@@ -16,7 +17,10 @@ use tempfile::TempDir;
 
 pub(crate) use dice::Dice;
 pub(crate) use inspect::{Row, rows};
-pub(crate) use program::{Ended, Running, bare, clean, on_a_terminal, start, wait_until};
+pub(crate) use program::{
+    Ended, Running, bare, clean, on_a_terminal, on_a_terminal_of, start, wait_until,
+};
+pub(crate) use screen::Screen;
 pub(crate) use servers::{Reserved, answering, canned, http, last_page, nobody, run_at};
 
 /// The longest that a test waits for anything, on a slow machine too.

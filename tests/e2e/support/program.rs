@@ -168,6 +168,15 @@ pub(crate) fn clean(command: &mut Command, folder: &Path) {
 /// Starts the program on a terminal made by `script` of util-linux, with the environment that `set_up` gives.
 /// Everything that the program writes is in stdout. Returns `None` if that tool is missing.
 pub(crate) fn on_a_terminal(set_up: impl FnOnce(&mut Command), arguments: &str) -> Option<Running> {
+    on_a_terminal_of(80, set_up, arguments)
+}
+
+/// As [`on_a_terminal`], with a terminal of this many columns.
+pub(crate) fn on_a_terminal_of(
+    columns: usize,
+    set_up: impl FnOnce(&mut Command),
+    arguments: &str,
+) -> Option<Running> {
     let version = Command::new("script").arg("--version").output();
     let has_tool =
         version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("util-linux"));
@@ -182,7 +191,8 @@ pub(crate) fn on_a_terminal(set_up: impl FnOnce(&mut Command), arguments: &str) 
     if !command.get_envs().any(|(name, _)| name == "TERM") {
         command.env("TERM", "xterm");
     }
-    let line = format!("echo $$ >pid; exec '{}' {arguments}", env!("CARGO_BIN_EXE_costag"));
+    let size = format!("stty cols {columns} rows 24");
+    let line = format!("{size}; echo $$ >pid; exec '{}' {arguments}", env!("CARGO_BIN_EXE_costag"));
     command.args(["-q", "-e", "-c", &line, "/dev/null"]).stdin(Stdio::piped());
     command.env("SHELL", "/bin/sh");
     Some(start(command))

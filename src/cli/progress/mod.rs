@@ -1,0 +1,274 @@
+//! Shows the progress of listing and tagging during a run: as a block on a terminal, as lines elsewhere.
+
+mod block;
+mod facts;
+mod layout;
+mod line;
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::env;
+use std::io::{IsTerminal as _, stderr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use super::terminal;
+use crate::config::{Budget, Logging, ProgressForm, Rate};
+use crate::job::{Job, Snapshot, Stats};
+use crate::store::model::Counts;
+use crate::telemetry::screen;
+use facts::Facts;
+
+/// How often the block is drawn.
+const FRAME: Duration = Duration::from_millis(250);
+/// How often it is checked whether a line must be written, and how often JSON is.
+const LOOK: Duration = Duration::from_secs(1);
+/// The span over which the rate and the remaining time are computed.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// Reads the numbers of a run and shows them on stderr.
+pub(super) struct Progress {
+    stats: Arc<Stats>,
+    form: ProgressForm,
+    /// How often a line is written; `None` means never.
+    every: Option<Duration>,
+    cap: Rate,
+    budget: Budget,
+    window: Option<String>,
+    before: Counts,
+    /// Whether a question is on the terminal; if so, nothing else is written.
+    asking: Cell<bool>,
+}
+
+impl Progress {
+    /// Shows the numbers of this job in the form that the settings ask for.
+    pub(super) fn start(job: &Job) -> Self {
+        let stats = job.stats();
+        let settings = job.settings();
+        let form = form(&settings.logging);
+        let every = match form {
+            ProgressForm::Json => Some(LOOK),
+            _ => settings.watching.progress_interval,
+        };
+        Self {
+            before: stats.snapshot().counts,
+            stats,
+            form,
+            every,
+            cap: settings.pace.qps,
+            budget: settings.budget.clone(),
+            window: job.window(),
+            asking: Cell::new(false),
+        }
+    }
+
+    /// Shows the numbers until it is dropped.
+    pub(super) async fn watch(&self) -> Infallible {
+        if self.form == ProgressForm::None {
+            return std::future::pending().await;
+        }
+        let mut rate = Recent::default();
+        let draws = self.form == ProgressForm::Bar;
+        let mut ticks = tokio::time::interval(if draws { FRAME } else { LOOK });
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut continued = continued().filter(|_| draws);
+        let mut last_line = Instant::now();
+        let mut was_waiting = false;
+        ticks.tick().await;
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = next(&mut continued) => screen::forget(),
+            }
+            if self.asking.get() {
+                continue;
+            }
+            let facts = self.facts(&mut rate);
+            if draws {
+                let lines = block::lines(&facts);
+                screen::show(move |columns| lines.iter().map(|line| line.fit(columns)).collect());
+                continue;
+            }
+            // A wait is reported at once when it begins, and later with the other numbers.
+            let is_waiting = facts.now.waits.is_some();
+            let is_new = is_waiting && !was_waiting;
+            was_waiting = is_waiting;
+            if is_new || self.every.is_some_and(|every| last_line.elapsed() >= every) {
+                last_line = Instant::now();
+                if self.form == ProgressForm::Json {
+                    screen::line(&line::json(&facts));
+                } else {
+                    say!("{}", line::plain(&facts));
+                }
+            }
+        }
+    }
+
+    fn facts(&self, rate: &mut Recent) -> Facts {
+        let now = self.stats.snapshot();
+        let per_second = rate.add(&now);
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let left = per_second
+            .filter(|_| now.pending() > 0 && now.waits.is_none())
+            .map(|per_second| now.pending() as f64 / per_second);
+        Facts {
+            now,
+            before: self.before.clone(),
+            per_second,
+            cap: self.cap,
+            budget: self.budget.clone(),
+            left,
+            window: self.window.clone(),
+        }
+    }
+
+    /// Asks a question instead of showing numbers. Returns whether the answer was yes.
+    pub(super) async fn ask(&self, question: String) -> bool {
+        self.asking.set(true);
+        let (sender, answer) = oneshot::channel();
+        // The question is read in a separate thread that nothing waits for, since the run may end before it is answered.
+        let asked = std::thread::Builder::new().name("question".to_owned()).spawn(move || {
+            let _ = sender.send(terminal::confirm(&question).unwrap_or(false));
+        });
+        let yes = asked.is_ok() && answer.await.unwrap_or(false);
+        self.asking.set(false);
+        yes
+    }
+
+    /// Removes the block and an open question, before the summary is printed.
+    pub(super) fn end(self) {
+        if self.asking.get() {
+            screen::answered(false);
+        }
+        screen::clear();
+    }
+}
+
+/// Shows a bar for a work that is done in one piece, if a run would show one.
+pub(super) fn show_share(logging: &Logging, name: &'static str, done: u64, all: u64) {
+    if form(logging) != ProgressForm::Bar || all == 0 {
+        return;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a share to show")]
+    let share = done as f64 / all as f64;
+    let line = layout::Line::new(name).bar(Some(share)).fact(0, format!("{:.0} %", share * 100.0));
+    screen::show(move |columns| vec![line.fit(columns)]);
+}
+
+/// The form of progress, with a choice in place of `auto`.
+fn form(logging: &Logging) -> ProgressForm {
+    match logging.progress {
+        ProgressForm::Auto if can_draw() => ProgressForm::Bar,
+        ProgressForm::Auto => ProgressForm::Plain,
+        form => form,
+    }
+}
+
+/// Whether stderr is a terminal that can move its cursor.
+fn can_draw() -> bool {
+    let is_dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    stderr().is_terminal() && !is_dumb && !terminal::writes_json()
+}
+
+/// Tells when the program was stopped (Ctrl-Z) and goes on. `None` if the system does not tell.
+fn continued() -> Option<Signal> {
+    signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw())).ok()
+}
+
+async fn next(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Computes the calls a second over the last seconds.
+#[derive(Default)]
+struct Recent {
+    points: std::collections::VecDeque<(Duration, u64)>,
+}
+
+impl Recent {
+    /// The calls a second, or `None` if no call has ended in the last seconds.
+    fn add(&mut self, now: &Snapshot) -> Option<f64> {
+        self.points.push_back((now.elapsed, now.counts.calls));
+        while self.points.len() > 2 && now.elapsed.saturating_sub(self.points[1].0) >= WINDOW {
+            self.points.pop_front();
+        }
+        let (since, calls) = self.points[0];
+        let elapsed = now.elapsed.saturating_sub(since).as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a rate to show")]
+        let made = now.counts.calls.saturating_sub(calls) as f64;
+        (elapsed > 0.0 && made > 0.0).then(|| made / elapsed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::config::Settings;
+    use crate::job::Wait;
+
+    fn facts(now: Snapshot, per_second: Option<f64>) -> Facts {
+        Facts {
+            now,
+            before: Counts::default(),
+            per_second,
+            cap: Rate::Unlimited,
+            budget: Settings::default().budget,
+            left: per_second.map(|_| 5.0),
+            window: None,
+        }
+    }
+
+    #[test]
+    fn a_line_shows_listing_tagging_rate_and_remaining_time() {
+        let counts = Counts {
+            listed: 30,
+            wanted: 20,
+            queued: 18,
+            done: 7,
+            failed: 1,
+            throttled: 3,
+            ..Counts::default()
+        };
+        let now = Snapshot { counts, in_flight: 4, ..Snapshot::default() };
+        assert_eq!(
+            line::plain(&facts(now, Some(2.0))),
+            "listing: 30 objects, 20 wanted; tagged 7 of 18, 4 in flight, 2.0/s, 3 throttled, 1 failed, \
+             5 s left of what is listed"
+        );
+        let first = line::plain(&facts(Snapshot::default(), None));
+        assert_eq!(first, "listing: 0 objects, 0 wanted; tagged 0 of 0, 0 in flight");
+    }
+
+    #[test]
+    fn a_wait_is_shown_with_its_times() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        let wait = Wait {
+            what: "the service cannot be reached".to_owned(),
+            since: at(0),
+            until: at(30),
+            gives_up: Some(at(900)),
+        };
+        let now = Snapshot { waits: Some(wait), ..Snapshot::default() };
+        let told = line::plain(&facts(now.clone(), None));
+        for part in [
+            "waiting: the service cannot be reached, since ",
+            "; next try at ",
+            ":30",
+            "gives up at ",
+        ] {
+            assert!(told.contains(part), "{told}");
+        }
+        let json: serde_json::Value = serde_json::from_str(&line::json(&facts(now, None))).unwrap();
+        assert_eq!(json["waits"]["until"], "1970-01-01T00:00:30Z");
+    }
+}
