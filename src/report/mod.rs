@@ -17,8 +17,8 @@ use crate::view::overview::Overview;
 use crate::view::runs::Runs;
 use picture::Embedded;
 
-const STYLE: &str = include_str!("../../templates/style.css");
-const SCRIPT: &str = include_str!("../../templates/page.js");
+const STYLE: &str = include_str!("../view/templates/style.css");
+const SCRIPT: &str = include_str!("../view/templates/page.js");
 
 /// What a report is made of.
 #[derive(Debug)]

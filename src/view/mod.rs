@@ -1,7 +1,7 @@
 //! What a person sees of a database: the views of the report.
 //!
 //! Each view has a model, made by a function from what a [`crate::store::Reader`] reads, and a template in the folder
-//! `templates`, which turns the model into HTML. A model holds texts and numbers as they are shown. Templates escape
+//! `src/view/templates`, which turns the model into HTML. A model holds texts and numbers as they are shown. Templates escape
 //! every text.
 //!
 //! This module knows nothing of COS: whoever calls it says where a picture is.
