@@ -1,18 +1,13 @@
 //! `costag backup`: copies the database consistently.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::progress;
 use crate::cli::signals::Interrupt;
 use crate::store::Reader;
-use crate::telemetry::screen;
 use crate::visible::visible;
-
-/// How often the bar is drawn.
-const FRAME: Duration = Duration::from_millis(250);
 
 /// Copy the database, even while a run is in progress
 ///
@@ -34,15 +29,13 @@ impl Args {
         let settings = global.settings(|_| ())?;
         let reader = Reader::open(&settings.db)?;
         let interrupt = Interrupt::watch()?;
-        let mut shown = Instant::now();
+        let bar = progress::bar(&settings.logging, "copied");
         let made = reader.backup(&self.file, |copied, all| {
-            if shown.elapsed() >= FRAME {
-                shown = Instant::now();
-                progress::show_share(&settings.logging, "copied", copied, all);
-            }
+            bar.set_length(all);
+            bar.set_position(copied);
             interrupt.exit().is_none()
         });
-        screen::clear();
+        bar.finish_and_clear();
         if !made? {
             say!("interrupted: no copy was made");
             return Ok(interrupt.exit().unwrap_or(Exit::Interrupted));

@@ -12,6 +12,7 @@ use std::io::{IsTerminal as _, stderr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -147,15 +148,17 @@ impl Progress {
     }
 }
 
-/// Shows a bar for a work that is done in one piece, if a run would show one.
-pub(super) fn show_share(logging: &Logging, name: &'static str, done: u64, all: u64) {
-    if form(logging) != ProgressForm::Bar || all == 0 {
-        return;
+/// A bar for work that is done in one piece and writes no lines meanwhile. It is not shown where a run would show no
+/// block.
+pub(super) fn bar(logging: &Logging, name: &'static str) -> ProgressBar {
+    if form(logging) != ProgressForm::Bar {
+        return ProgressBar::hidden();
     }
-    #[expect(clippy::cast_precision_loss, reason = "a share to show")]
-    let share = done as f64 / all as f64;
-    let line = layout::Line::new(name).bar(Some(share)).fact(0, format!("{:.0} %", share * 100.0));
-    screen::show(move |columns| vec![line.fit(columns)]);
+    let bar = ProgressBar::new(0).with_prefix(name);
+    match ProgressStyle::with_template("{prefix} {bar:30} {percent} % {eta}") {
+        Ok(style) => bar.with_style(style.progress_chars("━╸─")),
+        Err(_) => bar,
+    }
 }
 
 /// The form of progress, with a choice in place of `auto`.
