@@ -156,13 +156,13 @@ fn write_report(database: &Path, images: &Path, target: &Path) -> anyhow::Result
 }
 
 fn show(database: &Path, csv: &Path, rows: u64, report: &Path) -> anyhow::Result<()> {
-    let mut labels = Table::new(&["label", "first category", "second category", "images"]);
+    let mut labels = Table::new(&["label", "first category", "second category", "labels"]);
     for tag in Reader::open(database)?.top_tags(LABELS)? {
         labels.row([tag.name, tag.first_category, tag.second_category, tag.labels.to_string()]);
     }
     let mut out = Output::open(Path::new("-"))?;
     let first = BufReader::new(fs::File::open(csv)?).lines().take(ROWS);
-    let mut text = format!("\nmost frequent labels\n{labels}\n\nfirst rows of the CSV\n");
+    let mut text = format!("\nmost frequent labels\n{labels}\nfirst rows of the CSV\n");
     for line in first {
         text.push_str(&visible(&line?));
         text.push('\n');
