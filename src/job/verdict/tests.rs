@@ -2,7 +2,8 @@ use reqwest::header::HeaderMap;
 use rstest::rstest;
 
 use super::*;
-use crate::cos::error;
+use crate::cos;
+use crate::cos::error::{self, Error, ServiceError};
 use crate::cos::list::{StuckListing, Unproven};
 
 fn service(status: u16, code: &str, message: &str) -> Error {
