@@ -81,80 +81,147 @@ pub fn parse(body: &[u8], asked: Scenes) -> Result<Answer, Error> {
         return Err(unusable("longer than 1 MiB"));
     }
     let text = std::str::from_utf8(body).map_err(|_| unusable("not UTF-8"))?;
-    let flat = if asked.contains(Scene::Camera) { None } else { asked.iter().next() };
-    let mut answer = Answer::default();
-    let (mut flat_labels, mut flat_fault, mut scenes_seen) = (Labels::default(), None, false);
-    let mut ranks = [0_u32; Scene::ALL.len()];
-    let mut label = Reading::default();
-    let mut document = Document::new(text, classify);
-    let (mut place, mut field, mut skipping) = (Place::Document, None, 0);
+    let mut parser = Parser::new(text, asked);
     loop {
-        match document.next().map_err(|error| unusable(&error.to_string()))? {
-            Step::Open(_) if skipping > 0 => {}
-            Step::Open(_) if field.is_some() => return Err(unusable("an element inside a value")),
-            Step::Open(name) => match (place, name) {
-                (Place::Document, Name::Root) => place = Place::Answer,
-                (Place::Document, _) => return Err(wrong_root(&document, text)),
-                (Place::Answer, Name::Scene(scene)) => {
-                    scenes_seen = true;
-                    place = Place::Scene(scene);
-                }
-                (Place::Answer, Name::Labels) => place = Place::Label(None),
-                (Place::Scene(scene), Name::Labels) => place = Place::Label(Some(scene)),
-                (Place::Label(_), Name::Root | Name::Scene(_) | Name::Labels | Name::Other) => {
-                    label.is_given = true;
-                    skipping = document.depth();
-                }
-                (Place::Answer | Place::Scene(_), _) => skipping = document.depth(),
-                (Place::Label(_), name) => {
-                    label.is_given = true;
-                    field = Some(name);
-                }
-            },
-            Step::Close if skipping > 0 => {
-                if document.depth() < skipping {
-                    skipping = 0;
-                }
+        match parser.document.next().map_err(|error| unusable(&error.to_string()))? {
+            Step::Open(name) => parser.open(name)?,
+            Step::Close => parser.close()?,
+            Step::End => return parser.finish(),
+        }
+    }
+}
+
+/// An answer that is being read.
+struct Parser<'t> {
+    text: &'t str,
+    document: Document<'t, Name>,
+    /// The scenes that were requested.
+    asked: Scenes,
+    place: Place,
+    /// The element of a label that is being read. Absent between two of them.
+    field: Option<Name>,
+    /// The depth of an element that is passed over with all that is in it; 0 if none is.
+    skipping: usize,
+    label: Reading,
+    /// The rank of the last label of each scene.
+    ranks: [u32; Scene::ALL.len()],
+    answer: Answer,
+    scenes_seen: bool,
+    /// The labels in the legacy form.
+    flat_labels: Labels,
+    /// What is wrong with one of them. It matters only if the legacy form turns out to be the one that counts.
+    flat_fault: Option<&'static str>,
+}
+
+impl<'t> Parser<'t> {
+    fn new(text: &'t str, asked: Scenes) -> Self {
+        Self {
+            text,
+            document: Document::new(text, classify),
+            asked,
+            place: Place::Document,
+            field: None,
+            skipping: 0,
+            label: Reading::default(),
+            ranks: [0; Scene::ALL.len()],
+            answer: Answer::default(),
+            scenes_seen: false,
+            flat_labels: Labels::default(),
+            flat_fault: None,
+        }
+    }
+
+    /// Begins an element.
+    fn open(&mut self, name: Name) -> Result<(), Error> {
+        if self.skipping > 0 {
+            return Ok(());
+        }
+        if self.field.is_some() {
+            return Err(unusable("an element inside a value"));
+        }
+        match (self.place, name) {
+            (Place::Document, Name::Root) => self.place = Place::Answer,
+            (Place::Document, _) => return Err(wrong_root(&self.document, self.text)),
+            (Place::Answer, Name::Scene(scene)) => {
+                self.scenes_seen = true;
+                self.place = Place::Scene(scene);
             }
-            Step::Close => match (field.take(), place) {
-                (Some(name), _) => label.set(name, document.text()),
-                (None, Place::Label(scene)) => {
-                    let is_empty = !label.is_given && is_blank(&document);
-                    match (scene, label.read()) {
-                        _ if is_empty => {}
-                        (Some(scene), _) if !asked.contains(scene) => {}
-                        (Some(scene), Ok(read)) => {
-                            let rank = next_rank(&mut ranks, scene);
-                            answer.labels.push(Label { scene, rank, ..read });
-                        }
-                        (Some(_), Err(fault)) => return Err(unusable(fault)),
-                        (None, Ok(read)) => flat_labels.push(read),
-                        // It matters only if the flat form turns out to be the one that counts.
-                        (None, Err(fault)) => flat_fault = Some(fault),
-                    }
-                    label.clear();
-                    place = scene.map_or(Place::Answer, Place::Scene);
-                }
-                (None, Place::Scene(_) | Place::Answer) if !is_blank(&document) => {
-                    return Err(unusable("text where labels belong"));
-                }
-                (None, Place::Scene(_)) => place = Place::Answer,
-                (None, _) => {}
-            },
-            Step::End => break,
+            (Place::Answer, Name::Labels) => self.place = Place::Label(None),
+            (Place::Scene(scene), Name::Labels) => self.place = Place::Label(Some(scene)),
+            (Place::Label(_), Name::Root | Name::Scene(_) | Name::Labels | Name::Other) => {
+                self.label.is_given = true;
+                self.skipping = self.document.depth();
+            }
+            (Place::Answer | Place::Scene(_), _) => self.skipping = self.document.depth(),
+            (Place::Label(_), name) => {
+                self.label.is_given = true;
+                self.field = Some(name);
+            }
         }
+        Ok(())
     }
-    if let (false, Some(fault)) = (scenes_seen, flat_fault) {
-        return Err(unusable(fault));
-    }
-    if !scenes_seen && !flat_labels.is_empty() {
-        answer.legacy = true;
-        let scene = flat.unwrap_or(Scene::Camera);
-        for label in flat_labels.iter() {
-            answer.labels.push(Label { scene, rank: next_rank(&mut ranks, scene), ..label });
+
+    /// Ends an element.
+    fn close(&mut self) -> Result<(), Error> {
+        if self.skipping > 0 {
+            if self.document.depth() < self.skipping {
+                self.skipping = 0;
+            }
+            return Ok(());
         }
+        match (self.field.take(), self.place) {
+            (Some(name), _) => self.label.set(name, self.document.text()),
+            (None, Place::Label(scene)) => {
+                self.end_label(scene)?;
+                self.label.clear();
+                self.place = scene.map_or(Place::Answer, Place::Scene);
+            }
+            (None, Place::Scene(_) | Place::Answer) if !is_blank(&self.document) => {
+                return Err(unusable("text where labels belong"));
+            }
+            (None, Place::Scene(_)) => self.place = Place::Answer,
+            (None, _) => {}
+        }
+        Ok(())
     }
-    Ok(answer)
+
+    /// Ends a label of this scene, or of none in the legacy form.
+    fn end_label(&mut self, scene: Option<Scene>) -> Result<(), Error> {
+        if !self.label.is_given && is_blank(&self.document) {
+            return Ok(());
+        }
+        match (scene, self.label.read()) {
+            (Some(scene), _) if !self.asked.contains(scene) => {}
+            (Some(scene), Ok(read)) => {
+                let rank = next_rank(&mut self.ranks, scene);
+                self.answer.labels.push(Label { scene, rank, ..read });
+            }
+            (Some(_), Err(fault)) => return Err(unusable(fault)),
+            (None, Ok(read)) => self.flat_labels.push(read),
+            (None, Err(fault)) => self.flat_fault = Some(fault),
+        }
+        Ok(())
+    }
+
+    /// Ends the answer. The legacy form counts only if the answer has no scene.
+    fn finish(mut self) -> Result<Answer, Error> {
+        if self.scenes_seen {
+            return Ok(self.answer);
+        }
+        if let Some(fault) = self.flat_fault {
+            return Err(unusable(fault));
+        }
+        if !self.flat_labels.is_empty() {
+            self.answer.legacy = true;
+            let first = || self.asked.iter().next().unwrap_or(Scene::Camera);
+            let scene = if self.asked.contains(Scene::Camera) { Scene::Camera } else { first() };
+            for label in self.flat_labels.iter() {
+                let rank = next_rank(&mut self.ranks, scene);
+                self.answer.labels.push(Label { scene, rank, ..label });
+            }
+        }
+        Ok(self.answer)
+    }
 }
 
 /// Whether the element that has just ended held nothing but elements and blanks.

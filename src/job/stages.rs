@@ -29,28 +29,14 @@ use crate::store::Session;
 /// # Errors
 /// An error of the writer or of the start. In both cases the session is lost.
 pub(super) async fn run(job: Job) -> Result<(Session, Result<(), Error>), Error> {
-    let Job { client, settings, source, purpose, begun, budget, unmatched, stats, control, gate } =
-        job;
-    let Begun { session, ranges, other_lists, is_listed, reconsider, is_resumed, trial, .. } =
-        begun;
+    let watch = watch(&job)?;
+    let scope = scope(&job);
+    let Job { client, settings, purpose, begun, budget, unmatched, stats, control, gate, .. } = job;
+    let Begun { session, ranges, trial, .. } = begun;
     let run = session.run().clone();
     let place = session.place();
     let reader = session.reader()?;
     let was_answered_before = reader.has_been_answered()?;
-    let watch = match gate.above() {
-        Some(_) if purpose == Purpose::Tag => Some(Watch {
-            gate: gate.clone(),
-            budget: Arc::clone(&budget),
-            stats: Arc::clone(&stats),
-            reader: session.reader()?,
-            run_id: run.id,
-            scenes: run.scenes,
-            billing: settings.budget.billing,
-            trial,
-            before: session.counts().clone(),
-        }),
-        _ => None,
-    };
 
     let workers = settings.pace.workers;
     let work = Arc::new(Notify::new());
@@ -69,17 +55,6 @@ pub(super) async fn run(job: Job) -> Result<(Session, Result<(), Error>), Error>
         begun.recogniser,
     ));
 
-    let scope = match source {
-        _ if is_listed => Scope::Nothing { prefix: run.prefix },
-        Source::Bucket { .. } => Scope::Bucket {
-            bucket: run.bucket,
-            prefix: run.prefix,
-            workers: settings.pace.list_workers.get(),
-            reconsider,
-            is_resumed,
-        },
-        source => Scope::List { source, is_resumed, others: other_lists },
-    };
     let discovery = Discovery {
         service: Arc::clone(&service),
         writer: writer.clone(),
@@ -121,4 +96,44 @@ pub(super) async fn run(job: Job) -> Result<(Session, Result<(), Error>), Error>
     // The stages are dropped by now. Nobody can send to the writer any more, so it ends.
     let session = writing.result().await??;
     Ok((session, result))
+}
+
+/// What is left to discover.
+fn scope(job: &Job) -> Scope {
+    let Job { settings, source, begun, .. } = job;
+    let run = begun.session.run();
+    match source {
+        _ if begun.is_listed => Scope::Nothing { prefix: run.prefix.clone() },
+        Source::Bucket { .. } => Scope::Bucket {
+            bucket: run.bucket.clone(),
+            prefix: run.prefix.clone(),
+            workers: settings.pace.list_workers.get(),
+            reconsider: begun.reconsider,
+            is_resumed: begun.is_resumed,
+        },
+        source => Scope::List {
+            source: source.clone(),
+            is_resumed: begun.is_resumed,
+            others: begun.other_lists.clone(),
+        },
+    }
+}
+
+/// The watch that asks for a confirmation before calls are held back. Absent if no call can be held back.
+fn watch(job: &Job) -> Result<Option<Watch>, Error> {
+    if job.gate.above().is_none() || job.purpose == Purpose::Plan {
+        return Ok(None);
+    }
+    let session = &job.begun.session;
+    Ok(Some(Watch {
+        gate: job.gate.clone(),
+        budget: Arc::clone(&job.budget),
+        stats: Arc::clone(&job.stats),
+        reader: session.reader()?,
+        run_id: session.run().id,
+        scenes: session.run().scenes,
+        billing: job.settings.budget.billing,
+        trial: job.begun.trial,
+        before: session.counts().clone(),
+    }))
 }

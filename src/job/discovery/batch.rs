@@ -2,6 +2,8 @@
 //!
 //! Lines end in any order. The result of a line is committed soon after the line has ended. The cursor and the counts
 //! of lines pass a line only once all lines before it have ended.
+//!
+//! [`Progress`] is what the look-ups use. It consists of the [`Window`] of lines in progress and the next [`Batch`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -16,14 +18,84 @@ use crate::store::turn::{EndedLines, Page, Reach};
 /// ended, that line included.
 pub(super) const LOOKING_UP: i64 = 1;
 
+/// The most lines that may have ended, or be looked up, after a line that has not ended.
+const AHEAD: usize = 50_000;
 /// The most lines in one transaction.
 const LINES_IN_BATCH: usize = 500;
 /// How long a line that has ended waits for its commit, at most.
 const FLUSH: Duration = Duration::from_millis(100);
 
+/// How far the look-ups have come: the lines in progress, and what was not handed to the store yet.
+#[derive(Debug)]
+pub(super) struct Progress {
+    window: Window,
+    batch: Batch,
+    /// Lines that have ended, but not until another line has ended otherwise, see [`Progress::hold_back`].
+    held_back: Vec<EndedLine>,
+}
+
+impl Progress {
+    /// Nothing is in progress: all lines up to `cursor` have ended.
+    pub(super) fn after(cursor: i64) -> Self {
+        let window = Window { cursor, ends: VecDeque::new() };
+        Self { window, batch: Batch::default(), held_back: Vec::new() }
+    }
+
+    /// Returns whether another line may begin.
+    pub(super) fn has_room(&self) -> bool {
+        self.window.ends.len() < AHEAD && !self.is_full()
+    }
+
+    /// Adds a line that has not ended. Lines must be added in the order of their numbers.
+    pub(super) fn begin(&mut self, seq: i64) {
+        self.window.ends.push_back((seq, None));
+    }
+
+    /// Adds a line that has ended.
+    pub(super) fn end(&mut self, ended: EndedLine) {
+        self.batch.add(ended, &mut self.window);
+    }
+
+    /// Adds a line that ended in a way that may turn out to be no fault of the line. It is handed to the store only after
+    /// [`Progress::release`]. If the run stops before, a later run looks it up again.
+    pub(super) fn hold_back(&mut self, ended: EndedLine) {
+        self.held_back.push(ended);
+    }
+
+    /// Ends the lines that were held back.
+    pub(super) fn release(&mut self) {
+        for ended in self.held_back.drain(..) {
+            self.batch.add(ended, &mut self.window);
+        }
+    }
+
+    /// Returns whether there is nothing to hand to the store.
+    pub(super) fn is_empty(&self) -> bool {
+        self.batch.ended.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.batch.ended.len() >= LINES_IN_BATCH
+    }
+
+    /// When the lines that have ended must be handed to the store.
+    pub(super) fn due(&self) -> Instant {
+        self.batch.since.map_or_else(Instant::now, |since| since + FLUSH)
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        self.is_full() || self.batch.since.is_some_and(|since| since.elapsed() >= FLUSH)
+    }
+
+    /// Takes what has to be handed to the store. `done` says that no line is left.
+    pub(super) fn take(&mut self, done: bool) -> EndedLines {
+        std::mem::take(&mut self.batch).into_lines(&mut self.window, done)
+    }
+}
+
 /// The lines in progress: the first one that has not ended, and those after it.
 #[derive(Debug)]
-pub(super) struct Window {
+struct Window {
     /// The number of the last line before which all have ended, that line included.
     cursor: i64,
     /// The number of each later line, and how it has ended. Absent if it has not.
@@ -31,21 +103,6 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// A window after the line `cursor`.
-    pub(super) fn after(cursor: i64) -> Self {
-        Self { cursor, ends: VecDeque::new() }
-    }
-
-    /// The number of lines in progress, and of those that have ended but are not passed.
-    pub(super) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// Adds a line that has not ended. Lines must be added in the order of their numbers.
-    pub(super) fn begin(&mut self, seq: i64) {
-        self.ends.push_back((seq, None));
-    }
-
     /// Notes how a line has ended. Returns `false` if the cursor has passed the line before.
     fn end(&mut self, seq: i64, end: End) -> bool {
         match self.ends.binary_search_by_key(&seq, |(seq, _)| *seq) {
@@ -67,7 +124,7 @@ impl Window {
 
 /// Lines that have ended since the last commit.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+struct Batch {
     ended: Vec<EndedLine>,
     /// When the first of them ended. Absent if there is none.
     since: Option<Instant>,
@@ -76,8 +133,7 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Adds a line that has ended.
-    pub(super) fn add(&mut self, ended: EndedLine, window: &mut Window) {
+    fn add(&mut self, ended: EndedLine, window: &mut Window) {
         if !window.end(ended.seq, ended.end) && ended.end != End::Wanted {
             self.unwanted.push(ended.end);
         }
@@ -85,33 +141,9 @@ impl Batch {
         self.ended.push(ended);
     }
 
-    /// Moves lines that have ended into the batch.
-    pub(super) fn add_all(&mut self, ended: &mut Vec<EndedLine>, window: &mut Window) {
-        for ended in ended.drain(..) {
-            self.add(ended, window);
-        }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.ended.is_empty()
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        self.ended.len() >= LINES_IN_BATCH
-    }
-
-    /// When the batch has to be committed.
-    pub(super) fn due(&self) -> Instant {
-        self.since.map_or_else(Instant::now, |since| since + FLUSH)
-    }
-
-    pub(super) fn is_due(&self) -> bool {
-        self.is_full() || self.since.is_some_and(|since| since.elapsed() >= FLUSH)
-    }
-
     /// Converts the batch for the store, with the counts of the lines that the cursor can pass now. `done` says that no
     /// line is left.
-    pub(super) fn into_lines(self, window: &mut Window, done: bool) -> EndedLines {
+    fn into_lines(self, window: &mut Window, done: bool) -> EndedLines {
         let mut lines = EndedLines {
             page: Page {
                 reach: Reach { seq: LOOKING_UP, cursor: String::new(), done },

@@ -75,6 +75,19 @@ enum Absent {
     UpTo(Option<String>),
 }
 
+impl Absent {
+    /// The keys that this page of a range proves to be gone. `up_to` is the last key that the page covers; `None` if it
+    /// covers everything up to the end of the prefix.
+    fn by(page: &ListPage, up_to: Option<&str>) -> Self {
+        let last = match (page.is_truncated, page.last_key()) {
+            (true, None) => return Self::Nothing,
+            (true, Some(last)) => Some(up_to.map_or(last, |up_to| last.min(up_to))),
+            (false, _) => up_to,
+        };
+        Self::UpTo(last.map(str::to_owned))
+    }
+}
+
 impl Listing {
     /// A listing of the objects whose key starts with `prefix`.
     pub(super) fn new(
@@ -218,6 +231,28 @@ impl Listing {
         asked.await
     }
 
+    /// Requests one page, and returns it with the marker of the next one if it may be stored. Returns `None` if the run
+    /// stops.
+    async fn accepted_page(&self, request: &ListRequest) -> Option<(ListPage, Option<String>)> {
+        let service = &self.stage.service;
+        let (page, next) = match self.page(request).await? {
+            Ok(answer) => answer,
+            // A listing has no single key that could be at fault.
+            Err(error) => {
+                service.refuse(Stop::Protocol, Operation::List, error);
+                return None;
+            }
+        };
+        match service.recognise(page.emulated) {
+            Recognised::Same => {}
+            Recognised::First(recogniser) => {
+                self.stage.writer.send(Record::Recogniser { recogniser }).await.ok()?;
+            }
+            Recognised::Other => return None,
+        }
+        Some((page, next))
+    }
+
     /// Checks that a page answers its request. Returns the marker of the next page, or `None` if there is none.
     fn prove(&self, page: &ListPage, request: &ListRequest) -> Result<Option<String>, cos::Error> {
         page.prove(request)?;
@@ -244,24 +279,7 @@ impl Listing {
         loop {
             let request =
                 ListRequest { prefix: self.prefix.clone(), marker, ..ListRequest::default() };
-            let (mut page, next) = match self.page(&request).await {
-                Some(Ok(answer)) => answer,
-                // A listing has no single key that could be at fault.
-                Some(Err(error)) => {
-                    self.stage.service.refuse(Stop::Protocol, Operation::List, error);
-                    return false;
-                }
-                None => return false,
-            };
-            match self.stage.service.recognise(page.emulated) {
-                Recognised::Same => {}
-                Recognised::First(recogniser) => {
-                    if self.stage.writer.send(Record::Recogniser { recogniser }).await.is_err() {
-                        return false;
-                    }
-                }
-                Recognised::Other => return false,
-            }
+            let Some((mut page, next)) = self.accepted_page(&request).await else { return false };
             empty = if page.entries.is_empty() && page.rejected.is_empty() { empty + 1 } else { 0 };
             if empty > EMPTY_PAGES && next.is_some() {
                 let stuck = StuckListing { marker: request.marker, next };
@@ -271,14 +289,7 @@ impl Listing {
             // The page may contain keys beyond the end of the range.
             let (up_to, done) = ranges.received(range.seq, next.as_deref());
             moved.notify_waiters();
-            let absent = match (page.is_truncated, page.last_key(), &up_to) {
-                (true, None, _) => Absent::Nothing,
-                (true, Some(last), Some(up_to)) => {
-                    Absent::UpTo(Some(last.min(up_to.as_str()).to_owned()))
-                }
-                (true, Some(last), None) => Absent::UpTo(Some(last.to_owned())),
-                (false, _, up_to) => Absent::UpTo((*up_to).clone()),
-            };
+            let absent = Absent::by(&page, up_to.as_deref());
             if let Some(up_to) = &up_to {
                 page.entries.retain(|entry| entry.key <= *up_to);
                 page.rejected.retain(|entry| entry.key.as_ref().is_none_or(|key| key <= up_to));

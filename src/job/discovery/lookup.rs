@@ -3,7 +3,6 @@
 //! Several keys are looked up at the same time, so that one key without an answer does not delay the others. The absence
 //! of a key from a list says nothing about the object, so no object is marked as gone because of it.
 
-use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -11,28 +10,32 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
-use super::batch::{Batch, LOOKING_UP, Window};
+use super::batch::{LOOKING_UP, Progress};
 use super::line::{End, EndedLine, Lines};
+use super::queue::{Queue, Taken};
 use super::stage::Discovery;
 use super::streak::{self, Streak};
 use crate::job::Error;
 use crate::job::control::StopReason;
-use crate::job::thread::Blocking;
 use crate::job::writer::Record;
 use crate::store::Reader;
 use crate::store::compare::KnownLine;
 use crate::store::run::RangeRow;
 
-/// The number of lines that are read from the store at a time.
-const PAGE: u32 = 500;
 /// The number of keys that are looked up at the same time, without the slow ones.
 const LOOKUPS: usize = 16;
 /// The most slow look-ups that are replaced by further ones.
 const STRAGGLERS: usize = 48;
 /// A look-up that takes longer than this is slow, and makes room for another one.
 const SLOW: Duration = Duration::from_secs(1);
-/// The most lines that may have ended, or be looked up, after a line that has not ended.
-const AHEAD: usize = 50_000;
+
+/// A line that was begun.
+enum Begun {
+    /// It has ended without a look-up.
+    Ended(EndedLine),
+    /// It needs a look-up.
+    MustBeAsked(KnownLine),
+}
 
 /// The look-up of a list's lines.
 #[derive(Debug)]
@@ -71,94 +74,75 @@ impl Lookup {
     }
 
     /// Looks up the lines after `cursor`, and records the end.
-    async fn look_up(&self, mut reader: Reader, cursor: i64) -> Result<(), Error> {
-        let mut window = Window::after(cursor);
-        let mut last_read = cursor;
-        let mut all_read = false;
-        let mut waiting: VecDeque<KnownLine> = VecDeque::new();
-        // Lines that ended without a look-up and need one after all, and the numbers of all such lines so far.
-        let mut dropped: VecDeque<KnownLine> = VecDeque::new();
-        let mut dropped_before = BTreeSet::new();
+    async fn look_up(&self, reader: Reader, cursor: i64) -> Result<(), Error> {
+        let stage = self.stage();
+        let stopping = stage.service.control.stopping();
+        let mut queue = Queue::after(cursor, reader);
+        let mut progress = Progress::after(cursor);
         let stragglers = AtomicUsize::new(0);
         let mut asked = FuturesUnordered::new();
-        let mut batch = Batch::default();
-        // Lines whose look-ups failed one after another. They are committed only after another line has ended otherwise: if
-        // it is the account that is refused, the run stops, and a later run looks them up again.
-        let mut refused: Vec<EndedLine> = Vec::new();
         loop {
             while asked.len() < LOOKUPS + stragglers.load(Ordering::Relaxed).min(STRAGGLERS)
-                && window.len() < AHEAD
+                && progress.has_room()
+                && let Some(taken) = queue.next(stage).await?
             {
-                if let Some(line) = dropped.pop_front() {
-                    asked.push(self.counted(line, &stragglers));
-                    continue;
-                }
-                if waiting.is_empty() && !all_read {
-                    let (run_id, bucket_id) =
-                        (self.stage().comparison.run_id, self.stage().bucket_id);
-                    let looked = Blocking::start("lines", move || {
-                        (reader.known_lines(run_id, bucket_id, last_read, PAGE), reader)
-                    })?;
-                    let (found, back) = looked.result().await?;
-                    reader = back;
-                    waiting.extend(found?);
-                    all_read = waiting.is_empty();
-                    last_read = waiting.back().map_or(last_read, |line| line.seq);
-                }
-                let Some(line) = waiting.pop_front() else { break };
-                window.begin(line.seq);
-                match self.lines.without_asking(&line) {
-                    Some(ended) => batch.add(ended, &mut window),
-                    None => asked.push(self.counted(line, &stragglers)),
-                }
-                if batch.is_full() {
-                    break;
+                match self.begin(taken, &mut progress) {
+                    Begun::Ended(ended) => progress.end(ended),
+                    Begun::MustBeAsked(line) => asked.push(self.counted(line, &stragglers)),
                 }
             }
-            if self.stage().service.control.is_stopping() {
+            if stopping.is_cancelled() {
                 return Ok(());
             }
-            if asked.is_empty() && !batch.is_full() && waiting.is_empty() && all_read {
-                batch.add_all(&mut refused, &mut window);
-                if !batch.is_empty() {
-                    self.commit(&mut batch, &mut window, false).await?;
+            if asked.is_empty() && queue.is_empty() && !progress.is_full() {
+                progress.release();
+                if !progress.is_empty() {
+                    self.commit(&mut progress, false).await?;
                 }
-                let lines = self.stage().writer.ask(|reply| Record::DroppedLines { reply }).await?;
-                let lines = lines.into_iter().filter(|(seq, _)| dropped_before.insert(*seq));
-                for (seq, item) in lines.collect::<Vec<_>>() {
-                    let known = reader.known(self.stage().bucket_id, &item)?;
-                    dropped.push_back(KnownLine {
-                        seq,
-                        item,
-                        fault: None,
-                        known,
-                        looked_up: false,
-                    });
-                }
-                if !dropped.is_empty() {
+                if queue.add_dropped(stage).await? {
                     continue;
                 }
-                self.commit(&mut batch, &mut window, true).await?;
-                let now = self.stage().service.client.clock().now();
-                return self.stage().writer.send(Record::CompleteListing { now }).await;
+                self.commit(&mut progress, true).await?;
+                let now = stage.service.client.clock().now();
+                return stage.writer.send(Record::CompleteListing { now }).await;
             }
-            if batch.is_due() || (asked.is_empty() && !batch.is_empty()) {
-                self.commit(&mut batch, &mut window, false).await?;
+            if progress.is_due() || (asked.is_empty() && !progress.is_empty()) {
+                self.commit(&mut progress, false).await?;
                 continue;
             }
             tokio::select! {
                 Some(ended) = asked.next(), if !asked.is_empty() => {
                     let Some(ended) = ended else { return Ok(()) };
-                    if self.is_refused(&ended) {
-                        refused.push(ended);
-                    } else {
-                        batch.add_all(&mut refused, &mut window);
-                        batch.add(ended, &mut window);
-                    }
+                    self.note(ended, &mut progress);
                 }
-                () = tokio::time::sleep_until(batch.due()), if !batch.is_empty() => {}
-                () = self.stage().service.control.stopping().cancelled() => return Ok(()),
+                () = tokio::time::sleep_until(progress.due()), if !progress.is_empty() => {}
+                () = stopping.cancelled() => return Ok(()),
             }
+        }
+    }
+
+    /// Begins with a line, which may end without a look-up.
+    fn begin(&self, taken: Taken, progress: &mut Progress) -> Begun {
+        match taken {
+            Taken::New(line) => {
+                progress.begin(line.seq);
+                match self.lines.without_asking(&line) {
+                    Some(ended) => Begun::Ended(ended),
+                    None => Begun::MustBeAsked(line),
+                }
+            }
+            Taken::Dropped(line) => Begun::MustBeAsked(line),
+        }
+    }
+
+    /// Notes the end of a look-up. Lines whose look-ups failed one after another are held back until another line has
+    /// ended otherwise: if it is the account that is refused, the run stops, and a later run looks them up again.
+    fn note(&self, ended: EndedLine, progress: &mut Progress) {
+        if self.is_refused(&ended) {
+            progress.hold_back(ended);
+        } else {
+            progress.release();
+            progress.end(ended);
         }
     }
 
@@ -205,14 +189,9 @@ impl Lookup {
         true
     }
 
-    /// Commits a batch, and empties it.
-    async fn commit(
-        &self,
-        batch: &mut Batch,
-        window: &mut Window,
-        done: bool,
-    ) -> Result<(), Error> {
-        let lines = std::mem::take(batch).into_lines(window, done);
+    /// Commits the lines that have ended.
+    async fn commit(&self, progress: &mut Progress, done: bool) -> Result<(), Error> {
+        let lines = progress.take(done);
         let now = self.stage().service.client.clock().now();
         self.stage().writer.ask(|committed| Record::Lines { lines, now, committed }).await
     }

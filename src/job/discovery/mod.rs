@@ -12,6 +12,7 @@ mod lines;
 mod lister;
 mod lookup;
 mod page_size;
+mod queue;
 mod ranges;
 pub(super) mod reading;
 pub(super) mod scope;

@@ -84,47 +84,12 @@ impl Tagger {
     /// Makes one call, at the pace and within the budget. Returns `None` if nothing was sent because the run stops or
     /// waits for the service, or if the call was aborted.
     pub(super) async fn call(&self, subject: &Subject<'_>) -> Option<Ended> {
-        let service = &self.service;
-        let stopping = service.control.stopping();
-        if self.is_held_back(subject.is_probe) || !service.pause_ends().await {
+        if !self.may_call(subject).await {
             return None;
         }
-        loop {
-            let outage = self.outage.begins();
-            // The limits come first: nobody should be asked to confirm a call that a limit forbids.
-            match self.budget.units_with(subject.scenes) {
-                Ok(units) if self.gate.wait_for(units, stopping).await => {}
-                Ok(_) => return None,
-                Err(reason) => {
-                    service.control.stop(reason);
-                    return None;
-                }
-            }
-            let waits = Counted::in_(&self.activity.at_pace);
-            tokio::select! {
-                biased;
-                () = stopping.cancelled() => return None,
-                () = self.pace.permit() => {}
-                // A call that waits for a permit must not delay the probe of an outage.
-                () = outage, if !subject.is_probe => return None,
-            }
-            drop(waits);
-            // Nothing is awaited between here and the call, so no call follows the one that began an outage.
-            if self.is_held_back(subject.is_probe) {
-                return None;
-            }
-            // The budget is taken after the permit: a call that waits must not hold what another call could use.
-            match self.budget.take(subject.scenes) {
-                Ok(units) if self.gate.is_open_for(units) => break,
-                // Other calls were made meanwhile, and this one exceeds what was confirmed.
-                Ok(_) => self.budget.give_back(subject.scenes),
-                Err(reason) => {
-                    service.control.stop(reason);
-                    return None;
-                }
-            }
-        }
-        let Key { object_id, key } = subject.key;
+        // Nothing is awaited between the permit and the call, so no call follows the one that began an outage.
+        let service = &self.service;
+        let key = &subject.key.key;
         let target = if self.urls { Target::Url(key) } else { Target::Key(key) };
         let begun = Instant::now();
         service.stats.call_begins();
@@ -136,16 +101,82 @@ impl Tagger {
         service.stats.call_ends();
         self.activity.ended.fetch_add(1, Ordering::Relaxed);
         self.outage.call_ends(call);
-        let clock = service.client.clock();
-        let ended = clock.local_millis();
+        let at = service.client.clock().local_millis();
         // A call that was not sent is given back to the budget instead, by the caller.
         if !matches!(&result, Some(Err(error)) if !error.was_sent()) {
-            self.budget.ended(ended);
+            self.budget.ended(at);
         }
-        let (ended_at, clock_offset) = clock.corrected(ended);
-        let mut row = CallRow {
+        let mut row = self.row(subject, begun, at);
+        match result {
+            // An aborted call may have been paid, but it does not count as an attempt.
+            None => {
+                let _ = self.writer.ask(|committed| Record::Call { row, committed }).await;
+                None
+            }
+            Some(result) => {
+                match &result {
+                    Ok(_) => row.outcome = CallOutcome::Answered,
+                    Err(error) => {
+                        let has_succeeded = service.patience.has_succeeded();
+                        let verdict = verdict(Operation::Label, has_succeeded, error);
+                        add_failure(&mut row, error, verdict);
+                    }
+                }
+                Some(Ended { call, begun, at, row, result })
+            }
+        }
+    }
+
+    /// Waits until pace, budget and confirmation permit a call, and takes it from the budget. Returns `false` if the run
+    /// stops or waits for the service.
+    async fn may_call(&self, subject: &Subject<'_>) -> bool {
+        let service = &self.service;
+        let stopping = service.control.stopping();
+        if self.is_held_back(subject.is_probe) || !service.pause_ends().await {
+            return false;
+        }
+        loop {
+            let outage = self.outage.begins();
+            // The limits come first: nobody should be asked to confirm a call that a limit forbids.
+            match self.budget.units_with(subject.scenes) {
+                Ok(units) if self.gate.wait_for(units, stopping).await => {}
+                Ok(_) => return false,
+                Err(reason) => {
+                    service.control.stop(reason);
+                    return false;
+                }
+            }
+            let waits = Counted::in_(&self.activity.at_pace);
+            tokio::select! {
+                biased;
+                () = stopping.cancelled() => return false,
+                () = self.pace.permit() => {}
+                // A call that waits for a permit must not delay the probe of an outage.
+                () = outage, if !subject.is_probe => return false,
+            }
+            drop(waits);
+            if self.is_held_back(subject.is_probe) {
+                return false;
+            }
+            // The budget is taken after the permit: a call that waits must not hold what another call could use.
+            match self.budget.take(subject.scenes) {
+                Ok(units) if self.gate.is_open_for(units) => return true,
+                // Other calls were made meanwhile, and this one exceeds what was confirmed.
+                Ok(_) => self.budget.give_back(subject.scenes),
+                Err(reason) => {
+                    service.control.stop(reason);
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// The ledger row of a call that has ended `at` this time, without what its answer says.
+    fn row(&self, subject: &Subject<'_>, begun: Instant, at: i64) -> CallRow {
+        let (ended_at, clock_offset) = self.service.client.clock().corrected(at);
+        CallRow {
             content_id: subject.content_id,
-            object_id: *object_id,
+            object_id: subject.key.object_id,
             scenes: subject.scenes,
             ended_at,
             clock_offset,
@@ -155,20 +186,7 @@ impl Tagger {
             http_status: None,
             code: None,
             request_id: None,
-        };
-        let Some(result) = result else {
-            // An aborted call may have been paid, but it does not count as an attempt.
-            let _ = self.writer.ask(|committed| Record::Call { row, committed }).await;
-            return None;
-        };
-        match &result {
-            Ok(_) => row.outcome = CallOutcome::Answered,
-            Err(error) => {
-                let verdict = verdict(Operation::Label, service.patience.has_succeeded(), error);
-                add_failure(&mut row, error, verdict);
-            }
         }
-        Some(Ended { call, begun, at: ended, row, result })
     }
 
     /// Takes the labels out of an answer.
