@@ -263,7 +263,12 @@ fn inline_paths(text: &str) -> Vec<Vec<String>> {
         in_use |= trimmed.starts_with("use ") || trimmed.starts_with("pub use ");
         if !in_use {
             let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':');
-            let paths = line.split(word).map(|path| path.trim_matches(':'));
+            // A visibility such as `pub(in crate::job)` names a module, but imports nothing.
+            let code = match line.split_once("pub(in ") {
+                Some((_, rest)) => rest.split_once(')').map_or(rest, |(_, code)| code),
+                None => line,
+            };
+            let paths = code.split(word).map(|path| path.trim_matches(':'));
             found.extend(
                 paths
                     .filter(|path| path.contains("::"))

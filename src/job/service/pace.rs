@@ -5,34 +5,32 @@
 //! follows the limit of the service.
 
 mod evidence;
+mod limiter;
 mod search;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
-use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock, Reference};
-use governor::middleware::NoOpMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
 use tracing::warn;
 
 use crate::config::Rate;
 use evidence::Counts;
+use limiter::{HIGHEST_RATE, Limiter, limiter};
 use search::{AUTO_START, Interval, LimitSearch};
 
 /// [`Pace::is_throttled`] needs a larger share of throttle answers than this, beyond the known share of faults.
-const TOLERATED: f64 = 0.1;
+const TOLERATED_SHARE: f64 = 0.1;
 /// The lowest rate, in calls a second. It is below one, because a limit of one a second refuses half of the calls that
 /// come once a second.
-const FLOOR: f64 = 0.5;
+const LOWEST_RATE: f64 = 0.5;
 /// After a shorter wait than this, the calls that were let through before it still indicate the limit.
-const SHORT: Duration = Duration::from_secs(4);
-
-type Limiter<C> = RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<<C as Clock>::Instant>>;
+const SHORT_WAIT: Duration = Duration::from_secs(4);
 
 /// The calls that were let through in the last second before the run began to wait.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +82,7 @@ struct State<C: Clock> {
     /// Throttle answers since the last other answer.
     in_a_row: u32,
     /// Whether faults were reported.
-    told: bool,
+    faults_told: bool,
     /// Since when the run waits for the service, and what was let through before. Absent if it does not wait.
     suspended: Option<(C::Instant, LetThrough)>,
 }
@@ -121,7 +119,7 @@ impl<C: Clock + Clone> Pace<C> {
             (Rate::PerSecond(rate), _) => (rate, rate, LimitSearch::below(rate)),
             (Rate::Auto, None) => (AUTO_START, f64::INFINITY, LimitSearch::unknown()),
             (Rate::Auto, Some(limit)) => {
-                let rate = limit.clamp(FLOOR, HIGHEST);
+                let rate = limit.clamp(LOWEST_RATE, HIGHEST_RATE);
                 (rate, f64::INFINITY, LimitSearch::near(rate))
             }
         };
@@ -137,7 +135,7 @@ impl<C: Clock + Clone> Pace<C> {
             held: VecDeque::with_capacity(60),
             is_throttled: false,
             in_a_row: 0,
-            told: false,
+            faults_told: false,
             suspended: None,
         };
         Self { clock, state: Mutex::new(state), queue: tokio::sync::Mutex::default() }
@@ -186,7 +184,7 @@ impl<C: Clock + Clone> Pace<C> {
         if !every_call_was_throttled {
             return None;
         }
-        let is_short = Duration::from(now.duration_since(since)) < SHORT;
+        let is_short = Duration::from(now.duration_since(since)) < SHORT_WAIT;
         let LetThrough { calls, is_whole } = let_through;
         // The rate was already lowered before it was known that every call is throttled.
         let former = state.held.iter().copied().fold(state.rate, f64::max);
@@ -196,7 +194,7 @@ impl<C: Clock + Clone> Pace<C> {
             (true, _) => (AUTO_START.max(calls / 2.0), former),
             (false, _) => (AUTO_START, former),
         };
-        let rate = begins.max(FLOOR).min(former);
+        let rate = begins.max(LOWEST_RATE).min(former);
         state.search.come_back(rate, aim);
         if rate.to_bits() == state.rate.to_bits() {
             return None;
@@ -235,7 +233,7 @@ impl<C: Clock + Clone> Pace<C> {
         state.answers += 1;
         state.throttled += throttled;
         state.in_a_row = if throttled > 0 { state.in_a_row + 1 } else { 0 };
-        let tolerated = TOLERATED + state.search.faults();
+        let tolerated = TOLERATED_SHARE + state.search.faults();
         state.is_throttled = f64::from(state.throttled) > f64::from(state.answers) * tolerated;
         let elapsed = Duration::from(now.duration_since(state.second));
         if elapsed < Duration::from_secs(1) || state.suspended.is_some() {
@@ -290,11 +288,11 @@ impl<C: Clock> State<C> {
         // A bad moment must not lower the rate to a small part of what was let through in the last minute. A trial may,
         // because it is short.
         let least = if self.search.is_trying() { 0.0 } else { best / 10.0 };
-        self.rate = self.rate.max(FLOOR.max(least).min(self.cap));
+        self.rate = self.rate.max(LOWEST_RATE.max(least).min(self.cap));
         let has_changed = self.rate.to_bits() != before.to_bits();
         let faults = self.search.faults();
-        let is_news = faults > 0.0 && !self.told;
-        self.told |= is_news;
+        let is_news = faults > 0.0 && !self.faults_told;
+        self.faults_told |= is_news;
         PaceChange {
             rate: Some(self.rate).filter(|_| has_changed),
             faults: Some(faults).filter(|_| is_news),
@@ -310,219 +308,4 @@ pub(crate) fn warn_of_faults(what: &str, share: f64) {
          tried again and the pace is kept",
         (share * 100.0).max(1.0)
     );
-}
-
-/// The highest rate that a limiter can have: the time between permits must be at least a nanosecond.
-const HIGHEST: f64 = 1e9;
-
-/// A limiter of `rate` permits a second, or `None` if the rate is infinite. Bursts are the permits of 10 ms, and at
-/// least 2: timers tick in milliseconds, and with a burst of 1 a late timer would lose permits.
-fn limiter<C: Clock>(rate: f64, clock: C) -> Option<Limiter<C>> {
-    if rate.is_infinite() {
-        return None;
-    }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a float saturates, and the rate is positive"
-    )]
-    let burst = NonZeroU32::new((rate / 100.0) as u32).unwrap_or(NonZeroU32::MIN).max(TWO);
-    // If the rate is so low that the time between permits overflows, it is a year.
-    let period = Duration::try_from_secs_f64(1.0 / rate).unwrap_or(Duration::from_hours(365 * 24));
-    let period = period.clamp(Duration::from_nanos(1), Duration::from_hours(365 * 24));
-    let quota = Quota::with_period(period).expect("the period is not zero").allow_burst(burst);
-    let limiter = RateLimiter::direct_with_clock(quota, clock);
-    let spent = limiter.check_n(burst);
-    debug_assert!(matches!(spent, Ok(Ok(()))), "a new limiter has its burst");
-    Some(limiter)
-}
-
-const TWO: NonZeroU32 = NonZeroU32::new(2).expect("two is not zero");
-
-#[cfg(test)]
-mod tests {
-    use governor::clock::FakeRelativeClock;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Takes all permits for `seconds`. Returns the moments at which they were granted, in microseconds.
-    fn take(pace: &Pace<FakeRelativeClock>, clock: &FakeRelativeClock, seconds: u64) -> Vec<u64> {
-        let mut taken = Vec::new();
-        for moment in (0..seconds * 1_000_000).step_by(500) {
-            while pace.try_permit().is_ok() {
-                taken.push(moment);
-            }
-            clock.advance(Duration::from_micros(500));
-        }
-        taken
-    }
-
-    fn most_in_a_second(taken: &[u64]) -> usize {
-        let mut start = 0;
-        let mut most = 0;
-        for (end, moment) in taken.iter().enumerate() {
-            while moment - taken[start] >= 1_000_000 {
-                start += 1;
-            }
-            most = most.max(end + 1 - start);
-        }
-        most
-    }
-
-    #[test]
-    fn no_sliding_second_has_more_permits_than_rate_and_burst() {
-        for rate in [0.5, 1.0, 20.0, 200.0, 1500.0, 5000.0] {
-            let clock = FakeRelativeClock::default();
-            let pace = Pace::with_clock(Rate::PerSecond(rate), None, clock.clone());
-            let taken = take(&pace, &clock, 10);
-            let burst = (rate / 100.0).max(2.0);
-            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-            let (most, all) = (most_in_a_second(&taken) as f64, taken.len() as f64);
-            assert!(most <= rate + burst, "{rate}/s: {most} in a second");
-            assert!((all - 10.0 * rate).abs() <= burst + 1.0, "{rate}/s: {all} in ten seconds");
-        }
-    }
-
-    #[test]
-    fn throttling_lowers_the_rate_once_a_second_and_it_rises_again() {
-        let clock = FakeRelativeClock::default();
-        let pace = Pace::with_clock(Rate::PerSecond(100.0), None, clock.clone());
-        for _ in 0..100 {
-            assert_eq!(pace.throttled(), None);
-        }
-        clock.advance(Duration::from_secs(1));
-        assert_eq!(pace.throttled().and_then(|change| change.rate), Some(50.0));
-        assert_eq!(pace.throttled(), None, "at most once a second");
-        assert_eq!(pace.changed_rate(), Some(50.0));
-        for _ in 0..60 {
-            for _ in 0..100 {
-                let _ = pace.try_permit();
-                clock.advance(Duration::from_millis(10));
-            }
-            for _ in 0..50 {
-                pace.answered();
-            }
-        }
-        assert_eq!(pace.rate().to_bits(), 100_f64.to_bits(), "up to the cap and not above");
-        assert_eq!(pace.changed_rate(), None);
-    }
-
-    #[test]
-    fn a_few_throttles_among_many_answers_do_not_lower_the_rate() {
-        let clock = FakeRelativeClock::default();
-        let pace = Pace::with_clock(Rate::PerSecond(100.0), None, clock.clone());
-        for _ in 0..95 {
-            pace.answered();
-        }
-        pace.throttled();
-        clock.advance(Duration::from_secs(1));
-        assert_eq!(pace.answered(), None);
-    }
-
-    #[test]
-    fn without_a_cap_throttling_limits_the_rate_to_what_was_measured() {
-        let clock = FakeRelativeClock::default();
-        let pace = Pace::with_clock(Rate::Unlimited, None, clock.clone());
-        for _ in 0..401 {
-            pace.try_permit().unwrap();
-        }
-        for _ in 0..300 {
-            pace.answered();
-        }
-        for _ in 0..100 {
-            pace.throttled();
-        }
-        clock.advance(Duration::from_secs(1));
-        pace.throttled();
-        assert!((pace.rate() - 300.0).abs() < 10.0, "{}", pace.rate());
-    }
-
-    #[test]
-    fn auto_begins_at_the_stored_limit_if_that_is_a_usable_rate() {
-        for (found, begins) in [(180.0, 180.0), (f64::NAN, 10.0), (-3.0, 10.0), (1e300, 1e9)] {
-            let pace = Pace::near(Rate::Auto, Some(found));
-            assert_eq!(pace.rate().to_bits(), f64::to_bits(begins), "{found}");
-        }
-        let pace = Pace::near(Rate::PerSecond(20.0), Some(180.0));
-        assert_eq!(
-            pace.rate().to_bits(),
-            20_f64.to_bits(),
-            "a rate in the settings wins over the stored limit"
-        );
-    }
-
-    /// What a job may do to a pace in half a second.
-    #[derive(Debug, Clone)]
-    struct Turn {
-        /// The most permits that are taken. A pause leaves a burst for later.
-        asked: u32,
-        throttled: u32,
-    }
-
-    fn turns() -> impl Strategy<Value = Vec<Turn>> {
-        let turn = (prop_oneof![Just(0_u32), 1_u32..40, Just(u32::MAX)], 0_u32..60)
-            .prop_map(|(asked, throttled)| Turn { asked, throttled });
-        proptest::collection::vec(turn, 4..40)
-    }
-
-    proptest! {
-        #![proptest_config(crate::property::with_cases(48))]
-        /// Holds for any rates, whenever they change.
-        #[test]
-        fn no_sliding_second_has_more_permits_when_the_rate_changes(
-            asked_for in prop_oneof![
-                Just(Rate::Auto), Just(Rate::PerSecond(3.0)), Just(Rate::PerSecond(700.0))
-            ],
-            turns in turns(),
-        ) {
-            let clock = FakeRelativeClock::default();
-            let pace = Pace::with_clock(asked_for, None, clock.clone());
-            let mut taken = Vec::new();
-            let mut rates = Vec::new();
-            let mut now = 0_u64;
-            for Turn { mut asked, throttled } in turns {
-                for step in 0..100 {
-                    while asked > 0 && pace.try_permit().is_ok() {
-                        taken.push(now);
-                        asked -= 1;
-                        pace.answered();
-                    }
-                    if step < throttled {
-                        pace.throttled();
-                    }
-                    rates.push((now, pace.rate()));
-                    clock.advance(Duration::from_millis(5));
-                    now += 5_000;
-                }
-            }
-            let mut last = 0;
-            for (first, from) in taken.iter().enumerate() {
-                while last < taken.len() && taken[last] < from + 1_000_000 {
-                    last += 1;
-                }
-                let within = |(at, _): &&(u64, f64)| (from.saturating_sub(5_000)..from + 1_000_000).contains(at);
-                let highest = rates.iter().filter(within).map(|(_, rate)| *rate).fold(0.0, f64::max);
-                let bound = highest + (highest / 100.0).max(2.0);
-                #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-                let most = (last - first) as f64;
-                prop_assert!(most <= bound, "{most} in the second from {from}, {highest}/s at most");
-            }
-        }
-
-        #[test]
-        fn the_rate_stays_between_floor_and_cap(
-            answers in proptest::collection::vec((0_u32..50, 0_u32..50), 1..120)
-        ) {
-            let clock = FakeRelativeClock::default();
-            let pace = Pace::with_clock(Rate::PerSecond(40.0), None, clock.clone());
-            for (good, bad) in answers {
-                for _ in 0..good { pace.answered(); }
-                for _ in 0..bad { pace.throttled(); }
-                clock.advance(Duration::from_secs(1));
-                let rate = pace.rate();
-                prop_assert!((0.5..=40.0).contains(&rate), "{rate}");
-            }
-        }
-    }
 }

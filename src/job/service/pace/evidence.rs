@@ -3,24 +3,24 @@
 use std::ops::{Add, AddAssign};
 
 /// A count of faults has at most the weight of this number of answers, so that it follows a share that changes.
-const REMEMBERED: f64 = 4000.0;
+const REMEMBERED_ANSWERS: f64 = 4000.0;
 /// With fewer answers than this in the later count, only a clear difference decides a comparison.
-const ANSWERS: f64 = 40.0;
+const ENOUGH_ANSWERS: f64 = 40.0;
 /// If fewer throttles than this are expected in the later count, a comparison stays open.
-const EXPECTED: f64 = 6.0;
+const ENOUGH_EXPECTED: f64 = 6.0;
 /// With this number of answers, shares that differ only a little count as equal.
-const MANY: f64 = 160.0;
+const MANY_ANSWERS: f64 = 160.0;
 /// After this number of seconds a comparison is decided with the answers that there are, since at a low rate there are
 /// few.
-const SECONDS: f64 = 20.0;
+const DECIDED_AFTER_SECONDS: f64 = 20.0;
 /// If a larger share of the answers are throttles, the limit of the service counts as used up.
-const FULL: f64 = 0.42;
+const FULL_SHARE: f64 = 0.42;
 /// A larger share of faults than this is not assumed when a limit may be used up: then it counts like this one.
-const MOST_FAULTS: f64 = 0.3;
+const LARGEST_FAULT_SHARE: f64 = 0.3;
 /// A difference of more standard deviations than this is not due to chance.
 const DEVIATIONS: f64 = 2.0;
 /// Like [`DEVIATIONS`], for a comparison that is made every second.
-const OFTEN: f64 = 2.5;
+const DEVIATIONS_EVERY_SECOND: f64 = 2.5;
 
 /// The number of answers in some time, and of the throttles among them.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -31,7 +31,7 @@ pub(super) struct Counts {
 
 /// The result of comparing two shares of throttles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Comparison {
     /// There are too few answers to decide.
     Open,
     /// The later share is lower, and not by chance.
@@ -58,7 +58,8 @@ impl Counts {
         let expected = self.answers * share;
         // Both counts are samples, so both contribute to the variance.
         let variance = expected * (1.0 - share) * (1.0 + self.answers / faults.answers.max(1.0));
-        self.throttled > expected + OFTEN * variance.sqrt() + slack + self.answers * borne
+        self.throttled
+            > expected + DEVIATIONS_EVERY_SECOND * variance.sqrt() + slack + self.answers * borne
     }
 
     /// This count, or `faults` if its share is larger.
@@ -89,13 +90,13 @@ impl Counts {
 
     /// By how many throttles this count exceeds the share from which on the limit counts as used up.
     fn exceeds_full(self, faults: Self) -> f64 {
-        let faults = faults.share().min(MOST_FAULTS);
-        self.throttled - (faults + (1.0 - faults) * FULL) * self.answers
+        let faults = faults.share().min(LARGEST_FAULT_SHARE);
+        self.throttled - (faults + (1.0 - faults) * FULL_SHARE) * self.answers
     }
 
-    /// This count, scaled down to at most [`REMEMBERED`] answers.
+    /// This count, scaled down to at most [`REMEMBERED_ANSWERS`] answers.
     pub(super) fn aged(self) -> Self {
-        let kept = (REMEMBERED / self.answers.max(1.0)).min(1.0);
+        let kept = (REMEMBERED_ANSWERS / self.answers.max(1.0)).min(1.0);
         Self { answers: self.answers * kept, throttled: self.throttled * kept }
     }
 }
@@ -115,33 +116,33 @@ impl AddAssign for Counts {
 }
 
 /// Compares the share of `earlier` with that of `later`, which was counted at half the rate in this many seconds.
-pub(super) fn compare(earlier: Counts, later: Counts, seconds: f64) -> Verdict {
+pub(super) fn compare(earlier: Counts, later: Counts, seconds: f64) -> Comparison {
     let (before, after) = (earlier.share(), later.share());
     let expected = later.answers * before;
-    let is_late = seconds >= SECONDS;
-    if expected < EXPECTED && !is_late {
-        return Verdict::Open;
+    let is_late = seconds >= DECIDED_AFTER_SECONDS;
+    if expected < ENOUGH_EXPECTED && !is_late {
+        return Comparison::Open;
     }
     let pooled = (earlier + later).share();
     let samples = 1.0 / earlier.answers.max(1.0) + 1.0 / later.answers.max(1.0);
     let deviation = (pooled * (1.0 - pooled) * samples).sqrt();
     // With many answers even a small difference is certain, but it must also be large enough to matter.
     if after < 0.9 * before && before - after > DEVIATIONS * deviation {
-        return Verdict::Lowered;
+        return Comparison::Lowered;
     }
-    if later.answers < ANSWERS && !is_late {
-        return Verdict::Open;
+    if later.answers < ENOUGH_ANSWERS && !is_late {
+        return Comparison::Open;
     }
     // The share that a limit would cause at half the rate: it would let as many calls through as before.
     let by_limit = (2.0 * before - 1.0).max(0.0);
     if after < f64::midpoint(before, by_limit) {
-        Verdict::Lowered
+        Comparison::Lowered
     } else if after >= 0.8 * before
         || is_late
-        || (later.answers >= MANY && expected >= 1.5 * EXPECTED)
+        || (later.answers >= MANY_ANSWERS && expected >= 1.5 * ENOUGH_EXPECTED)
     {
-        Verdict::Same
+        Comparison::Same
     } else {
-        Verdict::Open
+        Comparison::Open
     }
 }
