@@ -18,7 +18,7 @@ use crate::view::{Money, Picture, Readings, Terms};
 use crate::visible::visible;
 
 /// The most pictures that are read from a folder, and the largest file that is read.
-const PICTURES: usize = 90;
+const PICTURES: usize = 180;
 const LARGEST: u64 = 32 << 20;
 
 /// Where the pictures of a report come from.

@@ -1,65 +1,116 @@
-//! Draws the pictures of the demo. They are small, quick to draw, and look different from each other.
+//! The pictures of the demo: small drawn scenes, stored as WebP in the program and written as a bucket of JPEG and PNG.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use image::{ImageFormat, Rgb, RgbImage};
+use image::{DynamicImage, ImageFormat};
+use include_dir::{Dir, include_dir};
 
-type Colour = [u8; 3];
+/// The scenes, 240 × 180 pixels each.
+static SCENES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/emulator/pictures");
 
-const SKY: Colour = [120, 180, 240];
-const NIGHT: Colour = [12, 14, 40];
-const SAND: Colour = [230, 205, 150];
-const GRASS: Colour = [50, 150, 60];
-const SEA: Colour = [20, 90, 190];
-const SUN: Colour = [255, 220, 60];
-const MOON: Colour = [235, 235, 225];
-const BRICK: Colour = [190, 60, 45];
-const SNOW: Colour = [245, 247, 250];
-const STONE: Colour = [110, 110, 112];
-
-/// The widths and heights of the pictures in pixels: portrait, landscape and square.
-const SHAPES: [(u32, u32); 3] = [(200, 300), (320, 200), (240, 240)];
-
+/// What is kept of a scene: all of it, or its middle as a portrait or a square.
 #[derive(Clone, Copy)]
-enum Motif {
-    Gradient(Colour, Colour),
-    Stripes(Colour, Colour, u32),
-    Disc(Colour, Colour),
-    /// A horizon: the colours of sky, ground, and sun or moon.
-    Horizon(Colour, Colour, Colour),
-    /// Mountains: the colours of sky and snow.
-    Peaks(Colour, Colour),
-    Checks(Colour, Colour, u32),
+enum Crop {
+    Landscape,
+    Portrait,
+    Square,
 }
 
-/// The folder, the name and the motif of each picture.
-const PICTURES: [(&str, &str, Motif); 12] = [
-    ("2026/spring", "meadow", Motif::Horizon(SKY, GRASS, SUN)),
-    ("2026/spring", "blossom", Motif::Disc([250, 190, 210], SNOW)),
-    ("2026/summer", "beach", Motif::Horizon(SKY, SAND, SUN)),
-    ("2026/summer", "sea", Motif::Gradient(SKY, SEA)),
-    ("2026/autumn", "leaves", Motif::Checks([200, 90, 20], [150, 60, 15], 12)),
-    ("2026/autumn", "sunset", Motif::Gradient([60, 20, 80], [250, 130, 30])),
-    ("2026/winter", "mountains", Motif::Peaks(SKY, SNOW)),
-    ("2026/winter", "night", Motif::Horizon(NIGHT, [25, 30, 45], MOON)),
-    ("city", "bricks", Motif::Checks(BRICK, [160, 45, 35], 24)),
-    ("city", "crossing", Motif::Stripes(SNOW, [25, 25, 25], 16)),
-    ("city", "fog", Motif::Gradient([150, 150, 150], [210, 210, 210])),
-    ("city/signs", "stop", Motif::Disc([210, 20, 30], STONE)),
+use Crop::{Landscape, Portrait, Square};
+
+/// A folder of the bucket, the format and the shape of its pictures, and the names of their scenes.
+type Album = (&'static str, ImageFormat, Crop, &'static [&'static str]);
+
+const ALBUMS: [Album; 30] = [
+    (
+        "animals/cats",
+        ImageFormat::Jpeg,
+        Square,
+        &["blackcat", "cat", "cat2", "cat3", "cat4", "greycat"],
+    ),
+    ("animals/dogs", ImageFormat::Jpeg, Portrait, &["dog", "dog2", "dog3", "dog4"]),
+    ("animals/aquarium", ImageFormat::Jpeg, Landscape, &["fish", "fish2", "fish3"]),
+    ("city/day", ImageFormat::Jpeg, Landscape, &["cbd", "cbd2"]),
+    ("city/night", ImageFormat::Jpeg, Landscape, &["city", "city2", "nightcar", "rain", "rain2"]),
+    ("city/bridges", ImageFormat::Jpeg, Landscape, &["bridge", "bridge2", "bridge3", "bridge4"]),
+    (
+        "city/traffic",
+        ImageFormat::Jpeg,
+        Landscape,
+        &["car", "car2", "car3", "car4", "car5", "train"],
+    ),
+    ("documents/contracts", ImageFormat::Png, Portrait, &["contract", "doc2", "doc3"]),
+    ("documents/invoices", ImageFormat::Png, Portrait, &["doc4", "invoice"]),
+    ("documents/screens", ImageFormat::Png, Landscape, &["screen", "screen2", "screen3"]),
+    ("events/concert", ImageFormat::Jpeg, Landscape, &["concert", "crowd2", "crowd3"]),
+    ("events/fireworks", ImageFormat::Jpeg, Landscape, &["fireworks", "fireworks2", "fireworks3"]),
+    ("events/元宵节 灯会", ImageFormat::Jpeg, Landscape, &["lantern", "lantern2", "lantern3"]),
+    (
+        "food/coffee",
+        ImageFormat::Jpeg,
+        Square,
+        &["coffee", "coffee2", "coffee3", "coffee4", "coffee5"],
+    ),
+    (
+        "food/fruit",
+        ImageFormat::Jpeg,
+        Square,
+        &["apple", "lemon", "lime", "orange", "peach", "plum"],
+    ),
+    ("food/noodles", ImageFormat::Jpeg, Landscape, &["noodles", "noodles2", "noodles3"]),
+    (
+        "garden",
+        ImageFormat::Jpeg,
+        Square,
+        &["flower2", "flower3", "flower4", "lotus", "peony", "sunflower"],
+    ),
+    ("home", ImageFormat::Jpeg, Landscape, &["books", "books2", "books3", "room"]),
+    (
+        "people/portraits",
+        ImageFormat::Jpeg,
+        Portrait,
+        &["hat", "hat2", "her", "her2", "her3", "her4"],
+    ),
+    ("shop/bottles", ImageFormat::Png, Portrait, &["bottle", "bottle2", "bottle3", "bottle4"]),
+    ("travel/2025/balloons", ImageFormat::Jpeg, Landscape, &["balloons", "balloons2"]),
+    (
+        "travel/2025/coast",
+        ImageFormat::Jpeg,
+        Landscape,
+        &["beach", "beach2", "bluesea", "sea2", "sea3"],
+    ),
+    ("travel/2025/dunes", ImageFormat::Jpeg, Landscape, &["dunes", "dunes2", "dunes3"]),
+    ("travel/2025/pagodas", ImageFormat::Jpeg, Portrait, &["pagoda", "pagoda2", "pagoda3"]),
+    ("travel/2026/bamboo", ImageFormat::Jpeg, Portrait, &["bamboo", "bamboo2"]),
+    ("travel/2026/camp", ImageFormat::Jpeg, Landscape, &["moon", "stars", "stars2"]),
+    ("travel/2026/forest", ImageFormat::Jpeg, Landscape, &["forest", "forest2", "forest3"]),
+    (
+        "travel/2026/mountains",
+        ImageFormat::Jpeg,
+        Landscape,
+        &["alps", "autumn", "dawn", "mount2", "mount3", "mount4"],
+    ),
+    ("travel/2026/sunset", ImageFormat::Jpeg, Landscape, &["sea4", "sea5", "sunset"]),
+    (
+        "travel/2026/winter",
+        ImageFormat::Jpeg,
+        Landscape,
+        &["snow", "snow2", "snow3", "terraces", "terraces2"],
+    ),
 ];
 
-/// Draws about forty files into `folder`, creating it if necessary, and returns their number.
+/// Writes about 120 files into `folder`, creating it if necessary, and returns their number.
 ///
-/// The pictures are PNG and JPEG files of at most 320 pixels a side, in subfolders. Two are exact copies, one has a space
-/// and Chinese characters in its name, and one is a damaged JPEG. There are also a text file and an empty file. Drawing
+/// The pictures are PNG and JPEG files of at most 240 pixels a side, in subfolders. Two are exact copies, some have a space
+/// and Chinese characters in their names, and one is a damaged JPEG. There are also a text file and an empty file. Writing
 /// again writes the same bytes.
 ///
 /// # Errors
 ///
 /// Returns an error if a folder or file cannot be written.
-pub fn draw_samples(folder: &Path) -> io::Result<usize> {
+pub fn write_samples(folder: &Path) -> io::Result<usize> {
     let mut files = 0;
     let mut write = |name: &str, bytes: &[u8]| -> io::Result<()> {
         let path = folder.join(name);
@@ -70,93 +121,54 @@ pub fn draw_samples(folder: &Path) -> io::Result<usize> {
         fs::write(path, bytes)
     };
     let mut first = Vec::new();
-    for (number, (place, name, motif)) in PICTURES.into_iter().enumerate() {
-        for (shape, (width, height)) in SHAPES.into_iter().enumerate() {
-            let jpeg = (number + shape) % 2 == 0;
-            let (format, suffix) =
-                if jpeg { (ImageFormat::Jpeg, "jpg") } else { (ImageFormat::Png, "png") };
-            let bytes = encode(&draw(motif, width, height), format)?;
-            write(&format!("{place}/{name}-{}.{suffix}", shape + 1), &bytes)?;
+    for (album, format, crop, scenes) in ALBUMS {
+        for scene in scenes {
+            let bytes = encode(&cropped(&decode(scene)?, crop), format)?;
+            let suffix = if format == ImageFormat::Jpeg { "jpg" } else { "png" };
+            write(&format!("{album}/{scene}.{suffix}"), &bytes)?;
             if first.is_empty() {
                 first = bytes;
             }
         }
     }
-    let harbour = draw(Motif::Horizon([200, 210, 220], SEA, MOON), 300, 180);
-    write("2026/summer/海边 风景.jpg", &encode(&harbour, ImageFormat::Jpeg)?)?;
-    write("copies/meadow-again.jpg", &first)?;
-    write("copies/meadow-once-more.jpg", &first)?;
-    write("damaged.jpg", &first[..first.len() / 8])?;
-    write("empty.jpg", b"")?;
+    write("backup/blackcat.jpg", &first)?;
+    write("backup/blackcat (1).jpg", &first)?;
+    write("backup/damaged.jpg", &first[..first.len() / 8])?;
+    write("backup/empty.jpg", b"")?;
     write("notes.txt", b"This is no picture: a run skips it by its suffix.\n")?;
     Ok(files)
 }
 
-fn encode(picture: &RgbImage, format: ImageFormat) -> io::Result<Vec<u8>> {
-    let mut bytes = io::Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, format).map_err(io::Error::other)?;
-    Ok(bytes.into_inner())
+/// Reads a scene of the program.
+fn decode(name: &str) -> io::Result<DynamicImage> {
+    let file = SCENES
+        .get_file(format!("{name}.webp"))
+        .ok_or_else(|| io::Error::other(format!("the program has no picture {name}.webp")))?;
+    image::load_from_memory_with_format(file.contents(), ImageFormat::WebP)
+        .map_err(io::Error::other)
 }
 
-fn draw(motif: Motif, width: u32, height: u32) -> RgbImage {
-    RgbImage::from_fn(width, height, |x, y| Rgb(colour_at(motif, (x, y), (width, height))))
-}
-
-fn colour_at(motif: Motif, (x, y): (u32, u32), (width, height): (u32, u32)) -> Colour {
-    match motif {
-        Motif::Gradient(top, bottom) => between(top, bottom, y, height),
-        Motif::Stripes(one, other, size) => pick((x / size).is_multiple_of(2), one, other),
-        Motif::Checks(one, other, size) => {
-            pick((x / size + y / size).is_multiple_of(2), one, other)
-        }
-        Motif::Disc(disc, ground) => {
-            pick(in_disc((x, y), (width / 2, height / 2), width.min(height) / 3), disc, ground)
-        }
-        Motif::Horizon(sky, ground, light) => {
-            if in_disc((x, y), (width * 3 / 4, height / 4), width.min(height) / 9) {
-                light
-            } else if y < height * 3 / 5 {
-                between(sky, sky.map(|part| part.saturating_add(20)), y, height)
-            } else {
-                between(ground, ground.map(|part| part / 2 + 10), y - height * 3 / 5, height)
-            }
-        }
-        Motif::Peaks(sky, snow) => {
-            // There are three triangles side by side, with snow at the top and rock below.
-            let third = (width / 3).max(1);
-            let slope = (x % third).abs_diff(third / 2) * height / third;
-            let top = height / 4 + slope;
-            if y < top {
-                sky
-            } else if y < top + height / 6 {
-                snow
-            } else {
-                between(STONE, [60, 62, 70], y, height)
-            }
-        }
+/// Cuts the middle out of a picture: three quarters as wide as high for a portrait.
+fn cropped(picture: &DynamicImage, crop: Crop) -> DynamicImage {
+    let (width, height) = (picture.width(), picture.height());
+    let kept = match crop {
+        Landscape => width,
+        Portrait => height * 3 / 4,
+        Square => height,
     }
+    .min(width);
+    picture.crop_imm((width - kept) / 2, 0, kept, height)
 }
 
-fn pick(first: bool, one: Colour, other: Colour) -> Colour {
-    if first { one } else { other }
-}
-
-fn in_disc((x, y): (u32, u32), (middle_x, middle_y): (u32, u32), radius: u32) -> bool {
-    x.abs_diff(middle_x).pow(2) + y.abs_diff(middle_y).pow(2) <= radius.pow(2)
-}
-
-fn between(from: Colour, to: Colour, at: u32, length: u32) -> Colour {
-    let mix = |from: u8, to: u8| {
-        let (left, passed) = (length.saturating_sub(at), at.min(length));
-        let sum = u32::from(from) * left + u32::from(to) * passed;
-        u8::try_from(sum / length.max(1)).unwrap_or(u8::MAX)
-    };
-    [mix(from[0], to[0]), mix(from[1], to[1]), mix(from[2], to[2])]
+fn encode(picture: &DynamicImage, format: ImageFormat) -> io::Result<Vec<u8>> {
+    let mut bytes = io::Cursor::new(Vec::new());
+    picture.to_rgb8().write_to(&mut bytes, format).map_err(io::Error::other)?;
+    Ok(bytes.into_inner())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
     use crate::emulator::folder::Folder;
@@ -172,36 +184,50 @@ mod tests {
     }
 
     #[test]
-    fn the_sample_pictures_have_the_labels_of_their_motifs() {
+    fn every_scene_of_the_program_is_in_one_album() {
+        let stored: BTreeSet<_> =
+            SCENES.files().filter_map(|file| file.path().file_stem()?.to_str()).collect();
+        let used: Vec<_> = ALBUMS.iter().flat_map(|album| album.3.iter().copied()).collect();
+        assert_eq!(used.len(), stored.len());
+        assert_eq!(used.into_iter().collect::<BTreeSet<_>>(), stored);
+        let size: usize = SCENES.files().map(|file| file.contents().len()).sum();
+        assert!(size < 400_000, "{size} bytes of pictures in the program");
+    }
+
+    #[test]
+    fn the_sample_pictures_have_labels_that_are_true_of_them() {
         let root = tempfile::tempdir().unwrap();
-        let files = draw_samples(root.path()).unwrap();
+        let files = write_samples(root.path()).unwrap();
         let objects = Folder::open(root.path().to_owned()).unwrap().rescan();
         assert_eq!(objects.len(), files);
         let mut copies: BTreeMap<&str, u32> = BTreeMap::new();
         for object in objects.values().flatten() {
             *copies.entry(&object.etag).or_default() += 1;
         }
-        assert_eq!(copies.values().filter(|count| **count == 3).count(), 1, "one drawn thrice");
+        assert_eq!(copies.values().filter(|count| **count == 3).count(), 1, "one written thrice");
         assert_eq!(copies.len(), files - 2);
         for (file, wanted) in [
-            ("2026/summer/sea-2.jpg", &["蓝色", "横图", "冷色调"][..]),
-            ("2026/winter/night-1.png", &["昏暗", "竖图"]),
-            ("city/crossing-3.png", &["黑白", "高对比度", "方图"]),
-            ("city/fog-1.jpg", &["灰色", "黑白", "竖图"]),
-            ("city/signs/stop-1.png", &["红色", "灰色"]),
-            ("2026/spring/meadow-1.jpg", &["绿色", "竖图"]),
-            ("2026/summer/海边 风景.jpg", &["横图", "蓝色"]),
+            ("travel/2025/coast/bluesea.jpg", &["蓝色", "横图", "冷色调"][..]),
+            ("travel/2026/camp/stars.jpg", &["昏暗", "横图"]),
+            ("travel/2026/bamboo/bamboo.jpg", &["绿色", "竖图", "色彩单纯"]),
+            ("travel/2026/forest/forest.jpg", &["绿色", "横图", "竖线条"]),
+            ("food/fruit/apple.jpg", &["红色", "方图", "主体居中"]),
+            ("events/元宵节 灯会/lantern.jpg", &["暖色调"]),
+            ("travel/2026/mountains/mount4.jpg", &["米色", "上明下暗"]),
+            ("animals/cats/greycat.jpg", &["灰色", "方图"]),
+            ("documents/screens/screen.png", &["横图", "明亮"]),
+            ("events/fireworks/fireworks.jpg", &["暗处亮点"]),
         ] {
             let names = names(root.path(), file);
             for name in wanted {
                 assert!(names.iter().any(|found| found == name), "{file} {name}: {names:?}");
             }
         }
-        for file in ["damaged.jpg", "empty.jpg", "notes.txt"] {
+        for file in ["backup/damaged.jpg", "backup/empty.jpg", "notes.txt"] {
             assert_eq!(pixels::read(&fs::read(root.path().join(file)).unwrap()), None, "{file}");
         }
-        let before = md5_hex(&fs::read(root.path().join("city/fog-1.jpg")).unwrap());
-        draw_samples(root.path()).unwrap();
-        assert_eq!(md5_hex(&fs::read(root.path().join("city/fog-1.jpg")).unwrap()), before);
+        let before = md5_hex(&fs::read(root.path().join("food/coffee/coffee.jpg")).unwrap());
+        write_samples(root.path()).unwrap();
+        assert_eq!(md5_hex(&fs::read(root.path().join("food/coffee/coffee.jpg")).unwrap()), before);
     }
 }

@@ -339,24 +339,29 @@ fn objects_can_be_put_and_deleted_and_the_expected_result_follows() {
 #[test]
 fn a_folder_is_served_with_its_present_files() {
     let root = tempfile::tempdir().unwrap();
-    let files = pictures::draw_samples(root.path()).unwrap();
+    let files = pictures::write_samples(root.path()).unwrap();
     let holdings = Holdings::Images(root.path().to_owned());
     let emulator = Emulator::start(Options { holdings, ..Options::default() }).unwrap();
     let page = get(&emulator, "", "encoding-type=url").unwrap().text();
     assert_eq!(keys_of(&page).len(), files);
-    let got = detect(&emulator, "city/fog-1.jpg").unwrap();
-    assert!(got.text().contains("<Name>灰色</Name>"), "{}", got.text());
-    fs::copy(root.path().join("2026/summer/sea-2.jpg"), root.path().join("city/fog-1.jpg"))
-        .unwrap();
-    assert!(detect(&emulator, "city/fog-1.jpg").unwrap().text().contains("<Name>蓝色</Name>"));
-    fs::remove_file(root.path().join("city/fog-1.jpg")).unwrap();
-    assert_eq!(detect(&emulator, "city/fog-1.jpg").unwrap().status, 404);
-    for file in ["damaged.jpg", "empty.jpg", "notes.txt"] {
+    let got = detect(&emulator, "city/bridges/bridge4.jpg").unwrap();
+    assert!(got.text().contains("<Name>横图</Name>"), "{}", got.text());
+    fs::copy(
+        root.path().join("garden/sunflower.jpg"),
+        root.path().join("city/bridges/bridge4.jpg"),
+    )
+    .unwrap();
+    assert!(
+        detect(&emulator, "city/bridges/bridge4.jpg").unwrap().text().contains("<Name>方图</Name>")
+    );
+    fs::remove_file(root.path().join("city/bridges/bridge4.jpg")).unwrap();
+    assert_eq!(detect(&emulator, "city/bridges/bridge4.jpg").unwrap().status, 404);
+    for file in ["backup/damaged.jpg", "backup/empty.jpg", "notes.txt"] {
         assert!(detect(&emulator, file).unwrap().text().contains("InvalidImageFormat"), "{file}");
     }
     assert_eq!(control(&emulator, "objects", r#"{"delete":["x"]}"#).status, 400);
     let expected = control(&emulator, "expected?scenes=web", "").text_unchunked();
-    assert!(expected.contains("2026/summer/海边 风景.jpg,web,1,"));
+    assert!(expected.contains("events/元宵节 灯会/lantern.jpg,web,1,"));
     assert!(!expected.contains("damaged.jpg"));
 }
 

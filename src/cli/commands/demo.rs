@@ -1,4 +1,4 @@
-//! `costag demo`: runs the whole job against the built-in emulator, on drawn pictures or on a person's own.
+//! `costag demo`: runs the whole job against the built-in emulator, on the demo's pictures or on a person's own.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -28,11 +28,11 @@ use crate::visible::visible;
 
 /// Tag a folder of pictures with the built-in emulator, without an account or a network
 ///
-/// Draws a few dozen pictures, serves them as a bucket on this machine, and runs the whole job on it: list, call, store,
+/// Writes about a hundred small pictures, serves them as a bucket on this machine, and runs the whole job on it: list, call, store,
 /// export. A second demo in the same folder shows that nothing is called again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folder of your own pictures (PNG, JPEG) to use instead of drawn ones
+    /// Folder of your own pictures (PNG, JPEG, WebP) to use instead
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
     /// Folder for the pictures, the database, the CSV and the report
@@ -45,7 +45,7 @@ const LABELS: u32 = 8;
 /// Rows of the CSV that are shown, with its header.
 const ROWS: usize = 6;
 /// Calls a second: slow enough to watch, fast enough to wait for.
-const RATE: f64 = 12.0;
+const RATE: f64 = 20.0;
 
 impl Args {
     /// Runs the demo, and prints where the database, the CSV and the report are.
@@ -110,7 +110,7 @@ impl Args {
         Ok(exit)
     }
 
-    /// The folder of pictures. They are drawn if no folder was given.
+    /// The folder of pictures. They are written if no folder was given.
     fn pictures(&self) -> anyhow::Result<PathBuf> {
         fs::create_dir_all(&self.out)
             .with_context(|| format!("cannot create the folder {}", self.out.display()))
@@ -124,10 +124,10 @@ impl Args {
         }
         let images = self.out.join("images");
         if !images.exists() {
-            let drawn = pictures::draw_samples(&images)
-                .with_context(|| format!("cannot draw pictures in {}", images.display()))
+            let drawn = pictures::write_samples(&images)
+                .with_context(|| format!("cannot write pictures into {}", images.display()))
                 .context(LocalFault)?;
-            say!("drew {drawn} files into {}", visible(&images.display().to_string()));
+            say!("wrote {drawn} files into {}", visible(&images.display().to_string()));
         }
         Ok(images)
     }
