@@ -35,6 +35,8 @@ pub enum Column {
     LastModified,
     /// When the labels were answered.
     TaggedAt,
+    /// Whether an export no longer has rows of the object. It is the last column of an export of changes.
+    Deleted,
 }
 
 /// The columns of the long layout, which are those of the view `labels`.
@@ -105,6 +107,7 @@ impl Column {
             Self::Size => "size",
             Self::LastModified => "last_modified",
             Self::TaggedAt => "tagged_at",
+            Self::Deleted => "deleted",
         }
     }
 }

@@ -152,6 +152,7 @@ fn cell(
                 iso_seconds(seconds, out);
             }
         }
+        (Column::Deleted, _) => out.extend_from_slice(object.is_deleted.to_string().as_bytes()),
         (_, None) => {}
     }
 }

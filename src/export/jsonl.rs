@@ -57,6 +57,7 @@ pub(super) fn cell(
             time(object.last_modified.map(|milliseconds| milliseconds.div_euclid(1_000)), out);
         }
         (Column::TaggedAt, _) => time(object.tagged_at, out),
+        (Column::Deleted, _) => json(&object.is_deleted, out),
         (_, None) => json(&(), out),
     }
 }

@@ -69,16 +69,17 @@ impl Rows {
 
     /// Appends the rows of an object, and returns their number.
     pub(super) fn object(&mut self, object: &Exported<'_>, out: &mut Vec<u8>) -> u64 {
-        if self.shape.layout == Layout::Wide {
-            for (place, column) in self.shape.columns.iter().enumerate() {
-                out.extend_from_slice(&self.before[place]);
-                (self.cell)(*column, object, None, out);
-            }
-            out.extend_from_slice(self.end);
-            return 1;
-        }
         let labels = object.labels();
         let rows = labels.len() as u64;
+        if self.shape.layout == Layout::Wide || object.is_deleted {
+            self.row(object, out);
+            return 1;
+        }
+        if rows == 0 && self.shape.tells_deleted() {
+            // An image without labels has no row in this layout.
+            self.row(&object.deleted(), out);
+            return 1;
+        }
         if rows > 0 {
             self.share(object);
         }
@@ -100,6 +101,15 @@ impl Rows {
             out.extend_from_slice(self.end);
         }
         rows
+    }
+
+    /// Appends a row without a label of its own.
+    fn row(&self, object: &Exported<'_>, out: &mut Vec<u8>) {
+        for (place, column) in self.shape.columns.iter().enumerate() {
+            out.extend_from_slice(&self.before[place]);
+            (self.cell)(*column, object, None, out);
+        }
+        out.extend_from_slice(self.end);
     }
 
     /// Formats the cells that all rows of an object share.

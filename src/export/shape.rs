@@ -22,4 +22,9 @@ impl Shape {
         let columns = Column::of(layout).to_vec();
         Self { format, dialect: Dialect::Plain, layout, columns }
     }
+
+    /// Whether the rows tell which objects an export no longer has. Each object then has at least one row.
+    pub(super) fn tells_deleted(&self) -> bool {
+        self.columns.last() == Some(&Column::Deleted)
+    }
 }

@@ -60,6 +60,10 @@ pub struct Args {
     /// Include objects that are no longer in the bucket
     #[arg(long)]
     include_gone: bool,
+    /// Only what changed after run N: each changed key with all its rows, and with the column deleted at the end. A key that
+    /// has no rows any longer has one row in which deleted is true
+    #[arg(long, value_name = "N", conflicts_with = "include_gone")]
+    since_run: Option<i64>,
 }
 
 impl Args {
@@ -72,6 +76,11 @@ impl Args {
         let settings = global.settings(|_| ())?;
         let reader = Reader::open(&settings.db)?;
         own_files::spare(&self.output, &reader)?;
+        // The run to name next time is read before the rows, so that no later change is missed then.
+        let next = match self.since_run {
+            Some(since) => since_run(&reader, since)?,
+            None => None,
+        };
         let scenes: Scenes = self.scene.into_iter().collect();
         let mut rows = reader.export(ExportFilter {
             buckets: self.bucket,
@@ -81,6 +90,7 @@ impl Args {
             names: self.label,
             having: Vec::new(),
             include_gone: self.include_gone,
+            since_run: self.since_run,
         })?;
         // A stream leaves no file that must be removed, so a signal may end the program as usual.
         let interrupt =
@@ -101,6 +111,9 @@ impl Args {
         let (count, target) = (written?, output.target().to_owned());
         output.commit()?;
         say!("{count} rows written to {}", visible(&target));
+        if let Some(next) = next {
+            say!("the changes after these: --since-run {next}");
+        }
         if self.excel && count >= SHEET {
             say!(
                 "warning: a sheet of Excel has {SHEET} rows and does not show the others; choose rows with --prefix or \
@@ -133,11 +146,41 @@ impl Args {
                 return Err(Usage(format!("--columns names {column} twice")));
             }
         }
+        let mut columns = columns.to_vec();
+        if self.since_run.is_some() {
+            if !columns.contains(&Column::Key) {
+                return Err(Usage(
+                    "--since-run needs the column key: without it, rows that changed cannot be found again".to_owned(),
+                ));
+            }
+            columns.push(Column::Deleted);
+        }
         Ok(Shape {
             format: self.format,
             dialect: if self.excel { Dialect::Excel } else { Dialect::Plain },
             layout: self.layout,
-            columns: columns.to_vec(),
+            columns,
         })
     }
+}
+
+/// Checks that it is known what changed after the run `since`. Returns the run to name next time.
+///
+/// # Errors
+/// [`Usage`] if it is not known; any error of a read.
+fn since_run(reader: &Reader, since: i64) -> anyhow::Result<Option<i64>> {
+    let unknown = match (reader.run(since)?, reader.changes_since()?) {
+        (None, _) => format!(
+            "there is no run {since}, or it was pruned: export everything once, then name a run that `costag status` shows"
+        ),
+        (Some(_), None) => "an earlier version of costag wrote this database, which did not record when something changed: \
+                            export everything once; after the next run, name the last run before it"
+            .to_owned(),
+        (Some(_), Some(first)) if since < first => format!(
+            "what changed after run {since} is not known, because an earlier version of costag made the runs before run \
+             {first}: export everything once, then use --since-run {first} or a later run"
+        ),
+        (Some(_), Some(_)) => return Ok(reader.last_ended_run()?),
+    };
+    Err(Usage(unknown).into())
 }

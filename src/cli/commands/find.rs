@@ -91,6 +91,7 @@ impl Args {
             names,
             having: self.label.clone(),
             include_gone: false,
+            since_run: None,
         })?;
         let terminal = stdout().is_terminal();
         let mut rows = Rows::begin(self.form.form(), &COLUMNS)?;

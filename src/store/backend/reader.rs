@@ -258,6 +258,23 @@ impl Reader {
         dispatch!(self, reader => reader.last_run())
     }
 
+    /// Reads the number of the newest run, other than a plan, that has ended. Returns `None` if there is none.
+    ///
+    /// # Errors
+    /// Any error of a read.
+    pub fn last_ended_run(&self) -> Result<Option<i64>, Error> {
+        dispatch!(self, reader => reader.last_ended_run())
+    }
+
+    /// Reads the first run after which it is known what changed: the number is 0 if that is known of every run. Returns
+    /// `None` if it is not known of any run, because an earlier version wrote the database.
+    ///
+    /// # Errors
+    /// Any error of a read.
+    pub fn changes_since(&self) -> Result<Option<i64>, Error> {
+        dispatch!(self, reader => reader.changes_since())
+    }
+
     /// Finds the run that `costag resume` continues: the newest that was interrupted, stopped or killed and is no
     /// plan.
     ///

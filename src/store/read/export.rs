@@ -23,6 +23,9 @@ pub struct ExportFilter {
     pub having: Vec<String>,
     /// True if objects that are no longer in the bucket are wanted too.
     pub include_gone: bool,
+    /// Only objects that changed after this run (`run.id`) are wanted, also those that an export does not show any longer.
+    /// `None`: every object.
+    pub since_run: Option<i64>,
 }
 
 impl Default for ExportFilter {
@@ -35,6 +38,7 @@ impl Default for ExportFilter {
             names: Vec::new(),
             having: Vec::new(),
             include_gone: false,
+            since_run: None,
         }
     }
 }
@@ -57,11 +61,28 @@ pub struct Exported<'a> {
     /// All scenes that are labelled, including those that the filter leaves out. The answer for a scene may have had no
     /// label.
     pub scenes: Scenes,
+    /// True if an export without `since_run` does not have the object. Then only bucket and key are known.
+    pub is_deleted: bool,
     labels: &'a [BatchLabel],
     tags: &'a [BatchTag],
 }
 
 impl<'a> Exported<'a> {
+    /// The same object as one that an export no longer has.
+    #[must_use]
+    pub fn deleted(self) -> Self {
+        Self {
+            etag: None,
+            size: None,
+            last_modified: None,
+            tagged_at: None,
+            scenes: Scenes::NONE,
+            is_deleted: true,
+            labels: &[],
+            ..self
+        }
+    }
+
     /// The labels, by scene and rank.
     pub fn labels(&self) -> impl ExactSizeIterator<Item = Label<'a>> + use<'a> {
         let (labels, tags) = (self.labels, self.tags);
@@ -109,8 +130,25 @@ pub(in crate::store) struct BatchObject {
     pub(in crate::store) last_modified: Option<i64>,
     pub(in crate::store) tagged_at: Option<i64>,
     pub(in crate::store) scenes: Scenes,
+    pub(in crate::store) is_deleted: bool,
     /// A part of [`Batch::labels`].
     pub(in crate::store) labels: Range<usize>,
+}
+
+impl BatchObject {
+    /// An object of which only the key is known.
+    pub(in crate::store) fn deleted(key: Range<usize>) -> Self {
+        Self {
+            key,
+            etag: None,
+            size: None,
+            last_modified: None,
+            tagged_at: None,
+            scenes: Scenes::NONE,
+            is_deleted: true,
+            labels: 0..0,
+        }
+    }
 }
 
 /// A batch of objects of one bucket, in the byte order of their keys. Its buffers are used again for the next batch.
@@ -137,6 +175,7 @@ impl Batch {
             last_modified: object.last_modified,
             tagged_at: object.tagged_at,
             scenes: object.scenes,
+            is_deleted: object.is_deleted,
             labels: &self.labels[object.labels.clone()],
             tags: &self.tags,
         })

@@ -67,6 +67,19 @@ pub(super) fn lacks(scenes: &str) -> String {
     format!("(({scenes} & ~scenes_done) | scenes_redo)")
 }
 
+/// The number that a change of the run `run`, an expression of SQL, gets: see `object.changed_run`.
+pub(super) fn change_of(run: &str) -> String {
+    format!("(SELECT coalesce(resumed_after + 1, id) FROM run WHERE id = {run})")
+}
+
+/// The condition that an export may have shown labels of the content `content`, an expression of SQL.
+pub(super) fn was_shown(content: &str) -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM content AS shown
+                 WHERE shown.id = {content} AND (shown.scenes_done OR shown.labels_run IS NOT NULL))"
+    )
+}
+
 /// The number of scenes in `bits`, an expression of SQL.
 pub(super) fn count_of(bits: &str) -> String {
     let scenes = Scene::ALL.map(|scene| format!("({bits} >> {} & 1)", scene.id()));

@@ -2,6 +2,7 @@
 
 mod backups;
 mod export_files;
+mod increments;
 mod progress;
 mod read_only;
 mod report;

@@ -326,7 +326,11 @@ fn of_version_2(site: &Site) -> String {
                 |row| row.get(0),
             )
             .unwrap();
-        let sql = format!("INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}");
+        let sql = format!(
+            "INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table} {}",
+            // A later version adds this row to `meta`.
+            if table == "meta" { "WHERE name <> 'changes_since'" } else { "" }
+        );
         old.execute_batch(&sql).unwrap();
     }
     "old.db".to_owned()

@@ -4,6 +4,7 @@
 //! `COSTAG_TEST_SEQUENCES=500 cargo test --test e2e sequences` runs this many sequences for each seed, and
 //! `COSTAG_TEST_SEED=7` is added to the seeds. A failing sequence is shortened before it is shown.
 
+mod increments;
 mod model;
 mod steps;
 
@@ -18,6 +19,7 @@ use rstest::rstest;
 use rusqlite::Connection;
 
 use crate::support::{Ended, Site, wait_until};
+use increments::Earlier;
 use model::{Call, Expected, Model, Unfinished};
 use steps::{Bucket, Chosen, Filter, Reference, Scenes, Source, Step, Wish, change};
 
@@ -29,6 +31,7 @@ struct Played {
     later: i64,
     /// The number of ledger rows that the model has read.
     last_call: i64,
+    earlier: Earlier,
 }
 
 const LIST: &str = "keys.txt";
@@ -48,7 +51,13 @@ fn text_of(etag: &str) -> &'static str {
 impl Played {
     fn begin(bucket: &Bucket) -> Self {
         let site = Site::plain(0);
-        let mut played = Self { site, model: Model::default(), later: 0, last_call: 0 };
+        let mut played = Self {
+            site,
+            model: Model::default(),
+            later: 0,
+            last_call: 0,
+            earlier: Earlier::default(),
+        };
         for (key, text) in bucket {
             played.change(&Step::Put { key, text });
         }
@@ -323,6 +332,9 @@ impl StateMachineTest for Sequences {
                 played.model.retried();
             }
             Step::Retry => {}
+        }
+        if played.database().is_some() {
+            played.earlier.check(&played.site);
         }
         played
     }

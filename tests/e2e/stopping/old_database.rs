@@ -26,6 +26,8 @@ fn resume_continues_a_killed_run_of_an_earlier_build() {
     let fingerprints = "SELECT group_concat(fingerprint) FROM (SELECT fingerprint FROM object
                         WHERE id <= 1000 ORDER BY id)";
     let before: String = site.one(fingerprints);
+    let mut loaded = site.loaded(&[]);
+    site.costag(&["export", "--since-run", "1"]).with(2).says(&["an earlier version of costag"]);
 
     site.resume_with(&["--qps", "0"]).with(0);
 
@@ -36,6 +38,8 @@ fn resume_continues_a_killed_run_of_an_earlier_build() {
     assert_eq!(site.one::<String>(stored), eligibility);
     assert_eq!(site.one::<String>(fingerprints), before);
     site.assert_exports("web,camera");
+    site.apply_changes(&mut loaded, 1, &[]);
+    assert_eq!(loaded, site.loaded(&[]), "what the resumed run added is known");
     site.assert_sound();
 }
 

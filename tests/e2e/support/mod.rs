@@ -1,6 +1,7 @@
 //! Helpers of all modules: an emulator with a working folder, running the program in it, and inspecting the results.
 
 mod dice;
+mod increments;
 mod inspect;
 mod program;
 mod screen;
@@ -16,6 +17,7 @@ use costag::emulator::{Emulator, Holdings, Options, SECRET_ID, SECRET_KEY, Setti
 use tempfile::TempDir;
 
 pub(crate) use dice::Dice;
+pub(crate) use increments::Loaded;
 pub(crate) use inspect::{Row, rows};
 pub(crate) use program::{
     Ended, Running, bare, clean, on_a_terminal, on_a_terminal_of, start, wait_until,

@@ -93,8 +93,9 @@ impl Reader {
 // `IS NOT` lets the first read, which has no last key yet, begin with the prefix itself.
 const OBJECTS: &str = "
     SELECT object.key, object.last_modified, content.id, content.etag, content.size,
-           content.tagged_at, content.scenes_done
-    FROM (SELECT key, last_modified, content_id, gone_run FROM object
+           content.tagged_at, content.scenes_done,
+           coalesce(object.changed_run > :since, 0) OR coalesce(content.labels_run > :since, 0)
+    FROM (SELECT key, last_modified, content_id, gone_run, changed_run FROM object
           WHERE bucket_id = :bucket AND key >= :from AND key IS NOT :after
           ORDER BY key LIMIT :batch) AS object
     LEFT JOIN content ON content.id = object.content_id AND (object.gone_run IS NULL OR :gone)
@@ -178,6 +179,7 @@ impl Export<'_> {
                 ":from": from,
                 ":after": after,
                 ":gone": self.filter.include_gone,
+                ":since": self.filter.since_run,
                 ":batch": batch,
             })
             .map_err(sqlite)?;
@@ -191,15 +193,24 @@ impl Export<'_> {
             }
             last.clear();
             last.push_str(key);
+            let increment = self.filter.since_run.is_some();
+            if increment && !row.get::<_, bool>(7).map_err(sqlite)? {
+                continue;
+            }
             let done: Option<u8> = row.get(6).map_err(sqlite)?;
             let scenes = Scenes::from_bits(done.unwrap_or(0));
             let hidden = scenes.without(self.filter.scenes);
-            if scenes.without(hidden).is_empty() {
-                continue;
-            }
             let from = self.batch.labels.len();
-            self.read_labels(&mut labels, row.get(2).map_err(sqlite)?, scenes)?;
-            if !self.filter.names.is_empty() && self.batch.labels.len() == from {
+            let mut is_deleted = scenes.without(hidden).is_empty();
+            if !is_deleted {
+                self.read_labels(&mut labels, row.get(2).map_err(sqlite)?, scenes)?;
+                is_deleted = !self.filter.names.is_empty() && self.batch.labels.len() == from;
+            }
+            if is_deleted {
+                if increment {
+                    let key = self.batch.keep(&last);
+                    self.batch.objects.push(BatchObject::deleted(key));
+                }
                 continue;
             }
             let etag = etag(row.get_ref(3).map_err(sqlite)?)?;
@@ -211,6 +222,7 @@ impl Export<'_> {
                 last_modified: row.get(1).map_err(sqlite)?,
                 tagged_at: row.get(5).map_err(sqlite)?,
                 scenes,
+                is_deleted: false,
                 labels: from..self.batch.labels.len(),
             });
         }

@@ -34,6 +34,10 @@ statements! {
 
     LAST_RUN = "SELECT max(id) FROM run WHERE plan <> {BARE_PLAN}";
 
+    LAST_ENDED_RUN = "SELECT max(id) FROM run WHERE NOT plan AND state <> '{RUNNING}'";
+
+    CHANGES_SINCE = "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'changes_since'";
+
     LAST_SUCCESS = "
         SELECT id, at FROM (
             SELECT id, ifnull(succeeded_at,
@@ -139,6 +143,22 @@ impl Reader {
             .query_row(&LAST_RUN, [], |row| row.get(0))
             .map_err(|source| self.error(source))?;
         last.map_or(Ok(None), |id| self.run(id))
+    }
+
+    /// Reads the number of the newest run, other than a plan, that has ended.
+    pub fn last_ended_run(&self) -> Result<Option<i64>, Error> {
+        self.connection
+            .query_row(&LAST_ENDED_RUN, [], |row| row.get(0))
+            .map_err(|source| self.error(source))
+    }
+
+    /// Reads the first run after which it is known what changed. Returns `None` if that is not known of any run, because
+    /// an earlier version wrote the database.
+    pub fn changes_since(&self) -> Result<Option<i64>, Error> {
+        self.connection
+            .query_row(&CHANGES_SINCE, [], |row| row.get(0))
+            .optional()
+            .map_err(|source| self.error(source))
     }
 
     /// Returns true if a process holds the lock of this database now. If none does, a run in the state `running` was

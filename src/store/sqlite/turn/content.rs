@@ -14,7 +14,9 @@ use crate::store::keyspace::prefix_end;
 use crate::store::model::{ARCHIVED, ContentState};
 use crate::store::sqlite::error::sorted;
 use crate::store::sqlite::rows::{EtagColumn, LabelId, Numbered, Size, StoredEtag};
-use crate::store::sqlite::sql::{DONE, FAILED, PENDING, TEMPORARY, has_content, lacks, statements};
+use crate::store::sqlite::sql::{
+    DONE, FAILED, PENDING, TEMPORARY, change_of, has_content, lacks, statements,
+};
 
 /// The columns of [`ContentFacts`].
 const COLUMNS: &str = "id, scenes_done, scenes_redo, state, run_id, error_kind";
@@ -77,7 +79,10 @@ statements! {
 
     DELETE_LABELS = "DELETE FROM label WHERE id BETWEEN ?1 AND ?2";
 
-    FORGET_ANSWER = "UPDATE content SET scenes_done = 0, tagged_at = NULL, error_kind = 0 WHERE id = ?1";
+    FORGET_ANSWER = "
+        UPDATE content SET scenes_done = 0, tagged_at = NULL, error_kind = 0,
+               labels_run = iif(scenes_done, {change}, labels_run)
+        WHERE id = ?1", change = change_of("?2");
 
     WANT_SCENES = "UPDATE content SET scenes_wanted = ?2 WHERE id = ?1";
 
@@ -302,7 +307,7 @@ impl Session {
         let content = self.content_by_id(content_id)?;
         let labels = LabelId::of_content(content_id);
         self.execute(&DELETE_LABELS, (labels.start(), labels.end()))?;
-        self.execute(&FORGET_ANSWER, [content_id])?;
+        self.execute(&FORGET_ANSWER, [content_id, self.run.id])?;
         match decide::drop_labels(&content, self.run.id, || self.is_wanted(content_id))? {
             // The dropped scenes are wanted again by this run only if it asks for them.
             Dropped::StaysQueued => {

@@ -14,7 +14,7 @@ use crate::store::ident::Identity;
 use crate::store::model::{ChangeKind, SkipReason};
 use crate::store::run::RunContext;
 use crate::store::sqlite::rows::Numbered;
-use crate::store::sqlite::sql::statements;
+use crate::store::sqlite::sql::{change_of, statements, was_shown};
 use crate::store::turn::{Candidate, Difference, Page, Reach};
 
 statements! {
@@ -24,20 +24,28 @@ statements! {
 
     INSERT_OBJECT = "
         INSERT INTO object (id, bucket_id, key, content_id, fingerprint, last_modified, storage_class, skip_reason,
-                            first_run)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+                            first_run, changed_run)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, iif({shown}, {change}, NULL))",
+        shown = was_shown("?4"), change = change_of("?9");
 
     INSERT_MISSING = "
         INSERT INTO object (id, bucket_id, key, fingerprint, first_run, gone_run) VALUES (?1, ?2, ?3, 0, ?4, ?4)";
 
     FIND_OBJECT = "SELECT id, content_id FROM object WHERE bucket_id = ?1 AND key = ?2";
 
-    MARK_GONE = "UPDATE object SET gone_run = ?2 WHERE id = ?1";
+    MARK_GONE = "
+        UPDATE object SET gone_run = ?2, changed_run = iif({shown}, {change}, changed_run) WHERE id = ?1",
+        shown = was_shown("object.content_id"), change = change_of("?2");
 
     UPDATE_OBJECT = "
         UPDATE object SET content_id = ?2, fingerprint = ?3, last_modified = ?4, storage_class = ?5, skip_reason = ?6,
-               gone_run = NULL
-        WHERE id = ?1";
+               gone_run = NULL,
+               changed_run = CASE
+                   WHEN content_id IS ?2 AND last_modified IS ?4 AND gone_run IS NULL THEN changed_run
+                   WHEN {before} OR {now} THEN {change}
+                   ELSE changed_run END
+        WHERE id = ?1",
+        before = was_shown("object.content_id"), now = was_shown("?2"), change = change_of("?7");
 
     READ_ORIGIN = "
         SELECT object_id, scenes_done, state, tagged_at, error.content_id IS NOT NULL, failed_at
@@ -202,6 +210,7 @@ impl Session {
                 candidate.last_modified,
                 stored_class(&candidate.storage_class),
                 candidate.skip.map(SkipReason::name),
+                self.run.id,
             ),
         )?;
         let Some(old) = old else { return Ok(new) };

@@ -9,7 +9,7 @@ use crate::store::Error;
 use crate::store::decide::answers_other_bytes;
 use crate::store::model::{CallOutcome, ContentState, ErrorKind};
 use crate::store::sqlite::rows::{LabelId, Mark};
-use crate::store::sqlite::sql::{DONE, PENDING, statements};
+use crate::store::sqlite::sql::{DONE, PENDING, change_of, statements};
 use crate::store::turn::{CallRow, ErrorRow, Settled, Settlement};
 
 statements! {
@@ -41,9 +41,9 @@ statements! {
         UPDATE content SET scenes_done = scenes_done | ?2, scenes_redo = scenes_redo & ~?2,
                state = CASE WHEN (scenes_wanted & ~(scenes_done | ?2)) | (scenes_redo & ~?2)
                             THEN {PENDING} ELSE {DONE} END,
-               run_id = ?3, tagged_at = ?5, error_kind = 0,
+               run_id = ?3, tagged_at = ?5, error_kind = 0, labels_run = {change},
                object_id = CASE WHEN scenes_done & ~?2 AND object_id IS NOT ?4 THEN NULL ELSE ?4 END
-        WHERE id = ?1 RETURNING state = {PENDING}";
+        WHERE id = ?1 RETURNING state = {PENDING}", change = change_of("?3");
 
     /// Notes that the call for a content failed, and whether it waits for another pass.
     NOTE_FAILURE = "
