@@ -20,6 +20,8 @@ pub(crate) struct Cost {
     pub(crate) cpu: Duration,
     pub(crate) wall: Duration,
     pub(crate) peak_mb: f64,
+    /// The bytes that the system wrote to disk for the process.
+    pub(crate) written: u64,
 }
 
 /// A running emulator. It is ended when this value is dropped.
@@ -110,7 +112,17 @@ pub(crate) fn run_of(server: &Server, folder: &Path, arguments: &[&str]) -> Comm
 
 /// Does the same as [`run_of`] for another command that takes a source.
 fn command_of(name: &str, server: &Server, folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(BINARY);
+    complete(Command::new(BINARY), name, server, folder, arguments)
+}
+
+/// Adds to the program the arguments and the environment of a command that takes a source.
+pub(crate) fn complete(
+    mut command: Command,
+    name: &str,
+    server: &Server,
+    folder: &Path,
+    arguments: &[&str],
+) -> Command {
     command
         .args([name, BUCKET, "--no-config", "--endpoint", &server.endpoint, "--db"])
         .arg(folder.join("bench.db"))
@@ -163,7 +175,8 @@ pub(crate) fn measured(command: &mut Command) -> Cost {
         if fields[0] == "Z" {
             let ticks = |n: usize| fields[n].parse::<u64>().expect("ticks");
             // The fields utime and stime, which Linux counts in hundredths of a second.
-            break (Duration::from_millis(10 * (ticks(11) + ticks(12))), begun.elapsed());
+            let cpu = Duration::from_millis(10 * (ticks(11) + ticks(12)));
+            break (cpu, begun.elapsed());
         }
         let memory = fs::read_to_string(format!("{process}/status")).unwrap_or_default();
         let high = memory.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -173,20 +186,25 @@ pub(crate) fn measured(command: &mut Command) -> Cost {
         }
         std::thread::sleep(Duration::from_millis(5));
     };
+    let told = fs::read_to_string(format!("{process}/io")).unwrap_or_default();
+    let written = told.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse().ok());
     let status = child.wait().expect("it has ended");
     assert!(matches!(status.code(), Some(0 | 8 | 10)), "it ended with {status}");
     #[expect(clippy::cast_precision_loss, reason = "a figure to show")]
     let peak_mb = highest_kb as f64 / 1024.0;
-    Cost { cpu, wall, peak_mb }
+    Cost { cpu, wall, peak_mb, written: written.unwrap_or_default() }
+}
+
+/// How often each measurement is repeated.
+pub(crate) fn repeat() -> usize {
+    std::env::var("COSTAG_BENCH_REPEAT").ok().and_then(|n| n.parse().ok()).unwrap_or(3)
 }
 
 /// The median of the repetitions, by CPU.
 pub(crate) fn median(
     mut measure: impl FnMut() -> (Cost, serde_json::Value),
 ) -> (Cost, serde_json::Value) {
-    let repeat =
-        std::env::var("COSTAG_BENCH_REPEAT").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
-    let mut all: Vec<_> = (0..repeat).map(|_| measure()).collect();
+    let mut all: Vec<_> = (0..repeat()).map(|_| measure()).collect();
     all.sort_by_key(|(cost, _)| cost.cpu);
     all.swap_remove(all.len() / 2)
 }

@@ -18,6 +18,7 @@ mod discovery;
 mod error;
 mod finish;
 mod gate;
+mod gathering;
 mod report;
 mod run_settings;
 mod service;

@@ -1,17 +1,20 @@
 //! The single writer: one thread with one connection, which commits one transaction a turn.
 //!
-//! A turn contains all records that have arrived since the last one. Under load the turns grow; otherwise each record
-//! is committed at once. Pages are an exception: while calls have to be settled or contents claimed, a turn takes only
-//! one page, since fast listing would otherwise starve the workers. Replies are sent after the commit, so what they say
-//! is on disk.
+//! A turn contains all records that have arrived since the last one. Settlements wait a moment for others, so that
+//! they share a commit (see [`super::gathering`]); records with a reply do not. Pages are an exception: while calls have
+//! to be settled or contents claimed, a turn takes only one page, since fast listing would otherwise starve the workers.
+//! Replies are sent after the commit, so what they say is on disk.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
+use tracing::warn;
 
 use super::Error;
 use super::control::{Control, StopReason};
+use super::gathering::{Gathering, LONGEST, Urgency};
 use super::stats::Stats;
 use super::thread::Blocking;
 use crate::store;
@@ -68,7 +71,19 @@ pub(super) enum Record {
 /// Sends records to the writer thread.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
+    // Fields are dropped in this order: the writer thread wakes when the sender is gone.
     sender: mpsc::Sender<Record>,
+    bell: Bell,
+}
+
+/// Wakes the writer thread when it is dropped, so that the thread notices at once that no sender is left.
+#[derive(Debug, Clone)]
+struct Bell(Arc<Gathering>);
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.0.wake();
+    }
 }
 
 /// The writer thread. It ends when every [`Writer`] is dropped, or at the first error.
@@ -85,15 +100,19 @@ impl Writer {
         control: Control,
     ) -> Result<(Self, Thread), Error> {
         let (sender, receiver) = mpsc::channel(capacity);
+        let gathering = Arc::new(Gathering::default());
+        let bell = Bell(Arc::clone(&gathering));
         let thread = Blocking::start("writer", move || {
-            let written = write(session, receiver, &stats, &work, &control);
+            gathering.is_writer();
+            let intake = Intake::new(receiver, gathering, LONGEST);
+            let written = write(session, intake, &stats, &work, &control);
             // A stage that waits for a notification of the writer would not notice otherwise.
             if written.is_err() {
                 control.stop(StopReason::Internal);
             }
             written
         })?;
-        Ok((Self { sender }, thread))
+        Ok((Self { sender, bell }, thread))
     }
 
     /// Sends a record. Waits while the channel is full.
@@ -101,12 +120,22 @@ impl Writer {
     /// # Errors
     /// [`Error::WriterGone`] if the writer thread has ended. The thread returns the reason.
     pub(super) async fn send(&self, record: Record) -> Result<(), Error> {
-        self.sender.send(record).await.map_err(|_| Error::WriterGone)
+        let urgency = record.urgency();
+        self.sender.send(record).await.map_err(|_| Error::WriterGone)?;
+        self.sent(urgency);
+        Ok(())
     }
 
     /// Like [`Writer::send`], for a thread that may block.
     pub(super) fn blocking_send(&self, record: Record) -> Result<(), Error> {
-        self.sender.blocking_send(record).map_err(|_| Error::WriterGone)
+        let urgency = record.urgency();
+        self.sender.blocking_send(record).map_err(|_| Error::WriterGone)?;
+        self.sent(urgency);
+        Ok(())
+    }
+
+    fn sent(&self, urgency: Urgency) {
+        self.bell.0.sent(urgency, self.sender.max_capacity() - self.sender.capacity());
     }
 
     /// Sends a record, and waits for the reply. It comes once the record is committed.
@@ -139,6 +168,19 @@ enum Waiter {
 }
 
 impl Record {
+    /// Returns how soon this record has to be committed. Nobody waits long for a record that can wait: the next try of
+    /// a failed call is delayed for longer than that.
+    fn urgency(&self) -> Urgency {
+        match self {
+            Self::Settle { .. } => Urgency::Settles,
+            Self::Call { .. }
+            | Self::Recogniser { .. }
+            | Self::ClockOffset { .. }
+            | Self::Limit { .. } => Urgency::CanWait,
+            _ => Urgency::Now,
+        }
+    }
+
     /// Splits a record into what the store is asked and who waits for the reply.
     fn split(self) -> (Request, Waiter) {
         match self {
@@ -180,38 +222,70 @@ impl Record {
 /// The work of the writer thread: makes turns of the records and commits them, until no sender is left.
 fn write(
     mut session: Session,
-    mut receiver: mpsc::Receiver<Record>,
+    mut intake: Intake,
     stats: &Stats,
     work: &Notify,
     control: &Control,
 ) -> Result<Session, store::Error> {
-    let mut batch = Vec::with_capacity(RECORDS_IN_TURN);
-    let mut discovery = VecDeque::new();
     let mut waiters = Vec::new();
     let mut lost = None;
-    while take(&mut receiver, &mut batch, &mut discovery) {
-        let turn =
-            next_turn(&mut session, &mut batch, &mut discovery, &mut waiters, lost.is_some());
+    while intake.take() {
+        let turn = next_turn(&mut session, &mut intake, &mut waiters, lost.is_some());
         let mut replies = session.turn(&turn)?;
         // The database was moved away but can still be written, so the results of calls in flight are committed to it.
         if let Some(error) = replies.lost.take() {
             control.stop(StopReason::Internal);
             lost.get_or_insert(error);
         }
+        if let Some(bytes) = replies.held_log {
+            warn_of_held_log(bytes);
+        }
         stats.committed(session.counts());
-        send(replies, &mut waiters, lost.is_some(), stats, work);
+        if lost.is_some() {
+            forget_claims(&mut replies);
+        }
+        intake.gathering.claimed(claimed_in(&replies));
+        send(replies, &mut waiters, stats, work);
     }
     lost.map_or(Ok(session), Err)
+}
+
+fn warn_of_held_log(bytes: u64) {
+    let megabytes = bytes / 1_000_000;
+    warn!(
+        "the write-ahead log of the database has grown to {megabytes} MB and grows further, because another program \
+         holds a read transaction open; end that program, such as an SQL shell or a long export or backup, and the \
+         log is shortened"
+    );
+}
+
+/// Takes the claimed contents out of the replies, because contents are not called once the database is lost.
+fn forget_claims(replies: &mut Replies) {
+    for reply in &mut replies.replies {
+        if let Reply::Claims(claims) = reply {
+            claims.claimed.clear();
+        }
+    }
+}
+
+/// The number of contents that a turn has claimed.
+fn claimed_in(replies: &Replies) -> usize {
+    let of = |reply: &Reply| match reply {
+        Reply::Claims(claims) => claims.claimed.len(),
+        Reply::Probe(claimed) => usize::from(claimed.is_some()),
+        _ => 0,
+    };
+    replies.replies.iter().map(of).sum()
 }
 
 /// Makes a turn of the records that have arrived. Once the database is lost, nothing is claimed any more.
 fn next_turn(
     session: &mut Session,
-    batch: &mut Vec<Record>,
-    discovery: &mut VecDeque<Record>,
+    intake: &mut Intake,
     waiters: &mut Vec<Waiter>,
     is_lost: bool,
 ) -> Turn {
+    let Intake { batch, discovery, .. } = intake;
     let mut turn = session.new_turn();
     let mut claims = Vec::new();
     // Labels are stored in the order of their contents. If they are settled in that order, they fill whole pages.
@@ -242,8 +316,8 @@ fn next_turn(
     turn
 }
 
-/// Sends the replies of a turn. If the database is lost, claimed contents are not called.
-fn send(replies: Replies, waiters: &mut Vec<Waiter>, is_lost: bool, stats: &Stats, work: &Notify) {
+/// Sends the replies of a turn.
+fn send(replies: Replies, waiters: &mut Vec<Waiter>, stats: &Stats, work: &Notify) {
     let (mut has_work, mut is_listed) = (false, false);
     for (waiter, reply) in waiters.drain(..).zip(replies.replies) {
         match (waiter, reply) {
@@ -254,12 +328,7 @@ fn send(replies: Replies, waiters: &mut Vec<Waiter>, is_lost: bool, stats: &Stat
                     let _ = reply.send(());
                 }
             }
-            (Waiter::Claims(reply), Reply::Claims(mut claims)) => {
-                if is_lost {
-                    claims.claimed.clear();
-                }
-                let _ = reply.send(claims);
-            }
+            (Waiter::Claims(reply), Reply::Claims(claims)) => drop(reply.send(claims)),
             (Waiter::Probe(reply), Reply::Probe(claimed)) => drop(reply.send(claimed)),
             (Waiter::Key(reply), Reply::Key(key)) => drop(reply.send(key)),
             (Waiter::HasPending(reply), Reply::HasPending(pending)) => drop(reply.send(pending)),
@@ -282,27 +351,69 @@ fn send(replies: Replies, waiters: &mut Vec<Waiter>, is_lost: bool, stats: &Stat
     }
 }
 
-/// Takes the records that have arrived, and waits for one if there is none. Returns `false` once no more can arrive.
-///
-/// The records of discovery keep their order.
-fn take(
-    receiver: &mut mpsc::Receiver<Record>,
-    batch: &mut Vec<Record>,
-    discovery: &mut VecDeque<Record>,
-) -> bool {
-    let mut next =
-        if discovery.is_empty() { receiver.blocking_recv() } else { receiver.try_recv().ok() };
-    while let Some(record) = next {
-        match record {
-            Record::Page { .. }
-            | Record::List { .. }
-            | Record::TakeOver { .. }
-            | Record::Lines { .. }
-            | Record::Split { .. }
-            | Record::CompleteListing { .. } => discovery.push_back(record),
-            record => batch.push(record),
-        }
-        next = if batch.len() < RECORDS_IN_TURN { receiver.try_recv().ok() } else { None };
-    }
-    !(batch.is_empty() && discovery.is_empty())
+/// The records that the writer thread has taken and not committed yet, and where it takes them from.
+#[derive(Debug)]
+struct Intake {
+    receiver: mpsc::Receiver<Record>,
+    gathering: Arc<Gathering>,
+    /// The longest time that a record waits for others.
+    longest: Duration,
+    /// The records of the next turn, except those of discovery.
+    batch: Vec<Record>,
+    /// The records of discovery, in their order. They are spread over several turns.
+    discovery: VecDeque<Record>,
+    /// When all records that had arrived were taken last. Records in the channel have arrived after that.
+    emptied: Instant,
 }
+
+impl Intake {
+    fn new(receiver: mpsc::Receiver<Record>, gathering: Arc<Gathering>, longest: Duration) -> Self {
+        Self {
+            receiver,
+            gathering,
+            longest,
+            batch: Vec::with_capacity(RECORDS_IN_TURN),
+            discovery: VecDeque::new(),
+            emptied: Instant::now(),
+        }
+    }
+
+    /// Takes the records that have arrived, and waits for one if there is none. Records that can wait do so for others.
+    /// Returns `false` once no more can arrive.
+    fn take(&mut self) -> bool {
+        let mut next = self.receiver.try_recv().ok();
+        if next.is_none() && self.discovery.is_empty() {
+            next = self.receiver.blocking_recv();
+            self.emptied = Instant::now();
+        }
+        let can_wait = |record: &Record| record.urgency() != Urgency::Now;
+        if self.discovery.is_empty() && next.as_ref().is_some_and(can_wait) {
+            let receiver = &self.receiver;
+            // The record that was taken counts too.
+            let arrived = || (!receiver.is_closed()).then(|| receiver.len() + 1);
+            self.gathering.wait(self.emptied + self.longest, arrived);
+        }
+        self.gathering.taken();
+        while let Some(record) = next {
+            match record {
+                Record::Page { .. }
+                | Record::List { .. }
+                | Record::TakeOver { .. }
+                | Record::Lines { .. }
+                | Record::Split { .. }
+                | Record::CompleteListing { .. } => self.discovery.push_back(record),
+                record => self.batch.push(record),
+            }
+            next = if self.batch.len() < RECORDS_IN_TURN {
+                self.receiver.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        self.emptied = Instant::now();
+        !(self.batch.is_empty() && self.discovery.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests;

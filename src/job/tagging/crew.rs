@@ -59,6 +59,11 @@ impl Crew {
         2 * self.workers.most()
     }
 
+    /// Half of the workers that there should be, and at least one.
+    pub(super) fn half(&self) -> usize {
+        (self.size.load(Ordering::Relaxed) / 2).max(1)
+    }
+
     /// Returns whether no content is claimed, if `free` slots are reserved by the caller.
     pub(super) fn is_idle(&self, free: usize) -> bool {
         free + self.slots.available_permits() == self.all_slots.load(Ordering::Relaxed)
@@ -83,8 +88,8 @@ impl Crew {
         self.resized.notified().await;
     }
 
-    /// Keeps the number of workers right for as long as the run calls.
-    pub(super) async fn keep_size(&self, tagger: &Tagger) -> Infallible {
+    /// Keeps the number of workers right for as long as the run calls. Notifies `work` when the number changes.
+    pub(super) async fn keep_size(&self, tagger: &Tagger, work: &Notify) -> Infallible {
         let mut sizing = Sizing::new(self.workers, tagger.pace.rate(), open_files());
         let mut last = Instant::now();
         loop {
@@ -103,7 +108,9 @@ impl Crew {
                 ended,
             };
             let needed = sizing.look(&look);
-            self.set_size(sizing.now());
+            if self.set_size(sizing.now()) {
+                work.notify_one();
+            }
             if let Some(needed) = needed {
                 warn_of_few(sizing.now(), rate, needed);
             }
@@ -122,8 +129,10 @@ impl Crew {
         busy.max((busy + uncommitted).div_ceil(2))
     }
 
-    fn set_size(&self, size: usize) {
-        if self.size.swap(size, Ordering::Relaxed) != size {
+    /// Returns whether the number changes.
+    fn set_size(&self, size: usize) -> bool {
+        let changes = self.size.swap(size, Ordering::Relaxed) != size;
+        if changes {
             info!(workers = size, "the most calls in flight");
             self.resized.notify_one();
         }
@@ -136,6 +145,7 @@ impl Crew {
             let removed = self.slots.forget_permits(all - 2 * size);
             self.all_slots.fetch_sub(removed, Ordering::Relaxed);
         }
+        changes
     }
 }
 

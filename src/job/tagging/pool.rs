@@ -63,7 +63,7 @@ impl Pool {
             (claiming, calling) = async { tokio::join!(self.claim(sender), self.call(claimed)) } => {
                 calling.and(claiming)
             }
-            never = self.crew.keep_size(&self.tagger) => match never {},
+            never = self.crew.keep_size(&self.tagger, &self.work) => match never {},
         }
     }
 
@@ -157,7 +157,7 @@ impl Pool {
             if !tagger.outage.is_waiting() {
                 break;
             }
-            let Some(mut free) = self.free_slots().await else { return Ok(false) };
+            let Some(mut free) = self.free_slots(|| 1).await else { return Ok(false) };
             let idle = self.crew.is_idle(free.num_permits());
             let first_pass = u32::from(tagger.budget.images(1).is_err());
             let claimed = tagger.writer.ask(|reply| Record::Probe { first_pass, reply }).await?;
@@ -197,7 +197,9 @@ impl Pool {
             if !self.probe().await? {
                 return Ok(());
             }
-            let Some(mut free) = self.free_slots().await else { return Ok(()) };
+            // Each claim takes a commit, so it is made for half of the workers at once. As long as fewer slots are free,
+            // more contents are claimed than the workers can call.
+            let Some(mut free) = self.free_slots(|| self.crew.half()).await else { return Ok(()) };
             self.crew.claiming.store(free.num_permits(), Ordering::Relaxed);
             // If all images of a trial were claimed, only those that were put back are claimed again.
             let (limit, first, used_up) = match tagger.budget.images(free.num_permits()) {
@@ -294,20 +296,23 @@ impl Pool {
         continues
     }
 
-    /// Waits until a slot is free, and takes all free slots. Returns `None` if the run stops.
-    async fn free_slots(&self) -> Option<OwnedSemaphorePermit> {
+    /// Waits until `least` slots are free, and takes all free slots. Returns `None` if the run stops.
+    ///
+    /// The least number is asked again at each look, since the number of workers may shrink meanwhile.
+    async fn free_slots(&self, least: impl Fn() -> usize) -> Option<OwnedSemaphorePermit> {
         let slots = &self.crew.slots;
-        let stopping = self.tagger.service.control.stopping();
-        let mut free = tokio::select! {
-            biased;
-            () = stopping.cancelled() => return None,
-            free = Arc::clone(slots).acquire_owned() => free.ok()?,
-        };
-        let more = u32::try_from(slots.available_permits()).unwrap_or(u32::MAX);
-        if let Ok(more) = Arc::clone(slots).try_acquire_many_owned(more) {
-            free.merge(more);
+        loop {
+            if self.tagger.service.control.is_stopping() {
+                return None;
+            }
+            let free = slots.available_permits();
+            if free >= least() {
+                let free = u32::try_from(free).unwrap_or(u32::MAX);
+                return Arc::clone(slots).try_acquire_many_owned(free).ok();
+            }
+            // The writer notifies of every slot that it frees.
+            self.wait_for_work().await;
         }
-        Some(free)
     }
 
     /// Returns whether the queue of the run has pending contents.

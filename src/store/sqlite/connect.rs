@@ -11,7 +11,7 @@ use super::schema;
 use crate::store::Error;
 
 /// How long a statement waits for the transaction of another program, such as one left open in a SQL shell.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The number of prepared statements that each connection keeps. The writer has about forty.
 const STATEMENTS: usize = 64;

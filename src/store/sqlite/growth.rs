@@ -1,29 +1,49 @@
-//! Files that only grow while costag writes them: a file or a log that is shorter than before was cut by somebody else.
+//! Files that only grow while costag writes them: a file or a log that is shorter than before was cut by somebody else,
+//! unless costag itself has shortened the log.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::anchor::beside;
 
-/// The greatest length of a file so far, in bytes. While costag writes a database, the file and its log never shrink:
-/// nothing vacuums the file, and the log is kept until the last connection closes.
+/// The greatest length of a file so far, in bytes. While costag writes a database, nothing vacuums the file, and the log
+/// is kept until the last connection closes. Only [`Length::shorten`] makes a length smaller.
+///
+/// The lock is held for writing while costag shortens the file.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Length(Arc<AtomicU64>);
+pub(super) struct Length(Arc<RwLock<AtomicU64>>);
 
 impl Length {
     /// Measures the file. Returns true if it is shorter than it was before this call, and false if it cannot be
-    /// measured. Otherwise its length is remembered.
+    /// measured or is being shortened at this moment. Otherwise its length is remembered.
     ///
     /// Several threads measure a file that grows. Therefore a result is compared only with what was known before the
     /// measurement: another thread may meanwhile have seen a longer file.
     pub(super) fn is_cut(&self, measure: impl FnOnce() -> Option<u64>) -> bool {
-        let before = self.0.load(Ordering::Acquire);
+        let Ok(length) = self.0.try_read() else { return false };
+        let before = length.load(Ordering::Acquire);
         let Some(now) = measure() else { return false };
-        self.0.fetch_max(now, Ordering::AcqRel);
+        length.fetch_max(now, Ordering::AcqRel);
         now < before
+    }
+
+    /// The greatest length that was measured.
+    fn known(&self) -> u64 {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).load(Ordering::Acquire)
+    }
+
+    /// Lets `shorten` make the file shorter, and measures it after that. From then on, a file that is shorter than this
+    /// measurement was cut.
+    fn shorten<T>(&self, shorten: impl FnOnce() -> T, measure: impl FnOnce() -> Option<u64>) -> T {
+        let length = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let shortened = shorten();
+        if let Some(now) = measure() {
+            length.store(now, Ordering::Release);
+        }
+        shortened
     }
 }
 
@@ -54,8 +74,21 @@ impl Log {
     /// Returns true if the log is shorter than it was, or has lost its beginning: SQLite writes behind what it wrote
     /// before, so a log that was cut to nothing is soon as long as before, with a hole in front.
     pub(super) fn is_cut(&self) -> bool {
-        self.length.is_cut(|| fs::symlink_metadata(&self.path).ok().map(|log| log.len()))
-            || self.has_lost_its_beginning()
+        self.length.is_cut(|| self.measure()) || self.has_lost_its_beginning()
+    }
+
+    /// The length in bytes at the last check.
+    pub(super) fn length(&self) -> u64 {
+        self.length.known()
+    }
+
+    /// Lets `shorten` make the log shorter. Afterwards its new length is watched.
+    pub(super) fn shorten<T>(&self, shorten: impl FnOnce() -> T) -> T {
+        self.length.shorten(shorten, || self.measure())
+    }
+
+    fn measure(&self) -> Option<u64> {
+        fs::symlink_metadata(&self.path).ok().map(|log| log.len())
     }
 
     fn has_lost_its_beginning(&self) -> bool {
@@ -91,5 +124,27 @@ mod tests {
         assert!(!length.is_cut(|| Some(20)));
         assert!(!length.is_cut(|| None), "a file that cannot be measured is not cut");
         assert!(length.is_cut(|| Some(19)));
+    }
+
+    #[test]
+    fn a_log_is_cut_if_anybody_but_costag_has_made_it_shorter() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let file = File::create(folder.path().join("a.db-wal")).unwrap();
+        let log = Log::watch(&path);
+        for bytes in [100, 200] {
+            file.set_len(bytes).unwrap();
+            assert!(!log.is_cut());
+            assert_eq!(log.length(), bytes);
+        }
+        log.shorten(|| {
+            file.set_len(0).unwrap();
+            assert!(!log.is_cut(), "costag is about to shorten it");
+        });
+        assert!(!log.is_cut());
+        file.set_len(150).unwrap();
+        assert!(!log.is_cut());
+        file.set_len(149).unwrap();
+        assert!(log.is_cut());
     }
 }

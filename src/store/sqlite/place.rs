@@ -101,6 +101,11 @@ impl Place {
         self.log = Some(Log::watch(&self.path));
     }
 
+    /// The write-ahead log, if it is watched.
+    pub(super) fn log(&self) -> Option<&Log> {
+        self.log.as_ref()
+    }
+
     /// Watches the content of the file too from now on, if the mark is in it.
     pub(super) fn watch(&mut self, mark: Mark) {
         self.mark = Some(Watched { mark, at: Arc::default() });

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::anchor::{Anchor, FileId, LOG_FILES};
 use super::backup;
-use super::connect::{check_schema, connect};
+use super::connect::{BUSY_TIMEOUT, check_schema, connect};
 use super::error::sorted;
 use super::lock::Lock;
 use super::migrate::{self, Schema, known_version};
@@ -38,8 +38,14 @@ pub struct Store {
     place: Place,
     /// The file that took the place of one that was cut short.
     restored: Cell<Option<FileId>>,
+    /// True once [`Store::shorten_log`] has told of a reader.
+    has_told_of_log: Cell<bool>,
     _lock: Lock,
 }
+
+/// The length in bytes from which on the log is shortened as soon as no reader needs it. Unit tests reach it with less to
+/// write.
+pub(super) const LOG_KEPT: u64 = if cfg!(test) { 1 << 20 } else { 64 << 20 };
 
 /// The greatest number of rows of `meta` with which the content of the file is watched. A run adds two rows at most, and
 /// a page holds about sixty.
@@ -68,6 +74,9 @@ impl Store {
         connection.pragma_update(None, "synchronous", "full").map_err(sqlite)?;
         connection.pragma_update(None, "cache_size", -10_240).map_err(sqlite)?;
         connection.pragma_update(None, "foreign_keys", "off").map_err(sqlite)?;
+        // Otherwise SQLite would prepare a statement anew at each execution if another value of a parameter could change
+        // its plan. No plan of the writer depends on one: what decides whether a partial index is used is written out.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(sqlite)?;
         if schema != Schema::Current {
             migrate::migrate(&mut connection, path)?;
         }
@@ -88,6 +97,7 @@ impl Store {
             beside,
             place,
             restored: Cell::default(),
+            has_told_of_log: Cell::default(),
             _lock: lock,
         };
         store.check_in_place()?;
@@ -131,6 +141,41 @@ impl Store {
             self.place.watch(mark);
         }
         Ok(())
+    }
+
+    /// Shortens the write-ahead log if it has grown beyond [`LOG_KEPT`]. Returns its length in bytes if that cannot be
+    /// done because a reader holds a transaction open, the first time that it is so.
+    ///
+    /// # Errors
+    /// Any error of a checkpoint, such as [`Error::Disk`] if the disk is full.
+    pub(super) fn shorten_log(&self) -> Result<Option<u64>, Error> {
+        let Some(log) = self.place.log() else { return Ok(None) };
+        let length = log.length();
+        if length <= LOG_KEPT {
+            return Ok(None);
+        }
+        let checkpoint = |mode| {
+            self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+                Ok((row.get::<_, bool>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+            })
+        };
+        let sqlite = |source| sorted(&self.path, source);
+        // This copies everything into the file, except what came after the snapshot of the oldest reader.
+        let (is_busy, in_log, in_file) = checkpoint("PASSIVE").map_err(sqlite)?;
+        if is_busy || in_file < in_log {
+            let is_held = !is_busy;
+            return Ok((is_held && !self.has_told_of_log.replace(true)).then_some(length));
+        }
+        // SQLite's own `journal_size_limit` would shorten the log in the middle of a commit, and a log that somebody else
+        // has cut could not be told from that. A reader that has the newest snapshot prevents it until a later turn.
+        log.shorten(|| {
+            self.connection.busy_timeout(Duration::ZERO)?;
+            let shortened = checkpoint("TRUNCATE");
+            self.connection.busy_timeout(BUSY_TIMEOUT)?;
+            shortened
+        })
+        .map_err(sqlite)?;
+        Ok(None)
     }
 
     /// Returns true if the file or its log was cut short and stays so, or was restored after that.

@@ -157,6 +157,9 @@ pub struct Replies {
     /// Set if the turn is committed but the database is no longer where it was opened. Nothing may be called any
     /// more; turns that settle what is in flight are still accepted.
     pub lost: Option<super::Error>,
+    /// Set once in a session, if the write-ahead log became long because another program reads the database in one
+    /// transaction that it does not end. The value is the length of the log in bytes.
+    pub held_log: Option<u64>,
 }
 
 impl Replies {

@@ -47,7 +47,17 @@ impl Session {
             Keeping::Commits => self.store.check_in_place().err(),
             Keeping::Simulates | Keeping::Undone => None,
         };
-        Ok(Replies { replies, lost })
+        let held_log = if lost.is_none() { self.held_log() } else { None };
+        Ok(Replies { replies, lost, held_log })
+    }
+
+    /// Shortens a long log. Returns its length if a reader holds it, the first time that one does.
+    fn held_log(&self) -> Option<u64> {
+        if self.keeping != Keeping::Commits {
+            return None;
+        }
+        // The turn is committed. If the checkpoint fails, the next turn meets the same error.
+        self.store.shorten_log().unwrap_or_default()
     }
 
     fn apply(&mut self, turn: &Turn) -> Result<Vec<Reply>, Error> {

@@ -42,7 +42,7 @@ fn queued_from(content: &str) -> String {
 
 statements! {
     /// Selects the next contents of the queue, of the passes `?5` to `?6`.
-    QUEUE = "{queued} AND pass BETWEEN ?5 AND ?6 ORDER BY pass, content.id LIMIT ?7",
+    pub(super) QUEUE = "{queued} AND pass BETWEEN ?5 AND ?6 ORDER BY pass, content.id LIMIT ?7",
         queued = queued_from("content INDEXED BY content_queue");
 
     /// Selects the content of the queue with the id `?5`.

@@ -26,6 +26,8 @@ mod end_tests;
 #[cfg(test)]
 mod failed_turn_tests;
 #[cfg(test)]
+mod held_log_tests;
+#[cfg(test)]
 mod kill_tests;
 #[cfg(test)]
 mod query_plan_tests;

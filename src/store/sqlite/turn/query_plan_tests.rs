@@ -1,10 +1,15 @@
-//! How SQLite goes about the writer's statements: none of them walks what grows with the bucket.
+//! How SQLite goes about the writer's statements: none of them walks what grows with the bucket, and each is prepared
+//! once.
 
 use std::path::Path;
 
+use rusqlite::StatementStatus;
+
+use super::tests::{begin, candidate, page};
 use super::*;
 use crate::store::sqlite::Store;
 use crate::store::sqlite::sql::Statement;
+use crate::store::turn::{Difference, Reply, Request, Wish};
 
 /// The statements of each file of this folder that has any.
 const STATEMENTS: [(&str, &[&Statement]); 14] = [
@@ -100,4 +105,22 @@ fn every_statement_of_the_writer_is_declared_where_the_query_plans_are_checked()
         }
     }
     assert!(declared >= 80, "{declared}");
+}
+
+#[test]
+fn a_claim_is_prepared_once_whatever_its_parameters_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = begin(Store::open(&folder.path().join("t.db")).unwrap(), "");
+    for round in 0..3 {
+        let keys = ["a", "b"].map(|key| format!("{key}{round}"));
+        let new = keys.map(|key| Difference::New(candidate(&key, &key, 1)));
+        let mut turn = session.new_turn();
+        let wish = Wish { limit: 1 + round, passes: 0..=0, keeps_back: false };
+        turn.requests = vec![Request::Page(page("", new.into(), false)), Request::Claim(wish)];
+        let replies = session.turn(&turn).unwrap().replies;
+        assert!(matches!(&replies[1], Reply::Claims(claims) if claims.claimed.len() == 1 + round));
+    }
+    let claim = session.prepare(&claim::QUEUE).unwrap();
+    assert_eq!(claim.get_status(StatementStatus::Run), 3, "it is the statement that was executed");
+    assert_eq!(claim.get_status(StatementStatus::RePrepare), 0);
 }
