@@ -7,8 +7,9 @@ use crate::store::compare::{Known, KnownLine};
 use crate::store::model::SkipReason;
 use crate::store::read::{
     Batch, Change, Check, Checked, Choice, Chosen, ContentCounts, DatabaseSize, ExportFilter,
-    Failure, FailureCode, Frequency, LedgerEnd, LedgerQuery, LedgerSums, Measured, Needed,
-    RangeCounts, RunRow, Success, Survey, SurveyQuery, TagCount,
+    Facets, Failure, FailureCode, Frequency, ImageRecord, LedgerEnd, LedgerQuery, LedgerSums,
+    Measured, Needed, Page, Pick, RangeCounts, RunRow, Sample, Success, Survey, SurveyQuery,
+    TagCount,
 };
 use crate::store::{Error, Location, sqlite};
 
@@ -438,5 +439,54 @@ impl Reader {
     /// Any error of a read.
     pub fn measured_pace(&self) -> Result<Option<Measured>, Error> {
         dispatch!(self, reader => reader.measured_pace())
+    }
+}
+
+/// What the page explores.
+impl Reader {
+    /// Finds up to `limit` images, by descending number of their content, after the content `after`. Begins with the
+    /// last one if `after` is `None`.
+    ///
+    /// `continues` is asked again and again. Once it returns false, the page is not complete.
+    ///
+    /// # Errors
+    /// Any error of a read.
+    pub fn pictures(
+        &self,
+        pick: &Pick,
+        after: Option<i64>,
+        limit: usize,
+        continues: impl Fn() -> bool,
+    ) -> Result<Page, Error> {
+        dispatch!(self, reader => reader.pictures(pick, after, limit, &continues))
+    }
+
+    /// Counts the images behind each choice. Once `continues` returns false, the counts are lower bounds.
+    ///
+    /// # Errors
+    /// Any error of a read.
+    pub fn facets(&self, pick: &Pick, continues: impl Fn() -> bool) -> Result<Facets, Error> {
+        dispatch!(self, reader => reader.facets(pick, &continues))
+    }
+
+    /// Reads everything that is known of a content. Returns `None` if there is none with this number.
+    ///
+    /// # Errors
+    /// Any error of a read; [`Error::Unsound`] for a value that no run can have written.
+    pub fn image(&self, content_id: i64) -> Result<Option<ImageRecord>, Error> {
+        dispatch!(self, reader => reader.image(content_id))
+    }
+
+    /// A present key of a content, one that is not skipped if there is any. Returns `None` if there is none.
+    ///
+    /// # Errors
+    /// Any error of a read.
+    pub fn a_key(&self, content_id: i64) -> Result<Option<Sample>, Error> {
+        dispatch!(self, reader => reader.a_key(content_id))
+    }
+
+    /// A number that stays the same as long as the database is the same file.
+    pub fn file(&self) -> (u64, u64) {
+        dispatch!(self, reader => reader.file())
     }
 }

@@ -2,6 +2,7 @@
 
 mod change;
 mod choose;
+mod explore;
 pub(super) mod export;
 mod failure;
 mod ledger;
@@ -12,6 +13,10 @@ mod verify;
 
 pub use change::Change;
 pub use choose::{Choice, Chosen};
+pub use explore::{
+    Facets, Found, ImageCall, ImageFailure, ImageKey, ImageLabel, ImageRecord, ImageState,
+    LabelFacet, Page, Pick,
+};
 pub use export::{Batch, ExportFilter, Exported};
 pub use failure::{Failure, FailureCode};
 pub use ledger::{LedgerEnd, LedgerGrouping, LedgerQuery, LedgerSums, Measured};

@@ -32,6 +32,11 @@ pub(super) const LOCK_FILE: &str = ".lock";
 pub(super) struct FileId(u64, u64);
 
 impl FileId {
+    /// The numbers by which the system tells files apart.
+    pub(super) fn numbers(self) -> (u64, u64) {
+        (self.0, self.1)
+    }
+
     pub(super) fn of(metadata: &Metadata) -> Self {
         Self(metadata.dev(), metadata.ino())
     }

@@ -63,6 +63,11 @@ impl Reader {
         &self.path
     }
 
+    /// The file itself, whatever name it has.
+    pub fn file(&self) -> (u64, u64) {
+        self.anchor.id().numbers()
+    }
+
     /// Checks that everything read so far belongs to one state of the database. Every answer is checked before it is
     /// used, since a file that is read without locks may change meanwhile.
     ///

@@ -9,6 +9,7 @@
 mod change;
 mod choose;
 mod compare;
+mod explore;
 mod export;
 mod failure;
 mod frequency;

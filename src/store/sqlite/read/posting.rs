@@ -67,7 +67,7 @@ impl Reader {
     }
 
     /// Finds the blocks of contents in which one of the tags may occur, ascending.
-    fn blocks_of(&self, tags: &[i64]) -> rusqlite::Result<Option<Vec<i64>>> {
+    pub(super) fn blocks_of(&self, tags: &[i64]) -> rusqlite::Result<Option<Vec<i64>>> {
         let connection = &self.connection;
         let posted: i64 = connection
             .prepare_cached("SELECT CAST(value AS INTEGER) FROM meta WHERE name = ?1")?

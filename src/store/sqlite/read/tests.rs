@@ -178,9 +178,10 @@ fn the_view_labels_reads_labels_by_their_content_under_any_condition() {
 }
 
 /// The statements of each file of this folder that has numbers or names of types in them.
-const STATEMENTS: [&[&Statement]; 10] = [
+const STATEMENTS: [&[&Statement]; 11] = [
     choose::STATEMENTS,
     compare::STATEMENTS,
+    explore::STATEMENTS,
     export::STATEMENTS,
     failure::STATEMENTS,
     ledger::STATEMENTS,

@@ -1,0 +1,244 @@
+//! How many images there are behind each choice.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::{BATCH, Content, Dictionary, Key, Label, Matcher, counts};
+use crate::scene::Scene;
+use crate::store::Error;
+use crate::store::read::{Facets, LabelFacet, Pick};
+use crate::store::sqlite::Reader;
+use crate::store::sqlite::read::ReadTransaction;
+
+/// The most prefixes that are counted.
+const PREFIXES: usize = 10_000;
+
+/// The milliseconds of a day.
+const DAY: i64 = 86_400_000;
+
+/// Sums under way.
+#[derive(Default)]
+struct Sums {
+    facets: Facets,
+    labels: HashMap<String, u64>,
+    categories: HashMap<String, u64>,
+    prefixes: HashMap<String, u64>,
+}
+
+/// Which conditions on labels an image fulfils.
+struct Fits {
+    all: bool,
+    without_category: bool,
+    of_scene: [bool; Scene::ALL.len()],
+    reaches: [bool; 10],
+}
+
+impl Fits {
+    fn of(matcher: &Matcher<'_>, labels: &[Label]) -> Self {
+        let (pick, fits) = (matcher.pick, |scenes, least, category| {
+            matcher.labels(labels, scenes, least, category)
+        });
+        let one = |scene: Scene| fits([scene].into_iter().collect(), pick.min_confidence, true);
+        let mut least = 0;
+        Self {
+            all: fits(pick.scenes, pick.min_confidence, true),
+            without_category: fits(pick.scenes, pick.min_confidence, false),
+            of_scene: Scene::ALL.map(one),
+            reaches: [(); 10].map(|()| {
+                least += 10;
+                fits(pick.scenes, least - 10, true)
+            }),
+        }
+    }
+
+    fn any(&self) -> bool {
+        self.all
+            || self.without_category
+            || self.of_scene.contains(&true)
+            || self.reaches.contains(&true)
+    }
+}
+
+impl Reader {
+    /// Counts the images behind each choice, until `continues` returns false.
+    ///
+    /// # Errors
+    /// Any error of a read.
+    pub fn facets(&self, pick: &Pick, continues: &dyn Fn() -> bool) -> Result<Facets, Error> {
+        self.answer(|| {
+            let dictionary = self.names()?;
+            let matcher = Matcher::new(pick, &dictionary);
+            let mut walk = self.walk(&matcher, None)?;
+            let mut sums = Sums::default();
+            sums.facets.complete = true;
+            while let Some((lowest, highest)) = walk.next() {
+                let _snapshot = ReadTransaction::begin(&self.connection)?;
+                let batch = self.batch(lowest, highest)?;
+                for content in &batch {
+                    self.count(*content, &matcher, &dictionary, &mut sums)?;
+                    walk.before = content.id;
+                }
+                if walk.blocks.is_none() && i64::try_from(batch.len()).is_ok_and(|n| n < BATCH) {
+                    break;
+                }
+                if !continues() {
+                    sums.facets.complete = false;
+                    break;
+                }
+            }
+            Ok(sums.finish(&dictionary))
+        })
+    }
+
+    fn count(
+        &self,
+        content: Content,
+        matcher: &Matcher<'_>,
+        dictionary: &Dictionary,
+        sums: &mut Sums,
+    ) -> rusqlite::Result<()> {
+        let pick = matcher.pick;
+        let labels = self.labels_of(content)?;
+        let fits = Fits::of(matcher, &labels);
+        if !fits.any() {
+            return Ok(());
+        }
+        let Some((state, keys)) = self.image_of(content, &labels)? else { return Ok(()) };
+        let below: Vec<&Key> =
+            keys.iter().filter(|key| key.text.starts_with(&pick.prefix)).collect();
+        let there = below.iter().any(|key| matcher.day(key));
+        let of_state = pick.state.is_none_or(|wanted| wanted == state);
+        let facets = &mut sums.facets;
+        if there && fits.all {
+            *facets.states.entry(state).or_default() += 1;
+        }
+        if !of_state {
+            return Ok(());
+        }
+        if fits.all {
+            let months: HashSet<i32> =
+                below.iter().filter_map(|key| key.modified).map(month).collect();
+            for month in months {
+                *facets.months.entry(month).or_default() += 1;
+            }
+        }
+        if !there {
+            return Ok(());
+        }
+        for (scene, fits) in Scene::ALL.into_iter().zip(fits.of_scene) {
+            *facets.scenes.entry(scene).or_default() += u64::from(fits);
+        }
+        for (count, fits) in facets.confidence.iter_mut().zip(fits.reaches) {
+            *count += u64::from(fits);
+        }
+        let (mut names, mut categories) = (HashSet::new(), HashSet::new());
+        for label in labels.iter().filter(|l| counts(l, pick.scenes, pick.min_confidence)) {
+            if let Some((name, category)) = dictionary.tags.get(&label.tag) {
+                names.insert(name.as_str());
+                categories.insert(category.as_str());
+            }
+        }
+        if fits.without_category {
+            add(&mut sums.categories, categories);
+        }
+        if fits.all {
+            sums.facets.images += 1;
+            add(&mut sums.labels, names);
+            let found = below.iter().filter(|key| matcher.day(key));
+            let next = found.filter_map(|key| next_level(&key.text, pick.prefix.len())).collect();
+            if sums.prefixes.len() < PREFIXES {
+                add(&mut sums.prefixes, next);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sums {
+    fn finish(self, dictionary: &Dictionary) -> Facets {
+        let category: BTreeMap<&str, &str> = dictionary
+            .tags
+            .values()
+            .map(|(name, category)| (name.as_str(), category.as_str()))
+            .collect();
+        let labels = ranked(self.labels).into_iter().map(|(name, images)| {
+            let first = category.get(name.as_str()).copied().unwrap_or_default();
+            LabelFacet { first_category: first.to_owned(), name, images }
+        });
+        Facets {
+            labels: labels.collect(),
+            categories: ranked(self.categories),
+            prefixes: ranked(self.prefixes),
+            ..self.facets
+        }
+    }
+}
+
+fn add(sums: &mut HashMap<String, u64>, names: HashSet<&str>) {
+    for name in names {
+        match sums.get_mut(name) {
+            Some(count) => *count += 1,
+            None => {
+                sums.insert(name.to_owned(), 1);
+            }
+        }
+    }
+}
+
+fn ranked(sums: HashMap<String, u64>) -> Vec<(String, u64)> {
+    let mut all: Vec<_> = sums.into_iter().collect();
+    all.sort_by(|(a, x), (b, y)| y.cmp(x).then_with(|| a.cmp(b)));
+    all
+}
+
+/// The prefix of a key that is one level longer than `length` bytes of it; `None` if the key has no further `/`.
+fn next_level(key: &str, length: usize) -> Option<&str> {
+    let slash = key.get(length..)?.find('/')?;
+    key.get(..=length + slash)
+}
+
+/// The month of a moment in Unix milliseconds, in UTC, as months since the year 0.
+fn month(moment: i64) -> i32 {
+    // Civil dates from days, as in "chrono-Compatible Low-Level Date Algorithms" by Howard Hinnant.
+    let days = moment.div_euclid(DAY) + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let (month, carry) = if shifted < 10 { (shifted + 2, 0) } else { (shifted - 10, 1) };
+    i32::try_from((era * 400 + year_of_era + carry) * 12 + month).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::Scenes;
+
+    #[test]
+    fn a_month_is_that_of_the_calendar() {
+        // 1970-01-01, 2026-11-26, 2024-02-29, 1999-12-31.
+        for (seconds, year, of_year) in [
+            (0, 1970, 0),
+            (1_795_672_800, 2026, 10),
+            (1_709_164_800, 2024, 1),
+            (946_684_799, 1999, 11),
+        ] {
+            assert_eq!(month(seconds * 1_000), year * 12 + of_year, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn the_next_level_of_a_key_ends_with_a_slash() {
+        assert_eq!(next_level("2026/11/a.jpg", 0), Some("2026/"));
+        assert_eq!(next_level("2026/11/a.jpg", 5), Some("2026/11/"));
+        assert_eq!(next_level("2026/11/a.jpg", 8), None);
+    }
+
+    #[test]
+    fn no_scene_is_every_scene() {
+        let label = Label { tag: 1, scene: Some(Scene::Web), confidence: 50 };
+        assert!(counts(&label, Scenes::NONE, 50) && !counts(&label, Scenes::NONE, 51));
+        assert!(!counts(&label, [Scene::Camera].into_iter().collect(), 0));
+    }
+}

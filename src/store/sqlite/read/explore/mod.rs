@@ -1,0 +1,360 @@
+//! Images that a person looks for: pages of them, and how many there are behind each choice.
+//!
+//! Both walk contents by descending number, in batches that are separate reads, until they have enough or the caller
+//! loses patience. If a label is rare, the postings name the few contents to look at.
+
+mod facets;
+mod image;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use rusqlite::{OptionalExtension as _, named_params};
+
+use super::ReadTransaction;
+use crate::scene::{Scene, Scenes};
+use crate::store::Error;
+use crate::store::model::ContentState;
+use crate::store::read::{Found, ImageState, Page, Pick, Sample};
+use crate::store::sqlite::Reader;
+use crate::store::sqlite::posting::SHIFT;
+use crate::store::sqlite::rows::{LabelId, Mark};
+use crate::store::sqlite::sql::{has_content, statements};
+
+statements! {
+    CONTENTS = "
+        SELECT id, state, scenes_done FROM content WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT ?3";
+
+    LABELS_OF_CONTENT = "SELECT id, mark FROM label WHERE id BETWEEN ?1 AND ?2";
+
+    KEYS_OF_CONTENT = "
+        SELECT bucket_id, key, last_modified, skip_reason IS NULL FROM object
+        WHERE {has_content} AND gone_run IS NULL
+        ORDER BY object.id LIMIT :most", has_content = has_content(":content");
+
+    A_KEY = "
+        SELECT bucket.name, object.key FROM object JOIN bucket ON bucket.id = object.bucket_id
+        WHERE {has_content} AND object.gone_run IS NULL
+        ORDER BY object.skip_reason IS NOT NULL, object.id LIMIT 1", has_content = has_content("?1");
+
+    DICTIONARY = "SELECT id, name, first_category FROM tag";
+
+    BUCKETS = "SELECT id, name FROM bucket";
+
+    CODE = "SELECT code FROM error WHERE content_id = ?1";
+}
+
+/// The number of contents in a batch.
+const BATCH: i64 = 500;
+
+/// The most keys of an image that are looked at. Equal bytes may lie under very many.
+const KEYS: i64 = 1_000;
+
+/// The most labels that are told of an image in a page.
+const TOLD: usize = 4;
+
+/// A label of a content.
+#[derive(Debug, Clone, Copy)]
+struct Label {
+    tag: i64,
+    scene: Option<Scene>,
+    confidence: u8,
+}
+
+/// A present key of a content.
+#[derive(Debug, Clone)]
+struct Key {
+    bucket: i64,
+    text: String,
+    modified: Option<i64>,
+}
+
+/// A content of a batch.
+#[derive(Debug, Clone, Copy)]
+struct Content {
+    id: i64,
+    state: i64,
+    scenes: Scenes,
+}
+
+/// The names of the tags.
+#[derive(Debug, Default)]
+struct Dictionary {
+    /// The name and the first category of each tag.
+    tags: HashMap<i64, (String, String)>,
+    buckets: HashMap<i64, String>,
+}
+
+/// A pick, with tags instead of names.
+#[derive(Debug)]
+struct Matcher<'p> {
+    pick: &'p Pick,
+    all: Vec<HashSet<i64>>,
+    any: HashSet<i64>,
+    none: HashSet<i64>,
+    category: Option<HashSet<i64>>,
+}
+
+impl<'p> Matcher<'p> {
+    fn new(pick: &'p Pick, dictionary: &Dictionary) -> Self {
+        let named = |names: &[String]| -> HashSet<i64> {
+            let tags = dictionary.tags.iter();
+            tags.filter(|(_, (name, _))| names.contains(name)).map(|(id, _)| *id).collect()
+        };
+        let category = pick.category.as_ref().map(|category| {
+            let tags = dictionary.tags.iter();
+            tags.filter(|(_, (_, first))| first == category).map(|(id, _)| *id).collect()
+        });
+        Self {
+            pick,
+            all: pick.all.iter().map(|name| named(std::slice::from_ref(name))).collect(),
+            any: named(&pick.any),
+            none: named(&pick.none),
+            category,
+        }
+    }
+
+    /// Whether labels fulfil the conditions on labels. `scenes` and `least` take the place of those of the pick.
+    fn labels(&self, labels: &[Label], scenes: Scenes, least: u8, with_category: bool) -> bool {
+        let counts = |label: &&Label| counts(label, scenes, least);
+        let has = |tags: &HashSet<i64>| labels.iter().filter(counts).any(|l| tags.contains(&l.tag));
+        if (!scenes.is_empty() || least > 0) && !labels.iter().any(|label| counts(&label)) {
+            return false;
+        }
+        self.all.iter().all(has)
+            && (self.pick.any.is_empty() || has(&self.any))
+            && !has(&self.none)
+            && (!with_category || self.category.as_ref().is_none_or(has))
+    }
+
+    fn key(&self, key: &Key) -> bool {
+        key.text.starts_with(&self.pick.prefix) && self.day(key)
+    }
+
+    fn day(&self, key: &Key) -> bool {
+        let within =
+            |days: &std::ops::Range<i64>| key.modified.is_some_and(|at| days.contains(&at));
+        self.pick.days.as_ref().is_none_or(within)
+    }
+}
+
+fn counts(label: &Label, scenes: Scenes, least: u8) -> bool {
+    let of_scene = scenes.is_empty() || label.scene.is_some_and(|scene| scenes.contains(scene));
+    of_scene && label.confidence >= least
+}
+
+/// What is left to look at.
+struct Walk {
+    /// Blocks of contents, ascending; `None` if every content has to be looked at.
+    blocks: Option<Vec<i64>>,
+    /// Only contents below this are left.
+    before: i64,
+}
+
+impl Walk {
+    /// The lowest and the highest content of the next batch.
+    fn next(&mut self) -> Option<(i64, i64)> {
+        if self.before <= 0 {
+            return None;
+        }
+        let Some(blocks) = &mut self.blocks else { return Some((0, self.before - 1)) };
+        while let Some(block) = blocks.pop() {
+            let (first, last) = (block << SHIFT, (block << SHIFT) + (1 << SHIFT) - 1);
+            if first < self.before {
+                return Some((first, last.min(self.before - 1)));
+            }
+        }
+        None
+    }
+}
+
+impl Reader {
+    /// Finds up to `limit` images before the content `after`; from the last one if `None`.
+    ///
+    /// # Errors
+    /// Any error of a read.
+    pub fn pictures(
+        &self,
+        pick: &Pick,
+        after: Option<i64>,
+        limit: usize,
+        continues: &dyn Fn() -> bool,
+    ) -> Result<Page, Error> {
+        self.answer(|| {
+            let dictionary = self.names()?;
+            let matcher = Matcher::new(pick, &dictionary);
+            let mut walk = self.walk(&matcher, after)?;
+            let mut page = Page { complete: true, ..Page::default() };
+            'pages: while let Some((lowest, highest)) = walk.next() {
+                let _snapshot = ReadTransaction::begin(&self.connection)?;
+                let batch = self.batch(lowest, highest)?;
+                for content in &batch {
+                    if page.images.len() >= limit {
+                        page.next = Some(walk.before);
+                        break 'pages;
+                    }
+                    page.images.extend(self.found(*content, &matcher, &dictionary)?);
+                    walk.before = content.id;
+                }
+                if walk.blocks.is_none() && i64::try_from(batch.len()).is_ok_and(|n| n < BATCH) {
+                    break;
+                }
+                if !continues() {
+                    page.next = Some(walk.before);
+                    page.complete = false;
+                    break;
+                }
+            }
+            Ok(page)
+        })
+    }
+
+    /// A present key of a content, one that is not skipped if there is any. Returns `None` if there is none.
+    ///
+    /// # Errors
+    /// Any error of a read.
+    pub fn a_key(&self, content_id: i64) -> Result<Option<Sample>, Error> {
+        self.answer(|| {
+            self.connection
+                .prepare_cached(&A_KEY)?
+                .query_row([content_id], |row| {
+                    Ok(Sample { content_id, bucket: row.get(0)?, key: row.get(1)? })
+                })
+                .optional()
+        })
+    }
+
+    fn answer<T>(&self, read: impl FnOnce() -> rusqlite::Result<T>) -> Result<T, Error> {
+        let answer = read().map_err(|source| self.error(source))?;
+        self.unchanged()?;
+        Ok(answer)
+    }
+
+    fn walk(&self, matcher: &Matcher<'_>, after: Option<i64>) -> rusqlite::Result<Walk> {
+        let blocks = match matcher.all.iter().min_by_key(|tags| tags.len()) {
+            Some(tags) => self.blocks_of(&tags.iter().copied().collect::<Vec<_>>())?,
+            None if matcher.pick.any.is_empty() => None,
+            None => self.blocks_of(&matcher.any.iter().copied().collect::<Vec<_>>())?,
+        };
+        Ok(Walk { blocks, before: after.unwrap_or(i64::MAX) })
+    }
+
+    fn batch(&self, lowest: i64, highest: i64) -> rusqlite::Result<Vec<Content>> {
+        self.connection
+            .prepare_cached(&CONTENTS)?
+            .query_map((lowest, highest, BATCH), |row| {
+                let scenes = Scenes::from_bits(row.get(2)?);
+                Ok(Content { id: row.get(0)?, state: row.get(1)?, scenes })
+            })?
+            .collect()
+    }
+
+    fn found(
+        &self,
+        content: Content,
+        matcher: &Matcher<'_>,
+        dictionary: &Dictionary,
+    ) -> rusqlite::Result<Option<Found>> {
+        let pick = matcher.pick;
+        let labels = self.labels_of(content)?;
+        if !matcher.labels(&labels, pick.scenes, pick.min_confidence, true) {
+            return Ok(None);
+        }
+        let Some((state, keys)) = self.image_of(content, &labels)? else { return Ok(None) };
+        let Some(key) = keys.iter().find(|key| matcher.key(key)) else { return Ok(None) };
+        if pick.state.is_some_and(|wanted| wanted != state) {
+            return Ok(None);
+        }
+        let code = if content.state == ContentState::Failed as i64 {
+            self.connection
+                .prepare_cached(&CODE)?
+                .query_row([content.id], |row| row.get(0))
+                .optional()?
+        } else {
+            None
+        };
+        let bucket = dictionary.buckets.get(&key.bucket).cloned().unwrap_or_default();
+        Ok(Some(Found {
+            sample: Sample { content_id: content.id, bucket, key: key.text.clone() },
+            state,
+            labels: told(&labels, pick, dictionary),
+            code,
+        }))
+    }
+
+    fn labels_of(&self, content: Content) -> rusqlite::Result<Vec<Label>> {
+        let span = LabelId::of_content(content.id);
+        let mut labels = Vec::new();
+        let mut statement = self.connection.prepare_cached(&LABELS_OF_CONTENT)?;
+        let mut rows = statement.query((span.start(), span.end()))?;
+        while let Some(row) = rows.next()? {
+            let (id, mark): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let scene = Scene::from_id(LabelId::scene(id));
+            if scene.is_some_and(|scene| content.scenes.contains(scene)) {
+                let (tag, confidence) = (Mark::tag_id(mark), Mark::confidence(mark));
+                labels.push(Label { tag, scene, confidence });
+            }
+        }
+        Ok(labels)
+    }
+
+    /// What is known of a content, and its keys; `None` if it is no image.
+    fn image_of(
+        &self,
+        content: Content,
+        labels: &[Label],
+    ) -> rusqlite::Result<Option<(ImageState, Vec<Key>)>> {
+        let mut statement = self.connection.prepare_cached(&KEYS_OF_CONTENT)?;
+        let mut rows = statement.query(named_params! { ":content": content.id, ":most": KEYS })?;
+        let (mut kept, mut skipped) = (Vec::new(), Vec::new());
+        while let Some(row) = rows.next()? {
+            let key = Key { bucket: row.get(0)?, text: row.get(1)?, modified: row.get(2)? };
+            if row.get(3)? { kept.push(key) } else { skipped.push(key) }
+        }
+        let is_wanted = !kept.is_empty();
+        if !is_wanted && (content.scenes.is_empty() || skipped.is_empty()) {
+            return Ok(None);
+        }
+        let failed = is_wanted && content.state == ContentState::Failed as i64;
+        let state = match (labels.is_empty(), failed, content.scenes.is_empty()) {
+            (false, _, _) => ImageState::Labelled,
+            (true, true, _) => ImageState::Failed,
+            (true, false, false) => ImageState::Unlabelled,
+            (true, false, true) => ImageState::Waiting,
+        };
+        Ok(Some((state, if is_wanted { kept } else { skipped })))
+    }
+
+    fn names(&self) -> rusqlite::Result<Dictionary> {
+        let tags = self
+            .connection
+            .prepare_cached(&DICTIONARY)?
+            .query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?
+            .collect::<rusqlite::Result<_>>()?;
+        let buckets = self
+            .connection
+            .prepare_cached(&BUCKETS)?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(Dictionary { tags, buckets })
+    }
+}
+
+/// The labels that are told of an image: those that were looked for, then the most confident.
+fn told(labels: &[Label], pick: &Pick, dictionary: &Dictionary) -> Vec<(String, u8)> {
+    let mut best: BTreeMap<&str, u8> = BTreeMap::new();
+    for label in labels.iter().filter(|label| counts(label, pick.scenes, pick.min_confidence)) {
+        if let Some((name, _)) = dictionary.tags.get(&label.tag) {
+            let known = best.entry(name).or_default();
+            *known = label.confidence.max(*known);
+        }
+    }
+    let looked_for =
+        |name: &str| [&pick.all, &pick.any].iter().any(|names| names.iter().any(|n| n == name));
+    let mut told: Vec<(String, u8)> =
+        best.into_iter().map(|(name, confidence)| (name.to_owned(), confidence)).collect();
+    told.sort_by_key(|(name, confidence)| (!looked_for(name), std::cmp::Reverse(*confidence)));
+    told.truncate(TOLD);
+    told
+}
