@@ -30,4 +30,4 @@ pub use settings::{
 };
 pub use typed::Typed;
 pub use types::{Billing, FailureLimit, Filter, LogFormat, ProgressForm, Rate, Until, Workers};
-pub use value::{command_shown, read_duration, read_failure_limit};
+pub use value::{command_shown, read_duration, read_failure_limit, read_size};

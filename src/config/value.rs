@@ -13,10 +13,10 @@ use figment::value::Value;
 
 use super::types::{Billing, LogFormat, ProgressForm};
 pub(super) use lists::{codes, globs, scenes, suffixes};
-pub use numbers::read_failure_limit;
 pub(super) use numbers::{
     failure_limit, limit, optional_amount, optional_size, rate, size, workers, workers_or_auto,
 };
+pub use numbers::{read_failure_limit, read_size};
 pub use shown::command_shown;
 #[cfg(test)]
 pub(super) use shown::describe;

@@ -36,6 +36,20 @@ pub enum Error {
         /// The pipe, or stdout.
         target: String,
     },
+    /// Files of an earlier export have the names of the files of a divided export.
+    #[error(
+        "{file} exists and could be taken for a part of this export: remove the files of the earlier export, or name another output"
+    )]
+    There {
+        /// One of the files.
+        file: String,
+    },
+    /// A divided export needs too many files. None of them is left.
+    #[error("the export needs more than {most} files: give --split a larger size")]
+    TooMany {
+        /// The most files that are allowed.
+        most: usize,
+    },
     /// A signal stopped the export. No part of a file is left.
     #[error("interrupted: no file was written")]
     Interrupted,

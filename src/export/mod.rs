@@ -12,6 +12,7 @@ mod jsonl;
 pub mod output;
 mod rows;
 mod shape;
+mod split;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -23,5 +24,6 @@ pub use error::Error;
 pub use form::{Dialect, Format, Layout};
 pub use output::Output;
 pub use shape::Shape;
+pub use split::{Written, write_split};
 pub use time::iso_seconds;
 pub use write::write;

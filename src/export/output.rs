@@ -65,6 +65,30 @@ struct Replacement {
     owner: Option<(u32, u32)>,
 }
 
+/// An output that has all of its bytes. If it is a file that is dropped before it has its name, nothing of it is left.
+#[derive(Debug)]
+#[must_use = "a file does not have its name yet"]
+pub struct Complete {
+    target: String,
+    kind: Kind,
+    /// `None` if the output is no file.
+    replacement: Option<Replacement>,
+}
+
+impl Complete {
+    /// Gives a file its name.
+    ///
+    /// # Errors
+    /// [`Error::Write`]. A target that exists is then unchanged.
+    pub fn take_place(self) -> Result<(), Error> {
+        let Self { target, kind, replacement } = self;
+        match replacement.map_or(Ok(()), Replacement::take_place) {
+            Ok(()) => Ok(()),
+            Err(source) => Err(error(kind, target, source)),
+        }
+    }
+}
+
 impl Output {
     /// Opens `target`; `-` is stdout.
     ///
@@ -132,22 +156,30 @@ impl Output {
     ///
     /// # Errors
     /// [`Error::Write`] or [`Error::Closed`]. A target that is a file is then unchanged.
-    pub fn commit(mut self) -> Result<(), Error> {
+    pub fn commit(self) -> Result<(), Error> {
+        self.complete()?.take_place()
+    }
+
+    /// Writes everything that is still buffered. A file has all of its bytes when this returns, and not its name.
+    ///
+    /// # Errors
+    /// Those of [`Output::commit`].
+    pub fn complete(mut self) -> Result<Complete, Error> {
         if let Err(source) = self.stream.flush() {
             return Err(self.error(source));
         }
         let Self { target, kind, stream } = self;
         let ended = stream.finish().and_then(|mut destination| {
             destination.flush()?;
-            match destination.sink {
-                Sink::Replace(file, replacement) => {
-                    drop(file);
-                    replacement.take_place()
-                }
-                Sink::Stdout(_) | Sink::Terminal(_) | Sink::Direct(_) => Ok(()),
-            }
+            Ok(match destination.sink {
+                Sink::Replace(_, replacement) => Some(replacement),
+                Sink::Stdout(_) | Sink::Terminal(_) | Sink::Direct(_) => None,
+            })
         });
-        ended.map_err(|source| error(kind, target, source))
+        match ended {
+            Ok(replacement) => Ok(Complete { target, kind, replacement }),
+            Err(source) => Err(error(kind, target, source)),
+        }
     }
 }
 

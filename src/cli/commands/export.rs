@@ -7,10 +7,11 @@ use crate::cli::fault::Usage;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::own_files;
 use crate::cli::signals::Interrupt;
+use crate::config::read_size;
 use crate::export::{self, Column, Dialect, Format, Layout, Output, Shape};
 use crate::scene::{Scene, Scenes};
-use crate::store::Reader;
 use crate::store::read::ExportFilter;
+use crate::store::{Export, Reader};
 use crate::visible::{Notation, visible};
 
 /// How many rows a sheet of Excel has, the header included.
@@ -60,10 +61,22 @@ pub struct Args {
     /// Include objects that are no longer in the bucket
     #[arg(long)]
     include_gone: bool,
+    /// Write several files of at most SIZE before compression, such as 1G: tags-001.csv, tags-002.csv and so on for -o
+    /// tags.csv. Each is valid by itself and has whole keys; all of them appear together at the end
+    #[arg(long, value_name = "SIZE", value_parser = split_size)]
+    split: Option<u64>,
     /// Only what changed after run N: each changed key with all its rows, and with the column deleted at the end. A key that
     /// has no rows any longer has one row in which deleted is true
     #[arg(long, value_name = "N", conflicts_with = "include_gone")]
     since_run: Option<i64>,
+}
+
+/// A size of the files of a divided export.
+fn split_size(text: &str) -> Result<u64, String> {
+    match read_size(text)? {
+        0 => Err("expected a size above 0".to_owned()),
+        size => Ok(size),
+    }
 }
 
 impl Args {
@@ -81,13 +94,13 @@ impl Args {
             Some(since) => since_run(&reader, since)?,
             None => None,
         };
-        let scenes: Scenes = self.scene.into_iter().collect();
+        let scenes: Scenes = self.scene.iter().copied().collect();
         let mut rows = reader.export(ExportFilter {
-            buckets: self.bucket,
-            prefix: self.prefix,
+            buckets: self.bucket.clone(),
+            prefix: self.prefix.clone(),
             scenes: if scenes.is_empty() { ExportFilter::default().scenes } else { scenes },
             min_confidence: self.min_confidence,
-            names: self.label,
+            names: self.label.clone(),
             having: Vec::new(),
             include_gone: self.include_gone,
             since_run: self.since_run,
@@ -100,16 +113,22 @@ impl Args {
             Format::Csv => Notation::Csv,
             Format::Jsonl => Notation::Json,
         };
-        let mut output = Output::open_in(&self.output, notation)?;
-        let written = export::write(&mut rows, shape, &mut output, continues);
+        let written = match self.split {
+            Some(limit) => export::write_split(&mut rows, shape, &self.output, limit, continues)
+                .map(|written| {
+                    let files = if written.files == 1 { "file" } else { "files" };
+                    let first = self.output.display().to_string();
+                    (written.rows, format!("{} {files} for {first}", written.files))
+                }),
+            None => self.write(&mut rows, shape, notation, continues),
+        };
         if let (Err(export::Error::Interrupted), Some(exit)) =
             (&written, interrupt.as_ref().and_then(Interrupt::exit))
         {
             say!("interrupted: no file was written");
             return Ok(exit);
         }
-        let (count, target) = (written?, output.target().to_owned());
-        output.commit()?;
+        let (count, target) = written?;
         say!("{count} rows written to {}", visible(&target));
         if let Some(next) = next {
             say!("the changes after these: --since-run {next}");
@@ -123,6 +142,21 @@ impl Args {
         Ok(Exit::Complete)
     }
 
+    /// Writes everything to one output. Returns the number of rows and the name of the output.
+    fn write(
+        &self,
+        rows: &mut Export<'_>,
+        shape: Shape,
+        notation: Notation,
+        continues: impl Fn() -> bool,
+    ) -> Result<(u64, String), export::Error> {
+        let mut output = Output::open_in(&self.output, notation)?;
+        let count = export::write(rows, shape, &mut output, continues)?;
+        let target = output.target().to_owned();
+        output.commit()?;
+        Ok((count, target))
+    }
+
     /// What the rows look like.
     ///
     /// # Errors
@@ -132,6 +166,9 @@ impl Args {
             return Err(Usage(
                 "--excel is for CSV; leave out --excel or --format jsonl".to_owned(),
             ));
+        }
+        if self.split.is_some() && self.output.as_os_str() == "-" {
+            return Err(Usage("--split needs a file: name it with -o".to_owned()));
         }
         let known = Column::of(self.layout);
         let columns = if self.columns.is_empty() { known } else { &self.columns };

@@ -1,5 +1,6 @@
 //! `costag find`: prints the keys of images that have certain labels.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _, stdout};
 
 use serde::Serialize;
@@ -7,6 +8,7 @@ use serde::Serialize;
 use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::rows::{Form, FormOptions, Rows};
+use crate::cos::encode;
 use crate::export;
 use crate::label;
 use crate::scene::{Scene, Scenes};
@@ -44,6 +46,16 @@ pub struct Args {
     /// End each key with NUL instead of a newline
     #[arg(short = '0', long, conflicts_with_all = ["json", "csv", "excel"])]
     null: bool,
+    /// Write what another program reads: cos-batch is the CSV manifest of the batch operations of COS (Bucket,Key)
+    #[arg(long, value_enum, conflicts_with_all = ["json", "csv", "excel", "null"])]
+    format: Option<Manifest>,
+}
+
+/// A form that another program reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Manifest {
+    /// One line for each key, without a header: the bucket, and the key in percent-encoding
+    CosBatch,
 }
 
 const COLUMNS: [&str; 3] = ["bucket", "key", "labels"];
@@ -95,12 +107,31 @@ impl Args {
         })?;
         let terminal = stdout().is_terminal();
         let mut rows = Rows::begin(self.form.form(), &COLUMNS)?;
+        let (mut urls, mut buckets) = (0_u64, BTreeSet::new());
         while let Some(batch) = export.next_batch()? {
             for object in batch.objects().filter(|object| self.fits(object)) {
+                if self.format.is_some() {
+                    if object.is_url {
+                        urls += 1;
+                        continue;
+                    }
+                    if !buckets.contains(object.bucket) {
+                        buckets.insert(object.bucket.to_owned());
+                    }
+                }
                 self.print(&object, terminal, &mut rows)?;
             }
         }
         let count = rows.end()?;
+        if urls > 0 {
+            say!("{urls} public URLs were left out, because they are not keys of a bucket");
+        }
+        if buckets.len() > 1 {
+            say!(
+                "warning: the manifest names {} buckets, and a batch operation works on the keys of one: choose it with --bucket",
+                buckets.len()
+            );
+        }
         if self.form.form() == Form::Text && terminal {
             say!("{count} images");
         }
@@ -131,6 +162,12 @@ impl Args {
             &row,
             || [bucket.to_owned(), key.to_owned(), joined()],
             |line| {
+                if self.format == Some(Manifest::CosBatch) {
+                    // The slashes stay, as in the keys of inventories; both forms mean the same key.
+                    let key = encode(key).replace("%2F", "/");
+                    let _ = writeln!(line, "{bucket},{key}");
+                    return;
+                }
                 // A program gets the bytes as they are. On a terminal, control characters are spelled out.
                 let shown = if terminal { visible(key) } else { key.into() };
                 let end = if self.null { '\0' } else { '\n' };

@@ -83,6 +83,14 @@ pub(in crate::config) fn size(value: &Value) -> Checked<u64> {
         .ok_or_else(|| "too large".to_owned())
 }
 
+/// Reads a size in bytes that an option of one command gives.
+///
+/// # Errors
+/// What was expected.
+pub fn read_size(text: &str) -> Result<u64, String> {
+    size(&Value::from(text))
+}
+
 /// A size in bytes. 0 means no limit.
 pub(in crate::config) fn optional_size(value: &Value) -> Checked<Option<u64>> {
     Ok(Some(size(value)?).filter(|n| *n > 0))

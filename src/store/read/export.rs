@@ -50,6 +50,8 @@ pub struct Exported<'a> {
     pub bucket: &'a str,
     /// The key, or the URL.
     pub key: &'a str,
+    /// True if the key is a public URL, and no key of the bucket.
+    pub is_url: bool,
     /// The `ETag`; `None` for a URL, or if the service reported none.
     pub etag: Option<&'a ETag>,
     /// The size in bytes; `None` if it is not known, as for a URL.
@@ -156,6 +158,8 @@ impl BatchObject {
 pub struct Batch {
     /// The name of the bucket.
     pub(in crate::store) bucket: String,
+    /// True if the keys are public URLs.
+    pub(in crate::store) urls: bool,
     /// The texts of the objects, one after the other.
     pub(in crate::store) text: String,
     pub(in crate::store) objects: Vec<BatchObject>,
@@ -170,6 +174,7 @@ impl Batch {
         self.objects.iter().map(|object| Exported {
             bucket: &self.bucket,
             key: &self.text[object.key.clone()],
+            is_url: self.urls,
             etag: object.etag.as_ref(),
             size: object.size,
             last_modified: object.last_modified,

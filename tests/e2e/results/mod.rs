@@ -7,5 +7,6 @@ mod progress;
 mod read_only;
 mod report;
 mod search;
+mod split_files;
 mod terminal;
 mod verify;

@@ -22,6 +22,22 @@ fn find_prints_the_keys_that_the_export_has_for_a_label() {
 }
 
 #[test]
+fn a_manifest_for_batch_operations_names_bucket_and_encoded_key_and_no_url() {
+    let awkward = "a b/猫+%41,\"\n.jpg";
+    let site = Site::holding(&[(awkward, "1"), ("b.jpg", "2")]);
+    site.run(&[]).with(0);
+    let urls = site.write("urls.txt", "https://example.com/1.jpg\n");
+    site.run(&["--urls", &urls]).with(0);
+    let find = ["find", "--not", "no such label", "--format", "cos-batch"];
+    let found = site.costag(&find).with(0).says(&["1 public URLs were left out"]);
+    assert_eq!(
+        found.stdout,
+        "demo-1250000000,a%20b/%E7%8C%AB%2B%2541%2C%22%0A.jpg\ndemo-1250000000,b.jpg\n"
+    );
+    site.costag(&[&find[..], &["--json"]].concat()).with(2);
+}
+
+#[test]
 fn stats_by_scene_have_a_header_and_a_row_for_each_scene() {
     let site = Site::plain(4);
     site.run(&["-s", "web,camera"]).with(0);

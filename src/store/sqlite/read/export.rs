@@ -27,7 +27,7 @@ pub struct Export<'r> {
     reader: &'r Reader,
     filter: ExportFilter,
     /// The buckets that are left, the next one last.
-    buckets: Vec<(i64, String)>,
+    buckets: Vec<Bucket>,
     /// The last key read of the present bucket; `None` at its beginning.
     after: Option<String>,
     /// The keys to look at, by bucket, the next one last; `None` to look at every key.
@@ -37,6 +37,14 @@ pub struct Export<'r> {
     tag_index: HashMap<i64, usize>,
 }
 
+/// A bucket, or the URLs called through it.
+#[derive(Debug)]
+struct Bucket {
+    id: i64,
+    name: String,
+    urls: bool,
+}
+
 impl Reader {
     /// Begins an export of labelled objects, by bucket, then by the bytes of the key.
     ///
@@ -44,7 +52,7 @@ impl Reader {
     pub fn export(&self, filter: ExportFilter) -> Result<Export<'_>, Error> {
         let mut buckets = self.buckets().map_err(|source| self.error(source))?;
         if !filter.buckets.is_empty() {
-            buckets.retain(|(_, name)| filter.buckets.contains(name));
+            buckets.retain(|bucket| filter.buckets.contains(&bucket.name));
         }
         buckets.reverse();
         let places = self.places(&filter)?;
@@ -81,11 +89,13 @@ impl Reader {
         }))
     }
 
-    /// Reads the ids and names of the buckets, in the order of an export.
-    fn buckets(&self) -> rusqlite::Result<Vec<(i64, String)>> {
+    /// Reads the buckets, in the order of an export.
+    fn buckets(&self) -> rusqlite::Result<Vec<Bucket>> {
         self.connection
-            .prepare_cached("SELECT id, name FROM bucket ORDER BY name, kind")?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .prepare_cached("SELECT id, name, kind = 'urls' FROM bucket ORDER BY name, kind")?
+            .query_map([], |row| {
+                Ok(Bucket { id: row.get(0)?, name: row.get(1)?, urls: row.get(2)? })
+            })?
             .collect()
     }
 }
@@ -113,10 +123,11 @@ impl Export<'_> {
     /// # Errors
     /// [`Error::Unsound`] for a label that no run can have written.
     pub fn next_batch(&mut self) -> Result<Option<&Batch>, Error> {
-        let Some((id, name)) = self.buckets.last_mut() else { return Ok(None) };
-        let id = *id;
+        let Some(bucket) = self.buckets.last_mut() else { return Ok(None) };
+        let id = bucket.id;
         if self.after.is_none() {
-            self.batch.bucket = std::mem::take(name);
+            self.batch.bucket = std::mem::take(&mut bucket.name);
+            self.batch.urls = bucket.urls;
         }
         self.batch.clear();
         if self.batch.tags.len() > TAGS {
