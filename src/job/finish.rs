@@ -101,18 +101,21 @@ impl Finish {
         if result.is_ok() {
             self.look_for_rest(&session)?;
         }
-        let needed = match (purpose, &result, self.control.reason()) {
+        // The reason is read once. A signal may still arrive, but the run has ended by then, and what is stored, reported
+        // and returned must agree.
+        let stopped = self.control.reason().cloned();
+        let needed = match (purpose, &result, &stopped) {
             (Purpose::Plan, Ok(()), None) => Some(session.needed()?),
             _ => None,
         };
-        let (state, reason) = self.stored_end(&result);
+        let (state, reason) = self.stored_end(&result, stopped.as_ref());
         if state == RunState::Complete && self.is_list {
             session.count_given_up_lines()?;
         }
         self.stats.committed(session.counts());
         let unfinished = session.unfinished_of(&self.other_lists)?;
         let now = clock.now();
-        let result = result.map(|()| self.report(needed, unfinished));
+        let result = result.map(|()| self.report(stopped, needed, unfinished));
         let code = exit_code(result.as_ref());
         session.set_exit_code(code, self.successes.contains(&code));
         session.finish(state, reason.as_deref(), now)?;
@@ -120,8 +123,13 @@ impl Finish {
     }
 
     /// The report of a run whose stages ended without an error.
-    fn report(&self, needed: Option<Needed>, unfinished: Vec<i64>) -> Report {
-        let end = match self.control.reason().cloned() {
+    fn report(
+        &self,
+        stopped: Option<StopReason>,
+        needed: Option<Needed>,
+        unfinished: Vec<i64>,
+    ) -> Report {
+        let end = match stopped {
             None => End::Complete,
             Some(StopReason::Trial(trial)) => End::Trial(trial),
             Some(reason) => End::Stopped(reason),
@@ -160,8 +168,12 @@ impl Finish {
     }
 
     /// The state in which the run is stored, and why it ended.
-    fn stored_end(&self, result: &Result<(), Error>) -> (RunState, Option<String>) {
-        match (result, self.control.reason()) {
+    fn stored_end(
+        &self,
+        result: &Result<(), Error>,
+        stopped: Option<&StopReason>,
+    ) -> (RunState, Option<String>) {
+        match (result, stopped) {
             // A list with unusable lines has to be corrected and given again, so there is nothing to resume.
             (Err(Error::List(error)), _) if error.is_refusal() && !self.is_resumed => {
                 (RunState::Superseded, Some(error.to_string()))
