@@ -23,6 +23,32 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// A number of things with the right form of the noun: `1 image`, `1,204 images`. The plural is formed with an s.
+pub fn counted(number: u64, noun: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{s}", grouped(number))
+}
+
+/// An amount of money with two digits after the point. A smaller amount has as many as show two of its digits, at most five.
+pub fn money(amount: f64) -> String {
+    let small = amount.abs();
+    let digits = match small {
+        0.01..0.1 => 3,
+        0.001..0.01 => 4,
+        0.000_005..0.001 => 5,
+        _ => 2,
+    };
+    let text = format!("{amount:.digits$}");
+    match text.find('.') {
+        Some(point) if digits > 2 => {
+            let least = point + 3;
+            let end = text.trim_end_matches('0').len().max(least);
+            text[..end].to_owned()
+        }
+        _ => text,
+    }
+}
+
 /// A duration in seconds as people say it: `42 s`, `3 min 5 s`, `2 h 7 min`.
 pub fn duration(seconds: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
@@ -46,6 +72,22 @@ mod tests {
     fn thousands_have_commas_and_rates_have_no_needless_digits() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([1.0, 0.25, 100.0, 37.123].map(rate), ["1", "0.25", "100", "37.1"]);
+    }
+
+    #[test]
+    fn one_thing_is_told_in_the_singular() {
+        assert_eq!(
+            [0, 1, 1_204].map(|n| counted(n, "image")),
+            ["0 images", "1 image", "1,204 images"]
+        );
+    }
+
+    #[test]
+    fn a_small_amount_shows_its_first_digits_and_no_more() {
+        let amounts = [0.0, 0.000_001_2, 0.00012, 0.0012, 0.04, 0.012, 0.12, 1.5, 1234.567];
+        let told =
+            ["0.00", "0.00", "0.00012", "0.0012", "0.04", "0.012", "0.12", "1.50", "1234.57"];
+        assert_eq!(amounts.map(money), told);
     }
 
     #[test]

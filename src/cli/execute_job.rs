@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 use super::exit::{self, Exit};
 use super::progress::Progress;
 use super::signals::Signals;
-use super::trial::Again;
+use super::suggest::Again;
 use super::{nothing, summary, terminal, trial, zone};
 use crate::job::{Control, End, Job, Report, StopReason};
 use crate::store::Reader;
@@ -23,8 +23,8 @@ pub(super) fn runtime() -> anyhow::Result<Runtime> {
         .context("cannot start the runtime")
 }
 
-/// Runs the job, prints its summary, and returns the exit code. `again` is the command that labels the rest if the run
-/// was a trial.
+/// Runs the job, prints its summary, and returns the exit code. `again` is the command that begins such a run
+/// again.
 ///
 /// # Errors
 /// The job fails for a reason other than the service. If the service refuses, the run ends and the exit code says so.
@@ -42,7 +42,7 @@ pub(super) async fn run_with_summary(
         let left = reader.left(report.run_id)?;
         say!("{}", trial::text(trial, &report, &left, &settings, again));
     }
-    Ok((exit::explain_end(&report), report))
+    Ok((exit::explain_end(&report, again), report))
 }
 
 /// Runs the job with progress and signals, and prints no summary.

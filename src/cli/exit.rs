@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use super::fault::{LocalFault, Usage, chain};
+use super::suggest::{Again, Then};
 use crate::job::verdict::{GiveUp, Operation, Stop, Verdict, advice, verdict};
 use crate::job::{End, Report, StopReason};
 use crate::visible::visible;
@@ -248,25 +249,28 @@ impl From<&export::Error> for Exit {
 }
 
 /// Once this run is complete, says on stderr which run over another list is unfinished.
-fn tell_of_other_lists(report: &Report) {
+fn tell_of_other_lists(report: &Report, again: &Again) {
     let (End::Complete, Some(list)) = (&report.end, &report.list) else { return };
     if let Some(run) = list.unfinished.last() {
-        say!("run {run} over another list is unfinished: `costag resume` continues it");
+        say!(
+            "run {run} over another list is unfinished; to continue it:\n{}",
+            again.then(Then::Resume)
+        );
     }
 }
 
-/// Says on stderr how the run ended and what to do about it, and returns the exit code.
-pub(super) fn explain_end(report: &Report) -> Exit {
-    tell_of_other_lists(report);
+/// Says on stderr how the run ended and what to do about it, and returns the exit code. `again` is the present command.
+pub(super) fn explain_end(report: &Report, again: &Again) -> Exit {
+    tell_of_other_lists(report, again);
     let reason = match &report.end {
         End::Complete | End::Trial(_) if report.fails() => {
-            say!("some images failed or are missing: `costag status --failures` lists them");
+            say!("to see what failed or is missing, and why:\n{}", again.then(Then::Failures));
             return Exit::ImagesFailed;
         }
         End::Complete | End::Trial(_) => return Exit::Complete,
         End::Stopped(reason) => reason,
     };
-    let (exit, hint) = of_reason(reason);
+    let (exit, steps) = of_reason(reason);
     match reason {
         StopReason::Signal(_) => {}
         StopReason::Refused(_, operation, error) => {
@@ -287,62 +291,94 @@ pub(super) fn explain_end(report: &Report) -> Exit {
         }
         _ => say!("stopped: {}", visible(&reason.to_string())),
     }
-    if !hint.is_empty() {
-        say!("{hint}");
+    if !again.can_be_continued() && steps.iter().any(|(_, then)| *then == Then::Resume) {
+        say!("to begin again:\n{}", again.then(Then::Again));
+        return exit;
+    }
+    for (text, then) in steps {
+        say!("{text}\n{}", again.then(*then));
+    }
+    match reason {
+        StopReason::Recogniser { .. } => {
+            say!("use another --db: a rehearsal must not mix with real results");
+        }
+        StopReason::Unread(list) => {
+            let (option, file) = list.split_once(' ').unwrap_or((list, ""));
+            let command = again.then(Then::Resume).with([option, file]);
+            say!(
+                "a list that only the database names is not opened. If it is yours, give it again to continue:\n{command}"
+            );
+        }
+        _ => {}
     }
     exit
 }
 
-const RESUME: &str = "everything so far is saved; `costag resume` continues";
+/// What to do in turn: a text that ends with a colon, and the command that follows it.
+type Steps = &'static [(&'static str, Then)];
 
-fn of_reason(reason: &StopReason) -> (Exit, &'static str) {
+const RESUME: Steps = &[("everything so far is saved; to continue:", Then::Resume)];
+
+fn of_reason(reason: &StopReason) -> (Exit, Steps) {
     match reason {
         StopReason::Signal(number) => (of_signal(*number), RESUME),
         StopReason::Budget(_) => (Exit::Budget, RESUME),
         StopReason::Window(_) => (Exit::Window, RESUME),
         StopReason::Breaker(_) => (
             Exit::Failures,
-            "see `costag status --failures`; once the cause is gone, `costag retry` puts the failed images back, and \
-             `costag resume` continues",
+            &[
+                ("to see what failed, and why:", Then::Failures),
+                ("once the cause is gone, to put the failed images back:", Then::Retry),
+                ("and then to continue:", Then::Resume),
+            ],
         ),
         StopReason::BadImages(_) => (
             Exit::Failures,
-            "the service refused these images for their format, size or content, and has labelled none yet. An older page \
-             of the API names PNG and JPEG, up to 3 MB, and more than 50 x 50 pixels: `--suffixes png,jpg,jpeg` and \
-             `--max-size 3M` leave other images out. `costag status --failures` lists the refused ones. The same command \
-             again continues with the images after them; `costag retry` has the refused ones called again",
+            &[
+                (
+                    "the service refused these images for their format, size or content, and has labelled none yet. An \
+                     older page of the API names PNG and JPEG, up to 3 MB, and more than 50 x 50 pixels: \
+                     --suffixes png,jpg,jpeg and --max-size 3M leave other images out. To see the refused ones:",
+                    Then::Failures,
+                ),
+                ("to continue with the images after them:", Then::Again),
+                ("to have the refused ones called again by the next run:", Then::Retry),
+            ],
         ),
         StopReason::Denied(_) => (
             Exit::Credentials,
-            "the policy of these credentials must allow ci:CreateDetectLabelJob and cos:GetObject on the \
-             bucket; then `costag resume`",
+            &[(
+                "the policy of these credentials must allow ci:CreateDetectLabelJob and cos:GetObject on the bucket; \
+                 then, to continue:",
+                Then::Resume,
+            )],
         ),
         StopReason::LookUpsDenied(_) => (
             Exit::Credentials,
-            "the policy of these credentials must allow cos:HeadObject and cos:GetObject on the bucket; then \
-             `costag resume`",
+            &[(
+                "the policy of these credentials must allow cos:HeadObject and cos:GetObject on the bucket; then, to \
+                 continue:",
+                Then::Resume,
+            )],
         ),
-        StopReason::Refused(Stop::Configuration, _, _) => (Exit::Usage, ""),
+        StopReason::Refused(Stop::Configuration, ..)
+        | StopReason::Recogniser { .. }
+        | StopReason::Unread(_) => (Exit::Usage, &[]),
         StopReason::Refused(stop, _, _) => (of_stop(*stop), RESUME),
         StopReason::AskedToWait { .. } | StopReason::Unavailable(_) | StopReason::Remains => {
             (Exit::Temporary, RESUME)
         }
         StopReason::Throttled(_) => (
             Exit::Temporary,
-            "another program may use up the limit of this account, so wait a while; everything so far is saved; `costag \
-             resume` continues",
+            &[(
+                "another program may use up the limit of this account, so wait a while. Everything so far is saved; to \
+                 continue:",
+                Then::Resume,
+            )],
         ),
-        StopReason::Unread(_) => (
-            Exit::Usage,
-            "a list that only the database names is not opened: if you want to continue with this list, name it again \
-             with `costag resume` and this option",
-        ),
-        StopReason::Recogniser { .. } => {
-            (Exit::Usage, "use another --db: a rehearsal must not mix with real results")
-        }
         // A trial whose images are all settled is complete: see `End::Trial`.
-        StopReason::Trial(_) => (Exit::Complete, ""),
-        StopReason::Internal => (Exit::Unexpected, ""),
+        StopReason::Trial(_) => (Exit::Complete, &[]),
+        StopReason::Internal => (Exit::Unexpected, &[]),
     }
 }
 

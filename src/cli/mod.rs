@@ -29,6 +29,7 @@ mod report_file;
 mod resume_endpoint;
 pub mod rows;
 mod signals;
+mod suggest;
 mod summary;
 pub mod table;
 mod takes;
@@ -201,6 +202,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let exit = Exit::of(&error);
             if exit != Exit::Complete {
                 say!("error: {}", fault::chain(error.as_ref()));
+                if let Some((text, command)) = suggest::remedy(&error, false) {
+                    say!("{text}\n{command}");
+                }
             }
             exit.into()
         }

@@ -1,6 +1,7 @@
-//! What calls cost according to the settings, and how an amount of money is shown.
+//! What calls cost according to the settings.
 
 use crate::config::{self, Billing, Settings};
+use crate::numbers::money;
 use crate::visible::visible;
 
 /// Computes what calls cost. Every cost is `None` if no price is set.
@@ -35,19 +36,10 @@ pub(super) fn cost_in_words(settings: &Settings, calls: u64, scenes: u64) -> Str
     let currency = visible(&settings.budget.currency).into_owned();
     match price.cost(calls, scenes) {
         Some(cost) if scenes > calls && settings.budget.billing == Billing::Scene => {
-            format!("about {} {currency} ({scenes} scenes are billed)", amount(cost))
+            format!("about {} {currency} ({scenes} scenes are billed)", money(cost))
         }
-        Some(cost) => format!("about {} {currency}", amount(cost)),
+        Some(cost) => format!("about {} {currency}", money(cost)),
         None => "unknown: price_per_1000_calls is not set".to_owned(),
-    }
-}
-
-/// An amount of money with two decimals, or with five if it is small.
-pub(super) fn amount(amount: f64) -> String {
-    if amount.abs() >= 0.1 || amount == 0.0 {
-        format!("{amount:.2}")
-    } else {
-        format!("{amount:.5}")
     }
 }
 

@@ -6,12 +6,13 @@ use jiff::Timestamp;
 
 use super::exit::Exit;
 use super::price::cost_in_words;
+use super::suggest::{Again, Suggestion};
 use super::terminal;
 use crate::config::Settings;
-use crate::store::model::SourceKind;
+use crate::job::RunSettings;
+use crate::numbers::{counted, grouped};
 use crate::store::read::Choice;
 use crate::store::{self, Reader, Store};
-use crate::visible::visible;
 
 /// How many images are chosen, and what calling them again asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,12 +42,18 @@ impl Sum {
     }
 
     fn text(&self, settings: &Settings) -> String {
-        let calls: Vec<String> =
-            self.by_scenes.iter().map(|(scenes, calls)| format!("{calls} for {scenes}")).collect();
-        let calls = if calls.is_empty() { "none".to_owned() } else { calls.join(", ") };
+        if self.contents == 0 {
+            return "no image".to_owned();
+        }
+        let calls: Vec<String> = self
+            .by_scenes
+            .iter()
+            .map(|(scenes, calls)| format!("{} for {scenes}", grouped(*calls)))
+            .collect();
         format!(
-            "{} images (distinct contents); calls: {calls}; cost: {}",
-            self.contents,
+            "{} (distinct bytes); calls: {}; cost: {}",
+            counted(self.contents, "image"),
+            calls.join(", "),
             cost_in_words(settings, self.contents, self.scenes)
         )
     }
@@ -85,21 +92,21 @@ pub(super) fn execute(
     }
     reader.chosen(choice, keys, |batch| store.put_back(batch))?;
     say!("put back {}", sum.text(settings));
-    say!("next: {}", next(&reader)?);
+    say!("{}", next(&reader)?);
     Ok(Exit::Complete)
 }
 
 /// Says which command calls the images that were put back.
 fn next(reader: &Reader) -> Result<String, store::Error> {
-    Ok(match reader.last_run()? {
-        Some(run) if run.source == SourceKind::Bucket => {
-            let address = format!("cos://{}/{}", run.bucket, run.prefix);
-            format!(
-                "`costag run {}` with the options of your last run calls for them; so does `costag resume` if that \
-                 run is unfinished",
-                visible(&address)
-            )
-        }
-        _ => "`costag run …` over the same source calls for them".to_owned(),
+    if reader.unfinished_run()?.is_some() {
+        return Ok(format!("the unfinished run calls them:\n{}", Suggestion::here(["resume"])));
+    }
+    let run = match reader.last_run()? {
+        Some(run) => reader.settings_of(run.id)?,
+        None => None,
+    };
+    Ok(match run.and_then(|settings| RunSettings::stored(&settings).ok()) {
+        Some(run) => format!("a run like the last one calls them:\n{}", Again::like(&run)),
+        None => "a run over the same source calls them".to_owned(),
     })
 }

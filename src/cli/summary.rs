@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::price::{Price, amount};
+use super::price::Price;
 use super::trial;
 use crate::config::{self, Settings};
-use crate::job::{End, Expected, Report, Snapshot};
-use crate::numbers::{duration, grouped, rate};
+use crate::job::{End, Expected, Report, Snapshot, StopReason};
+use crate::numbers::{counted, duration, grouped, money, rate};
 use crate::store::model::Counts;
 use crate::store::read::FailureCode;
 use crate::visible::visible;
@@ -21,58 +21,114 @@ fn shortened(code: &str) -> Cow<'_, str> {
     }
 }
 
-/// The summary of a run. `codes` are the codes with which images of this run failed.
+/// The summary of a run: what a person wants first. A row that would only say zero is left out. `codes` are the codes with
+/// which images of this run failed.
 pub(super) fn text(report: &Report, codes: &[FailureCode], budget: &config::Budget) -> String {
     let Report { run_id, end, snapshot, before, resumed, needed: _, list, .. } = report;
     let counts = &snapshot.counts;
-    let mut text = String::new();
     let state = match end {
         End::Complete => "complete".to_owned(),
         End::Trial(trial) => format!("complete ({})", trial.name()),
-        End::Stopped(reason) => visible(&reason.to_string()).into_owned(),
+        End::Stopped(reason @ StopReason::Signal(_)) => reason.to_string(),
+        // Why it stopped is told after the summary, together with what to do.
+        End::Stopped(_) => "stopped".to_owned(),
     };
     let whole = if *resumed { " (all numbers are since the run began)" } else { "" };
     let seconds = snapshot.elapsed.as_secs_f64();
-    let _ = writeln!(text, "run {run_id}: {state}, {seconds:.1} s{whole}");
-    let mut row = |name: &str, value: String| {
-        let _ = writeln!(text, "  {name:<9} {value}");
+    let mut text = format!("run {run_id}: {state}, {seconds:.1} s{whole}\n");
+    let mut row = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            let _ = writeln!(text, "  {name:<9} {value}");
+        }
     };
-    row("listed", listed(counts));
+    if counts.listed == 0 && counts.calls == 0 {
+        return text;
+    }
+    row("tagged", Some(tagged(counts)));
+    for (index, code) in codes.iter().enumerate() {
+        row(if index == 0 { "failed" } else { "" }, Some(failed(code)));
+    }
+    row("cost", cost(counts, budget));
+    row("left", Some(left(snapshot)));
+    row("listed", Some(listed(counts)));
     if list.is_some() && matches!(end, End::Complete) {
-        row("lines", lines(counts));
+        row("lines", Some(lines(counts)));
     }
+    row("changes", changes(counts));
+    let reused = counts.reused;
     row(
-        "changes",
-        format!("{} added, {} changed, {} gone", counts.added, counts.changed, counts.gone),
+        "reused",
+        (reused > 0).then(|| format!("{reused} wanted objects needed no call of their own")),
     );
-    row("reused", format!("{} wanted objects needed no call of their own", counts.reused));
-    row("calls", calls(counts));
-    row(
-        "images",
-        format!("{} done, {} failed, {} pending", counts.done, counts.failed, snapshot.pending()),
-    );
-    if let Some(cost) = Price::of(budget).cost(counts.calls, counts.scenes_asked) {
-        row("cost", format!("about {} {}", amount(cost), visible(&budget.currency)));
-    }
-    row("labels", counts.labels.to_string());
+    row("calls", (counts.calls > 0).then(|| calls(counts)));
     let made = counts.calls.saturating_sub(before.calls);
-    if made > 0 && !snapshot.calling.is_zero() {
-        #[expect(clippy::cast_precision_loss, reason = "a rate to show")]
-        let rate = made as f64 / snapshot.calling.as_secs_f64();
-        row("rate", format!("{rate:.1} calls a second"));
-    }
-    if snapshot.times_waited > 0 {
-        let (times, seconds) = (snapshot.times_waited, snapshot.waited.as_secs_f64());
-        let often = if times == 1 { "once" } else { &format!("{times} times") };
-        row("waited", format!("{often}, {seconds:.1} s"));
-    }
-    for FailureCode { code, http_status, temporary, contents } in codes {
-        let code = code.as_deref().unwrap_or("no answer");
-        let status = http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
-        let again = if *temporary { ", the next run tries again" } else { "" };
-        row("failed", format!("{contents} with {}{status}{again}", visible(&shortened(code))));
-    }
+    row("rate", rate_of(made, snapshot));
+    row("waited", waited(snapshot));
     text
+}
+
+fn tagged(counts: &Counts) -> String {
+    match (counts.done, counts.labels) {
+        (0, _) => "no image".to_owned(),
+        (done, labels) => format!("{}, with {}", counted(done, "image"), counted(labels, "label")),
+    }
+}
+
+fn failed(FailureCode { code, http_status, temporary, contents }: &FailureCode) -> String {
+    let code = code.as_deref().unwrap_or("no answer");
+    let status = http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
+    let again = if *temporary { ", the next run tries again" } else { "" };
+    let images = counted(*contents, "image");
+    format!("{images} with {}{status}{again}", visible(&shortened(code)))
+}
+
+fn cost(counts: &Counts, budget: &config::Budget) -> Option<String> {
+    let units = budget.billing.units_of(counts.calls, counts.scenes_asked.max(counts.calls));
+    if units == 0 {
+        return None;
+    }
+    let units_told =
+        if units == 1 { "1 unit".to_owned() } else { format!("{} units", grouped(units)) };
+    let units_told = format!("{units_told} of billing");
+    Some(match Price::of(budget).of_units(units) {
+        Some(cost) => {
+            format!("about {} {} for {units_told}", money(cost), visible(&budget.currency))
+        }
+        None => units_told,
+    })
+}
+
+/// What is left to do.
+fn left(snapshot: &Snapshot) -> String {
+    let pending = snapshot.pending();
+    let images = match (pending, snapshot.listed) {
+        (0, true) => return "nothing".to_owned(),
+        (0, false) => return "the rest of the listing".to_owned(),
+        (pending, _) => format!("{} without a call", counted(pending, "image")),
+    };
+    if snapshot.listed { images } else { format!("{images}, and the rest of the listing") }
+}
+
+fn changes(counts: &Counts) -> Option<String> {
+    let Counts { added, changed, gone, .. } = *counts;
+    let told: Vec<String> = [(added, "added"), (changed, "changed"), (gone, "gone")]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    (!told.is_empty()).then(|| told.join(", "))
+}
+
+fn rate_of(made: u64, snapshot: &Snapshot) -> Option<String> {
+    #[expect(clippy::cast_precision_loss, reason = "a rate to show")]
+    let rate = made as f64 / snapshot.calling.as_secs_f64();
+    (made > 0 && !snapshot.calling.is_zero()).then(|| format!("{rate:.1} calls a second"))
+}
+
+fn waited(snapshot: &Snapshot) -> Option<String> {
+    let (times, seconds) = (snapshot.times_waited, snapshot.waited.as_secs_f64());
+    let often = if times == 1 { "once".to_owned() } else { format!("{times} times") };
+    (times > 0).then(|| format!("{often}, {seconds:.1} s"))
 }
 
 /// Describes the calls of a run that needs more than `above` units of billing, and asks whether to continue.
@@ -90,7 +146,7 @@ pub(super) fn question(
     }
     if let Some(cost) = Price::of(&settings.budget).of_units(units) {
         let currency = visible(&settings.budget.currency).into_owned();
-        let _ = write!(text, ", about {} {currency}", amount(cost));
+        let _ = write!(text, ", about {} {currency}", money(cost));
     }
     if let Some(pace) = trial::pace(settings, made, now.calling) {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
@@ -108,9 +164,9 @@ pub(super) fn question(
 
 fn listed(counts: &Counts) -> String {
     let skipped: u64 = counts.skipped.values().sum();
-    let mut text =
-        format!("{} objects: {} wanted, {skipped} skipped", counts.listed, counts.wanted);
+    let mut text = format!("{} objects: {} wanted", counts.listed, counts.wanted);
     if skipped > 0 {
+        let _ = write!(text, ", {skipped} skipped");
         let reasons: Vec<String> =
             counts.skipped.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
         let _ = write!(text, " ({})", reasons.join(", "));
@@ -142,19 +198,22 @@ fn lines(counts: &Counts) -> String {
 }
 
 fn calls(counts: &Counts) -> String {
-    let mut text = format!("{}: {} answered", counts.calls, counts.answered);
+    let mut text = counts.calls.to_string();
+    if counts.answered < counts.calls {
+        let _ = write!(text, ": {} answered", counts.answered);
+    }
     for (count, what) in [
         (counts.failed_calls, "failed"),
         (counts.throttled, "throttled"),
         (counts.thrown_away, "without a usable answer"),
-        (counts.unknown, "unknown"),
+        (counts.unknown, "cut off when a run was killed"),
     ] {
         if count > 0 {
             let _ = write!(text, ", {count} {what}");
         }
     }
     if counts.retries > 0 {
-        let _ = write!(text, "; {} of them retries", counts.retries);
+        let _ = write!(text, "; {} of them repeated a failed one", counts.retries);
     }
     text
 }

@@ -1,6 +1,5 @@
 //! Tables for a terminal.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 
@@ -40,25 +39,6 @@ impl Table {
     }
 }
 
-/// The longest key in a table on a terminal, in characters.
-const KEY: usize = 60;
-
-/// A key for a table. On a terminal, the middle of a long key is left out: its begin tells the folder, its end the name.
-pub fn key_cell(key: &str) -> Cow<'_, str> {
-    if io::stdout().is_terminal() { without_middle(key) } else { Cow::Borrowed(key) }
-}
-
-fn without_middle(key: &str) -> Cow<'_, str> {
-    let shown = visible(key);
-    let length = shown.chars().count();
-    if length <= KEY {
-        return shown;
-    }
-    let begin: String = shown.chars().take(KEY / 2 - 1).collect();
-    let end: String = shown.chars().skip(length - KEY / 2).collect();
-    Cow::Owned(format!("{begin}…{end}"))
-}
-
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in self.0.lines() {
@@ -71,15 +51,6 @@ impl fmt::Display for Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_long_key_loses_its_middle_and_a_short_one_nothing() {
-        assert_eq!(without_middle("a/猫.jpg"), "a/猫.jpg");
-        let long = format!("first/{}\n/last.jpg", "猫".repeat(300));
-        let shown = without_middle(&long);
-        assert_eq!(shown.chars().count(), KEY);
-        assert!(shown.starts_with("first/猫") && shown.ends_with("猫\\n/last.jpg"), "{shown}");
-    }
 
     #[test]
     fn a_row_is_one_line_even_if_a_cell_has_a_line_break() {

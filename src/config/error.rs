@@ -143,6 +143,6 @@ pub enum Error {
 fn advice(near: Option<&str>) -> String {
     match near {
         Some(near) => format!(": did you mean {near}?"),
-        None => ": `costag config show` lists the settings".to_owned(),
+        None => String::new(),
     }
 }

@@ -64,10 +64,10 @@ pub enum StopReason {
 impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Signal(1) => f.write_str("hung up (SIGHUP)"),
-            Self::Signal(3) => f.write_str("quit (SIGQUIT)"),
-            Self::Signal(2) => f.write_str("interrupted (SIGINT)"),
-            Self::Signal(15) => f.write_str("terminated (SIGTERM)"),
+            Self::Signal(1) => f.write_str("the terminal was closed"),
+            Self::Signal(3) => f.write_str("quit with Ctrl-\\"),
+            Self::Signal(2) => f.write_str("interrupted"),
+            Self::Signal(15) => f.write_str("terminated by another program"),
             Self::Signal(number) => write!(f, "signal {number}"),
             Self::Budget(what) => write!(f, "budget: {what}"),
             Self::Trial(trial) => f.write_str(&trial.name()),

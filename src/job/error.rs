@@ -18,7 +18,7 @@ pub enum Error {
     #[error(transparent)]
     Glob(#[from] GlobError),
     /// The stored settings of a run cannot be used by this version.
-    #[error("cannot read the settings of run {run}: begin a new run with `costag run`")]
+    #[error("cannot read the settings of run {run}: begin a new run")]
     Settings {
         /// `run.id`.
         run: i64,
@@ -31,7 +31,7 @@ pub enum Error {
     UnstorableSettings(#[source] serde_json::Error),
     /// The stored progress of a list is not a number of lines.
     #[error(
-        "run {run} has stored {cursor:?} as its progress in the list, which is not a number of lines: begin a new run with `costag run`"
+        "run {run} has stored {cursor:?} as its progress in the list, which is not a number of lines: begin a new run"
     )]
     Progress {
         /// `run.id`.

@@ -58,6 +58,14 @@ impl RunSettings {
         Ok(settings)
     }
 
+    /// Reads settings that a run has stored, to show them. Nothing is concluded from them.
+    ///
+    /// # Errors
+    /// This version cannot read them.
+    pub fn stored(settings: &str) -> serde_json::Result<Self> {
+        serde_json::from_str(settings)
+    }
+
     /// Returns whether these settings and `stored` want the same objects of a source, for the same scenes.
     pub fn wants_as(&self, stored: &Stored) -> bool {
         let Stored { scenes, filter, dedupe, .. } = &self.stored;

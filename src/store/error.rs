@@ -39,9 +39,7 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A read command was given a database that does not exist. Read commands never create one.
-    #[error(
-        "there is no database at {location}: name it with --db, or create it with `costag run`"
-    )]
+    #[error("there is no database at {location}: name another with --db; a run creates it")]
     Missing {
         /// Where the database was looked for.
         location: Location,
@@ -54,7 +52,7 @@ pub enum Error {
     },
     /// The database file has several names. Its write-ahead log belongs to one of them.
     #[error(
-        "{location} is a file with {names} names (hard links), and its write-ahead log belongs to one of them: use that name and remove the others, or use a copy that `costag backup` made"
+        "{location} is a file with {names} names (hard links), and its write-ahead log belongs to one of them: use that name and remove the others, or use a backup"
     )]
     Linked {
         /// The file.
@@ -64,7 +62,7 @@ pub enum Error {
     },
     /// A file of the database was removed, replaced, written over, cut short or unmounted while this process wrote to it.
     #[error(
-        "{location} is no longer the file that was opened: it was removed, replaced, written over, cut short or unmounted; nothing more is written or called; put the file back, then `costag resume`"
+        "{location} is no longer the file that was opened: it was removed, replaced, written over, cut short or unmounted; nothing more is written or called; put the file back"
     )]
     TakenAway {
         /// The file.
@@ -72,7 +70,7 @@ pub enum Error {
     },
     /// The database or its log was cut short while this process wrote to it, and was restored from what this process had in memory.
     #[error(
-        "{location} or its log was cut short by another program while this one wrote to it: everything that was in it has been restored, and nothing more is called; find out which program does that, then `costag resume`"
+        "{location} or its log was cut short by another program while this one wrote to it: everything that was in it has been restored, and nothing more is called; find out which program does that"
     )]
     Restored {
         /// The database.
@@ -80,7 +78,7 @@ pub enum Error {
     },
     /// A file that was read without locks changed meanwhile.
     #[error(
-        "{location} was written to while it was read from a place where costag cannot write, so the answer would have mixed two states of the database: try again when no run is under way, or read a copy made by `costag backup`"
+        "{location} was written to while it was read from a place where costag cannot write, so the answer would have mixed two states of the database: try again when no run is under way, or read a backup"
     )]
     ChangedMeanwhile {
         /// The file.
@@ -130,7 +128,7 @@ pub enum Error {
     },
     /// A read command was given a database that an earlier version of the program wrote.
     #[error(
-        "{location} has schema version {found}, this costag needs {known}: the next `costag run` or `costag resume` brings it up to date"
+        "{location} has schema version {found}, this costag needs {known}: the next run brings it up to date"
     )]
     Older {
         /// The database.
@@ -152,10 +150,7 @@ pub enum Error {
         source: Cause,
     },
     /// The disk is full or fails. What was committed before is intact.
-    #[error(
-        "cannot write to {location}: everything committed so far is intact; {}, then `costag resume`",
-        make_room()
-    )]
+    #[error("cannot write to {location}: everything committed so far is intact; {}", make_room())]
     Disk {
         /// The database.
         location: Location,
@@ -165,7 +160,7 @@ pub enum Error {
     },
     /// Another program keeps the database locked for longer than the store waits.
     #[error(
-        "{location} is busy: another program, perhaps a SQL shell with an open transaction, holds it; close it, then `costag resume`"
+        "{location} is busy: another program, perhaps a SQL shell with an open transaction, holds it; close it"
     )]
     Busy {
         /// The database.
@@ -226,7 +221,7 @@ pub enum Error {
         what: String,
     },
     /// The database holds a row that this program cannot have written.
-    #[error("the database holds {what}: run `costag verify`")]
+    #[error("the database holds {what}")]
     Unsound {
         /// What was found, and where.
         what: String,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Command;
-use crate::numbers::grouped;
+use crate::numbers::{grouped, money};
 
 /// The name of the database that commands use by default.
 const DEFAULT_DATABASE: &str = "costag.db";
@@ -47,8 +47,7 @@ impl Money {
 
     /// An amount with its currency: `¥ 1,541.86`, `3.20 USD`.
     pub(super) fn amount(&self, amount: f64) -> String {
-        let digits = if amount >= 0.1 || amount == 0.0 { 2 } else { 5 };
-        let text = format!("{amount:.digits$}");
+        let text = money(amount);
         let (whole, rest) = text.split_once('.').unwrap_or((&text, ""));
         let whole = whole.parse().map_or_else(|_| whole.to_owned(), grouped);
         match self.currency.as_str() {
@@ -107,7 +106,7 @@ pub(super) mod tests {
     fn amounts_and_moments_are_told_as_people_say_them() {
         let terms = terms();
         assert_eq!(terms.money.amount(1_541.861), "¥ 1,541.86");
-        assert_eq!(terms.money.amount(0.0012), "¥ 0.00120");
+        assert_eq!(terms.money.amount(0.0012), "¥ 0.0012");
         let dollars = Money { currency: "USD".to_owned(), ..terms.money.clone() };
         assert_eq!(dollars.amount(3.2), "3.20 USD");
         assert_eq!(Money::default().told(1_200), "1,200");

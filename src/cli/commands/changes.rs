@@ -71,10 +71,11 @@ impl Args {
             WhichRun::Number(id) => reader.run(id)?,
         };
         let Some(run) = run else {
-            anyhow::bail!(Usage(match self.run {
-                WhichRun::Last => "there is no run yet".to_owned(),
-                WhichRun::Number(id) =>
-                    format!("there is no run {id}: `costag status` lists the runs"),
+            let last = reader.last_run()?;
+            anyhow::bail!(Usage(match (self.run, last) {
+                (WhichRun::Number(id), Some(last)) =>
+                    format!("there is no run {id}; the last one is {}", last.id),
+                _ => "there is no run yet".to_owned(),
             }));
         };
         let mut rows = Rows::begin(self.form.form(), &COLUMNS)?;

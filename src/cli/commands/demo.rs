@@ -14,8 +14,8 @@ use crate::cli::exit::Exit;
 use crate::cli::fault::{LocalFault, Usage};
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::report_file::{self, Pictures};
+use crate::cli::suggest::Again;
 use crate::cli::table::Table;
-use crate::cli::trial::Again;
 use crate::config::{Rate, Settings};
 use crate::cos::{Bucket, Client, Credentials, Endpoint, Options, Provider};
 use crate::emulator::{self, Emulator, Holdings, pictures};
@@ -87,7 +87,7 @@ impl Args {
             let store = Store::open(&database)?;
             let source = Source::Bucket { prefix: String::new() };
             let job = Job::begin(store, client, &bucket, source, settings, Purpose::Tag)?;
-            let (exit, report) = Box::pin(execute_job::run_with_summary(job, &database, &Again::typed())).await?;
+            let (exit, report) = Box::pin(execute_job::run_with_summary(job, &database, &Again::demo(&database))).await?;
             if report.snapshot.counts.calls == 0 {
                 say!(
                     "nothing was called, because an earlier demo has labelled everything; remove {} to see the calls \
@@ -173,8 +173,7 @@ fn show(database: &Path, csv: &Path, rows: u64, report: &Path) -> anyhow::Result
          report    {}  (open it in a browser)\n\n\
          the same with a real bucket:\n  \
          export COSTAG_SECRET_ID=… COSTAG_SECRET_KEY=…\n  \
-         costag run cos://BUCKET-APPID --region ap-guangzhou --scenes web,camera --qps 10\n  \
-         costag export -o tags.csv\n",
+         costag run cos://BUCKET-APPID --region ap-guangzhou --scenes web,camera --qps 10\n",
         visible(&database.display().to_string()),
         visible(&csv.display().to_string()),
         visible(&report.display().to_string()),

@@ -232,7 +232,7 @@ async fn credentials(
         Ok(found) => found,
         Err(error) => {
             let text = chain(&error);
-            let todo = "set COSTAG_SECRET_ID and COSTAG_SECRET_KEY, or see `costag run --help`";
+            let todo = "set COSTAG_SECRET_ID and COSTAG_SECRET_KEY, or use one of the other sources under Credentials in the help of run";
             lines.fail(WHAT, &format!("{text}; {todo}"), Exit::Credentials)?;
             return Ok(None);
         }

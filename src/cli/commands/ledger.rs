@@ -15,12 +15,13 @@ use serde::Serialize;
 use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::options::groups::{OfPrices, SettingOptions};
-use crate::cli::price::{Price, amount};
+use crate::cli::price::Price;
 use crate::cli::rows::{Form, FormOptions};
 use crate::cli::table::Table;
 use crate::cli::zone;
 use crate::config::{Billing, Settings};
 use crate::export::{self, Dialect, Output};
+use crate::numbers::money;
 use crate::scene::Scenes;
 use crate::store::Reader;
 use crate::store::read::{LedgerGrouping, LedgerQuery, LedgerSums};
@@ -227,7 +228,7 @@ impl Ledger {
             cells.extend(numbers(sums).map(|number| number.to_string()));
             cells.push(sums.scenes_asked.to_string());
             if priced {
-                cells.push(amount(self.costs(sums)[0].unwrap_or(0.0)));
+                cells.push(money(self.costs(sums)[0].unwrap_or(0.0)));
             }
             table.row(cells);
         }
@@ -252,7 +253,7 @@ impl Ledger {
         let last = ["scenes_asked", "cost", "cost_up_to", "currency", "zone"];
         export::header(&[&[self.name()], &COLUMNS[..], &last].concat(), dialect, &mut text);
         for (group, sums) in &self.groups {
-            let costs = self.costs(sums).map(|cost| cost.map(amount).unwrap_or_default());
+            let costs = self.costs(sums).map(|cost| cost.map(money).unwrap_or_default());
             let numbers = numbers(sums).map(|number| number.to_string());
             let mut cells = vec![group.shown()];
             cells.extend(numbers);

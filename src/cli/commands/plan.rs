@@ -14,6 +14,7 @@ use crate::cli::execute_job;
 use crate::cli::exit::{self, Exit};
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::outcome::reporter::Reporter;
+use crate::cli::suggest::Again;
 use crate::cli::target::Target;
 use crate::cli::zone;
 use crate::config::{Budget, Settings};
@@ -66,7 +67,7 @@ impl Args {
             Box::pin(execute_job::run_without_summary(job)).await
         })?;
         if !matches!(report.end, End::Complete) {
-            return Ok((exit::explain_end(&report), Some(report)));
+            return Ok((exit::explain_end(&report, &Again::planned()), Some(report)));
         }
         let needed = report.needed.clone().unwrap_or_default();
         let measured = Reader::open(&settings.db)?.measured_pace()?;
@@ -81,7 +82,7 @@ impl Args {
         let text = if self.json {
             serde_json::to_string_pretty(&plan)? + "\n"
         } else {
-            text::text(&plan, &settings)
+            text::text(&plan, &settings, &Again::typed().named("plan", "run").whole())
         };
         let notation = if self.json { Notation::Json } else { Notation::Text };
         let mut output = Output::open_in(Path::new("-"), notation)?;

@@ -1,6 +1,6 @@
 //! `costag resume`: continues the last run that was interrupted, stopped or killed.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::cli::connect;
 use crate::cli::execute_job;
@@ -9,8 +9,8 @@ use crate::cli::fault::Usage;
 use crate::cli::options::global::{GlobalOptions, Inputs};
 use crate::cli::options::groups::{OfRun, SettingOptions};
 use crate::cli::outcome::reporter::Reporter;
+use crate::cli::suggest::{Again, Suggestion};
 use crate::cli::target::tell_unused_filters;
-use crate::cli::trial::Again;
 use crate::cli::{resume_endpoint, terminal};
 use crate::config::{self, Filter, Origin, Provenance, Settings, Stored};
 use crate::cos::Bucket;
@@ -85,12 +85,12 @@ impl Args {
             unfinished.id,
             visible(&run.source.describe(&run.bucket))
         );
-        say!("that command was `{}`", Again::begun(&run).shown());
+        say!("that command was:\n{}", Again::begun(&run).whole());
         reporter.begins(&settings, &run.source.describe(&run.bucket));
         tell_what_is_stricter(&settings, &origins);
         let place = resume_endpoint::of_run(&unfinished, &run, &bucket, &now, &settings, &origins)?;
         if let Some(stranger) = &place.unconfirmed {
-            confirm_endpoint(stranger, &unfinished, &database)?;
+            confirm_endpoint(stranger, &unfinished)?;
         }
         settings.stored = wanted(&run.stored, &settings.stored, &origins);
         tell_new_meaning(&run.stored.filter, &settings.stored.filter);
@@ -115,7 +115,11 @@ impl Args {
             let (exit, report) =
                 Box::pin(execute_job::run_with_summary(job, &database, &again)).await?;
             if let (End::Complete | End::Trial(_), Some(other)) = (&report.end, all.next()) {
-                say!("run {} is unfinished too: `costag resume` continues it", other.id);
+                say!(
+                    "run {} is unfinished too; to continue it:\n{}",
+                    other.id,
+                    Suggestion::resume()
+                );
             }
             Ok((exit, Some(report)))
         })
@@ -232,11 +236,7 @@ fn begins_anew(
 ///
 /// # Errors
 /// [`Usage`] if there is no terminal, or the answer is no.
-fn confirm_endpoint(
-    endpoint: &str,
-    unfinished: &UnfinishedRun,
-    database: &Path,
-) -> anyhow::Result<()> {
+fn confirm_endpoint(endpoint: &str, unfinished: &UnfinishedRun) -> anyhow::Result<()> {
     let shown = visible(endpoint);
     say!(
         "the database names {shown} as the endpoint of run {}. It is not a host of the service, and neither this \
@@ -249,13 +249,10 @@ fn confirm_endpoint(
         }
         anyhow::bail!(Usage("the endpoint was not confirmed: nothing was sent".to_owned()));
     }
-    let mut command = format!("costag resume --endpoint {shown}");
+    let mut command = Suggestion::resume().with(["--endpoint", endpoint]);
     if endpoint.starts_with("http://") && !resume_endpoint::is_loopback(endpoint) {
-        command.push_str(" --allow-http");
+        command = command.with(["--allow-http"]);
     }
-    if database != config::Settings::default().db {
-        command.push_str(" --db ");
-        command.push_str(&visible(&database.display().to_string()));
-    }
-    anyhow::bail!(Usage(format!("confirm the endpoint by typing it again: `{command}`")))
+    say!("confirm the endpoint by giving it again:\n{command}");
+    anyhow::bail!(Usage("the endpoint is not confirmed: nothing was sent".to_owned()))
 }

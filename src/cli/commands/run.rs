@@ -5,8 +5,8 @@ use crate::cli::execute_job;
 use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::outcome::reporter::Reporter;
+use crate::cli::suggest::Again;
 use crate::cli::target::Target;
-use crate::cli::trial::Again;
 use crate::job::{Job, Purpose, Report};
 use crate::store::Store;
 

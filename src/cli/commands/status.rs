@@ -1,6 +1,7 @@
 //! `costag status`: shows runs, progress, failures, and what to do next.
 
-use std::fmt::Write as _;
+mod text;
+
 use std::io::Write as _;
 use std::path::Path;
 
@@ -12,15 +13,16 @@ use crate::cli::exit::Exit;
 use crate::cli::fault::Usage;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::options::groups::{OfPrices, SettingOptions};
-use crate::cli::price::{Price, amount};
-use crate::cli::table::{Table, key_cell};
+use crate::cli::price::Price;
+use crate::cli::suggest::{Again, Suggestion};
 use crate::config::{Budget, read_duration, read_failure_limit};
 use crate::export::{self, Dialect, Output, iso_seconds};
+use crate::job::RunSettings;
 use crate::store::model::SourceKind;
 use crate::store::model::{Counts, RunState};
 use crate::store::read::{ContentCounts, DatabaseSize, Failure, FailureCode, RunRow};
 use crate::store::{self, Reader};
-use crate::visible::{Notation, visible};
+use crate::visible::Notation;
 
 /// How many error codes are shown.
 const CODES: u32 = 10;
@@ -68,7 +70,10 @@ struct Status {
     /// The currency of the costs.
     currency: String,
     runs: Vec<RunStatus>,
-    next: String,
+    /// What to do next.
+    next: &'static str,
+    /// The command that does it, quoted for a shell. `None` if no command does.
+    next_command: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -118,7 +123,7 @@ impl Args {
             let text = if self.json {
                 serde_json::to_string_pretty(&status)? + "\n"
             } else {
-                status.text()
+                text::status(&status)
             };
             output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;
         }
@@ -160,9 +165,8 @@ impl Args {
     fn failures(&self, reader: &Reader, output: &mut Output) -> Result<(), export::Error> {
         const COLUMNS: [&str; 8] =
             ["bucket", "key", "code", "http_status", "message", "request_id", "attempts", "run_id"];
-        // A table keeps its rows in memory to find the widths of its columns, so it gets only the first rows.
+        // More than a person reads.
         const SHOWN: usize = 1_000;
-        let mut table = Table::new(&COLUMNS);
         let mut rows = 0_usize;
         let mut line = Vec::new();
         let csv = match self {
@@ -181,20 +185,16 @@ impl Args {
             } else if let Some(dialect) = csv {
                 export::line(&cells(failure), dialect, &mut line);
             } else if rows <= SHOWN {
-                let mut cells = cells(failure);
-                cells[1] = key_cell(&cells[1]).into_owned();
-                table.row(cells);
+                text::failure(failure, &mut line);
             }
             let written = output.write_all(&line).map_err(|source| output.error(source));
             line.clear();
             written
         })?;
         if !self.json && csv.is_none() {
-            table.numbers(&[3, 6, 7]);
-            let _ = match rows {
-                0 => writeln!(line, "nothing failed"),
-                _ => write!(line, "{table}"),
-            };
+            if rows == 0 {
+                let _ = writeln!(line, "nothing failed");
+            }
             if rows > SHOWN {
                 let _ = writeln!(line, "and {} more: --csv or --json list them all", rows - SHOWN);
             }
@@ -231,86 +231,17 @@ impl Status {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let contents = reader.content_counts()?;
+        let Next(next, command) = next(reader, runs.first(), contents)?;
         Ok(Self {
             database: reader.location().to_string(),
             size: reader.size(),
             contents,
             failure_codes: reader.failure_codes(CODES)?,
-            next: next(runs.first(), contents, reader.unfinished_run()?),
+            next,
+            next_command: command.map(|command| command.shown()),
             currency: budget.currency.clone(),
             runs,
         })
-    }
-
-    fn text(&self) -> String {
-        let mut text = String::new();
-        let mut table = Table::new(&[
-            "run", "source", "state", "started", "took", "listed", "called", "done", "failed",
-            "reason",
-        ]);
-        for run in &self.runs {
-            let counts = &run.counts;
-            let plan = if run.plan { " (plan)" } else { "" };
-            table.row([
-                run.id.to_string(),
-                run.source.clone(),
-                format!("{}{plan}", run.state),
-                run.started_at.clone(),
-                run.seconds.map(took).unwrap_or_default(),
-                counts.listed.to_string(),
-                counts.calls.to_string(),
-                counts.done.to_string(),
-                counts.failed.to_string(),
-                run.stop_reason.clone().unwrap_or_default(),
-            ]);
-        }
-        table.numbers(&[0, 4, 5, 6, 7, 8]);
-        if !self.runs.is_empty() {
-            let _ = writeln!(text, "{table}");
-        }
-        let ContentCounts { pending, in_flight, done, failed } = self.contents;
-        let _ = writeln!(
-            text,
-            "contents  {done} done, {pending} pending, {in_flight} in flight, {failed} failed"
-        );
-        if let Some(run) = self.runs.first() {
-            let skipped: Vec<_> =
-                run.counts.skipped.iter().map(|(reason, n)| format!("{n} {reason}")).collect();
-            if !skipped.is_empty() {
-                let _ = writeln!(text, "skipped   {}", visible(&skipped.join(", ")));
-            }
-        }
-        for run in self.runs.iter().filter(|run| run.counts.calls > 0) {
-            if let Some(cost) = run.cost {
-                let (id, calls, currency) = (run.id, run.counts.calls, visible(&self.currency));
-                let cost = amount(cost);
-                let _ =
-                    writeln!(text, "cost      run {id}: about {cost} {currency} for {calls} calls");
-            }
-        }
-        let mebibytes =
-            |bytes: u64| format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20);
-        let size = self.size.map(|DatabaseSize { database, wal }| {
-            format!(" ({}, log {})", mebibytes(database), mebibytes(wal))
-        });
-        let database = visible(&self.database);
-        let _ = writeln!(text, "database  {database}{}", size.unwrap_or_default());
-        if !self.failure_codes.is_empty() {
-            let mut table =
-                Table::new(&["failed", "code", "status", "tried again by the next run"]);
-            for code in &self.failure_codes {
-                table.row([
-                    code.contents.to_string(),
-                    code.code.clone().unwrap_or_else(|| "(no answer)".to_owned()),
-                    code.http_status.map(|status| status.to_string()).unwrap_or_default(),
-                    if code.temporary { "yes" } else { "no" }.to_owned(),
-                ]);
-            }
-            table.numbers(&[0, 2]);
-            let _ = write!(text, "\n{table}");
-        }
-        let _ = writeln!(text, "\nnext: {}", self.next);
-        text
     }
 }
 
@@ -349,53 +280,61 @@ impl RunStatus {
     }
 }
 
+/// What to do next: a text, and the command that does it if there is one.
+struct Next(&'static str, Option<Suggestion>);
+
 /// Says what to do next.
-fn next(last: Option<&RunStatus>, contents: ContentCounts, unfinished: Option<i64>) -> String {
-    // An older run over another list can be unfinished although the last run is complete; a trial can be, too.
-    if let (Some(last), Some(unfinished)) = (last, unfinished)
-        && last.state == "complete"
-        && !last.plan
-    {
-        return format!("`costag resume` continues run {unfinished}, which is unfinished");
-    }
-    let text = match last.map(|run| run.state) {
+fn next(
+    reader: &Reader,
+    last: Option<&RunStatus>,
+    contents: ContentCounts,
+) -> Result<Next, store::Error> {
+    let unfinished = reader.unfinished_run()?;
+    let like_last = || {
+        let settings = last.map_or(Ok(None), |last| reader.settings_of(last.id))?;
+        let run = settings.and_then(|settings| RunSettings::stored(&settings).ok());
+        Ok::<_, store::Error>(run.map(|run| Again::like(&run)))
+    };
+    let is_plan = last.is_some_and(|run| run.plan);
+    Ok(match last.map(|run| run.state) {
+        // An older run over another list can be unfinished although the last run is complete; a trial can be, too.
+        Some("complete") if !is_plan && unfinished.is_some() => {
+            Next("continue the earlier run that is unfinished", Some(Suggestion::here(["resume"])))
+        }
         Some(state)
-            if last.is_some_and(|run| run.plan)
+            if is_plan
                 && state != "running"
                 && (state != "complete" || last.is_some_and(|run| run.counts.pending() > 0)) =>
         {
-            "`costag run` with the options of the plan calls for what it found"
+            Next("call for what the plan found", like_last()?)
         }
-        None => "`costag run cos://BUCKET-APPID -r REGION` starts the first run",
-        Some("running") => "a run is in progress",
-        Some("killed" | "interrupted" | "stopped") => "`costag resume` continues the last run",
+        None => Next(
+            "start the first run; its help shows how",
+            Some(Suggestion::plain(["run", "--help"])),
+        ),
+        Some("running") => Next("wait for the run that is at work", None),
+        Some("killed" | "interrupted" | "stopped") => {
+            Next("continue the last run", Some(Suggestion::here(["resume"])))
+        }
         // A complete run with a reason was a trial.
         Some("complete")
             if contents.pending > 0 && last.is_some_and(|run| run.stop_reason.is_some()) =>
         {
-            "`costag run` with the options of the last run, without --limit and --sample, calls for the rest"
+            Next("label the rest, without the limit of the last run", like_last()?)
         }
         Some(_) if contents.failed > 0 || last.is_some_and(RunStatus::has_failed_lines) => {
-            "`costag status --failures` shows what failed and why"
+            Next("see what failed, and why", Some(Suggestion::here(["status", "--failures"])))
         }
-        Some(_) => "`costag export -o tags.csv` writes the labels",
-    };
-    text.to_owned()
+        Some(_) => {
+            Next("write the labels to a file", Some(Suggestion::here(["export", "-o", "tags.csv"])))
+        }
+    })
 }
 
 fn time(seconds: i64) -> String {
     let mut text = Vec::new();
     iso_seconds(seconds, &mut text);
     String::from_utf8_lossy(&text).into_owned()
-}
-
-fn took(seconds: i64) -> String {
-    let (hours, minutes, rest) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    match (hours, minutes) {
-        (0, 0) => format!("{rest}s"),
-        (0, _) => format!("{minutes}m{rest:02}s"),
-        _ => format!("{hours}h{minutes:02}m{rest:02}s"),
-    }
 }
 
 #[cfg(test)]
@@ -410,7 +349,8 @@ mod tests {
         let store = Store::open(&path).unwrap();
         let reader = store.reader().unwrap();
         let budget = crate::config::Settings::default().budget;
-        assert!(Status::read(&reader, 5, &budget).unwrap().next.contains("costag run"));
+        let none = Status::read(&reader, 5, &budget).unwrap();
+        assert_eq!(none.next_command.as_deref(), Some("costag run --help"));
         store.sql(
                 "INSERT INTO bucket VALUES (1, 'photos-1250000000', 'keys');
                  INSERT INTO run (id, bucket_id, source, prefix, eligibility, state, stop_reason,
@@ -427,7 +367,7 @@ mod tests {
         let status = Status::read(&reader, 5, &budget).unwrap();
         assert_eq!((status.runs[0].state, status.runs[0].seconds), ("killed", None));
         insta::with_settings!({filters => vec![(r"database .*", "database [FILE]")]}, {
-            insta::assert_snapshot!(status.text());
+            insta::assert_snapshot!(text::status(&status));
         });
     }
 }

@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::summary::{Beginning, Summary};
-use crate::cli::price::amount;
 use crate::cli::zone;
 use crate::job::absolute;
-use crate::numbers::{duration, grouped};
+use crate::numbers::{duration, grouped, money};
 use crate::visible::visible;
 
 /// The line at the start.
@@ -36,7 +35,7 @@ pub(super) fn end(summary: &Summary) -> String {
         grouped(summary.units)
     );
     if let Some(cost) = summary.cost {
-        let _ = write!(text, ", about {} {}", amount(cost), visible(&summary.currency));
+        let _ = write!(text, ", about {} {}", money(cost), visible(&summary.currency));
     }
     let _ = write!(text, ", {}, exit code {}", duration(summary.seconds), summary.exit_code);
     text

@@ -1,6 +1,6 @@
 //! Is told when a run begins and how it ended, and reports both.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::Path;
 use std::thread::{self, JoinHandle};
 
@@ -12,6 +12,7 @@ use super::ping::{Ping, Signal};
 use super::summary::{Beginning, Summary};
 use crate::cli::exit::Exit;
 use crate::cli::fault::chain;
+use crate::cli::suggest;
 use crate::config::Settings;
 use crate::export::Output;
 use crate::job::Report;
@@ -45,7 +46,9 @@ impl Reporter {
     pub(crate) fn begins(&mut self, settings: &Settings, source: &str) {
         self.beginning.settings = settings.clone();
         self.beginning.source = Some(source.to_owned());
-        say!("{}", line::start(&self.beginning));
+        if is_log() {
+            say!("{}", line::start(&self.beginning));
+        }
         self.ping = Ping::find(settings);
     }
 
@@ -68,14 +71,18 @@ impl Reporter {
     ) -> anyhow::Result<Exit> {
         let (exit, report, fault) = match result {
             Ok((exit, report)) => (exit, report, None),
-            Err(error) => (Exit::of(&error), None, Some(chain(error.as_ref()))),
+            Err(error) => {
+                let fault = chain(error.as_ref());
+                say!("error: {fault}");
+                if let Some((text, command)) = suggest::remedy(&error, self.leaves_a_run()) {
+                    say!("{text}\n{command}");
+                }
+                (Exit::of(&error), None, Some(fault))
+            }
         };
-        if let Some(fault) = &fault {
-            say!("error: {fault}");
-        }
         let codes = report.as_ref().map(|report| self.failure_codes(report)).unwrap_or_default();
         let summary = self.beginning.ends(exit, fault, report.as_ref(), codes);
-        if self.beginning.source.is_some() {
+        if self.beginning.source.is_some() && is_log() {
             say!("{}", line::end(&summary));
         }
         drop(self.rewriter.take());
@@ -88,6 +95,13 @@ impl Reporter {
             print(&summary)?;
         }
         Ok(exit)
+    }
+
+    /// Whether the database has a run that can be continued. It may be one that this command began.
+    fn leaves_a_run(&self) -> bool {
+        Reader::open(&self.beginning.settings.db)
+            .and_then(|reader| reader.unfinished_run())
+            .is_ok_and(|run| run.is_some())
     }
 
     fn ping_end(&mut self, summary: &Summary) {
@@ -107,6 +121,12 @@ impl Reporter {
             .and_then(|reader| reader.failure_codes_of(report.run_id, CODES))
             .unwrap_or_default()
     }
+}
+
+/// Whether stderr is kept as a log, so that it needs dates. A person at a terminal knows when the command began, and sees
+/// what to do next in the last line.
+fn is_log() -> bool {
+    !stderr().is_terminal()
 }
 
 /// Writes the summary to stdout, on one line.

@@ -2,10 +2,10 @@
 
 use super::facts::{Facts, clock};
 use super::layout::Line;
-use crate::cli::price::{Price, amount};
+use crate::cli::price::Price;
 use crate::config::{Billing, Rate};
 use crate::job::Wait;
-use crate::numbers::{duration, grouped, rate};
+use crate::numbers::{duration, grouped, money, rate};
 use crate::visible::visible;
 
 /// All lines. What the run waits for is the last one, so that the others keep their places.
@@ -72,8 +72,8 @@ fn cost(facts: &Facts) -> Line {
     let one = if units == 1 { "" } else { "s" };
     let mut line = Line::new("cost").fact(1, format!("{} unit{one} of billing", grouped(units)));
     if let Some(cost) = Price::of(budget).of_units(units) {
-        let most = budget.max_cost.map(|most| format!(" of {}", amount(most))).unwrap_or_default();
-        line = line.fact(0, format!("about {}{most} {}", amount(cost), visible(&budget.currency)));
+        let most = budget.max_cost.map(|most| format!(" of {}", money(most))).unwrap_or_default();
+        line = line.fact(0, format!("about {}{most} {}", money(cost), visible(&budget.currency)));
     }
     if let Some(most) = budget.max_calls {
         let calls = if budget.billing == Billing::Call {

@@ -98,7 +98,7 @@ impl Reading<'_> {
         warn!(
             read,
             "the list came from standard input and was not read to its end: \
-            give it again with `costag run` for the rest"
+            give it to a new run for the rest"
         );
         let hash = progress.map_or(0, |(_, hash)| hash);
         self.store(Chunk { count: read, hash, lines: Vec::new() }, true).await?;
@@ -158,13 +158,13 @@ impl Reading<'_> {
             if is_edited {
                 warn!(
                     "the list has other lines than when run {run} read it, so this is a new run; run {run} stays \
-                     unfinished with the lines that it has, and `costag resume` goes on with it"
+                     unfinished with the lines that it has, and can be resumed"
                 );
             } else {
                 let described = other.described.as_str();
                 warn!(
                     "this is another list than that of run {run} ({described}), so this is a new run; run {run} \
-                     stays unfinished, and `costag resume` goes on with it"
+                     stays unfinished, and can be resumed"
                 );
             }
         }

@@ -182,9 +182,7 @@ pub enum Error {
         source: text::Utf16,
     },
     /// The lines of the list have changed since a run began to read it.
-    #[error(
-        "the list {name} was edited since the run began to read it: give it to `costag run` as a new list"
-    )]
+    #[error("the list {name} was edited since the run began to read it: begin a new run with it")]
     Edited {
         /// The name of the file, or "standard input".
         name: String,

@@ -276,6 +276,14 @@ impl Reader {
         dispatch!(self, reader => reader.changes_since())
     }
 
+    /// Reads the settings that a run was begun with, as they are stored. `None` if there is no such run.
+    ///
+    /// # Errors
+    /// Any error of a read.
+    pub fn settings_of(&self, run: i64) -> Result<Option<String>, Error> {
+        dispatch!(self, reader => reader.settings_of(run))
+    }
+
     /// Finds the run that `costag resume` continues: the newest that was interrupted, stopped or killed and is no
     /// plan.
     ///

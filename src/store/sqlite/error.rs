@@ -8,7 +8,7 @@ use crate::store::Error;
 use crate::store::error::is_limit_of_files;
 
 /// What to do with a damaged file.
-const REPAIR: &str = "keep the file, restore a backup (`costag backup` makes them), or recover what is left with \
+const REPAIR: &str = "keep the file, restore a backup, or recover what is left with \
                       sqlite3's `.recover`";
 
 /// The error of the store for an error of SQLite on the database at `path`.

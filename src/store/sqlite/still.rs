@@ -30,8 +30,7 @@ use crate::store::sqlite::error::sorted;
 const MOVE_IT: &str = "read it as a user who may write to its folder, or copy the database with all its files (-wal, \
                        -shm) to a folder of your own";
 const PERMIT_IT: &str = "ask the database's owner for the right to read this file too";
-const WRITER: &str =
-    "a run is at work; try again when it has ended, or read a copy made by `costag backup`";
+const WRITER: &str = "a run is at work; try again when it has ended, or read a backup";
 
 /// How often a connection is tried while files come and go, and the pause between two tries. A run that ends on a busy
 /// machine may need a second between removing its first file and its last.

@@ -34,15 +34,15 @@ fn a_trial_is_complete_and_shows_what_the_rest_would_cost(#[case] option: &str) 
     ended.says(&[
         &whole,
         &format!("{seconds} s at 200/s"),
-        "`costag run cos://demo-1250000000 --price-per-1000-calls 1000 --qps 200` without",
-        &format!("without {option} labels the rest"),
+        &format!("to label the rest, without {option}:\n"),
+        "\n  costag run cos://demo-1250000000 --price-per-1000-calls 1000 --qps 200\n",
     ]);
     assert_eq!(site.calls(), 25);
     assert_eq!(site.states()[2], 25);
     assert_eq!(site.one::<String>("SELECT state FROM run"), "complete");
     site.assert_sound();
     let status = site.costag(&["status"]).with(0).stdout;
-    assert!(status.contains("complete") && status.contains("without --limit"), "{status}");
+    assert!(status.contains("complete") && status.contains("next: label the rest, without the limit of the last run:\n  costag run cos://demo-1250000000"), "{status}");
     site.resume().with(0).says(&["nothing to resume"]);
     assert_eq!(site.calls(), 25);
     // The same trial again takes the next images.
@@ -61,10 +61,10 @@ fn a_trial_is_complete_and_shows_what_the_rest_would_cost(#[case] option: &str) 
 fn a_trial_larger_than_the_bucket_covers_the_bucket() {
     let site = Site::plain(30);
     let ended = site.run(&["--limit", "30"]).with(0);
-    assert!(!ended.stderr.contains("labels the rest"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("label the rest"), "{}", ended.stderr);
     site.put(&[("new/1.jpg", "one"), ("new/2.jpg", "two")]);
     let ended = site.run(&["--sample", "500"]).with(0);
-    assert!(!ended.stderr.contains("labels the rest"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("label the rest"), "{}", ended.stderr);
     assert_eq!(site.calls(), 32);
 }
 
@@ -154,7 +154,11 @@ fn another_number_given_to_resume_replaces_that_of_the_trial() {
     let site = Site::plain(100);
     site.run(&["--limit", "40", "--max-calls", "15"]).with(8);
     let ended = site.resume_with(&["--limit", "20"]).with(0);
-    ended.says(&["20 tagged as asked; 80 more", "that command was `costag run ", " --limit 40`"]);
+    ended.says(&[
+        "20 tagged as asked; 80 more",
+        "that command was:\n  costag run ",
+        " --limit 40\n",
+    ]);
     assert_eq!(site.calls(), 20);
     site.run(&["--limit", "40", "--max-calls", "15"]).with(8);
     // Without a number, the resumed run covers everything.
@@ -171,7 +175,7 @@ fn a_smaller_number_than_a_run_has_come_to_is_told_as_it_is() {
     ended.says(&[
         "10 tagged already, and 5 were asked for; ",
         " --scenes news,web --exclude '*.gif'",
-        " --limit 20`",
+        " --limit 20\n",
     ]);
     assert_eq!(site.calls(), 10);
 }
@@ -181,7 +185,7 @@ fn a_resumed_run_may_become_a_trial() {
     let site = Site::plain(100);
     site.run(&["--max-calls", "15"]).with(8);
     let ended = site.resume_with(&["--limit", "10"]).with(0);
-    ended.says(&["10 tagged as asked; 75 more are wanted", "`costag run cos://demo-1250000000"]);
+    ended.says(&["10 tagged as asked; 75 more are wanted", "\n  costag run cos://demo-1250000000"]);
     assert_eq!(site.calls(), 25);
     site.resume().with(0).says(&["nothing to resume"]);
     site.run(&[]).with(0);
@@ -224,7 +228,7 @@ fn a_trial_can_take_its_images_from_a_list(#[case] option: &str) {
     let ended = site.run(&["--keys", &list, option, "7"]).with(0);
     // A trial may end before every line has been looked up. A sample is chosen from the whole list.
     let rest = if option == "--sample" { "53 more are wanted" } else { "more are wanted" };
-    ended.says(&["7 tagged as asked; ", rest, "--keys keys.txt` without"]);
+    ended.says(&["7 tagged as asked; ", rest, "--keys keys.txt\n"]);
     assert_eq!(site.calls(), 7);
     site.resume().with(0).says(&["nothing to resume"]);
     site.run(&["--keys", &list, option, "8"]).with(0);
@@ -259,11 +263,11 @@ fn the_advice_after_a_trial_undoes_a_limit_from_file_or_environment() {
     let ended = site.run(&[]).with(0);
     ended.says(&[
         "5 tagged as asked",
-        "`costag run cos://demo-1250000000 --limit 0` labels the rest",
+        "to label the rest:\n  costag run cos://demo-1250000000 --limit 0\n",
     ]);
     let mut command = site.command(&["run", BUCKET, "--no-config", "--scenes=camera"]);
     command.env("COSTAG_SAMPLE", "3");
-    let told = "`costag run cos://demo-1250000000 --no-config '--scenes=camera' --sample 0` labels the rest";
+    let told = "  costag run cos://demo-1250000000 --no-config --scenes=camera --sample 0\n";
     let ended = start(command).end().with(0);
     assert!(ended.stderr.contains(told) || ended.stderr.contains(&told.replace('\'', "")));
     site.run(&["--limit", "0"]).with(0);
@@ -279,7 +283,7 @@ fn every_image_of_a_trial_is_settled_when_it_ends(#[case] option: &str) {
     settings.set_fault("internal_error", 1.0).unwrap();
     let site = Site::new(Synthetic { objects: 60, ..Synthetic::default() }, settings);
     let ended = site.run(&[option, "8"]).with(0);
-    ended.says(&["8 done, 0 failed, 52 pending", "  waited    once, "]);
+    ended.says(&["tagged    8 images", "left      52 images without a call", "  waited    once, "]);
     assert_eq!(site.called().into_values().collect::<Vec<_>>(), [6; 8]);
     // An image that was given up counts too, and the next run tries it again.
     site.change(r#"{"fault_attempts":0}"#);

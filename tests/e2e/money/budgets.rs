@@ -176,7 +176,7 @@ fn resume_continues_a_run_whose_window_has_ended(#[case] window: &[&str], #[case
         command
     };
     let ended = start(command(&[&["run", BUCKET], window].concat())).end().with(10);
-    ended.says(&["window: ", told, "`costag resume` continues"]);
+    ended.says(&["window: ", told, "to continue:\n  costag resume"]);
     let calls = site.calls();
     assert!((1..600).contains(&calls), "{calls}");
     assert_eq!(site.ledger(), (calls, 0), "each call has ended, and is in the ledger");

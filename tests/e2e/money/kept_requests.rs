@@ -183,7 +183,7 @@ fn a_retag_ends_when_its_image_fails_permanently() {
     site.change(r#"{"clear":true}"#);
     site.assert_sound();
     assert_eq!(called_by(&site, &RUN, 0), once([]));
-    site.costag(&["retag", "--prefix", "a/1"]).with(0).says(&["put back 1 images"]);
+    site.costag(&["retag", "--prefix", "a/1"]).with(0).says(&["put back 1 image"]);
     assert_eq!(called_by(&site, &RUN, 0), once(["a/1.jpg"]));
     assert_eq!(called_by(&site, &RUN, 0), once([]));
 }
@@ -234,7 +234,7 @@ fn a_retry_during_an_unfinished_run_is_called_when_it_continues(
     // the first run.
     let called = called_by(&site, goes_on, code);
     assert_eq!(called, once(["a/1.jpg", "a/2.jpg", "b/5.jpg", "c/6.jpg"]));
-    site.costag(&["retry"]).with(0).says(&["put back 1 images"]);
+    site.costag(&["retry"]).with(0).says(&["put back 1 image"]);
     assert_eq!(called_by(&site, &RUN, 0), once(["a/3.jpg"]));
     site.assert_exports("camera");
 }
@@ -247,7 +247,7 @@ fn a_resumed_run_has_no_failure_left_if_all_were_put_back() {
     site.run(&["--max-calls", "4", "--workers", "1"]).with(8);
     site.change(r#"{"clear":true}"#);
     site.costag(&["retry"]).with(0);
-    site.resume().with(0).says(&["6 done, 0 failed, 0 pending"]);
+    site.resume().with(0).says(&["tagged    6 images", "left      nothing"]);
     site.assert_exports("camera");
     site.assert_sound();
 }

@@ -109,6 +109,9 @@ fn printed(ended: Ended, database: &str) -> String {
                 && !line.contains("\"database\":")
                 // Version 2 did not store it.
                 && !line.contains("\"exit_code\":")
+                // It names the database.
+                && !line.contains("next_command")
+                && !line.starts_with("  costag ")
         })
         .collect()
 }

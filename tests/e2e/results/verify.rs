@@ -98,7 +98,7 @@ fn an_empty_file_becomes_a_database() {
     // A kill at the very beginning leaves an empty file.
     let site = Site::plain(2);
     site.write("costag.db", "");
-    site.costag(&["status"]).with(7).says(&["`costag resume` brings it up to date"]);
+    site.costag(&["status"]).with(7).says(&["the next run brings it up to date"]);
     let doctor = site.costag(&["doctor", BUCKET]).with(0);
     assert!(doctor.stdout.contains("costag.db can be written"), "{}", doctor.stdout);
     site.resume().with(0).says(&["nothing to resume"]);
@@ -112,10 +112,10 @@ fn a_damaged_page_ends_a_command_with_advice() {
     damage(&site);
     let calls = site.calls();
     site.costag(&["verify"]).with(7);
-    site.costag(&["export"]).with(7).says(&["damaged", ".recover", "costag backup"]);
+    site.costag(&["export"]).with(7).says(&["damaged", ".recover", "restore a backup"]);
     let before = std::fs::read(site.path("costag.db")).unwrap();
     // Opening checks only the header, so a run notices the damage later.
-    site.run(&[]).with(7).says(&["damaged", ".recover", "costag backup"]);
+    site.run(&[]).with(7).says(&["damaged", ".recover", "restore a backup"]);
     site.resume().with(7);
     let after = std::fs::read(site.path("costag.db")).unwrap();
     let page = |bytes: &[u8], number: usize| bytes[number * 4096..(number + 1) * 4096].to_vec();

@@ -57,7 +57,7 @@ fn resume_calls_everything_that_the_interrupted_run_wanted(
     site.resume().with(0).says(&[
         "run 1",
         "listed    8 objects: 7 wanted, 1 skipped",
-        " 0 pending",
+        "left      nothing",
     ]);
     assert_eq!(counted(&site, "wanted") - counted(&site, "done"), counted(&site, "reused"));
     assert_all_labelled(&site);
@@ -95,8 +95,8 @@ fn contents_that_left_the_queue_are_not_counted_as_pending(#[case] between: &[&s
     site.put(&[("b/5.jpg", "other bytes")]);
     let ended = site.costag(&["resume", "--max-calls", "2"]).with(8);
     let waits = "SELECT count(*) FROM content WHERE state = 0 AND run_id = 1";
-    ended.says(&[&format!(" {} pending", site.one::<i64>(waits))]);
-    site.resume().with(0).says(&[" 0 pending"]);
+    ended.says(&[&format!("left      {} image", site.one::<i64>(waits))]);
+    site.resume().with(0).says(&["left      nothing"]);
     site.assert_sound();
 }
 
@@ -114,7 +114,9 @@ fn a_run_over_the_bucket_takes_nothing_from_an_interrupted_list() {
 fn resume_names_other_unfinished_runs() {
     let site = interrupted(&[]);
     site.costag(&["run", "cos://demo-1250000000/a/", "--max-calls", "1"]).with(8);
-    site.resume().with(0).says(&["continuing run 2", "run 1 is unfinished too: `costag resume`"]);
+    site.resume()
+        .with(0)
+        .says(&["continuing run 2", "run 1 is unfinished too; to continue it:\n  costag resume"]);
     let last = site.resume().with(0).says(&["continuing run 1"]);
     assert!(!last.stderr.contains("unfinished"), "{}", last.stderr);
     assert_all_labelled(&site);
@@ -189,7 +191,7 @@ fn no_image_is_forgotten_after_any_sequence_of_commands(#[values(1, 2, 3, 4)] se
         site.assert_sound();
     }
     let calls = site.calls();
-    site.run(&[]).with(0).says(&[" 0 pending"]);
+    site.run(&[]).with(0).says(&["left      nothing"]);
     assert_eq!(site.calls(), calls, "a run finds nothing that a resume had forgotten");
     let labelled: std::collections::BTreeSet<String> =
         site.export(&["--scene", "camera"]).into_iter().map(|row| row[0].clone()).collect();

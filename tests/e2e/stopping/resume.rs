@@ -359,3 +359,20 @@ fn a_stored_endpoint_is_confirmed_on_a_terminal_with_yes() {
         assert_eq!((code, site.calls()), (Some(if calls == 5 { 2 } else { 8 }), calls));
     }
 }
+
+#[test]
+fn a_suggested_command_works_as_it_is_printed() {
+    let site = Site::plain(10);
+    std::fs::create_dir(site.path("it's here")).unwrap();
+    site.write("night.toml", "qps = 0\n");
+    let options = ["--db", "it's here/a.db", "--config", "night.toml", "--max-calls", "5"];
+    let ended = site.run(&options).with(8);
+    let suggested = ended.stderr.lines().find(|line| line.starts_with("  costag resume ")).unwrap();
+    assert_eq!(suggested, r"  costag resume --db 'it'\''s here/a.db' --config night.toml");
+    let mut shell = Command::new("/bin/sh");
+    site.set_up(&mut shell);
+    let programs = std::path::Path::new(env!("CARGO_BIN_EXE_costag")).parent().unwrap();
+    shell.env("PATH", programs).arg("-c").arg(suggested);
+    start(shell).end().with(0).says(&["run 1: complete", "left      nothing"]);
+    assert_eq!(site.calls(), 10);
+}

@@ -6,6 +6,7 @@ mod inspect;
 mod program;
 mod screen;
 mod servers;
+mod suggested;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::suggested::Start;
 use super::{LONGEST, Site};
 
 /// The result of a program that has ended.
@@ -41,6 +42,7 @@ pub(crate) struct Running {
     child: Child,
     stdout: Stream,
     stderr: Stream,
+    start: Start,
 }
 
 struct Stream {
@@ -75,10 +77,11 @@ impl Stream {
 
 /// Starts a command and collects its output.
 pub(crate) fn start(mut command: Command) -> Running {
+    let start = Start::of(&command);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let stdout = Stream::read(child.stdout.take().unwrap());
     let stderr = Stream::read(child.stderr.take().unwrap());
-    Running { child, stdout, stderr }
+    Running { child, stdout, stderr, start }
 }
 
 impl Running {
@@ -128,6 +131,8 @@ impl Running {
             std::thread::sleep(Duration::from_millis(3));
         };
         let (stdout, stderr) = (self.stdout.whole(), self.stderr.whole());
+        self.start.check(&stderr);
+        self.start.check(&stdout);
         Ended { code: status.code(), stdout, stderr }
     }
 }

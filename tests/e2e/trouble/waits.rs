@@ -65,7 +65,7 @@ fn a_wait_that_the_service_asks_for_is_respected() {
         http("200 OK", "<RecognitionResult><CameraLabels/></RecognitionResult>")
     });
     let ended = run_at(&format!("http://{address}"), &["--workers", "3"]).with(0);
-    ended.says(&["14 done, 0 failed, 0 pending", "  waited    "]);
+    ended.says(&["tagged    14 images", "left      nothing", "  waited    "]);
     let throttled = throttled.load(Ordering::SeqCst);
     assert!(throttled <= 6, "{throttled} of 14: those that were on the wire, and no more");
 }
@@ -91,7 +91,7 @@ fn a_wait_longer_than_patience_ends_the_run_at_once(#[case] workers: usize) {
     let options = ["--workers", &workers.to_string(), "--patience", "1h"];
     let begun = Instant::now();
     let ended = run_at(&format!("http://{address}"), &options).with(5);
-    ended.says(&["come back at", "2h", "5 done, 0 failed, 55 pending"]);
+    ended.says(&["come back at", "2h", "tagged    5 images", "left      55 images without a call"]);
     assert!(begun.elapsed() < Duration::from_secs(30));
     // Answers that arrive between the throttles begin the row of three anew.
     assert!(asked.load(Ordering::SeqCst) <= 5 + 3 + 2 * workers, "{asked:?}");
@@ -123,7 +123,7 @@ fn a_long_wait_for_one_image_fails_only_that_image(#[case] workers: &str) {
     });
     let begun = Instant::now();
     let ended = run_at(&format!("http://{address}"), &["--workers", workers]).with(3);
-    ended.says(&["28 done, 2 failed, 0 pending", "SlowDown"]);
+    ended.says(&["tagged    28 images", "failed    2 images with", "SlowDown"]);
     assert!(begun.elapsed() < Duration::from_secs(30));
 }
 

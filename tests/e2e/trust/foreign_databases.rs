@@ -176,5 +176,5 @@ fn a_kept_option_with_an_impossible_value_is_named_with_its_run() {
     site.tamper("UPDATE run SET settings = json_set(settings, '$.typed.qps', json('[1,2]'))");
     let ended = site.resume();
     assert_eq!(ended.code, Some(7), "{}", ended.stderr);
-    ended.says(&["run 1", "the option \"qps\"", "costag run"]);
+    ended.says(&["run 1", "the option \"qps\"", "begin a new run"]);
 }

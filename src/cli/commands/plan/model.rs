@@ -169,6 +169,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::suggest::Suggestion;
     use crate::config::Until;
     use crate::job::{End, Snapshot};
     use crate::scene::Scenes;
@@ -220,7 +221,7 @@ mod tests {
         let late = Plan::new(String::new(), &report, &needed, Some(measured), &settings, &late);
         assert_eq!(late.fits_the_window, Some(false));
         insta::with_settings!({filters => vec![(r"until .*:", "until [TIME]:")]}, {
-            insta::assert_snapshot!(super::super::text::text(&plan, &settings));
+            insta::assert_snapshot!(super::super::text::text(&plan, &settings, &Suggestion::plain(["run", "cos://a-1"])));
         });
     }
 }

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::model::Plan;
 use crate::cli::price::cost_in_words;
+use crate::cli::suggest::Suggestion;
 use crate::cli::takes;
 use crate::cli::zone;
 use crate::config::Settings;
@@ -18,8 +19,8 @@ use crate::visible::visible;
 /// The name of a row, and what it says.
 type Row = (&'static str, String);
 
-/// The plan, one row a line, and what to do next.
-pub(super) fn text(plan: &Plan, settings: &Settings) -> String {
+/// The plan, one row a line, and what to do next. `run` is the command that runs as planned.
+pub(super) fn text(plan: &Plan, settings: &Settings, run: &Suggestion) -> String {
     let mut rows = vec![("listed", listed(plan)), ("changes", changes(plan))];
     rows.push((
         "no call",
@@ -27,7 +28,10 @@ pub(super) fn text(plan: &Plan, settings: &Settings) -> String {
     ));
     if plan.given_up > 0 {
         let given_up = plan.given_up;
-        rows.push(("given up", format!("{given_up} images; `costag retry` puts them back")));
+        rows.push((
+            "given up",
+            format!("{given_up} images failed for good; `retry` puts them back"),
+        ));
     }
     rows.extend(doubtful(plan));
     rows.extend(calls(plan));
@@ -42,6 +46,9 @@ pub(super) fn text(plan: &Plan, settings: &Settings) -> String {
         let _ = writeln!(text, "  {name:<9} {value}");
     }
     let _ = writeln!(text, "next: {}", next(plan));
+    if plan.calls > 0 {
+        let _ = writeln!(text, "{run}");
+    }
     text
 }
 
@@ -103,7 +110,7 @@ fn window(plan: &Plan, seconds: f64) -> String {
         .unwrap_or_default();
     let fits = match plan.fits_the_window {
         Some(true) => "it fits",
-        Some(false) => "it does not fit: the rest stays for `costag resume`",
+        Some(false) => "it does not fit: what remains is left for resuming",
         None => "unknown without a pace",
     };
     format!("{} until {end}: {fits}", duration(seconds))
@@ -116,7 +123,7 @@ fn next(plan: &Plan) -> &'static str {
             "these limits allow no call: a run without them calls for what remains"
         }
         0 => "nothing to call",
-        _ => "`costag run` with the same options calls for them",
+        _ => "the same options with run call for them:",
     }
 }
 

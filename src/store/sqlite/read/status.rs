@@ -107,6 +107,14 @@ impl Reader {
         Ok(self.runs_where(1, Some(id))?.pop())
     }
 
+    /// Reads the settings that a run was begun with, as they are stored. `None` if there is no such run.
+    pub fn settings_of(&self, run: i64) -> Result<Option<String>, Error> {
+        self.connection
+            .query_row("SELECT settings FROM run WHERE id = ?1", [run], |row| row.get(0))
+            .optional()
+            .map_err(|source| self.error(source))
+    }
+
     /// Finds the run that `costag resume` continues: the newest that was interrupted, stopped or killed and is no
     /// plan.
     pub fn unfinished_run(&self) -> Result<Option<i64>, Error> {
