@@ -383,6 +383,7 @@ fn over(run: &RunSettings) -> Vec<String> {
     let mut words = vec!["run".to_owned(), address];
     let (option, list) = match &run.source {
         Source::Bucket { .. } => ("", None),
+        Source::Keys(list) if list.inventory => ("--inventory", Some(list)),
         Source::Keys(list) => ("--keys", Some(list)),
         Source::Urls(list) => ("--urls", Some(list)),
     };

@@ -19,12 +19,16 @@ pub(super) struct Target {
     #[arg(value_name = "ADDRESS")]
     address: String,
     /// File of keys to tag instead of listing the bucket, one per line in UTF-8; - is standard input
-    #[arg(long, value_name = "FILE", conflicts_with = "urls")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["urls", "inventory"])]
     keys: Option<PathBuf>,
     /// File of public image URLs to tag through the bucket, one per line, or the column `url` of a CSV; lines that begin
     /// with # are comments; - is standard input
     #[arg(long, value_name = "FILE")]
     urls: Option<PathBuf>,
+    /// Manifest of an inventory (manifest.json, with its CSV files in their folders or beside it) whose keys to tag instead of
+    /// listing the bucket
+    #[arg(long, value_name = "MANIFEST", conflicts_with_all = ["urls", "null"])]
+    inventory: Option<PathBuf>,
     /// Keys or URLs end with NUL instead of a newline
     #[arg(short = '0', long)]
     null: bool,
@@ -64,7 +68,7 @@ pub(super) fn tell_unused_filters(options: &SettingOptions<OfRun>, source: &Sour
             "{} applies to listings only and has no effect here: every line of a list (--{}) is wanted; remove the \
              lines that you do not want",
             option(key),
-            source.name()
+            source.option()
         );
     }
 }
@@ -83,20 +87,22 @@ impl Target {
         let list = |file: PathBuf| List {
             file: (file.as_os_str() != "-").then(|| std::path::absolute(&file).unwrap_or(file)),
             nul: self.null,
+            inventory: self.inventory.is_some(),
         };
-        let source = match (self.keys, self.urls) {
+        let keys = self.keys.or(self.inventory.clone());
+        let source = match (keys, self.urls) {
             (None, None) if self.null => {
                 anyhow::bail!(Usage("-0 (--null) needs --keys or --urls".into()))
             }
             (None, None) => Source::Bucket { prefix },
             _ if !prefix.is_empty() => anyhow::bail!(Usage(
-                "a prefix cannot be combined with --keys or --urls: leave the prefix out"
+                "a prefix cannot be combined with --keys, --urls or --inventory: leave the prefix out"
                     .to_owned()
             )),
             (Some(keys), _) => Source::Keys(list(keys)),
             (None, Some(urls)) => Source::Urls(list(urls)),
         };
-        source.check()?;
+        source.check(bucket.as_str())?;
         tell_unused_filters(&self.options, &source);
         Ok((settings, bucket, source))
     }

@@ -35,6 +35,9 @@ pub struct Args {
     /// The list of URLs again, as --keys
     #[arg(long, value_name = "FILE")]
     urls: Option<PathBuf>,
+    /// The inventory again, as --keys
+    #[arg(long, value_name = "MANIFEST", conflicts_with_all = ["keys", "urls"])]
+    inventory: Option<PathBuf>,
     /// Do not ask before more than --confirm-above units of billing are used; without a terminal nobody is asked
     #[arg(short, long)]
     yes: bool,
@@ -78,7 +81,9 @@ impl Args {
         let run = RunSettings::of(&unfinished)?;
         tell_unused_filters(&self.options, &run.source);
         let bucket = Bucket::parse(&run.bucket)?;
-        let named = named(self.keys, self.urls, &run, unfinished.id)?;
+        let given = [("keys", self.keys), ("urls", self.urls), ("inventory", self.inventory)];
+        let given = given.into_iter().find_map(|(option, file)| Some((option, file?)));
+        let named = named(given, &run, unfinished.id)?;
         let (mut settings, origins) = settings_again(&inputs, &unfinished, &run)?;
         say!(
             "continuing run {} over {}",
@@ -190,8 +195,7 @@ fn wanted(run: &Stored, now: &Stored, origins: &Provenance) -> Stored {
 /// # Errors
 /// [`Usage`] if it is of another kind, and an error if it cannot be read.
 fn named(
-    keys: Option<PathBuf>,
-    urls: Option<PathBuf>,
+    given: Option<(&str, PathBuf)>,
     run: &RunSettings,
     id: i64,
 ) -> anyhow::Result<Option<Source>> {
@@ -199,16 +203,16 @@ fn named(
         file: (file.as_os_str() != "-").then(|| std::path::absolute(&file).unwrap_or(file)),
         ..list.clone()
     };
-    let source = match (keys, urls, &run.source) {
-        (None, None, _) => return Ok(None),
-        (Some(file), _, Source::Keys(then)) => Source::Keys(list(file, then)),
-        (_, Some(file), Source::Urls(then)) => Source::Urls(list(file, then)),
+    let Some((option, file)) = given else { return Ok(None) };
+    let source = match &run.source {
+        Source::Keys(then) if run.source.option() == option => Source::Keys(list(file, then)),
+        Source::Urls(then) if run.source.option() == option => Source::Urls(list(file, then)),
         _ => anyhow::bail!(Usage(format!(
-            "run {id} is over {}, so --keys or --urls cannot be used here",
+            "run {id} is over {}, so --{option} cannot be used here",
             run.source.describe(&run.bucket)
         ))),
     };
-    source.check()?;
+    source.check(&run.bucket)?;
     Ok(Some(source))
 }
 
@@ -221,7 +225,7 @@ fn begins_anew(
     if !matches!(run.source, Source::Bucket { .. }) && named.is_none() {
         anyhow::bail!(Usage(format!(
             "run {} reads a list, so its scenes, filters and --dedupe can only be changed if the list is given \
-             again: give --keys or --urls too",
+             again: give --keys, --urls or --inventory too",
             unfinished.id
         )));
     }

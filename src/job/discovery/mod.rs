@@ -7,6 +7,7 @@ mod batch;
 mod beside;
 pub(super) mod compare;
 pub(super) mod filter;
+mod inventory;
 mod line;
 mod lines;
 mod lister;

@@ -188,7 +188,7 @@ fn read_list(
         Source::Bucket { .. } => {
             return Ok(Whole { count: 0, hash: 0, marks: BTreeMap::new() });
         }
-        Source::Keys(list) => (list, Box::new(list.keys()?)),
+        Source::Keys(list) => (list, list.keys()?),
         Source::Urls(list) => (list, list.urls()?),
     };
     let edited = || source::Error::Edited { name: list.name() };

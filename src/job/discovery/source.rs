@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::inventory::{self, Inventory};
 use super::lines::{self, Item};
 use crate::store::model::SourceKind;
 use crate::text;
@@ -33,6 +34,9 @@ pub struct List {
     /// Whether items end with a NUL byte instead of a newline.
     #[serde(default)]
     pub nul: bool,
+    /// Whether the file is the manifest of an inventory, whose keys are the list.
+    #[serde(default)]
+    pub inventory: bool,
 }
 
 impl Source {
@@ -55,6 +59,16 @@ impl Source {
         matches!(self, Self::Bucket { .. })
     }
 
+    /// The option that names a list, without its dashes. Empty for a listing.
+    pub const fn option(&self) -> &'static str {
+        match self {
+            Self::Bucket { .. } => "",
+            Self::Keys(List { inventory: true, .. }) => "inventory",
+            Self::Keys(_) => "keys",
+            Self::Urls(_) => "urls",
+        }
+    }
+
     /// The prefix of a listing. Empty for lists.
     pub fn prefix(&self) -> &str {
         match self {
@@ -69,18 +83,25 @@ impl Source {
     pub fn describe(&self, bucket: &str) -> String {
         match self {
             Self::Bucket { prefix } => format!("cos://{bucket}/{}", prefix.escape_debug()),
+            Self::Keys(list) if list.inventory => {
+                format!("the inventory {} of cos://{bucket}", list.name())
+            }
             Self::Keys(list) => format!("the keys of {} in cos://{bucket}", list.name()),
             Self::Urls(list) => format!("the URLs of {} through cos://{bucket}", list.name()),
         }
     }
 
-    /// Checks that the file of a list can be read and is a list, before any request is made.
+    /// Checks that the file of a list can be read and is a list, before any request is made. An inventory must be one of
+    /// this bucket.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::Encoding`] or [`Error::NotUrls`]. A file that is not regular, such as a pipe, can be
+    /// [`Error::Read`], [`Error::Encoding`], [`Error::NotUrls`] or [`Error::Inventory`]. A file that is not regular, such as a pipe, can be
     /// read only once, so its lines are checked when the run reads it.
-    pub fn check(&self) -> Result<(), Error> {
+    pub fn check(&self, bucket: &str) -> Result<(), Error> {
         match self {
+            Self::Keys(list @ List { inventory: true, .. }) => {
+                Ok(list.open_inventory()?.check(bucket)?)
+            }
             Self::Keys(list) | Self::Urls(list) => match &list.file {
                 Some(file) if file.is_dir() => {
                     let source = io::Error::from(io::ErrorKind::IsADirectory);
@@ -187,6 +208,9 @@ pub enum Error {
         /// The name of the file, or "standard input".
         name: String,
     },
+    /// An inventory cannot be read.
+    #[error(transparent)]
+    Inventory(#[from] inventory::Error),
     /// Lines of a list of URLs are not URLs.
     #[error(
         "{} of the list {name} {}: {shown:?} does not begin with http:// or https:// (a CSV needs a column named url)",
@@ -210,6 +234,7 @@ impl Error {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Encoding { .. } | Self::NotUrls { .. } => true,
+            Self::Inventory(error) => !matches!(error, inventory::Error::Read { .. }),
             Self::Read { .. } | Self::Edited { .. } => false,
         }
     }
@@ -238,9 +263,16 @@ impl List {
     /// reason.
     ///
     /// # Errors
-    /// [`Error::Read`] and [`Error::Encoding`], from this function or in an item.
-    pub fn keys(&self) -> Result<impl Iterator<Item = Result<Item, Error>> + use<>, Error> {
-        Self::keys_in(self.open()?, self.nul, self.name())
+    /// [`Error::Read`], [`Error::Encoding`] and [`Error::Inventory`], from this function or in an item.
+    pub fn keys(&self) -> Result<Box<dyn Iterator<Item = Result<Item, Error>>>, Error> {
+        if self.inventory {
+            return Ok(Box::new(self.open_inventory()?.keys().map(|item| Ok(item?))));
+        }
+        Ok(Box::new(Self::keys_in(self.open()?, self.nul, self.name())?))
+    }
+
+    fn open_inventory(&self) -> Result<Inventory, Error> {
+        Ok(Inventory::open(self.file.as_deref().unwrap_or(Path::new("-")))?)
     }
 
     /// Like [`List::keys`], for a list that is open already.
@@ -308,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_missing_list_is_named_in_the_error() {
-        let list = List { file: Some("no/such".into()), nul: false };
+        let list = List { file: Some("no/such".into()), nul: false, inventory: false };
         assert!(list.keys().err().unwrap().to_string().contains("no/such"));
     }
 }
