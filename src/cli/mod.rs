@@ -19,6 +19,7 @@ mod execute_job;
 pub mod exit;
 mod fault;
 mod nothing;
+mod opened;
 pub mod options;
 mod outcome;
 mod own_files;

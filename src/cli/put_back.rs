@@ -8,11 +8,12 @@ use super::exit::Exit;
 use super::price::cost_in_words;
 use super::suggest::{Again, Suggestion};
 use super::terminal;
+use crate::cli::opened;
 use crate::config::Settings;
 use crate::job::RunSettings;
 use crate::numbers::{counted, grouped};
 use crate::store::read::Choice;
-use crate::store::{self, Reader, Store};
+use crate::store::{self, Reader};
 
 /// How many images are chosen, and what calling them again asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -78,7 +79,7 @@ pub(super) fn execute(
         return Ok(Exit::Complete);
     }
     drop(reader);
-    let mut store = Store::open(&settings.db)?;
+    let mut store = opened::open(&settings.db)?;
     store.recover(Timestamp::now().as_millisecond())?;
     let reader = store.reader()?;
     let sum = Sum::read(&reader, choice, keys)?;

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use crate::cli::execute_job;
 use crate::cli::exit::Exit;
 use crate::cli::fault::{LocalFault, Usage};
+use crate::cli::opened;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::report_file::{self, Pictures};
 use crate::cli::suggest::Again;
@@ -22,8 +23,8 @@ use crate::emulator::{self, Emulator, Holdings, pictures};
 use crate::export::{self, Format, Layout, Output, Shape};
 use crate::job::{Job, Purpose, Source};
 use crate::scene::Scene;
+use crate::store::Reader;
 use crate::store::read::ExportFilter;
-use crate::store::{Reader, Store};
 use crate::visible::visible;
 
 /// Tag a folder of pictures with the built-in emulator, without an account or a network
@@ -84,7 +85,7 @@ impl Args {
             let provider = Arc::new(Provider::fixed(credentials));
             let endpoint = Endpoint::custom(&emulator.endpoint())?;
             let client = Client::new(endpoint, provider, &Options::default())?;
-            let store = Store::open(&database)?;
+            let store = opened::open(&database)?;
             let source = Source::Bucket { prefix: String::new() };
             let job = Job::begin(store, client, &bucket, source, settings, Purpose::Tag)?;
             let (exit, report) = Box::pin(execute_job::run_with_summary(job, &database, &Again::demo(&database))).await?;

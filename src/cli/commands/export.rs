@@ -101,9 +101,10 @@ impl Args {
             scenes: if scenes.is_empty() { ExportFilter::default().scenes } else { scenes },
             min_confidence: self.min_confidence,
             names: self.label.clone(),
-            having: Vec::new(),
+            any: self.label.clone(),
             include_gone: self.include_gone,
             since_run: self.since_run,
+            ..ExportFilter::default()
         })?;
         // A stream leaves no file that must be removed, so a signal may end the program as usual.
         let interrupt =

@@ -3,32 +3,53 @@
 use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _, stdout};
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::rows::{Form, FormOptions, Rows};
+use crate::cli::zone;
 use crate::cos::encode;
 use crate::export;
 use crate::label;
 use crate::scene::{Scene, Scenes};
 use crate::store::Reader;
-use crate::store::read::{ExportFilter, Exported};
+use crate::store::read::{ExportFilter, Exported, Standing};
 use crate::visible::visible;
 
-/// Print the keys of images that have certain labels and do not have others
+/// The options of which at least one is needed.
+const CONDITIONS: [&str; 7] = ["label", "any", "category", "not", "no_labels", "failed", "since"];
+
+/// Print the keys of images by their labels, or by what is known of them
 ///
-/// An image is printed if it has every --label and no label of --not. Names must match exactly. Labels with less
-/// confidence than --min-confidence are ignored.
+/// An image is printed if it has every --label, one of --any, a label of every --category, and no label of --not. Names
+/// must match exactly. Labels with less confidence than --min-confidence are ignored.
 #[derive(Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("names").args(["label", "not"]).required(true).multiple(true)))]
+#[command(group(clap::ArgGroup::new("conditions").args(CONDITIONS).required(true).multiple(true)))]
 pub struct Args {
     /// A label that the image must have; may be repeated: it must have all of them
     #[arg(long, value_name = "NAME")]
     label: Vec<String>,
+    /// A label of which the image must have one; may be repeated: it must have at least one of them
+    #[arg(long, value_name = "NAME")]
+    any: Vec<String>,
+    /// A first or second category of which the image must have a label; may be repeated: it must have all of them
+    #[arg(long, value_name = "NAME")]
+    category: Vec<String>,
     /// A label that the image must not have; may be repeated: it must have none of them
     #[arg(long, value_name = "NAME")]
     not: Vec<String>,
+    /// Only images that were answered without any label
+    #[arg(long, conflicts_with_all = ["label", "any", "category", "not", "min_confidence", "failed"])]
+    no_labels: bool,
+    /// Only images that are given up; they may have labels of an earlier answer
+    #[arg(long)]
+    failed: bool,
+    /// Only objects that were last modified at this time or later: 2026-11-01, 2026-11-01T06:30 (both local time) or
+    /// 2026-11-01T06:30:00Z
+    #[arg(long, value_name = "DATE", value_parser = zone::moment)]
+    since: Option<Timestamp>,
     /// Ignore labels with less confidence than this, 0 to 100
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=100))]
     min_confidence: i64,
@@ -89,11 +110,18 @@ impl Args {
         let settings = global.settings(|_| ())?;
         let reader = Reader::open(&settings.db)?;
         let scenes: Scenes = self.scene.iter().copied().collect();
-        // Only labels that decide are read. Without --label every image must be read, also those without labels.
-        let names = if self.label.is_empty() {
+        // Only labels that decide are read. Without --label and --any every image must be read, also those without labels,
+        // and for categories every label.
+        let sought = [self.label.as_slice(), &self.any].concat();
+        let names = if sought.is_empty() || !self.category.is_empty() || self.failed {
             Vec::new()
         } else {
-            [self.label.as_slice(), &self.not].concat()
+            [sought.as_slice(), &self.not].concat()
+        };
+        let standing = match (self.no_labels, self.failed) {
+            (true, _) => Standing::NoLabels,
+            (false, true) => Standing::Failed,
+            (false, false) => Standing::Answered,
         };
         let mut export = reader.export(ExportFilter {
             buckets: self.bucket.clone(),
@@ -102,6 +130,10 @@ impl Args {
             min_confidence: self.min_confidence,
             names,
             having: self.label.clone(),
+            any: self.any.clone(),
+            categories: self.category.clone(),
+            since: self.since.map(Timestamp::as_millisecond),
+            standing,
             include_gone: false,
             since_run: None,
         })?;
@@ -140,7 +172,16 @@ impl Args {
 
     fn fits(&self, object: &Exported<'_>) -> bool {
         let has = |name: &String| object.labels().any(|label| label.name == name.as_str());
-        self.label.iter().all(has) && !self.not.iter().any(has)
+        let of_category = |category: &String| {
+            let is_of = |label: label::Label<'_>| {
+                [label.first_category, label.second_category].contains(&category.as_str())
+            };
+            object.labels().any(is_of)
+        };
+        self.label.iter().all(has)
+            && (self.any.is_empty() || self.any.iter().any(has))
+            && self.category.iter().all(of_category)
+            && !self.not.iter().any(has)
     }
 
     fn print(
@@ -150,7 +191,12 @@ impl Args {
         rows: &mut Rows,
     ) -> Result<(), export::Error> {
         let (bucket, key) = (object.bucket, object.key);
-        let wanted = |label: &label::Label<'_>| self.label.iter().any(|name| name == label.name);
+        let wanted = |label: &label::Label<'_>| {
+            self.label.iter().chain(&self.any).any(|name| name == label.name)
+                || self.category.iter().any(|category| {
+                    [label.first_category, label.second_category].contains(&category.as_str())
+                })
+        };
         let labels: Vec<Label<'_>> = object.labels().filter(wanted).map(Label::from).collect();
         let row = Row { bucket, key, labels };
         let joined = || {

@@ -12,6 +12,7 @@ use self::model::Plan;
 use crate::cli::connect;
 use crate::cli::execute_job;
 use crate::cli::exit::{self, Exit};
+use crate::cli::opened;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::outcome::reporter::Reporter;
 use crate::cli::suggest::Again;
@@ -20,7 +21,7 @@ use crate::cli::zone;
 use crate::config::{Budget, Settings};
 use crate::export::Output;
 use crate::job::{End, Job, Purpose, Report};
-use crate::store::{Reader, Store};
+use crate::store::Reader;
 use crate::visible::Notation;
 
 /// Show what a run would call, what it may cost and how long it takes, without calling
@@ -59,7 +60,7 @@ impl Args {
             let region = settings.stored.region.as_deref();
             let endpoint = settings.stored.endpoint.as_deref();
             let client = connect::bucket_client(&bucket, region, endpoint, &settings).await?;
-            let store = Store::open(&settings.db)?;
+            let store = opened::open(&settings.db)?;
             // The time window limits calls, and a plan makes none.
             let budget = Budget { until: None, max_duration: None, ..settings.budget.clone() };
             let unhurried = Settings { budget, ..settings.clone() };

@@ -6,6 +6,7 @@ use crate::cli::connect;
 use crate::cli::execute_job;
 use crate::cli::exit::Exit;
 use crate::cli::fault::Usage;
+use crate::cli::opened;
 use crate::cli::options::global::{GlobalOptions, Inputs};
 use crate::cli::options::groups::{OfRun, SettingOptions};
 use crate::cli::outcome::reporter::Reporter;
@@ -16,7 +17,7 @@ use crate::config::{self, Filter, Origin, Provenance, Settings, Stored};
 use crate::cos::Bucket;
 use crate::job::{self, End, Job, List, Purpose, Report, RunSettings, Source};
 use crate::store::run::UnfinishedRun;
-use crate::store::{Error, Reader, Store};
+use crate::store::{Error, Reader};
 use crate::visible::visible;
 
 /// Continue the last run that was interrupted, stopped or killed
@@ -69,7 +70,7 @@ impl Args {
         if let Err(missing @ Error::Missing { .. }) = Reader::open(&database) {
             return Err(missing.into());
         }
-        let store = Store::open(&database)?;
+        let store = opened::open(&database)?;
         let mut all = store.unfinished()?.into_iter();
         let Some(unfinished) = all.next() else {
             say!(

@@ -1,7 +1,6 @@
 //! `costag retag`: puts labelled images back in the queue, to be called again.
 
-use jiff::civil::{Date, DateTime};
-use jiff::{Timestamp, Zoned};
+use jiff::Timestamp;
 
 use crate::cli::exit::Exit;
 use crate::cli::fault::Usage;
@@ -37,7 +36,7 @@ pub struct Args {
     #[arg(long, value_name = "CONFIDENCE", value_parser = clap::value_parser!(u8).range(1..=100))]
     below: Option<u8>,
     /// Only images labelled before this: 2026-11-01, 2026-11-01T06:30 (both local time) or 2026-11-01T06:30:00Z
-    #[arg(long, value_name = "DATE", value_parser = moment)]
+    #[arg(long, value_name = "DATE", value_parser = zone::moment)]
     older_than: Option<Timestamp>,
     /// Choose images that failed with this code instead of labelled images; may be repeated
     #[arg(long, value_name = "CODE", conflicts_with_all = ["label", "scene", "below", "older_than", "all"])]
@@ -86,32 +85,5 @@ impl Args {
             self.dry_run,
             !self.yes && terminal::can_ask(),
         )
-    }
-}
-
-/// Reads a date, or a date and time. Without a time zone it is local time.
-fn moment(text: &str) -> Result<Timestamp, String> {
-    let local = |time: DateTime| time.to_zoned(zone::local()).map(|zoned| zoned.timestamp());
-    text.parse::<Timestamp>()
-        .or_else(|_| text.parse::<Zoned>().map(|zoned| zoned.timestamp()))
-        .or_else(|_| text.parse::<Date>().and_then(|date| local(date.at(0, 0, 0, 0))))
-        .or_else(|_| text.parse::<DateTime>().and_then(local))
-        .map_err(|_| "expected a date such as 2026-11-01, or a date and time".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_date_without_a_zone_is_local_and_other_text_is_refused() {
-        let utc = moment("2026-11-01T06:30:00+08:00").unwrap();
-        assert_eq!(utc.to_string(), "2026-10-31T22:30:00Z");
-        let day = Date::constant(2026, 11, 1).at(0, 0, 0, 0).to_zoned(zone::local()).unwrap();
-        assert_eq!(moment("2026-11-01").unwrap(), day.timestamp());
-        assert!(moment("2026-11-01T06:30").is_ok());
-        for wrong in ["", "yesterday", "2026-11", "2026-13-01"] {
-            assert!(moment(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -3,12 +3,12 @@
 use crate::cli::connect;
 use crate::cli::execute_job;
 use crate::cli::exit::Exit;
+use crate::cli::opened;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::outcome::reporter::Reporter;
 use crate::cli::suggest::Again;
 use crate::cli::target::Target;
 use crate::job::{Job, Purpose, Report};
-use crate::store::Store;
 
 /// Tag every image of a bucket, a prefix, or a list of keys or URLs
 ///
@@ -50,7 +50,7 @@ impl Args {
             let endpoint = settings.stored.endpoint.as_deref();
             let client = connect::bucket_client(&bucket, region, endpoint, &settings).await?;
             let database = settings.db.clone();
-            let store = Store::open(&database)?;
+            let store = opened::open(&database)?;
             let job = Job::begin(store, client, &bucket, source, settings, Purpose::Tag)?;
             reporter.works();
             execute_job::hold_until_confirmed(&job, self.yes);

@@ -17,8 +17,8 @@ use crate::store::read::Frequency;
 
 /// Count labels, categories or scenes, the most frequent first
 ///
-/// Counts are of distinct images, not of keys: identical files count once. An image that gets the same label from two
-/// scenes counts once for each scene.
+/// Counts are of distinct images that the bucket has, not of keys: identical files count once. An image that gets the same
+/// label from two scenes counts once for each scene.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What one row stands for
@@ -30,6 +30,9 @@ pub struct Args {
     /// Ignore labels with less confidence than this, 0 to 100
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=100))]
     min_confidence: i64,
+    /// Also count images that are no longer in the bucket; this reads every label
+    #[arg(long)]
+    include_gone: bool,
     #[command(flatten)]
     form: FormOptions,
 }
@@ -72,7 +75,12 @@ impl Args {
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let settings = global.settings(|_| ())?;
         let reader = Reader::open(&settings.db)?;
-        let mut rows = group(self.by, reader.frequencies(self.min_confidence)?);
+        let frequencies = if self.include_gone {
+            reader.frequencies_with_gone(self.min_confidence)?
+        } else {
+            reader.frequencies(self.min_confidence)?
+        };
+        let mut rows = group(self.by, frequencies);
         reader.unchanged()?;
         let all = rows.len();
         if self.top > 0 {

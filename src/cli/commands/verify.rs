@@ -17,7 +17,7 @@ const LARGE: u64 = 256 << 20;
 /// Check that the database is sound; the exit code is 7 if it is not
 ///
 /// Reads every row and writes nothing. Checks tables and views, pages and indexes, texts, references, states, ranges,
-/// labels, identities, and the ledger against images and runs. Prints the first problems of each check, one per line; the
+/// labels, identities, counts, the index of labels, and the ledger against images and runs. Prints the first problems of each check, one per line; the
 /// last line says whether the database is sound. It may be used while a run is in progress.
 #[derive(Debug, clap::Args)]
 pub struct Args {

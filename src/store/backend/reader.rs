@@ -398,7 +398,8 @@ impl Reader {
         dispatch!(self, reader => reader.export(filter).map(Export::Sqlite))
     }
 
-    /// Counts every label of at least `min_confidence` (0 to 100), by scene and name, in no order.
+    /// Counts the labels of at least `min_confidence` (0 to 100) that images of the bucket have, by scene and name, in no
+    /// order.
     ///
     /// # Errors
     /// Any error of a read; [`Error::Unsound`] for a label whose scene or name is unknown.
@@ -406,7 +407,16 @@ impl Reader {
         dispatch!(self, reader => reader.frequencies(min_confidence))
     }
 
-    /// Reads the `limit` most frequent labels over all contents. Looks at every label.
+    /// Counts every label of at least `min_confidence`, by scene and name, in no order, whether the bucket still has its
+    /// image or not. Looks at every label.
+    ///
+    /// # Errors
+    /// The same as those of [`Reader::frequencies`].
+    pub fn frequencies_with_gone(&self, min_confidence: i64) -> Result<Vec<Frequency>, Error> {
+        dispatch!(self, reader => reader.frequencies_with_gone(min_confidence))
+    }
+
+    /// Reads the `limit` most frequent labels of images that the bucket has.
     ///
     /// # Errors
     /// Any error of a read.

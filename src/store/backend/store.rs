@@ -40,6 +40,15 @@ impl Store {
         sqlite::Store::open(path).map(Self::Sqlite)
     }
 
+    /// Does what [`Store::open`] does. An earlier version did not count images and labels: if that has to be done first,
+    /// `progress` gets the number of rows that were counted, and of all rows.
+    ///
+    /// # Errors
+    /// The same as those of [`Store::open`].
+    pub fn open_with(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Self, Error> {
+        sqlite::Store::open_with(path, progress).map(Self::Sqlite)
+    }
+
     /// Where the database is, as it can be shown.
     pub fn location(&self) -> Location {
         dispatch!(self, store => store.path().into())

@@ -6,6 +6,18 @@ use crate::label::Label;
 use crate::object::ETag;
 use crate::scene::{Scene, Scenes};
 
+/// What is known of the objects that an export holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Standing {
+    /// One of the wanted scenes was answered, with labels or without.
+    #[default]
+    Answered,
+    /// One of the wanted scenes was answered, and none of them has a label.
+    NoLabels,
+    /// The object is wanted, and its image is given up. It may have labels of an earlier answer.
+    Failed,
+}
+
 /// Which objects and labels an export holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportFilter {
@@ -21,6 +33,14 @@ pub struct ExportFilter {
     pub names: Vec<String>,
     /// Only objects that have a label of each of these names are of interest. Other objects may be left out.
     pub having: Vec<String>,
+    /// Only objects that have a label of one of these names are of interest, if there are any names here.
+    pub any: Vec<String>,
+    /// Only objects that have a label of each of these first or second categories are of interest.
+    pub categories: Vec<String>,
+    /// Objects with an earlier time than this, in Unix milliseconds, or without one are left out; none if `None`.
+    pub since: Option<i64>,
+    /// Which objects are wanted.
+    pub standing: Standing,
     /// True if objects that are no longer in the bucket are wanted too.
     pub include_gone: bool,
     /// Only objects that changed after this run (`run.id`) are wanted, also those that an export does not show any longer.
@@ -37,6 +57,10 @@ impl Default for ExportFilter {
             min_confidence: 0,
             names: Vec::new(),
             having: Vec::new(),
+            any: Vec::new(),
+            categories: Vec::new(),
+            since: None,
+            standing: Standing::Answered,
             include_gone: false,
             since_run: None,
         }

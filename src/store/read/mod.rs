@@ -17,7 +17,7 @@ pub use explore::{
     Facets, Found, ImageCall, ImageFailure, ImageKey, ImageLabel, ImageRecord, ImageState,
     LabelFacet, Page, Pick,
 };
-pub use export::{Batch, ExportFilter, Exported};
+pub use export::{Batch, ExportFilter, Exported, Standing};
 pub use failure::{Failure, FailureCode};
 pub use ledger::{LedgerEnd, LedgerGrouping, LedgerQuery, LedgerSums, Measured};
 pub use needed::{Doubtful, Needed};

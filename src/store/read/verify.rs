@@ -55,6 +55,10 @@ pub enum Check {
     Ranges,
     /// Labels belong to labelled scenes, have consecutive ranks, and a confidence up to 100.
     Labels,
+    /// The kept counts are those of counting every row anew.
+    Counts,
+    /// The postings name every label that they have to name.
+    Postings,
     /// The ledger has the calls that contents and runs count.
     Ledger,
     /// Every failure has its reason.
@@ -69,7 +73,7 @@ pub enum Check {
 
 impl Check {
     /// Every check, in the order in which they run.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Schema,
         Self::Integrity,
         Self::Texts,
@@ -83,6 +87,8 @@ impl Check {
         Self::Objects,
         Self::Labels,
         Self::Ledger,
+        Self::Postings,
+        Self::Counts,
     ];
 
     /// The name of the check, in one word.
@@ -97,6 +103,8 @@ impl Check {
             Self::Ranges => "ranges",
             Self::Labels => "labels",
             Self::Ledger => "ledger",
+            Self::Postings => "postings",
+            Self::Counts => "counts",
             Self::Failures => "failures",
             Self::Identities => "identities",
             Self::Objects => "objects",

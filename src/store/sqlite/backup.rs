@@ -163,7 +163,8 @@ mod tests {
         store
             .connection
             .execute_batch(
-                "INSERT INTO bucket VALUES (1, 'b-1', 'keys');
+                "DELETE FROM meta WHERE name = 'counted';
+                 INSERT INTO bucket VALUES (1, 'b-1', 'keys');
                  INSERT INTO run (id, bucket_id, source, eligibility, state, settings, journals,
                                   tool_version, started_at)
                  VALUES (1, 1, 'bucket', 0, 'running', '{}', 0, '', 0);

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::anchor::{Anchor, FileId, LOG_FILES};
 use super::backup;
 use super::connect::{BUSY_TIMEOUT, check_schema, connect};
+use super::count;
 use super::error::sorted;
 use super::lock::Lock;
 use super::migrate::{self, Schema, known_version};
@@ -58,6 +59,12 @@ impl Store {
     /// [`Error::Locked`] while another process has it, even under another name; [`Error::Linked`] if the file has
     /// several names; [`Error::Foreign`], [`Error::Newer`] and [`Error::Corrupt`] leave the file as it was.
     pub fn open(path: &Path) -> Result<Self, Error> {
+        Self::open_with(path, &mut |_, _| ())
+    }
+
+    /// Does what [`Store::open`] does. If everything has to be counted, `progress` gets the number of rows that were
+    /// counted, and of all rows.
+    pub fn open_with(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Self, Error> {
         let lock = Lock::take(Anchor::open(path, true)?, path)?;
         let sqlite = |source| sorted(path, source);
         let file = lock.anchor().path();
@@ -79,6 +86,9 @@ impl Store {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(sqlite)?;
         if schema != Schema::Current {
             migrate::migrate(&mut connection, path)?;
+        }
+        if !count::is_counted(&connection).map_err(sqlite)? {
+            count::fill(&mut connection, progress).map_err(sqlite)?;
         }
         // A read makes SQLite open its log, which it then keeps open until the connection closes.
         migrate::inspect(&connection, path)?;

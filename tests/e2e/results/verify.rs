@@ -172,10 +172,10 @@ fn verify_creates_no_database_and_works_during_a_run() {
 fn verify_names_the_content_and_counts_the_problems() {
     let site = Site::plain(20);
     site.run(&[]).with(0);
-    site.tamper("DELETE FROM label WHERE rank = 1 AND content_id = 3");
+    site.tamper("UPDATE content SET state = 9 WHERE id = 3");
     let told = site.costag(&["verify"]).with(7).stdout;
     assert!(
-        told.contains("labels: content 3") && told.contains("is not sound: 1 problem"),
+        told.contains("states: content 3") && told.contains("is not sound: 1 problem"),
         "{told}"
     );
 }

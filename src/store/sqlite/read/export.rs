@@ -6,13 +6,18 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Statement, named_params};
 
 use super::ReadTransaction;
+use super::posting::Places;
 use crate::object::ETag;
 use crate::scene::{Scene, Scenes};
 use crate::store::Error;
-use crate::store::read::export::{Batch, BatchLabel, BatchObject, BatchTag, ExportFilter};
+use crate::store::read::export::{
+    Batch, BatchLabel, BatchObject, BatchTag, ExportFilter, Standing,
+};
 use crate::store::sqlite::Reader;
+use crate::store::sqlite::ids::IdSet;
+use crate::store::sqlite::posting::SHIFT;
 use crate::store::sqlite::rows::Size;
-use crate::store::sqlite::sql::{is_label_of, statements};
+use crate::store::sqlite::sql::{FAILED, has_content, is_label_of, statements};
 
 /// The number of objects in a batch: few enough to keep a batch small, and many enough to make the fixed cost of a
 /// read small.
@@ -20,6 +25,9 @@ const BATCH: i64 = 2_000;
 
 /// The number of tags that are kept in memory. The service knows a few thousand, so in practice this is never reached.
 const TAGS: usize = 100_000;
+
+/// Keys by the id of their bucket, the last one first.
+type KeysByBucket = HashMap<i64, Vec<String>>;
 
 /// An export under way. It keeps one batch in memory, whose buffers are used again for the next one.
 #[derive(Debug)]
@@ -31,7 +39,9 @@ pub struct Export<'r> {
     /// The last key read of the present bucket; `None` at its beginning.
     after: Option<String>,
     /// The keys to look at, by bucket, the next one last; `None` to look at every key.
-    places: Option<HashMap<i64, Vec<String>>>,
+    places: Option<KeysByBucket>,
+    /// The blocks of contents to look at; `None` to look at every content.
+    blocks: Option<IdSet>,
     batch: Batch,
     /// The indexes of the tags in the batch, by `tag.id`.
     tag_index: HashMap<i64, usize>,
@@ -55,38 +65,50 @@ impl Reader {
             buckets.retain(|bucket| filter.buckets.contains(&bucket.name));
         }
         buckets.reverse();
-        let places = self.places(&filter)?;
+        let (places, blocks) = self.places(&filter)?;
         Ok(Export {
             reader: self,
             filter,
             buckets,
             after: None,
             places,
+            blocks,
             batch: Batch::default(),
             tag_index: HashMap::new(),
         })
     }
 
-    /// Finds the keys that have the rarest of the names in `having`, by bucket. Returns `None` if that is not known.
-    fn places(&self, filter: &ExportFilter) -> Result<Option<HashMap<i64, Vec<String>>>, Error> {
-        if filter.include_gone {
-            return Ok(None);
+    /// Finds the keys to look at, by bucket, or the blocks of contents. Both are `None` if every object has to be looked
+    /// at.
+    fn places(
+        &self,
+        filter: &ExportFilter,
+    ) -> Result<(Option<KeysByBucket>, Option<IdSet>), Error> {
+        // What has lost a label is told too, and postings do not know it.
+        if filter.since_run.is_some() {
+            return Ok((None, None));
         }
-        let mut rarest: Option<Vec<(i64, String)>> = None;
-        for name in &filter.having {
-            let Some(places) = self.places_of(name, &filter.prefix)? else { continue };
-            if rarest.as_ref().is_none_or(|rarest| places.len() < rarest.len()) {
-                rarest = Some(places);
-            }
+        let mut places = match filter.standing {
+            Standing::Failed => self.failed_places().map_err(|source| self.error(source))?,
+            _ => match self.places_of(filter)? {
+                Places::Everywhere => return Ok((None, None)),
+                Places::Blocks(blocks) => return Ok((None, Some(blocks))),
+                Places::Keys(places) => places,
+            },
+        };
+        places.sort_unstable_by(|a, b| b.cmp(a));
+        let mut by_bucket = KeysByBucket::new();
+        for (bucket, key) in places {
+            by_bucket.entry(bucket).or_default().push(key);
         }
-        Ok(rarest.map(|mut places| {
-            places.sort_unstable_by(|a, b| b.cmp(a));
-            let mut by_bucket: HashMap<i64, Vec<String>> = HashMap::new();
-            for (bucket, key) in places {
-                by_bucket.entry(bucket).or_default().push(key);
-            }
-            by_bucket
-        }))
+        Ok((Some(by_bucket), None))
+    }
+
+    /// The keys of the images that are given up.
+    fn failed_places(&self) -> rusqlite::Result<Vec<(i64, String)>> {
+        let mut failed = self.connection.prepare_cached(&FAILED_KEYS)?;
+        let places = failed.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        places.collect()
     }
 
     /// Reads the buckets, in the order of an export.
@@ -104,14 +126,25 @@ impl Reader {
 const OBJECTS: &str = "
     SELECT object.key, object.last_modified, content.id, content.etag, content.size,
            content.tagged_at, content.scenes_done,
-           coalesce(object.changed_run > :since, 0) OR coalesce(content.labels_run > :since, 0)
-    FROM (SELECT key, last_modified, content_id, gone_run, changed_run FROM object
+           coalesce(object.changed_run > :since, 0) OR coalesce(content.labels_run > :since, 0),
+           content.state, object.skip_reason IS NULL
+    FROM (SELECT key, last_modified, content_id, gone_run, changed_run, skip_reason FROM object
           WHERE bucket_id = :bucket AND key >= :from AND key IS NOT :after
           ORDER BY key LIMIT :batch) AS object
     LEFT JOIN content ON content.id = object.content_id AND (object.gone_run IS NULL OR :gone)
     ORDER BY object.key";
 
 statements! {
+    /// Selects keys and contents in the order of [`OBJECTS`].
+    CONTENTS_OF_KEYS = "
+        SELECT key, content_id FROM object
+        WHERE bucket_id = ?1 AND key >= ?2 AND key IS NOT ?3 ORDER BY key LIMIT ?4";
+
+    FAILED_KEYS = "
+        SELECT object.bucket_id, object.key
+        FROM content JOIN object ON {has_content} AND gone_run IS NULL AND skip_reason IS NULL
+        WHERE content.state = {FAILED}", has_content = has_content("content.id");
+
     LABELS = "
         SELECT scene, rank, tag_id, confidence FROM label WHERE {of_content} AND confidence >= ?2 ORDER BY id",
         of_content = is_label_of("id", "?1");
@@ -166,9 +199,47 @@ impl Export<'_> {
         }
         let after = self.after.take();
         let from = after.clone().unwrap_or_else(|| self.filter.prefix.clone());
+        if self.blocks.is_some() {
+            let (keys, last) =
+                self.keys_in_blocks(bucket, &from, after.as_deref()).map_err(sqlite)?;
+            for key in &keys {
+                self.read(bucket, key, None, 1)?;
+            }
+            let more = last.is_some();
+            self.after = Some(last.unwrap_or_default());
+            return Ok(more);
+        }
         let (seen, last) = self.read(bucket, &from, after.as_deref(), BATCH)?;
         self.after = Some(last);
         Ok(seen == BATCH)
+    }
+
+    /// Walks up to [`BATCH`] keys of a bucket. Returns those whose contents are in the blocks to look at, and the last key;
+    /// `None` instead of the last key if there are no more.
+    fn keys_in_blocks(
+        &self,
+        bucket: i64,
+        from: &str,
+        after: Option<&str>,
+    ) -> rusqlite::Result<(Vec<String>, Option<String>)> {
+        let mut objects = self.reader.connection.prepare_cached(&CONTENTS_OF_KEYS)?;
+        let mut rows = objects.query((bucket, from, after, BATCH))?;
+        let (mut keys, mut last, mut seen) = (Vec::new(), String::new(), 0);
+        while let Some(row) = rows.next()? {
+            let key = row.get_ref(0)?.as_str()?;
+            if !key.starts_with(&self.filter.prefix) {
+                return Ok((keys, None)); // Keys are sorted, so no later key has the prefix.
+            }
+            seen += 1;
+            last.clear();
+            last.push_str(key);
+            let content: Option<i64> = row.get(1)?;
+            let blocks = self.blocks.as_ref();
+            if content.is_some_and(|id| blocks.is_none_or(|blocks| blocks.contains(id >> SHIFT))) {
+                keys.push(last.clone());
+            }
+        }
+        Ok((keys, (seen == BATCH).then_some(last)))
     }
 
     /// Reads up to `batch` objects of a bucket. Returns how many there were, and the last key.
@@ -211,13 +282,30 @@ impl Export<'_> {
             let done: Option<u8> = row.get(6).map_err(sqlite)?;
             let scenes = Scenes::from_bits(done.unwrap_or(0));
             let hidden = scenes.without(self.filter.scenes);
+            let last_modified: Option<i64> = row.get(1).map_err(sqlite)?;
+            if self.filter.since.is_some_and(|since| last_modified.is_none_or(|at| at < since)) {
+                continue;
+            }
+            let standing = self.filter.standing;
+            if standing == Standing::Failed {
+                let state: Option<i64> = row.get(8).map_err(sqlite)?;
+                if state != Some(FAILED) || !row.get::<_, bool>(9).map_err(sqlite)? {
+                    continue;
+                }
+            }
             let from = self.batch.labels.len();
             let mut is_deleted = scenes.without(hidden).is_empty();
             if !is_deleted {
                 self.read_labels(&mut labels, row.get(2).map_err(sqlite)?, scenes)?;
-                is_deleted = !self.filter.names.is_empty() && self.batch.labels.len() == from;
+                let has_labels = self.batch.labels.len() > from;
+                if standing == Standing::NoLabels && has_labels {
+                    self.batch.labels.truncate(from);
+                    continue;
+                }
+                is_deleted =
+                    standing == Standing::Answered && !self.filter.names.is_empty() && !has_labels;
             }
-            if is_deleted {
+            if is_deleted && standing != Standing::Failed {
                 if increment {
                     let key = self.batch.keep(&last);
                     self.batch.objects.push(BatchObject::deleted(key));
@@ -230,7 +318,7 @@ impl Export<'_> {
                 key,
                 etag,
                 size: row.get::<_, Option<Size>>(4).map_err(sqlite)?.map(|Size(size)| size),
-                last_modified: row.get(1).map_err(sqlite)?,
+                last_modified,
                 tagged_at: row.get(5).map_err(sqlite)?,
                 scenes,
                 is_deleted: false,

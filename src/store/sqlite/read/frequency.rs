@@ -1,4 +1,4 @@
-//! How often labels occur, over all contents.
+//! How often labels occur, over all contents: those of images that are gone too.
 
 use std::collections::HashMap;
 
@@ -13,13 +13,14 @@ use crate::store::sqlite::Reader;
 const BATCH: i64 = 50_000;
 
 impl Reader {
-    /// Counts every label of at least `min_confidence`, by scene and name, in no order.
+    /// Counts every label of at least `min_confidence`, by scene and name, in no order, whether the bucket still has its
+    /// image or not. Looks at every label.
     ///
     /// Memory is that of the dictionary, which has some thousands of names. Each batch is a separate read.
     ///
     /// # Errors
     /// [`Error::Unsound`] for a label whose scene or name is unknown.
-    pub fn frequencies(&self, min_confidence: i64) -> Result<Vec<Frequency>, Error> {
+    pub fn frequencies_with_gone(&self, min_confidence: i64) -> Result<Vec<Frequency>, Error> {
         let mut counted: HashMap<(i64, i64), (u64, u64)> = HashMap::new();
         let mut after = -1_i64;
         loop {
@@ -59,7 +60,7 @@ impl Reader {
             .collect()
     }
 
-    fn tag(&self, id: i64) -> Result<Option<(String, String, String)>, Error> {
+    pub(super) fn tag(&self, id: i64) -> Result<Option<(String, String, String)>, Error> {
         self.connection
             .prepare_cached("SELECT name, first_category, second_category FROM tag WHERE id = ?1")
             .and_then(|mut tag| {

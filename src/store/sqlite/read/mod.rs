@@ -13,6 +13,7 @@ mod explore;
 mod export;
 mod failure;
 mod frequency;
+mod kept;
 mod ledger;
 mod posting;
 mod queue;
@@ -23,8 +24,11 @@ mod survey;
 mod tests;
 mod transaction;
 mod verify;
+mod verify_counts;
 #[cfg(test)]
 mod verify_tests;
 
 pub(in crate::store) use export::Export;
+#[cfg(test)]
+pub(super) use posting::Places;
 pub(super) use transaction::ReadTransaction;

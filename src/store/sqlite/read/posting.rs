@@ -1,23 +1,28 @@
-//! The keys of the images that have a label, if finding them by postings is cheaper than reading all labels.
+//! Where a label may be, by its postings: what is cheaper to look at than every label.
 
 use rusqlite::{OptionalExtension, named_params};
 
 use super::ReadTransaction;
 use crate::store::Error;
+use crate::store::read::export::ExportFilter;
 use crate::store::sqlite::Reader;
+use crate::store::sqlite::ids::IdSet;
 use crate::store::sqlite::posting::{POSTED, SEGMENT, SHIFT, decode};
 use crate::store::sqlite::rows::LabelId;
 use crate::store::sqlite::sql::{ANSWERED, CONTENT_SHIFT, TAG_SHIFT, has_content, statements};
 
-/// The largest number of blocks to search. With more, reading every label in order is no slower, and takes no memory
-/// for each image.
-const BLOCKS: usize = 20_000;
+/// The number of blocks that are always worth a search, however few contents there are.
+const BLOCKS: i64 = 20_000;
+
+/// With more than one block for this many contents, reading every label in order is no slower.
+const WORTH: i64 = 12;
 
 /// The largest number of calls that are not posted yet. A run posts them in time, unless it has to catch up.
 const UNPOSTED: usize = 20_000;
 
-/// The largest number of keys. Equal bytes may lie under very many.
-const KEYS: usize = 100_000;
+/// The largest number of keys that are held in memory. With more, every key is walked in order, and only the contents of
+/// the blocks are looked at.
+const KEYS: usize = if cfg!(test) { 40 } else { 150_000 };
 
 statements! {
     /// Selects the contents that have an answer among the calls after `?1`.
@@ -31,44 +36,104 @@ statements! {
         SELECT bucket_id, key FROM object
         WHERE {has_content} AND gone_run IS NULL AND substr(key, 1, length(:prefix)) = :prefix LIMIT :most",
         has_content = has_content(":content");
+
+    TAGS_OF_CATEGORY = "SELECT id FROM tag WHERE first_category = ?1 OR second_category = ?1";
 }
 
 /// The id of a bucket, and a key.
 pub(in crate::store) type Place = (i64, String);
 
+/// The objects to look at for an export.
+#[derive(Debug)]
+pub(crate) enum Places {
+    /// Every object.
+    Everywhere,
+    /// Objects whose content is in one of these blocks.
+    Blocks(IdSet),
+    /// The objects with these keys.
+    Keys(Vec<Place>),
+}
+
 impl Reader {
-    /// Finds every present key, with this prefix, of images that have a label of this name, in no order. Returns
-    /// `None` if there are too many, or if only reading all labels can tell.
-    pub(in crate::store) fn places_of(
-        &self,
-        name: &str,
-        prefix: &str,
-    ) -> Result<Option<Vec<Place>>, Error> {
+    /// Finds where the objects are that a filter asks for, in no order. All objects that have the labels are among them.
+    pub(in crate::store) fn places_of(&self, filter: &ExportFilter) -> Result<Places, Error> {
         let read = || {
             let _snapshot = ReadTransaction::begin(&self.connection)?;
-            let tags: Vec<i64> = self
-                .connection
-                .prepare_cached("SELECT id FROM tag WHERE name = ?1")?
-                .query_map([name], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
-            let Some(blocks) = self.blocks_of(&tags)? else { return Ok(None) };
+            let groups = self.groups(filter)?;
+            let Some(blocks) = self.blocks_of_groups(&groups)? else {
+                return Ok(Places::Everywhere);
+            };
+            if filter.include_gone {
+                return Ok(Places::Blocks(set_of(&blocks)));
+            }
             let mut places = Vec::new();
-            for block in blocks {
-                for content in self.with_label(block, &tags)? {
-                    self.keys_of(content, prefix, &mut places)?;
+            for block in &blocks {
+                for content in self.with_labels(*block, &groups)? {
+                    self.keys_of(content, &filter.prefix, &mut places)?;
                 }
                 if places.len() > KEYS {
-                    return Ok(None);
+                    return Ok(Places::Blocks(set_of(&blocks)));
                 }
             }
-            Ok(Some(places))
+            Ok(Places::Keys(places))
         };
         read().map_err(|source| self.error(source))
     }
 
-    /// Finds the blocks of contents in which one of the tags may occur, ascending.
+    /// The groups of tags of which an object must have one each.
+    fn groups(&self, filter: &ExportFilter) -> rusqlite::Result<Vec<Vec<i64>>> {
+        let mut groups = Vec::new();
+        for name in &filter.having {
+            groups.push(self.tags_named(std::slice::from_ref(name))?);
+        }
+        if !filter.any.is_empty() {
+            groups.push(self.tags_named(&filter.any)?);
+        }
+        for category in &filter.categories {
+            let mut tags = self.connection.prepare_cached(&TAGS_OF_CATEGORY)?;
+            let tags = tags.query_map([category], |row| row.get(0))?;
+            groups.push(tags.collect::<rusqlite::Result<_>>()?);
+        }
+        Ok(groups)
+    }
+
+    /// The tags that have one of these names.
+    pub(super) fn tags_named(&self, names: &[String]) -> rusqlite::Result<Vec<i64>> {
+        let mut tags = Vec::new();
+        for name in names {
+            let mut found = self.connection.prepare_cached("SELECT id FROM tag WHERE name = ?1")?;
+            for tag in found.query_map([name], |row| row.get::<_, i64>(0))? {
+                tags.push(tag?);
+            }
+        }
+        Ok(tags)
+    }
+
+    /// Finds the blocks of contents in which a tag of each group may occur, ascending. Returns `None` if that is not known
+    /// for any of the groups.
+    fn blocks_of_groups(&self, groups: &[Vec<i64>]) -> rusqlite::Result<Option<Vec<i64>>> {
+        let mut all: Option<Vec<i64>> = None;
+        for tags in groups {
+            let Some(blocks) = self.blocks_of(tags)? else { continue };
+            all = Some(match all {
+                None => blocks,
+                Some(mut all) => {
+                    all.retain(|block| blocks.binary_search(block).is_ok());
+                    all
+                }
+            });
+        }
+        Ok(all)
+    }
+
+    /// Finds the blocks of contents in which one of the tags may occur, ascending. Returns `None` if there are too many, or
+    /// if only reading all labels can tell.
     pub(super) fn blocks_of(&self, tags: &[i64]) -> rusqlite::Result<Option<Vec<i64>>> {
         let connection = &self.connection;
+        let contents: i64 = connection
+            .prepare_cached("SELECT coalesce(max(id), 0) FROM content")?
+            .query_row([], |row| row.get(0))?;
+        let most = usize::try_from(BLOCKS.max(contents / WORTH)).unwrap_or(usize::MAX);
         let posted: i64 = connection
             .prepare_cached("SELECT CAST(value AS INTEGER) FROM meta WHERE name = ?1")?
             .query_row([POSTED], |row| row.get(0))
@@ -100,7 +165,7 @@ impl Reader {
                     _ => return Ok(None),
                 }
             }
-            if blocks.len() > BLOCKS {
+            if blocks.len() > most {
                 return Ok(None);
             }
         }
@@ -109,20 +174,28 @@ impl Reader {
         Ok(Some(blocks))
     }
 
-    /// Finds the contents of a block that have one of the tags.
-    fn with_label(&self, block: i64, tags: &[i64]) -> rusqlite::Result<Vec<i64>> {
+    /// Finds the contents of a block that have a tag of each group.
+    fn with_labels(&self, block: i64, groups: &[Vec<i64>]) -> rusqlite::Result<Vec<i64>> {
         let (first, last) = (block << SHIFT, (block << SHIFT) + (1 << SHIFT) - 1);
         let mut labels = self.connection.prepare_cached(&LABELS)?;
         let mut rows =
             labels.query((LabelId::of_content(first).start(), LabelId::of_content(last).end()))?;
-        let mut contents = Vec::new();
+        let mut contents: Vec<(i64, u64)> = Vec::new();
         while let Some(row) = rows.next()? {
-            let content: i64 = row.get(0)?;
-            if tags.contains(&row.get(1)?) && contents.last() != Some(&content) {
-                contents.push(content);
+            let (content, tag): (i64, i64) = (row.get(0)?, row.get(1)?);
+            if contents.last().is_none_or(|(last, _)| *last != content) {
+                contents.push((content, 0));
+            }
+            let Some((_, found)) = contents.last_mut() else { continue };
+            for (place, tags) in groups.iter().enumerate() {
+                if tags.contains(&tag) {
+                    *found |= 1 << (place % 64);
+                }
             }
         }
-        Ok(contents)
+        let all = groups.iter().enumerate().fold(0_u64, |all, (place, _)| all | 1 << (place % 64));
+        contents.retain(|(_, found)| *found == all);
+        Ok(contents.into_iter().map(|(content, _)| content).collect())
     }
 
     fn keys_of(&self, content: i64, prefix: &str, into: &mut Vec<Place>) -> rusqlite::Result<()> {
@@ -135,4 +208,12 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+fn set_of(blocks: &[i64]) -> IdSet {
+    let mut set = IdSet::default();
+    for block in blocks {
+        set.insert(*block);
+    }
+    set
 }

@@ -8,9 +8,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use super::failure::failed_lines;
 use crate::store::Error;
 use crate::store::model::SkipReason;
-use crate::store::read::{
-    ContentCounts, DatabaseSize, FailureCode, RangeCounts, RunRow, Success, TagCount,
-};
+use crate::store::read::{ContentCounts, DatabaseSize, FailureCode, RangeCounts, RunRow, Success};
 use crate::store::sqlite::Reader;
 use crate::store::sqlite::anchor::{FileId, LOCK_FILE, LOG_FILES};
 use crate::store::sqlite::rows::{Count, Named, StoredCounts};
@@ -267,30 +265,6 @@ impl Reader {
                             http_status: row.get(1)?,
                             temporary: row.get(2)?,
                             contents: unsigned(row, 3)?,
-                        })
-                    })?
-                    .collect()
-            })
-            .map_err(|source| self.error(source))
-    }
-
-    /// Reads the `limit` most frequent labels over all contents. Looks at every label.
-    pub fn top_tags(&self, limit: u32) -> Result<Vec<TagCount>, Error> {
-        self.connection
-            .prepare_cached(
-                "SELECT tag.name, tag.first_category, tag.second_category, used.labels
-                 FROM (SELECT tag_id, count(*) AS labels FROM label GROUP BY tag_id) AS used
-                 JOIN tag ON tag.id = used.tag_id
-                 ORDER BY used.labels DESC, tag.name, tag.id LIMIT ?1",
-            )
-            .and_then(|mut statement| {
-                statement
-                    .query_map([limit], |row| {
-                        Ok(TagCount {
-                            name: row.get(0)?,
-                            first_category: row.get(1)?,
-                            second_category: row.get(2)?,
-                            labels: unsigned(row, 3)?,
                         })
                     })?
                     .collect()

@@ -45,6 +45,8 @@ fn rules(check: Check) -> Vec<Rule> {
         | Check::References
         | Check::Identities
         | Check::InFlight
+        | Check::Postings
+        | Check::Counts
         | Check::Runs => Vec::new(),
     }
 }
@@ -99,6 +101,8 @@ impl Reader {
             Check::Identities => self.identities(problems),
             Check::Runs => self.runs_are_sound(problems),
             Check::Ledger => self.ledger_agrees(problems),
+            Check::Postings => self.postings_are_complete(problems),
+            Check::Counts => self.counts_agree(problems),
             Check::Objects => self.reasons_are_known(problems),
             Check::States | Check::Ranges | Check::Labels | Check::Failures => Ok(()),
         }

@@ -220,13 +220,20 @@ fn each_kind_of_damage_is_found_by_its_check() {
         ("UPDATE ident SET hash = hash - 1 WHERE content_id = 1", Check::Identities),
         ("DELETE FROM ident WHERE content_id = 1", Check::Identities),
         ("UPDATE content SET size = 6 WHERE id = 1", Check::Identities),
+        ("UPDATE content SET present = present + 1 WHERE id = 1", Check::Counts),
+        ("DELETE FROM count_log WHERE id = 1", Check::Counts),
+        ("INSERT INTO image_count VALUES (16 * 90 + 9, 1)", Check::Counts),
+        ("INSERT INTO label_count VALUES (8 * 1, x'0502')", Check::Counts),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let store = database(folder.path());
         store.connection.execute_batch(sql).unwrap();
         let path = store.path().to_owned();
         drop(store);
-        assert_eq!(found(&Reader::open(&path).unwrap()), [check], "{sql}");
+        let mut checks = found(&Reader::open(&path).unwrap());
+        // The kept counts no longer agree with the damaged rows.
+        checks.retain(|found| *found != Check::Counts || check == Check::Counts);
+        assert_eq!(checks, [check], "{sql}");
     }
 }
 

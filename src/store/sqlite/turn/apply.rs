@@ -129,6 +129,7 @@ impl Session {
             return Ok(());
         }
         self.post_labels()?;
+        self.store_counts()?;
         let changed = self.counts != self.written;
         if changed {
             self.execute(&SET_COUNTS, (self.run.id, CountsJson(&self.counts)))?;
@@ -141,7 +142,7 @@ impl Session {
     }
 
     /// Undoes a turn that failed: neither the database nor a cache keeps anything of it.
-    fn roll_back(&mut self) {
+    pub(super) fn roll_back(&mut self) {
         if !self.store.connection.is_autocommit() {
             // If this fails too, the connection has ended the transaction itself, or the next BEGIN says why not.
             let _ = self.store.connection.execute_batch("ROLLBACK");

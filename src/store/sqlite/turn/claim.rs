@@ -24,6 +24,8 @@ struct Queued {
     failed_before: bool,
     /// True if this run was the first to list `key`.
     is_new: bool,
+    /// True if one object has the content, wants it, and has no labels yet.
+    is_simple: bool,
 }
 
 /// Selects what a claim reads of a content, and of the object that the content names if that object is still one of
@@ -32,7 +34,7 @@ struct Queued {
 fn queued_from(content: &str) -> String {
     format!(
         "SELECT content.id, scenes_wanted, scenes_done, scenes_redo, attempts, pass, object.id,
-                object.key, error_kind, object.first_run = ?1
+                object.key, error_kind, object.first_run = ?1, present = 1 AND NOT skipped
     FROM {content} LEFT JOIN object ON object.id = object_id AND object.content_id = content.id
         AND bucket_id = ?2 AND gone_run IS NULL AND skip_reason IS NULL
         AND key >= ?3 AND (?4 IS NULL OR key < ?4)
@@ -136,6 +138,7 @@ impl Queued {
             pass: row.get(5)?,
             failed_before: row.get::<_, i64>(8)? != 0,
             is_new: row.get::<_, Option<bool>>(9)?.unwrap_or_default(),
+            is_simple: done.is_empty() && row.get(10)?,
         })
     }
 }
@@ -291,6 +294,7 @@ impl Session {
             return Ok(None);
         };
         self.execute(&CLAIM, [entry.content_id])?;
+        self.note_claimed(entry.content_id, &key.key, entry.is_simple)?;
         self.caches.reserve.remove(entry.content_id);
         // The process may have been killed between a throttled answer and the next call.
         let may_have = entry.failed_before || self.counts.throttled > 0;

@@ -246,9 +246,11 @@ impl Session {
             Want::Leave => Ok(()),
             Want::Finish { take_from } => {
                 self.take_from(take_from)?;
-                self.settle_as_done(content.id)
+                self.counting_anew(content.id, |session| session.settle_as_done(content.id))
             }
-            Want::FailAgain => self.fail_again(content.id),
+            Want::FailAgain => {
+                self.counting_anew(content.id, |session| session.fail_again(content.id))
+            }
             Want::Queue { take_from, was_own_failure } => {
                 self.take_from(take_from)?;
                 if was_own_failure {
@@ -257,7 +259,16 @@ impl Session {
                 } else {
                     self.counts.queued += 1;
                 }
-                self.execute(&QUEUE, (content.id, self.run.id, self.run.scenes.bits())).map(drop)
+                let queue = |session: &mut Self| {
+                    let (run_id, scenes) = (session.run.id, session.run.scenes.bits());
+                    session.execute(&QUEUE, (content.id, run_id, scenes)).map(drop)
+                };
+                // Only whether a content has failed makes a difference to the counts.
+                if content.state == ContentState::Failed {
+                    self.counting_anew(content.id, queue)
+                } else {
+                    queue(self)
+                }
             }
         }
     }
@@ -304,6 +315,10 @@ impl Session {
     /// A content in the queue of this run stays there. Any other one waits for no run, and a run whose filter wants an
     /// object that has it adopts it: see [`Session::adopt_waiting`].
     pub(super) fn drop_labels(&mut self, content_id: i64) -> Result<(), Error> {
+        self.counting_anew(content_id, |session| session.forget_labels(content_id))
+    }
+
+    fn forget_labels(&mut self, content_id: i64) -> Result<(), Error> {
         let content = self.content_by_id(content_id)?;
         let labels = LabelId::of_content(content_id);
         self.execute(&DELETE_LABELS, (labels.start(), labels.end()))?;

@@ -7,6 +7,8 @@ mod apply;
 mod caches;
 mod claim;
 mod content;
+mod count;
+mod counting;
 mod key;
 mod list;
 mod listing;
@@ -21,6 +23,8 @@ mod settle;
 
 pub(crate) use session::Session;
 
+#[cfg(test)]
+mod count_tests;
 #[cfg(test)]
 mod end_tests;
 #[cfg(test)]

@@ -105,7 +105,9 @@ impl Session {
                 self.rewrite(object_id, content_id, candidate, Sight::Unchanged).map(drop)
             }
             Difference::Named { object_id, content_id } => {
+                self.count_went(object_id)?;
                 self.execute(&WANT_OBJECT, [object_id])?;
+                self.count_is_back(object_id)?;
                 let content = self.content_by_id(content_id)?;
                 self.want(&content, Sight::Unchanged)
             }
@@ -127,7 +129,7 @@ impl Session {
     fn add_object(&mut self, candidate: &Candidate) -> Result<(), Error> {
         // The id is drawn before the row is written: a new content takes the id of the object that brings it.
         let object_id = self.next_number()?;
-        let content_id = self.wanted_content(candidate, object_id, None, Sight::New)?;
+        let (content_id, made) = self.wanted_content(candidate, object_id, None, Sight::New)?;
         self.execute(
             &INSERT_OBJECT,
             (
@@ -142,6 +144,7 @@ impl Session {
                 self.run.id,
             ),
         )?;
+        self.count_came(self.counted(candidate, content_id), made)?;
         self.counts.added += 1;
         self.journal(ChangeKind::Added, object_id, content_id)
     }
@@ -150,6 +153,7 @@ impl Session {
     fn add_missing(&mut self, key: &str) -> Result<(), Error> {
         let object_id = self.next_number()?;
         self.execute(&INSERT_MISSING, (object_id, self.run.bucket_id, key, self.run.id))?;
+        self.count_gone(1);
         self.counts.gone += 1;
         self.journal(ChangeKind::Gone, object_id, None)
     }
@@ -169,6 +173,7 @@ impl Session {
 
     /// Marks an object as gone.
     fn gone(&mut self, object_id: i64, content_id: Option<i64>) -> Result<(), Error> {
+        self.count_went(object_id)?;
         self.execute(&MARK_GONE, (object_id, self.run.id))?;
         self.counts.gone += 1;
         if let Some(content_id) = content_id {
@@ -200,7 +205,8 @@ impl Session {
         candidate: &Candidate,
         sight: Sight,
     ) -> Result<Option<i64>, Error> {
-        let new = self.wanted_content(candidate, object_id, old, sight)?;
+        let (new, made) = self.wanted_content(candidate, object_id, old, sight)?;
+        self.count_rewritten(object_id, self.counted(candidate, new), made)?;
         self.execute(
             &UPDATE_OBJECT,
             (
@@ -235,27 +241,27 @@ impl Session {
     }
 
     /// Finds or creates the content of a candidate, and queues it if it needs a call. A skipped object keeps its
-    /// content, and the labels of it, as long as its bytes do not change.
+    /// content, and the labels of it, as long as its bytes do not change. Also returns whether the content is new.
     fn wanted_content(
         &mut self,
         candidate: &Candidate,
         object_id: i64,
         old: Option<i64>,
         sight: Sight,
-    ) -> Result<Option<i64>, Error> {
+    ) -> Result<(Option<i64>, bool), Error> {
         let run = Arc::clone(&self.run);
         let identity = identity(&run, candidate);
         if candidate.skip.is_some() {
-            let Some(old) = old else { return Ok(None) };
+            let Some(old) = old else { return Ok((None, false)) };
             let same = sight == Sight::Unchanged || self.content_of_bytes(old, identity)?.is_some();
-            return Ok(same.then_some(old));
+            return Ok((same.then_some(old), false));
         }
         if let Some(old) = old
             && let Some((content, shared)) = self.content_of_bytes(old, identity)?
             && (shared == matches!(identity, Identity::Bytes { .. }) || content.is_kept())
         {
             self.want(&content, sight)?;
-            return Ok(Some(old));
+            return Ok((Some(old), false));
         }
         let before = self.counts.queued;
         let content = self.content(identity, object_id)?;
@@ -263,7 +269,7 @@ impl Session {
         if !made {
             self.want(&content, sight)?;
         }
-        Ok(Some(content.id))
+        Ok((Some(content.id), made))
     }
 
     /// Reads where the labels or the failure of a content came from.

@@ -110,6 +110,7 @@ mod tests {
     use crate::store::model::Counts;
     use crate::store::read::ExportFilter;
     use crate::store::run::RunContext;
+    use crate::store::sqlite::read::Places;
     use crate::store::sqlite::{Reader, Store};
 
     fn session(folder: &std::path::Path) -> Session {
@@ -222,9 +223,13 @@ mod tests {
             let reader = Reader::open(&folder.path().join("t.db")).unwrap();
             for name in ["label 0", "label 1", "label 2", "label 5", "no such label"] {
                 for prefix in ["", "b/1"] {
-                    let places = reader.places_of(name, prefix).unwrap();
                     let all = found(&reader, name, prefix, false);
-                    if let Some(places) = places {
+                    let filter = ExportFilter {
+                        prefix: prefix.to_owned(),
+                        having: vec![name.to_owned()],
+                        ..ExportFilter::default()
+                    };
+                    if let Places::Keys(places) = reader.places_of(&filter).unwrap() {
                         prop_assert_eq!(places.len(), all.len());
                     }
                     prop_assert_eq!(found(&reader, name, prefix, true), all);

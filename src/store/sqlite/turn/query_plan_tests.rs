@@ -12,10 +12,11 @@ use crate::store::sqlite::sql::Statement;
 use crate::store::turn::{Difference, Reply, Request, Wish};
 
 /// The statements of each file of this folder that has any.
-const STATEMENTS: [(&str, &[&Statement]); 14] = [
+const STATEMENTS: [(&str, &[&Statement]); 15] = [
     ("apply.rs", apply::STATEMENTS),
     ("claim.rs", claim::STATEMENTS),
     ("content.rs", content::STATEMENTS),
+    ("counting.rs", counting::STATEMENTS),
     ("key.rs", key::STATEMENTS),
     ("list.rs", list::STATEMENTS),
     ("listing.rs", listing::STATEMENTS),

@@ -6,6 +6,7 @@ use rusqlite::Transaction;
 
 use super::apply::SET_COUNTS;
 use super::content::IS_WANTED;
+use super::counting::Counting;
 use super::listing::list_again;
 use crate::store::Error;
 use crate::store::model::ContentState;
@@ -60,6 +61,7 @@ impl Store {
         let put_back = |tx: &Transaction<'_>| {
             let mut returned: BTreeMap<i64, Returned> = BTreeMap::new();
             let mut left_queues = false;
+            let mut counting = Counting::default();
             for chosen in contents {
                 let (Numbered(state), run_id): (Numbered<ContentState>, Option<i64>) = tx
                     .prepare_cached(&READ_STATE)?
@@ -70,7 +72,13 @@ impl Store {
                     continue;
                 }
                 let wanted = tx.prepare_cached(&IS_WANTED)?.exists([chosen.content_id])?;
+                let has_failed = state == ContentState::Failed;
+                let before =
+                    has_failed.then(|| counting.before(tx, chosen.content_id)).transpose()?;
                 tx.prepare_cached(&PUT_BACK)?.execute((chosen.content_id, redo, wanted))?;
+                if let Some(before) = before {
+                    counting.after(tx, chosen.content_id, before)?;
+                }
                 left_queues = true;
                 if let Some(run_id) = run_id {
                     let of_run = returned.entry(run_id).or_default();
@@ -78,6 +86,7 @@ impl Store {
                     of_run.failed += u64::from(state == ContentState::Failed);
                 }
             }
+            counting.store(tx)?;
             if left_queues {
                 let unfinished: Vec<i64> = tx
                     .prepare_cached(&UNFINISHED)?

@@ -8,6 +8,7 @@ use crate::scene::Scenes;
 use crate::store::Error;
 use crate::store::decide::answers_other_bytes;
 use crate::store::model::{CallOutcome, ContentState, ErrorKind};
+use crate::store::sqlite::count::Found;
 use crate::store::sqlite::rows::{LabelId, Mark};
 use crate::store::sqlite::sql::{DONE, PENDING, change_of, statements};
 use crate::store::turn::{CallRow, ErrorRow, Settled, Settlement};
@@ -119,13 +120,16 @@ impl Session {
             Settled::GivenUp { attempts, error } => {
                 self.counts.failed += 1;
                 let state = ContentState::Failed;
-                self.failed(*content_id, state, *attempts, None, error, call.as_ref())?;
+                self.counting_result(*content_id, true, Scenes::NONE, &mut [], |session| {
+                    session.failed(*content_id, state, *attempts, None, error, call.as_ref())
+                })?;
                 if let Some(call) = call {
                     self.execute(&NOTE_FAILED_KEY, (content_id, call.object_id))?;
                 }
                 Ok(())
             }
             Settled::PutBack { attempts, pass, error } => {
+                self.caches.counting.forget(*content_id);
                 if *pass == 0 {
                     self.caches.sample.give_back(*content_id);
                 }
@@ -133,6 +137,7 @@ impl Session {
                 self.failed(*content_id, state, *attempts, Some(*pass), error, call.as_ref())
             }
             Settled::Released => {
+                self.caches.counting.forget(*content_id);
                 self.caches.sample.give_back(*content_id);
                 self.execute(&PUT_BACK, [content_id]).map(drop)
             }
@@ -168,19 +173,42 @@ impl Session {
         again: Scenes,
         labels: &Labels,
     ) -> Result<(), Error> {
+        let tag_ids = labels.iter().map(|label| self.tag(label)).collect::<Result<Vec<_>, _>>()?;
+        let mut found: Vec<Found> = labels
+            .iter()
+            .zip(&tag_ids)
+            .filter(|(label, _)| scenes.contains(label.scene))
+            .map(|(label, tag_id)| Found {
+                tag_id: *tag_id,
+                scene: label.scene.id(),
+                confidence: label.confidence,
+            })
+            .collect();
+        self.counting_result(call.content_id, false, scenes, &mut found, |session| {
+            session.keep_labels(call, scenes, again, labels, &tag_ids)
+        })
+    }
+
+    fn keep_labels(
+        &mut self,
+        call: &CallRow,
+        scenes: Scenes,
+        again: Scenes,
+        labels: &Labels,
+        tag_ids: &[i64],
+    ) -> Result<(), Error> {
         let CallRow { content_id, object_id, ended_at, .. } = *call;
         for scene in again.iter() {
             // The labels of an earlier answer stay until the new ones replace them.
             let rows = LabelId::of_scene(content_id, scene);
             self.execute(&DELETE_LABELS, (rows.start(), rows.end()))?;
         }
-        let tag_ids = labels.iter().map(|label| self.tag(label)).collect::<Result<Vec<_>, _>>()?;
         let rows: Vec<i64> = labels
             .iter()
             .zip(tag_ids)
             .flat_map(|(label, tag_id)| {
                 let id = LabelId::new(content_id, label.scene, label.rank);
-                [id.number(), Mark::new(tag_id, label.confidence).number()]
+                [id.number(), Mark::new(*tag_id, label.confidence).number()]
             })
             .collect();
         // Starting a statement costs more than writing a row.

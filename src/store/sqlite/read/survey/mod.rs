@@ -4,7 +4,6 @@
 //! are: the journal, the objects, the contents together with their labels, the keys, and the failures. Memory grows with
 //! the number of different labels, and by a few bits with the number of images.
 
-mod ids;
 mod prefixes;
 mod tally;
 
@@ -12,7 +11,6 @@ use std::collections::HashMap;
 
 use rusqlite::{OptionalExtension as _, Rows};
 
-use self::ids::IdSet;
 use self::prefixes::PrefixTree;
 use self::tally::{Found, Sums, Tally};
 use super::ReadTransaction;
@@ -24,6 +22,7 @@ use crate::store::read::{
     BucketPrefixes, Changes, FailureCode, ImageCounts, ObjectCounts, Sample, Survey, SurveyQuery,
 };
 use crate::store::sqlite::Reader;
+use crate::store::sqlite::ids::IdSet;
 use crate::store::sqlite::rows::{Count, LabelId, Named};
 use crate::store::sqlite::sql::{FAILED, TEMPORARY, has_content, statements};
 use crate::store::turn::UNUSABLE_LINE;

@@ -12,6 +12,8 @@ mod sample;
 mod tags;
 mod taken;
 
+use super::counting::Counting;
+
 pub(super) use held::Held;
 pub(super) use ledger::Ledger;
 pub(super) use numbers::Numbers;
@@ -24,6 +26,7 @@ pub(super) use taken::Taken;
 /// Every cache of a session.
 #[derive(Debug, Default)]
 pub(super) struct Caches {
+    pub(super) counting: Counting,
     pub(super) held: Held,
     pub(super) ledger: Ledger,
     pub(super) numbers: Numbers,
@@ -45,6 +48,7 @@ impl Caches {
 
     /// The turn is rolled back.
     pub(super) fn roll_back(&mut self) {
+        self.counting = Counting::default();
         self.held.roll_back();
         self.ledger.roll_back();
         self.numbers = Numbers::default();

@@ -12,11 +12,11 @@ const WORDS: usize = 64;
 /// Only blocks that have an id take memory, so ids that are far apart, as in a database that was tampered with, do no
 /// harm.
 #[derive(Debug, Default)]
-pub(super) struct IdSet(HashMap<i64, Box<[u64; WORDS]>>);
+pub(crate) struct IdSet(HashMap<i64, Box<[u64; WORDS]>>);
 
 impl IdSet {
     /// Adds an id. Returns false if it was in the set before.
-    pub(super) fn insert(&mut self, id: i64) -> bool {
+    pub(crate) fn insert(&mut self, id: i64) -> bool {
         let (block, word, bit) = place(id);
         let word = &mut self.0.entry(block).or_insert_with(|| Box::new([0; WORDS]))[word];
         let is_new = *word & bit == 0;
@@ -25,7 +25,7 @@ impl IdSet {
     }
 
     /// Whether the id is in the set.
-    pub(super) fn contains(&self, id: i64) -> bool {
+    pub(crate) fn contains(&self, id: i64) -> bool {
         let (block, word, bit) = place(id);
         self.0.get(&block).is_some_and(|words| words[word] & bit != 0)
     }

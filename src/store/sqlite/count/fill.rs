@@ -1,0 +1,70 @@
+//! Fills the counts of a database that has none, in one transaction: a kill leaves it as it was.
+
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+
+use super::code::encode_counts;
+use super::places::Places;
+use super::recount::recount;
+
+/// The row of `meta` that says that the counts are kept.
+pub(crate) const COUNTED: &str = "counted";
+
+/// The first version of the schema that keeps counts.
+pub(crate) const COUNTS_SINCE: i64 = 7;
+
+/// Returns true if a database of [`COUNTS_SINCE`] or a later version keeps its counts.
+pub(crate) fn is_counted(connection: &Connection) -> rusqlite::Result<bool> {
+    let value: Option<String> = connection
+        .prepare_cached("SELECT value FROM meta WHERE name = ?1")?
+        .query_row([COUNTED], |row| row.get(0))
+        .optional()?;
+    Ok(value.as_deref() == Some("1"))
+}
+
+/// Counts everything, and stores the counts. `progress` gets the number of rows that were read, and of all rows.
+pub(crate) fn fill(
+    connection: &mut Connection,
+    progress: &mut dyn FnMut(u64, u64),
+) -> rusqlite::Result<()> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    tx.execute_batch(
+        "DELETE FROM label_count; DELETE FROM image_count; DELETE FROM count_log; DELETE FROM prefix;",
+    )?;
+    let all: i64 = tx.query_row(
+        "SELECT 2 * (SELECT count(*) FROM object) + (SELECT count(*) FROM content)",
+        [],
+        |row| row.get(0),
+    )?;
+    let all = u64::try_from(all).unwrap_or_default();
+    let mut places = Places::anew();
+    let counted = recount(&tx, &mut places, true, &mut |rows| {
+        progress(rows, all);
+        true
+    })?;
+    let Some(counted) = counted else { return Ok(()) };
+    {
+        let mut set = tx.prepare("UPDATE content SET present = ?2, skipped = ?3 WHERE id = ?1")?;
+        for (id, present, skipped) in &counted.wrong {
+            set.execute((id, present, skipped))?;
+        }
+        let mut insert =
+            tx.prepare("INSERT INTO prefix (id, bucket_id, prefix) VALUES (?1, ?2, ?3)")?;
+        for new in &places.new {
+            insert.execute((new.id, new.bucket_id, &new.prefix))?;
+        }
+        let mut insert = tx.prepare("INSERT INTO label_count (id, counts) VALUES (?1, ?2)")?;
+        let mut labels: Vec<_> = counted.sums.labels.iter().collect();
+        labels.sort_unstable_by_key(|(row, _)| **row);
+        for (row, counts) in labels {
+            insert.execute((row, encode_counts(counts)))?;
+        }
+        let mut insert = tx.prepare("INSERT INTO image_count (id, count) VALUES (?1, ?2)")?;
+        let mut others: Vec<_> = counted.sums.others.iter().collect();
+        others.sort_unstable();
+        for (counter, count) in others {
+            insert.execute((counter.number(), count))?;
+        }
+        tx.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, '1')", [COUNTED])?;
+    }
+    tx.commit()
+}

@@ -1,0 +1,100 @@
+//! The kept counts, or the same counts made anew if the database has none.
+
+use std::collections::HashMap;
+
+use super::ReadTransaction;
+use crate::scene::Scene;
+use crate::store::Error;
+use crate::store::read::{Frequency, TagCount};
+use crate::store::sqlite::Reader;
+use crate::store::sqlite::count::{COUNTS_SINCE, Counter, Places, Sums, is_counted, recount};
+impl Reader {
+    /// Reads the counts in one state of the database. An earlier version did not keep them: then every row is read, and
+    /// `continues` is asked now and then. Once it returns false, this returns `None`.
+    pub(super) fn kept(&self, continues: &dyn Fn() -> bool) -> Result<Option<Sums>, Error> {
+        let read = || -> rusqlite::Result<Option<Sums>> {
+            let _snapshot = ReadTransaction::begin(&self.connection)?;
+            self.kept_now(continues)
+        };
+        let kept = read().map_err(|source| self.error(source))?;
+        self.unchanged()?;
+        Ok(kept)
+    }
+
+    /// Does what [`Reader::kept`] does, in a read that is open.
+    pub(super) fn kept_now(&self, continues: &dyn Fn() -> bool) -> rusqlite::Result<Option<Sums>> {
+        let connection = &self.connection;
+        if self.version >= COUNTS_SINCE && is_counted(connection)? {
+            return Sums::read(connection).map(Some);
+        }
+        let mut places = Places::anew();
+        let counted = recount(connection, &mut places, false, &mut |_| continues())?;
+        Ok(counted.map(|counted| counted.sums))
+    }
+
+    /// Counts the labels of at least `min_confidence` that images of the bucket have, by scene and name, in no order.
+    ///
+    /// # Errors
+    /// [`Error::Unsound`] for a label whose name is unknown.
+    pub fn frequencies(&self, min_confidence: i64) -> Result<Vec<Frequency>, Error> {
+        let Some(sums) = self.kept(&|| true)? else { return Ok(Vec::new()) };
+        let least = usize::try_from(min_confidence).unwrap_or_default();
+        let mut frequencies = Vec::new();
+        for (row, counts) in &sums.labels {
+            let (tag_id, slot) = Counter::tag_and_slot(*row);
+            let Some(scene) = Scene::from_id(slot) else { continue };
+            let (contents, confidence) = sum(counts.as_slice(), least);
+            if contents == 0 {
+                continue;
+            }
+            let (name, first_category, second_category) = self.tag(tag_id)?.ok_or_else(unnamed)?;
+            let named =
+                Frequency { scene, name, first_category, second_category, contents, confidence };
+            frequencies.push(named);
+        }
+        Ok(frequencies)
+    }
+
+    /// Reads the `limit` most frequent labels of images that the bucket has.
+    ///
+    /// # Errors
+    /// The same as those of [`Reader::frequencies`].
+    pub fn top_tags(&self, limit: u32) -> Result<Vec<TagCount>, Error> {
+        let mut tags: HashMap<(String, String, String), u64> = HashMap::new();
+        for found in self.frequencies(0)? {
+            let tag = (found.name, found.first_category, found.second_category);
+            *tags.entry(tag).or_default() += found.contents;
+        }
+        let mut tags: Vec<TagCount> = tags
+            .into_iter()
+            .map(|((name, first_category, second_category), labels)| TagCount {
+                name,
+                first_category,
+                second_category,
+                labels,
+            })
+            .collect();
+        tags.sort_by(|a, b| {
+            let key = |tag: &TagCount| {
+                (tag.name.clone(), tag.first_category.clone(), tag.second_category.clone())
+            };
+            b.labels.cmp(&a.labels).then_with(|| key(a).cmp(&key(b)))
+        });
+        tags.truncate(limit as usize);
+        Ok(tags)
+    }
+}
+
+/// The number of contents with at least this confidence, and the sum of their confidences.
+fn sum(counts: &[i64], least: usize) -> (u64, u64) {
+    let from_least = counts.iter().enumerate().skip(least);
+    from_least.fold((0, 0), |(contents, confidence), (at, count)| {
+        let count = u64::try_from(*count).unwrap_or_default();
+        (contents + count, confidence + count * at as u64)
+    })
+}
+
+/// The error for a label whose tag is not there.
+fn unnamed() -> Error {
+    Error::Unsound { what: "a label without its name".to_owned() }
+}

@@ -1,0 +1,313 @@
+//! The kept counts are those of counting anew, whatever happens to objects, contents and labels.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::Session;
+use super::tests::{begin, candidate, error, page, settle};
+use crate::label::{Label, Labels};
+use crate::scene::{Scene, Scenes};
+use crate::store::model::{RunState, SkipReason};
+use crate::store::read::Chosen;
+use crate::store::run::RunContext;
+use crate::store::sqlite::Store;
+use crate::store::sqlite::count::{Places, Sums, is_counted, recount};
+use crate::store::turn::{Claimed, Difference, Settled};
+
+/// More prefixes than are counted by themselves, and keys without one.
+const KEYS: [&str; 9] = [
+    "1.jpg",
+    "a/2.jpg",
+    "a/b/3.jpg",
+    "a/b/c/4.jpg",
+    "a/b/c/d/5.jpg",
+    "e/6.jpg",
+    "f/7.jpg",
+    "g/h/8.jpg",
+    "g/9.jpg",
+];
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// The key has these bytes now, at this day, and is skipped or not.
+    Put {
+        key: usize,
+        bytes: u8,
+        day: u8,
+        skipped: bool,
+    },
+    Remove {
+        key: usize,
+    },
+    Claim(usize),
+    Settle {
+        which: usize,
+        what: u8,
+        labels: Vec<(u8, u8, u8)>,
+    },
+    /// A person puts contents back.
+    PutBack {
+        every: i64,
+    },
+    /// The run ends and another one with these scenes begins.
+    Night {
+        scenes: u8,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let labels = proptest::collection::vec((0..2_u8, 0..5_u8, 0..=100_u8), 0..5);
+    prop_oneof![
+        6 => (0..KEYS.len(), 0..5_u8, 0..4_u8, prop::bool::weighted(0.2))
+            .prop_map(|(key, bytes, day, skipped)| Step::Put { key, bytes, day, skipped }),
+        2 => (0..KEYS.len()).prop_map(|key| Step::Remove { key }),
+        3 => (1..4_usize).prop_map(Step::Claim),
+        6 => (0..4_usize, 0..10_u8, labels)
+            .prop_map(|(which, what, labels)| Step::Settle { which, what, labels }),
+        1 => (1..3_i64).prop_map(|every| Step::PutBack { every }),
+        1 => (1..4_u8).prop_map(|scenes| Step::Night { scenes }),
+    ]
+}
+
+struct World {
+    session: Option<Session>,
+    claimed: Vec<Claimed>,
+    clock: i64,
+}
+
+impl World {
+    fn new(path: &Path) -> Self {
+        let session = begin(Store::open(path).unwrap(), "");
+        let mut world = Self { session: Some(session), claimed: Vec::new(), clock: 86_400_000 };
+        world.wants(Scene::Camera.into());
+        world
+    }
+
+    fn session(&mut self) -> &mut Session {
+        self.session.as_mut().unwrap()
+    }
+
+    fn wants(&mut self, scenes: Scenes) {
+        let session = self.session();
+        session.run = Arc::new(RunContext { scenes, ..(*session.run).clone() });
+    }
+
+    fn crash(&mut self) {
+        let session = self.session.take().unwrap();
+        let (path, run) = (session.store.path().to_owned(), (*session.run).clone());
+        drop(session);
+        let mut store = Store::open(&path).unwrap();
+        store.recover(1).unwrap();
+        store.reopen_run(run.id).unwrap();
+        let counts = store.counts(run.id).unwrap();
+        self.claimed.clear();
+        self.session = Some(Session::new(store, run, counts));
+    }
+
+    fn end(&mut self) -> Store {
+        for claimed in std::mem::take(&mut self.claimed) {
+            let session = self.session();
+            session.begin().unwrap();
+            settle(session, &claimed, Settled::Released, 0);
+            session.commit().unwrap();
+        }
+        self.session.take().unwrap().finish(RunState::Interrupted, None, 1).unwrap()
+    }
+
+    fn difference(&mut self, key: &str, now: Option<(u8, u8, bool)>) -> Option<Difference> {
+        let (clock, session) = (self.clock, self.session());
+        let known = session.reader().unwrap().known(session.run.bucket_id, key).unwrap();
+        let Some((bytes, day, skipped)) = now else {
+            let known = known.filter(|known| !known.gone)?;
+            return Some(Difference::Gone {
+                object_id: known.object_id,
+                content_id: known.content_id,
+            });
+        };
+        let modified = clock + i64::from(day) * 86_400_000;
+        let mut candidate = candidate(key, &format!("bytes{bytes}"), modified);
+        candidate.skip = skipped.then_some(SkipReason::Excluded);
+        Some(match known {
+            None => Difference::New(candidate),
+            Some(known) => Difference::Changed {
+                object_id: known.object_id,
+                content_id: known.content_id,
+                returned: known.gone,
+                candidate,
+            },
+        })
+    }
+
+    fn take(&mut self, step: &Step, killed: bool) {
+        self.clock += 3_000;
+        match step {
+            Step::PutBack { every } => {
+                let run = (*self.session().run).clone();
+                let mut store = self.end();
+                let redo = run.scenes;
+                let sql = format!("SELECT id, scenes_done FROM content WHERE id % {every} = 0");
+                let chosen: Vec<Chosen> = store
+                    .rows(&sql)
+                    .into_iter()
+                    .map(|row| {
+                        let done = Scenes::from_bits(row[1].parse().unwrap());
+                        let redo = Scenes::from_bits(done.bits() & redo.bits());
+                        Chosen { content_id: row[0].parse().unwrap(), redo, asks: redo }
+                    })
+                    .collect();
+                store.put_back(&chosen).unwrap();
+                let scenes = run.scenes;
+                self.session = Some(begin(store, ""));
+                self.wants(scenes);
+                return;
+            }
+            Step::Night { scenes } => {
+                let store = self.end();
+                self.session = Some(begin(store, ""));
+                self.wants(Scenes::from_bits(scenes << 1));
+                return;
+            }
+            _ => {}
+        }
+        let difference = match *step {
+            Step::Put { key, bytes, day, skipped } => {
+                self.difference(KEYS[key], Some((bytes, day, skipped)))
+            }
+            Step::Remove { key } => self.difference(KEYS[key], None),
+            _ => None,
+        };
+        let clock = self.clock;
+        let mut claimed_now = Vec::new();
+        let settled = match step {
+            Step::Settle { which, what, labels } if !self.claimed.is_empty() => {
+                let claimed = self.claimed.remove(which % self.claimed.len());
+                Some((settled(&claimed, *what, labels), claimed))
+            }
+            _ => None,
+        };
+        let session = self.session();
+        session.begin().unwrap();
+        if let Some(difference) = difference {
+            session.page(&page("", vec![difference], false)).unwrap();
+        }
+        if let Step::Claim(limit) = step {
+            session.adopt_waiting().unwrap();
+            claimed_now = session.claim_of(*limit, &(0..=2)).unwrap();
+        }
+        if let Some((settled, claimed)) = settled {
+            settle(session, &claimed, settled, clock);
+        }
+        if killed {
+            self.crash();
+        } else {
+            session.commit().unwrap();
+            session.caches.commit();
+            self.claimed.extend(claimed_now);
+        }
+    }
+
+    fn check(&mut self) {
+        let connection = &self.session().store.connection;
+        assert!(is_counted(connection).unwrap());
+        let kept = Sums::read(connection).unwrap();
+        let mut places = Places::default();
+        let counted = recount(connection, &mut places, true, &mut |_| true).unwrap().unwrap();
+        assert_eq!(places.new, []);
+        assert_eq!(counted.wrong, []);
+        let differences: Vec<_> = kept
+            .differences(&counted.sums)
+            .into_iter()
+            .map(|(counter, kept, counted)| (counter.described(), kept, counted))
+            .collect();
+        assert_eq!(differences, []);
+    }
+}
+
+/// What a call came to. Labels are of the scenes that were asked for; names 3 and 4 are one name in two categories.
+fn settled(claimed: &Claimed, what: u8, labels: &[(u8, u8, u8)]) -> Settled {
+    let attempts = claimed.attempts + 1;
+    match what {
+        0 => Settled::Released,
+        1 if claimed.pass < 2 => {
+            Settled::PutBack { attempts, pass: claimed.pass + 1, error: error() }
+        }
+        2 | 3 => Settled::GivenUp { attempts, error: error() },
+        _ => {
+            let mut all = Labels::default();
+            for scene in claimed.scenes.iter() {
+                let of_scene =
+                    labels.iter().filter(|(odd, _, _)| scene.id() % 2 == *odd || *odd == 1);
+                for (rank, (_, name, confidence)) in (1..).zip(of_scene) {
+                    let category = name.to_string();
+                    all.push(Label {
+                        scene,
+                        rank,
+                        name: ["cat", "dog", "car", "sky", "sky"][usize::from(*name)],
+                        first_category: if *name < 2 { "animal" } else { &category },
+                        second_category: &category,
+                        confidence: *confidence,
+                    });
+                }
+            }
+            Settled::Labels(all)
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(crate::property::with_cases(48))]
+    #[test]
+    fn the_kept_counts_are_those_of_counting_anew_after_any_sequence(
+        steps in proptest::collection::vec((step(), prop::bool::weighted(0.08)), 1..45),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut world = World::new(&folder.path().join("t.db"));
+        for (step, killed) in &steps {
+            world.take(step, *killed);
+            world.check();
+        }
+    }
+}
+
+#[test]
+fn a_turn_that_is_rolled_back_counts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(&folder.path().join("t.db"));
+    let difference = world.difference("a/1.jpg", Some((1, 1, false))).unwrap();
+    let session = world.session();
+    session.begin().unwrap();
+    session.page(&page("", vec![difference.clone()], false)).unwrap();
+    session.roll_back();
+    session.begin().unwrap();
+    session.page(&page("", vec![difference], false)).unwrap();
+    session.commit().unwrap();
+    world.check();
+}
+
+#[test]
+fn a_database_without_counts_is_counted_when_it_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    let mut world = World::new(&path);
+    for key in 0..KEYS.len() {
+        let day = u8::try_from(key % 3).unwrap();
+        world.take(&Step::Put { key, bytes: day, day, skipped: key == 4 }, false);
+    }
+    world.take(&Step::Claim(2), false);
+    world.take(&Step::Settle { which: 0, what: 9, labels: vec![(1, 0, 50), (1, 3, 70)] }, false);
+    let store = world.end();
+    store
+        .connection
+        .execute_batch(
+            "DELETE FROM meta WHERE name = 'counted'; DELETE FROM prefix; DELETE FROM count_log;
+             UPDATE content SET present = 1, skipped = 0; UPDATE image_count SET count = 99;",
+        )
+        .unwrap();
+    drop(store);
+    let mut told = Vec::new();
+    let store = Store::open_with(&path, &mut |done, all| told.push((done, all))).unwrap();
+    let mut world = World { session: Some(begin(store, "")), claimed: Vec::new(), clock: 0 };
+    world.check();
+}
