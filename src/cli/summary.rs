@@ -188,7 +188,7 @@ fn lines(counts: &Counts) -> String {
     let failed = counts.lines_failed + counts.given_up_lines;
     let done = counts.wanted.saturating_sub(counts.given_up_lines);
     let mut text = format!(
-        "{}: {done} done, {failed} failed, {skipped} skipped, {} gone",
+        "{}: {done} done, {failed} failed, {skipped} skipped, {} missing",
         counts.listed, counts.missing
     );
     if counts.repeated > 0 {

@@ -94,18 +94,8 @@ mod tests {
     fn the_rest_of_a_trial_is_told_with_its_cost_and_its_time() {
         let trial = Trial { limit: Some(20), ..Trial::default() };
         let counts = Counts { done: 20, calls: 20, ..Counts::default() };
-        let mut report = Report {
-            run_id: 1,
-            end: End::Trial(trial),
-            snapshot: Snapshot { counts, listed: true, ..Snapshot::default() },
-            before: Counts::default(),
-            resumed: false,
-            needed: None,
-            list: None,
-            limits: Vec::new(),
-            unmatched: Vec::new(),
-            beside: Vec::new(),
-        };
+        let snapshot = Snapshot { counts, listed: true, ..Snapshot::default() };
+        let mut report = Report::of(1, End::Trial(trial), snapshot);
         let needed = Needed {
             by_scenes: vec![(Scenes::from_bits(2), 11_980)],
             given_up: 0,

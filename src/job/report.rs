@@ -58,3 +58,22 @@ impl Report {
         failed > 0 || lines_failed > 0 || (missing > 0 && fails_if_missing)
     }
 }
+
+#[cfg(test)]
+impl Report {
+    /// A report for tests: nothing is known of the run but how it ended and its numbers.
+    pub(crate) fn of(run_id: i64, end: End, snapshot: Snapshot) -> Self {
+        Self {
+            run_id,
+            end,
+            snapshot,
+            before: Counts::default(),
+            resumed: false,
+            needed: None,
+            list: None,
+            limits: Vec::new(),
+            unmatched: Vec::new(),
+            beside: Vec::new(),
+        }
+    }
+}

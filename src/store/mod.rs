@@ -19,6 +19,8 @@ pub mod keyspace;
 pub mod model;
 pub mod read;
 pub mod run;
+#[cfg(test)]
+mod samples;
 mod sqlite;
 pub mod turn;
 

@@ -271,9 +271,48 @@ impl ErrorKind {
     }
 }
 
-/// The verdict on an object that must be restored from an archive before it can be called, as `error.verdict` has it.
-/// The store compares it: such an object may be called once it has another storage class.
-pub const ARCHIVED: &str = "archived";
+/// `error.verdict`: what the last error of a content means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorVerdict {
+    /// A fault of the service or the network that may pass.
+    Retry,
+    /// The service asked for a lower rate.
+    Throttle,
+    /// The service was not reached.
+    Unreachable,
+    /// A proxy or a gateway answered instead of the service.
+    Foreign,
+    /// The bytes cannot be labelled.
+    Image,
+    /// The object no longer exists. Lines of a list whose key the bucket does not have get the same name.
+    Gone,
+    /// The object must be restored from an archive first. It may be called once it has another storage class.
+    Archived,
+    /// Access to the object was denied.
+    Denied,
+    /// The service could not fetch the image from its source.
+    Source,
+    /// The reason is not known.
+    Unknown,
+}
+
+impl ErrorVerdict {
+    /// The stored text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Throttle => "throttle",
+            Self::Unreachable => "unreachable",
+            Self::Foreign => "foreign",
+            Self::Image => "image",
+            Self::Gone => "gone",
+            Self::Archived => "archived",
+            Self::Denied => "denied",
+            Self::Source => "source",
+            Self::Unknown => "unknown",
+        }
+    }
+}
 
 /// What a run has counted. It is stored as JSON in `run.counts`, in the same transactions as what it counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

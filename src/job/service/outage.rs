@@ -41,9 +41,9 @@ pub(crate) enum Fault {
 
 /// Whether the image of a call had failed before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum ImageHistory {
     /// This was its first call in the run.
-    First,
+    FirstCall,
     /// It had failed before.
     FailedBefore,
 }
@@ -155,15 +155,15 @@ impl Outage {
     }
 
     /// Notes a fault of a call that has ended. If an outage begins with it, returns the kind of the outage.
-    pub(crate) fn fault(&self, call: Call, fault: Fault, standing: Standing) -> Option<Kind> {
+    pub(crate) fn fault(&self, call: Call, fault: Fault, history: ImageHistory) -> Option<Kind> {
         let mut state = self.lock();
         let state = &mut *state;
         state.all += 1;
-        state.counted += u32::from(standing == Standing::First);
+        state.counted += u32::from(history == ImageHistory::FirstCall);
         state.other_than_throttle |= fault != Fault::Throttle;
         match fault {
             // Once a call was answered, the faults of one image alone are not enough.
-            Fault::Foreign if state.answers > 0 && standing != Standing::First => {}
+            Fault::Foreign if state.answers > 0 && history != ImageHistory::FirstCall => {}
             Fault::Foreign => state.foreign += 1,
             Fault::Throttle | Fault::Answer => state.foreign = 0,
             Fault::Transport => {}
@@ -259,10 +259,10 @@ impl Outage {
 mod tests {
     use super::*;
 
-    fn fault(outage: &Outage, fault: Fault, standing: Standing) -> Option<Kind> {
+    fn fault(outage: &Outage, fault: Fault, history: ImageHistory) -> Option<Kind> {
         let call = outage.call_begins();
         outage.call_ends(call);
-        outage.fault(call, fault, standing)
+        outage.fault(call, fault, history)
     }
 
     #[test]
@@ -270,16 +270,16 @@ mod tests {
         let outage = Outage::default();
         for kind in [Fault::Answer, Fault::Transport, Fault::Throttle].into_iter().cycle().take(19)
         {
-            assert_eq!(fault(&outage, kind, Standing::First), None);
+            assert_eq!(fault(&outage, kind, ImageHistory::FirstCall), None);
         }
         assert_eq!(outage.answered(true), None);
         for _ in 0..19 {
-            assert_eq!(fault(&outage, Fault::Throttle, Standing::First), None);
+            assert_eq!(fault(&outage, Fault::Throttle, ImageHistory::FirstCall), None);
         }
-        assert_eq!(fault(&outage, Fault::Throttle, Standing::First), Some(Kind::Throttles));
+        assert_eq!(fault(&outage, Fault::Throttle, ImageHistory::FirstCall), Some(Kind::Throttles));
         assert_eq!(outage.kind(), Some(Kind::Throttles));
         assert_eq!(
-            fault(&outage, Fault::Throttle, Standing::First),
+            fault(&outage, Fault::Throttle, ImageHistory::FirstCall),
             None,
             "the outage has begun already"
         );
@@ -293,7 +293,9 @@ mod tests {
         let outage = Outage::default();
         let row = || {
             let faults = 1..=1_000;
-            faults.into_iter().find(|_| fault(&outage, Fault::Answer, Standing::First).is_some())
+            faults
+                .into_iter()
+                .find(|_| fault(&outage, Fault::Answer, ImageHistory::FirstCall).is_some())
         };
         assert_eq!(row(), Some(20));
         outage.answered(true);
@@ -309,11 +311,11 @@ mod tests {
     fn refusals_before_the_first_success_count_and_do_not_end_a_row() {
         let outage = Outage::default();
         for _ in 0..9 {
-            assert_eq!(fault(&outage, Fault::Answer, Standing::First), None);
+            assert_eq!(fault(&outage, Fault::Answer, ImageHistory::FirstCall), None);
             outage.refused();
         }
-        assert_eq!(fault(&outage, Fault::Answer, Standing::First), None);
-        assert_eq!(fault(&outage, Fault::Answer, Standing::First), Some(Kind::Faults));
+        assert_eq!(fault(&outage, Fault::Answer, ImageHistory::FirstCall), None);
+        assert_eq!(fault(&outage, Fault::Answer, ImageHistory::FirstCall), Some(Kind::Faults));
         outage.refused();
         assert!(outage.is_waiting());
     }
@@ -322,39 +324,43 @@ mod tests {
     fn faults_of_images_that_failed_before_are_not_an_outage() {
         let outage = Outage::default();
         for _ in 0..100 {
-            assert_eq!(fault(&outage, Fault::Answer, Standing::FailedBefore), None);
+            assert_eq!(fault(&outage, Fault::Answer, ImageHistory::FailedBefore), None);
         }
         assert!(outage.is_suspected_since(0, false));
         outage.answered(true);
-        fault(&outage, Fault::Answer, Standing::FailedBefore);
+        fault(&outage, Fault::Answer, ImageHistory::FailedBefore);
         assert!(!outage.is_suspected_since(1, false), "one fault is not enough");
-        fault(&outage, Fault::Answer, Standing::FailedBefore);
+        fault(&outage, Fault::Answer, ImageHistory::FailedBefore);
         assert!(outage.is_suspected_since(1, false) && !outage.is_suspected_since(0, false));
     }
 
     #[test]
     fn three_answers_that_do_not_come_from_the_service_are_an_outage() {
         let outage = Outage::default();
-        let foreign = |standing| fault(&outage, Fault::Foreign, standing);
-        assert_eq!(foreign(Standing::First), None);
-        assert_eq!(foreign(Standing::FailedBefore), None);
-        assert_eq!(foreign(Standing::FailedBefore), Some(Kind::Faults), "nothing was answered yet");
+        let foreign = |history| fault(&outage, Fault::Foreign, history);
+        assert_eq!(foreign(ImageHistory::FirstCall), None);
+        assert_eq!(foreign(ImageHistory::FailedBefore), None);
+        assert_eq!(
+            foreign(ImageHistory::FailedBefore),
+            Some(Kind::Faults),
+            "nothing was answered yet"
+        );
         outage.answered(true);
         for _ in 0..9 {
             assert_eq!(
-                foreign(Standing::FailedBefore),
+                foreign(ImageHistory::FailedBefore),
                 None,
                 "the faults of one image are not enough"
             );
         }
-        assert_eq!(foreign(Standing::First), None);
-        assert_eq!(foreign(Standing::First), None);
+        assert_eq!(foreign(ImageHistory::FirstCall), None);
+        assert_eq!(foreign(ImageHistory::FirstCall), None);
         assert_eq!(
-            fault(&outage, Fault::Answer, Standing::First),
+            fault(&outage, Fault::Answer, ImageHistory::FirstCall),
             None,
             "the service answered in between"
         );
-        assert_eq!(foreign(Standing::First), None);
+        assert_eq!(foreign(ImageHistory::FirstCall), None);
     }
 
     #[test]
@@ -362,17 +368,17 @@ mod tests {
         let outage = Outage::default();
         let older: Vec<_> = (0..50).map(|_| outage.call_begins()).collect();
         for _ in 0..49 {
-            assert_eq!(fault(&outage, Fault::Throttle, Standing::First), None);
+            assert_eq!(fault(&outage, Fault::Throttle, ImageHistory::FirstCall), None);
         }
         for call in older {
             outage.call_ends(call);
         }
-        assert_eq!(fault(&outage, Fault::Throttle, Standing::First), Some(Kind::Throttles));
+        assert_eq!(fault(&outage, Fault::Throttle, ImageHistory::FirstCall), Some(Kind::Throttles));
         outage.answered(true);
         let _later: Vec<_> = (0..50).map(|_| outage.call_begins()).collect();
         let row = (1..=50).find(|_| {
             let call = Call(50);
-            outage.fault(call, Fault::Throttle, Standing::First).is_some()
+            outage.fault(call, Fault::Throttle, ImageHistory::FirstCall).is_some()
         });
         assert_eq!(row, Some(40), "calls that began later do not count");
     }

@@ -6,13 +6,10 @@ use crate::job::verdict::{GiveUp, Verdict, stored_code};
 use crate::store::model::CallOutcome;
 use crate::store::turn::{CallRow, ErrorRow};
 
-/// The verdict that is stored with a throttle answer.
-pub(super) const THROTTLE: &str = Verdict::Throttle.name();
-
 /// The error that is stored with an image. `temporary` says that a new run tries the image again.
-pub(super) fn error_row(error: &cos::Error, verdict: &'static str, temporary: bool) -> ErrorRow {
+pub(super) fn error_row(error: &cos::Error, verdict: Verdict, temporary: bool) -> ErrorRow {
     ErrorRow {
-        verdict,
+        verdict: verdict.stored(),
         temporary,
         code: stored_code(error),
         status: error.status(),

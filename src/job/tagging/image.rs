@@ -9,15 +9,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::activity::Counted;
-use super::failure::THROTTLE;
 use super::tagger::{Ended, Subject, Tagger};
 use crate::job::Error;
 use crate::job::service::client::Repairs;
 use crate::job::service::delays::Delays;
 use crate::job::service::outage::Call;
-use crate::job::verdict::GiveUp;
 use crate::job::writer::Record;
 use crate::scene::Scenes;
+use crate::store::model::ErrorVerdict;
 use crate::store::turn::{CallRow, Claimed, ErrorRow, Key, Settled, Settlement};
 
 /// The delay before the second try in one pass, without the jitter. Each further one is twice as long.
@@ -162,10 +161,10 @@ impl<'a> Image<'a> {
     fn deferred(&self) -> Option<Settled> {
         let tagger = self.tagger;
         let error = self.last_error.as_ref()?;
-        let is_throttle = error.verdict == THROTTLE;
+        let is_throttle = error.verdict == ErrorVerdict::Throttle;
         // Before the first success, every URL may be unreachable for the service.
         let may_be_all =
-            error.verdict == GiveUp::Source.name() && !tagger.service.patience.has_succeeded();
+            error.verdict == ErrorVerdict::Source && !tagger.service.patience.has_succeeded();
         let is_deferred = tagger.waiting.load(Ordering::Relaxed) > 0
             && (may_be_all || tagger.outage.is_suspected_since(self.answers, is_throttle));
         (is_deferred && self.pass == 0 && !tagger.outage.is_waiting()).then(|| {

@@ -1,6 +1,6 @@
 //! The verdicts, and the requests that they are about.
 
-use crate::store::model;
+use crate::store::model::ErrorVerdict;
 
 /// Which request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,14 +76,27 @@ impl Verdict {
     /// The word that is stored and shown.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Retry => "retry",
-            Self::Throttle => "throttle",
+            Self::Retry => ErrorVerdict::Retry.name(),
+            Self::Throttle => ErrorVerdict::Throttle.name(),
             Self::GiveUp(reason) => reason.name(),
             Self::Stop(reason) => reason.name(),
             Self::FixClock => "fix clock",
             Self::RefreshCredentials => "refresh credentials",
-            Self::Unreachable => "unreachable",
-            Self::Foreign => "foreign",
+            Self::Unreachable => ErrorVerdict::Unreachable.name(),
+            Self::Foreign => ErrorVerdict::Foreign.name(),
+        }
+    }
+
+    /// What is stored with an image whose call got this verdict. An image that is not at fault itself is called again.
+    pub const fn stored(self) -> ErrorVerdict {
+        match self {
+            Self::Retry | Self::Stop(_) | Self::FixClock | Self::RefreshCredentials => {
+                ErrorVerdict::Retry
+            }
+            Self::Throttle => ErrorVerdict::Throttle,
+            Self::GiveUp(reason) => reason.stored(),
+            Self::Unreachable => ErrorVerdict::Unreachable,
+            Self::Foreign => ErrorVerdict::Foreign,
         }
     }
 
@@ -110,13 +123,18 @@ impl GiveUp {
 
     /// The word that is stored and shown.
     pub const fn name(self) -> &'static str {
+        self.stored().name()
+    }
+
+    /// What is stored with an image that is given up for this reason.
+    const fn stored(self) -> ErrorVerdict {
         match self {
-            Self::Image => "image",
-            Self::Gone => "gone",
-            Self::Archived => model::ARCHIVED,
-            Self::Denied => "denied",
-            Self::Source => "source",
-            Self::Unknown => "unknown",
+            Self::Image => ErrorVerdict::Image,
+            Self::Gone => ErrorVerdict::Gone,
+            Self::Archived => ErrorVerdict::Archived,
+            Self::Denied => ErrorVerdict::Denied,
+            Self::Source => ErrorVerdict::Source,
+            Self::Unknown => ErrorVerdict::Unknown,
         }
     }
 

@@ -8,19 +8,16 @@ mod reading;
 mod runs;
 mod turns;
 
-use super::ident::fingerprint;
-use super::model::{CallOutcome, Counts, SourceKind};
-use super::run::{BegunRun, NewRun, RunContext, Span};
+use super::model::{CallOutcome, Counts, ErrorVerdict};
+use super::run::{RunContext, Span};
+use super::samples::{BUCKET, candidate, context, new_run, two_spans};
 use super::turn::{
     CallRow, Candidate, Claimed, Claims, Difference, ErrorRow, Page, Reach, Reply, Request,
     Settled, Settlement, Wish,
 };
 use super::{Error, Session, Store};
 use crate::label::{Label, Labels};
-use crate::object::{ETag, StorageClass};
 use crate::scene::Scene;
-
-const BUCKET: &str = "photos-1250000000";
 
 /// A database of one backend, which can be opened again and again.
 struct Site {
@@ -48,54 +45,14 @@ impl Site {
 }
 
 fn begin(mut store: Store, prefix: &str) -> Session {
-    let spans = vec![
-        Span { start_after: String::new(), stop_at: Some("m".to_owned()) },
-        Span { start_after: "m".to_owned(), stop_at: None },
-    ];
-    let new = NewRun {
-        bucket: BUCKET.to_owned(),
-        source: SourceKind::Bucket,
-        prefix: prefix.to_owned(),
-        eligibility: 1,
-        settings: "{}".to_owned(),
-        plan: false,
-        started_at: 100,
-        spans,
-    };
-    let BegunRun { id, bucket_id, journals } = store.begin_run(&new).unwrap();
-    let context = RunContext {
-        id,
-        bucket_id,
-        bucket: new.bucket,
-        prefix: new.prefix,
-        scenes: Scene::Camera.into(),
-        dedupe: true,
-        list: false,
-        urls: false,
-        journals,
-        plan: false,
-    };
-    Session::new(store, context, Counts::default())
+    let begun = store.begin_run(&new_run(prefix, two_spans())).unwrap();
+    Session::new(store, context(begun, prefix), Counts::default())
 }
 
 fn send(session: &mut Session, requests: Vec<Request>) -> Result<Vec<Reply>, Error> {
     let mut turn = session.new_turn();
     turn.requests = requests;
     session.turn(&turn)?.in_place()
-}
-
-/// A candidate whose bytes are told by `etag`.
-fn candidate(key: &str, etag: &str) -> Candidate {
-    let etag = ETag::new(etag);
-    Candidate {
-        key: key.to_owned(),
-        fingerprint: fingerprint(etag.as_ref(), Some(5), "STANDARD", Some(1_000)),
-        etag,
-        size: Some(5),
-        last_modified: Some(1_000),
-        storage_class: StorageClass::Standard,
-        skip: None,
-    }
 }
 
 fn page(seq: i64, cursor: &str, done: bool, differences: Vec<Difference>) -> Request {
@@ -171,7 +128,7 @@ fn labels(names: &[&str]) -> Settled {
 
 fn given_up(temporary: bool) -> Settled {
     let error = ErrorRow {
-        verdict: "retry",
+        verdict: ErrorVerdict::Retry,
         temporary,
         code: "InternalError".to_owned(),
         status: Some(500),

@@ -9,7 +9,9 @@ use std::sync::LazyLock;
 
 use super::rows::{LabelId, Mark};
 use crate::scene::Scene;
-use crate::store::model::{CallOutcome, ChangeKind, ContentState, ErrorKind, RunState, SourceKind};
+use crate::store::model::{
+    CallOutcome, ChangeKind, ContentState, ErrorKind, ErrorVerdict, RunState, SourceKind,
+};
 
 // `content.state`.
 pub(super) const PENDING: i64 = ContentState::Pending as i64;
@@ -49,7 +51,7 @@ pub(super) const GONE: &str = ChangeKind::Gone.name();
 pub(super) const MOVED: &str = ChangeKind::Moved.name();
 
 // `line_failure.verdict`.
-pub(super) const MISSING_LINE: &str = "gone";
+pub(super) const MISSING_LINE: &str = ErrorVerdict::Gone.name();
 pub(super) const FAILED_LINE: &str = "failed";
 
 // The packed columns of `label`.

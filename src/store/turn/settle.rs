@@ -2,7 +2,7 @@
 
 use crate::label::Labels;
 use crate::scene::Scenes;
-use crate::store::model::CallOutcome;
+use crate::store::model::{CallOutcome, ErrorVerdict};
 
 /// A row of the ledger: one call that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +34,8 @@ pub struct CallRow {
 /// The last error of a content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorRow {
-    /// The name of the verdict.
-    pub verdict: &'static str,
+    /// What the error means.
+    pub verdict: ErrorVerdict,
     /// True if the next run tries the content again, once.
     pub temporary: bool,
     /// The error code of the service, or the program's own.

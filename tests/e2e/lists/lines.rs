@@ -158,7 +158,7 @@ fn a_missing_key_is_reported_every_night_until_it_is_found() {
 fn allow_missing_ends_a_run_with_missing_keys_with_exit_code_0() {
     let site = Site::holding(&[("a.jpg", "1")]);
     let list = site.write("keys.txt", "a.jpg\nnowhere.jpg\n");
-    site.run(&["--keys", &list, "--allow-missing"]).with(0).says(&["1 done", "1 gone"]);
+    site.run(&["--keys", &list, "--allow-missing"]).with(0).says(&["1 done", "1 missing"]);
     let mut command = site.command(&["run", BUCKET, "--keys", &list]);
     command.env("COSTAG_ALLOW_MISSING", "true");
     crate::support::start(command).end().with(0);
@@ -183,7 +183,7 @@ fn every_line_ends_in_exactly_one_way() {
     list.extend(b".jpg\n");
     let list = site.write("keys", list);
     let ended = site.run(&["--keys", &list]).with(3);
-    ended.says(&["lines     7: 1 done, 4 failed, 1 skipped, 1 gone; 1 more repeat one of them"]);
+    ended.says(&["lines     7: 1 done, 4 failed, 1 skipped, 1 missing; 1 more repeat one of them"]);
     let failures = site.costag(&["status", "--failures", "--json"]).with(0).stdout;
     let failures: Vec<serde_json::Value> =
         failures.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -421,7 +421,7 @@ fn labels_that_one_line_of_a_list_drops_are_called_again_by_another_line(#[case]
     let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
     assert_eq!(plan["calls"], 2, "{plan}");
     let ended = site.run(&["--keys", &list]).with(0);
-    ended.says(&["lines     2: 2 done, 0 failed, 0 skipped, 0 gone"]);
+    ended.says(&["lines     2: 2 done, 0 failed, 0 skipped, 0 missing"]);
     let called = site.called();
     assert_eq!(called.into_iter().collect::<Vec<_>>(), [("a.jpg".into(), 1), ("b.jpg".into(), 1)]);
     site.assert_exports("camera");
@@ -435,7 +435,7 @@ fn a_line_whose_labels_were_dropped_and_whose_key_is_gone_is_missing() {
     let (site, list) = labels_of_other_bytes("a.jpg\nb.jpg\n");
     site.delete(&["a.jpg"]);
     let ended = site.run(&["--keys", &list]).with(3);
-    ended.says(&["lines     2: 1 done, 0 failed, 0 skipped, 1 gone"]);
+    ended.says(&["lines     2: 1 done, 0 failed, 0 skipped, 1 missing"]);
     assert_eq!(site.called().into_keys().collect::<Vec<_>>(), ["b.jpg"]);
     site.assert_sound();
 }
@@ -464,7 +464,7 @@ fn images_put_back_during_an_unfinished_list_are_called_when_it_continues(
         "run" => site.run(&["--keys", &list]),
         _ => site.costag(&["resume", "--max-calls", "0"]),
     };
-    ended.with(0).says(&["lines     45: 45 done, 0 failed, 0 skipped, 0 gone"]);
+    ended.with(0).says(&["lines     45: 45 done, 0 failed, 0 skipped, 0 missing"]);
     assert_eq!(site.calls(), 5 + 40 - calls.parse::<u64>().unwrap());
     site.assert_exports("camera");
     site.assert_sound();

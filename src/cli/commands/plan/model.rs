@@ -184,18 +184,8 @@ mod tests {
             added: 60,
             ..Counts::default()
         };
-        let report = Report {
-            run_id: 4,
-            end: End::Complete,
-            snapshot: Snapshot { counts, ..Snapshot::default() },
-            before: Counts::default(),
-            resumed: false,
-            needed: None,
-            list: None,
-            limits: Vec::new(),
-            unmatched: Vec::new(),
-            beside: Vec::new(),
-        };
+        let snapshot = Snapshot { counts, ..Snapshot::default() };
+        let report = Report::of(4, End::Complete, snapshot);
         let needed = Needed {
             by_scenes: vec![(Scenes::from_bits(2), 30), (Scenes::from_bits(10), 20)],
             given_up: 5,

@@ -11,8 +11,8 @@ use super::{Image, LONGEST_WAIT, Next};
 use crate::cos;
 use crate::job::Error;
 use crate::job::service::client::Repaired;
-use crate::job::service::outage::{FAULTS, Fault, Kind, Standing};
-use crate::job::tagging::failure::{self, THROTTLE, error_row, is_temporary};
+use crate::job::service::outage::{FAULTS, Fault, ImageHistory, Kind};
+use crate::job::tagging::failure::{self, error_row, is_temporary};
 use crate::job::verdict::{GiveUp, Operation, Verdict, stored_code, verdict};
 use crate::job::writer::Record;
 use crate::store::turn::{ErrorRow, Settled};
@@ -82,7 +82,7 @@ impl Image<'_> {
         let patience = &tagger.service.patience;
         tagger.note_pace(tagger.pace.throttled()).await?;
         self.throttles += 1;
-        let row = error_row(&error, THROTTLE, true);
+        let row = error_row(&error, Verdict::Throttle, true);
         let wait = error.retry_after().unwrap_or_default();
         if !patience.allows(wait) {
             return Ok(self.asked_to_wait(row, wait, error, begun));
@@ -120,7 +120,7 @@ impl Image<'_> {
         if is_late && answers && !self.is_probe {
             return self.give_up(row, begun);
         }
-        tagger.outage.fault(self.last_call, Fault::Throttle, Standing::FailedBefore);
+        tagger.outage.fault(self.last_call, Fault::Throttle, ImageHistory::FailedBefore);
         let others = tagger.waiting.load(Ordering::Relaxed) > 0 || service.stats.in_flight() > 0;
         let is_alone = is_late || (!answers && !others);
         if is_alone || self.is_probe || tagger.pace.is_throttled() {
@@ -140,7 +140,7 @@ impl Image<'_> {
         delay: Duration,
         begun: Instant,
     ) -> Next {
-        let row = error_row(&error, verdict.name(), true);
+        let row = error_row(&error, verdict, true);
         let fault = failure::fault(&error);
         if matches!(error, cos::Error::Unusable { .. }) {
             // The service answers, but its answers cannot be used. Waiting does not change that.
@@ -176,7 +176,7 @@ impl Image<'_> {
         self.tagger.service.patience.answered();
         self.refused(GiveUp::Source, &stored_code(error)).await?;
         self.tries += 1;
-        self.last_error = Some(error_row(error, GiveUp::Source.name(), true));
+        self.last_error = Some(error_row(error, Verdict::GiveUp(GiveUp::Source), true));
         // The wait was asked for by the source of the image, so it may not be long.
         Ok(Next::Again(delay.min(LONGEST_WAIT)))
     }
@@ -191,7 +191,7 @@ impl Image<'_> {
         let service = &self.tagger.service;
         service.clock_repair.accepted();
         service.patience.answered();
-        let mut row = error_row(error, reason.name(), is_temporary(reason));
+        let mut row = error_row(error, Verdict::GiveUp(reason), is_temporary(reason));
         row.message = service.message_of(error);
         self.refused(reason, &row.code).await?;
         let may_be_elsewhere = matches!(reason, GiveUp::Gone | GiveUp::Archived);
@@ -246,7 +246,7 @@ impl Image<'_> {
         delay: Duration,
         begun: Instant,
     ) -> Next {
-        let row = error_row(&error, "retry", true);
+        let row = error_row(&error, verdict, true);
         let service = &self.tagger.service;
         let repairs = &mut self.repairs;
         match service.repair(verdict, Operation::Label, error, delay, repairs).await {
@@ -273,10 +273,10 @@ impl Image<'_> {
     fn fault(&mut self, fault: Fault, error: cos::Error) {
         let tagger = self.tagger;
         let is_first = self.is_fresh && self.calls == 1;
-        let standing = if is_first { Standing::First } else { Standing::FailedBefore };
+        let history = if is_first { ImageHistory::FirstCall } else { ImageHistory::FailedBefore };
         self.answers = tagger.outage.answers();
         let patience = &tagger.service.patience;
-        let begun = tagger.outage.fault(self.last_call, fault, standing);
+        let begun = tagger.outage.fault(self.last_call, fault, history);
         if begun.is_some() {
             tagger.pace.suspend();
         }
@@ -305,7 +305,7 @@ impl Image<'_> {
         let verdict = verdict(Operation::Label, service.patience.has_succeeded(), &error);
         match service.softened(verdict, &error) {
             Verdict::GiveUp(_) => {
-                let error = error_row(&error, "image", false);
+                let error = error_row(&error, Verdict::GiveUp(GiveUp::Image), false);
                 Next::Settle(Settled::GivenUp { attempts: self.attempts, error })
             }
             Verdict::Stop(stop) => {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::label::{Label, Labels};
-use crate::object::{ETag, StorageClass};
+use crate::object::ETag;
 use crate::scene::{Scene, Scenes};
 use crate::store::Error;
-use crate::store::ident::fingerprint;
-use crate::store::model::{CallOutcome, ChangeKind, Counts, RunState, SourceKind};
+use crate::store::model::{CallOutcome, ChangeKind, Counts, ErrorVerdict, RunState};
 use crate::store::read::{Change, Check, LedgerGrouping, LedgerQuery, LedgerSums};
-use crate::store::run::{BegunRun, NewRun, RunContext, Span};
+use crate::store::run::RunContext;
+use crate::store::samples;
 use crate::store::sqlite::turn::Session;
 use crate::store::sqlite::{Reader, Store};
 use crate::store::turn::{
@@ -18,52 +18,16 @@ use crate::store::turn::{
     Settlement, Wish,
 };
 
-const CAMERA: Scenes = Scenes::from_bits(2);
-
+/// A candidate with bytes of its own, or those of all copies.
 fn candidate(key: &str) -> Candidate {
     let etag = if key.starts_with("copy") { "same" } else { &format!("etag of {key}") };
-    let etag = ETag::new(etag);
-    Candidate {
-        key: key.to_owned(),
-        fingerprint: fingerprint(etag.as_ref(), Some(5), "STANDARD", Some(1_000)),
-        etag,
-        size: Some(5),
-        last_modified: Some(1_000),
-        storage_class: StorageClass::Standard,
-        skip: None,
-    }
+    samples::candidate(key, etag)
 }
 
 fn begin(mut store: Store, journals_expected: bool) -> Session {
-    let spans = vec![
-        Span { start_after: String::new(), stop_at: Some("m".to_owned()) },
-        Span { start_after: "m".to_owned(), stop_at: None },
-    ];
-    let new = NewRun {
-        bucket: "photos-1250000000".to_owned(),
-        source: SourceKind::Bucket,
-        prefix: String::new(),
-        eligibility: 7,
-        settings: "{}".to_owned(),
-        plan: false,
-        started_at: 100,
-        spans,
-    };
-    let BegunRun { id, bucket_id, journals } = store.begin_run(&new).unwrap();
-    assert_eq!(journals, journals_expected);
-    let context = RunContext {
-        id,
-        bucket_id,
-        bucket: new.bucket,
-        prefix: String::new(),
-        scenes: CAMERA,
-        dedupe: true,
-        list: false,
-        urls: false,
-        journals,
-        plan: false,
-    };
-    Session::new(store, context, Counts::default())
+    let begun = store.begin_run(&samples::new_run("", samples::two_spans())).unwrap();
+    assert_eq!(begun.journals, journals_expected);
+    Session::new(store, samples::context(begun, ""), Counts::default())
 }
 
 fn turn(session: &mut Session, requests: Vec<Request>) -> Vec<Reply> {
@@ -128,7 +92,7 @@ fn database(folder: &Path) -> Store {
         };
         let labels = Labels::from_iter([label(1, "label 1"), label(2, "label 2")]);
         let error = ErrorRow {
-            verdict: "image",
+            verdict: ErrorVerdict::Image,
             temporary: false,
             code: "InvalidImageFormat".to_owned(),
             status: Some(400),

@@ -11,7 +11,7 @@ use crate::store::Error;
 use crate::store::decide::{self, ContentFacts, Dropped, Sight, Want};
 use crate::store::ident::Identity;
 use crate::store::keyspace::prefix_end;
-use crate::store::model::{ARCHIVED, ContentState};
+use crate::store::model::{ContentState, ErrorVerdict};
 use crate::store::sqlite::error::sorted;
 use crate::store::sqlite::rows::{EtagColumn, LabelId, Numbered, Size, StoredEtag};
 use crate::store::sqlite::sql::{
@@ -280,7 +280,7 @@ impl Session {
             .query_row([content_id], |row| row.get(0))
             .optional()
             .map_err(|source| self.error(source))?;
-        Ok(verdict.as_deref() == Some(ARCHIVED))
+        Ok(verdict.as_deref() == Some(ErrorVerdict::Archived.name()))
     }
 
     /// Marks a done content as failed. It was given up for a scene that no later run wanted, so it counted as done;

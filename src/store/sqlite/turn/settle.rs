@@ -246,7 +246,7 @@ impl Session {
             &REPLACE_ERROR,
             (
                 content_id,
-                error.verdict,
+                error.verdict.name(),
                 &error.code,
                 error.status,
                 &error.message,

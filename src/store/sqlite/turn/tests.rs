@@ -8,44 +8,18 @@ use crate::object::{ETag, StorageClass};
 use crate::scene::Scene;
 use crate::store::Error;
 use crate::store::ident::fingerprint;
-use crate::store::model::{CallOutcome, Counts, RunState, SourceKind};
+use crate::store::model::{CallOutcome, Counts, ErrorVerdict, RunState};
 use crate::store::read::Chosen;
-use crate::store::run::{BegunRun, NewRun, RunContext, Span};
+use crate::store::run::Span;
+use crate::store::samples::{context, new_run};
 use crate::store::sqlite::{Reader, Store};
 use crate::store::turn::{
     CallRow, Candidate, Claimed, Difference, ErrorRow, Key, Page, Reach, Settled, Settlement,
 };
 
-const BUCKET: &str = "photos-1250000000";
-
-fn context(id: i64, bucket_id: i64, prefix: &str, journals: bool) -> RunContext {
-    RunContext {
-        id,
-        bucket_id,
-        bucket: BUCKET.to_owned(),
-        prefix: prefix.to_owned(),
-        scenes: Scene::Camera.into(),
-        dedupe: true,
-        list: false,
-        urls: false,
-        journals,
-        plan: false,
-    }
-}
-
 pub(super) fn begin(mut store: Store, prefix: &str) -> Session {
-    let new = NewRun {
-        bucket: BUCKET.to_owned(),
-        source: SourceKind::Bucket,
-        prefix: prefix.to_owned(),
-        eligibility: 1,
-        settings: "{}".to_owned(),
-        plan: false,
-        started_at: 0,
-        spans: vec![Span::default()],
-    };
-    let BegunRun { id, bucket_id, journals } = store.begin_run(&new).unwrap();
-    Session::new(store, context(id, bucket_id, prefix, journals), Counts::default())
+    let begun = store.begin_run(&new_run(prefix, vec![Span::default()])).unwrap();
+    Session::new(store, context(begun, prefix), Counts::default())
 }
 
 pub(super) fn candidate(key: &str, etag: &str, last_modified: i64) -> Candidate {
@@ -89,7 +63,7 @@ fn call(claimed: &Claimed, outcome: CallOutcome, ended_at: i64) -> CallRow {
 
 pub(super) fn error() -> ErrorRow {
     ErrorRow {
-        verdict: "retry",
+        verdict: ErrorVerdict::Retry,
         temporary: true,
         code: "InternalError".to_owned(),
         status: Some(500),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use governor::clock::FakeRelativeClock;
 
 use crate::config::Rate;
-use crate::job::service::outage::{self, Call, Fault, Outage, Standing};
+use crate::job::service::outage::{self, Call, Fault, ImageHistory, Outage};
 use crate::job::service::pace::{Pace, PaceChange};
 
 const SECOND: u64 = 1_000;
@@ -179,7 +179,8 @@ impl Probes {
         self.outage.call_ends(call);
         if throttled {
             let change = pace.throttled();
-            let begins = self.outage.fault(call, Fault::Throttle, Standing::First).is_some();
+            let begins =
+                self.outage.fault(call, Fault::Throttle, ImageHistory::FirstCall).is_some();
             if begins {
                 pace.suspend();
             }
