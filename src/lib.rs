@@ -17,8 +17,8 @@
 //! store, so resuming a run is the same as running it again.
 //!
 //! The modules in the order of the flow. `cli` uses `job`, `export`, `report` and the emulator; `job` uses `cos` and
-//! `store`; `export` and `view` use `store`; `report` uses `view`. No module uses one in the opposite direction, `cos` and `store` do not use each other, and the
-//! emulator uses nothing. `src/arrows.rs` lists what each module may use, and its tests check it.
+//! `store`; `export` and `view` use `store`; `report` uses `view`. No module uses one in the opposite direction, `cos` and
+//! `store` do not use each other, and the emulator uses nothing. `src/arrows.rs` lists what each module may use, and its tests check it.
 //!
 //! | module | takes | gives |
 //! |---|---|---|

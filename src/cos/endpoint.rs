@@ -149,7 +149,7 @@ impl Endpoint {
             Err(Error::Endpoint { endpoint: without_password(endpoint).into_owned(), reason })
         };
         if endpoint.trim() != endpoint || endpoint.contains(|c: char| c.is_ascii_control()) {
-            return refuse("it has blanks");
+            return refuse("it contains blanks");
         }
         let Ok(url) = Url::parse(endpoint) else {
             return refuse("it is not a URL");
@@ -158,13 +158,13 @@ impl Endpoint {
             return refuse("the scheme is neither http nor https");
         }
         if !url.username().is_empty() || url.password().is_some() || endpoint.contains('@') {
-            return refuse("a user or password does not belong there");
+            return refuse("it must not contain a user or password");
         }
         if url.path() != "/" {
-            return refuse("a path does not belong there");
+            return refuse("it must not contain a path");
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return refuse("a query does not belong there");
+            return refuse("it must not contain a query or a fragment");
         }
         let Some(name) = url.host_str() else {
             return refuse("there is no host");

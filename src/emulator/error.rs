@@ -9,7 +9,7 @@ use super::faults::SettingsError;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The emulator cannot listen on the port, most likely because another program does.
-    #[error("port {port} of 127.0.0.1 cannot be listened on")]
+    #[error("cannot listen on port {port} of 127.0.0.1")]
     Listen {
         /// The port in the options.
         port: u16,

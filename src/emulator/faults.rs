@@ -250,13 +250,13 @@ pub enum SettingsError {
     #[error("unknown fault {0:?}: there are {names}", names = fault_names().collect::<Vec<_>>().join(", "))]
     UnknownFault(String),
     /// A probability is not from 0 to 1.
-    #[error("the probability of {0} is a number from 0 to 1")]
+    #[error("the probability of {0} must be a number from 0 to 1")]
     Probability(String),
     /// A status is not one of an error.
-    #[error("the status of a failure is 400 to 599")]
+    #[error("the status of a failure must be from 400 to 599")]
     Status,
     /// A number is too large.
-    #[error("{name} is {given}, and at most {most} is possible")]
+    #[error("{name} is {given}, but must be at most {most}")]
     TooLarge {
         /// The name of the setting in `POST /.costag/faults`.
         name: &'static str,

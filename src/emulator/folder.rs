@@ -42,7 +42,7 @@ impl Folder {
             let entries = match fs::read_dir(&folder) {
                 Ok(entries) => entries,
                 Err(error) => {
-                    tracing::warn!(%error, folder = %folder.display(), "a folder that cannot be read is left out");
+                    tracing::warn!(%error, folder = %folder.display(), "a folder cannot be read and is left out");
                     continue;
                 }
             };

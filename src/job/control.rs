@@ -88,15 +88,17 @@ impl fmt::Display for StopReason {
             Self::Throttled(error) => {
                 write!(f, "the service throttled every request for too long: {error}")
             }
-            Self::Unavailable(error) => write!(f, "no success for too long: {error}"),
-            Self::Recogniser { stored, now } => {
-                write!(f, "the database holds labels of {stored}, and {now} answers")
+            Self::Unavailable(error) => {
+                write!(f, "the service gave no usable answer for too long: {error}")
             }
-            Self::Remains => f.write_str("images that this run wants still wait for their call"),
+            Self::Recogniser { stored, now } => {
+                write!(f, "the database holds labels of {stored}, but now {now} answers")
+            }
+            Self::Remains => f.write_str("images that this run wants are still pending"),
             Self::Unread(option) => {
                 write!(
                     f,
-                    "the list of {option} was not read to its end; the lines of it that the database has are done"
+                    "the list of {option} was not read to its end; the lines that were read are done"
                 )
             }
             Self::Internal => f.write_str("error"),

@@ -43,14 +43,14 @@ pub enum Error {
         source: std::num::ParseIntError,
     },
     /// The writer thread has ended. The thread's own error says why; it takes precedence over this one.
-    #[error("the writer ended early")]
+    #[error("the thread that writes to the database ended early")]
     WriterGone,
     /// A stage of the pipeline panicked.
     #[error("a part of the program failed unexpectedly; everything committed is intact")]
     Panicked,
     /// The system cannot start another thread.
     #[error(
-        "the system gives no thread: a limit of processes (`ulimit -u`) or of memory (`ulimit -v`) is reached; everything committed is intact"
+        "the system cannot start another thread: a limit of processes (`ulimit -u`) or of memory (`ulimit -v`) is reached; everything committed is intact"
     )]
     Thread(#[source] std::io::Error),
 }

@@ -45,7 +45,7 @@ pub enum Error {
         location: Location,
     },
     /// Another process writes to this database.
-    #[error("another costag run holds {location}: wait for it to end, or use another --db")]
+    #[error("another costag run uses {location}: wait for it to end, or use another --db")]
     Locked {
         /// The database, or its lock file.
         location: Location,
@@ -193,7 +193,7 @@ pub enum Error {
     },
     /// A copy of the database cannot be made. The database itself is as it was.
     #[error(
-        "cannot make the copy {location}: name a file that does not exist, and check its folder and the space left"
+        "cannot make the copy {location}: name a file that does not exist yet, and check the permissions of its folder and the free space"
     )]
     Copy {
         /// The copy.
@@ -254,7 +254,7 @@ fn hint(error: &io::Error) -> &'static str {
     if is_limit_of_files(error) {
         "too many files are open: raise the limit of open files (`ulimit -n`)"
     } else {
-        "check the folder, its permissions and the space left"
+        "check the folder, its permissions and the free space"
     }
 }
 

@@ -210,7 +210,7 @@ impl Provider {
         match Self::from_role(base, None, LAST_RESORT_LIMIT).await {
             Ok(provider) => Ok(provider),
             Err(error) => {
-                tracing::debug!(%error, "no role of a machine");
+                tracing::debug!(%error, "this machine has no role");
                 looked.push("the machine's role".to_owned());
                 Err(Error::NotFound { looked })
             }

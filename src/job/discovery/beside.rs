@@ -8,11 +8,11 @@ use tracing::debug;
 use crate::cos::{Client, ListRequest};
 use crate::job::control::Control;
 
-/// How long to wait for the answer. Nothing but a message depends on it.
+/// How long to wait for the answer. It is short, because only a message depends on the answer.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// The most names in the result.
-const TOLD: usize = 3;
+const MOST_NAMES: usize = 3;
 
 /// Lists the names on the level of the prefix with one request. Returns those most similar to the prefix, or none if the
 /// request fails.
@@ -56,7 +56,7 @@ fn nearest(prefix: &str, names: impl Iterator<Item = String>) -> Vec<String> {
         names.sort_by(|one, other| one.2.cmp(&other.2));
     }
     let told = names.into_iter().filter(|(is_far, ..)| !(has_near && *is_far));
-    told.map(|(.., name)| name).take(TOLD).collect()
+    told.map(|(.., name)| name).take(MOST_NAMES).collect()
 }
 
 #[cfg(test)]

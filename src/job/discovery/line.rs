@@ -174,9 +174,9 @@ impl Lines {
         if !is_missing {
             if self.failed.fetch_add(1, Ordering::Relaxed) == 0 {
                 warn!(key = %item.escape_debug(), error = %failure.message,
-                    "a key cannot be looked up; further ones are counted");
+                    "a key cannot be looked up; further such keys are only counted");
             } else {
-                info!(key = %item.escape_debug(), error = %failure.message, "cannot be looked up");
+                info!(key = %item.escape_debug(), error = %failure.message, "a key cannot be looked up");
             }
             let ended = EndedLine::new(seq, End::Failed, None);
             return Some(EndedLine { failure: Some(failure), ..ended });

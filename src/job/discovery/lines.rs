@@ -55,7 +55,7 @@ impl Raw {
             return faulty("the line is longer than 8 KiB");
         }
         if std::str::from_utf8(&self.bytes).is_err() {
-            return faulty("the line is not UTF-8, and nothing in COS has such a name");
+            return faulty("the line is not UTF-8, so it cannot name an object");
         }
         Item::Text(String::from_utf8(self.bytes).unwrap_or_default())
     }
@@ -263,7 +263,7 @@ mod tests {
         urls.map(Result::unwrap).collect()
     }
 
-    const NOT_UTF8: &str = "the line is not UTF-8, and nothing in COS has such a name";
+    const NOT_UTF8: &str = "the line is not UTF-8, so it cannot name an object";
     const TOO_LONG: &str = "the line is longer than 8 KiB";
 
     #[test]

@@ -239,7 +239,7 @@ fn read_list(
         return Err(edited().into());
     }
     if comments > 0 {
-        warn!(comments, "lines of the list that begin with # are comments, and are passed over");
+        warn!(comments, "lines of the list that begin with # are comments and are skipped");
     }
     if !lines.is_empty() {
         let _ = chunks.blocking_send(Chunk { lines, count: whole.count, hash: whole.hash });

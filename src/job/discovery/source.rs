@@ -143,7 +143,7 @@ pub(crate) struct Refused {
 
 impl Refused {
     /// The most lines whose numbers are given.
-    const TOLD: usize = 5;
+    const LINES_SHOWN: usize = 5;
 
     /// Notes an item, if it is not a URL.
     pub(crate) fn look_at(&mut self, item: &Item) {
@@ -151,7 +151,7 @@ impl Refused {
         if self.lines.is_empty() {
             self.shown.clone_from(shown);
         }
-        if self.lines.len() < Self::TOLD {
+        if self.lines.len() < Self::LINES_SHOWN {
             self.lines.push(*line);
         } else {
             self.more += 1;

@@ -105,7 +105,7 @@ impl Service {
     fn listing_failed(&self, request: u64, fault: Fault, error: &cos::Error, pace: &Pace) {
         if self.turns.fault(request, fault) {
             warn!(error = %error.message(),
-                "listings and look-ups are not answered: one at a time looks whether the service is back");
+                "listings and look-ups are not answered; until one is, only one at a time is sent");
             pace.suspend();
         }
     }
@@ -284,7 +284,7 @@ fn log_failure(
             request_id = error.request_id(), "request failed");
     } else if failures.is_first(verdict) {
         warn!(?verdict, error = %error.message(), code = error.code(), request_id = error.request_id(),
-            "a look-up failed and is tried again; further ones are counted");
+            "a look-up failed and is tried again; further failures are only counted");
     } else {
         info!(?verdict, error = %error.message(), code = error.code(),
             request_id = error.request_id(), "look-up failed");

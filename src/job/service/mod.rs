@@ -1,4 +1,4 @@
-//! What all stages that talk to the service share: the client, the pace of requests, and how long trouble is borne.
+//! What all stages that talk to the service share: the client, the pace of requests, and how long a run goes on without an answer.
 
 mod ask;
 pub(super) mod client;

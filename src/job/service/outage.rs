@@ -90,7 +90,7 @@ struct State {
     /// Whether the run waits for the service.
     waiting: bool,
     /// Whether it was logged that every call is throttled.
-    told: bool,
+    throttles_told: bool,
 }
 
 impl Default for State {
@@ -105,7 +105,7 @@ impl Default for State {
             foreign: 0,
             other_than_throttle: false,
             waiting: false,
-            told: false,
+            throttles_told: false,
         }
     }
 }
@@ -217,7 +217,8 @@ impl Outage {
     /// Returns whether every call is throttled and that was not logged yet.
     pub(crate) fn tells_of_throttles(&self) -> bool {
         let mut state = self.lock();
-        state.kind_of_wait() == Some(Kind::Throttles) && !std::mem::replace(&mut state.told, true)
+        state.kind_of_wait() == Some(Kind::Throttles)
+            && !std::mem::replace(&mut state.throttles_told, true)
     }
 
     /// The kind of the outage so far. `None` if the run does not wait.

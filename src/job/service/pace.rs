@@ -71,12 +71,12 @@ struct State<C: Clock> {
     cap: f64,
     search: LimitSearch,
     /// When the rate was judged last. The counts below begin there.
-    second: C::Instant,
+    judged_at: C::Instant,
     permits: u32,
     answers: u32,
     throttled: u32,
     /// Calls a second that were let through, in each of the last 60 intervals, the latest last.
-    held: VecDeque<f64>,
+    lately: VecDeque<f64>,
     /// Whether so large a share of the answers are throttles that they are not about one image.
     is_throttled: bool,
     /// Throttle answers since the last other answer.
@@ -128,11 +128,11 @@ impl<C: Clock + Clone> Pace<C> {
             rate,
             cap,
             search,
-            second: clock.now(),
+            judged_at: clock.now(),
             permits: 0,
             answers: 0,
             throttled: 0,
-            held: VecDeque::with_capacity(60),
+            lately: VecDeque::with_capacity(60),
             is_throttled: false,
             in_a_row: 0,
             faults_told: false,
@@ -168,7 +168,7 @@ impl<C: Clock + Clone> Pace<C> {
     pub fn suspend(&self) {
         let now = self.clock.now();
         let mut state = self.lock();
-        let let_through = state.let_through(Duration::from(now.duration_since(state.second)));
+        let let_through = state.let_through(Duration::from(now.duration_since(state.judged_at)));
         state.suspended = Some((now, let_through));
     }
 
@@ -179,7 +179,7 @@ impl<C: Clock + Clone> Pace<C> {
         let now = self.clock.now();
         let mut state = self.lock();
         let (since, let_through) = state.suspended.take()?;
-        state.second = now;
+        state.judged_at = now;
         (state.permits, state.answers, state.throttled, state.in_a_row) = (0, 0, 0, 0);
         if !every_call_was_throttled {
             return None;
@@ -187,7 +187,7 @@ impl<C: Clock + Clone> Pace<C> {
         let is_short = Duration::from(now.duration_since(since)) < SHORT_WAIT;
         let LetThrough { calls, is_whole } = let_through;
         // The rate was already lowered before it was known that every call is throttled.
-        let former = state.held.iter().copied().fold(state.rate, f64::max);
+        let former = state.lately.iter().copied().fold(state.rate, f64::max);
         let (begins, aim) = match (is_short, is_whole) {
             (true, true) if calls > 0.0 => (calls / 2.0, calls),
             // The limit of a whole second may be higher than what was measured.
@@ -235,7 +235,7 @@ impl<C: Clock + Clone> Pace<C> {
         state.in_a_row = if throttled > 0 { state.in_a_row + 1 } else { 0 };
         let tolerated = TOLERATED_SHARE + state.search.faults();
         state.is_throttled = f64::from(state.throttled) > f64::from(state.answers) * tolerated;
-        let elapsed = Duration::from(now.duration_since(state.second));
+        let elapsed = Duration::from(now.duration_since(state.judged_at));
         if elapsed < Duration::from_secs(1) || state.suspended.is_some() {
             return None;
         }
@@ -243,8 +243,8 @@ impl<C: Clock + Clone> Pace<C> {
         if !state.search.can_judge(state.rate, &interval) {
             return None;
         }
-        let change = state.second_ends(&interval);
-        state.second = now;
+        let change = state.judge(&interval);
+        state.judged_at = now;
         (state.permits, state.answers, state.throttled) = (0, 0, 0);
         if let Some(rate) = change.rate {
             state.limiter = limiter(rate, self.clock.clone());
@@ -270,18 +270,18 @@ impl<C: Clock> State<C> {
         if seconds >= 1.0 {
             return LetThrough { calls: seen.good() / seconds, is_whole: true };
         }
-        let before = self.held.back();
+        let before = self.lately.back();
         let calls = seen.good() + (1.0 - seconds) * before.copied().unwrap_or_default();
         LetThrough { calls, is_whole: before.is_some() }
     }
 
     /// Judges an interval that has just ended, and sets the next rate.
-    fn second_ends(&mut self, interval: &Interval) -> PaceChange {
-        if self.held.len() == 60 {
-            self.held.pop_front();
+    fn judge(&mut self, interval: &Interval) -> PaceChange {
+        if self.lately.len() == 60 {
+            self.lately.pop_front();
         }
-        self.held.push_back(interval.seen.good() / interval.seconds);
-        let best = self.held.iter().copied().fold(0.0, f64::max);
+        self.lately.push_back(interval.seen.good() / interval.seconds);
+        let best = self.lately.iter().copied().fold(0.0, f64::max);
         let found = self.search.found();
         let before = self.rate;
         self.rate = self.search.next(before, interval);

@@ -153,13 +153,13 @@ impl Crew {
 fn warn_of_few(workers: usize, rate: f64, needed: usize) {
     let most = Workers::MOST;
     let advice = if needed > most {
-        format!("about {needed} would be needed, and --workers allows {most}")
+        format!("about {needed} would be needed, but --workers allows at most {most}")
     } else {
-        format!("--workers {needed} would do")
+        format!("--workers {needed} would be enough")
     };
     warn!(
-        "{workers} calls in flight are too few for {rate:.0} calls a second, since each takes so long: the workers and \
-         not the pace limit this run; {advice}"
+        "the number of workers limits this run, not the pace: {workers} calls in flight are too few for {rate:.0} calls \
+         a second, because each call takes long; {advice}"
     );
 }
 

@@ -24,7 +24,7 @@ use crate::scene::Scenes;
 use crate::store::model::{CallOutcome, RANK_MAX};
 use crate::store::turn::{CallRow, Key, Settled};
 
-/// If single calls are throttled for longer than this, it is not the pace that is too high.
+/// If single calls are throttled for longer than this, the pace is not the cause.
 const PERSISTENT: Duration = Duration::from_millis(1500);
 
 /// What the calls of a run share.
@@ -243,7 +243,7 @@ impl Tagger {
             self.service.patience.trouble().is_some_and(|(since, _)| since.elapsed() >= PERSISTENT);
         if lasts && self.outage.tells_of_throttles() {
             warn!(
-                "every call is throttled, at the lowest pace too: one call at a time looks for the end of it"
+                "every call is throttled, even at the lowest pace; until one is answered, only one call at a time is made"
             );
         }
     }
@@ -280,7 +280,9 @@ impl Tagger {
         match tripped {
             Tripped::No => {}
             Tripped::Probe => {
-                warn!("too many failures: waiting a moment before a probe");
+                warn!(
+                    "too many failures: waiting a moment, then a few calls show whether they fail too"
+                );
                 self.service.patience.pause();
             }
             Tripped::Stop(what, code) => {

@@ -27,7 +27,7 @@ pub fn advice(operation: Operation, error: &cos::Error) -> Option<&'static str> 
              no name can be found either"
         }
         Error::Certificate { is_about_time: true, .. } => {
-            "look at this machine's clock: by it, the certificate is not valid yet, or has not been for years"
+            "check this machine's clock: according to it, the certificate is not valid yet, or expired years ago"
         }
         Error::Certificate { .. } => {
             "give the CA that signed it as a CA file, or correct the endpoint"
@@ -75,7 +75,7 @@ fn on_answer(verdict: Verdict, operation: Operation, error: &ServiceError) -> Op
         (Verdict::FixClock, _) => "set this machine's clock",
         (Verdict::GiveUp(GiveUp::Archived), _) => "restore the object first",
         (Verdict::Stop(Stop::Configuration), _) if (300..400).contains(&error.status) => {
-            "the bucket answers elsewhere: check its region and the endpoint"
+            "the bucket has another address: check its region and the endpoint"
         }
         (Verdict::Stop(Stop::Configuration), _) => "check bucket, region and endpoint",
         _ => return None,

@@ -1,4 +1,4 @@
-//! The handles of a store. Each handle is an enum with one variant for each backend.
+//! The handles of a store.
 //!
 //! Each handle is an enum with one variant for each backend. Trait objects do not fit, since readers take callbacks
 //! of any type and any error (`impl FnMut`, `E: From<Error>`) and an export borrows its reader; generics would spread

@@ -51,10 +51,12 @@ pub(super) fn compare(connection: &Connection, version: i64) -> rusqlite::Result
             continue;
         }
         if kind == "trigger" {
-            differences.refused.push(format!("there is a trigger {name}, and costag has none"));
+            differences
+                .refused
+                .push(format!("there is a trigger {name}, but costag creates no triggers"));
         // SQLite creates some objects by itself: indexes of constraints, and statistics of ANALYZE.
         } else if definition.is_some() && !name.starts_with("sqlite_") {
-            differences.alien.push(format!("the {kind} {name} is not of costag's making"));
+            differences.alien.push(format!("costag did not create the {kind} {name}"));
         }
     }
     Ok(differences)

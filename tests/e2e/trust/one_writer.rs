@@ -233,7 +233,7 @@ fn a_run_that_has_left_an_image_behind_says_so_and_resume_calls_it() {
          WHERE id = (SELECT min(id) FROM content WHERE state = 2);
          COMMIT",
     );
-    run.end().with(5).says(&["images that this run wants still wait for their call"]);
+    run.end().with(5).says(&["images that this run wants are still pending"]);
     assert_eq!(site.states(), [1, 0, 199, 0]);
     assert_eq!(site.one::<String>("SELECT state FROM run"), "stopped");
     site.resume().with(0);

@@ -52,14 +52,17 @@ impl Counts {
     }
 
     /// Returns whether there are more throttles than the share of `faults` explains. The excess must be larger than
-    /// chance, `slack` answers and the share `borne` together.
-    pub(super) fn exceeds(self, faults: Self, borne: f64, slack: f64) -> bool {
+    /// chance, `slack` answers and the share `tolerated` together.
+    pub(super) fn exceeds(self, faults: Self, tolerated: f64, slack: f64) -> bool {
         let share = faults.share();
         let expected = self.answers * share;
         // Both counts are samples, so both contribute to the variance.
         let variance = expected * (1.0 - share) * (1.0 + self.answers / faults.answers.max(1.0));
         self.throttled
-            > expected + DEVIATIONS_EVERY_SECOND * variance.sqrt() + slack + self.answers * borne
+            > expected
+                + DEVIATIONS_EVERY_SECOND * variance.sqrt()
+                + slack
+                + self.answers * tolerated
     }
 
     /// This count, or `faults` if its share is larger.

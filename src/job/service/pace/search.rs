@@ -158,12 +158,12 @@ impl LimitSearch {
     fn climb(&mut self, rate: f64, interval: &Interval) -> f64 {
         let Phase::Climb { seen, doubtful } = &mut self.phase else { return rate };
         let lower = seen.or_more_faults(self.faults);
-        let borne = TOLERATED_SHARE.max(CLIMB_STEP * TOLERATED_SHARE_OF_STEP);
+        let tolerated = TOLERATED_SHARE.max(CLIMB_STEP * TOLERATED_SHARE_OF_STEP);
         let mut here = doubtful.unwrap_or_default();
         here += *interval;
         let rises = interval.seen.is_full(lower)
             || (lower.answers >= ENOUGH_ANSWERS
-                && here.seen.exceeds(lower.with_doubt(), borne, 0.5));
+                && here.seen.exceeds(lower.with_doubt(), tolerated, 0.5));
         if rises {
             // So few answers may be accidental, so the next ones decide.
             let is_few = here.seen.answers < BEYOND_CHANCE && !interval.seen.is_plainly_full(lower);

@@ -18,16 +18,16 @@ use crate::job::writer::Record;
 use crate::store::turn::{ErrorRow, Settled};
 
 /// The number of tries in one pass.
-const TRIES: u32 = 3;
+const TRIES_IN_PASS: u32 = 3;
 /// The number of passes of a run.
 const PASSES: u32 = 3;
 /// The number of throttle answers in one run after which an image is given up.
-const THROTTLES: u32 = 30;
-/// The number of complaints about the time of its calls that an image is not blamed for. Further ones count as failed
-/// attempts.
-const COMPLAINTS: u32 = 9;
+const MOST_THROTTLES: u32 = 30;
+/// The service may refuse the time of an image's calls this often without using up attempts. Further refusals count as
+/// failed attempts.
+const MOST_COMPLAINTS: u32 = 9;
 /// The most keys of a content that are tried if keys of it are gone.
-const KEYS: usize = 100;
+const MOST_KEYS: usize = 100;
 
 impl Image<'_> {
     /// Decides after a call that was sent and failed.
@@ -42,7 +42,7 @@ impl Image<'_> {
         info!(key = %self.key.key.escape_debug(), code = stored_code(&error), status = error.status(),
             request_id = error.request_id(), ?verdict, attempt = self.attempts + 1, "call failed");
         let delay = self.delays.next(verdict).max(error.retry_after().unwrap_or_default());
-        // An outage uses at most one attempt of an image: the one that marks it as failed before.
+        // During an outage, an image loses at most one attempt: its first failure.
         let is_spared = self.attempts > 0 && tagger.outage.is_waiting() && verdict.is_passing();
         if !matches!(verdict, Verdict::Throttle) {
             self.attempts += u32::from(!is_spared);
@@ -57,7 +57,7 @@ impl Image<'_> {
             Verdict::Retry | Verdict::Unreachable | Verdict::Foreign => {
                 self.passing(verdict, error, delay, begun)
             }
-            Verdict::GiveUp(GiveUp::Source) if self.tries + 1 < TRIES => {
+            Verdict::GiveUp(GiveUp::Source) if self.tries + 1 < TRIES_IN_PASS => {
                 self.source_failed(&error, delay).await?
             }
             Verdict::GiveUp(reason) => self.refused_for_good(reason, &error, begun).await?,
@@ -90,7 +90,7 @@ impl Image<'_> {
         self.fault(Fault::Throttle, error);
         Ok(if tagger.outage.is_waiting() {
             self.put_back(self.pass, row)
-        } else if self.throttles >= THROTTLES {
+        } else if self.throttles >= MOST_THROTTLES {
             self.give_up(row, begun)
         } else if delay > LONGEST_WAIT {
             if tagger.pace.is_throttled() {
@@ -159,11 +159,11 @@ impl Image<'_> {
         let is_too_long = delay > LONGEST_WAIT;
         // Throttle answers use no attempt, but they may have taken the image to a later pass.
         let is_last = self.pass + 1 >= PASSES && self.throttles == 0;
-        if self.attempts >= TRIES * PASSES || (is_too_long && is_last) {
+        if self.attempts >= TRIES_IN_PASS * PASSES || (is_too_long && is_last) {
             return self.give_up(row, begun);
         }
         // The last pass makes up for the tries that earlier passes have left.
-        if (self.tries >= TRIES && !is_last) || is_too_long {
+        if (self.tries >= TRIES_IN_PASS && !is_last) || is_too_long {
             self.tagger.needs_pause.store(true, Ordering::Relaxed);
             return self.put_back(self.pass + 1, row);
         }
@@ -206,7 +206,7 @@ impl Image<'_> {
     /// Takes another key of the content, if there is one. Returns whether there is.
     async fn has_another_key(&mut self) -> Result<bool, Error> {
         self.gone.push(self.key.object_id);
-        if self.gone.len() >= KEYS {
+        if self.gone.len() >= MOST_KEYS {
             return Ok(false);
         }
         let (content_id, tried) = (self.content_id, self.gone.clone());
@@ -253,7 +253,7 @@ impl Image<'_> {
             Repaired::Stopped => Next::Settle(self.untouched()),
             // The calls for this image may always reach the node that is wrong.
             Repaired::SendAgain(_)
-                if verdict == Verdict::FixClock && self.repairs.complaints >= COMPLAINTS =>
+                if verdict == Verdict::FixClock && self.repairs.complaints >= MOST_COMPLAINTS =>
             {
                 self.try_again(row, delay, begun)
             }
@@ -282,9 +282,9 @@ impl Image<'_> {
         }
         match begun {
             Some(Kind::Faults) => warn!(error = %error.message(),
-                "the service does not answer: one call at a time looks whether it is back"),
+                "the service does not answer; until it does, only one call at a time is made"),
             Some(Kind::Throttles) => info!(error = %error.message(),
-                "{FAULTS} calls in a row were throttled: one call at a time looks for the end of it"),
+                "{FAULTS} calls in a row were throttled; until one is answered, only one call at a time is made"),
             None => {}
         }
         if begun.is_some() || self.is_probe {
