@@ -178,7 +178,7 @@ impl Exit {
         match error {
             job::Error::Store(error) => Some(Self::from(error)),
             job::Error::List(_) | job::Error::Glob(_) => Some(Self::Usage),
-            job::Error::Settings { .. } | job::Error::Progress { .. } => Some(Self::State),
+            job::Error::Settings { .. } => Some(Self::State),
             job::Error::Thread(_) => Some(Self::Local),
             job::Error::WriterGone | job::Error::Panicked | job::Error::UnstorableSettings(_) => {
                 None

@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing::warn;
 
 use super::begun::{Begun, Job, Purpose};
-use super::discovery::reading::{OtherList, READING};
+use super::discovery::reading::OtherList;
 use super::discovery::unmatched::Unmatched;
 use super::tagging::budget::Budget;
 use super::{Control, Error, Gate, RunSettings, Source, Stats, Trial};
 use crate::config::Settings;
 use crate::cos::{Bucket, Client};
 use crate::store::model::Counts;
-use crate::store::run::{BegunRun, NewRun, RangeRow, RunContext, Span, UnfinishedRun};
+use crate::store::run::{
+    BegunRun, NewRun, RangeProgress, RangeRow, RunContext, Span, UnfinishedRun,
+};
 use crate::store::turn::Request;
 use crate::store::{Session, Store};
 use crate::zone;
@@ -201,9 +203,9 @@ impl Job {
             Source::Keys(list) | Source::Urls(list) if list.file.is_some() => list.name(),
             _ => return self,
         };
-        let is_reading = |range: &RangeRow| range.seq == READING && !range.done;
-        if self.begun.ranges.iter().any(is_reading) {
-            self.begun.ranges.retain(|range| range.seq != READING);
+        let is_reading = |range: &RangeRow| matches!(range.progress, RangeProgress::Reading { .. });
+        if self.begun.ranges.iter().any(|range| is_reading(range) && !range.done) {
+            self.begun.ranges.retain(|range| !is_reading(range));
             self.begun.unread = Some(format!("--{} {file}", self.source.name()));
         }
         self

@@ -29,19 +29,6 @@ pub enum Error {
     /// The settings of a run cannot be written as JSON, for example because a path in them is not UTF-8.
     #[error("the settings of this run cannot be stored")]
     UnstorableSettings(#[source] serde_json::Error),
-    /// The stored progress of a list is not a number of lines.
-    #[error(
-        "run {run} has stored {cursor:?} as its progress in the list, which is not a number of lines: begin a new run"
-    )]
-    Progress {
-        /// `run.id`.
-        run: i64,
-        /// What is stored.
-        cursor: String,
-        /// Why it is no number.
-        #[source]
-        source: std::num::ParseIntError,
-    },
     /// The writer thread has ended. The thread's own error says why; it takes precedence over this one.
     #[error("the thread that writes to the database ended early")]
     WriterGone,

@@ -22,8 +22,8 @@ use crate::store::Session;
 use crate::store::model::Recogniser;
 use crate::store::run::Span;
 use crate::store::turn::{
-    CallRow, Claimed, Claims, EndedLines, Key, Page, Reach, ReadLine, Replies, Reply, Request,
-    Settlement, Turn, Wish,
+    CallRow, ClaimRequest, Claimed, Claims, EndedLines, Key, Page, Reach, ReadLine, Replies, Reply,
+    Request, Settlement, Turn,
 };
 
 /// The most records in one turn. Pages do not count.
@@ -51,7 +51,7 @@ pub(super) enum Record {
     /// Settle a content. The slot is freed once the settlement is committed.
     Settle { settlement: Settlement, slot: OwnedSemaphorePermit },
     /// Claim contents.
-    Claim { wish: Wish, reply: oneshot::Sender<Claims> },
+    Claim { request: ClaimRequest, reply: oneshot::Sender<Claims> },
     /// Claim one content from anywhere in the queue, of this pass or a later one, to probe whether an outage is over.
     Probe { first_pass: u32, reply: oneshot::Sender<Option<Claimed>> },
     /// Limit claims to this many contents, chosen at random.
@@ -200,7 +200,7 @@ impl Record {
             Self::CompleteListing { now } => (Request::CompleteListing { now }, Waiter::Listed),
             Self::Call { row, committed } => (Request::Call(row), Waiter::Committed(committed)),
             Self::Settle { settlement, slot } => (Request::Settle(settlement), Waiter::Slot(slot)),
-            Self::Claim { wish, reply } => (Request::Claim(wish), Waiter::Claims(reply)),
+            Self::Claim { request, reply } => (Request::Claim(request), Waiter::Claims(reply)),
             Self::Probe { first_pass, reply } => {
                 (Request::Probe { first_pass }, Waiter::Probe(reply))
             }

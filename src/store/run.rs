@@ -1,8 +1,5 @@
 //! Runs: the values that are stored when a run begins, and those that are read when it is resumed.
 
-use std::num::ParseIntError;
-use std::str::FromStr;
-
 use crate::scene::Scenes;
 use crate::store::model::SourceKind;
 
@@ -47,6 +44,32 @@ pub struct BegunRun {
     pub journals: bool,
 }
 
+/// `range.seq` of the range that says how far a run has read its list.
+pub const READING: i64 = 0;
+/// `range.seq` of the range that says how far a run has looked up the lines of its list.
+pub const LOOKING_UP: i64 = 1;
+
+/// How far a range has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RangeProgress {
+    /// A range of a listing.
+    Span {
+        /// Every key of the span up to and including this one is in the store. At the beginning, it is the key before the
+        /// first one.
+        up_to: String,
+    },
+    /// The reading of a list.
+    Reading {
+        /// The number of lines that were read, including lines that repeat others.
+        lines: u64,
+    },
+    /// The look-up of the lines of a list.
+    LookingUp {
+        /// The number of the last line before which all have ended, that line included. 0 at the beginning.
+        line: i64,
+    },
+}
+
 /// A range and its progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RangeRow {
@@ -54,21 +77,10 @@ pub struct RangeRow {
     pub seq: i64,
     /// The keys that the range covers.
     pub span: Span,
-    /// For a listing: every key of the span up to and including this one is in the store. For a list: a number of
-    /// lines, see [`RangeRow::lines`].
-    pub cursor: String,
+    /// How far the range has come.
+    pub progress: RangeProgress,
     /// True if the range was listed to its end.
     pub done: bool,
-}
-
-impl RangeRow {
-    /// The progress in a list: how many of its lines are read, or are looked up. It is 0 at the beginning.
-    ///
-    /// # Errors
-    /// The cursor is neither empty nor a number.
-    pub fn lines<T: FromStr<Err = ParseIntError> + Default>(&self) -> Result<T, ParseIntError> {
-        if self.cursor.is_empty() { Ok(T::default()) } else { self.cursor.parse() }
-    }
 }
 
 /// A run that was interrupted, stopped or killed.

@@ -2,7 +2,7 @@
 
 use super::ident::fingerprint;
 use super::model::SourceKind;
-use super::run::{BegunRun, NewRun, RunContext, Span};
+use super::run::{BegunRun, NewRun, RangeProgress, RunContext, Span};
 use super::turn::Candidate;
 use crate::object::{ETag, StorageClass};
 use crate::scene::Scene;
@@ -61,4 +61,9 @@ pub(in crate::store) fn candidate(key: &str, etag: &str) -> Candidate {
         storage_class: StorageClass::Standard,
         skip: None,
     }
+}
+
+/// The progress of a listing that has reached this key.
+pub(in crate::store) fn up_to(key: &str) -> RangeProgress {
+    RangeProgress::Span { up_to: key.to_owned() }
 }

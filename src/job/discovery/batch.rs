@@ -12,11 +12,8 @@ use tokio::time::Instant;
 
 use super::line::{End, EndedLine};
 use crate::store::model::SkipReason;
+use crate::store::run::{LOOKING_UP, RangeProgress};
 use crate::store::turn::{EndedLines, Page, Reach};
-
-/// `range.seq` of the look-up of lines. The cursor of this range is the number of the last line before which all have
-/// ended, that line included.
-pub(super) const LOOKING_UP: i64 = 1;
 
 /// The most lines that may have ended, or be looked up, after a line that has not ended.
 const AHEAD: usize = 50_000;
@@ -144,11 +141,16 @@ impl Batch {
     /// Converts the batch for the store, with the counts of the lines that the cursor can pass now. `done` says that no
     /// line is left.
     fn into_lines(self, window: &mut Window, done: bool) -> EndedLines {
+        let mut passed = Vec::new();
+        while let Some(end) = window.pass() {
+            passed.push(end);
+        }
+        let progress = RangeProgress::LookingUp { line: window.cursor };
         let mut lines = EndedLines {
             page: Page {
-                reach: Reach { seq: LOOKING_UP, cursor: String::new(), done },
+                reach: Reach { seq: LOOKING_UP, progress, done },
                 differences: Vec::new(),
-                listed: 0,
+                listed: passed.len() as u64,
                 wanted: 0,
                 skipped: Vec::new(),
                 rejected: 0,
@@ -165,11 +167,6 @@ impl Batch {
             lines.found.extend(found);
         }
         let mut skipped: BTreeMap<SkipReason, u64> = BTreeMap::new();
-        let mut passed = Vec::new();
-        while let Some(end) = window.pass() {
-            lines.page.listed += 1;
-            passed.push(end);
-        }
         for end in passed.into_iter().chain(self.unwanted) {
             match end {
                 End::Wanted => lines.page.wanted += 1,
@@ -179,7 +176,6 @@ impl Batch {
             }
         }
         lines.page.skipped = skipped.into_iter().collect();
-        lines.page.reach.cursor = window.cursor.to_string();
         lines
     }
 }

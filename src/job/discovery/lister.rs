@@ -25,7 +25,7 @@ use crate::job::thread::Blocking;
 use crate::job::verdict::{Operation, Stop};
 use crate::job::writer::Record;
 use crate::store::Reader;
-use crate::store::run::RangeRow;
+use crate::store::run::{RangeProgress, RangeRow};
 use crate::store::turn::{Page, Reach};
 
 /// The capacity of the channel from the listers to the comparing thread, in pages.
@@ -360,9 +360,9 @@ impl Listing {
             })?;
         }
         let Compared { differences, listed, wanted, skipped } = merge.finish();
-        let cursor = up_to.unwrap_or(after);
+        let progress = RangeProgress::Span { up_to: up_to.unwrap_or(after) };
         let page = Page {
-            reach: Reach { seq, cursor, done },
+            reach: Reach { seq, progress, done },
             differences,
             listed: listed + rejected,
             wanted,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
-use super::batch::{LOOKING_UP, Progress};
+use super::batch::Progress;
 use super::line::{End, EndedLine, Lines};
 use super::queue::{Queue, Taken};
 use super::stage::Discovery;
@@ -20,7 +20,7 @@ use crate::job::control::StopReason;
 use crate::job::writer::Record;
 use crate::store::Reader;
 use crate::store::compare::KnownLine;
-use crate::store::run::RangeRow;
+use crate::store::run::{RangeProgress, RangeRow};
 
 /// The number of keys that are looked up at the same time, without the slow ones.
 const LOOKUPS: usize = 16;
@@ -60,14 +60,11 @@ impl Lookup {
     /// # Errors
     /// An error of the store.
     pub(super) async fn run(self, ranges: &[RangeRow], reader: Reader) -> Result<(), Error> {
-        let range = ranges.iter().find(|range| range.seq == LOOKING_UP);
-        let cursor = match range {
-            Some(range) => {
-                range.lines().map_err(|source| self.stage().bad_progress(range, source))?
-            }
-            None => 0,
-        };
-        let looked_up = self.look_up(reader, cursor).await;
+        let ended = ranges.iter().find_map(|range| match range.progress {
+            RangeProgress::LookingUp { line } => Some(line),
+            _ => None,
+        });
+        let looked_up = self.look_up(reader, ended.unwrap_or_default()).await;
         self.stage().service.warn_of_lookups();
         self.lines.warn_of_failures();
         looked_up

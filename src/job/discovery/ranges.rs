@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 pub(super) use search::SplitSearch;
 
-use crate::store::run::{RangeRow, Span};
+use crate::store::run::{RangeProgress, RangeRow, Span};
 
 /// The number of pages after which a range counts as long. Only long ranges are split, since a search for split points
 /// costs requests.
@@ -84,13 +84,17 @@ impl Ranges {
         let open = ranges
             .into_iter()
             .filter(|range| !range.done)
-            .map(|range| Open {
-                seq: range.seq,
-                marker: range.cursor,
-                stop_at: range.span.stop_at,
-                taken: false,
-                pages: 0,
-                splitting: false,
+            .filter_map(|range| match range.progress {
+                RangeProgress::Span { up_to } => Some(Open {
+                    seq: range.seq,
+                    marker: up_to,
+                    stop_at: range.span.stop_at,
+                    taken: false,
+                    pages: 0,
+                    splitting: false,
+                }),
+                // The ranges of a list are not listed.
+                RangeProgress::Reading { .. } | RangeProgress::LookingUp { .. } => None,
             })
             .collect();
         Self { state: Mutex::new(State { open, next_seq, listers }) }
@@ -220,7 +224,8 @@ mod tests {
             page in 1_usize..5,
             steps in proptest::collection::vec((0_u8..3, 0_usize..8, ".{0,3}"), 0..200),
         ) {
-            let whole = RangeRow { seq: 0, span: Span::default(), cursor: String::new(), done: false };
+            let progress = RangeProgress::Span { up_to: String::new() };
+            let whole = RangeRow { seq: 0, span: Span::default(), progress, done: false };
             let ranges = Ranges::new(vec![whole], 8);
             let mut working: Vec<Taken> = Vec::new();
             let mut received: Vec<String> = Vec::new();

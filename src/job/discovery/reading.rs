@@ -14,12 +14,9 @@ use super::stage::Discovery;
 use crate::job::Error;
 use crate::job::thread::Blocking;
 use crate::job::writer::Record;
-use crate::store::run::{ListProgress, RangeRow};
+use crate::store::run::{ListProgress, READING, RangeProgress, RangeRow};
 use crate::store::turn::{Reach, ReadLine};
 use crate::store::{Reader, ident};
-
-/// `range.seq` of the reading of a list. The cursor of this range is the number of lines read.
-pub(crate) const READING: i64 = 0;
 
 /// The number of lines in one transaction.
 const CHUNK: usize = 500;
@@ -73,10 +70,12 @@ impl Reading<'_> {
     /// # Errors
     /// A list that cannot be read, or an error of the store.
     pub(super) async fn run(self, ranges: &[RangeRow], reader: &Reader) -> Result<bool, Error> {
-        let Some(range) = ranges.iter().find(|range| range.seq == READING && !range.done) else {
-            return Ok(true);
-        };
-        let read: u64 = range.lines().map_err(|source| self.stage.bad_progress(range, source))?;
+        let unread =
+            ranges.iter().filter(|range| !range.done).find_map(|range| match range.progress {
+                RangeProgress::Reading { lines } => Some(lines),
+                _ => None,
+            });
+        let Some(read) = unread else { return Ok(true) };
         if !self.is_resumed {
             return self.read(read, None).await;
         }
@@ -133,7 +132,7 @@ impl Reading<'_> {
     /// Stores lines, and how far the list is read. Returns once they are committed.
     async fn store(&self, chunk: Chunk, done: bool) -> Result<(), Error> {
         let Chunk { lines, count, hash } = chunk;
-        let reach = Reach { seq: READING, cursor: count.to_string(), done };
+        let reach = Reach { seq: READING, progress: RangeProgress::Reading { lines: count }, done };
         self.stage.writer.ask(|committed| Record::List { lines, hash, reach, committed }).await
     }
 

@@ -1,16 +1,13 @@
 //! What every kind of discovery shares.
 
-use std::num::ParseIntError;
 use std::sync::Arc;
 
 use super::compare::Comparison;
 use super::filter::Filter;
 use super::unmatched::Unmatched;
-use crate::job::Error;
 use crate::job::service::client::Service;
 use crate::job::service::pace::Pace;
 use crate::job::writer::Writer;
-use crate::store::run::RangeRow;
 
 /// What every kind of discovery needs.
 #[derive(Debug)]
@@ -24,12 +21,4 @@ pub(crate) struct Discovery {
     /// The parts of the filter that have matched no key so far.
     pub(crate) unmatched: Arc<Unmatched>,
     pub(crate) bucket_id: i64,
-}
-
-impl Discovery {
-    /// The error for a range of a list whose stored progress is no number.
-    pub(crate) fn bad_progress(&self, range: &RangeRow, source: ParseIntError) -> Error {
-        let (run, cursor) = (self.comparison.run_id, range.cursor.clone());
-        Error::Progress { run, cursor, source }
-    }
 }

@@ -4,6 +4,8 @@
 //! Each worker makes one call at a time, and at most twice as many contents as there are workers are claimed and not
 //! settled. After a crash, these are the only contents whose calls may have been paid without a stored result.
 
+mod claim;
+
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,14 +20,10 @@ use super::image::Image;
 use super::tagger::Tagger;
 use crate::job::Error;
 use crate::job::control::StopReason;
-use crate::job::stats::{Wait, wall};
 use crate::job::trial::Trial;
-use crate::job::writer::{Record, Writer};
+use crate::job::writer::Record;
 use crate::store::Place;
-use crate::store::turn::{Claimed, Settled, Settlement, Wish};
-
-/// The pause before images are tried again, if they were only throttled.
-const PAUSE_AFTER_THROTTLES: Duration = Duration::from_millis(500);
+use crate::store::turn::{Claimed, Settled, Settlement};
 
 /// The shortest time between two checks of the database file. When calls are that frequent, a turn of the writer takes
 /// about as long, so this adds no calls after the file was taken away.
@@ -183,119 +181,6 @@ impl Pool {
         Ok(!service.control.is_stopping())
     }
 
-    /// Claims contents for the workers until nothing is left to claim, or the run stops.
-    async fn claim(&self, sender: mpsc::Sender<Slotted>) -> Result<(), Error> {
-        let tagger = &self.tagger;
-        let service = &tagger.service;
-        let mut pass = 0;
-        if let Some(size) = self.trial.and_then(|trial| trial.sample)
-            && !self.draw_sample(size).await?
-        {
-            return Ok(());
-        }
-        loop {
-            if !self.probe().await? {
-                return Ok(());
-            }
-            // Each claim takes a commit, so it is made for half of the workers at once. As long as fewer slots are free,
-            // more contents are claimed than the workers can call.
-            let Some(mut free) = self.free_slots(|| self.crew.half()).await else { return Ok(()) };
-            self.crew.claiming.store(free.num_permits(), Ordering::Relaxed);
-            // If all images of a trial were claimed, only those that were put back are claimed again.
-            let (limit, first, used_up) = match tagger.budget.images(free.num_permits()) {
-                Ok(limit) => (limit, 0, None),
-                Err(reason) => (free.num_permits(), 1, Some(reason)),
-            };
-            // This is read before the claim, so that a content which is queued in between is claimed in the next round.
-            let listed = service.stats.is_listed();
-            let idle = (listed || used_up.is_some()) && self.crew.is_idle(free.num_permits());
-            let ask = |keeps_back| {
-                let wish = Wish { limit, passes: first..=pass, keeps_back };
-                tagger.writer.ask(|reply| Record::Claim { wish, reply })
-            };
-            // A trial takes its images in the order of the listing, so nothing is kept back for the end.
-            let mut claims = ask(!tagger.budget.limits_images()).await?;
-            let is_over = claims.claimed.is_empty() && claims.kept_back;
-            if is_over && (idle || tagger.outage.is_calm()) {
-                claims = ask(false).await?;
-            }
-            let fresh = claims.claimed.iter().filter(|claimed| claimed.pass == 0).count();
-            tagger.budget.claimed(fresh as u64);
-            let exhausted = claims.claimed.is_empty();
-            for claimed in claims.claimed {
-                let slot =
-                    free.split(1).expect("at most as many contents are claimed as there are slots");
-                self.crew.claiming.fetch_sub(1, Ordering::Relaxed);
-                tagger.waiting.fetch_add(1, Ordering::Relaxed);
-                if sender.send((claimed, slot)).await.is_err() {
-                    return Ok(());
-                }
-            }
-            drop(free);
-            self.crew.claiming.store(0, Ordering::Relaxed);
-            if !exhausted {
-                continue;
-            }
-            match (idle, claims.later) {
-                (true, false) => match used_up {
-                    Some(trial) => {
-                        if !tagger.budget.settled(trial.settled(&service.stats.snapshot().counts)) {
-                            continue;
-                        }
-                        // If nothing is left, the run is complete like any other one.
-                        if !listed || self.has_pending(&tagger.writer).await? {
-                            service.control.stop(StopReason::Trial(trial));
-                        }
-                        return Ok(());
-                    }
-                    None => return Ok(()),
-                },
-                // The passes end, since each image is given up after a number of attempts or throttle answers.
-                (true, true) => {
-                    if !self.pause_after_pass(pass).await {
-                        return Ok(());
-                    }
-                    pass += 1;
-                }
-                _ => self.wait_for_work().await,
-            }
-        }
-    }
-
-    /// Waits until everything is listed, and draws the random sample of a trial. Returns `false` if the run stops.
-    async fn draw_sample(&self, size: u64) -> Result<bool, Error> {
-        let service = &self.tagger.service;
-        while !service.stats.is_listed() {
-            if service.control.is_stopping() {
-                return Ok(false);
-            }
-            self.wait_for_work().await;
-        }
-        self.tagger.writer.ask(|committed| Record::Sample { size, committed }).await?;
-        Ok(true)
-    }
-
-    /// Waits before the images that failed in this pass are tried again. Returns `false` if the run stops.
-    async fn pause_after_pass(&self, pass: u32) -> bool {
-        let tagger = &self.tagger;
-        let cooldown = self.cooldown * if pass == 0 { 1 } else { 4 };
-        // A service that throttles is protected by the pace, so a short pause is enough.
-        let needs_pause = tagger.needs_pause.swap(false, Ordering::Relaxed);
-        let cooldown = if needs_pause { cooldown } else { cooldown.min(PAUSE_AFTER_THROTTLES) };
-        let wait = cooldown.max(tagger.wait_of_put_back());
-        let stats = &tagger.service.stats;
-        let now = tokio::time::Instant::now();
-        stats.begins_to_wait(Wait {
-            what: "a pause before failed images are tried again".to_owned(),
-            since: wall(now),
-            until: wall(now + wait),
-            gives_up: None,
-        });
-        let continues = tagger.service.sleep(wait).await;
-        stats.ends_waiting();
-        continues
-    }
-
     /// Waits until `least` slots are free, and takes all free slots. Returns `None` if the run stops.
     ///
     /// The least number is asked again at each look, since the number of workers may shrink meanwhile.
@@ -313,11 +198,6 @@ impl Pool {
             // The writer notifies of every slot that it frees.
             self.wait_for_work().await;
         }
-    }
-
-    /// Returns whether the queue of the run has pending contents.
-    async fn has_pending(&self, writer: &Writer) -> Result<bool, Error> {
-        writer.ask(|reply| Record::HasPending { reply }).await
     }
 
     /// Waits until the queue may have grown or a content was settled, or until the run stops.

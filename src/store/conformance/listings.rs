@@ -88,12 +88,12 @@ fn a_split_range_ends_where_the_new_one_begins() {
         let ranges = store.ranges(run_id).unwrap();
         assert_eq!(ranges.len(), 3);
         assert_eq!(
-            (ranges[0].cursor.as_str(), ranges[0].span.stop_at.as_deref()),
-            ("c", Some("g"))
+            (&ranges[0].progress, ranges[0].span.stop_at.as_deref()),
+            (&up_to("c"), Some("g"))
         );
         assert_eq!(
-            (&ranges[2].span, ranges[2].cursor.as_str(), ranges[2].done),
-            (&span, "g", false)
+            (&ranges[2].span, &ranges[2].progress, ranges[2].done),
+            (&span, &up_to("g"), false)
         );
     }
 }

@@ -10,10 +10,10 @@ mod turns;
 
 use super::model::{CallOutcome, Counts, ErrorVerdict};
 use super::run::{RunContext, Span};
-use super::samples::{BUCKET, candidate, context, new_run, two_spans};
+use super::samples::{BUCKET, candidate, context, new_run, two_spans, up_to};
 use super::turn::{
-    CallRow, Candidate, Claimed, Claims, Difference, ErrorRow, Page, Reach, Reply, Request,
-    Settled, Settlement, Wish,
+    CallRow, Candidate, ClaimRequest, Claimed, Claims, Difference, ErrorRow, Page, Reach, Reply,
+    Request, Settled, Settlement,
 };
 use super::{Error, Session, Store};
 use crate::label::{Label, Labels};
@@ -57,7 +57,7 @@ fn send(session: &mut Session, requests: Vec<Request>) -> Result<Vec<Reply>, Err
 
 fn page(seq: i64, cursor: &str, done: bool, differences: Vec<Difference>) -> Request {
     Request::Page(Page {
-        reach: Reach { seq, cursor: cursor.to_owned(), done },
+        reach: Reach { seq, progress: up_to(cursor), done },
         listed: differences.len() as u64,
         wanted: differences.len() as u64,
         differences,
@@ -77,7 +77,7 @@ fn listing(objects: &[(&str, &str)]) -> Vec<Request> {
 }
 
 fn claim(limit: usize) -> Request {
-    Request::Claim(Wish { limit, passes: 0..=0, keeps_back: false })
+    Request::Claim(ClaimRequest { limit, passes: 0..=0, keeps_back: false })
 }
 
 /// The contents that the last claim of a turn took.

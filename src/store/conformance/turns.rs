@@ -66,8 +66,10 @@ fn a_released_content_is_claimed_again_and_one_put_back_waits_for_its_pass() {
         let requests = vec![settle(&first, Settled::Released), settle(&second, put_back), claim(9)];
         let again = claimed(send(&mut session, requests).unwrap());
         assert_eq!(again, [first], "only the released one, as it was");
-        let later =
-            vec![claim(9), Request::Claim(Wish { limit: 9, passes: 1..=1, keeps_back: false })];
+        let later = vec![
+            claim(9),
+            Request::Claim(ClaimRequest { limit: 9, passes: 1..=1, keeps_back: false }),
+        ];
         let replies = send(&mut session, later).unwrap();
         assert!(
             matches!(&replies[0], Reply::Claims(claims) if claims.later && claims.claimed.is_empty())

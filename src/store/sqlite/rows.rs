@@ -1,6 +1,8 @@
 //! The forms in which values are stored: packed ids, JSON columns, compressed `ETag`s, each with its conversions.
 
+use std::num::ParseIntError;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
@@ -10,6 +12,7 @@ use crate::scene::Scene;
 use crate::store::model::{
     CallOutcome, ChangeKind, ContentState, Counts, ErrorKind, RunState, SourceKind,
 };
+use crate::store::run::RangeProgress;
 
 /// `label.id`: the content, then two bits for the scene and six for the rank.
 ///
@@ -118,6 +121,47 @@ impl FromSql for Count {
 fn count(value: ValueRef<'_>) -> FromSqlResult<u64> {
     let number = value.as_i64()?;
     u64::try_from(number).map_err(|_| FromSqlError::OutOfRange(number))
+}
+
+/// A number of lines of a list, which `range.cursor` holds as a text. It is empty at the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lines<T>(pub(super) T);
+
+impl<T: FromStr<Err = ParseIntError> + Default> FromSql for Lines<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_str()? {
+            "" => Ok(Self(T::default())),
+            number => number.parse().map(Self).map_err(|error| FromSqlError::Other(error.into())),
+        }
+    }
+}
+
+/// The progress of a range as `range.cursor` holds it: a key, or a number of lines.
+#[derive(Debug)]
+pub(super) enum Cursor<'a> {
+    /// The last key that is in the store.
+    Key(&'a str),
+    /// A number of lines.
+    Lines(String),
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn of(progress: &'a RangeProgress) -> Self {
+        match progress {
+            RangeProgress::Span { up_to } => Self::Key(up_to),
+            RangeProgress::Reading { lines } => Self::Lines(lines.to_string()),
+            RangeProgress::LookingUp { line } => Self::Lines(line.to_string()),
+        }
+    }
+}
+
+impl ToSql for Cursor<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Self::Key(key) => key.to_sql(),
+            Self::Lines(number) => number.to_sql(),
+        }
+    }
 }
 
 /// A column that holds the name of one of the values of an enum.

@@ -34,7 +34,7 @@ pub struct Claimed {
 
 /// Which contents a claim asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
+pub struct ClaimRequest {
     /// The largest number of contents.
     pub limit: usize,
     /// The passes from which they may come. Contents of an earlier pass come first.

@@ -23,7 +23,7 @@ mod list;
 mod page;
 mod settle;
 
-pub use claim::{Claimed, Claims, Key, Wish};
+pub use claim::{ClaimRequest, Claimed, Claims, Key};
 pub use list::{EndedLines, LineFailure, ReadLine, UNUSABLE_LINE};
 pub use page::{Candidate, Difference, Page, Reach};
 pub use settle::{CallRow, ErrorRow, Settled, Settlement};
@@ -51,7 +51,7 @@ pub enum Request {
         lines: Vec<ReadLine>,
         /// A hash of all lines read so far, these included.
         hash: i64,
-        /// How far the list was read: `cursor` is the number of lines read so far, these included.
+        /// How far the list was read, these lines included.
         reach: Reach,
     },
     /// Close unfinished runs over the same lines for this run.
@@ -88,7 +88,7 @@ pub enum Request {
     /// Settle a content in flight.
     Settle(Settlement),
     /// Claim contents of the queue. Reply: [`Reply::Claims`].
-    Claim(Wish),
+    Claim(ClaimRequest),
     /// Claim one content from anywhere in the queue, to find out whether an outage is over.
     /// Reply: [`Reply::Probe`].
     Probe {

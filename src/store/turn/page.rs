@@ -2,6 +2,7 @@
 
 use crate::object::{ETag, StorageClass};
 use crate::store::model::SkipReason;
+use crate::store::run::RangeProgress;
 
 /// One listed key, and whether the filter of the run wants it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,14 +69,14 @@ pub enum Difference {
     },
 }
 
-/// How far a page takes its range.
+/// How far a range has come once a page, or lines of a list, are committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
     /// `range.seq`.
     pub seq: i64,
-    /// Once the page is committed, every key up to and including this one is in the store.
-    pub cursor: String,
-    /// True if the range ends with this page.
+    /// The progress of the range.
+    pub progress: RangeProgress,
+    /// True if the range ends here.
     pub done: bool,
 }
 

@@ -14,8 +14,8 @@ use crate::store::samples;
 use crate::store::sqlite::turn::Session;
 use crate::store::sqlite::{Reader, Store};
 use crate::store::turn::{
-    CallRow, Candidate, Claimed, Difference, ErrorRow, Page, Reach, Reply, Request, Settled,
-    Settlement, Wish,
+    CallRow, Candidate, ClaimRequest, Claimed, Difference, ErrorRow, Page, Reach, Reply, Request,
+    Settled, Settlement,
 };
 
 /// A candidate with bytes of its own, or those of all copies.
@@ -38,8 +38,8 @@ fn turn(session: &mut Session, requests: Vec<Request>) -> Vec<Reply> {
 
 /// Claims all that waits.
 fn claim(session: &mut Session) -> Vec<Claimed> {
-    let wish = Wish { limit: 10, passes: 0..=0, keeps_back: false };
-    match turn(session, vec![Request::Claim(wish)]).pop() {
+    let request = ClaimRequest { limit: 10, passes: 0..=0, keeps_back: false };
+    match turn(session, vec![Request::Claim(request)]).pop() {
         Some(Reply::Claims(claims)) => claims.claimed,
         other => panic!("{other:?}"),
     }
@@ -47,7 +47,7 @@ fn claim(session: &mut Session) -> Vec<Claimed> {
 
 fn page(seq: i64, cursor: &str, differences: Vec<Difference>) -> Page {
     Page {
-        reach: Reach { seq, cursor: cursor.to_owned(), done: true },
+        reach: Reach { seq, progress: samples::up_to(cursor), done: true },
         listed: differences.len() as u64,
         wanted: differences.len() as u64,
         differences,

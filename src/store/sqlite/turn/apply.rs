@@ -5,7 +5,7 @@ use super::session::Keeping;
 use crate::store::Error;
 use crate::store::sqlite::rows::CountsJson;
 use crate::store::sqlite::sql::statements;
-use crate::store::turn::{Claims, Replies, Reply, Request, Turn, Wish};
+use crate::store::turn::{ClaimRequest, Claims, Replies, Reply, Request, Turn};
 
 statements! {
     BEGIN = "BEGIN IMMEDIATE";
@@ -85,7 +85,7 @@ impl Session {
             Request::AdoptWaiting => return self.adopt_waiting().map(Reply::Queued),
             Request::Call(row) => self.call(row)?,
             Request::Settle(settlement) => self.settle(settlement)?,
-            Request::Claim(wish) => return self.claims(wish).map(Reply::Claims),
+            Request::Claim(request) => return self.claims(request).map(Reply::Claims),
             Request::Probe { first_pass } => {
                 return self.claim_probe(*first_pass).map(Reply::Probe);
             }
@@ -102,8 +102,8 @@ impl Session {
         Ok(Reply::Done)
     }
 
-    fn claims(&mut self, wish: &Wish) -> Result<Claims, Error> {
-        let Wish { limit, passes, keeps_back } = wish;
+    fn claims(&mut self, request: &ClaimRequest) -> Result<Claims, Error> {
+        let ClaimRequest { limit, passes, keeps_back } = request;
         let (claimed, kept_back) = if *keeps_back {
             self.claim_with_reserve(*limit, passes)?
         } else {

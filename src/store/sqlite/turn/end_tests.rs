@@ -6,7 +6,7 @@ use super::tests::{begin, candidate, page, settlement};
 use crate::label::Labels;
 use crate::store::model::RunState;
 use crate::store::sqlite::Store;
-use crate::store::turn::{Claims, Difference, Reply, Request, Settled, Wish};
+use crate::store::turn::{ClaimRequest, Claims, Difference, Reply, Request, Settled};
 
 #[test]
 fn an_image_is_put_back_before_the_search_for_remaining_work_or_after_the_end_of_the_run() {
@@ -17,7 +17,7 @@ fn an_image_is_put_back_before_the_search_for_remaining_work_or_after_the_end_of
     turn.requests = vec![
         Request::Page(page("", vec![Difference::New(candidate("a", "x", 1))], true)),
         Request::CompleteListing { now: 1 },
-        Request::Claim(Wish { limit: 1, passes: 0..=0, keeps_back: false }),
+        Request::Claim(ClaimRequest { limit: 1, passes: 0..=0, keeps_back: false }),
     ];
     let Some(Reply::Claims(Claims { claimed, .. })) = session.turn(&turn).unwrap().replies.pop()
     else {

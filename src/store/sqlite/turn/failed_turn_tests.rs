@@ -8,7 +8,7 @@ use crate::store::Error;
 use crate::store::model::{Counts, RunState};
 use crate::store::run::RunContext;
 use crate::store::sqlite::Store;
-use crate::store::turn::{Claims, Difference, Reply, Request, Settled, Turn, Wish};
+use crate::store::turn::{ClaimRequest, Claims, Difference, Reply, Request, Settled, Turn};
 
 fn send(session: &mut Session, requests: Vec<Request>) -> Vec<Reply> {
     let mut turn = session.new_turn();
@@ -17,7 +17,7 @@ fn send(session: &mut Session, requests: Vec<Request>) -> Vec<Reply> {
 }
 
 fn claim(limit: usize) -> Request {
-    Request::Claim(Wish { limit, passes: 0..=0, keeps_back: false })
+    Request::Claim(ClaimRequest { limit, passes: 0..=0, keeps_back: false })
 }
 
 fn claims(reply: Option<Reply>) -> Claims {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::Session;
 use super::tests::{begin, candidate, error, label, one, page, settle};
-use crate::store::run::RunContext;
+use crate::store::run::{RangeProgress, RunContext};
 use crate::store::sqlite::Store;
 use crate::store::turn::{Claimed, Difference, Settled};
 
@@ -112,9 +112,10 @@ impl World {
         if range.done {
             return;
         }
+        let RangeProgress::Span { up_to: reached } = range.progress else { panic!("{range:?}") };
         let next: Vec<_> =
-            self.bucket.iter().filter(|(key, _)| **key > range.cursor).take(keys).collect();
-        let cursor = next.last().map_or(range.cursor, |(key, _)| (*key).clone());
+            self.bucket.iter().filter(|(key, _)| **key > reached).take(keys).collect();
+        let cursor = next.last().map_or(reached.clone(), |(key, _)| (*key).clone());
         let done = next.len() < keys;
         let new = |(key, bytes): (&String, &u8)| {
             Difference::New(candidate(key, &format!("bytes{bytes}"), 1))

@@ -1,15 +1,14 @@
 //! Lists of keys and URLs. The lines are read into the store first, so that a run can be resumed without the file.
 //! Then each line that is not called ends with a result.
 
-use rusqlite::Error::FromSqlConversionFailure;
 use rusqlite::OptionalExtension;
-use rusqlite::types::Type;
 
 use super::Session;
 use crate::store::Error;
-use crate::store::run::ListProgress;
+use crate::store::run::{ListProgress, READING};
 use crate::store::sqlite::Store;
 use crate::store::sqlite::error::sorted;
+use crate::store::sqlite::rows::Lines;
 use crate::store::sqlite::sql::{
     BUCKET, FAILED, FAILED_LINE, INTERRUPTED, MISSING_LINE, PENDING, RUNNING, STOPPED, SUPERSEDED,
     lacks, statements,
@@ -19,7 +18,7 @@ use crate::store::turn::{EndedLines, Reach, ReadLine};
 statements! {
     READ_PROGRESS = "
         SELECT cursor, done, list_hash FROM range JOIN run ON run.id = run_id
-        WHERE run_id = ?1 AND seq = 0 AND source <> '{BUCKET}'";
+        WHERE run_id = ?1 AND seq = {READING} AND source <> '{BUCKET}'";
 
     INSERT_LINE = "INSERT OR IGNORE INTO list_item (run_id, seq, item, fault) VALUES (?1, ?2, ?3, ?4)";
 
@@ -77,13 +76,7 @@ impl Store {
     pub fn list_progress(&self, run_id: i64) -> Result<Option<ListProgress>, Error> {
         self.connection
             .query_row(&READ_PROGRESS, [run_id], |row| {
-                let cursor: String = row.get(0)?;
-                let read = match cursor.as_str() {
-                    "" => 0,
-                    lines => lines.parse().map_err(|error| {
-                        FromSqlConversionFailure(0, Type::Text, Box::new(error))
-                    })?,
-                };
+                let Lines(read) = row.get(0)?;
                 Ok(ListProgress { read, whole: row.get(1)?, hash: row.get(2)? })
             })
             .optional()
@@ -92,8 +85,8 @@ impl Store {
 }
 
 impl Session {
-    /// Stores further lines of the list. `reach.cursor` is the number of lines read so far, these included, and `hash`
-    /// covers all of them. A line that repeats an earlier one is counted and not stored.
+    /// Stores further lines of the list. `reach` is how far the list was read, these lines included, and `hash` covers
+    /// all of them. A line that repeats an earlier one is counted and not stored.
     pub(super) fn keep_list(
         &mut self,
         lines: &[ReadLine],

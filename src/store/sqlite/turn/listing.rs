@@ -8,14 +8,16 @@ use super::Session;
 use super::apply::SET_COUNTS;
 use crate::store::Error;
 use crate::store::model::{Counts, SourceKind};
-use crate::store::run::{RangeRow, Span};
+use crate::store::run::{LOOKING_UP, READING, RangeProgress, RangeRow, Span};
 use crate::store::sqlite::Store;
 use crate::store::sqlite::error::sorted;
-use crate::store::sqlite::rows::{CountsJson, Named, StoredCounts};
-use crate::store::sqlite::sql::{ADDED, GONE, INTERRUPTED, MOVED, STOPPED, statements};
+use crate::store::sqlite::rows::{CountsJson, Lines, Named, StoredCounts};
+use crate::store::sqlite::sql::{ADDED, BUCKET, GONE, INTERRUPTED, MOVED, STOPPED, statements};
 
 statements! {
-    READ_RANGES = "SELECT seq, start_after, stop_at, cursor, done FROM range WHERE run_id = ?1 ORDER BY seq";
+    READ_RANGES = "
+        SELECT seq, start_after, stop_at, cursor, done, source = '{BUCKET}' FROM range JOIN run ON run.id = run_id
+        WHERE run_id = ?1 ORDER BY seq";
 
     READ_UNFINISHED = "
         SELECT source, counts FROM run WHERE id = ?1 AND state IN ('{INTERRUPTED}', '{STOPPED}') AND NOT plan";
@@ -56,12 +58,14 @@ impl Store {
             self.connection
                 .prepare(&READ_RANGES)?
                 .query_map([run_id], |row| {
-                    Ok(RangeRow {
-                        seq: row.get(0)?,
-                        span: Span { start_after: row.get(1)?, stop_at: row.get(2)? },
-                        cursor: row.get(3)?,
-                        done: row.get(4)?,
-                    })
+                    let (seq, is_listing) = (row.get(0)?, row.get(5)?);
+                    let progress = match seq {
+                        _ if is_listing => RangeProgress::Span { up_to: row.get(3)? },
+                        READING => RangeProgress::Reading { lines: row.get::<_, Lines<_>>(3)?.0 },
+                        _ => RangeProgress::LookingUp { line: row.get::<_, Lines<_>>(3)?.0 },
+                    };
+                    let span = Span { start_after: row.get(1)?, stop_at: row.get(2)? };
+                    Ok(RangeRow { seq, span, progress, done: row.get(4)? })
                 })?
                 .collect::<rusqlite::Result<Vec<_>>>()
         };
@@ -78,7 +82,7 @@ pub(super) fn list_again(connection: &Connection, run_id: i64) -> rusqlite::Resu
         .optional()?;
     let Some((Named(source), StoredCounts(counts))) = found else { return Ok(()) };
     // A list is in the store already: only the look-up of its lines begins again.
-    let first = i64::from(source != SourceKind::Bucket);
+    let first = if source == SourceKind::Bucket { 0 } else { LOOKING_UP };
     connection.prepare_cached(&RESTART_RANGES)?.execute((run_id, first))?;
     // Everything that is counted for each object will be counted again.
     let counts = Counts {

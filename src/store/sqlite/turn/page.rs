@@ -13,7 +13,7 @@ use crate::store::decide::{self, Origin, Sight};
 use crate::store::ident::Identity;
 use crate::store::model::{ChangeKind, SkipReason};
 use crate::store::run::RunContext;
-use crate::store::sqlite::rows::Numbered;
+use crate::store::sqlite::rows::{Cursor, Numbered};
 use crate::store::sqlite::sql::{change_of, statements, was_shown};
 use crate::store::turn::{Candidate, Difference, Page, Reach};
 
@@ -76,8 +76,8 @@ impl Session {
 
     /// Moves the cursor of a range.
     pub(super) fn reach(&self, reach: &Reach) -> Result<(), Error> {
-        let Reach { seq, cursor, done } = reach;
-        self.execute(&MOVE_CURSOR, (self.run.id, seq, cursor, done)).map(drop)
+        let Reach { seq, progress, done } = reach;
+        self.execute(&MOVE_CURSOR, (self.run.id, seq, Cursor::of(progress), done)).map(drop)
     }
 
     fn difference(&mut self, difference: &Difference) -> Result<(), Error> {

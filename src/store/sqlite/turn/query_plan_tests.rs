@@ -9,7 +9,7 @@ use super::tests::{begin, candidate, page};
 use super::*;
 use crate::store::sqlite::Store;
 use crate::store::sqlite::sql::Statement;
-use crate::store::turn::{Difference, Reply, Request, Wish};
+use crate::store::turn::{ClaimRequest, Difference, Reply, Request};
 
 /// The statements of each file of this folder that has any.
 const STATEMENTS: [(&str, &[&Statement]); 15] = [
@@ -116,8 +116,8 @@ fn a_claim_is_prepared_once_whatever_its_parameters_are() {
         let keys = ["a", "b"].map(|key| format!("{key}{round}"));
         let new = keys.map(|key| Difference::New(candidate(&key, &key, 1)));
         let mut turn = session.new_turn();
-        let wish = Wish { limit: 1 + round, passes: 0..=0, keeps_back: false };
-        turn.requests = vec![Request::Page(page("", new.into(), false)), Request::Claim(wish)];
+        let request = ClaimRequest { limit: 1 + round, passes: 0..=0, keeps_back: false };
+        turn.requests = vec![Request::Page(page("", new.into(), false)), Request::Claim(request)];
         let replies = session.turn(&turn).unwrap().replies;
         assert!(matches!(&replies[1], Reply::Claims(claims) if claims.claimed.len() == 1 + round));
     }

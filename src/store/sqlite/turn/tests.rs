@@ -11,7 +11,7 @@ use crate::store::ident::fingerprint;
 use crate::store::model::{CallOutcome, Counts, ErrorVerdict, RunState};
 use crate::store::read::Chosen;
 use crate::store::run::Span;
-use crate::store::samples::{context, new_run};
+use crate::store::samples::{context, new_run, up_to};
 use crate::store::sqlite::{Reader, Store};
 use crate::store::turn::{
     CallRow, Candidate, Claimed, Difference, ErrorRow, Key, Page, Reach, Settled, Settlement,
@@ -36,7 +36,7 @@ pub(super) fn candidate(key: &str, etag: &str, last_modified: i64) -> Candidate 
 
 pub(super) fn page(cursor: &str, differences: Vec<Difference>, done: bool) -> Page {
     Page {
-        reach: Reach { seq: 0, cursor: cursor.to_owned(), done },
+        reach: Reach { seq: 0, progress: up_to(cursor), done },
         differences,
         listed: 0,
         wanted: 0,
