@@ -11,7 +11,7 @@ use crate::numbers::{duration, grouped};
 use crate::store::read::{ContentCounts, RunRow, Success};
 use crate::visible::visible;
 
-/// What is still well.
+/// The limits within which all is well.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// How old the last success may be.

@@ -190,7 +190,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     if let Err(error) = signals::spare_files() {
         say!(
-            "error: this process may open too few files; raise the limit of open files (`ulimit -n`) to 64 or more: {error}"
+            "error: this process may not open enough files; raise the limit of open files (`ulimit -n`) to 64 or more: {error}"
         );
         return Exit::Local.into();
     }

@@ -7,7 +7,7 @@ use crate::store::model::SkipReason;
 use crate::visible::visible;
 
 /// How many reasons for skipping objects are explained.
-const TOLD: usize = 3;
+const REASONS_SHOWN: usize = 3;
 
 /// A line for a run that wanted no object: what it looked for, what it found, and the likely mistake. `None` if the run
 /// wanted an object.
@@ -36,10 +36,10 @@ pub(super) fn wanted(source: &Source, filter: &Filter, report: &Report) -> Optio
     reasons.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
     let told: Vec<String> = reasons
         .iter()
-        .take(TOLD)
+        .take(REASONS_SHOWN)
         .map(|(count, reason)| format!("{count} {} ({})", reason.name(), hint(*reason, filter)))
         .collect();
-    let others: u64 = reasons.iter().skip(TOLD).map(|(count, _)| count).sum();
+    let others: u64 = reasons.iter().skip(REASONS_SHOWN).map(|(count, _)| count).sum();
     let others = if others > 0 { format!(", {others} for other reasons") } else { String::new() };
     Some(format!("nothing to do: all {skipped} objects are skipped: {}{others}", told.join(", ")))
 }

@@ -15,7 +15,7 @@ use crate::telemetry::screen;
 const FILE_TOO_LARGE: i32 = 25;
 
 /// A second signal within this time is ignored: `timeout` and service managers send two signals at once.
-const SAME_WISH: Duration = Duration::from_secs(1);
+const SAME_REQUEST: Duration = Duration::from_secs(1);
 
 /// How many files the runtime opens for signals and timers. It panics if it cannot open them.
 const SPARE_FILES: usize = 8;
@@ -84,7 +84,7 @@ impl Signals {
                     self.first = Some(Instant::now());
                     return exit;
                 }
-                Some(first) if first.elapsed() < SAME_WISH => {}
+                Some(first) if first.elapsed() < SAME_REQUEST => {}
                 Some(_) => {
                     screen::clear();
                     std::process::exit(exit.code().into())

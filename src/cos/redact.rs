@@ -105,12 +105,12 @@ impl Redactor {
 
     /// Returns the text with every secret replaced by `[redacted]`.
     pub(super) fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if self.is_innocent(text) { Cow::Borrowed(text) } else { self.search(text) }
+        if self.is_clean(text) { Cow::Borrowed(text) } else { self.search(text) }
     }
 
     /// Returns `true` if [`Redactor::search`] would find nothing, in one pass and without an allocation: this is asked
     /// for the labels of every image. Returns `false` if a search is needed to know.
-    fn is_innocent(&self, text: &str) -> bool {
+    fn is_clean(&self, text: &str) -> bool {
         if text.len() < WINDOW {
             return true;
         }

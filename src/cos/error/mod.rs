@@ -116,7 +116,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether a page is no answer to what was asked, and the next one may be. One of another bucket stays so.
+    /// Returns `true` if a page does not answer its request, and another try may get one that does. A page of another
+    /// bucket does not count, because the endpoint serves that bucket.
     pub fn is_unproven_page(&self) -> bool {
         matches!(self, Self::Unproven(unproven) if !matches!(unproven, Unproven::Bucket { .. }))
     }

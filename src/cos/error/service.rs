@@ -56,7 +56,7 @@ impl ServiceError {
         self.date.or(self.server_time).is_some_and(|theirs| theirs.abs_diff(ours) < 60)
     }
 
-    /// Returns `true` if the refusal has no code and a request whose answer has a body would return one.
+    /// Returns `true` if the refusal has no code, but a request whose answer has a body would get one.
     ///
     /// A status that asks to try later needs no code, and neither does "not found" in a bucket that is known to exist.
     pub(in crate::cos) fn hides_its_code(&self, bucket_is_known: bool) -> bool {

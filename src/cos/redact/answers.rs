@@ -55,7 +55,7 @@ impl Redactor {
     /// Removes secrets from the names and categories of labels.
     pub(in crate::cos) fn clean_labels(&self, labels: &mut Labels) {
         // Part of a secret in one of the texts is also part of their concatenation.
-        if self.is_innocent(labels.texts()) {
+        if self.is_clean(labels.texts()) {
             return;
         }
         let mut clean = Labels::default();

@@ -81,7 +81,7 @@ proptest! {
 
     // The text is made of pieces of a secret, hexadecimal digits, and what may stand between characters.
     #[test]
-    fn a_text_that_counts_as_innocent_holds_nothing_to_hide(
+    fn a_text_that_counts_as_clean_holds_no_secret(
         pieces in prop::collection::vec(
             prop_oneof![
                 (0..36_usize, 0..12_usize).prop_map(|(at, length)| {
@@ -94,7 +94,7 @@ proptest! {
         ),
     ) {
         let (redactor, text) = (redactor(), pieces.concat());
-        if redactor.is_innocent(&text) {
+        if redactor.is_clean(&text) {
             prop_assert!(matches!(redactor.search(&text), Cow::Borrowed(_)), "{}", text);
         }
     }

@@ -16,8 +16,8 @@ const FILTER_BITS: u32 = 15;
 /// Every run of [`WINDOW`] characters of the secrets, in lower case.
 pub(super) struct Windows {
     all: HashSet<Window>,
-    /// A bit is set if a window with this hash is known. Almost every window of an innocent text is told apart by one
-    /// look here, which costs a tenth of a look into the set.
+    /// A bit is set if a window with this hash is known. Almost every window of a text without secrets is ruled out here,
+    /// which costs a tenth of a look-up in the set.
     filter: Box<[u64]>,
 }
 
