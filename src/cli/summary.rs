@@ -54,7 +54,7 @@ pub(super) fn text(report: &Report, codes: &[FailureCode], budget: &config::Budg
     if list.is_some() && matches!(end, End::Complete) {
         row("lines", Some(lines(counts)));
     }
-    row("changes", changes(counts));
+    row("changes", changes(counts, list.is_some()));
     let reused = counts.reused;
     row(
         "reused",
@@ -109,9 +109,12 @@ fn left(snapshot: &Snapshot) -> String {
     if snapshot.listed { images } else { format!("{images}, and the rest of the listing") }
 }
 
-fn changes(counts: &Counts) -> Option<String> {
+/// What differs from the listing before. A key of a list that the bucket does not have is counted as gone, even if the
+/// database has never seen it.
+fn changes(counts: &Counts, is_list: bool) -> Option<String> {
     let Counts { added, changed, gone, .. } = *counts;
-    let told: Vec<String> = [(added, "added"), (changed, "changed"), (gone, "gone")]
+    let gone_text = if is_list { "gone or missing" } else { "gone" };
+    let told: Vec<String> = [(added, "added"), (changed, "changed"), (gone, gone_text)]
         .into_iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))

@@ -45,7 +45,8 @@ impl<I: Iterator<Item = Candidate>> Merge<I> {
         Self { comparison, page: page.peekable(), compared: Compared::default() }
     }
 
-    /// Adds the next object of the store. `concludes` says whether the object is gone if the page does not contain it.
+    /// Compares the next object of the store with the page. `concludes` says whether the object is gone if the page does
+    /// not contain it.
     pub(crate) fn known<T: AsRef<str>>(&mut self, known: &Known<T>, concludes: bool) {
         let key = known.key.as_ref();
         while let Some(new) = self.page.next_if(|candidate| candidate.key.as_str() < key) {
@@ -125,7 +126,8 @@ impl Comparison {
         match state {
             ContentState::Pending | ContentState::InFlight => !own,
             ContentState::Done => missing,
-            // If the content failed for a scene that is no longer asked for, nothing is missing.
+            // Another run tries a temporary failure again. If no wanted scene is missing, the failure was about a scene
+            // that is no longer asked for, and the content counts as done.
             ContentState::Failed => !own && (temporary || !missing),
         }
     }

@@ -80,6 +80,7 @@ impl Session {
         self.execute(&MOVE_CURSOR, (self.run.id, seq, Cursor::of(progress), done)).map(drop)
     }
 
+    /// Applies one difference between the page and the store.
     fn difference(&mut self, difference: &Difference) -> Result<(), Error> {
         match *difference {
             Difference::New(ref candidate) => match self.seen_in_plan(&candidate.key)? {
@@ -93,8 +94,8 @@ impl Session {
                 let now = self.rewrite(object_id, content_id, candidate, sight)?;
                 if returned {
                     self.counts.added += 1;
-                    // The journal gets the content that the object has now, by which it may be the new place of a gone
-                    // key.
+                    // The journal gets the content that the object has now. If a key that is gone had the same content,
+                    // the two entries become one: the content was moved here.
                     self.journal(ChangeKind::Added, object_id, now)
                 } else {
                     self.counts.changed += 1;
@@ -256,17 +257,21 @@ impl Session {
             let same = sight == Sight::Unchanged || self.content_of_bytes(old, identity)?.is_some();
             return Ok((same.then_some(old), false));
         }
+        let may_be_shared = matches!(identity, Identity::Bytes { .. });
+        // An object with the same bytes keeps its content. If deduplication was switched on or off since it got that
+        // content, it keeps it only if the content has labels or was given up.
         if let Some(old) = old
-            && let Some((content, shared)) = self.content_of_bytes(old, identity)?
-            && (shared == matches!(identity, Identity::Bytes { .. }) || content.is_kept())
+            && let Some((content, is_shared)) = self.content_of_bytes(old, identity)?
+            && (is_shared == may_be_shared || content.is_kept())
         {
             self.want(&content, sight)?;
             return Ok((Some(old), false));
         }
         let before = self.counts.queued;
         let content = self.content(identity, object_id)?;
-        let made = self.counts.queued > before;
-        if !made {
+        // A content that was created just now is in the queue already.
+        let is_new = self.counts.queued > before;
+        if !is_new {
             self.want(&content, sight)?;
         }
         Ok((Some(content.id), made))
@@ -289,6 +294,7 @@ impl Session {
             .map_err(|source| self.error(source))
     }
 
+    /// Adds an entry to the journal, if the run keeps one.
     fn journal(
         &self,
         kind: ChangeKind,

@@ -231,6 +231,8 @@ impl Session {
         Ok(())
     }
 
+    /// Notes that the content was given up or put back: its state, its attempts and its error. `pass` is the pass in which
+    /// it waits, or `None` if it is given up.
     fn failed(
         &self,
         content_id: i64,
