@@ -1,7 +1,7 @@
 //! The colours of a picture: which there are, how warm, how strong, and how many.
 
+use super::labels::{Labels, shown};
 use super::sample::{Pixel, Sample};
-use super::{Labels, shown};
 
 /// A colour is named if it covers at least this share of the picture, in percent.
 const NAMED: f64 = 5.0;

@@ -1,7 +1,7 @@
 //! The composition of a picture: its shape, its balance, and its lines.
 
+use super::labels::{Labels, shown};
 use super::sample::{Pixel, Sample, mean};
-use super::{Labels, shown};
 
 /// Neighbours whose brightness differs by more than this are an edge.
 const EDGE: f64 = 24.0;

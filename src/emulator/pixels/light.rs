@@ -1,7 +1,7 @@
 //! The light of a picture: how bright it is, how much brightness differs, and where it is brighter.
 
+use super::labels::{Labels, shown};
 use super::sample::{Pixel, Sample, mean};
-use super::{Labels, shown};
 
 /// Adds the labels of brightness, of contrast, of bright spots in the dark, and of a bright or dark top.
 pub(super) fn describe(labels: &mut Labels, sample: &Sample) {
