@@ -199,7 +199,7 @@ fn a_listing_that_fails_asks_for_one_page_at_a_time() {
     wait_until("some pages", || site.emulator.statistics().list_calls >= 20);
     break_down(&site, "list_internal_error");
     let broken = site.emulator.statistics().list_calls;
-    wait_until("it waits", || run.stderr().contains("one at a time looks"));
+    wait_until("it waits", || run.stderr().contains("only one at a time is sent"));
     thread::sleep(Duration::from_millis(2500));
     let during = site.emulator.statistics().list_calls - broken;
     assert!(during <= 20 + 2 * 16 + 5, "{during} list requests");
