@@ -1,12 +1,12 @@
 //! `costag status`: shows runs, progress, failures, and what to do next.
 
+mod model;
 mod text;
 
 use std::io::Write as _;
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde::Serialize;
 
 use crate::cli::check::{Answer, Known, Limits};
 use crate::cli::exit::Exit;
@@ -18,11 +18,11 @@ use crate::cli::suggest::{Again, Suggestion};
 use crate::config::{Budget, read_duration, read_failure_limit};
 use crate::export::{self, Dialect, Output, iso_seconds};
 use crate::job::RunSettings;
-use crate::store::model::SourceKind;
-use crate::store::model::{Counts, RunState};
-use crate::store::read::{ContentCounts, DatabaseSize, Failure, FailureCode, RunRow};
+use crate::store::model::{RunState, SourceKind};
+use crate::store::read::{ContentCounts, Failure, RunRow};
 use crate::store::{self, Reader};
 use crate::visible::Notation;
+use model::{RunStatus, Status};
 
 /// How many error codes are shown.
 const CODES: u32 = 10;
@@ -58,44 +58,6 @@ pub struct Args {
     runs: u32,
     #[command(flatten)]
     price: SettingOptions<OfPrices>,
-}
-
-/// What `--json` prints. Its names must not change.
-#[derive(Debug, Serialize)]
-struct Status {
-    database: String,
-    size: Option<DatabaseSize>,
-    contents: ContentCounts,
-    failure_codes: Vec<FailureCode>,
-    /// The currency of the costs.
-    currency: String,
-    runs: Vec<RunStatus>,
-    /// What to do next.
-    next: &'static str,
-    /// The command that does it, quoted for a shell. `None` if no command does.
-    next_command: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct RunStatus {
-    id: i64,
-    source: String,
-    /// The state in the database, or `killed` if the run has not ended and no process works on it.
-    state: &'static str,
-    stop_reason: Option<String>,
-    plan: bool,
-    tool_version: String,
-    started_at: String,
-    ended_at: Option<String>,
-    seconds: Option<i64>,
-    listed_to_the_end: bool,
-    ranges_done: u64,
-    ranges: u64,
-    /// The exit code with which the run ended. `None` before that, and after a kill.
-    exit_code: Option<u8>,
-    counts: Counts,
-    /// What the calls cost according to the settings; `None` without a price.
-    cost: Option<f64>,
 }
 
 impl Args {

@@ -220,7 +220,9 @@ fn a_key_that_is_never_answered_delays_no_other_key() {
     run.signal("INT");
     run.end().with(130);
     // In the end only this key fails.
-    site.costag(&["resume", "--timeout", "200ms"]).with(3).says(&["1 image with Timeout", "59 done"]);
+    site.costag(&["resume", "--timeout", "200ms"])
+        .with(3)
+        .says(&["1 image with Timeout", "59 done"]);
     assert_eq!(site.calls(), 59);
     site.change(r#"{"clear":true}"#);
     site.run(&["--keys", &list]).with(0);

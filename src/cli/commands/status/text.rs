@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{RunStatus, Status};
+use super::model::{RunStatus, Status};
 use crate::cli::table::Table;
 use crate::numbers::{counted, duration, grouped, money};
 use crate::store::read::{ContentCounts, DatabaseSize, Failure};

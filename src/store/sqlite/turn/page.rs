@@ -274,7 +274,7 @@ impl Session {
         if !is_new {
             self.want(&content, sight)?;
         }
-        Ok((Some(content.id), made))
+        Ok((Some(content.id), is_new))
     }
 
     /// Reads where the labels or the failure of a content came from.
