@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// The rooms (folders) and single files of the crate, and what each of them may import.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     (
         "cli",
         &[
@@ -21,6 +21,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "view",
             "emulator",
             "telemetry",
+            "aliases",
             "glob",
             "label",
             "numbers",
@@ -37,11 +38,12 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("job", &["config", "cos", "store", "glob", "object", "scene", "text", "zone"]),
     ("export", &["store", "label", "object", "part", "scene", "visible"]),
     ("cos", &["label", "object", "scene", "text", "visible"]),
-    ("store", &["label", "object", "part", "scene"]),
+    ("store", &["aliases", "label", "object", "part", "scene"]),
     // The emulator shares no code with the client: an error in the signature cannot agree with itself.
     ("emulator", &[]),
     ("telemetry", &["config"]),
     ("config", &["glob", "scene", "text", "visible"]),
+    ("aliases", &["text"]),
     ("glob", &[]),
     ("label", &["scene"]),
     ("numbers", &[]),

@@ -60,6 +60,7 @@ pub mod view;
 
 pub mod emulator;
 
+pub mod aliases;
 pub mod glob;
 pub mod label;
 pub mod numbers;

@@ -18,6 +18,7 @@ mod connect;
 mod execute_job;
 pub mod exit;
 mod fault;
+mod names;
 mod nothing;
 mod opened;
 pub mod options;

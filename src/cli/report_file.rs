@@ -7,10 +7,11 @@ use std::path::{Component, Path};
 use jiff::Timestamp;
 
 use super::zone;
+use crate::aliases::Aliases;
 use crate::config::{Billing, Budget};
 use crate::report::{Album, Report};
 use crate::store::Reader;
-use crate::store::read::{Sample, SurveyQuery};
+use crate::store::read::{Sample, Survey, SurveyQuery};
 use crate::view::labels::{self, Labels};
 use crate::view::overview::{self, Overview};
 use crate::view::runs::Runs;
@@ -38,6 +39,7 @@ pub(super) fn make(
     reader: &Reader,
     database: &Path,
     budget: &Budget,
+    aliases: &Aliases,
     pictures: Pictures<'_>,
     continues: impl Fn() -> bool,
 ) -> anyhow::Result<Option<String>> {
@@ -47,9 +49,10 @@ pub(super) fn make(
         Pictures::Folder(_) => overview::FRAMES,
     };
     let query = SurveyQuery { sampled: overview::SHEET, samples, beside: labels::SHOWN };
-    let Some(readings) = Readings::read(reader, query, &zone, &continues)? else {
+    let Some(mut readings) = Readings::read(reader, query, &zone, &continues)? else {
         return Ok(None);
     };
+    rename(&mut readings.survey, aliases);
     let database = database.to_string_lossy().into_owned();
     let terms = Terms {
         zone,
@@ -82,6 +85,21 @@ pub(super) fn make(
     };
     let html = report.html()?;
     Ok(continues().then_some(html))
+}
+
+/// Replaces the names of labels and categories by their aliases.
+fn rename(survey: &mut Survey, aliases: &Aliases) {
+    for label in &mut survey.labels {
+        label.name = aliases.label(&label.name).to_owned();
+        label.first_category = aliases.first_category(&label.first_category).to_owned();
+        label.second_category = aliases.second_category(&label.second_category).to_owned();
+    }
+    for category in &mut survey.categories {
+        category.name = aliases.first_category(&category.name).to_owned();
+        for (name, _) in &mut category.second {
+            *name = aliases.second_category(name).to_owned();
+        }
+    }
 }
 
 /// What the images belong to: the bucket of the runs, or their number.

@@ -2,13 +2,14 @@ use std::collections::BTreeSet;
 
 use clap::{Args as _, Command, FromArgMatches as _};
 
-use super::options::groups::{OfRun, SettingOptions};
+use super::options::groups::{OfNames, OfRun, SettingOptions};
 use super::*;
 use crate::config::{PartialOptions, definitions, option, variable};
 
 /// A command with every group of options.
 fn command() -> Command {
-    SettingOptions::<OfRun>::augment_args(GlobalOptions::augment_args(Command::new("run")))
+    let command = GlobalOptions::augment_args(Command::new("run"));
+    SettingOptions::<OfNames>::augment_args(SettingOptions::<OfRun>::augment_args(command))
 }
 
 /// Options that are no settings: they say where settings are read from.
@@ -51,6 +52,7 @@ fn every_option_sets_a_setting_of_its_name() {
     let mut options = PartialOptions::default();
     GlobalOptions::from_arg_matches(&matches).unwrap().give(&mut options);
     SettingOptions::<OfRun>::from_arg_matches(&matches).unwrap().give(&mut options);
+    SettingOptions::<OfNames>::from_arg_matches(&matches).unwrap().give(&mut options);
     assert_eq!(
         options.keys().collect::<BTreeSet<_>>(),
         definitions::all().map(|setting| setting.name).collect()

@@ -28,6 +28,8 @@ pub struct Settings {
     pub credentials: CredentialSources,
     /// How a run is reported to those who do not watch it.
     pub watching: Watching,
+    /// The file of other names for labels and categories.
+    pub aliases: Option<PathBuf>,
     /// What is logged to stderr.
     pub logging: Logging,
     /// The options that were typed and that a run keeps for `costag resume`.
@@ -226,6 +228,7 @@ impl Settings {
                 currency: String::new(),
             },
             credentials: CredentialSources::default(),
+            aliases: None,
             watching: Watching::default(),
             logging: Logging {
                 filter: String::new(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use crate::aliases::Aliases;
 use crate::cli::execute_job;
 use crate::cli::exit::Exit;
 use crate::cli::fault::{LocalFault, Usage};
@@ -148,7 +149,9 @@ fn write_report(database: &Path, images: &Path, target: &Path) -> anyhow::Result
     let reader = Reader::open(database)?;
     let budget = Settings::default().budget;
     let pictures = Pictures::Folder(images);
-    if let Some(html) = report_file::make(&reader, database, &budget, pictures, || true)? {
+    if let Some(html) =
+        report_file::make(&reader, database, &budget, &Aliases::default(), pictures, || true)?
+    {
         let mut output = Output::open(target)?;
         output.write_all(html.as_bytes()).map_err(|source| output.error(source))?;
         output.commit()?;

@@ -1,10 +1,13 @@
 //! `costag export`: writes labels as CSV or JSON lines.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::cli::exit::Exit;
 use crate::cli::fault::Usage;
+use crate::cli::names;
 use crate::cli::options::global::GlobalOptions;
+use crate::cli::options::groups::{OfNames, SettingOptions};
 use crate::cli::own_files;
 use crate::cli::signals::Interrupt;
 use crate::config::read_size;
@@ -49,7 +52,7 @@ pub struct Args {
     /// Only labels of at least this confidence, 0 to 100
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=100))]
     min_confidence: i64,
-    /// Only labels of exactly this name; may be repeated
+    /// Only labels of exactly this name, or with this alias; may be repeated
     #[arg(long, value_name = "NAME")]
     label: Vec<String>,
     /// Only keys that begin with this
@@ -69,6 +72,8 @@ pub struct Args {
     /// has no rows any longer has one row in which deleted is true
     #[arg(long, value_name = "N", conflicts_with = "include_gone")]
     since_run: Option<i64>,
+    #[command(flatten)]
+    names: SettingOptions<OfNames>,
 }
 
 /// A size of the files of a divided export.
@@ -86,7 +91,8 @@ impl Args {
     /// The database is unusable, or the output cannot be written.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let shape = self.shape()?;
-        let settings = global.settings(|_| ())?;
+        let settings = global.settings(|options| self.names.give(options))?;
+        let aliases = names::aliases(&settings)?;
         let reader = Reader::open(&settings.db)?;
         own_files::spare(&self.output, &reader)?;
         // The run to name next time is read before the rows, so that no later change is missed then.
@@ -95,15 +101,21 @@ impl Args {
             None => None,
         };
         let scenes: Scenes = self.scene.iter().copied().collect();
+        let names: Vec<String> = self
+            .label
+            .iter()
+            .flat_map(|name| aliases.labels_shown_as(aliases.label(name)))
+            .collect();
         let mut rows = reader.export(ExportFilter {
             buckets: self.bucket.clone(),
             prefix: self.prefix.clone(),
             scenes: if scenes.is_empty() { ExportFilter::default().scenes } else { scenes },
             min_confidence: self.min_confidence,
-            names: self.label.clone(),
-            any: self.label.clone(),
+            any: names.clone(),
+            names,
             include_gone: self.include_gone,
             since_run: self.since_run,
+            aliases: Arc::new(aliases),
             ..ExportFilter::default()
         })?;
         // A stream leaves no file that must be removed, so a signal may end the program as usual.

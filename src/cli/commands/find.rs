@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _, stdout};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::aliases::Aliases;
 use crate::cli::exit::Exit;
+use crate::cli::names;
 use crate::cli::options::global::GlobalOptions;
+use crate::cli::options::groups::{OfNames, SettingOptions};
 use crate::cli::rows::{Form, FormOptions, Rows};
 use crate::cli::zone;
 use crate::cos::encode;
@@ -70,6 +74,8 @@ pub struct Args {
     /// Write what another program reads: cos-batch is the CSV manifest of the batch operations of COS (Bucket,Key)
     #[arg(long, value_enum, conflicts_with_all = ["json", "csv", "excel", "null"])]
     format: Option<Manifest>,
+    #[command(flatten)]
+    names: SettingOptions<OfNames>,
 }
 
 /// A form that another program reads.
@@ -106,8 +112,14 @@ impl Args {
     ///
     /// # Errors
     /// The database is unusable, or stdout cannot be written.
-    pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
-        let settings = global.settings(|_| ())?;
+    pub fn execute(mut self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        let settings = global.settings(|options| self.names.give(options))?;
+        let aliases = names::aliases(&settings)?;
+        // From here on, labels are named as they are shown. Several stored names may be shown as one.
+        for name in self.label.iter_mut().chain(&mut self.any).chain(&mut self.not) {
+            *name = aliases.label(name).to_owned();
+        }
+        let stored = |name: &String| aliases.labels_shown_as(name);
         let reader = Reader::open(&settings.db)?;
         let scenes: Scenes = self.scene.iter().copied().collect();
         // Only labels that decide are read. Without --label and --any every image must be read, also those without labels,
@@ -116,7 +128,7 @@ impl Args {
         let names = if sought.is_empty() || !self.category.is_empty() || self.failed {
             Vec::new()
         } else {
-            [sought.as_slice(), &self.not].concat()
+            sought.iter().chain(&self.not).flat_map(stored).collect()
         };
         let standing = match (self.no_labels, self.failed) {
             (true, _) => Standing::NoLabels,
@@ -129,19 +141,23 @@ impl Args {
             scenes: if scenes.is_empty() { ExportFilter::default().scenes } else { scenes },
             min_confidence: self.min_confidence,
             names,
-            having: self.label.clone(),
-            any: self.any.clone(),
-            categories: self.category.clone(),
+            // Several stored names that are shown as one are alternatives, which these two do not know.
+            having: alone(self.label.iter().map(stored)),
+            any: self.any.iter().flat_map(stored).collect(),
+            categories: alone(
+                self.category.iter().map(|category| aliases.categories_shown_like(category)),
+            ),
             since: self.since.map(Timestamp::as_millisecond),
             standing,
             include_gone: false,
             since_run: None,
+            aliases: Arc::new(aliases.clone()),
         })?;
         let terminal = stdout().is_terminal();
         let mut rows = Rows::begin(self.form.form(), &COLUMNS)?;
         let (mut urls, mut buckets) = (0_u64, BTreeSet::new());
         while let Some(batch) = export.next_batch()? {
-            for object in batch.objects().filter(|object| self.fits(object)) {
+            for object in batch.objects().filter(|object| self.fits(object, &aliases)) {
                 if self.format.is_some() {
                     if object.is_url {
                         urls += 1;
@@ -151,7 +167,7 @@ impl Args {
                         buckets.insert(object.bucket.to_owned());
                     }
                 }
-                self.print(&object, terminal, &mut rows)?;
+                self.print(&object, &aliases, terminal, &mut rows)?;
             }
         }
         let count = rows.end()?;
@@ -170,14 +186,10 @@ impl Args {
         Ok(Exit::Complete)
     }
 
-    fn fits(&self, object: &Exported<'_>) -> bool {
+    fn fits(&self, object: &Exported<'_>, aliases: &Aliases) -> bool {
         let has = |name: &String| object.labels().any(|label| label.name == name.as_str());
-        let of_category = |category: &String| {
-            let is_of = |label: label::Label<'_>| {
-                [label.first_category, label.second_category].contains(&category.as_str())
-            };
-            object.labels().any(is_of)
-        };
+        let of_category =
+            |category: &String| object.labels().any(|label| is_of(&label, category, aliases));
         self.label.iter().all(has)
             && (self.any.is_empty() || self.any.iter().any(has))
             && self.category.iter().all(of_category)
@@ -187,15 +199,14 @@ impl Args {
     fn print(
         &self,
         object: &Exported<'_>,
+        aliases: &Aliases,
         terminal: bool,
         rows: &mut Rows,
     ) -> Result<(), export::Error> {
         let (bucket, key) = (object.bucket, object.key);
         let wanted = |label: &label::Label<'_>| {
             self.label.iter().chain(&self.any).any(|name| name == label.name)
-                || self.category.iter().any(|category| {
-                    [label.first_category, label.second_category].contains(&category.as_str())
-                })
+                || self.category.iter().any(|category| is_of(label, category, aliases))
         };
         let labels: Vec<Label<'_>> = object.labels().filter(wanted).map(Label::from).collect();
         let row = Row { bucket, key, labels };
@@ -221,4 +232,15 @@ impl Args {
             },
         )
     }
+}
+
+/// Whether a label, named as it is shown, has this category, a stored name or an alias.
+fn is_of(label: &label::Label<'_>, category: &str, aliases: &Aliases) -> bool {
+    label.first_category == aliases.first_category(category)
+        || label.second_category == aliases.second_category(category)
+}
+
+/// The names that are the only ones of their list.
+fn alone(lists: impl Iterator<Item = Vec<String>>) -> Vec<String> {
+    lists.filter(|names| names.len() == 1).flatten().collect()
 }

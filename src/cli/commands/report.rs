@@ -4,8 +4,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use crate::cli::exit::Exit;
+use crate::cli::names;
 use crate::cli::options::global::GlobalOptions;
-use crate::cli::options::groups::{OfPrices, SettingOptions};
+use crate::cli::options::groups::{OfNames, OfPrices, SettingOptions};
 use crate::cli::own_files;
 use crate::cli::report_file::{self, Pictures};
 use crate::cli::signals::Interrupt;
@@ -25,6 +26,8 @@ pub struct Args {
     output: PathBuf,
     #[command(flatten)]
     price: SettingOptions<OfPrices>,
+    #[command(flatten)]
+    names: SettingOptions<OfNames>,
 }
 
 impl Args {
@@ -33,7 +36,11 @@ impl Args {
     /// # Errors
     /// The database is unusable, or the output cannot be written.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
-        let settings = global.settings(|options| self.price.give(options))?;
+        let settings = global.settings(|options| {
+            self.price.give(options);
+            self.names.give(options);
+        })?;
+        let aliases = names::aliases(&settings)?;
         let reader = Reader::open(&settings.db)?;
         own_files::spare(&self.output, &reader)?;
         // A stream leaves no file that must be removed, so a signal may end the program as usual.
@@ -42,8 +49,14 @@ impl Args {
         let continues = || interrupt.as_ref().is_none_or(|interrupt| interrupt.exit().is_none());
         // Opened first, so that a folder that cannot be written is told before the labels are counted.
         let mut output = Output::open(&self.output)?;
-        let html =
-            report_file::make(&reader, &settings.db, &settings.budget, Pictures::None, continues)?;
+        let html = report_file::make(
+            &reader,
+            &settings.db,
+            &settings.budget,
+            &aliases,
+            Pictures::None,
+            continues,
+        )?;
         if let (None, Some(exit)) = (&html, interrupt.as_ref().and_then(Interrupt::exit)) {
             say!("interrupted: no file was written");
             return Ok(exit);

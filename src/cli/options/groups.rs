@@ -57,6 +57,14 @@ impl Groups for OfPrices {
     const GROUPS: &'static [Group] = &[Group::Price];
 }
 
+/// How names are shown.
+#[derive(Debug)]
+pub enum OfNames {}
+
+impl Groups for OfNames {
+    const GROUPS: &'static [Group] = &[Group::Names];
+}
+
 /// The group of options that every command has.
 #[derive(Debug)]
 pub enum OfEveryCommand {}

@@ -8,6 +8,7 @@ mod budget;
 mod connection;
 mod credentials;
 mod logging;
+mod names;
 mod pace;
 mod setting;
 mod source;
@@ -17,7 +18,7 @@ pub use setting::{Group, Kind, Setting};
 pub(super) use setting::{Resume, Section};
 
 /// The sections of `config/costag.toml`, in its order.
-pub(super) const SECTIONS: [&Section; 8] = [
+pub(super) const SECTIONS: [&Section; 9] = [
     &source::DATABASE,
     &source::SECTION,
     &pace::SECTION,
@@ -25,6 +26,7 @@ pub(super) const SECTIONS: [&Section; 8] = [
     &budget::SECTION,
     &credentials::SECTION,
     &watching::SECTION,
+    &names::SECTION,
     &logging::SECTION,
 ];
 

@@ -97,6 +97,8 @@ pub enum Group {
     Credentials,
     /// How a run is reported to those who do not watch it.
     Watching,
+    /// How names are shown.
+    Names,
 }
 
 impl Group {
@@ -112,6 +114,7 @@ impl Group {
             Self::Price => "Price",
             Self::Connection => "Connection",
             Self::Watching => "Watching",
+            Self::Names => "Names",
             Self::Credentials => "Credentials (never given as options)",
         }
     }

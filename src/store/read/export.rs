@@ -1,7 +1,9 @@
 //! Labelled objects, in batches: what exports and searches read.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use crate::aliases::Aliases;
 use crate::label::Label;
 use crate::object::ETag;
 use crate::scene::{Scene, Scenes};
@@ -46,6 +48,8 @@ pub struct ExportFilter {
     /// Only objects that changed after this run (`run.id`) are wanted, also those that an export does not show any longer.
     /// `None`: every object.
     pub since_run: Option<i64>,
+    /// The names that are shown instead of stored ones. The names of this filter are stored ones.
+    pub aliases: Arc<Aliases>,
 }
 
 impl Default for ExportFilter {
@@ -63,6 +67,7 @@ impl Default for ExportFilter {
             standing: Standing::Answered,
             include_gone: false,
             since_run: None,
+            aliases: Arc::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Somebody reads the results: exports, searches, backups, checks.
 
+mod aliases;
 mod backups;
 mod export_files;
 mod increments;

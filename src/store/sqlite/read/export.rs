@@ -365,7 +365,7 @@ impl Export<'_> {
         if let Some(index) = self.tag_index.get(&id) {
             return Ok(*index);
         }
-        let tag = load_tag(&self.reader.connection, id, &self.filter.names)
+        let tag = load_tag(&self.reader.connection, id, &self.filter)
             .map_err(|source| self.reader.error(source))?
             .ok_or_else(|| unsound("a label without its name"))?;
         let index = self.batch.tags.len();
@@ -400,13 +400,20 @@ fn unsound(what: &str) -> Error {
 fn load_tag(
     connection: &Connection,
     id: i64,
-    names: &[String],
+    filter: &ExportFilter,
 ) -> rusqlite::Result<Option<BatchTag>> {
     let mut statement = connection
         .prepare_cached("SELECT name, first_category, second_category FROM tag WHERE id = ?1")?;
     let mut rows = statement.query([id])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let name: String = row.get(0)?;
-    let wanted = names.is_empty() || names.contains(&name);
-    Ok(Some(BatchTag { name, first_category: row.get(1)?, second_category: row.get(2)?, wanted }))
+    let wanted = filter.names.is_empty() || filter.names.contains(&name);
+    let (first, second): (String, String) = (row.get(1)?, row.get(2)?);
+    let aliases = &filter.aliases;
+    Ok(Some(BatchTag {
+        name: aliases.label(&name).to_owned(),
+        first_category: aliases.first_category(&first).to_owned(),
+        second_category: aliases.second_category(&second).to_owned(),
+        wanted,
+    }))
 }
