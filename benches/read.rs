@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 
 mod common;
 
+use costag::store::Reader;
+use costag::store::read::{ImageState, Pick};
+
 use common::filled::{RARE, fill};
 use common::{BINARY, BUCKET, Cost, measured, row, scenarios};
 
@@ -108,6 +111,75 @@ fn find() {
     );
 }
 
+/// Counts labels, and finds and exports those of a label that two images in a thousand have.
+fn counts() {
+    for (name, arguments) in [
+        ("stats", &["stats"][..]),
+        ("stats, of at least 60", &["stats", "--min-confidence", "60"]),
+        ("stats --include-gone", &["stats", "--include-gone"]),
+        ("export of the rare label", &["export", "-o", "-", "--label", RARE]),
+        ("find without labels", &["find", "--no-labels"]),
+        ("find below a prefix", &["find", "--since", "1970-01-01", "--prefix", "photos/2026/000/"]),
+        ("retag of the rare label, dry", &["retag", "--label", RARE, "--dry-run"]),
+        ("retag below a prefix, dry", &["retag", "--prefix", "photos/2026/000/0001/", "--dry-run"]),
+    ] {
+        let cost = least(3, || measured(&mut costag(arguments)));
+        row(
+            &format!("{name}, {} images", images()),
+            &format!(
+                "{} ms of CPU, {:.1} ms, peak {:.1} MB",
+                cost.cpu.as_millis(),
+                cost.wall.as_secs_f64() * 1000.0,
+                cost.peak_mb
+            ),
+        );
+    }
+}
+
+/// Checks everything.
+fn verify() {
+    let cost = least(1, || measured(&mut costag(&["verify"])));
+    row(
+        &format!("verify, {} images", images()),
+        &format!("{:.1} s of CPU, peak {:.1} MB", cost.cpu.as_secs_f64(), cost.peak_mb),
+    );
+}
+
+/// The questions of a page: what is behind each choice, and the first pictures of a filter.
+fn explore() {
+    let reader = Reader::open(database()).expect("it was made");
+    let pick = |name: &str| Pick { all: vec![name.to_owned()], ..Pick::default() };
+    let below = Pick { prefix: "photos/2026/000/".to_owned(), ..Pick::default() };
+    let failed = Pick { state: Some(ImageState::Failed), ..Pick::default() };
+    for (name, pick) in [
+        ("nothing", Pick::default()),
+        ("a rare label", pick(RARE)),
+        ("a frequent label", pick("标签0002")),
+        ("a prefix", below),
+        ("failed", failed),
+    ] {
+        let first = (0..5).map(|_| {
+            let begun = Instant::now();
+            let page = reader.pictures(&pick, None, 100, || true).expect("a page");
+            assert!(page.images.len() <= 100);
+            begun.elapsed()
+        });
+        let first = first.min().expect("five of them");
+        let begun = Instant::now();
+        let facets =
+            reader.facets(&pick, || begun.elapsed() < Duration::from_millis(50)).expect("numbers");
+        row(
+            &format!("first 100 pictures of {name}, {} images", images()),
+            &format!(
+                "{:.1} ms; numbers {:.1} ms, complete: {}",
+                first.as_secs_f64() * 1e3,
+                begun.elapsed().as_secs_f64() * 1e3,
+                facets.complete
+            ),
+        );
+    }
+}
+
 /// Writes a report, which counts every object and every label.
 fn report() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -184,6 +256,9 @@ fn main() {
         ("size", size),
         ("export", export),
         ("find", find),
+        ("counts", counts),
+        ("explore", explore),
+        ("verify", verify),
         ("report", report),
         ("start", start),
     ]);

@@ -24,6 +24,7 @@ pub(crate) fn fill(path: &Path, images: u32) {
             "PRAGMA foreign_keys = off; PRAGMA synchronous = off; PRAGMA cache_size = -1000000; BEGIN;
              INSERT INTO bucket (id, name, kind) VALUES (1, 'demo-1250000000', 'keys');
              INSERT INTO meta VALUES ('recogniser', 'emulator');
+             DELETE FROM meta WHERE name = 'counted';
              INSERT INTO run (id, bucket_id, source, eligibility, state, settings, journals,
                               tool_version, started_at, listed_at, ended_at)
              VALUES (1, 1, 'bucket', 0, 'complete', '{{}}', 0, '0.1.0', 1767225600, 1767225600,
@@ -63,9 +64,12 @@ pub(crate) fn fill(path: &Path, images: u32) {
     eprintln!("filled {images} images in {:.1} s", begun.elapsed().as_secs_f64());
 }
 
-/// Writes the postings of the labels, as a run does.
+/// Counts everything, as the first run with this version does, and writes the postings of the labels.
 fn catch_up(path: &Path, images: u32) {
+    let begun = Instant::now();
     let store = Store::open(path).expect("it was made");
+    let each = begun.elapsed().as_secs_f64() * 1e6 / f64::from(images);
+    eprintln!("counted in {each:.2} µs an image");
     let run = RunContext {
         id: 1,
         bucket_id: 1,

@@ -58,6 +58,12 @@ impl Sums {
         Ok(sums)
     }
 
+    /// The count of a counter that is not one of labels.
+    pub(crate) fn get(&self, counter: Counter) -> u64 {
+        let count = self.others.get(&counter).copied().unwrap_or_default();
+        u64::try_from(count).unwrap_or_default()
+    }
+
     /// The counters in which this differs from `other`, with the count here and there, in the order of the counters.
     pub(crate) fn differences(&self, other: &Self) -> Vec<(Counter, i64, i64)> {
         let mut all: HashMap<Counter, (i64, i64)> = HashMap::new();

@@ -8,6 +8,8 @@ use crate::store::Error;
 use crate::store::keyspace::prefix_end;
 use crate::store::read::{Choice, Chosen};
 use crate::store::sqlite::Reader;
+use crate::store::sqlite::ids::IdSet;
+use crate::store::sqlite::posting::SHIFT;
 use crate::store::sqlite::sql::{
     ASKS, DONE, FAILED, PENDING, has_content, is_label_of, statements,
 };
@@ -30,8 +32,15 @@ statements! {
                CASE state WHEN {PENDING} THEN {ASKS} ELSE scenes_redo END,
                scenes_done & :scenes, (:before IS NULL OR tagged_at < :before)
         FROM content
-        WHERE id > :after AND state IN ({PENDING}, {DONE}, {FAILED}) AND scenes_done & :scenes
+        WHERE id > :after AND id <= :last AND state IN ({PENDING}, {DONE}, {FAILED}) AND scenes_done & :scenes
         ORDER BY id LIMIT :batch";
+
+    /// Selects the contents of the keys of the bucket `?1` from the key `?2` on, without the key `?3`.
+    CONTENTS_OF_KEYS = "
+        SELECT key, content_id, gone_run IS NULL FROM object
+        WHERE bucket_id = ?1 AND key >= ?2 AND key IS NOT ?3 ORDER BY key LIMIT ?4";
+
+    BUCKETS = "SELECT id FROM bucket WHERE ?1 IS NULL OR name = ?1 ORDER BY id";
 
     LABEL = "
         SELECT 1 FROM label JOIN tag ON tag.id = tag_id
@@ -53,6 +62,23 @@ statements! {
 /// The place of a content in the order of the batches.
 type Position = (i64, i64, i64);
 
+/// Which labelled contents are left to look at.
+enum Walk {
+    /// Every content with a higher id.
+    After(i64),
+    /// The contents of these blocks, the next one last.
+    Blocks(Vec<i64>),
+    /// The contents of the keys below a prefix.
+    Keys {
+        /// The buckets that are left, the next one last.
+        buckets: Vec<i64>,
+        /// The last key that was looked at in the next bucket.
+        after: Option<String>,
+        /// Contents that were looked at.
+        seen: IdSet,
+    },
+}
+
 impl Reader {
     /// Hands the chosen contents to `each`, batch by batch. `keys` says of a key whether it is meant, in addition to
     /// the choice.
@@ -65,20 +91,24 @@ impl Reader {
         mut each: impl FnMut(&[Chosen]) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut after: Position = (-1, -1, -1);
+        let mut walk = self.walk_of(choice).map_err(|source| E::from(self.error(source)))?;
         let mut batch = Vec::new();
         loop {
             batch.clear();
-            let next = if choice.failed {
-                self.failed_batch(choice, &keys, after, &mut batch)
+            let more = if choice.failed {
+                let next = self.failed_batch(choice, &keys, after, &mut batch);
+                next.map(|next| {
+                    after = next.unwrap_or(after);
+                    next.is_some()
+                })
             } else {
-                self.labelled_batch(choice, &keys, after, &mut batch)
+                self.labelled_batch(choice, &keys, &mut walk, &mut batch)
             };
-            let next = next.map_err(|source| E::from(self.error(source)))?;
+            let more = more.map_err(|source| E::from(self.error(source)))?;
             self.unchanged()?;
             each(&batch)?;
-            match next {
-                Some(next) => after = next,
-                None => return Ok(()),
+            if !more {
+                return Ok(());
             }
         }
     }
@@ -110,23 +140,111 @@ impl Reader {
         Ok(next)
     }
 
+    /// Finds what has to be looked at: the postings of the label, the keys below the prefix, or every content.
+    fn walk_of(&self, choice: &Choice) -> rusqlite::Result<Walk> {
+        if choice.failed {
+            return Ok(Walk::After(-1));
+        }
+        if let Some(name) = &choice.label {
+            let tags = self.tags_named(std::slice::from_ref(name))?;
+            if let Some(mut blocks) = self.blocks_of(&tags)? {
+                blocks.reverse();
+                return Ok(Walk::Blocks(blocks));
+            }
+        }
+        if !choice.prefix.is_empty() && self.is_narrow(&choice.prefix)? {
+            let mut buckets = self.connection.prepare_cached(&BUCKETS)?;
+            let buckets = buckets.query_map([&choice.bucket], |row| row.get(0))?;
+            let buckets = buckets.collect::<rusqlite::Result<_>>()?;
+            return Ok(Walk::Keys { buckets, after: None, seen: IdSet::default() });
+        }
+        Ok(Walk::After(-1))
+    }
+
+    /// Adds the chosen contents of the next batch. Returns false if there is nothing left to look at.
     fn labelled_batch(
         &self,
         choice: &Choice,
         keys: &impl Fn(&str) -> bool,
-        after: Position,
+        walk: &mut Walk,
         batch: &mut Vec<Chosen>,
-    ) -> rusqlite::Result<Option<Position>> {
+    ) -> rusqlite::Result<bool> {
         let _snapshot = ReadTransaction::begin(&self.connection)?;
+        match walk {
+            Walk::After(after) => {
+                let next = self.labelled_between(choice, keys, (*after, i64::MAX), batch)?;
+                *after = next.unwrap_or(*after);
+                Ok(next.is_some())
+            }
+            Walk::Blocks(blocks) => {
+                let size = usize::try_from(BATCH).unwrap_or(usize::MAX);
+                for block in blocks.split_off(blocks.len().saturating_sub(size)).iter().rev() {
+                    let before = (block << SHIFT) - 1;
+                    self.labelled_between(choice, keys, (before, before + (1 << SHIFT)), batch)?;
+                }
+                Ok(!blocks.is_empty())
+            }
+            Walk::Keys { buckets, after, seen } => {
+                let Some(bucket) = buckets.last() else { return Ok(false) };
+                let (contents, last) = self.below(*bucket, &choice.prefix, after.as_deref())?;
+                for id in contents {
+                    if seen.insert(id) {
+                        self.labelled_between(choice, keys, (id - 1, id), batch)?;
+                    }
+                }
+                if last.is_none() {
+                    buckets.pop();
+                }
+                *after = last;
+                Ok(!buckets.is_empty())
+            }
+        }
+    }
+
+    /// Reads the contents of the next present keys below a prefix, and the last key; `None` instead of it if there are no
+    /// more.
+    fn below(
+        &self,
+        bucket: i64,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> rusqlite::Result<(Vec<i64>, Option<String>)> {
+        let mut objects = self.connection.prepare_cached(&CONTENTS_OF_KEYS)?;
+        let mut rows = objects.query((bucket, after.unwrap_or(prefix), after, BATCH))?;
+        let (mut contents, mut last, mut seen) = (Vec::new(), String::new(), 0);
+        while let Some(row) = rows.next()? {
+            let key = row.get_ref(0)?.as_str()?;
+            if !key.starts_with(prefix) {
+                return Ok((contents, None));
+            }
+            key.clone_into(&mut last);
+            seen += 1;
+            if row.get(2)? {
+                contents.extend(row.get::<_, Option<i64>>(1)?);
+            }
+        }
+        Ok((contents, (seen == BATCH).then_some(last)))
+    }
+
+    /// Adds the chosen ones of the next contents after the first and up to the second id. Returns the last id that was
+    /// looked at.
+    fn labelled_between(
+        &self,
+        choice: &Choice,
+        keys: &impl Fn(&str) -> bool,
+        (after, last): (i64, i64),
+        batch: &mut Vec<Chosen>,
+    ) -> rusqlite::Result<Option<i64>> {
         let mut contents = self.connection.prepare_cached(&LABELLED)?;
         let scenes = if choice.scenes.is_empty() { 15 } else { choice.scenes.bits() };
         let mut rows = contents.query(named_params! {
-            ":scenes": scenes, ":before": choice.tagged_before, ":after": after.2, ":batch": BATCH,
+            ":scenes": scenes, ":before": choice.tagged_before, ":after": after, ":last": last,
+            ":batch": BATCH,
         })?;
         let mut next = None;
         while let Some(row) = rows.next()? {
             let content_id = row.get(0)?;
-            next = Some((-1, -1, content_id));
+            next = Some(content_id);
             let redo = Scenes::from_bits(row.get(1)?);
             let missing = Scenes::from_bits(row.get(2)?);
             let looked_at: u8 = row.get(3)?;

@@ -7,7 +7,12 @@ use crate::scene::Scene;
 use crate::store::Error;
 use crate::store::read::{Frequency, TagCount};
 use crate::store::sqlite::Reader;
-use crate::store::sqlite::count::{COUNTS_SINCE, Counter, Places, Sums, is_counted, recount};
+use crate::store::sqlite::count::{
+    COUNTS_SINCE, Counter, Kind, Place, Places, Sums, is_counted, recount,
+};
+/// Reading the contents of keys takes this many times as long as reading all contents in order.
+const NARROW: u64 = 3;
+
 impl Reader {
     /// Reads the counts in one state of the database. An earlier version did not keep them: then every row is read, and
     /// `continues` is asked now and then. Once it returns false, this returns `None`.
@@ -30,6 +35,40 @@ impl Reader {
         let mut places = Places::anew();
         let counted = recount(connection, &mut places, false, &mut |_| continues())?;
         Ok(counted.map(|counted| counted.sums))
+    }
+
+    /// Returns true if reading the keys below a prefix is cheaper than reading every content, as far as the counts tell.
+    pub(super) fn is_narrow(&self, prefix: &str) -> rusqlite::Result<bool> {
+        let connection = &self.connection;
+        if self.version < COUNTS_SINCE || !is_counted(connection)? {
+            return Ok(false);
+        }
+        let sums = Sums::read(connection)?;
+        let of = |prefix_id| {
+            [false, true]
+                .map(|is_other| sums.get(Counter::prefix(Place { prefix_id, is_other }, false)))
+                .into_iter()
+                .sum::<u64>()
+        };
+        // The longest counted prefixes that keys below the prefix may have instead of a longer one, by bucket.
+        let mut above: HashMap<i64, (usize, u64)> = HashMap::new();
+        let mut below = 0;
+        let mut prefixes = connection.prepare_cached("SELECT id, bucket_id, prefix FROM prefix")?;
+        let mut rows = prefixes.query([])?;
+        while let Some(row) = rows.next()? {
+            let counted = row.get_ref(2)?.as_str()?;
+            let objects = of(row.get(0)?);
+            if counted.starts_with(prefix) {
+                below += objects;
+            } else if prefix.starts_with(counted) {
+                let longest = above.entry(row.get(1)?).or_default();
+                if longest.0 <= counted.len() {
+                    *longest = (counted.len(), objects);
+                }
+            }
+        }
+        let objects = below + above.values().map(|(_, objects)| objects).sum::<u64>();
+        Ok(objects.saturating_mul(NARROW) < sums.get(Counter::of(Kind::Wanted)))
     }
 
     /// Counts the labels of at least `min_confidence` that images of the bucket have, by scene and name, in no order.

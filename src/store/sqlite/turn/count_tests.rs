@@ -1,5 +1,6 @@
 //! The kept counts are those of counting anew, whatever happens to objects, contents and labels.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use super::tests::{begin, candidate, error, page, settle};
 use crate::label::{Label, Labels};
 use crate::scene::{Scene, Scenes};
 use crate::store::model::{RunState, SkipReason};
-use crate::store::read::Chosen;
+use crate::store::read::{Chosen, Facets, Pick};
 use crate::store::run::RunContext;
 use crate::store::sqlite::Store;
 use crate::store::sqlite::count::{Places, Sums, is_counted, recount};
@@ -208,6 +209,15 @@ impl World {
         }
     }
 
+    /// What the page shows of all images: from the kept counts, and from looking at every image.
+    fn facets(&mut self) -> (String, String) {
+        let store = &self.session().store;
+        let read = || store.reader().unwrap().facets(&Pick::default(), &|| true).unwrap();
+        let kept = read();
+        store.connection.execute("DELETE FROM meta WHERE name = 'counted'", []).unwrap();
+        (images_of(kept), images_of(read()))
+    }
+
     fn check(&mut self) {
         let connection = &self.session().store.connection;
         assert!(is_counted(connection).unwrap());
@@ -223,6 +233,16 @@ impl World {
             .collect();
         assert_eq!(differences, []);
     }
+}
+
+/// What is behind each choice, without what counts keys instead of images.
+fn images_of(facets: Facets) -> String {
+    let scenes: Vec<_> = facets.scenes.into_iter().filter(|(_, images)| *images > 0).collect();
+    let labels = facets.labels.into_iter().map(|label| (label.name, label.images));
+    let labels: BTreeMap<_, _> = labels.collect();
+    let categories: BTreeMap<_, _> = facets.categories.into_iter().collect();
+    let (images, confidence, states) = (facets.images, facets.confidence, facets.states);
+    format!("{images} {scenes:?} {labels:?} {categories:?} {confidence:?} {states:?}")
 }
 
 /// What a call came to. Labels are of the scenes that were asked for; names 3 and 4 are one name in two categories.
@@ -268,6 +288,8 @@ proptest! {
             world.take(step, *killed);
             world.check();
         }
+        let (kept, counted) = world.facets();
+        prop_assert_eq!(kept, counted);
     }
 }
 

@@ -145,10 +145,15 @@ mod tests {
                  SELECT 256 * content + 64 * scene + rank, 128 * tag + confidence FROM (
                      SELECT 2 AS content, 1 AS scene, 1 AS rank, 1 AS tag, 90 AS confidence
                      UNION VALUES (2, 1, 2, 2, 20), (3, 1, 1, 2, 60), (3, 3, 1, 1, 30),
-                                  (4, 1, 1, 1, 90), (5, 1, 1, 2, 50));",
+                                  (4, 1, 1, 1, 90), (5, 1, 1, 2, 50));
+                 INSERT INTO call (run_id, content_id, scenes, ended_at, outcome)
+                 VALUES (1, 2, 2, 0, 0), (1, 3, 10, 0, 0), (1, 4, 2, 0, 0), (1, 5, 2, 0, 0);
+                 DELETE FROM meta WHERE name = 'counted';",
             )
             .unwrap();
-        store
+        // Everything is counted when the database is opened again.
+        drop(store);
+        Store::open(&folder.join("t.db")).unwrap()
     }
 
     fn chosen(store: &Store, choice: &Choice) -> Vec<(i64, u8)> {

@@ -13,7 +13,7 @@ use crate::store::sqlite::read::ReadTransaction;
 const PREFIXES: usize = 10_000;
 
 /// The milliseconds of a day.
-const DAY: i64 = 86_400_000;
+pub(super) const DAY: i64 = 86_400_000;
 
 /// Sums under way.
 #[derive(Default)]
@@ -65,9 +65,14 @@ impl Reader {
     /// Any error of a read.
     pub fn facets(&self, pick: &Pick, continues: &dyn Fn() -> bool) -> Result<Facets, Error> {
         self.answer(|| {
+            if *pick == Pick::default()
+                && let Some(kept) = self.kept_facets()?
+            {
+                return Ok(kept);
+            }
             let dictionary = self.names()?;
             let matcher = Matcher::new(pick, &dictionary);
-            let mut walk = self.walk(&matcher, None)?;
+            let mut walk = self.walk(&matcher, None, false)?;
             let mut sums = Sums::default();
             sums.facets.complete = true;
             while let Some((lowest, highest)) = walk.next() {
@@ -184,20 +189,20 @@ fn add(sums: &mut HashMap<String, u64>, names: HashSet<&str>) {
     }
 }
 
-fn ranked(sums: HashMap<String, u64>) -> Vec<(String, u64)> {
+pub(super) fn ranked(sums: HashMap<String, u64>) -> Vec<(String, u64)> {
     let mut all: Vec<_> = sums.into_iter().collect();
     all.sort_by(|(a, x), (b, y)| y.cmp(x).then_with(|| a.cmp(b)));
     all
 }
 
 /// The prefix of a key that is one level longer than `length` bytes of it; `None` if the key has no further `/`.
-fn next_level(key: &str, length: usize) -> Option<&str> {
+pub(super) fn next_level(key: &str, length: usize) -> Option<&str> {
     let slash = key.get(length..)?.find('/')?;
     key.get(..=length + slash)
 }
 
 /// The month of a moment in Unix milliseconds, in UTC, as months since the year 0.
-fn month(moment: i64) -> i32 {
+pub(super) fn month(moment: i64) -> i32 {
     // Civil dates from days, as in "chrono-Compatible Low-Level Date Algorithms" by Howard Hinnant.
     let days = moment.div_euclid(DAY) + 719_468;
     let era = days.div_euclid(146_097);

@@ -5,6 +5,7 @@
 
 mod facets;
 mod image;
+mod kept;
 #[cfg(test)]
 mod tests;
 
@@ -15,12 +16,13 @@ use rusqlite::{OptionalExtension as _, named_params};
 use super::ReadTransaction;
 use crate::scene::{Scene, Scenes};
 use crate::store::Error;
+use crate::store::keyspace::prefix_end;
 use crate::store::model::ContentState;
 use crate::store::read::{Found, ImageState, Page, Pick, Sample};
 use crate::store::sqlite::Reader;
 use crate::store::sqlite::posting::SHIFT;
 use crate::store::sqlite::rows::{LabelId, Mark};
-use crate::store::sqlite::sql::{has_content, statements};
+use crate::store::sqlite::sql::{FAILED, IN_FLIGHT, PENDING, has_content, statements};
 
 statements! {
     CONTENTS = "
@@ -43,10 +45,23 @@ statements! {
     BUCKETS = "SELECT id, name FROM bucket";
 
     CODE = "SELECT code FROM error WHERE content_id = ?1";
+
+    FAILED_CONTENTS = "SELECT id FROM content WHERE state = {FAILED} LIMIT ?1";
+
+    WAITING_CONTENTS = "
+        SELECT id FROM content WHERE state = {PENDING}
+        UNION ALL SELECT id FROM content WHERE state = {IN_FLIGHT} LIMIT ?1";
+
+    CONTENTS_BELOW = "
+        SELECT content_id FROM object
+        WHERE bucket_id = ?1 AND key >= ?2 AND (?3 IS NULL OR key < ?3) AND +content_id IS NOT NULL LIMIT ?4";
 }
 
 /// The number of contents in a batch.
 const BATCH: i64 = 500;
+
+/// The most contents that are collected before the first of them is looked at.
+const COLLECTED: u32 = if cfg!(test) { 5 } else { 200_000 };
 
 /// The most keys of an image that are looked at. Equal bytes may lie under very many.
 const KEYS: i64 = 1_000;
@@ -169,6 +184,27 @@ impl Walk {
     }
 }
 
+/// Keeps the blocks that are in both; both are ascending.
+fn both(blocks: &mut Option<Vec<i64>>, found: Vec<i64>) {
+    match blocks {
+        None => *blocks = Some(found),
+        Some(all) => all.retain(|block| found.binary_search(block).is_ok()),
+    }
+}
+
+/// The blocks of these contents, ascending; `None` if there are more than [`COLLECTED`].
+fn blocks_with(mut contents: Vec<i64>) -> Option<Vec<i64>> {
+    if contents.len() > COLLECTED as usize {
+        return None;
+    }
+    for content in &mut contents {
+        *content >>= SHIFT;
+    }
+    contents.sort_unstable();
+    contents.dedup();
+    Some(contents)
+}
+
 impl Reader {
     /// Finds up to `limit` images before the content `after`; from the last one if `None`.
     ///
@@ -184,7 +220,7 @@ impl Reader {
         self.answer(|| {
             let dictionary = self.names()?;
             let matcher = Matcher::new(pick, &dictionary);
-            let mut walk = self.walk(&matcher, after)?;
+            let mut walk = self.walk(&matcher, after, true)?;
             let mut page = Page { complete: true, ..Page::default() };
             'pages: while let Some((lowest, highest)) = walk.next() {
                 let _snapshot = ReadTransaction::begin(&self.connection)?;
@@ -231,13 +267,65 @@ impl Reader {
         Ok(answer)
     }
 
-    fn walk(&self, matcher: &Matcher<'_>, after: Option<i64>) -> rusqlite::Result<Walk> {
-        let blocks = match matcher.all.iter().min_by_key(|tags| tags.len()) {
-            Some(tags) => self.blocks_of(&tags.iter().copied().collect::<Vec<_>>())?,
-            None if matcher.pick.any.is_empty() => None,
-            None => self.blocks_of(&matcher.any.iter().copied().collect::<Vec<_>>())?,
-        };
+    /// Finds what has to be looked at. `with_replaceable` says whether images may be left out because of a choice that
+    /// another one would replace: the category or the state.
+    fn walk(
+        &self,
+        matcher: &Matcher<'_>,
+        after: Option<i64>,
+        with_replaceable: bool,
+    ) -> rusqlite::Result<Walk> {
+        let any = (!matcher.pick.any.is_empty()).then_some(&matcher.any);
+        let mut blocks: Option<Vec<i64>> = None;
+        let category = matcher.category.as_ref().filter(|_| with_replaceable);
+        for tags in matcher.all.iter().chain(any).chain(category) {
+            let tags: Vec<i64> = tags.iter().copied().collect();
+            if let Some(found) = self.blocks_of(&tags)? {
+                both(&mut blocks, found);
+            }
+        }
+        let state = matcher.pick.state.filter(|_| with_replaceable);
+        if let Some(found) = self.blocks_in_state(state)? {
+            both(&mut blocks, found);
+        }
+        if blocks.is_none()
+            && !matcher.pick.prefix.is_empty()
+            && let Some(found) = self.blocks_below(&matcher.pick.prefix)?
+        {
+            both(&mut blocks, found);
+        }
         Ok(Walk { blocks, before: after.unwrap_or(i64::MAX) })
+    }
+
+    /// The blocks of the contents in a state for which there is an index. Returns `None` for other states, or if there are
+    /// very many.
+    fn blocks_in_state(&self, state: Option<ImageState>) -> rusqlite::Result<Option<Vec<i64>>> {
+        let contents = match state {
+            Some(ImageState::Failed) => &FAILED_CONTENTS,
+            Some(ImageState::Waiting) => &WAITING_CONTENTS,
+            _ => return Ok(None),
+        };
+        let mut statement = self.connection.prepare_cached(contents)?;
+        let ids = statement.query_map([COLLECTED + 1], |row| row.get(0))?;
+        Ok(blocks_with(ids.collect::<rusqlite::Result<_>>()?))
+    }
+
+    /// The blocks of the contents that have a key below a prefix. Returns `None` if there are very many.
+    fn blocks_below(&self, prefix: &str) -> rusqlite::Result<Option<Vec<i64>>> {
+        let end = prefix_end(prefix);
+        let mut ids = Vec::new();
+        for bucket in self.names()?.buckets.keys() {
+            let mut statement = self.connection.prepare_cached(&CONTENTS_BELOW)?;
+            let most = COLLECTED + 1;
+            let found = statement.query_map((bucket, prefix, &end, most), |row| row.get(0))?;
+            for id in found {
+                ids.push(id?);
+            }
+            if ids.len() > COLLECTED as usize {
+                return Ok(None);
+            }
+        }
+        Ok(blocks_with(ids))
     }
 
     fn batch(&self, lowest: i64, highest: i64) -> rusqlite::Result<Vec<Content>> {

@@ -22,7 +22,8 @@ fn drawn() -> impl Strategy<Value = Drawn> {
 fn write(store: &Store, images: &[Drawn]) {
     let db = &store.connection;
     db.execute_batch(
-        "INSERT INTO bucket VALUES (1, 'photos-1250000000', 'keys');
+        "DELETE FROM meta WHERE name = 'counted';
+         INSERT INTO bucket VALUES (1, 'photos-1250000000', 'keys');
          INSERT INTO run (id, bucket_id, source, eligibility, state, settings, journals, tool_version, started_at)
          VALUES (1, 1, 'bucket', 0, 'complete', '{}', 0, '0.1.0', 100);
          INSERT INTO tag VALUES (1, 'cat', 'animal', ''), (2, 'dog', 'animal', ''), (3, 'sky', 'nature', ''),

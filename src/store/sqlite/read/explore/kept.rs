@@ -1,0 +1,121 @@
+//! The numbers behind each choice when nothing is chosen yet: they are kept, so nothing has to be counted.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::facets::{DAY, month, next_level, ranked};
+use crate::scene::Scene;
+use crate::store::read::{Facets, ImageState, LabelFacet};
+use crate::store::sqlite::Reader;
+use crate::store::sqlite::count::{COUNTS_SINCE, Counter, Kind, SAME_NAME, Sums, is_counted};
+use crate::store::sqlite::read::ReadTransaction;
+
+impl Reader {
+    /// Reads the facets of all images from the kept counts. Returns `None` if the database keeps none.
+    ///
+    /// Prefixes and months count keys, so an image with several keys in one of them counts for each.
+    pub(super) fn kept_facets(&self) -> rusqlite::Result<Option<Facets>> {
+        let _snapshot = ReadTransaction::begin(&self.connection)?;
+        if self.version < COUNTS_SINCE || !is_counted(&self.connection)? {
+            return Ok(None);
+        }
+        let sums = Sums::read(&self.connection)?;
+        let dictionary = self.names()?;
+        let states: BTreeMap<ImageState, u64> = [
+            (ImageState::Labelled, Kind::Labelled),
+            (ImageState::Unlabelled, Kind::Unlabelled),
+            (ImageState::Failed, Kind::GivenUp),
+            (ImageState::Waiting, Kind::Waiting),
+        ]
+        .into_iter()
+        .map(|(state, kind)| (state, sums.get(Counter::of(kind))))
+        .filter(|(_, images)| *images > 0)
+        .collect();
+        let of_scene = |scene: Scene| sums.get(Counter::new(Kind::Scene, scene.id().into()));
+        let mut names: HashMap<&str, (i64, &str)> = HashMap::new();
+        for (row, counts) in &sums.labels {
+            let (tag_id, slot) = Counter::tag_and_slot(*row);
+            let Some((name, category)) = dictionary.tags.get(&tag_id) else { continue };
+            let images: i64 = counts.iter().sum();
+            // A label that the image has by the same name already does not make it another image.
+            let images = match slot {
+                SAME_NAME => -images,
+                slot if Scene::from_id(slot).is_some() => images,
+                _ => 0,
+            };
+            let of_name = names.entry(name).or_insert((0, category));
+            of_name.0 += images;
+            of_name.1 = of_name.1.min(category);
+        }
+        let mut labels: Vec<LabelFacet> = names
+            .into_iter()
+            .map(|(name, (images, category))| LabelFacet {
+                name: name.to_owned(),
+                first_category: category.to_owned(),
+                images: u64::try_from(images).unwrap_or_default(),
+            })
+            .filter(|label| label.images > 0)
+            .collect();
+        labels.sort_by(|a, b| b.images.cmp(&a.images).then_with(|| a.name.cmp(&b.name)));
+        let mut categories: HashMap<String, u64> = HashMap::new();
+        let mut months: BTreeMap<i32, u64> = BTreeMap::new();
+        let mut confidence = [0; 10];
+        for (counter, count) in &sums.others {
+            let count = u64::try_from(*count).unwrap_or_default();
+            if count == 0 {
+                continue;
+            }
+            match counter.kind() {
+                Kind::First => {
+                    if let Some((_, category)) = dictionary.tags.get(&counter.key()) {
+                        *categories.entry(category.clone()).or_default() += count;
+                    }
+                }
+                Kind::Day => {
+                    if let Some(day) = counter.day_number() {
+                        *months.entry(month(day * DAY)).or_default() += count;
+                    }
+                }
+                Kind::Best => {
+                    for (least, images) in (0..).step_by(10).zip(&mut confidence) {
+                        *images += if counter.key() >= least { count } else { 0 };
+                    }
+                }
+                _ => {}
+            }
+        }
+        // Every image reaches 0, also without a label.
+        confidence[0] = states.values().sum();
+        Ok(Some(Facets {
+            images: states.values().sum(),
+            scenes: Scene::ALL.into_iter().map(|scene| (scene, of_scene(scene))).collect(),
+            categories: ranked(categories),
+            labels,
+            confidence,
+            prefixes: ranked(self.first_prefixes(&sums)?),
+            months,
+            states,
+            complete: true,
+        }))
+    }
+
+    /// Counts the keys below each prefix of one level.
+    fn first_prefixes(&self, sums: &Sums) -> rusqlite::Result<HashMap<String, u64>> {
+        let mut below: HashMap<i64, u64> = HashMap::new();
+        for (counter, count) in sums.others.iter().filter(|(c, _)| c.kind() == Kind::Prefix) {
+            if let (place, false) = counter.place() {
+                let count = u64::try_from(*count).unwrap_or_default();
+                *below.entry(place.prefix_id).or_default() += count;
+            }
+        }
+        let mut prefixes = HashMap::new();
+        let mut read = self.connection.prepare_cached("SELECT id, prefix FROM prefix")?;
+        let mut rows = read.query([])?;
+        while let Some(row) = rows.next()? {
+            let objects = below.get(&row.get(0)?).copied().unwrap_or_default();
+            if let Some(first) = next_level(row.get_ref(1)?.as_str()?, 0).filter(|_| objects > 0) {
+                *prefixes.entry(first.to_owned()).or_default() += objects;
+            }
+        }
+        Ok(prefixes)
+    }
+}
