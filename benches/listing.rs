@@ -1,6 +1,6 @@
 //! Measures listing and comparing: `cargo bench --bench listing [-- SCENARIO…]`.
 //!
-//! Measures a night without changes, and how much parallel listers gain.
+//! Measures a first listing, a night without changes, and how much parallel listers gain.
 
 use std::path::Path;
 use std::time::Duration;
@@ -36,10 +36,14 @@ fn fill(server: &Server, folder: &Path) {
         .expect("it is nobody else's");
 }
 
+fn objects() -> u64 {
+    let objects = std::env::var("COSTAG_BENCH_OBJECTS").ok().and_then(|n| n.parse().ok());
+    objects.unwrap_or(1_000_000)
+}
+
 /// A night without changes. `COSTAG_BENCH_OBJECTS` (default 1000000) sets how many objects.
 fn unchanged() {
-    let objects = std::env::var("COSTAG_BENCH_OBJECTS").ok().and_then(|n| n.parse().ok());
-    let objects: u64 = objects.unwrap_or(1_000_000);
+    let objects = objects();
     let server = Server::start(&["--objects", &objects.to_string()]);
     let folder = tempfile::tempdir().expect("a temporary folder");
     fill(&server, folder.path());
@@ -55,6 +59,28 @@ fn unchanged() {
             cost.wall.as_secs_f64(),
             cost.peak_mb,
             size().saturating_sub(before) / 1024
+        ),
+    );
+}
+
+/// A plan of a bucket whose objects are all new. `COSTAG_BENCH_OBJECTS` (default 1000000) sets how many.
+fn first() {
+    let objects = objects();
+    let server = Server::start(&["--objects", &objects.to_string()]);
+    let (cost, _) = median(|| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let cost = execute("plan", &server, folder.path(), &["--list-qps", "0"]);
+        (cost, serde_json::Value::Null)
+    });
+    #[expect(clippy::cast_precision_loss, reason = "a figure to show")]
+    let written = cost.written as f64 / 1000.0 / objects as f64;
+    row(
+        &format!("{objects} objects, all new"),
+        &format!(
+            "{:.2} µs CPU and {written:.2} kB written an object, {:.2} s, peak {:.1} MB",
+            per(cost.cpu, objects),
+            cost.wall.as_secs_f64(),
+            cost.peak_mb
         ),
     );
 }
@@ -81,5 +107,5 @@ fn discovery() {
 }
 
 fn main() {
-    scenarios(&[("unchanged", unchanged), ("discovery", discovery)]);
+    scenarios(&[("first", first), ("unchanged", unchanged), ("discovery", discovery)]);
 }

@@ -33,6 +33,27 @@ pub enum Identity<'a> {
     Url(&'a str),
 }
 
+impl<'a> Identity<'a> {
+    /// The identity of a content with these columns: the text of [`Identity::text`], the `ETag` and the size. `None` if
+    /// they hold none.
+    pub fn of_columns(
+        text: Option<&'a str>,
+        etag: Option<&'a ETag>,
+        size: Option<u64>,
+    ) -> Option<Self> {
+        let Some(text) = text else {
+            return Some(Self::Bytes { etag: etag?, size: size? });
+        };
+        // Neither a slash nor a colon is in the name of a bucket.
+        match text.split_once('/') {
+            Some((bucket, key)) if !bucket.ends_with(':') => {
+                Some(Self::Key { bucket, key, etag, size })
+            }
+            _ => Some(Self::Url(text)),
+        }
+    }
+}
+
 impl Identity<'_> {
     /// The 64-bit hash that is indexed.
     pub fn hash(&self) -> i64 {
@@ -124,6 +145,24 @@ mod tests {
         let two = Identity::Key { bucket: "a-1b", key: "c", etag: None, size: Some(1) };
         assert_ne!(one.hash(), two.hash());
         assert_ne!(Identity::Url("x").hash(), hash_text("x"));
+    }
+
+    #[test]
+    fn an_identity_is_found_in_its_columns() {
+        let etag = ETag::new("e").unwrap();
+        let bucket = "photos-1250000000";
+        for identity in [
+            Identity::Bytes { etag: &etag, size: 1 },
+            Identity::Key { bucket, key: "a/b://c", etag: Some(&etag), size: Some(1) },
+            Identity::Key { bucket, key: "/a", etag: None, size: None },
+            Identity::Url("https://example.com/a"),
+            Identity::Url("http://example.com"),
+        ] {
+            let (etag, size) = identity.etag_and_size();
+            let text = identity.text();
+            assert_eq!(Identity::of_columns(text.as_deref(), etag, size), Some(identity));
+        }
+        assert_eq!(Identity::of_columns(None, Some(&etag), None), None);
     }
 
     #[test]

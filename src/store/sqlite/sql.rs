@@ -126,6 +126,10 @@ impl Deref for Statement {
     }
 }
 
+/// The row of `meta` with the content id up to which every content is in `ident`. If there is no such row, all of them
+/// are.
+pub(super) const IDENT_UPTO: &str = "ident_upto";
+
 /// Declares the statements of a file. A text may name constants, as in `{PENDING}`, and parts that follow it.
 ///
 /// The test of the query plans checks `STATEMENTS`, which lists all of them. It also checks that no file has a

@@ -125,6 +125,8 @@ impl Session {
     /// Ends the transaction of a turn: what it wrote is on disk when this returns.
     pub(super) fn commit(&mut self) -> Result<(), Error> {
         self.counts.reused = self.counts.without_call();
+        let is_listed = self.listed;
+        self.identities(|identities, connection| identities.end_turn(connection, is_listed))?;
         if self.keeping == Keeping::Simulates {
             return Ok(());
         }

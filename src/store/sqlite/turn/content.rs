@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rusqlite::{OptionalExtension, Row};
 
 use super::Session;
+use super::identities::Found;
 use crate::scene::Scenes;
 use crate::store::Error;
 use crate::store::decide::{self, ContentFacts, Dropped, Sight, Want};
@@ -36,15 +37,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ContentFacts> {
 }
 
 statements! {
-    /// Selects the content that has the hash `?1`, with its identity.
-    FIND = "
-        SELECT {COLUMNS}, identity, etag, size FROM ident JOIN content ON content.id = content_id WHERE hash = ?1";
+    /// Selects a content with its identity.
+    READ_IDENTITY = "SELECT {COLUMNS}, identity, etag, size FROM content WHERE id = ?1";
 
     INSERT = "
         INSERT INTO content (id, identity, etag, size, scenes_wanted, state, run_id, object_id, tagged_at)
         VALUES (?1, ?2, ?3, ?4, ?5, {PENDING}, ?6, ?7, ?8)";
-
-    INSERT_IDENT = "INSERT INTO ident (hash, content_id) VALUES (?1, ?2)";
 
     EXISTS = "SELECT 1 FROM content WHERE id = ?1";
 
@@ -141,33 +139,32 @@ fn wanted_of_list() -> &'static str {
 impl Session {
     /// Finds the content of this identity, or creates it in the queue of this run.
     ///
-    /// `object_id` is the object that has the content.
+    /// `object_id` is the object that has the content. `is_new` tells that its number was just drawn.
     pub(super) fn content(
         &mut self,
         identity: Identity<'_>,
         object_id: i64,
+        is_new: bool,
     ) -> Result<ContentFacts, Error> {
         let (etag, size) = identity.etag_and_size();
-        let mut hash = identity.hash();
-        loop {
-            let found = self
-                .prepare(&FIND)?
-                .query_row([hash], |row| {
-                    let same = row.get::<_, Option<String>>(6)? == identity.text()
-                        && row.get::<_, StoredEtag>(7)?.0.as_ref() == etag
-                        && row.get::<_, Option<Size>>(8)? == size.map(Size);
-                    Ok((read(row)?, same))
-                })
-                .optional()
-                .map_err(|source| self.error(source))?;
-            match found {
-                Some((content, true)) => return Ok(content),
-                // Two identities have one hash: the later one takes the next free number.
-                Some((_, false)) => hash = hash.wrapping_add(1),
-                None => break,
-            }
-        }
-        let id = self.id_of_new_content(object_id)?;
+        let hash = match self.identities(|identities, connection| {
+            identities.find(connection, identity.hash(), |id| {
+                connection
+                    .prepare_cached(&READ_IDENTITY)?
+                    .query_row([id], |row| {
+                        let same = row.get::<_, Option<String>>(6)? == identity.text()
+                            && row.get::<_, StoredEtag>(7)?.0.as_ref() == etag
+                            && row.get::<_, Option<Size>>(8)? == size.map(Size);
+                        if same { read(row).map(Some) } else { Ok(None) }
+                    })
+                    .optional()
+                    .map(Option::flatten)
+            })
+        })? {
+            Found::Content(content) => return Ok(content),
+            Found::Free(hash) => hash,
+        };
+        let (id, is_last) = self.id_of_new_content(object_id, is_new)?;
         self.execute(
             &INSERT,
             (
@@ -183,7 +180,7 @@ impl Session {
                 jiff::Timestamp::now().as_millisecond(),
             ),
         )?;
-        self.execute(&INSERT_IDENT, (hash, id))?;
+        self.identities(|identities, connection| identities.add(connection, hash, id, is_last))?;
         self.counts.queued += 1;
         // The row is pending for this run already, so wanting the content writes nothing more.
         Ok(ContentFacts {
@@ -197,11 +194,15 @@ impl Session {
     }
 
     /// Returns an id for a new content: the id of the object that introduces it, unless a content has that id already.
-    /// An object that shares the id of its content needs no entry in the index of objects by content.
-    fn id_of_new_content(&mut self, object_id: i64) -> Result<i64, Error> {
+    /// An object that shares the id of its content needs no entry in the index of objects by content. Also returns
+    /// whether the id is greater than that of any other content.
+    fn id_of_new_content(&mut self, object_id: i64, is_new: bool) -> Result<(i64, bool), Error> {
+        if is_new {
+            return Ok((object_id, true));
+        }
         let taken =
             self.prepare(&EXISTS)?.exists([object_id]).map_err(|source| self.error(source))?;
-        if taken { self.next_number() } else { Ok(object_id) }
+        if taken { Ok((self.next_number()?, true)) } else { Ok((object_id, false)) }
     }
 
     /// The next free id. Objects and contents are numbered in one sequence.

@@ -9,6 +9,7 @@ mod claim;
 mod content;
 mod count;
 mod counting;
+mod identities;
 mod key;
 mod list;
 mod listing;
@@ -31,6 +32,8 @@ mod end_tests;
 mod failed_turn_tests;
 #[cfg(test)]
 mod held_log_tests;
+#[cfg(test)]
+mod identities_tests;
 #[cfg(test)]
 mod kill_tests;
 #[cfg(test)]

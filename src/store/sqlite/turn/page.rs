@@ -268,7 +268,7 @@ impl Session {
             return Ok((Some(old), false));
         }
         let before = self.counts.queued;
-        let content = self.content(identity, object_id)?;
+        let content = self.content(identity, object_id, sight == Sight::New)?;
         // A content that was created just now is in the queue already.
         let is_new = self.counts.queued > before;
         if !is_new {

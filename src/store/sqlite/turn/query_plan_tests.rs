@@ -12,11 +12,12 @@ use crate::store::sqlite::sql::Statement;
 use crate::store::turn::{ClaimRequest, Difference, Reply, Request};
 
 /// The statements of each file of this folder that has any.
-const STATEMENTS: [(&str, &[&Statement]); 15] = [
+const STATEMENTS: [(&str, &[&Statement]); 16] = [
     ("apply.rs", apply::STATEMENTS),
     ("claim.rs", claim::STATEMENTS),
     ("content.rs", content::STATEMENTS),
     ("counting.rs", counting::STATEMENTS),
+    ("identities.rs", identities::STATEMENTS),
     ("key.rs", key::STATEMENTS),
     ("list.rs", list::STATEMENTS),
     ("listing.rs", listing::STATEMENTS),

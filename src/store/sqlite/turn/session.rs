@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use rusqlite::{CachedStatement, Params};
+use rusqlite::{CachedStatement, Connection, Params};
 
 use super::caches::Caches;
+use super::identities::Identities;
 use crate::store::Error;
 use crate::store::decide::Asker;
 use crate::store::model::{Counts, RunState};
@@ -132,6 +133,7 @@ impl Session {
         }
         if matches!(state, RunState::Complete | RunState::Superseded) {
             self.forget_list_of(self.run.id)?;
+            self.identities(Identities::merge_all)?;
         }
         self.execute(
             &END_RUN,
@@ -145,6 +147,16 @@ impl Session {
     /// The run as the decisions about contents see it.
     pub(super) fn asker(&self) -> Asker {
         Asker { run_id: self.run.id, scenes: self.run.scenes }
+    }
+
+    /// Does something with the identities of contents.
+    pub(super) fn identities<T>(
+        &mut self,
+        work: impl FnOnce(&mut Identities, &Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        let Self { caches, store, .. } = self;
+        work(&mut caches.identities, &store.connection)
+            .map_err(|source| sorted(&store.path, source))
     }
 
     pub(super) fn prepare(&self, sql: &Statement) -> Result<CachedStatement<'_>, Error> {

@@ -13,6 +13,7 @@ mod tags;
 mod taken;
 
 use super::counting::Counting;
+use super::identities::Identities;
 
 pub(super) use held::Held;
 pub(super) use ledger::Ledger;
@@ -28,6 +29,7 @@ pub(super) use taken::Taken;
 pub(super) struct Caches {
     pub(super) counting: Counting,
     pub(super) held: Held,
+    pub(super) identities: Identities,
     pub(super) ledger: Ledger,
     pub(super) numbers: Numbers,
     pub(super) overwritten: Overwritten,
@@ -41,6 +43,7 @@ impl Caches {
     /// The turn is committed.
     pub(super) fn commit(&mut self) {
         self.held.commit();
+        self.identities.commit();
         self.ledger.commit();
         self.overwritten.commit();
         self.sample.commit();
@@ -50,6 +53,7 @@ impl Caches {
     pub(super) fn roll_back(&mut self) {
         self.counting = Counting::default();
         self.held.roll_back();
+        self.identities.roll_back();
         self.ledger.roll_back();
         self.numbers = Numbers::default();
         self.overwritten.roll_back();
