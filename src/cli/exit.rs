@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use super::fault::{LocalFault, Usage, chain};
+use super::fault::{LocalFault, UnwritableFolder, Usage, chain};
 use super::suggest::{Again, Then};
 use crate::job::verdict::{GiveUp, Operation, Stop, Verdict, advice, verdict};
 use crate::job::{End, Report, StopReason};
@@ -124,7 +124,7 @@ impl Exit {
     /// The exit code of an error: the code of the first cause that has one.
     pub fn of(error: &anyhow::Error) -> Self {
         // `anyhow` finds a context only in the error as a whole, not in its chain.
-        if error.is::<LocalFault>() {
+        if error.is::<LocalFault>() || error.is::<UnwritableFolder>() {
             return Self::Local;
         }
         Self::of_causes(error.chain())

@@ -14,6 +14,11 @@ pub(super) struct Usage(pub(super) String);
 #[error("the demo needs a folder that it can write to: name another one with --out")]
 pub(super) struct LocalFault;
 
+/// A folder of this machine cannot be written; ends with exit code 4.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write into the folder {0}")]
+pub(super) struct UnwritableFolder(pub(super) String);
+
 /// An error and its causes on one line, with control characters spelled out. A cause that ends the text of its parent is
 /// not repeated.
 pub(super) fn chain(error: &dyn Error) -> String {

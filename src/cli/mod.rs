@@ -18,6 +18,7 @@ mod connect;
 mod execute_job;
 pub mod exit;
 mod fault;
+mod habits;
 mod names;
 mod nothing;
 mod opened;
@@ -44,10 +45,10 @@ mod zone;
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::export::Output;
@@ -57,6 +58,7 @@ use commands::{
     retag, retry, run, stats, status, verify,
 };
 use exit::Exit;
+use fault::UnwritableFolder;
 use options::global::GlobalOptions;
 
 /// Tag every image of a Tencent COS bucket with Cloud Infinite detect-label
@@ -95,14 +97,22 @@ enum Command {
         /// The shell
         shell: Shell,
     },
-    /// Print the manual page, in roff
-    Man,
+    /// Print the manual page, in roff, or write one for each command
+    Man {
+        /// Write costag.1, costag-run.1 and the pages of the other commands into this folder
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
 }
 
 impl Cli {
     fn execute(self) -> anyhow::Result<Exit> {
         let global = &self.global;
         match self.command {
+            Command::Run(args) if args.is_dry_run() => {
+                let (target, json) = args.into_plan();
+                plan::Args::new(target, json).execute(global)
+            }
             Command::Run(args) => args.execute(global),
             Command::Resume(args) => args.execute(global),
             Command::Plan(args) => args.execute(global),
@@ -123,16 +133,57 @@ impl Cli {
             Command::Config(args) => args.execute(global),
             Command::Completions { shell } => {
                 let mut script = Vec::new();
-                clap_complete::generate(shell, &mut Self::command(), "costag", &mut script);
+                clap_complete::generate(
+                    shell,
+                    &mut habits::completed(Self::command()),
+                    "costag",
+                    &mut script,
+                );
                 print(&script)
             }
-            Command::Man => {
+            Command::Man { out: Some(folder) } => write_manual(&folder),
+            Command::Man { out: None } => {
                 let mut page = Vec::new();
                 clap_mangen::Man::new(Self::command()).render(&mut page)?;
                 print(&page)
             }
         }
     }
+}
+
+/// Writes the manual pages of all commands into a folder.
+fn write_manual(folder: &Path) -> anyhow::Result<Exit> {
+    std::fs::create_dir_all(folder)
+        .and_then(|()| clap_mangen::generate_to(Cli::command(), folder))
+        .map_err(|source| {
+            anyhow::Error::new(source).context(UnwritableFolder(folder.display().to_string()))
+        })?;
+    say!("the manual pages are in {}", crate::visible::visible(&folder.display().to_string()));
+    Ok(Exit::Complete)
+}
+
+/// Whether these words, without the name of the program, are a command line of costag.
+fn parses(words: &[String]) -> bool {
+    let line = std::iter::once("costag").chain(words.iter().map(String::as_str));
+    Cli::try_parse_from(line).is_ok()
+}
+
+/// Parses the command line. Returns the address that it names too, if it names one.
+fn parse(arguments: &[OsString]) -> Result<(Cli, Option<String>), clap::Error> {
+    let matches = Cli::command().try_get_matches_from(arguments)?;
+    let address = matches
+        .subcommand()
+        .and_then(|(_, matches)| matches.try_get_one::<String>("address").ok().flatten().cloned());
+    Ok((Cli::from_arg_matches(&matches)?, address))
+}
+
+/// Says what is wrong with a command line that costag does not understand as it was meant.
+fn correct(correction: &habits::Correction) -> ExitCode {
+    say!("error: {}", correction.text);
+    if let Some(command) = &correction.command {
+        say!("{command}");
+    }
+    Exit::Usage.into()
 }
 
 /// Writes data to stdout.
@@ -164,9 +215,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     // The settings may say so too, but they are not read yet.
     terminal::write_json(asks_for_json(&arguments));
-    let cli = match Cli::try_parse_from(&arguments) {
-        Ok(cli) => cli,
+    let words: Vec<String> =
+        arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let (cli, address) = match parse(&arguments) {
+        Ok(parsed) => parsed,
         Err(error) => {
+            if let Some(correction) = habits::foreign(&error, &words, parses)
+                && !check::is_asked(&arguments)
+            {
+                return correct(&correction);
+            }
             // Help and version go to stdout with code 0. A closed pipe is not an error.
             let text = error.render().to_string();
             match without_password(&text) {
@@ -189,6 +247,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             .into();
         }
     };
+    let wrong = address
+        .filter(|address| !address.starts_with("cos://"))
+        .and_then(|address| habits::address(&address, &words, parses))
+        .or_else(|| habits::comma(&words, parses));
+    if let Some(correction) = wrong {
+        return correct(&correction);
+    }
     if let Err(error) = signals::spare_files() {
         say!(
             "error: this process may not open enough files; raise the limit of open files (`ulimit -n`) to 64 or more: {error}"

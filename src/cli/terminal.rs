@@ -16,6 +16,14 @@ pub(super) fn write_json(yes: bool) {
     JSON.store(yes, Ordering::Relaxed);
 }
 
+/// Whether only errors and warnings are said, and what follows an error.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Says only errors and warnings from now on, and what to do about an error.
+pub(super) fn be_quiet(yes: bool) {
+    QUIET.store(yes, Ordering::Relaxed);
+}
+
 /// Whether lines are JSON objects.
 pub(super) fn writes_json() -> bool {
     JSON.load(Ordering::Relaxed)
@@ -23,6 +31,15 @@ pub(super) fn writes_json() -> bool {
 
 /// Writes a line to stderr and ignores failures; see the macro `say!`.
 pub(super) fn say(line: fmt::Arguments<'_>) {
+    if QUIET.load(Ordering::Relaxed) {
+        let text = line.to_string();
+        if text.starts_with("error") || text.starts_with("stopped") {
+            // What to do about it follows.
+            be_quiet(false);
+        } else if !text.starts_with("warning") {
+            return;
+        }
+    }
     let line =
         if writes_json() { json(&line.to_string(), Timestamp::now()) } else { line.to_string() };
     screen::line(&line);

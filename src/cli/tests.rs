@@ -12,8 +12,8 @@ fn command() -> Command {
     SettingOptions::<OfNames>::augment_args(SettingOptions::<OfRun>::augment_args(command))
 }
 
-/// Options that are no settings: they say where settings are read from.
-const FILES: [&str; 2] = ["config", "no-config"];
+/// Options that are no settings: they say where settings are read from, and how much is said.
+const FILES: [&str; 4] = ["config", "no-config", "quiet", "verbose"];
 
 #[test]
 fn every_setting_has_an_option_whose_help_names_its_variable() {

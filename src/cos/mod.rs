@@ -13,7 +13,7 @@ pub mod client;
 pub mod clock;
 pub mod credentials;
 pub mod detect_label;
-mod encode;
+pub mod encode;
 pub mod endpoint;
 pub mod error;
 mod foreign;

@@ -17,6 +17,7 @@ use super::discovery::compare::Comparison;
 use super::discovery::filter::Filter;
 use super::discovery::scope::Scope;
 use super::discovery::stage::Discovery;
+use super::live::Watcher;
 use super::service::client::Service;
 use super::tagging::stage::Tagging;
 use super::tagging::watch::Watch;
@@ -30,6 +31,7 @@ use crate::store::Session;
 /// An error of the writer or of the start. In both cases the session is lost.
 pub(super) async fn run(job: Job) -> Result<(Session, Result<(), Error>), Error> {
     let watch = watch(&job)?;
+    let watcher = watcher(&job);
     let scope = scope(&job);
     let Job { client, settings, purpose, begun, budget, unmatched, stats, control, gate, .. } = job;
     let Begun { session, ranges, trial, .. } = begun;
@@ -90,7 +92,8 @@ pub(super) async fn run(job: Job) -> Result<(Session, Result<(), Error>), Error>
         result = deadline::both(&control, scope.discover(discovery, ranges, reader), tagging) => result,
         never = deadline::stop_at_window_end(&budget, &control) => match never {},
         never = deadline::abort_after_drain(&control) => match never {},
-        never = service.store_clock_corrections(writer) => match never {},
+        never = service.store_clock_corrections(writer.clone()) => match never {},
+        never = watcher.run((purpose == Purpose::Tag).then_some(writer)) => match never {},
         never = Watch::run_if_any(watch) => match never {},
     };
     // The stages are dropped by now. Nobody can send to the writer any more, so it ends.
@@ -116,6 +119,22 @@ fn scope(job: &Job) -> Scope {
             is_resumed: begun.is_resumed,
             others: begun.other_lists.clone(),
         },
+    }
+}
+
+/// What looks at the run once a second.
+fn watcher(job: &Job) -> Watcher {
+    let session = &job.begun.session;
+    Watcher {
+        run_id: session.run().id,
+        stats: Arc::clone(&job.stats),
+        budget: Arc::clone(&job.budget),
+        scenes: session.run().scenes,
+        billing: job.settings.budget.billing,
+        trial: job.begun.trial,
+        cap: job.settings.pace.qps,
+        cooldown: job.settings.connection.cooldown,
+        before: session.counts().clone(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::forecast::{Extent, LATER_PASSES, Left};
 use crate::store::model::Counts;
 
 /// The live numbers of a run. The run and its observers share them.
@@ -19,6 +20,8 @@ pub struct Stats {
     /// The rate of calls that is allowed now, in thousandths of a call a second. 0 if there is no limit to show.
     pace: AtomicU64,
     waits: Mutex<Waits>,
+    passes: Mutex<Passes>,
+    seen: Mutex<Seen>,
     first_call: Mutex<Option<Instant>>,
     last_call: Mutex<Option<Instant>>,
 }
@@ -49,6 +52,25 @@ pub(super) fn wall(moment: tokio::time::Instant) -> Timestamp {
     moved.unwrap_or(now)
 }
 
+/// The images of later passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Passes {
+    /// How often an image was put back for a later pass.
+    pub put_back: u64,
+    /// The images that wait for the second and for the third pass.
+    pub later: [u64; LATER_PASSES],
+    /// How many of the later passes have begun.
+    pub begun: u32,
+}
+
+/// What the looks at a run have found.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    per_second: Option<f64>,
+    left: Option<Left>,
+    extent: Option<Extent>,
+}
+
 /// The waits of a run.
 #[derive(Debug, Default)]
 struct Waits {
@@ -75,6 +97,14 @@ pub struct Snapshot {
     pub pace: Option<f64>,
     /// What the run waits for. Absent if it does not wait.
     pub waits: Option<Wait>,
+    /// How long the calls will wait. Absent if they do not.
+    pub calls_wait: Option<Duration>,
+    /// The images of later passes.
+    pub passes: Passes,
+    /// Calls a second over the last seconds. Absent until it is measured.
+    pub per_second: Option<f64>,
+    /// How long the run still takes. Absent if it is not known.
+    pub left: Option<Left>,
     /// How often the run has waited for the network, for the service, or before a later pass.
     pub times_waited: u32,
     /// How long the run has waited.
@@ -96,6 +126,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The number of images that wait for this pass. `None` for the first one.
+fn later(passes: &mut Passes, pass: u32) -> Option<&mut u64> {
+    let index = usize::try_from(pass.checked_sub(1)?).ok()?;
+    passes.later.get_mut(index)
+}
+
 impl Stats {
     /// The numbers of a run that begins now. `counts` are those of earlier invocations.
     pub fn new(counts: Counts) -> Self {
@@ -106,6 +142,8 @@ impl Stats {
             listed: AtomicBool::new(false),
             pace: AtomicU64::new(0),
             waits: Mutex::default(),
+            passes: Mutex::default(),
+            seen: Mutex::default(),
             first_call: Mutex::new(None),
             last_call: Mutex::new(None),
         }
@@ -118,7 +156,9 @@ impl Stats {
         let pace = (thousandths > 0).then(|| thousandths as f64 / 1000.0);
         let first = *lock(&self.first_call);
         let last = *lock(&self.last_call);
+        let Seen { per_second, left, .. } = *lock(&self.seen);
         let waits = lock(&self.waits);
+        let until = waits.now.as_ref().map(|(wait, _)| wait.until.duration_since(Timestamp::now()));
         let waits_since = waits.now.as_ref().map_or(Duration::ZERO, |(_, since)| since.elapsed());
         Snapshot {
             counts: lock(&self.counts).clone(),
@@ -126,6 +166,10 @@ impl Stats {
             listed: self.listed.load(Ordering::Relaxed),
             pace,
             waits: waits.now.as_ref().map(|(wait, _)| wait).or(waits.listing.as_ref()).cloned(),
+            calls_wait: until.map(|left| Duration::try_from(left).unwrap_or_default()),
+            passes: *lock(&self.passes),
+            per_second,
+            left,
             times_waited: waits.times,
             waited: waits.before + waits_since,
             elapsed: self.started.elapsed(),
@@ -136,6 +180,43 @@ impl Stats {
     /// Replaces the counts after a commit.
     pub(super) fn committed(&self, counts: &Counts) {
         lock(&self.counts).clone_from(counts);
+    }
+
+    /// Notes what a look at the run has found: the calls a second, and the time left.
+    pub(super) fn looked(&self, per_second: Option<f64>, left: Option<Left>) {
+        let mut seen = lock(&self.seen);
+        (seen.per_second, seen.left) = (per_second, left);
+    }
+
+    /// Notes how much there is to list.
+    pub(super) fn extends(&self, extent: Extent) {
+        lock(&self.seen).extent = Some(extent);
+    }
+
+    /// How much there is to list. `None` if it is not known.
+    pub(super) fn extent(&self) -> Option<Extent> {
+        lock(&self.seen).extent
+    }
+
+    /// Notes that an image was put back for this pass, if it is a later one.
+    pub(super) fn put_back(&self, pass: u32) {
+        let mut passes = lock(&self.passes);
+        if let Some(later) = later(&mut passes, pass) {
+            *later += 1;
+            passes.put_back += 1;
+        }
+    }
+
+    /// Notes that an image was claimed for this pass.
+    pub(super) fn claimed(&self, pass: u32) {
+        if let Some(later) = later(&mut lock(&self.passes), pass) {
+            *later = later.saturating_sub(1);
+        }
+    }
+
+    /// Notes that this pass begins.
+    pub(super) fn begins_pass(&self, pass: u32) {
+        lock(&self.passes).begun = pass;
     }
 
     /// Notes that everything is listed.

@@ -19,6 +19,7 @@ use super::stats::Stats;
 use super::thread::Blocking;
 use crate::store;
 use crate::store::Session;
+use crate::store::live::Live;
 use crate::store::model::Recogniser;
 use crate::store::run::Span;
 use crate::store::turn::{
@@ -66,6 +67,8 @@ pub(super) enum Record {
     ClockOffset { seconds: i64 },
     /// Store the limit of the service that `auto` has found, in calls a second.
     Limit { rate: f64 },
+    /// Leave in the database what only this process knows.
+    Live { live: Live },
 }
 
 /// Sends records to the writer thread.
@@ -215,6 +218,7 @@ impl Record {
             Self::Recogniser { recogniser } => (Request::Recogniser { recogniser }, Waiter::Nobody),
             Self::ClockOffset { seconds } => (Request::ClockOffset { seconds }, Waiter::Nobody),
             Self::Limit { rate } => (Request::Limit { rate }, Waiter::Nobody),
+            Self::Live { live } => (Request::Live(live), Waiter::Nobody),
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod decide;
 mod error;
 pub mod ident;
 pub mod keyspace;
+pub mod live;
 pub mod model;
 pub mod read;
 pub mod run;

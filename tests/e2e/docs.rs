@@ -133,7 +133,7 @@ fn options(help: &str) -> BTreeSet<String> {
     let lines = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
     let long = |line: &str| {
         let option = line.split_whitespace().find(|word| word.starts_with("--"))?;
-        Some(option.trim_end_matches(',').to_owned())
+        Some(option.trim_end_matches([',', '.']).to_owned())
     };
     lines.filter_map(long).filter(|option| option != "--help").collect()
 }

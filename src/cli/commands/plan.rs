@@ -40,6 +40,11 @@ pub struct Args {
 }
 
 impl Args {
+    /// A plan of this source, with its settings.
+    pub(in crate::cli) fn new(target: Target, json: bool) -> Self {
+        Self { target, json }
+    }
+
     /// Lists, compares, and prints the plan.
     ///
     /// # Errors

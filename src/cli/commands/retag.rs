@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long)]
     all: bool,
     /// Only count the images and what the calls would cost; change nothing
-    #[arg(long)]
+    #[arg(short = 'n', long)]
     dry_run: bool,
     /// Do not ask for confirmation
     #[arg(short, long)]

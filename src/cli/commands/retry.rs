@@ -21,7 +21,7 @@ pub struct Args {
     #[arg(long, value_name = "GLOB")]
     key: Vec<String>,
     /// Only count the images and what the calls would cost; change nothing
-    #[arg(long)]
+    #[arg(short = 'n', long)]
     dry_run: bool,
     #[command(flatten)]
     price: SettingOptions<OfPrices>,

@@ -10,12 +10,26 @@ use crate::cli::suggest::Again;
 use crate::cli::target::Target;
 use crate::job::{Job, Purpose, Report};
 
+/// Commands to begin with.
+const EXAMPLES: &str = "Examples:
+  The first twenty images of a bucket, to see what they cost:
+    costag run cos://photos-1250000000 --region ap-guangzhou --limit 20
+  A folder, in two scenes, at most ten calls a second:
+    costag run cos://photos-1250000000/2026/ -r ap-guangzhou --scenes web,camera --qps 10
+  What a run would do, without a call:
+    costag run cos://photos-1250000000 -r ap-guangzhou --dry-run
+  Every night until half past six, within a budget:
+    costag run cos://photos-1250000000 -r ap-guangzhou --until 06:30 --max-calls 50000
+  The keys of a list:
+    costag run cos://photos-1250000000 -r ap-guangzhou --keys keys.txt";
+
 /// Tag every image of a bucket, a prefix, or a list of keys or URLs
 ///
 /// Lists the bucket, compares the listing with the database, and calls detect-label once for each image that lacks a
 /// label of a wanted scene. An interrupted run of the same source continues where it stopped. An image that is labelled
 /// is not called, or paid, again.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "costag run --help shows all options, and examples", after_long_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
     target: Target,
@@ -25,9 +39,22 @@ pub struct Args {
     /// Print a summary as one line of JSON at the end
     #[arg(long)]
     json: bool,
+    /// Only show what the run would do, as plan does: nothing is called
+    #[arg(short = 'n', long)]
+    dry_run: bool,
 }
 
 impl Args {
+    /// Whether the run is only to be planned.
+    pub(in crate::cli) fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
+    /// What a plan of this run takes: the source with its settings, and whether it writes JSON.
+    pub(in crate::cli) fn into_plan(self) -> (Target, bool) {
+        (self.target, self.json)
+    }
+
     /// Runs until everything is done or the run is stopped.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use crate::cli::fault::Usage;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::options::groups::{OfPrices, SettingOptions};
 use crate::cli::price::Price;
+use crate::cli::progress;
 use crate::cli::suggest::{Again, Suggestion};
 use crate::config::{Budget, read_duration, read_failure_limit};
 use crate::export::{self, Dialect, Output, iso_seconds};
@@ -47,6 +48,9 @@ pub struct Args {
     /// well, 1 if the last success is too old or too many images failed, 2 if no run has succeeded, 3 if it is not known
     #[arg(long, conflicts_with_all = ["failures", "json", "csv", "excel", "runs"])]
     check: bool,
+    /// Show the run at work, from another terminal, until it ends
+    #[arg(long, conflicts_with_all = ["failures", "json", "csv", "excel", "runs", "check"])]
+    watch: bool,
     /// With --check: how old the last success may be [default: 26h]
     #[arg(long, value_name = "DURATION", requires = "check")]
     max_age: Option<String>,
@@ -71,6 +75,9 @@ impl Args {
         }
         let settings = global.settings(|options| self.price.give(options))?;
         let reader = Reader::open(&settings.db)?;
+        if self.watch && !progress::watch(&reader, &settings)? {
+            say!("no run is at work");
+        }
         let notation = match (self.json, self.csv || self.excel) {
             (true, _) => Notation::Json,
             (false, true) => Notation::Csv,
@@ -274,7 +281,9 @@ fn next(
             "start the first run; its help shows how",
             Some(Suggestion::plain(["run", "--help"])),
         ),
-        Some("running") => Next("wait for the run that is at work", None),
+        Some("running") => {
+            Next("watch the run that is at work", Some(Suggestion::here(["status", "--watch"])))
+        }
         Some("killed" | "interrupted" | "stopped") => {
             Next("continue the last run", Some(Suggestion::here(["resume"])))
         }
@@ -328,7 +337,7 @@ mod tests {
         drop(store);
         let status = Status::read(&reader, 5, &budget).unwrap();
         assert_eq!((status.runs[0].state, status.runs[0].seconds), ("killed", None));
-        insta::with_settings!({filters => vec![(r"database .*", "database [FILE]")]}, {
+        insta::with_settings!({filters => vec![(r"database .*", "database [FILE]"), (r"size  .*", "size      [SIZE]")]}, {
             insta::assert_snapshot!(text::status(&status));
         });
     }

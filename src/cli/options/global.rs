@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::groups::{OfEveryCommand, SettingOptions};
-use crate::cli::terminal;
+use crate::cli::{habits, terminal};
 use crate::config::{
     self, ConfigFile, Content, LogFormat, Logging, PartialOptions, Provenance, Settings, Typed,
     definitions,
@@ -31,11 +31,26 @@ pub struct GlobalOptions {
     /// Read no configuration file
     #[arg(long, global = true)]
     no_config: bool,
+    /// Say only what goes wrong: no progress, no summary
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Log more: -v logs what the run does, -vv everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
 }
 
 impl GlobalOptions {
     /// Adds what was given.
     pub fn give(&self, options: &mut PartialOptions) {
+        let log = match (self.quiet, self.verbose) {
+            (true, _) => Some("error"),
+            (false, 0) => None,
+            (false, 1) => Some("warn,costag=info"),
+            (false, _) => Some("warn,costag=debug"),
+        };
+        options.text("log", log);
+        options.text("progress", self.quiet.then_some("none"));
+        // An option that says more exactly what is wanted wins.
         self.settings.give(options);
     }
 
@@ -67,6 +82,7 @@ impl GlobalOptions {
     /// # Errors
     /// The same as those of [`Inputs::read`].
     pub fn inputs(&self, give: impl FnOnce(&mut PartialOptions)) -> Result<Inputs, config::Error> {
+        terminal::be_quiet(self.quiet);
         let mut options = PartialOptions::default();
         self.give(&mut options);
         give(&mut options);
@@ -78,6 +94,11 @@ impl GlobalOptions {
 fn speak(logging: &Logging) {
     terminal::write_json(logging.format == LogFormat::Json);
     logging::init(logging);
+}
+
+/// Whether a setting is read from this variable.
+fn is_variable(name: &str) -> bool {
+    definitions::all().any(|setting| config::variable(setting.name) == name)
 }
 
 /// The options, the environment of this process, and the content of the configuration file, which is read only once.
@@ -94,6 +115,10 @@ impl Inputs {
     /// # Errors
     /// A variable is not text, or the file cannot be read or is not trusted.
     pub fn read(options: PartialOptions, file: &ConfigFile) -> Result<Self, config::Error> {
+        let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        for warning in habits::misspelt(names, definitions::nearest, is_variable) {
+            say!("{warning}");
+        }
         let mut variables = BTreeMap::new();
         for name in definitions::all().map(|setting| config::variable(setting.name)) {
             if let Some(value) = env::var_os(&name) {

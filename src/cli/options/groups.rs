@@ -172,6 +172,16 @@ fn arguments(setting: &Setting) -> Vec<Arg> {
     if !setting.more.is_empty() {
         main = main.long_help(format!("{help}\n\n{}", setting.more));
     }
+    // -h is one screen. --help shows everything.
+    let main_settings =
+        ["region", "scenes", "include", "exclude", "qps", "limit", "max_calls", "max_cost", "db"];
+    if !main_settings.contains(&name) {
+        main = main.hide_short_help(true);
+    }
+    if name == "scenes" {
+        // Other commands look at one scene, and call it so.
+        main = main.alias("scene");
+    }
     if let Some(letter) = setting.short {
         main = main.short(letter);
     }
@@ -183,7 +193,7 @@ fn arguments(setting: &Setting) -> Vec<Arg> {
         Kind::List(value_name) => vec![main.value_name(value_name).action(ArgAction::Append)],
         Kind::Flag { no: help } => {
             let default = if setting.default == "false" { " [default]" } else { "" };
-            let off = option(no(name)).help(format!("{help}{default}"));
+            let off = option(no(name)).help(format!("{help}{default}")).hide_short_help(true);
             vec![
                 main.action(ArgAction::SetTrue).overrides_with(no(name)),
                 off.action(ArgAction::SetTrue).overrides_with(name),

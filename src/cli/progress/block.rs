@@ -1,11 +1,11 @@
 //! The lines of the block that is drawn while a run goes on.
 
-use super::facts::{Facts, clock};
+use super::facts::{Facts, clock, in_words};
 use super::layout::Line;
 use crate::cli::price::Price;
 use crate::config::{Billing, Rate};
 use crate::job::Wait;
-use crate::numbers::{duration, grouped, money, rate};
+use crate::numbers::{grouped, money, rate};
 use crate::visible::visible;
 
 /// All lines. What the run waits for is the last one, so that the others keep their places.
@@ -46,7 +46,7 @@ fn tagged(facts: &Facts) -> Line {
 
 fn pace(facts: &Facts) -> Line {
     let counts = &facts.now.counts;
-    let now = facts.per_second.map(|per_second| format!("{per_second:.1}/s"));
+    let now = facts.now.per_second.map(|per_second| format!("{per_second:.1}/s"));
     let cap = match (facts.cap, facts.now.pace) {
         (Rate::PerSecond(cap), Some(pace)) => {
             Some(format!("at most {pace:.1}/s of {}/s", rate(cap)))
@@ -91,12 +91,9 @@ fn cost(facts: &Facts) -> Line {
 
 fn left(facts: &Facts) -> Line {
     let line = Line::new("left");
-    let line = match &facts.left {
-        Some(seconds) => {
-            let more = if facts.now.listed { "" } else { " for what is listed" };
-            line.fact(0, format!("{}{more}", duration(*seconds)))
-        }
-        None if facts.now.listed && facts.now.pending() == 0 => line.fact(0, "nothing"),
+    let line = match facts.now.left {
+        _ if facts.now.listed && facts.now.pending() == 0 => line.fact(0, "nothing"),
+        Some(left) => line.fact(0, in_words(left)),
         None => line.fact(0, "not known yet"),
     };
     match &facts.window {
@@ -123,7 +120,7 @@ mod tests {
 
     use super::*;
     use crate::config::Settings;
-    use crate::job::Snapshot;
+    use crate::job::{Left, Snapshot};
     use crate::store::model::Counts;
 
     fn facts() -> Facts {
@@ -145,12 +142,17 @@ mod tests {
         budget.max_cost = Some(50.0);
         budget.currency = "CNY".to_owned();
         Facts {
-            now: Snapshot { counts, in_flight: 64, pace: Some(5.0), ..Snapshot::default() },
+            now: Snapshot {
+                counts,
+                in_flight: 64,
+                pace: Some(5.0),
+                per_second: Some(4.9),
+                left: Some(Left { least: 240_000.0, most: Some(310_000.0) }),
+                ..Snapshot::default()
+            },
             before: Counts::default(),
-            per_second: Some(4.9),
             cap: Rate::PerSecond(10.0),
             budget,
-            left: Some(240_000.0),
             window: Some("06:30 (--until 06:30)".to_owned()),
         }
     }
@@ -182,7 +184,7 @@ mod tests {
     #[test]
     fn a_run_without_calls_shows_neither_a_bar_nor_a_rate_of_zero() {
         let now = Snapshot::default();
-        let facts = Facts { now, per_second: None, left: None, window: None, ..facts() };
+        let facts = Facts { now, window: None, ..facts() };
         let told = shown(&facts, 80);
         assert!(!told.contains(['━', '─']) && !told.contains("0.0/s"), "{told}");
         assert!(told.contains("nothing to call yet") && told.contains("no call yet"), "{told}");

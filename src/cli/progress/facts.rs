@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::config::{Budget, Rate};
-use crate::job::Snapshot;
+use crate::job::{Left, Snapshot};
+use crate::numbers::duration;
 use crate::store::model::Counts;
 
 /// What is known about a run at one moment.
@@ -13,15 +14,21 @@ pub(super) struct Facts {
     pub(super) now: Snapshot,
     /// The counts before this invocation.
     pub(super) before: Counts,
-    /// Calls a second. Absent until it is measured.
-    pub(super) per_second: Option<f64>,
     /// The rate of the settings.
     pub(super) cap: Rate,
     pub(super) budget: Budget,
-    /// The remaining time in seconds. Absent if it is not known.
-    pub(super) left: Option<f64>,
     /// When calls end. Absent if there is no such limit.
     pub(super) window: Option<String>,
+}
+
+/// The time left in words: a range while it is not known how much is still to be listed.
+pub(super) fn in_words(left: Left) -> String {
+    let Left { least, most } = left;
+    match most {
+        None => format!("at least {}", duration(least)),
+        Some(most) if most - least < 1.0 || most < least * 1.1 => duration(most),
+        Some(most) => format!("{} to {}", duration(least), duration(most)),
+    }
 }
 
 /// The time of day on this machine's clock, for people.

@@ -2,10 +2,9 @@
 
 use serde_json::json;
 
-use super::facts::{Facts, clock};
+use super::facts::{Facts, clock, in_words};
 use crate::cli::price::Price;
 use crate::job::Wait;
-use crate::numbers::duration;
 use crate::visible::visible;
 
 /// A line for people.
@@ -22,7 +21,7 @@ pub(super) fn plain(facts: &Facts) -> String {
         counts.done + counts.failed + now.pending(),
         now.in_flight,
     );
-    if let Some(per_second) = facts.per_second {
+    if let Some(per_second) = now.per_second {
         let _ = write!(text, ", {per_second:.1}/s");
     }
     if let Some(pace) = now.pace {
@@ -37,9 +36,9 @@ pub(super) fn plain(facts: &Facts) -> String {
     }
     if let Some(wait) = &now.waits {
         let _ = write!(text, ", waiting: {}", waiting(wait));
-    } else if let Some(seconds) = facts.left {
-        let more = if now.listed { "" } else { " of what is listed" };
-        let _ = write!(text, ", {} left{more}", duration(seconds));
+    }
+    if let Some(left) = now.left.filter(|_| !now.listed || now.pending() > 0) {
+        let _ = write!(text, ", {} left", in_words(left));
     }
     text
 }
@@ -86,9 +85,10 @@ pub(super) fn json(facts: &Facts) -> String {
         "cost": Price::of(&facts.budget).of_units(units),
         "throttled": counts.throttled,
         "retries": counts.retries,
-        "calls_per_second": facts.per_second,
+        "calls_per_second": now.per_second,
         "pace": now.pace,
-        "seconds_left": facts.left,
+        "seconds_left": now.left.map(|left| left.least),
+        "seconds_left_most": now.left.and_then(|left| left.most),
         "waits": waits,
     })
     .to_string()

@@ -2,13 +2,13 @@
 
 mod block;
 mod facts;
+mod form;
 mod layout;
 mod line;
+mod watch;
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::env;
-use std::io::{IsTerminal as _, stderr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,17 +18,17 @@ use tokio::sync::oneshot;
 
 use super::terminal;
 use crate::config::{Budget, Logging, ProgressForm, Rate};
-use crate::job::{Job, Snapshot, Stats};
+use crate::job::{Job, Stats};
 use crate::store::model::Counts;
 use crate::telemetry::screen;
 use facts::Facts;
+use form::form;
+pub(super) use watch::watch;
 
 /// How often the block is drawn.
 const FRAME: Duration = Duration::from_millis(250);
 /// How often it is checked whether a line must be written, and how often JSON is.
 const LOOK: Duration = Duration::from_secs(1);
-/// The span over which the rate and the remaining time are computed.
-const WINDOW: Duration = Duration::from_secs(10);
 
 /// Reads the numbers of a run and shows them on stderr.
 pub(super) struct Progress {
@@ -71,7 +71,6 @@ impl Progress {
         if self.form == ProgressForm::None {
             return std::future::pending().await;
         }
-        let mut rate = Recent::default();
         let draws = self.form == ProgressForm::Bar;
         let mut ticks = tokio::time::interval(if draws { FRAME } else { LOOK });
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -87,7 +86,7 @@ impl Progress {
             if self.asking.get() {
                 continue;
             }
-            let facts = self.facts(&mut rate);
+            let facts = self.facts();
             if draws {
                 let lines = block::lines(&facts);
                 screen::show(move |columns| lines.iter().map(|line| line.fit(columns)).collect());
@@ -108,20 +107,12 @@ impl Progress {
         }
     }
 
-    fn facts(&self, rate: &mut Recent) -> Facts {
-        let now = self.stats.snapshot();
-        let per_second = rate.add(&now);
-        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let left = per_second
-            .filter(|_| now.pending() > 0 && now.waits.is_none())
-            .map(|per_second| now.pending() as f64 / per_second);
+    fn facts(&self) -> Facts {
         Facts {
-            now,
+            now: self.stats.snapshot(),
             before: self.before.clone(),
-            per_second,
             cap: self.cap,
             budget: self.budget.clone(),
-            left,
             window: self.window.clone(),
         }
     }
@@ -161,21 +152,6 @@ pub(super) fn bar(logging: &Logging, name: &'static str) -> ProgressBar {
     }
 }
 
-/// The form of progress, with a choice in place of `auto`.
-fn form(logging: &Logging) -> ProgressForm {
-    match logging.progress {
-        ProgressForm::Auto if can_draw() => ProgressForm::Bar,
-        ProgressForm::Auto => ProgressForm::Plain,
-        form => form,
-    }
-}
-
-/// Whether stderr is a terminal that can move its cursor.
-fn can_draw() -> bool {
-    let is_dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-    stderr().is_terminal() && !is_dumb && !terminal::writes_json()
-}
-
 /// Tells when the program was stopped (Ctrl-Z) and goes on. `None` if the system does not tell.
 fn continued() -> Option<Signal> {
     signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw())).ok()
@@ -190,43 +166,21 @@ async fn next(signal: &mut Option<Signal>) {
     }
 }
 
-/// Computes the calls a second over the last seconds.
-#[derive(Default)]
-struct Recent {
-    points: std::collections::VecDeque<(Duration, u64)>,
-}
-
-impl Recent {
-    /// The calls a second, or `None` if no call has ended in the last seconds.
-    fn add(&mut self, now: &Snapshot) -> Option<f64> {
-        self.points.push_back((now.elapsed, now.counts.calls));
-        while self.points.len() > 2 && now.elapsed.saturating_sub(self.points[1].0) >= WINDOW {
-            self.points.pop_front();
-        }
-        let (since, calls) = self.points[0];
-        let elapsed = now.elapsed.saturating_sub(since).as_secs_f64();
-        #[expect(clippy::cast_precision_loss, reason = "a rate to show")]
-        let made = now.counts.calls.saturating_sub(calls) as f64;
-        (elapsed > 0.0 && made > 0.0).then(|| made / elapsed)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
 
     use super::*;
     use crate::config::Settings;
-    use crate::job::Wait;
+    use crate::job::{Left, Snapshot, Wait};
 
     fn facts(now: Snapshot, per_second: Option<f64>) -> Facts {
+        let left = per_second.map(|_| Left { least: 5.0, most: None });
         Facts {
-            now,
+            now: Snapshot { per_second, left, ..now },
             before: Counts::default(),
-            per_second,
             cap: Rate::Unlimited,
             budget: Settings::default().budget,
-            left: per_second.map(|_| 5.0),
             window: None,
         }
     }
@@ -246,7 +200,7 @@ mod tests {
         assert_eq!(
             line::plain(&facts(now, Some(2.0))),
             "listing: 30 objects, 20 wanted; tagged 7 of 18, 4 in flight, 2.0/s, 3 throttled, 1 failed, \
-             5 s left of what is listed"
+             at least 5 s left"
         );
         let first = line::plain(&facts(Snapshot::default(), None));
         assert_eq!(first, "listing: 0 objects, 0 wanted; tagged 0 of 0, 0 in flight");

@@ -56,7 +56,7 @@ pub(super) fn find(name: &str) -> Option<&'static Setting> {
 }
 
 /// The setting whose name is most similar to `key`, if any name is similar.
-pub(super) fn nearest(key: &str) -> Option<&'static str> {
+pub fn nearest(key: &str) -> Option<&'static str> {
     let key = key.to_ascii_lowercase().replace('-', "_");
     all()
         .map(|setting| (strsim::levenshtein(&key, setting.name), setting.name))

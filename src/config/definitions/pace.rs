@@ -9,7 +9,7 @@ pub(super) const SECTION: Section = Section {
     settings: &[
         Setting {
             name: "qps",
-            short: Some('q'),
+            short: None,
             kind: Kind::Number("RATE"),
             group: Group::Pace,
             default: "10",

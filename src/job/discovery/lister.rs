@@ -289,6 +289,7 @@ impl Listing {
             // The page may contain keys beyond the end of the range.
             let (up_to, done) = ranges.received(range.seq, next.as_deref());
             moved.notify_waiters();
+            self.stage.service.stats.extends(ranges.extent());
             let absent = Absent::by(&page, up_to.as_deref());
             if let Some(up_to) = &up_to {
                 page.entries.retain(|entry| entry.key <= *up_to);

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 pub(super) use search::SplitSearch;
 
+use crate::job::forecast::{Extent, Seen, share};
 use crate::store::run::{RangeProgress, RangeRow, Span};
 
 /// The number of pages after which a range counts as long. Only long ranges are split, since a search for split points
@@ -24,6 +25,10 @@ const REQUESTS_AT_A_TIME: usize = 8;
 struct Open {
     /// `range.seq`.
     seq: i64,
+    /// The key after which it was begun to be listed in this invocation.
+    begin: String,
+    /// The pages received in this invocation.
+    seen: u64,
     /// The keys up to this one, this one included, were received.
     marker: String,
     /// The last key of the range. Absent if it ends where the prefix ends.
@@ -76,6 +81,8 @@ struct State {
     open: Vec<Open>,
     next_seq: i64,
     listers: usize,
+    /// The pages of ranges that were listed to their end.
+    done: u64,
 }
 
 impl Ranges {
@@ -87,6 +94,8 @@ impl Ranges {
             .filter_map(|range| match range.progress {
                 RangeProgress::Span { up_to } => Some(Open {
                     seq: range.seq,
+                    begin: up_to.clone(),
+                    seen: 0,
                     marker: up_to,
                     stop_at: range.span.stop_at,
                     taken: false,
@@ -97,7 +106,7 @@ impl Ranges {
                 RangeProgress::Reading { .. } | RangeProgress::LookingUp { .. } => None,
             })
             .collect();
-        Self { state: Mutex::new(State { open, next_seq, listers }) }
+        Self { state: Mutex::new(State { open, next_seq, listers, done: 0 }) }
     }
 
     /// Takes a range that no lister lists. `None` if there is none.
@@ -106,6 +115,16 @@ impl Ranges {
         let range = state.open.iter_mut().find(|range| !range.taken && !range.splitting)?;
         range.taken = true;
         Some(Taken { seq: range.seq, marker: range.marker.clone() })
+    }
+
+    /// Estimates how much there is to list.
+    pub(super) fn extent(&self) -> Extent {
+        let state = self.lock();
+        let open = state.open.iter().map(|range| Seen {
+            pages: range.seen,
+            share: range.stop_at.as_ref().and_then(|stop| share(&range.begin, &range.marker, stop)),
+        });
+        Extent::of(open, state.done)
     }
 
     /// Returns whether every range was received to its end.
@@ -122,6 +141,7 @@ impl Ranges {
         };
         let range = &mut state.open[place];
         range.pages += 1;
+        range.seen += 1;
         match (next, &range.stop_at) {
             (Some(next), Some(stop)) if next < stop.as_str() => {
                 next.clone_into(&mut range.marker);
@@ -133,7 +153,8 @@ impl Ranges {
             }
             (_, stop) => {
                 let stop = stop.clone();
-                state.open.swap_remove(place);
+                let done = state.open.swap_remove(place);
+                state.done += done.seen;
                 (stop, true)
             }
         }
@@ -195,6 +216,8 @@ impl State {
         let stop_at = range.stop_at.replace(at.clone());
         self.open.push(Open {
             seq: new_seq,
+            begin: at.clone(),
+            seen: 0,
             marker: at.clone(),
             stop_at: stop_at.clone(),
             taken: false,

@@ -230,6 +230,12 @@ impl Budget {
         self.window().describe()
     }
 
+    /// The time until the window ends. `None` if it has no end.
+    pub(crate) fn window_left(&self) -> Option<Duration> {
+        let window = self.window();
+        window.ends().then(|| window.left())
+    }
+
     /// Waits until the window ends, and returns the reason. Never returns if the window has no end.
     pub(crate) async fn window_ends(&self) -> StopReason {
         if !self.window().ends() {

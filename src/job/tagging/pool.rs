@@ -140,6 +140,9 @@ impl Pool {
         if pass == 0 && again {
             self.tagger.budget.unclaimed();
         }
+        if let Settled::PutBack { pass, .. } = &settlement.settled {
+            self.tagger.service.stats.put_back(*pass);
+        }
         self.tagger.writer.send(Record::Settle { settlement, slot }).await
     }
 
@@ -170,6 +173,7 @@ impl Pool {
                 continue;
             };
             let pass = claimed.pass;
+            service.stats.claimed(pass);
             if pass == 0 {
                 tagger.budget.claimed(1);
             }

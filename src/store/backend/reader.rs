@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::dispatch;
 use crate::store::compare::{Known, KnownLine};
+use crate::store::live::Live;
 use crate::store::model::SkipReason;
 use crate::store::read::{
     Batch, Change, Check, Checked, Choice, Chosen, ContentCounts, DatabaseSize, ExportFilter,
@@ -274,6 +275,15 @@ impl Reader {
     /// Any error of a read.
     pub fn changes_since(&self) -> Result<Option<i64>, Error> {
         dispatch!(self, reader => reader.changes_since())
+    }
+
+    /// Reads what the process of the run at work has left last. `None` if it has left nothing yet, or if no run is at
+    /// work.
+    ///
+    /// # Errors
+    /// Any error of a read.
+    pub fn live(&self) -> Result<Option<Live>, Error> {
+        dispatch!(self, reader => reader.live())
     }
 
     /// Reads the settings that a run was begun with, as they are stored. `None` if there is no such run.

@@ -58,6 +58,10 @@ pub(super) const FAILED_LINE: &str = "failed";
 pub(super) const CONTENT_SHIFT: u32 = LabelId::CONTENT_SHIFT;
 pub(super) const TAG_SHIFT: u32 = Mark::TAG_SHIFT;
 
+/// The row of `meta` with what the process of a run leaves for other programs while it works: see
+/// [`Live`](crate::store::live::Live).
+pub(super) const LIVE: &str = "live";
+
 /// Every scene, as bits.
 pub(super) const EVERY_SCENE: i64 = (1 << Scene::ALL.len()) - 1;
 

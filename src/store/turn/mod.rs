@@ -28,6 +28,7 @@ pub use list::{EndedLines, LineFailure, ReadLine, UNUSABLE_LINE};
 pub use page::{Candidate, Difference, Page, Reach};
 pub use settle::{CallRow, ErrorRow, Settled, Settlement};
 
+use super::live::Live;
 use super::model::Recogniser;
 use super::run::Span;
 
@@ -122,6 +123,8 @@ pub enum Request {
         /// The seconds to add to the clock; 0 removes the record.
         seconds: i64,
     },
+    /// Replace what the process of this run leaves for other programs.
+    Live(Live),
     /// Record the rate limit that was found for the bucket of this run.
     Limit {
         /// Calls a second.

@@ -201,3 +201,50 @@ fn a_foreign_database_is_left_unchanged() {
     refused("newer.db", "schema version 99");
     assert_eq!(site.calls(), 3);
 }
+
+#[rstest]
+#[case::another_command(&["ls"], "costag plan --help")]
+#[case::another_option(&["run", BUCKET, "--tpslimit", "5"], "costag run cos://demo-1250000000 --qps 5")]
+#[case::not_needed(&["run", BUCKET, "--recursive"], "costag run cos://demo-1250000000")]
+#[case::no_scheme(&["plan", "demo-1250000000/a"], "costag plan cos://demo-1250000000/a")]
+#[case::of_a_browser(
+    &["run", "https://demo-1250000000.cos.ap-guangzhou.myqcloud.com/a/"],
+    "costag run cos://demo-1250000000/a/ --region ap-guangzhou"
+)]
+#[case::wide_comma(
+    &["run", BUCKET, "--scenes", "web，camera"],
+    "costag run cos://demo-1250000000 --scenes web,camera"
+)]
+fn words_of_other_tools_are_answered_with_the_command_that_is_meant(
+    #[case] typed: &[&str],
+    #[case] meant: &str,
+) {
+    let site = Site::plain(1);
+    site.costag(typed).with(2).says(&["error: ", &format!("\n  {meant}\n")]);
+    assert_untroubled(&site);
+}
+
+#[test]
+fn a_quiet_run_says_nothing_and_a_misspelt_variable_is_named() {
+    let site = Site::plain(3);
+    let quiet = site.run(&["--quiet"]).with(0);
+    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
+    let planned = site.run(&["-n"]).with(0);
+    assert!(planned.stdout.contains("plan (run 2)"), "{}", planned.stdout);
+    let mut command = site.command(&["status"]);
+    command.env("COSTAG_MAX_CALS", "5");
+    start(command)
+        .end()
+        .with(0)
+        .says(&["COSTAG_MAX_CALS has no effect: did you mean COSTAG_MAX_CALLS?"]);
+}
+
+#[test]
+fn a_manual_page_is_written_for_each_command() {
+    let folder = tempfile::tempdir().unwrap();
+    start(bare(folder.path(), &["man", "--out", "man1"])).end().with(0);
+    for name in ["costag.1", "costag-run.1", "costag-status.1", "costag-export.1"] {
+        let page = std::fs::read_to_string(folder.path().join("man1").join(name)).unwrap();
+        assert!(page.contains(".SH"), "{name}");
+    }
+}

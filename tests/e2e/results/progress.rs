@@ -72,3 +72,25 @@ fn progress_takes_the_form_that_is_asked_for() {
     let ended = run.end().with(0);
     assert!(!ended.stdout.contains('\u{1b}'), "{}", ended.stdout);
 }
+
+#[test]
+fn a_run_is_watched_from_another_terminal() {
+    let site = slow();
+    let run = site.start(&["run", BUCKET]);
+    wait_until("a call", || site.calls() > 0);
+    let watch = site.start(&["status", "--watch", "--progress", "json"]);
+    let told = || -> Option<serde_json::Value> {
+        let lines = watch.stderr();
+        lines.lines().rev().find_map(|line| serde_json::from_str(line).ok())
+    };
+    // What only the process of the run knows arrives too.
+    wait_until("the pace", || told().is_some_and(|told| told["calls_per_second"].is_number()));
+    let told = told().unwrap();
+    assert!(told["in_flight"].as_u64().unwrap() > 0 && told["tagged"].is_number(), "{told}");
+    run.signal("INT");
+    run.end().with(130);
+    let ended = watch.end().with(0);
+    assert!(ended.stdout.contains("run 1  interrupted"), "{}", ended.stdout);
+    assert_eq!(site.one::<i64>("SELECT count(*) FROM meta WHERE name = 'live'"), 0);
+    site.costag(&["status", "--watch"]).with(0).says(&["no run is at work"]);
+}

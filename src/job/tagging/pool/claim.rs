@@ -69,6 +69,7 @@ impl Pool {
                         return Ok(());
                     }
                     pass += 1;
+                    self.tagger.service.stats.begins_pass(pass);
                 }
                 (false, _) => self.wait_for_work().await,
             }
@@ -122,6 +123,7 @@ impl Pool {
             let slot =
                 free.split(1).expect("at most as many contents are claimed as there are slots");
             self.crew.claiming.fetch_sub(1, Ordering::Relaxed);
+            tagger.service.stats.claimed(claimed.pass);
             tagger.waiting.fetch_add(1, Ordering::Relaxed);
             if sender.send((claimed, slot)).await.is_err() {
                 return false;

@@ -7,14 +7,15 @@ use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::failure::failed_lines;
 use crate::store::Error;
+use crate::store::live::Live;
 use crate::store::model::SkipReason;
 use crate::store::read::{ContentCounts, DatabaseSize, FailureCode, RangeCounts, RunRow, Success};
 use crate::store::sqlite::Reader;
 use crate::store::sqlite::anchor::{FileId, LOCK_FILE, LOG_FILES};
 use crate::store::sqlite::rows::{Count, Named, StoredCounts};
 use crate::store::sqlite::sql::{
-    BARE_PLAN, COMPLETE, FAILED, IN_FLIGHT, INTERRUPTED, PENDING, RUNNING, STOPPED, TEMPORARY,
-    statements,
+    BARE_PLAN, COMPLETE, FAILED, IN_FLIGHT, INTERRUPTED, LIVE, PENDING, RUNNING, STOPPED,
+    TEMPORARY, statements,
 };
 use crate::store::turn::UNUSABLE_LINE;
 
@@ -103,6 +104,20 @@ impl Reader {
     /// The same as those of [`Reader::runs`].
     pub fn run(&self, id: i64) -> Result<Option<RunRow>, Error> {
         Ok(self.runs_where(1, Some(id))?.pop())
+    }
+
+    /// Reads what the process of the run at work has left last. `None` if it has left nothing yet, or if no run is at
+    /// work. What a killed process has left does not count, and neither does what no version writes.
+    pub fn live(&self) -> Result<Option<Live>, Error> {
+        if !self.is_running() {
+            return Ok(None);
+        }
+        let text: Option<String> = self
+            .connection
+            .query_row("SELECT value FROM meta WHERE name = ?1", [LIVE], |row| row.get(0))
+            .optional()
+            .map_err(|source| self.error(source))?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
     /// Reads the settings that a run was begun with, as they are stored. `None` if there is no such run.

@@ -97,6 +97,7 @@ impl Session {
             Request::DroppedLines => return self.dropped_lines().map(Reply::DroppedLines),
             Request::Recogniser { recogniser } => self.set_recogniser(*recogniser)?,
             Request::ClockOffset { seconds } => self.set_clock_offset(*seconds)?,
+            Request::Live(live) => self.keep_live(live)?,
             Request::Limit { rate } => self.keep_limit(*rate)?,
         }
         Ok(Reply::Done)

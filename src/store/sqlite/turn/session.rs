@@ -131,6 +131,7 @@ impl Session {
         if self.store.connection.is_autocommit() {
             self.begin()?;
         }
+        self.forget_live()?;
         if matches!(state, RunState::Complete | RunState::Superseded) {
             self.forget_list_of(self.run.id)?;
             self.identities(Identities::merge_all)?;

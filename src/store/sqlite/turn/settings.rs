@@ -5,10 +5,11 @@ use rusqlite::OptionalExtension;
 
 use super::Session;
 use crate::store::Error;
+use crate::store::live::Live;
 use crate::store::model::Recogniser;
 use crate::store::sqlite::Store;
 use crate::store::sqlite::error::sorted;
-use crate::store::sqlite::sql::{BUCKET, statements};
+use crate::store::sqlite::sql::{BUCKET, LIVE, statements};
 
 /// The row of `meta` with the confirmed correction of this machine's clock, in seconds.
 const CLOCK_OFFSET: &str = "clock_offset";
@@ -85,6 +86,17 @@ impl Session {
     pub(super) fn keep_limit(&mut self, rate: f64) -> Result<(), Error> {
         let name = limit_name(&self.run.bucket);
         self.execute(&SET_VALUE, (name, rate.to_string())).map(drop)
+    }
+
+    /// Replaces what the process of this run leaves for other programs.
+    pub(super) fn keep_live(&mut self, live: &Live) -> Result<(), Error> {
+        let text = serde_json::to_string(live).expect("texts and numbers, into memory");
+        self.execute(&SET_VALUE, (LIVE, text)).map(drop)
+    }
+
+    /// Removes what the process of this run has left for other programs, since it ends.
+    pub(super) fn forget_live(&mut self) -> Result<(), Error> {
+        self.execute(&DELETE_VALUE, [LIVE]).map(drop)
     }
 
     /// Records who answers the calls of this database, unless that is recorded already.

@@ -1,0 +1,426 @@
+//! What people type who know other tools: the names of coscli, rclone, s5cmd and restic, addresses as a browser shows them,
+//! and full-width commas. Each is answered with the way of costag, and with the corrected command if there is one.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::suggest::Suggestion;
+use crate::cos::Bucket;
+use crate::visible::visible;
+
+/// Names of commands elsewhere, what does the same here, and a command that shows it.
+const COMMANDS: &[(&[&str], &str, &[&str])] = &[
+    (
+        &["ls", "list", "lsf", "lsl", "tree", "dir"],
+        "a run lists the bucket by itself; a plan shows what it would label",
+        &["plan", "--help"],
+    ),
+    (
+        &["search", "grep", "query", "select"],
+        "find prints keys by their labels",
+        &["find", "--help"],
+    ),
+    (
+        &["check", "test", "lint", "validate", "ping"],
+        "doctor checks the setup, and verify the database",
+        &["doctor", "--help"],
+    ),
+    (
+        &["tag", "label", "sync", "start", "scan", "cp", "copy", "detect"],
+        "run labels a bucket",
+        &["run", "--help"],
+    ),
+    (&["continue", "restart"], "resume continues an unfinished run", &["resume", "--help"]),
+    (&["size", "du", "count", "ncdu", "top"], "stats counts labels", &["stats", "--help"]),
+    (
+        &["snapshots", "log", "logs", "history", "jobs", "progress", "info"],
+        "status shows the runs",
+        &["status", "--help"],
+    ),
+    (
+        &["cost", "costs", "bill", "billing", "usage", "price"],
+        "ledger sums up calls and costs",
+        &["ledger", "--help"],
+    ),
+    (
+        &["dump", "csv", "download", "get", "cat", "output"],
+        "export writes the labels",
+        &["export", "--help"],
+    ),
+    (
+        &["init", "configure", "setup", "login", "conf"],
+        "settings are options, variables or a file, and config shows them",
+        &["config", "--help"],
+    ),
+    (&["diff"], "changes shows what a listing found", &["changes", "--help"]),
+];
+
+/// Names of options elsewhere, the option here, and what to know. Without an option, there is only the text.
+const OPTIONS: &[(&[&str], Option<&str>, &str)] = &[
+    (
+        &["rate", "tpslimit", "rate-limit", "max-rps", "rps", "tps", "limit-rate", "max-qps"],
+        Some("--qps"),
+        "--qps sets the calls a second",
+    ),
+    (
+        &[
+            "concurrency",
+            "transfers",
+            "parallel",
+            "jobs",
+            "threads",
+            "thread-num",
+            "routines",
+            "numworkers",
+        ],
+        Some("--workers"),
+        "--workers sets how many calls are in flight",
+    ),
+    (
+        &["checkers"],
+        Some("--list-workers"),
+        "--list-workers sets how many requests list the bucket",
+    ),
+    (
+        &["filter", "pattern", "glob", "match"],
+        Some("--include"),
+        "--include chooses keys by a glob",
+    ),
+    (&["ignore", "skip"], Some("--exclude"), "--exclude leaves keys out by a glob"),
+    (&["endpoint-url", "host"], Some("--endpoint"), "--endpoint names the host"),
+    (&["database", "db-path"], Some("--db"), "--db names the database"),
+    (
+        &["config-path", "conf", "config-file"],
+        Some("--config"),
+        "--config names the file of settings",
+    ),
+    (&["log-level"], Some("--log"), "--log sets what is logged"),
+    (
+        &["max-items", "max-keys", "first"],
+        Some("--limit"),
+        "--limit ends a run after a number of images",
+    ),
+    (&["budget", "max-price"], Some("--max-cost"), "--max-cost ends a run before it costs more"),
+    (
+        &["extensions", "ext", "types"],
+        Some("--suffixes"),
+        "--suffixes chooses keys by their suffix",
+    ),
+    (
+        &["recursive", "recurse", "all-versions"],
+        None,
+        "a prefix is always listed with everything below it, so the option is not needed",
+    ),
+    (
+        &["force", "overwrite", "redo"],
+        None,
+        "an image is called again only after retag has asked for it",
+    ),
+    (&["bucket", "prefix"], None, "bucket and prefix are the address: cos://BUCKET-APPID/PREFIX"),
+    (
+        &["secret-id", "secret-key", "access-key", "ak", "sk"],
+        None,
+        "secrets are never options: set COSTAG_SECRET_ID and COSTAG_SECRET_KEY",
+    ),
+];
+
+/// Options that take a list, whose items a comma separates.
+const LISTS: [&str; 5] = ["--scenes", "--scene", "-s", "--suffixes", "--columns"];
+
+/// Whether the parser takes these words of a command line.
+pub(super) type Parses = fn(&[String]) -> bool;
+
+/// A message about a command line, and the corrected command if it is known.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Correction {
+    pub(super) text: String,
+    pub(super) command: Option<Suggestion>,
+}
+
+/// What to say about words that another tool understands. `words` are those of the command line, without the name of the
+/// program. `None` if the parser's own message is better.
+pub(super) fn foreign(error: &clap::Error, words: &[String], parses: Parses) -> Option<Correction> {
+    let named = |kind| match error.get(kind) {
+        Some(ContextValue::String(name)) => Some(name.as_str()),
+        _ => None,
+    };
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let name = named(ContextKind::InvalidSubcommand)?;
+            let (_, text, command) = COMMANDS.iter().find(|(names, ..)| names.contains(&name))?;
+            Some(Correction {
+                text: format!("there is no command {}: {text}:", visible(name)),
+                command: Some(Suggestion::plain(command.iter().copied())),
+            })
+        }
+        ErrorKind::UnknownArgument => {
+            let given = named(ContextKind::InvalidArg)?;
+            let name = given.trim_start_matches('-').split(['=', ' ']).next()?;
+            let (_, option, text) = OPTIONS.iter().find(|(names, ..)| names.contains(&name))?;
+            let corrected = words.iter().filter_map(|word| {
+                let (typed, value) = word.split_once('=').unwrap_or((word, ""));
+                match (typed == format!("--{name}"), option) {
+                    (false, _) => Some(word.clone()),
+                    (true, Some(option)) if value.is_empty() => Some((*option).to_owned()),
+                    (true, Some(option)) => Some(format!("{option}={value}")),
+                    (true, None) => None,
+                }
+            });
+            let text = format!("there is no option --{}: {text}", visible(name));
+            Some(correction(&text, corrected, parses))
+        }
+        _ => None,
+    }
+}
+
+/// What to say about an address that is no address of costag.
+pub(super) fn address(address: &str, words: &[String], parses: Parses) -> Option<Correction> {
+    let (meant, region) = meant(address)?;
+    let mut corrected: Vec<String> = words.to_vec();
+    let word = corrected.iter_mut().find(|word| *word == address)?;
+    word.clone_from(&meant);
+    let has_region = words.iter().any(|word| {
+        ["-r", "--region", "--endpoint"].contains(&word.as_str()) || word.starts_with("--region=")
+    });
+    if let Some(region) = region.filter(|_| !has_region) {
+        corrected.extend(["--region".to_owned(), region]);
+    }
+    let text =
+        "the address of a bucket has the form cos://BUCKET-APPID or cos://BUCKET-APPID/PREFIX";
+    Some(correction(text, corrected, parses))
+}
+
+/// What to say about a full-width comma in a list.
+pub(super) fn comma(words: &[String], parses: Parses) -> Option<Correction> {
+    let is_wide = |c: char| matches!(c, '，' | '、' | '﹐' | '､');
+    let mut corrected = words.to_vec();
+    let mut found = false;
+    for place in 0..corrected.len() {
+        let of_list = |word: &String| LISTS.contains(&word.as_str());
+        let is_value = place > 0 && of_list(&words[place - 1]);
+        let is_joined =
+            corrected[place].split_once('=').is_some_and(|(option, _)| LISTS.contains(&option));
+        if (is_value || is_joined) && corrected[place].contains(is_wide) {
+            corrected[place] = corrected[place].replace(is_wide, ",");
+            found = true;
+        }
+    }
+    found.then(|| correction("a full-width comma separates nothing", corrected, parses))
+}
+
+/// The message, and the command if the parser takes it.
+fn correction(text: &str, words: impl IntoIterator<Item = String>, parses: Parses) -> Correction {
+    let words: Vec<String> = words.into_iter().collect();
+    if parses(&words) {
+        let command = Suggestion::plain(words.iter().map(String::as_str));
+        return Correction { text: format!("{text}; that is:"), command: Some(command) };
+    }
+    Correction { text: text.to_owned(), command: None }
+}
+
+/// The address that is meant, and its region if it is known.
+fn meant(address: &str) -> Option<(String, Option<String>)> {
+    let whole = |bucket: &str, prefix: &str| {
+        Bucket::parse(bucket).ok()?;
+        Some(match prefix {
+            "" => format!("cos://{bucket}"),
+            prefix => format!("cos://{bucket}/{prefix}"),
+        })
+    };
+    let rest = ["https://", "http://", "cos:/", "cos:", "s3://", "COS://"]
+        .iter()
+        .find_map(|scheme| address.strip_prefix(scheme))
+        .unwrap_or(address);
+    let rest = rest.trim_start_matches('/');
+    let (host, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    if let Some(name) = host.strip_suffix(".myqcloud.com") {
+        let mut parts = name.split('.');
+        let bucket = parts.next()?;
+        let service = parts.next()?;
+        let region = parts.next().map(str::to_owned);
+        let prefix = prefix.split('?').next()?;
+        let prefix = crate::cos::encode::decode(prefix).ok()?;
+        let is_cos = ["cos", "ci", "cos-internal", "pic"].contains(&service);
+        return Some((whole(bucket, &prefix).filter(|_| is_cos)?, region));
+    }
+    Some((whole(host, prefix)?, None))
+}
+
+/// The variables of costag that are no settings.
+const VARIABLES: [&str; 5] =
+    ["COSTAG_CONFIG", "COSTAG_PING_URL", "COSTAG_SECRET_ID", "COSTAG_SECRET_KEY", "COSTAG_TOKEN"];
+
+/// A warning for each variable that is almost one of costag. `settings` gives the setting whose name is similar.
+pub(super) fn misspelt(
+    names: impl IntoIterator<Item = String>,
+    settings: impl Fn(&str) -> Option<&'static str>,
+    is_setting: impl Fn(&str) -> bool,
+) -> Vec<String> {
+    let mut told: Vec<String> = names
+        .into_iter()
+        .filter(|name| name.starts_with("COSTAG_") && !name.starts_with("COSTAG_TEST_"))
+        .filter(|name| !VARIABLES.contains(&name.as_str()) && name != "COSTAG_REQUIRE_ALL")
+        .filter(|name| !is_setting(name))
+        .filter_map(|name| {
+            let key = name.trim_start_matches("COSTAG_").to_ascii_lowercase();
+            let near = settings(&key).map(crate::config::variable)?;
+            Some(format!("warning: {} has no effect: did you mean {near}?", visible(&name)))
+        })
+        .collect();
+    told.sort_unstable();
+    told
+}
+
+/// The regions of COS in mainland China and elsewhere, for completion only: a new one works too.
+pub(super) const REGIONS: [&str; 18] = [
+    "ap-beijing",
+    "ap-beijing-1",
+    "ap-nanjing",
+    "ap-shanghai",
+    "ap-guangzhou",
+    "ap-chengdu",
+    "ap-chongqing",
+    "ap-hongkong",
+    "ap-singapore",
+    "ap-jakarta",
+    "ap-seoul",
+    "ap-bangkok",
+    "ap-tokyo",
+    "na-siliconvalley",
+    "na-ashburn",
+    "sa-saopaulo",
+    "eu-frankfurt",
+    "ap-mumbai",
+];
+
+/// The command for completion scripts, which also offer scenes and regions.
+pub(super) fn completed(mut command: clap::Command) -> clap::Command {
+    let scenes: Vec<&str> = crate::scene::Scene::ALL.iter().map(|scene| scene.name()).collect();
+    let names: Vec<String> =
+        command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    for name in names {
+        let scenes = scenes.clone();
+        command = command.mut_subcommand(name, |command| {
+            command.mut_args(|arg| match arg.get_long() {
+                Some("scenes" | "scene") => {
+                    arg.value_parser(clap::builder::PossibleValuesParser::new(scenes.clone()))
+                }
+                Some("region") => {
+                    arg.value_parser(clap::builder::PossibleValuesParser::new(REGIONS))
+                }
+                _ => arg,
+            })
+        });
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::*;
+    use crate::cli::{Cli, parses};
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    fn told(line: &str) -> (String, Option<String>) {
+        let all = std::iter::once("costag".to_owned()).chain(words(line));
+        let error = Cli::try_parse_from(all).unwrap_err();
+        let correction = foreign(&error, &words(line), parses).unwrap();
+        (correction.text, correction.command.map(|command| command.shown()))
+    }
+
+    #[test]
+    fn foreign_names_are_answered_with_the_way_of_costag() {
+        for (names, _, command) in COMMANDS {
+            for name in *names {
+                let (text, shown) = told(name);
+                assert!(text.contains(name), "{text}");
+                assert_eq!(shown.unwrap(), format!("costag {}", command.join(" ")));
+            }
+        }
+        let (text, command) = told("run cos://a-1250000000 --tpslimit 5");
+        assert!(text.contains("--qps") && !text.contains("--limit "), "{text}");
+        assert_eq!(command.unwrap(), "costag run cos://a-1250000000 --qps 5");
+        let (_, command) = told("run cos://a-1250000000 --transfers=8 -y");
+        assert_eq!(command.unwrap(), "costag run cos://a-1250000000 --workers=8 -y");
+        let (_, command) = told("run cos://a-1250000000 --recursive");
+        assert_eq!(command.unwrap(), "costag run cos://a-1250000000");
+        let (text, command) = told("run cos://a-1250000000 --secret-key geheim");
+        assert!(text.contains("COSTAG_SECRET_KEY") && !text.contains("geheim"), "{text}");
+        assert_eq!(command, None, "the value of the option is left, which is no address");
+        for (names, option, _) in OPTIONS {
+            let known = option.is_none_or(|option| {
+                let all = Cli::command();
+                let runs = all.find_subcommand("run").unwrap();
+                let known = |name: &str| option == format!("--{name}");
+                runs.get_arguments()
+                    .chain(all.get_arguments())
+                    .any(|arg| arg.get_long().is_some_and(known))
+            });
+            assert!(known, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_a_browser_or_without_its_scheme_is_corrected() {
+        let corrected = |given: &str| {
+            let line = words(&format!("run {given}"));
+            address(given, &line, parses)
+                .and_then(|told| told.command)
+                .map(|command| command.shown())
+        };
+        let host = "https://a-1250000000.cos.ap-guangzhou.myqcloud.com";
+        assert_eq!(
+            corrected(&format!("{host}/2026/%E7%8C%AB.jpg")).unwrap(),
+            "costag run 'cos://a-1250000000/2026/猫.jpg' --region ap-guangzhou"
+        );
+        assert_eq!(corrected(host).unwrap(), "costag run cos://a-1250000000 --region ap-guangzhou");
+        assert_eq!(corrected("a-1250000000/x").unwrap(), "costag run cos://a-1250000000/x");
+        assert_eq!(corrected("cos:a-1250000000").unwrap(), "costag run cos://a-1250000000");
+        assert_eq!(corrected("https://example.com/a"), None);
+        assert_eq!(corrected("photos"), None);
+    }
+
+    #[test]
+    fn a_full_width_comma_is_corrected_in_lists_only() {
+        let corrected = |line: &str| {
+            comma(&words(line), parses).and_then(|told| told.command).map(|command| command.shown())
+        };
+        assert_eq!(
+            corrected("run cos://a-1250000000 --scenes web，camera").unwrap(),
+            "costag run cos://a-1250000000 --scenes web,camera"
+        );
+        assert_eq!(
+            corrected("run cos://a-1250000000 --suffixes=jpg、png").unwrap(),
+            "costag run cos://a-1250000000 --suffixes=jpg,png"
+        );
+        assert_eq!(corrected("run cos://a-1250000000/猫，犬 --include 猫，犬"), None);
+    }
+
+    #[test]
+    fn a_misspelt_variable_is_told_with_the_most_similar_one() {
+        let names = ["COSTAG_QSP", "COSTAG_QPS", "COSTAG_TOKEN", "COSTAG_TEST_X", "HOME"];
+        let near = |key: &str| (key == "qsp").then_some("qps");
+        let told = misspelt(names.map(str::to_owned), near, |name| name == "COSTAG_QPS");
+        assert_eq!(told, ["warning: COSTAG_QSP has no effect: did you mean COSTAG_QPS?"]);
+    }
+
+    #[test]
+    fn completion_offers_scenes_and_regions() {
+        let mut script = Vec::new();
+        clap_complete::generate(
+            clap_complete::Shell::Bash,
+            &mut completed(Cli::command()),
+            "costag",
+            &mut script,
+        );
+        let script = String::from_utf8(script).unwrap();
+        assert!(
+            script.contains("ap-guangzhou") && script.contains("album camera news web"),
+            "{script}"
+        );
+    }
+}
