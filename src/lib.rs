@@ -67,6 +67,7 @@ pub mod numbers;
 pub mod object;
 pub mod part;
 pub mod scene;
+pub mod serve;
 pub mod shell;
 pub mod telemetry;
 pub mod text;

@@ -11,8 +11,8 @@ pub(super) struct Usage(pub(super) String);
 
 /// Marks an error of this machine's disk; ends with exit code 4.
 #[derive(Debug, thiserror::Error)]
-#[error("the demo needs a folder that it can write to: name another one with --out")]
-pub(super) struct LocalFault;
+#[error("{0}")]
+pub(super) struct LocalFault(pub(super) &'static str);
 
 /// A folder of this machine cannot be written; ends with exit code 4.
 #[derive(Debug, thiserror::Error)]

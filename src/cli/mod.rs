@@ -25,6 +25,7 @@ mod opened;
 pub mod options;
 mod outcome;
 mod own_files;
+mod page;
 mod price;
 mod progress;
 mod put_back;
@@ -55,7 +56,7 @@ use crate::export::Output;
 use crate::visible::without_password;
 use commands::{
     backup, changes, config, demo, doctor, emulator, export, find, ledger, plan, report, resume,
-    retag, retry, run, stats, status, verify,
+    retag, retry, run, serve, stats, status, verify,
 };
 use exit::Exit;
 use fault::UnwritableFolder;
@@ -87,6 +88,7 @@ enum Command {
     Find(find::Args),
     Stats(stats::Args),
     Report(report::Args),
+    Serve(serve::Args),
     Changes(changes::Args),
     Ledger(ledger::Args),
     Verify(verify::Args),
@@ -126,6 +128,7 @@ impl Cli {
             Command::Find(args) => args.execute(global),
             Command::Stats(args) => args.execute(global),
             Command::Report(args) => args.execute(global),
+            Command::Serve(args) => args.execute(global),
             Command::Changes(args) => args.execute(global),
             Command::Ledger(args) => args.execute(global),
             Command::Verify(args) => args.execute(global),

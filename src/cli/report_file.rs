@@ -15,7 +15,7 @@ use crate::store::read::{Sample, Survey, SurveyQuery};
 use crate::view::labels::{self, Labels};
 use crate::view::overview::{self, Overview};
 use crate::view::runs::Runs;
-use crate::view::{Money, Picture, Readings, Terms};
+use crate::view::{Links, Money, Picture, Readings, Terms};
 use crate::visible::visible;
 
 /// The most pictures that are read from a folder, and the largest file that is read.
@@ -57,12 +57,9 @@ pub(super) fn make(
     let terms = Terms {
         zone,
         now: Timestamp::now(),
-        money: Money {
-            per_1000: budget.price_per_1000_calls,
-            by_scene: budget.billing == Billing::Scene,
-            currency: budget.currency.clone(),
-        },
+        money: money(budget),
         database: database.clone(),
+        links: Links::File,
     };
     let mut album = Album::default();
     let mut left = PICTURES;
@@ -76,7 +73,7 @@ pub(super) fn make(
     });
     let report = Report {
         overview: &overview,
-        labels: &Labels::of(&readings),
+        labels: &Labels::of(&readings, &terms),
         runs: &Runs::of(&readings, &terms),
         album: &album,
         source: source(&readings),
@@ -99,6 +96,15 @@ fn rename(survey: &mut Survey, aliases: &Aliases) {
         for (name, _) in &mut category.second {
             *name = aliases.second_category(name).to_owned();
         }
+    }
+}
+
+/// What calls cost.
+pub(super) fn money(budget: &Budget) -> Money {
+    Money {
+        per_1000: budget.price_per_1000_calls,
+        by_scene: budget.billing == Billing::Scene,
+        currency: budget.currency.clone(),
     }
 }
 

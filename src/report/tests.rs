@@ -89,6 +89,7 @@ fn terms() -> Terms {
         now: jiff::Timestamp::from_second(1_795_672_800).unwrap(),
         money: Money { per_1000: Some(1.2), by_scene: true, currency: "CNY".to_owned() },
         database: "nightly.db".to_owned(),
+        links: crate::view::Links::File,
     }
 }
 
@@ -99,7 +100,7 @@ fn html(readings: &Readings, name: &str) -> String {
     let overview = Overview::of(readings, &terms, picture);
     let report = Report {
         overview: &overview,
-        labels: &Labels::of(readings),
+        labels: &Labels::of(readings, &terms),
         runs: &Runs::of(readings, &terms),
         album: &Album::default(),
         source: name.to_owned(),

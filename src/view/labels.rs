@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::share::{length, number_of, roughly};
-use super::{Readings, name};
+use super::{Links, Readings, Terms, name};
 use crate::numbers::grouped;
 use crate::store::read::{LabelCount, UNCERTAIN_BELOW};
 
@@ -41,6 +41,8 @@ pub struct Row {
     pub rank: usize,
     /// The name.
     pub name: String,
+    /// Where its images are, if they can be looked at.
+    pub href: Option<String>,
     /// The categories.
     pub categories: String,
     /// The number of images.
@@ -62,25 +64,27 @@ pub struct Row {
 pub struct Beside {
     /// The name.
     pub name: String,
-    /// Its place among all labels, if it is shown.
-    pub rank: Option<usize>,
+    /// Where it leads, if anywhere.
+    pub href: Option<String>,
 }
 
 impl Labels {
     /// The model.
-    pub fn of(readings: &Readings) -> Self {
+    pub fn of(readings: &Readings, terms: &Terms) -> Self {
+        let links = terms.links;
         let all: Vec<&LabelCount> =
             readings.survey.labels.iter().filter(|label| label.images > 0).collect();
         let most = all.first().map_or(0, |label| label.images);
         let row = |(place, label): (usize, &&LabelCount)| Row {
             rank: place + 1,
             name: name::label(&label.name),
+            href: links.images("all", &label.name),
             categories: name::categories(&label.first_category, &label.second_category),
             images: grouped(label.images),
             width: length(label.images, most, 100),
             confidence: (label.confidence / label.images.max(1)).to_string(),
             uncertain: roughly(label.uncertain, label.images),
-            beside: label.beside.iter().filter_map(|rank| beside(&all, *rank)).collect(),
+            beside: label.beside.iter().filter_map(|rank| beside(&all, *rank, links)).collect(),
             change: change(label),
         };
         let mut left = BYTES;
@@ -140,11 +144,11 @@ fn sentence(all: &[&LabelCount], shown: usize) -> (String, String) {
     (format!("{}.", number_of(all.len() as u64, "label")), remark)
 }
 
-fn beside(all: &[&LabelCount], place: usize) -> Option<Beside> {
+fn beside(all: &[&LabelCount], place: usize, links: Links) -> Option<Beside> {
     let label = all.get(place)?;
     Some(Beside {
         name: name::short_label(&label.name),
-        rank: (place < SHOWN).then_some(place + 1),
+        href: (place < SHOWN).then(|| links.label(place + 1, &label.name)),
     })
 }
 

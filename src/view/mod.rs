@@ -1,4 +1,4 @@
-//! What a person sees of a database: the views of the report.
+//! What a person sees of a database: the views of the report and of the page.
 //!
 //! Each view has a model, made by a function from what a [`crate::store::Reader`] reads, and a template in the folder
 //! `src/view/templates`, which turns the model into HTML. A model holds texts and numbers as they are shown. Templates escape
@@ -9,16 +9,22 @@
 mod advice;
 mod chart;
 mod command;
+pub mod explore;
+pub mod image;
 pub mod labels;
+mod links;
+pub mod live;
 mod name;
 pub mod overview;
 mod prefixes;
+pub mod query;
 mod readings;
 pub mod runs;
 mod share;
 mod terms;
 
 pub use command::Command;
+pub use links::Links;
 pub use readings::{Pace, Readings};
 pub use terms::{Money, Terms};
 
@@ -27,4 +33,6 @@ pub use terms::{Money, Terms};
 pub enum Picture {
     /// The page has an element with this id that draws the picture.
     Embedded(String),
+    /// The picture has this address.
+    Address(String),
 }

@@ -62,6 +62,14 @@ pub(super) fn segments(key: &str) -> Vec<String> {
     key.split_inclusive('/').map(|segment| bounded(segment, SEGMENT)).collect()
 }
 
+/// The longest segment of a key where keys are shown in full.
+const WHOLE: usize = 1_024;
+
+/// The segments of a key, in full.
+pub(super) fn whole_segments(key: &str) -> Vec<String> {
+    key.split_inclusive('/').map(|segment| bounded(segment, WHOLE)).collect()
+}
+
 fn bounded(text: &str, longest: usize) -> String {
     let shown = visible(text);
     if shown.chars().nth(longest).is_none() {

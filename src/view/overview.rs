@@ -5,7 +5,7 @@ use askama::Template;
 use super::chart::{self, Bar};
 use super::prefixes::{self, PrefixRow};
 use super::share::{length, number_of, percent, roughly};
-use super::{Command, Money, Picture, Readings, Terms, name};
+use super::{Command, Links, Money, Picture, Readings, Terms, name};
 use crate::numbers::grouped;
 use crate::store::read::{CategoryCount, ImageCounts, LabelCount, Sample, Survey, UNCERTAIN_BELOW};
 
@@ -48,6 +48,10 @@ pub struct Overview {
     pub sheet: Vec<Strip>,
     /// The number of all labels.
     pub all_labels: String,
+    /// Where all labels are.
+    pub labels_href: &'static str,
+    /// How many pictures the view asks for at once; empty if they are in it.
+    pub asked: String,
     /// True if the sheet has pictures.
     pub has_pictures: bool,
     /// The categories.
@@ -85,7 +89,7 @@ pub struct Fact {
     /// The figure.
     pub value: String,
     /// Where it leads, if anywhere.
-    pub href: Option<&'static str>,
+    pub href: Option<String>,
     /// What else there is to say.
     pub remark: String,
 }
@@ -95,6 +99,8 @@ pub struct Fact {
 pub struct Strip {
     /// The place among all labels.
     pub rank: usize,
+    /// Where the label leads.
+    pub href: String,
     /// True if it is one of the large ones.
     pub large: bool,
     /// The name.
@@ -107,6 +113,8 @@ pub struct Strip {
     pub width: u32,
     /// Some pictures.
     pub frames: Vec<Frame>,
+    /// True if its pictures are loaded before the person scrolls.
+    pub at_once: bool,
 }
 
 /// A picture of the contact sheet.
@@ -123,6 +131,8 @@ pub struct Frame {
 pub struct Category {
     /// The name.
     pub name: String,
+    /// Where its images are, if they can be looked at.
+    pub href: Option<String>,
     /// The number of images.
     pub count: String,
     /// The second categories as parts of a bar.
@@ -180,8 +190,8 @@ pub struct Changes {
 /// A label that rose or fell.
 #[derive(Debug, Clone)]
 pub struct Riser {
-    /// The place among all labels, if the table of labels has it.
-    pub rank: Option<usize>,
+    /// Where the label leads, if anywhere.
+    pub href: Option<String>,
     /// The name.
     pub name: String,
     /// The place of the bar, out of 100.
@@ -203,7 +213,7 @@ impl Overview {
     ) -> Self {
         let survey = &readings.survey;
         let (title, remark) = sentence(readings);
-        let sheet: Vec<Strip> = sheet(&survey.labels, &mut picture);
+        let sheet: Vec<Strip> = sheet(&survey.labels, terms.links, &mut picture);
         let has_pictures =
             sheet.iter().any(|strip| strip.frames.iter().any(|frame| frame.picture.is_some()));
         Self {
@@ -211,20 +221,18 @@ impl Overview {
             remark,
             begin: begin(readings, terms),
             ribbon: ribbon(&survey.images),
-            facts: if readings.runs.is_empty() {
-                Vec::new()
-            } else {
-                facts(readings, &terms.money)
-            },
+            facts: if readings.runs.is_empty() { Vec::new() } else { facts(readings, terms) },
             has_pictures,
+            labels_href: terms.links.labels(),
+            asked: asked(&sheet),
             all_labels: grouped(
                 survey.labels.iter().filter(|label| label.images > 0).count() as u64
             ),
             sheet,
             more_categories: survey.categories.len().saturating_sub(CATEGORIES),
-            categories: categories(&survey.categories),
+            categories: categories(&survey.categories, terms.links),
             histogram: histogram(&survey.confidence),
-            prefixes: prefixes::rows(&survey.prefixes),
+            prefixes: prefixes::rows(&survey.prefixes, terms.links),
             changes: changes(survey, readings, terms),
         }
     }
@@ -283,7 +291,8 @@ fn ribbon(images: &ImageCounts) -> Vec<Segment> {
         .collect()
 }
 
-fn facts(readings: &Readings, money: &Money) -> Vec<Fact> {
+fn facts(readings: &Readings, terms: &Terms) -> Vec<Fact> {
+    let links = terms.links;
     let Survey { images, objects, failures, changes, .. } = &readings.survey;
     let all = images.all();
     let causes = match failures.len() {
@@ -301,7 +310,7 @@ fn facts(readings: &Readings, money: &Money) -> Vec<Fact> {
         Fact {
             name: "No label",
             value: grouped(images.unlabelled),
-            href: None,
+            href: links.images("state", "unlabelled"),
             remark: match images.unlabelled {
                 0 => "every answer had a label".to_owned(),
                 count => format!("{}, answered but nothing found", percent(count, all)),
@@ -310,29 +319,31 @@ fn facts(readings: &Readings, money: &Money) -> Vec<Fact> {
         Fact {
             name: "Failed",
             value: grouped(images.failed),
-            href: (images.failed > 0).then_some("#failures"),
+            href: (images.failed > 0).then(|| links.failures().to_owned()),
             remark: causes,
         },
         Fact { name: "Gone", value: grouped(objects.gone), href: None, remark: gone },
-        spent(readings, money),
+        spent(readings, &terms.money, links),
     ]
 }
 
-fn spent(readings: &Readings, money: &Money) -> Fact {
+fn spent(readings: &Readings, money: &Money, links: Links) -> Fact {
+    let href = Some(links.spend().to_owned());
     let units = money.units(readings.calls.calls, readings.calls.scenes_asked);
     let last = readings.runs.first().and_then(|run| readings.by_run.get(&run.id));
     let last = last.map_or(0, |sums| money.units(sums.calls, sums.scenes_asked));
     let Some(cost) = money.cost(units) else {
         let remark =
             format!("units of billing, {} in the last run; no price is set", grouped(last));
-        return Fact { name: "Used", value: grouped(units), href: Some("#spend"), remark };
+        return Fact { name: "Used", value: grouped(units), href, remark };
     };
     let remark = format!("{} units, {} in the last run", grouped(units), money.told(last));
-    Fact { name: "Spent, about", value: money.amount(cost), href: Some("#spend"), remark }
+    Fact { name: "Spent, about", value: money.amount(cost), href, remark }
 }
 
 fn sheet(
     labels: &[LabelCount],
+    links: Links,
     picture: &mut impl FnMut(&Sample) -> Option<Picture>,
 ) -> Vec<Strip> {
     let most = labels.first().map_or(0, |label| label.images);
@@ -341,7 +352,9 @@ fn sheet(
         .enumerate()
         .map(|(place, label)| Strip {
             rank: place + 1,
+            href: links.label(place + 1, &label.name),
             large: place < LARGE,
+            at_once: (place + 1) * FRAMES <= AT_ONCE,
             name: name::label(&label.name),
             categories: name::categories(&label.first_category, &label.second_category),
             count: grouped(label.images),
@@ -356,7 +369,24 @@ fn sheet(
         .collect()
 }
 
-fn categories(categories: &[CategoryCount]) -> Vec<Category> {
+/// The number of pictures that a browser asks for before the person scrolls.
+const AT_ONCE: usize = 60;
+
+/// How many pictures with addresses the sheet asks for, in words.
+fn asked(sheet: &[Strip]) -> String {
+    let frames = sheet.iter().flat_map(|strip| &strip.frames);
+    let with_address =
+        frames.filter(|frame| matches!(frame.picture, Some(Picture::Address(_)))).count();
+    match with_address {
+        0 => String::new(),
+        all if all > AT_ONCE => {
+            format!("This page asks for {AT_ONCE} pictures, and for more as you scroll.")
+        }
+        all => format!("This page asks for {}.", number_of(all as u64, "picture")),
+    }
+}
+
+fn categories(categories: &[CategoryCount], links: Links) -> Vec<Category> {
     let most = categories.first().map_or(0, |category| category.images);
     let shown = categories.iter().take(CATEGORIES);
     shown
@@ -383,6 +413,7 @@ fn categories(categories: &[CategoryCount]) -> Vec<Category> {
             }
             let named = category.second.iter().filter(|(second, _)| !second.is_empty()).take(NAMED);
             Category {
+                href: links.images("category", &category.name),
                 name: match category.name.as_str() {
                     "" => "(no category)".to_owned(),
                     category => name::name(category),
@@ -449,10 +480,10 @@ fn changes(survey: &Survey, readings: &Readings, terms: &Terms) -> Option<Change
         fact("Moved", changes.moved, if changes.moved > 0 { "no call needed" } else { "" }),
         fact("Gone", changes.gone, ""),
     ];
-    Some(Changes { note, facts, rows: risers(&survey.labels) })
+    Some(Changes { note, facts, rows: risers(&survey.labels, terms.links) })
 }
 
-fn risers(labels: &[LabelCount]) -> Vec<Riser> {
+fn risers(labels: &[LabelCount], links: Links) -> Vec<Riser> {
     let mut moved: Vec<(i64, usize)> = labels
         .iter()
         .enumerate()
@@ -470,8 +501,8 @@ fn risers(labels: &[LabelCount]) -> Vec<Riser> {
             let width = length(change.unsigned_abs(), most, 48).max(1);
             let sign = if change > 0 { "+" } else { "−" };
             Riser {
-                rank: (place < super::labels::SHOWN && labels[place].images > 0)
-                    .then_some(place + 1),
+                href: (place < super::labels::SHOWN && labels[place].images > 0)
+                    .then(|| links.label(place + 1, &labels[place].name)),
                 name: name::label(&labels[place].name),
                 x: if change > 0 { 50 } else { 50 - width },
                 width,

@@ -1,7 +1,7 @@
 //! The prefixes of keys, as the rows of a tree.
 
-use super::name;
 use super::share::{length, percent};
+use super::{Links, name};
 use crate::numbers::grouped;
 use crate::store::read::{BucketPrefixes, Prefix};
 
@@ -23,6 +23,8 @@ pub struct PrefixRow {
     pub segments: Vec<String>,
     /// What is shown instead of segments.
     pub title: String,
+    /// Where the images below it are, if they can be looked at.
+    pub href: Option<String>,
     /// The number of objects.
     pub objects: String,
     /// The share of them that has labels.
@@ -38,11 +40,11 @@ pub struct PrefixRow {
 }
 
 /// The rows of a tree, in order, with the levels that they open and close.
-pub(super) fn rows(buckets: &[BucketPrefixes]) -> Vec<PrefixRow> {
-    let mut rows = Vec::new();
+pub(super) fn rows(buckets: &[BucketPrefixes], links: Links) -> Vec<PrefixRow> {
     let several = buckets.len() > 1;
+    let mut tree = Tree { links, most: 0, rows: Vec::new() };
     for one in buckets {
-        let most = if several {
+        tree.most = if several {
             buckets.first().map_or(0, |first| first.root.objects)
         } else {
             one.root.children.first().map_or(0, |child| child.objects)
@@ -50,86 +52,110 @@ pub(super) fn rows(buckets: &[BucketPrefixes]) -> Vec<PrefixRow> {
         if several {
             let kind = if one.urls { " (URLs)" } else { "" };
             let title = format!("{}{kind}", name::name(&one.bucket));
-            prefix_rows(&one.root, (0, 0), &[], title, most, &mut rows);
+            tree.prefix(&one.root, (0, 0), &Way::default(), title);
         } else {
-            below(&one.root, 0, &[], most, &mut rows);
+            tree.below(&one.root, 0, &Way::default());
         }
     }
-    rows
+    tree.rows
 }
 
-/// The row of a prefix, and those below it. `level` is 0 for a bucket; `place` is the place among the siblings.
-fn prefix_rows(
-    prefix: &Prefix,
-    (level, place): (usize, usize),
-    segments: &[String],
-    title: String,
+/// The way to a prefix: its text, and its segments as they are shown.
+#[derive(Default)]
+struct Way {
+    text: String,
+    segments: Vec<String>,
+}
+
+/// Rows under way.
+struct Tree {
+    links: Links,
+    /// The number of objects that has the longest bar.
     most: u64,
-    rows: &mut Vec<PrefixRow>,
-) {
-    let is_opened = level == 0 || OPENED.get(level - 1).is_some_and(|opened| place < *opened);
-    let opens = is_opened && (!prefix.children.is_empty() || prefix.others.prefixes > 0);
-    rows.push(PrefixRow {
-        segments: segments.to_vec(),
-        title,
-        objects: grouped(prefix.objects),
-        labelled: percent(prefix.labelled, prefix.objects),
-        width: length(prefix.objects, most, LENGTH),
-        opens,
-        is_open: opens && rows.is_empty(),
-        closes: Vec::new(),
-    });
-    if opens {
-        below(prefix, level, segments, most, rows);
-        if let Some(last) = rows.last_mut() {
-            last.closes.push(());
-        }
-    }
+    rows: Vec<PrefixRow>,
 }
 
-/// The rows below a prefix: the largest prefixes, the others together, and the objects that are in none of them.
-fn below(prefix: &Prefix, level: usize, segments: &[String], most: u64, rows: &mut Vec<PrefixRow>) {
-    let shown = prefix.children.len().min(PREFIXES.get(level).copied().unwrap_or_default());
-    for (place, child) in prefix.children[..shown].iter().enumerate() {
-        let mut path = segments.to_vec();
-        if path.iter().map(|segment| segment.chars().count()).sum::<usize>() > PATH {
-            path = vec!["…/".to_owned()];
+impl Tree {
+    /// The row of a prefix, and those below it. `level` is 0 for a bucket; `place` is the place among the siblings.
+    fn prefix(
+        &mut self,
+        prefix: &Prefix,
+        (level, place): (usize, usize),
+        way: &Way,
+        title: String,
+    ) {
+        let is_opened = level == 0 || OPENED.get(level - 1).is_some_and(|opened| place < *opened);
+        let opens = is_opened && (!prefix.children.is_empty() || prefix.others.prefixes > 0);
+        let href = if way.text.is_empty() { None } else { self.links.images("prefix", &way.text) };
+        self.rows.push(PrefixRow {
+            segments: way.segments.clone(),
+            title,
+            href,
+            objects: grouped(prefix.objects),
+            labelled: percent(prefix.labelled, prefix.objects),
+            width: length(prefix.objects, self.most, LENGTH),
+            opens,
+            is_open: opens && self.rows.is_empty(),
+            closes: Vec::new(),
+        });
+        if opens {
+            self.below(prefix, level, way);
+            if let Some(last) = self.rows.last_mut() {
+                last.closes.push(());
+            }
         }
-        path.extend(name::segments(&child.segment));
-        prefix_rows(child, (level + 1, place), &path, String::new(), most, rows);
     }
-    let mut others = prefix.others;
-    for child in &prefix.children[shown..] {
-        others.prefixes += 1;
-        others.objects += child.objects;
-        others.labelled += child.labelled;
+
+    /// The rows below a prefix: the largest prefixes, the others together, and the objects that are in none of them.
+    fn below(&mut self, prefix: &Prefix, level: usize, way: &Way) {
+        let shown = prefix.children.len().min(PREFIXES.get(level).copied().unwrap_or_default());
+        for (place, child) in prefix.children[..shown].iter().enumerate() {
+            let mut segments = way.segments.clone();
+            if segments.iter().map(|segment| segment.chars().count()).sum::<usize>() > PATH {
+                segments = vec!["…/".to_owned()];
+            }
+            segments.extend(name::segments(&child.segment));
+            let way = Way { text: format!("{}{}", way.text, child.segment), segments };
+            self.prefix(child, (level + 1, place), &way, String::new());
+        }
+        let mut others = prefix.others;
+        for child in &prefix.children[shown..] {
+            others.prefixes += 1;
+            others.objects += child.objects;
+            others.labelled += child.labelled;
+        }
+        let objects = prefix.children.iter().map(|child| child.objects);
+        let inside = objects.sum::<u64>() + prefix.others.objects;
+        let labelled = prefix.children.iter().map(|child| child.labelled);
+        let labelled = labelled.sum::<u64>() + prefix.others.labelled;
+        let direct = prefix.objects.saturating_sub(inside);
+        match others.prefixes {
+            0 => {}
+            1 => self.rest("1 other prefix".to_owned(), others.objects, others.labelled),
+            count => {
+                let title = format!("{} other prefixes", grouped(count));
+                self.rest(title, others.objects, others.labelled);
+            }
+        }
+        if direct > 0 {
+            let labelled = prefix.labelled.saturating_sub(labelled);
+            self.rest("in no prefix below".to_owned(), direct, labelled);
+        }
     }
-    let inside =
-        prefix.children.iter().map(|child| child.objects).sum::<u64>() + prefix.others.objects;
-    let labelled =
-        prefix.children.iter().map(|child| child.labelled).sum::<u64>() + prefix.others.labelled;
-    let direct = prefix.objects.saturating_sub(inside);
-    let mut rest = |title: String, objects: u64, labelled: u64| {
-        rows.push(PrefixRow {
+
+    /// A row of objects that are counted together.
+    fn rest(&mut self, title: String, objects: u64, labelled: u64) {
+        self.rows.push(PrefixRow {
             segments: Vec::new(),
             title,
+            href: None,
             objects: grouped(objects),
             labelled: percent(labelled, objects),
-            width: length(objects, most, LENGTH),
+            width: length(objects, self.most, LENGTH),
             opens: false,
             is_open: false,
             closes: Vec::new(),
         });
-    };
-    match others.prefixes {
-        0 => {}
-        1 => rest("1 other prefix".to_owned(), others.objects, others.labelled),
-        count => {
-            rest(format!("{} other prefixes", grouped(count)), others.objects, others.labelled);
-        }
-    }
-    if direct > 0 {
-        rest("in no prefix below".to_owned(), direct, prefix.labelled.saturating_sub(labelled));
     }
 }
 
@@ -149,7 +175,8 @@ mod tests {
         let mut year = prefix("2026/", 3_000, many);
         year.others = Others { prefixes: 3, objects: 5, labelled: 5 };
         let root = prefix("", 3_010, vec![year, prefix("a/", 4, Vec::new())]);
-        let rows = rows(&[BucketPrefixes { bucket: "b".to_owned(), urls: false, root }]);
+        let rows =
+            rows(&[BucketPrefixes { bucket: "b".to_owned(), urls: false, root }], Links::File);
         let told: Vec<String> = rows
             .iter()
             .map(|row| format!("{}{} {}", row.segments.concat(), row.title, row.objects))
@@ -172,7 +199,7 @@ mod tests {
             urls,
             root: prefix("", 4, vec![prefix("a/", 4, Vec::new())]),
         };
-        let rows = rows(&[bucket("photos", false), bucket("photos", true)]);
+        let rows = rows(&[bucket("photos", false), bucket("photos", true)], Links::Pages);
         let titles: Vec<&str> = rows.iter().map(|row| row.title.as_str()).collect();
         assert_eq!(titles, ["photos", "", "photos (URLs)", ""]);
     }

@@ -8,6 +8,7 @@ use jiff::{Timestamp, ToSpan as _};
 
 use super::advice::{self, Cause};
 use super::chart::{self, Bar, Tick};
+use super::live::Live;
 use super::overview::Fact;
 use super::share::{number_of, percent};
 use super::{Command, Money, Pace, Readings, Terms, name};
@@ -36,6 +37,10 @@ pub struct Runs {
     pub next: Option<Command>,
     /// The figures of the last run.
     pub facts: Vec<Fact>,
+    /// True if the page follows the run that goes on, or waits for one.
+    pub follows: bool,
+    /// The run that goes on, if the page follows it.
+    pub live: Option<Live>,
     /// The pace of the last run that made calls.
     pub pace: Option<PaceChart>,
     /// Why images failed.
@@ -156,6 +161,8 @@ impl Runs {
         Self {
             title,
             remark,
+            follows: false,
+            live: None,
             next,
             facts: readings.runs.first().map_or_else(Vec::new, |run| facts(run, readings, terms)),
             pace: readings.pace.as_ref().map(|pace| pace_chart(pace, terms)),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::Command;
+use super::{Command, Links};
 use crate::numbers::{grouped, money};
 
 /// The name of the database that commands use by default.
@@ -20,6 +20,8 @@ pub struct Terms {
     pub money: Money,
     /// The database as commands name it.
     pub database: String,
+    /// Where links lead.
+    pub links: Links,
 }
 
 /// What calls cost. Without a price, only units of billing are shown.
@@ -99,6 +101,7 @@ pub(super) mod tests {
             now: Timestamp::from_second(1_795_672_800).unwrap(),
             money: Money { per_1000: Some(1.2), by_scene: true, currency: "CNY".to_owned() },
             database: "nightly.db".to_owned(),
+            links: Links::File,
         }
     }
 

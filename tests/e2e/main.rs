@@ -6,6 +6,7 @@ mod first_steps;
 mod lists;
 mod money;
 mod nights;
+mod page;
 mod results;
 mod sequences;
 mod stopping;

@@ -42,6 +42,10 @@ pub struct Args {
     out: PathBuf,
 }
 
+/// What helps if the folder cannot be written.
+const NO_FOLDER: LocalFault =
+    LocalFault("the demo needs a folder that it can write to: name another one with --out");
+
 /// Rows in the table of the most frequent labels.
 const LABELS: u32 = 8;
 /// Rows of the CSV that are shown, with its header.
@@ -116,7 +120,7 @@ impl Args {
     fn pictures(&self) -> anyhow::Result<PathBuf> {
         fs::create_dir_all(&self.out)
             .with_context(|| format!("cannot create the folder {}", self.out.display()))
-            .context(LocalFault)?;
+            .context(NO_FOLDER)?;
         if let Some(images) = &self.images {
             anyhow::ensure!(
                 images.is_dir(),
@@ -128,7 +132,7 @@ impl Args {
         if !images.exists() {
             let drawn = pictures::write_samples(&images)
                 .with_context(|| format!("cannot write pictures into {}", images.display()))
-                .context(LocalFault)?;
+                .context(NO_FOLDER)?;
             say!("wrote {drawn} files into {}", visible(&images.display().to_string()));
         }
         Ok(images)

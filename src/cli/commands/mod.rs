@@ -15,6 +15,7 @@ pub mod resume;
 pub mod retag;
 pub mod retry;
 pub mod run;
+pub mod serve;
 pub mod stats;
 pub mod status;
 pub mod verify;

@@ -60,6 +60,7 @@
 
   // The address says which view is shown. Marks its link, and shows a row that was filtered away but is wanted.
   const show = () => {
+    if (!document.querySelector(".views")) return;
     const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
     const view = target ? target.closest(".view") : document.querySelector(".view");
     for (const link of all("nav a")) {
@@ -76,6 +77,51 @@
   };
   addEventListener("hashchange", show);
   show();
+
+  // Filters begin closed in a narrow window.
+  const filters = document.querySelector(".filters");
+  if (filters && matchMedia("(max-width: 54rem)").matches) filters.open = false;
+
+  // Pictures further down are asked for once the person scrolls and comes near them.
+  const later = all("img[data-src]");
+  if (later.length > 0) {
+    const near = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) {
+        if (!isIntersecting) continue;
+        near.unobserve(target);
+        target.src = target.dataset.src;
+      }
+    }, { rootMargin: "400px" });
+    addEventListener("scroll", () => { for (const picture of later) near.observe(picture); }, { once: true });
+  }
+
+  // Follows the run that goes on. If the page was made for another one, it is read anew.
+  const live = document.querySelector("[data-live]");
+  if (live) {
+    const events = new EventSource("/live");
+    events.addEventListener("message", (event) => {
+      const run = JSON.parse(event.data);
+      if ((run ? run.version : "") !== live.dataset.live) {
+        events.close();
+        location.reload();
+        return;
+      }
+      if (!run) return;
+      const fill = (id, text) => {
+        const place = live.querySelector(`[data-fill="${id}"]`);
+        if (place && place.textContent !== text) place.textContent = text;
+      };
+      fill("title", run.title);
+      for (const figure of run.figures) fill(figure.id, figure.value);
+      let x = 0;
+      for (const [place, part] of live.querySelectorAll("[data-part]").entries()) {
+        part.setAttribute("x", x);
+        part.setAttribute("width", run.parts[place]);
+        x += run.parts[place];
+      }
+    });
+    addEventListener("pagehide", () => events.close());
+  }
 
   // On paper, every view and every folded part is shown.
   addEventListener("beforeprint", () => {

@@ -1,0 +1,64 @@
+//! What a server shows, as its caller says.
+
+use std::path::PathBuf;
+
+use futures::future::BoxFuture;
+
+use super::kept::Kept;
+use crate::store::read::Sample;
+use crate::view::Terms;
+
+/// Makes a link to a picture of an image, which is at most as wide as a number of pixels. Returns why there is none.
+pub type Signer =
+    Box<dyn Fn(Sample, u32) -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
+
+/// Where pictures come from.
+pub enum Pictures {
+    /// There are none, and this sentence says why.
+    None(String),
+    /// From another host, with signed links.
+    Links {
+        /// Scheme and host of every link.
+        origin: String,
+        /// Makes the links.
+        sign: Signer,
+    },
+    /// From a folder: keys are paths in it.
+    Folder(PathBuf),
+}
+
+/// A database and how it is shown.
+pub struct Site {
+    /// The file of the database.
+    pub database: PathBuf,
+    /// The terms of a page that is made now.
+    pub terms: Box<dyn Fn() -> Terms + Send + Sync>,
+    /// Where pictures come from.
+    pub pictures: Pictures,
+    /// The last readings of the whole database.
+    pub kept: Kept,
+}
+
+impl Site {
+    /// A site without pictures and without readings.
+    pub fn new(
+        database: PathBuf,
+        terms: Box<dyn Fn() -> Terms + Send + Sync>,
+        pictures: Pictures,
+    ) -> Self {
+        Self { database, terms, pictures, kept: Kept::default() }
+    }
+
+    /// Whether there are pictures.
+    pub(super) fn has_pictures(&self) -> bool {
+        !matches!(self.pictures, Pictures::None(_))
+    }
+
+    /// Why there are no pictures; empty if there are some.
+    pub(super) fn no_pictures(&self) -> &str {
+        match &self.pictures {
+            Pictures::None(why) => why,
+            Pictures::Links { .. } | Pictures::Folder(_) => "",
+        }
+    }
+}
