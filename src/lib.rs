@@ -66,6 +66,7 @@ pub mod label;
 pub mod numbers;
 pub mod object;
 pub mod part;
+pub mod pictures;
 pub mod scene;
 pub mod serve;
 pub mod shell;

@@ -1,19 +1,21 @@
 //! Serves the page of a database until a signal arrives.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 
 use super::exit::Exit;
-use super::fault::LocalFault;
+use super::fault::{LocalFault, Usage};
 use super::report_file;
 use super::signals::Signals;
 use super::zone;
 use crate::config::Budget;
+use crate::pictures::Folder;
 use crate::serve::{self, Guard, Pictures, Site};
 use crate::view::{Links, Terms};
+use crate::visible::visible;
 
 /// What helps if no port can be opened.
 const ANOTHER_PORT: LocalFault = LocalFault("leave out --port for a free one");
@@ -30,6 +32,18 @@ pub(super) fn site(database: &Path, budget: &Budget, pictures: Pictures) -> Site
         links: Links::Pages,
     };
     Site::new(database.to_owned(), Box::new(terms), pictures)
+}
+
+/// A folder of pictures that was named as an option.
+///
+/// # Errors
+/// [`Usage`]: there is none, or it is something else.
+pub(super) fn folder(path: PathBuf) -> anyhow::Result<Folder> {
+    let name = visible(&path.to_string_lossy()).into_owned();
+    Folder::open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotADirectory => Usage(format!("{name} is not a folder")).into(),
+        _ => Usage(format!("the folder {name} cannot be opened: {error}")).into(),
+    })
 }
 
 /// Serves a site on this port of 127.0.0.1, says where, and returns the exit code of the signal that ends it.

@@ -1,26 +1,24 @@
 //! Makes the file of a report from a database.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Component, Path};
+use std::path::Path;
 
 use jiff::Timestamp;
 
 use super::zone;
 use crate::aliases::Aliases;
 use crate::config::{Billing, Budget};
+use crate::pictures::Folder;
 use crate::report::{Album, Report};
 use crate::store::Reader;
-use crate::store::read::{Sample, Survey, SurveyQuery};
+use crate::store::read::{Survey, SurveyQuery};
 use crate::view::labels::{self, Labels};
 use crate::view::overview::{self, Overview};
 use crate::view::runs::Runs;
 use crate::view::{Links, Money, Picture, Readings, Terms};
 use crate::visible::visible;
 
-/// The most pictures that are read from a folder, and the largest file that is read.
+/// The most pictures that are read from a folder.
 const PICTURES: usize = 180;
-const LARGEST: u64 = 32 << 20;
 
 /// Where the pictures of a report come from.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +26,7 @@ pub(super) enum Pictures<'a> {
     /// The report has no pictures.
     None,
     /// The keys are paths below this folder.
-    Folder(&'a Path),
+    Folder(&'a Folder),
 }
 
 /// Makes the file of a report. Returns `None` once `continues` returns false.
@@ -67,7 +65,7 @@ pub(super) fn make(
         let load = || {
             let Pictures::Folder(folder) = pictures else { return None };
             left = left.checked_sub(1).filter(|_| continues())?;
-            file(folder, sample)
+            folder.read(&sample.key)
         };
         album.picture(sample.content_id, load).map(Picture::Embedded)
     });
@@ -118,19 +116,4 @@ fn source(readings: &Readings) -> String {
         [bucket] => visible(bucket).into_owned(),
         _ => format!("{} buckets", buckets.len()),
     }
-}
-
-/// The bytes of a picture in a folder. A key that leads out of the folder is no picture of it.
-fn file(folder: &Path, sample: &Sample) -> Option<Vec<u8>> {
-    let key = Path::new(&sample.key);
-    if !key.components().all(|part| matches!(part, Component::Normal(_))) {
-        return None;
-    }
-    let file = File::open(folder.join(key)).ok()?;
-    if !file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST) {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    file.take(LARGEST).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
 }

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
 
-pub use picture::{Album, Unusable};
+pub use picture::Album;
 
 use crate::view::labels::Labels;
 use crate::view::overview::Overview;

@@ -1,23 +1,14 @@
 //! The pictures of a report: small squares that are part of the file.
 
 use std::collections::HashMap;
-use std::io::Cursor;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use image::codecs::jpeg::JpegEncoder;
-use image::imageops::FilterType;
-use image::{ImageReader, Limits};
+
+use crate::pictures;
 
 /// The length of a side in pixels: about twice the size at which the largest are shown.
 const SIDE: u32 = 192;
-
-/// The quality of the JPEG.
-const QUALITY: u8 = 78;
-
-/// The largest side of a picture that is decoded, and the memory that this may take.
-const MAX_SIDE: u32 = 12_000;
-const MAX_MEMORY: u64 = 512 << 20;
 
 /// The pictures of a report. Each picture is in the file once, however often it is shown.
 #[derive(Debug, Default)]
@@ -34,11 +25,6 @@ pub(super) struct Embedded {
     pub(super) data: String,
 }
 
-/// The bytes of a picture cannot be shown: they are no picture that can be decoded, or too large.
-#[derive(Debug, thiserror::Error)]
-#[error("the picture cannot be decoded")]
-pub struct Unusable(#[from] image::ImageError);
-
 impl Album {
     /// The id of the element that draws the picture of an image. The first time, `load` is asked for the bytes of the
     /// image. Returns `None` if it has none, or if they cannot be decoded.
@@ -50,7 +36,7 @@ impl Album {
         let place = if let Some(place) = self.places.get(&content_id) {
             *place
         } else {
-            let square = load().and_then(|bytes| square(&bytes).ok());
+            let square = load().and_then(|bytes| pictures::square(&bytes, SIDE).ok());
             let place = square.map(|jpeg| {
                 let data = format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(jpeg));
                 self.pictures.push(Embedded { id: format!("p{}", self.pictures.len()), data });
@@ -67,24 +53,10 @@ impl Album {
     }
 }
 
-/// The middle of a picture as a small square JPEG.
-fn square(bytes: &[u8]) -> Result<Vec<u8>, Unusable> {
-    let mut reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(image::ImageError::from)?;
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_MEMORY);
-    reader.limits(limits);
-    let small = reader.decode()?.resize_to_fill(SIDE, SIDE, FilterType::Triangle).into_rgb8();
-    let mut jpeg = Vec::new();
-    JpegEncoder::new_with_quality(&mut jpeg, QUALITY).encode_image(&small)?;
-    Ok(jpeg)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use image::{ImageFormat, Rgb, RgbImage};
 
     use super::*;

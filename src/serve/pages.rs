@@ -1,8 +1,5 @@
 //! The addresses, and what each of them shows.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Component, Path};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,8 +8,8 @@ use hyper::Uri;
 use url::form_urlencoded;
 
 use super::answer::{self, Answer};
+use super::picture::picture;
 use super::shell::{ICON, Problem, SCRIPT, STYLE, Shell};
-use super::site::{Pictures, Site};
 use super::state::State;
 use super::{download, live};
 use crate::store::read::{Sample, SurveyQuery};
@@ -31,12 +28,9 @@ use crate::visible::visible;
 const SEARCH: Duration = Duration::from_millis(250);
 const COUNT: Duration = Duration::from_millis(150);
 
-/// The widths of a picture in a grid and of a preview, in pixels.
+/// The longest sides of a picture in a grid and of a preview, in pixels.
 const SMALL: u32 = 480;
 const LARGE: u32 = 1_440;
-
-/// The largest file of a folder that is sent.
-const LARGEST: u64 = 32 << 20;
 
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -232,62 +226,4 @@ fn problem(fault: &Fault) -> (u16, Shown) {
     }
     let main = Problem { title, text: visible(&text).into_owned() }.render().unwrap_or_default();
     (status, Shown { title: title.to_owned(), main, ..Shown::default() })
-}
-
-/// Leads to a picture of an image, or sends it if it is in a folder.
-async fn picture(state: &Arc<State>, id: i64, width: u32) -> Answer {
-    let found = {
-        let Ok(_permit) = state.reads.acquire().await else {
-            return answer::line(503, "The server ends.");
-        };
-        let state = Arc::clone(state);
-        let look = move || {
-            let sample = Reader::open(&state.site.database)?.a_key(id)?;
-            Ok::<_, store::Error>((sample.clone(), from_folder(&state.site, sample)))
-        };
-        tokio::task::spawn_blocking(look).await
-    };
-    let (sample, file) = match found {
-        Ok(Ok((Some(sample), file))) => (sample, file),
-        Ok(Ok((None, _))) => return answer::line(404, "There is no such image."),
-        Ok(Err(error)) => return answer::line(503, &visible(&error.to_string())),
-        Err(_) => return answer::line(500, "The page failed."),
-    };
-    match &state.site.pictures {
-        Pictures::None(why) => answer::line(404, why),
-        Pictures::Folder(_) => match file {
-            Some((kind, bytes)) => answer::whole(200, kind, bytes),
-            None => answer::line(404, "There is no such picture."),
-        },
-        Pictures::Links { sign, .. } => match sign(sample, width).await {
-            // Not kept: the link ends.
-            Ok(link) => answer::redirect(302, &link, None),
-            Err(why) => answer::line(502, &visible(&why)),
-        },
-    }
-}
-
-/// The kind and the bytes of a picture in the folder, if there is one. A key that leads out of it is no picture.
-fn from_folder(site: &Site, sample: Option<Sample>) -> Option<(&'static str, Vec<u8>)> {
-    let (Pictures::Folder(folder), Some(sample)) = (&site.pictures, sample) else { return None };
-    let key = Path::new(&sample.key);
-    if !key.components().all(|part| matches!(part, Component::Normal(_))) {
-        return None;
-    }
-    let file = File::open(folder.join(key)).ok()?;
-    let metadata = file.metadata().ok()?;
-    if !metadata.is_file() || metadata.len() > LARGEST {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    file.take(LARGEST).read_to_end(&mut bytes).ok()?;
-    // Only what begins as a picture is sent as one.
-    let kind = match &bytes[..] {
-        [0x89, b'P', b'N', b'G', ..] => "image/png",
-        [0xff, 0xd8, 0xff, ..] => "image/jpeg",
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
-        [b'G', b'I', b'F', b'8', ..] => "image/gif",
-        _ => return None,
-    };
-    Some((kind, bytes))
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use futures::future::BoxFuture;
 
 use super::kept::Kept;
+use crate::pictures::Folder;
 use crate::store::read::Sample;
 use crate::view::Terms;
 
@@ -24,7 +25,7 @@ pub enum Pictures {
         sign: Signer,
     },
     /// From a folder: keys are paths in it.
-    Folder(PathBuf),
+    Folder(Folder),
 }
 
 /// A database and how it is shown.

@@ -11,6 +11,9 @@ use super::site::Site;
 /// How many pages are read at a time.
 const READS: usize = 8;
 
+/// How many pictures of a folder are decoded at a time. Each may take half a gigabyte.
+const DECODED: usize = 2;
+
 /// How many downloads, and how many pages that follow a run, there are at a time.
 const STREAMS: usize = 16;
 
@@ -19,6 +22,7 @@ pub(super) struct State {
     pub(super) site: Site,
     pub(super) guard: Guard,
     pub(super) reads: Semaphore,
+    pub(super) decoders: Arc<Semaphore>,
     pub(super) streams: Arc<Semaphore>,
     ends: AtomicBool,
 }
@@ -30,6 +34,7 @@ impl State {
             site,
             guard,
             reads: Semaphore::new(READS),
+            decoders: Arc::new(Semaphore::new(DECODED)),
             streams: Arc::new(Semaphore::new(STREAMS)),
             ends: AtomicBool::new(false),
         }

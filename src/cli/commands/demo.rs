@@ -12,18 +12,20 @@ use anyhow::Context as _;
 use crate::aliases::Aliases;
 use crate::cli::execute_job;
 use crate::cli::exit::Exit;
-use crate::cli::fault::{LocalFault, Usage};
-use crate::cli::opened;
+use crate::cli::fault::LocalFault;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::report_file::{self, Pictures};
 use crate::cli::suggest::Again;
 use crate::cli::table::Table;
+use crate::cli::{opened, page};
 use crate::config::{Rate, Settings};
 use crate::cos::{Bucket, Client, Credentials, Endpoint, Options, Provider};
 use crate::emulator::{self, Emulator, Holdings, pictures};
 use crate::export::{self, Format, Layout, Output, Shape};
 use crate::job::{Job, Purpose, Source};
+use crate::pictures::Folder;
 use crate::scene::Scene;
+use crate::serve;
 use crate::store::Reader;
 use crate::store::read::ExportFilter;
 use crate::visible::visible;
@@ -40,6 +42,9 @@ pub struct Args {
     /// Folder for the pictures, the database, the CSV and the report
     #[arg(long, value_name = "DIR", default_value = "costag-demo")]
     out: PathBuf,
+    /// Keep the page of the result open in the browser, as `costag serve` does, until Ctrl-C
+    #[arg(long)]
+    serve: bool,
 }
 
 /// What helps if the folder cannot be written.
@@ -54,7 +59,7 @@ const ROWS: usize = 6;
 const RATE: f64 = 20.0;
 
 impl Args {
-    /// Runs the demo, and prints where the database, the CSV and the report are.
+    /// Runs the demo, prints where the database, the CSV and the report are, and serves the page if that is wanted.
     ///
     /// # Errors
     /// The folder cannot be written, or the run fails.
@@ -80,7 +85,8 @@ impl Args {
         settings.stored.scenes = [Scene::Web, Scene::Camera].into_iter().collect();
         settings.pace.qps = Rate::PerSecond(RATE);
         settings.connection.patience = Duration::from_secs(20);
-        let exit = execute_job::runtime()?.block_on(async {
+        let runtime = execute_job::runtime()?;
+        let exit = runtime.block_on(async {
             let credentials = Credentials {
                 secret_id,
                 secret_key: secret_key.into(),
@@ -111,9 +117,18 @@ impl Args {
         }
         let rows = export_csv(&database, &csv)?;
         let report = self.out.join("report.html");
-        write_report(&database, &images, &report)?;
+        let pictures = page::folder(images)?;
+        write_report(&database, &pictures, &report)?;
         show(&database, &csv, rows, &report)?;
-        Ok(exit)
+        if !self.serve {
+            return Ok(exit);
+        }
+        let pictures = serve::Pictures::Folder(pictures);
+        let site = page::site(&database, &Settings::default().budget, pictures);
+        let exit = runtime.block_on(page::serve(site, 0));
+        // A read under way may take long, and nothing depends on its end.
+        runtime.shutdown_background();
+        exit
     }
 
     /// The folder of pictures. They are written if no folder was given.
@@ -122,10 +137,7 @@ impl Args {
             .with_context(|| format!("cannot create the folder {}", self.out.display()))
             .context(NO_FOLDER)?;
         if let Some(images) = &self.images {
-            anyhow::ensure!(
-                images.is_dir(),
-                Usage(format!("{} is not a folder", images.display()))
-            );
+            page::folder(images.clone())?;
             return Ok(images.clone());
         }
         let images = self.out.join("images");
@@ -149,7 +161,7 @@ fn export_csv(database: &Path, csv: &Path) -> anyhow::Result<u64> {
     Ok(rows)
 }
 
-fn write_report(database: &Path, images: &Path, target: &Path) -> anyhow::Result<()> {
+fn write_report(database: &Path, images: &Folder, target: &Path) -> anyhow::Result<()> {
     let reader = Reader::open(database)?;
     let budget = Settings::default().budget;
     let pictures = Pictures::Folder(images);

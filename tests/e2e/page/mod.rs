@@ -1,5 +1,6 @@
 //! `costag serve`: the page of a database, asked over plain sockets.
 
+mod pictures;
 mod server;
 
 use std::io::{Read as _, Write as _};
@@ -26,7 +27,7 @@ impl Served {
     pub(crate) fn started(running: Running) -> Self {
         wait_until("the server says where it is", || running.stderr().contains("ssh -L"));
         let told = running.stderr();
-        let (_, rest) = told.split_once("http://127.0.0.1:").unwrap();
+        let (_, rest) = told.split_once("the page is at\n  http://127.0.0.1:").unwrap();
         let (port, rest) = rest.split_once("/?").unwrap();
         let token = rest.lines().next().unwrap().to_owned();
         Self { port: port.parse().unwrap(), token, running }
@@ -44,12 +45,17 @@ impl Served {
 
     /// Sends these bytes, and reads until the server closes.
     fn raw(&self, request: &str) -> String {
+        String::from_utf8_lossy(&self.sent(request)).into_owned()
+    }
+
+    /// As [`Served::raw`], with the bytes as they are.
+    fn sent(&self, request: &str) -> Vec<u8> {
         let mut stream = self.connect();
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = Vec::new();
         // A server that refuses may reset what it did not read.
         let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
+        answer
     }
 
     /// The cookie that the server gives for its token.
@@ -69,7 +75,12 @@ impl Served {
 
     /// The answer to a request of a browser that was let in.
     pub(crate) fn get(&self, path: &str) -> String {
+        String::from_utf8_lossy(&self.bytes(path)).into_owned()
+    }
+
+    /// As [`Served::get`], with the bytes as they are.
+    fn bytes(&self, path: &str) -> Vec<u8> {
         let cookie = format!("cookie: {}\r\n", self.cookie());
-        self.raw(&self.head("GET", path, &cookie))
+        self.sent(&self.head("GET", path, &cookie))
     }
 }
