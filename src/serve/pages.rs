@@ -21,7 +21,7 @@ use crate::view::live::Live;
 use crate::view::overview::{self, Overview};
 use crate::view::query::{Query, QueryError};
 use crate::view::runs::Runs;
-use crate::view::{Picture, Readings, Terms};
+use crate::view::{Readings, Terms};
 use crate::visible::visible;
 
 /// How long the images of a page are searched, and how long the numbers of the facets are counted.
@@ -150,7 +150,7 @@ fn content(state: &State, view: &View, query: &str, terms: &Terms) -> Result<Sho
     };
     let picture = |sample: &Sample| {
         let is_there = site.has_pictures() && !is_url(&reader, sample);
-        is_there.then(|| Picture::Address(format!("/thumb/{}", sample.content_id)))
+        is_there.then(|| site.picture(format!("/thumb/{}", sample.content_id)))
     };
     let readings = || -> Result<Arc<Readings>, Fault> {
         let samples = if site.has_pictures() { overview::FRAMES } else { 0 };
@@ -186,8 +186,8 @@ fn content(state: &State, view: &View, query: &str, terms: &Terms) -> Result<Sho
             let back = Query::of(form_urlencoded::parse(query.as_bytes()))?;
             let record = reader.image(*id)?.ok_or(Fault::NoImage)?;
             let is_there = record.keys.iter().any(|key| !key.gone && !key.is_url);
-            let picture = (site.has_pictures() && is_there)
-                .then(|| Picture::Address(format!("/picture/{id}")));
+            let picture =
+                (site.has_pictures() && is_there).then(|| site.picture(format!("/picture/{id}")));
             let view = Image::of(&record, &back, terms, picture);
             (view.title.clone(), view.render()?)
         }

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use super::kept::Kept;
 use crate::pictures::Folder;
 use crate::store::read::Sample;
-use crate::view::Terms;
+use crate::view::{Picture, Terms};
 
 /// Makes a link to a picture of an image, which is at most as wide as a number of pixels. Returns why there is none.
 pub type Signer =
@@ -53,6 +53,11 @@ impl Site {
     /// Whether there are pictures.
     pub(super) fn has_pictures(&self) -> bool {
         !matches!(self.pictures, Pictures::None(_))
+    }
+
+    /// A picture with this address. The service counts the requests to which a link leads.
+    pub(super) fn picture(&self, src: String) -> Picture {
+        Picture::Address { src, costs: matches!(self.pictures, Pictures::Links { .. }) }
     }
 
     /// Why there are no pictures; empty if there are some.

@@ -53,7 +53,7 @@ pub struct Explore {
     pub next: Option<String>,
     /// What is said about the next page.
     pub more: String,
-    /// How many pictures the page asks for, in words.
+    /// How many pictures the page asks for, in words; empty if that costs nothing.
     pub asked: String,
 }
 
@@ -134,7 +134,8 @@ impl Explore {
         let back = back.split_once('?').map_or("", |(_, query)| query);
         let tiles: Vec<Tile> =
             page.images.iter().map(|image| tile(image, back, picture(&image.sample))).collect();
-        let asked = tiles.iter().filter(|tile| tile.picture.is_some()).count();
+        let asked =
+            tiles.iter().filter(|tile| tile.picture.as_ref().is_some_and(Picture::costs)).count();
         let (title, remark) = sentence(query, facets);
         let (command, no_command) = command(query, terms);
         let whole = Query { after: None, find: String::new(), ..query.clone() };

@@ -33,6 +33,18 @@ pub use terms::{Money, Terms};
 pub enum Picture {
     /// The page has an element with this id that draws the picture.
     Embedded(String),
-    /// The picture has this address.
-    Address(String),
+    /// The picture has an address.
+    Address {
+        /// The address.
+        src: String,
+        /// Whether each request for it may cost something.
+        costs: bool,
+    },
+}
+
+impl Picture {
+    /// Whether showing the picture is a request that may cost something.
+    fn costs(&self) -> bool {
+        matches!(self, Self::Address { costs: true, .. })
+    }
 }

@@ -50,7 +50,7 @@ pub struct Overview {
     pub all_labels: String,
     /// Where all labels are.
     pub labels_href: &'static str,
-    /// How many pictures the view asks for at once; empty if they are in it.
+    /// How many pictures the view asks for, in words; empty if that costs nothing.
     pub asked: String,
     /// True if the sheet has pictures.
     pub has_pictures: bool,
@@ -369,15 +369,13 @@ fn sheet(
         .collect()
 }
 
-/// The number of pictures that a browser asks for before the person scrolls.
+/// The number of pictures that a browser asks for before the person scrolls, if they cost something.
 const AT_ONCE: usize = 60;
 
-/// How many pictures with addresses the sheet asks for, in words.
+/// How many pictures the sheet asks for, in words; empty if that costs nothing.
 fn asked(sheet: &[Strip]) -> String {
     let frames = sheet.iter().flat_map(|strip| &strip.frames);
-    let with_address =
-        frames.filter(|frame| matches!(frame.picture, Some(Picture::Address(_)))).count();
-    match with_address {
+    match frames.filter(|frame| frame.picture.as_ref().is_some_and(Picture::costs)).count() {
         0 => String::new(),
         all if all > AT_ONCE => {
             format!("This page asks for {AT_ONCE} pictures, and for more as you scroll.")
