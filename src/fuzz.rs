@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::config::{self, PartialOptions, Settings};
+use crate::config::{self, Files, PartialOptions, Settings};
 use crate::cos::{self, ListRequest, credentials, detect_label, list};
 use crate::job::List;
 use crate::job::verdict::{Operation, advice, verdict};
@@ -142,9 +142,10 @@ pub fn config_file(input: &[u8]) {
     let Ok(text) = crate::text::decode(input.to_vec()) else { return };
     let options = PartialOptions::default();
     let path = PathBuf::from("costag.toml");
-    let text = config::Content { path, text, found: false };
+    let text = config::Content { path, text, role: config::Role::Named };
     let length = text.text.len();
-    match Settings::lay(&options, |_| None, &text) {
+    let files = Files::parse(std::slice::from_ref(&text));
+    match files.and_then(|files| Settings::resolve(&options, |_| None, &files)) {
         Ok((settings, _)) => assert!(settings.pace.workers.most() <= 4096),
         Err(error) => {
             assert!(error.to_string().len() <= MESSAGE_MAX + length, "{error}");

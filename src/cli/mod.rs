@@ -12,6 +12,7 @@ macro_rules! say {
     };
 }
 
+mod address;
 mod check;
 pub mod commands;
 mod connect;
@@ -19,6 +20,7 @@ mod execute_job;
 pub mod exit;
 mod fault;
 mod habits;
+mod init;
 mod names;
 mod nothing;
 mod opened;

@@ -4,6 +4,7 @@
 use std::env;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::config::definitions::{self, Kind};
 use crate::config::{self, Settings, Typed, option};
@@ -15,11 +16,30 @@ use crate::store;
 
 /// The options that make a run a trial.
 const TRIAL: [&str; 2] = ["--limit", "--sample"];
-/// Options of commands, besides settings, that no run keeps: one with a value, and others without.
+/// Options of commands, besides settings, that no run keeps: some with a value, and others without.
 const FILE: &str = "--config";
+const PROFILE: &str = "--profile";
 const FLAGS: [&str; 3] = ["--no-config", "-y", "--yes"];
 /// Options whose values may contain a secret by mistake, so they are not repeated.
 const UNSHOWN: [&str; 1] = ["--credential-process"];
+
+/// The profile that the present command works with, also if a word instead of an option names it.
+static CHOSEN: Mutex<Option<String>> = Mutex::new(None);
+
+/// Lets every suggested command from now on work with this profile.
+pub(super) fn choose_profile(name: &str) {
+    *CHOSEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.to_owned());
+}
+
+/// Adds the option for the chosen profile, unless it is there.
+fn in_profile(mut words: Vec<String>) -> Vec<String> {
+    let is_there = words.iter().any(|word| word.split('=').next() == Some(PROFILE));
+    let chosen = CHOSEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let (Some(name), false) = (&*chosen, is_there) {
+        words.extend([PROFILE.to_owned(), name.clone()]);
+    }
+    words
+}
 
 /// A complete command. It is shown on a line of its own, so a message ends with a line end before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +54,9 @@ impl fmt::Display for Suggestion {
 impl Suggestion {
     /// A command that reads or changes the database of the present one.
     pub(super) fn here<'w>(words: impl IntoIterator<Item = &'w str>) -> Self {
-        Self::from_words(words.into_iter().map(str::to_owned).chain(of_every_command(typed())))
+        Self::from_words(
+            words.into_iter().map(str::to_owned).chain(in_profile(of_every_command(typed()))),
+        )
     }
 
     /// A command that needs no database.
@@ -45,7 +67,9 @@ impl Suggestion {
     /// The command that continues the unfinished run. The options of the present command that no run keeps are repeated,
     /// and so is its endpoint, which would otherwise have to be confirmed.
     pub(super) fn resume() -> Self {
-        Self::from_words(std::iter::once("resume".to_owned()).chain(for_resuming(typed())))
+        Self::from_words(
+            std::iter::once("resume".to_owned()).chain(in_profile(for_resuming(typed()))),
+        )
     }
 
     /// The present command, once more.
@@ -185,7 +209,7 @@ fn pick(words: Vec<String>, repeats: impl Fn(&str) -> Repeat) -> Vec<String> {
 /// The options that say which database and which configuration file a command uses.
 fn of_every_command(words: Vec<String>) -> Vec<String> {
     pick(words, |name| match name {
-        "--db" | FILE => Repeat::WithValue,
+        "--db" | FILE | PROFILE => Repeat::WithValue,
         "--no-config" => Repeat::Flag,
         _ => Repeat::No,
     })
@@ -203,7 +227,7 @@ fn is_not_kept(name: &str) -> Repeat {
     match setting {
         Some(setting) if matches!(setting.kind, Kind::Flag { .. }) => Repeat::Flag,
         Some(_) => Repeat::WithValue,
-        None if name == FILE => Repeat::WithValue,
+        None if [FILE, PROFILE].contains(&name) => Repeat::WithValue,
         None if FLAGS.contains(&name) => Repeat::Flag,
         None => Repeat::No,
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::address::Address;
 use super::fault::Usage;
 use super::options::global::GlobalOptions;
 use super::options::groups::{OfRun, SettingOptions};
@@ -9,15 +10,12 @@ use crate::config::definitions::{self, Group};
 use crate::config::{PartialOptions, Settings, option};
 use crate::cos::Bucket;
 use crate::job::{List, Source};
-use crate::visible::without_password;
 
 /// The source of a run, and its settings.
 #[derive(Debug, clap::Args)]
 pub(super) struct Target {
-    #[expect(clippy::doc_markdown, reason = "it is the help's text")]
-    /// The bucket as cos://BUCKET-APPID or cos://BUCKET-APPID/PREFIX; the prefix is used as it is written
-    #[arg(value_name = "ADDRESS")]
-    address: String,
+    #[command(flatten)]
+    address: Address,
     /// File of keys to tag instead of listing the bucket, one per line in UTF-8; - is standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["urls", "inventory"])]
     keys: Option<PathBuf>,
@@ -34,22 +32,6 @@ pub(super) struct Target {
     null: bool,
     #[command(flatten)]
     options: SettingOptions<OfRun>,
-}
-
-/// Reads `cos://BUCKET-APPID[/PREFIX]` and returns the bucket and the prefix, which is not changed.
-///
-/// # Errors
-/// [`Usage`] if the address has another form, or the bucket's name is wrong.
-pub(super) fn parse_address(address: &str) -> anyhow::Result<(Bucket, String)> {
-    let Some(rest) = address.strip_prefix("cos://") else {
-        anyhow::bail!(Usage(format!(
-            "{:?} is not the address of a bucket: an address has the form cos://BUCKET-APPID or \
-             cos://BUCKET-APPID/PREFIX",
-            without_password(address)
-        )));
-    };
-    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    Ok((Bucket::parse(bucket)?, prefix.to_owned()))
 }
 
 /// Says which typed options have no effect because the work comes from a list, whose lines are all wanted. The same
@@ -82,8 +64,9 @@ impl Target {
         self,
         global: &GlobalOptions,
     ) -> anyhow::Result<(Settings, Bucket, Source)> {
-        let settings = global.settings(|options| self.options.give(options))?;
-        let (bucket, prefix) = parse_address(&self.address)?;
+        let mut inputs = global.inputs(|options| self.options.give(options))?;
+        let (bucket, prefix) = self.address.resolve(&mut inputs)?;
+        let settings = inputs.settings()?;
         let list = |file: PathBuf| List {
             file: (file.as_os_str() != "-").then(|| std::path::absolute(&file).unwrap_or(file)),
             nul: self.null,
@@ -105,25 +88,5 @@ impl Target {
         source.check(bucket.as_str())?;
         tell_unused_filters(&self.options, &source);
         Ok((settings, bucket, source))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_text_after_the_bucket_is_the_prefix_and_is_not_changed() {
-        let prefix = |address: &str| parse_address(address).unwrap().1;
-        assert_eq!(prefix("cos://a-1250000000"), "");
-        assert_eq!(prefix("cos://a-1250000000/"), "");
-        assert_eq!(prefix("cos://a-1250000000//x%20 y/../"), "/x%20 y/../");
-    }
-
-    #[test]
-    fn text_that_is_not_an_address_is_refused() {
-        for address in ["a-1250000000", "cos:a", "cos://", "cos://A-1", "cos://a", "s3://a-1"] {
-            assert!(parse_address(address).is_err(), "{address}");
-        }
     }
 }

@@ -64,6 +64,19 @@ pub(super) fn can_ask() -> bool {
     stdin().is_terminal() && stderr().is_terminal()
 }
 
+/// Asks for a line of text on stderr. Returns `None` if no line comes, as at the end of the input.
+///
+/// # Errors
+/// If the terminal cannot be written or read.
+pub(super) fn line(question: &str) -> io::Result<Option<String>> {
+    screen::ask(question)?;
+    let mut answer = String::new();
+    let read = stdin().lock().read_line(&mut answer);
+    screen::answered(answer.ends_with('\n'));
+    read?;
+    Ok((!answer.is_empty()).then(|| answer.trim().to_owned()))
+}
+
 /// Asks a question on stderr and returns whether the answer was "y" or "yes".
 ///
 /// # Errors

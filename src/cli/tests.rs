@@ -13,7 +13,7 @@ fn command() -> Command {
 }
 
 /// Options that are no settings: they say where settings are read from, and how much is said.
-const FILES: [&str; 4] = ["config", "no-config", "quiet", "verbose"];
+const FILES: [&str; 5] = ["config", "no-config", "quiet", "verbose", "profile"];
 
 #[test]
 fn every_setting_has_an_option_whose_help_names_its_variable() {

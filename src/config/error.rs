@@ -11,8 +11,15 @@ use super::names::{option, variable};
 pub enum Origin {
     /// The built-in default.
     Default,
-    /// The configuration file.
+    /// This configuration file.
     File(PathBuf),
+    /// The profile that was chosen.
+    Profile {
+        /// Its name.
+        name: String,
+        /// The file that has it.
+        path: PathBuf,
+    },
     /// This environment variable.
     Environment(String),
     /// This option, with its dashes.
@@ -28,6 +35,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => f.write_str("default"),
             Self::File(path) => write!(f, "{}", path.display()),
+            Self::Profile { name, path } => write!(f, "profile {name} in {}", path.display()),
             Self::Environment(name) | Self::Option(name) => f.write_str(name),
             Self::Run => f.write_str("typed when the run began"),
             Self::Overruled(by) => write!(f, "not used, because {by} is given"),
@@ -49,9 +57,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// The file in the current folder may have been created or changed by others.
+    /// A file that nobody named may have been created or changed by others.
     #[error(
-        "{path} in the current folder is not used: {reason}. If you trust it, name it with --config {path}; \
+        "the configuration file {path} is not used: {reason}. If you trust it, name it with --config {path}; \
          otherwise use --no-config"
     )]
     Untrusted {
@@ -75,6 +83,34 @@ pub enum Error {
         path: PathBuf,
         /// What the setting decides.
         decides: &'static str,
+    },
+    /// A file that was merely found in the current folder has profiles.
+    #[error(
+        "{path} in the current folder has profiles, but only a file that you name, or your own one in \
+         ~/.config/costag, may decide which bucket a profile stands for. If you trust the file, name it with --config \
+         {path} (or COSTAG_CONFIG); otherwise use --no-config"
+    )]
+    FoundProfiles {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A profile of the file is not written as it has to be.
+    #[error("{key} in {path}: {reason}")]
+    Profile {
+        /// The file.
+        path: PathBuf,
+        /// The key with its tables.
+        key: String,
+        /// What is expected.
+        reason: &'static str,
+    },
+    /// The profile that was chosen is in no file.
+    #[error("there is no profile {name:?}: {known}")]
+    NoProfile {
+        /// Its name.
+        name: String,
+        /// Which profiles there are.
+        known: String,
     },
     /// The file is not TOML. The message does not repeat the line, since it may contain a secret.
     #[error("{path}, line {line}: {reason}")]

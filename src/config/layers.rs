@@ -1,16 +1,17 @@
-//! The layers: options win over environment variables, these over the file, and the file over the defaults. figment merges
-//! them and keeps where each value came from.
+//! The layers: options win over environment variables, these over the profile, the profile over the files, and the files
+//! over the defaults. figment merges them and keeps where each value came from.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use figment::value::{Dict, Map, Value};
-use figment::{Figment, Metadata, Profile, Provider};
+use figment::{Figment, Metadata, Provider};
 
 use super::definitions::{self, Resume};
 use super::error::{Error, Origin};
-use super::file::{self, ConfigFile, Content};
+use super::file::{self, Content, Role};
 use super::names::{option, variable};
+use super::profiles::Profile;
 use super::settings::Settings;
 use super::typed::{Given, Typed};
 use super::value::shown;
@@ -76,10 +77,15 @@ fn check_kept(typed: &Typed) -> Result<(), Error> {
 pub type Provenance = BTreeMap<&'static str, Origin>;
 
 const DEFAULTS: &str = "default";
+const OWN_FILE: &str = "own file";
 const FILE: &str = "file";
+const PROFILE: &str = "profile";
 const ENVIRONMENT: &str = "environment";
 const RUN: &str = "run";
 const OPTIONS: &str = "option";
+
+/// The layers, in ascending order of precedence.
+const LAYERS: [&str; 7] = [DEFAULTS, OWN_FILE, FILE, PROFILE, ENVIRONMENT, RUN, OPTIONS];
 
 struct Layer(&'static str, Dict);
 
@@ -88,8 +94,84 @@ impl Provider for Layer {
         Metadata::named(self.0)
     }
 
-    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        Ok(Profile::Default.collect(self.1.clone()))
+    fn data(&self) -> Result<Map<figment::Profile, Dict>, figment::Error> {
+        Ok(figment::Profile::Default.collect(self.1.clone()))
+    }
+}
+
+/// What the configuration files say: the settings of each of them, and the profiles.
+#[derive(Debug, Clone, Default)]
+pub struct Files {
+    /// The settings of each file, in ascending order of precedence.
+    values: Vec<(PathBuf, Role, Dict)>,
+    profiles: Vec<Profile>,
+    chosen: Option<Profile>,
+}
+
+impl Files {
+    /// Parses the texts of the files, which are in ascending order of precedence.
+    ///
+    /// # Errors
+    /// A text is not TOML, a key is unknown, or a file that was merely found sets what it may not set.
+    pub fn parse(contents: &[Content]) -> Result<Self, Error> {
+        let mut files = Self::default();
+        for content in contents {
+            let (values, profiles) = file::parse(content)?;
+            files.values.push((content.path.clone(), content.role, values));
+            // A person who names a file with profiles means these, and not those of the user's own file too.
+            if !profiles.is_empty() {
+                files.profiles = profiles;
+            }
+        }
+        Ok(files)
+    }
+
+    /// The paths of the files that were read.
+    pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.values.iter().map(|(path, ..)| path)
+    }
+
+    /// The profiles, in the order of their file. All of them are in one file: the file that was named, if it has any, or
+    /// else the user's own.
+    pub fn profiles(&self) -> &[Profile] {
+        &self.profiles
+    }
+
+    /// The profile that was chosen.
+    pub fn chosen(&self) -> Option<&Profile> {
+        self.chosen.as_ref()
+    }
+
+    /// Chooses the profile of this name.
+    ///
+    /// # Errors
+    /// [`Error::NoProfile`].
+    pub fn choose(&mut self, name: &str) -> Result<(), Error> {
+        let found = self.profiles.iter().find(|profile| profile.name == name);
+        self.chosen = Some(found.cloned().ok_or_else(|| Error::NoProfile {
+            name: name.to_owned(),
+            known: self.known_profiles(),
+        })?);
+        Ok(())
+    }
+
+    /// Which profiles there are, as the end of a sentence.
+    pub fn known_profiles(&self) -> String {
+        match &self.profiles[..] {
+            [] => {
+                "no configuration file that was read has profiles; `costag config init` writes one"
+                    .to_owned()
+            }
+            all => {
+                let names: Vec<_> = all.iter().map(|profile| profile.name.as_str()).collect();
+                format!("profiles in {}: {}", all[0].path.display(), names.join(", "))
+            }
+        }
+    }
+
+    fn path(&self, is_own: bool) -> PathBuf {
+        let of_role = |(_, role, _): &&(PathBuf, Role, Dict)| (*role == Role::Own) == is_own;
+        self.values.iter().find(of_role).map(|(path, ..)| path.clone()).unwrap_or_default()
     }
 }
 
@@ -100,23 +182,13 @@ impl Settings {
     /// variables of settings.
     ///
     /// # Errors
-    /// The file cannot be read or is not TOML, a key is unknown, or a value is of the wrong type or out of bounds. The
-    /// message names the key and where its value came from.
+    /// A value is of the wrong type or out of bounds. The message names the key and where its value came from.
     pub fn resolve(
         options: &PartialOptions,
         env: impl Fn(&str) -> Option<String>,
-        file: &ConfigFile,
+        files: &Files,
     ) -> Result<(Self, Provenance), Error> {
-        Self::lay(options, env, &file.read()?)
-    }
-
-    /// Does the same as [`Settings::resolve`] with a file that was read already.
-    pub(crate) fn lay(
-        options: &PartialOptions,
-        env: impl Fn(&str) -> Option<String>,
-        content: &Content,
-    ) -> Result<(Self, Provenance), Error> {
-        let layers = Layers::new(options, env, content, &Typed::default())?;
+        let layers = Layers::new(options, env, files, &Typed::default());
         let (settings, origins) = layers.settings(options.kept())?;
         layers.conflicts(&settings)?;
         Ok((settings, origins))
@@ -130,9 +202,9 @@ impl Settings {
     pub fn resolve_alone(
         options: &PartialOptions,
         env: impl Fn(&str) -> Option<String>,
-        content: &Content,
+        files: &Files,
     ) -> Result<(Self, Provenance), Error> {
-        Layers::new(options, env, content, &Typed::default())?.settings(options.kept())
+        Layers::new(options, env, files, &Typed::default()).settings(options.kept())
     }
 
     /// Does the same as [`Settings::resolve`] for a run that is resumed. The options that were `typed` when it began
@@ -144,12 +216,12 @@ impl Settings {
     pub fn resolve_again(
         options: &PartialOptions,
         env: impl Fn(&str) -> Option<String>,
-        content: &Content,
+        files: &Files,
         typed: &Typed,
     ) -> Result<(Self, Provenance), Error> {
         check_kept(typed)?;
-        let (now, now_from) = Self::resolve_alone(options, &env, content)?;
-        let layers = Layers::new(options, &env, content, typed)?;
+        let (now, now_from) = Self::resolve_alone(options, &env, files)?;
+        let layers = Layers::new(options, &env, files, typed);
         let (mut again, mut origins) = layers.settings(typed.replaced_by(options.kept()))?;
         for setting in definitions::all() {
             let Resume::Stricter(keep_stricter) = setting.resume else { continue };
@@ -164,39 +236,22 @@ impl Settings {
         layers.conflicts(&again)?;
         Ok((again, origins))
     }
-
-    /// Drops the endpoint that a file sets if an option, a variable or the resumed run gives a region. The region says
-    /// where the bucket is, and it was given for this command, while the file may be meant for other buckets.
-    fn drop_endpoint_of_file(&mut self, origins: &mut Provenance) {
-        let (Some(region), Some(Origin::File(_))) =
-            (origins.get("region"), origins.get("endpoint"))
-        else {
-            return;
-        };
-        let wins = matches!(region, Origin::Option(_) | Origin::Environment(_) | Origin::Run);
-        if wins && self.stored.region.is_some() && self.stored.endpoint.take().is_some() {
-            let overruled = Origin::Overruled(Box::new(region.clone()));
-            origins.insert("endpoint", overruled);
-        }
-    }
 }
 
 /// The merged layers, whose values are not checked yet.
 struct Layers {
     figment: Figment,
-    /// The path of the file.
-    path: PathBuf,
+    files: Files,
 }
 
 impl Layers {
-    /// Parses the file and merges the layers.
+    /// Merges the layers.
     fn new(
         options: &PartialOptions,
         env: impl Fn(&str) -> Option<String>,
-        content: &Content,
+        files: &Files,
         typed: &Typed,
-    ) -> Result<Self, Error> {
-        let from_file = file::parse(content)?;
+    ) -> Self {
         let from_env = definitions::all()
             .map(|setting| setting.name)
             .filter_map(|key| {
@@ -207,23 +262,30 @@ impl Layers {
         let named = |(key, value): (&'static str, Value)| (key.to_owned(), value);
         let defaults = Settings::default().entries().into_iter().map(named).collect();
         let given = options.0.clone().into_iter().map(named).collect();
-        Ok(Self {
-            figment: Figment::from(Layer(DEFAULTS, defaults))
-                .merge(Layer(FILE, from_file))
+        let mut figment = Figment::from(Layer(DEFAULTS, defaults));
+        for (_, role, values) in &files.values {
+            let name = if *role == Role::Own { OWN_FILE } else { FILE };
+            figment = figment.merge(Layer(name, values.clone()));
+        }
+        let of_profile = files.chosen.iter().flat_map(|profile| profile.values.clone()).collect();
+        Self {
+            figment: figment
+                .merge(Layer(PROFILE, of_profile))
                 .merge(Layer(ENVIRONMENT, from_env))
                 .merge(Layer(RUN, typed.values()))
                 .merge(Layer(OPTIONS, given)),
-            path: content.path.clone(),
-        })
+            files: files.clone(),
+        }
     }
 
     /// Checks each setting by itself, and returns all of them and where they came from.
     fn settings(&self, typed: Typed) -> Result<(Settings, Provenance), Error> {
-        let mut settings = Settings { typed, ..self.check()? };
+        let profile = self.files.chosen.as_ref().map(|profile| profile.name.clone());
+        let mut settings = Settings { typed, profile, ..self.check()? };
         let keys = definitions::all().map(|setting| setting.name);
         let origins = keys.map(|key| (key, self.origin(key, &self.value(key))));
         let mut origins: Provenance = origins.collect();
-        settings.drop_endpoint_of_file(&mut origins);
+        self.drop_endpoint_of_file(&mut settings, &mut origins);
         Ok((settings, origins))
     }
 
@@ -231,16 +293,44 @@ impl Layers {
         self.figment.find_value(key).unwrap_or_else(|_| Value::from(""))
     }
 
-    /// Where the value of a setting came from. figment tags each value with its layer.
+    /// Drops the endpoint that a file or a profile sets if the region comes from a layer with a higher precedence. The
+    /// region says where the bucket is, and the endpoint may be meant for other buckets.
+    fn drop_endpoint_of_file(&self, settings: &mut Settings, origins: &mut Provenance) {
+        let layer = |key| self.layer(&self.value(key));
+        let (region, endpoint) = (layer("region"), layer("endpoint"));
+        let is_of_file = [OWN_FILE, FILE, PROFILE].contains(&endpoint);
+        let place = |layer| LAYERS.iter().position(|one| *one == layer);
+        if is_of_file
+            && place(region) > place(endpoint)
+            && settings.stored.region.is_some()
+            && settings.stored.endpoint.take().is_some()
+        {
+            let overruled = Origin::Overruled(Box::new(origins["region"].clone()));
+            origins.insert("endpoint", overruled);
+        }
+    }
+
+    /// The layer of a value. figment tags each value with it.
+    fn layer(&self, value: &Value) -> &'static str {
+        let metadata = self.figment.get_metadata(value.tag());
+        let named = |layer: &&str| metadata.is_some_and(|metadata| metadata.name == *layer);
+        LAYERS.into_iter().find(named).unwrap_or(DEFAULTS)
+    }
+
+    /// Where the value of a setting came from.
     fn origin(&self, key: &str, value: &Value) -> Origin {
-        match self.figment.get_metadata(value.tag()).map(|metadata| metadata.name.as_ref()) {
-            Some(FILE) => Origin::File(self.path.clone()),
-            Some(ENVIRONMENT) => Origin::Environment(variable(key)),
-            Some(RUN) => Origin::Run,
-            Some(OPTIONS) if matches!(value, Value::Bool(_, false)) => {
+        match (self.layer(value), &self.files.chosen) {
+            (OWN_FILE, _) => Origin::File(self.files.path(true)),
+            (FILE, _) => Origin::File(self.files.path(false)),
+            (PROFILE, Some(Profile { name, path, .. })) => {
+                Origin::Profile { name: name.clone(), path: path.clone() }
+            }
+            (ENVIRONMENT, _) => Origin::Environment(variable(key)),
+            (RUN, _) => Origin::Run,
+            (OPTIONS, _) if matches!(value, Value::Bool(_, false)) => {
                 Origin::Option(option(&format!("no_{key}")))
             }
-            Some(OPTIONS) => Origin::Option(option(key)),
+            (OPTIONS, _) => Origin::Option(option(key)),
             _ => Origin::Default,
         }
     }

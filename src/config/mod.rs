@@ -1,7 +1,7 @@
-//! The settings of a command, from four layers. An option wins over the environment variable, the variable wins over
-//! `costag.toml`, and the file wins over the default.
+//! The settings of a command, in layers. An option wins over the environment variable, the variable wins over the profile,
+//! the profile wins over the files, and the files win over the default.
 //!
-//! This module takes the options that were given, a way to read environment variables, and a file. It returns checked
+//! This module takes the options that were given, a way to read environment variables, and the files. It returns checked
 //! [`Settings`], and the [`Provenance`] of each value. Secrets are not settings: credentials never pass through here.
 
 mod defaults;
@@ -9,8 +9,10 @@ pub mod definitions;
 mod error;
 mod example;
 mod file;
+mod keys;
 mod layers;
 mod names;
+mod profiles;
 mod settings;
 mod stricter;
 #[cfg(test)]
@@ -22,9 +24,10 @@ mod written;
 
 pub use error::{Error, Origin};
 pub use example::{example, written};
-pub use file::{ConfigFile, Content, DEFAULT_FILE};
-pub use layers::{PartialOptions, Provenance};
+pub use file::{ConfigFile, Content, DEFAULT_FILE, OWN_FILE, Role};
+pub use layers::{Files, PartialOptions, Provenance};
 pub use names::{option, variable};
+pub use profiles::{Profile, is_profile_name};
 pub use settings::{
     Budget, Connection, CredentialSources, Logging, Pace, Settings, Stored, Watching,
 };

@@ -34,6 +34,8 @@ pub struct Settings {
     pub logging: Logging,
     /// The options that were typed and that a run keeps for `costag resume`.
     pub typed: Typed,
+    /// The name of the profile that was chosen.
+    pub profile: Option<String>,
 }
 
 /// The settings that are stored with a run, so that resuming it takes the same objects and asks for the same scenes.
@@ -236,6 +238,7 @@ impl Settings {
                 progress: ProgressForm::Auto,
             },
             typed: Typed::default(),
+            profile: None,
         }
     }
 }

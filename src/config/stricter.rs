@@ -70,7 +70,7 @@ mod tests {
 
     use crate::config::definitions::{self, Resume};
     use crate::config::typed::Typed;
-    use crate::config::{ConfigFile, Origin, PartialOptions, Settings};
+    use crate::config::{Files, Origin, PartialOptions, Settings};
 
     fn options(pairs: &[(&'static str, &str)]) -> PartialOptions {
         let mut options = PartialOptions::default();
@@ -93,8 +93,7 @@ mod tests {
             let found = environment.iter().find(|(key, _)| crate::config::variable(key) == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        let content = ConfigFile::Without.read().unwrap();
-        Settings::resolve_again(&options(now), variable, &content, typed).unwrap()
+        Settings::resolve_again(&options(now), variable, &Files::default(), typed).unwrap()
     }
 
     #[rstest]

@@ -29,14 +29,18 @@ fn options(pairs: &[(&'static str, &str)]) -> PartialOptions {
 }
 
 fn from_options(pairs: &[(&'static str, &str)]) -> Result<Settings, Error> {
-    Settings::resolve(&options(pairs), env(&[]), &ConfigFile::Without).map(|(settings, _)| settings)
+    Settings::resolve(&options(pairs), env(&[]), &Files::default()).map(|(settings, _)| settings)
+}
+
+fn read(file: &ConfigFile) -> Result<Files, Error> {
+    Files::parse(&file.read(None)?)
 }
 
 fn from_file(text: &str) -> Result<Settings, Error> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.toml");
     std::fs::write(&path, text).unwrap();
-    Settings::resolve(&PartialOptions::default(), env(&[]), &ConfigFile::Named(path))
+    Settings::resolve(&PartialOptions::default(), env(&[]), &read(&ConfigFile::Named(path))?)
         .map(|(settings, _)| settings)
 }
 
@@ -117,7 +121,7 @@ fn an_option_wins_over_environment_over_file_over_default() {
     options.flag("dedupe", false, true);
     let env = env(&[("COSTAG_QPS", "7"), ("COSTAG_WORKERS", "8"), ("COSTAG_LIST_QPS", "")]);
     let (settings, origins) =
-        Settings::resolve(&options, env, &ConfigFile::Named(path.clone())).unwrap();
+        Settings::resolve(&options, env, &read(&ConfigFile::Named(path.clone())).unwrap()).unwrap();
     assert_eq!(settings.pace.qps, Rate::PerSecond(20.0));
     assert_eq!(settings.pace.workers.most(), 8);
     assert_eq!(settings.pace.list_qps, Rate::PerSecond(3.0), "an empty variable is unset");
@@ -222,7 +226,7 @@ fn the_error_of_a_file_says_what_is_wrong() {
     assert!(said("min_size = 2000\nmax_size = 1000").contains("max_size"));
     assert!(said("max_cost = 5").contains("price_per_1000_calls"));
     let missing = ConfigFile::Named("no/such/file.toml".into());
-    let error = Settings::resolve(&PartialOptions::default(), env(&[]), &missing).unwrap_err();
+    let error = read(&missing).unwrap_err();
     assert!(matches!(error, Error::Read { .. }));
 }
 
@@ -281,4 +285,86 @@ fn stored_settings_can_be_read_again_from_json() {
     let json = serde_json::to_string(&stored).unwrap();
     assert_eq!(serde_json::from_str::<Stored>(&json).unwrap(), stored);
     assert_eq!(serde_json::from_str::<Stored>("{}").unwrap(), Stored::default());
+}
+
+/// The settings with a profile of the user's own file or of a named file.
+fn with_profile(
+    own: &str,
+    named: Option<&str>,
+    profile: &str,
+) -> Result<(Settings, Provenance), Error> {
+    let content =
+        |path: &str, text: &str, role| Content { path: path.into(), text: text.into(), role };
+    let mut contents = vec![content("own.toml", own, Role::Own)];
+    contents.extend(named.map(|named| content("named.toml", named, Role::Named)));
+    let mut files = Files::parse(&contents)?;
+    files.choose(profile)?;
+    Settings::resolve(&options(&[("list_qps", "4")]), env(&[("COSTAG_WORKERS", "3")]), &files)
+}
+
+#[test]
+fn a_profile_wins_over_every_file_and_loses_to_variables_and_options() {
+    let own = "qps = 1\nworkers = 1\nlist_qps = 1\nlist_workers = 1\nregion = \"ap-own\"\ncurrency = \"EUR\"\n\
+               [profile.a]\nqps = 2\nworkers = 2\nlist_qps = 2\naddress = \"cos://a-1\"\n";
+    let (settings, origins) =
+        with_profile(own, Some("qps = 5\nlist_workers = 5\nregion = \"ap-named\""), "a").unwrap();
+    let of_profile = Origin::Profile { name: "a".to_owned(), path: "own.toml".into() };
+    assert_eq!((settings.pace.qps, &origins["qps"]), (Rate::PerSecond(2.0), &of_profile));
+    assert_eq!(settings.pace.workers.most(), 3);
+    assert_eq!(settings.pace.list_qps, Rate::PerSecond(4.0));
+    assert_eq!(settings.pace.list_workers.get(), 5);
+    assert_eq!(origins["region"], Origin::File("named.toml".into()));
+    assert_eq!(origins["currency"], Origin::File("own.toml".into()));
+    assert_eq!(settings.profile.as_deref(), Some("a"));
+}
+
+#[test]
+fn the_profiles_of_a_named_file_take_the_place_of_those_of_the_own_file() {
+    let own = "[profile.a]\nqps = 1\n[profile.b]\nqps = 2\n";
+    let error = with_profile(own, Some("[profile.a]\nworkers = 4\n"), "b").unwrap_err();
+    assert!(
+        matches!(&error, Error::NoProfile { known, .. } if known == "profiles in named.toml: a")
+    );
+    let (settings, _) = with_profile(own, Some("[profile.a]\ntimeout = \"1s\"\n"), "a").unwrap();
+    assert_eq!(settings.pace.qps, Settings::default().pace.qps, "a profile is used as a whole");
+    with_profile(own, Some("qps = 3"), "b").unwrap();
+}
+
+#[test]
+fn an_endpoint_loses_to_a_region_of_a_higher_layer() {
+    let endpoint = "endpoint = \"https://a.example\"\n";
+    let in_profile = |text: &str| format!("{endpoint}[profile.a]\n{text}");
+    let (settings, origins) = with_profile(&in_profile("region = \"ap-x\""), None, "a").unwrap();
+    assert_eq!(settings.stored.endpoint, None);
+    assert!(matches!(origins["endpoint"], Origin::Overruled(_)));
+    let text = format!("region = \"ap-x\"\n[profile.a]\n{endpoint}");
+    let (settings, _) = with_profile(&text, None, "a").unwrap();
+    assert_eq!(settings.stored.endpoint.as_deref(), Some("https://a.example"));
+    let (settings, _) =
+        with_profile(&in_profile("qps = 1"), Some("region = \"ap-x\""), "a").unwrap();
+    assert_eq!(settings.stored.endpoint, None, "the named file is meant, not the own one");
+}
+
+#[rstest]
+#[case("profile = 3", "profile in own.toml")]
+#[case("[profile]\nqps = 3", "profile.qps in own.toml")]
+#[case("[profile.\"a b\"]\nqps = 3", "profile.a b in own.toml")]
+#[case("[profile.a]\naddress = 3", "profile.a.address in own.toml")]
+#[case("[profile.a]\nqsp = 3", "\"profile.a.qsp\" in own.toml: did you mean qps?")]
+#[case("[profile.a]\nsecret_key = \"AKIDabc\"", "\"profile.a.secret_key\" in own.toml: secrets")]
+#[case("[profile.a]\nqps = \"fast\"", "qps = \"fast\" (profile a in own.toml)")]
+#[case("[profile.b]\n[profile.c]", "no profile \"a\": profiles in own.toml: b, c")]
+#[case("", "no profile \"a\": no configuration file")]
+fn the_error_of_a_profile_says_what_is_wrong(#[case] text: &str, #[case] said: &str) {
+    let shown = with_profile(text, None, "a").unwrap_err().to_string();
+    assert!(shown.contains(said) && !shown.contains("AKIDabc"), "{shown}");
+}
+
+#[test]
+fn the_profile_of_the_example_is_one() {
+    let begin = EXAMPLE.find("#     [profile.photos]").unwrap();
+    let profile: Vec<_> =
+        EXAMPLE[begin..].lines().map(|line| line.trim_start_matches('#')).collect();
+    let (settings, _) = with_profile(&profile.join("\n"), None, "photos").unwrap();
+    assert_eq!(settings.budget.max_calls, Some(50_000));
 }

@@ -1,22 +1,26 @@
-//! `costag config`: prints the settings and where they came from, or checks a file.
+//! `costag config`: prints the settings and where they came from, checks a file, or writes one.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use figment::value::Value;
 use serde::Serialize;
 
 use crate::cli::connect::refuse_plain_http;
 use crate::cli::exit::Exit;
-use crate::cli::options::global::{GlobalOptions, resolve};
+use crate::cli::options::global::{GlobalOptions, Inputs};
 use crate::cli::options::groups::{OfRun, SettingOptions};
-use crate::config::{self, ConfigFile, Origin, PartialOptions, Provenance, Settings};
+use crate::cli::{address, init};
+use crate::config::{
+    self, ConfigFile, Files, Origin, PartialOptions, Profile, Provenance, Settings,
+};
 use crate::cos::Endpoint;
 use crate::export::Output;
 use crate::visible::visible;
 
-/// Show the settings and where they came from, or check a configuration file
+/// Show the settings and where they came from, check a configuration file, or write one
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -32,6 +36,8 @@ enum Command {
         /// The file to check [default: the file that a run would read]
         file: Option<PathBuf>,
     },
+    /// Write a configuration file with a profile of a bucket, after three questions
+    Init(init::Init),
 }
 
 #[derive(Debug, clap::Args)]
@@ -55,33 +61,41 @@ impl Args {
     /// # Errors
     /// The settings are wrong (exit code 2), or stdout cannot be written.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
-        let mut options = PartialOptions::default();
         let text = match self.command {
             Command::Show(show) => {
-                global.give(&mut options);
-                show.options.give(&mut options);
-                let (settings, origins) = resolve(options, &global.config_file())?;
-                if show.json { json(&settings, &origins)? } else { toml(&settings, &origins)? }
-            }
-            Command::Check { file } => {
-                let file = file.map_or_else(|| global.config_file(), ConfigFile::Named);
-                let (settings, origins) = resolve(options, &file)?;
-                if let Some(endpoint) = &settings.stored.endpoint {
-                    refuse_plain_http(
-                        &Endpoint::custom(endpoint)?,
-                        settings.connection.allow_http,
-                    )?;
-                }
-                match &file {
-                    ConfigFile::Named(path) => {
-                        format!("{}: ok{}\n", visible(&path.to_string_lossy()), note(&origins))
-                    }
-                    ConfigFile::Default if Path::new(config::DEFAULT_FILE).exists() => {
-                        format!("{}: ok\n", config::DEFAULT_FILE)
-                    }
-                    _ => "no configuration file; defaults and environment: ok\n".to_owned(),
+                let inputs = global.inputs(|options| show.options.give(options))?;
+                let (settings, origins) = inputs.resolve()?;
+                let files = inputs.files();
+                if show.json {
+                    json(&settings, &origins, files)?
+                } else {
+                    toml(&settings, &origins, files)?
                 }
             }
+            Command::Check { file: Some(path) } => {
+                let content = ConfigFile::Named(path.clone()).read(None)?;
+                let inputs = Inputs::new(PartialOptions::default(), Files::parse(&content)?)?;
+                let note = check(&inputs)?;
+                format!("{}: ok{note}\n", visible(&path.to_string_lossy()))
+            }
+            Command::Check { file: None } => {
+                let inputs = global.inputs(|_| {})?;
+                let note = match global.config_file() {
+                    ConfigFile::Named(_) => check(&inputs)?,
+                    // What is guarded is not in a file that was merely found.
+                    _ => check(&inputs).map(|_| String::new())?,
+                };
+                let paths: Vec<_> = inputs
+                    .files()
+                    .paths()
+                    .map(|path| visible(&path.to_string_lossy()).into_owned())
+                    .collect();
+                match &paths[..] {
+                    [] => "no configuration file; defaults and environment: ok\n".to_owned(),
+                    paths => format!("{}: ok{note}\n", paths.join(", ")),
+                }
+            }
+            Command::Init(init) => return init.execute(global),
         };
         let mut output = Output::open(Path::new("-"))?;
         output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;
@@ -90,12 +104,40 @@ impl Args {
     }
 }
 
-/// A note for a file that sets guarded settings: other commands accept it only if it is named with an option or a
-/// variable. Empty for any other file.
-fn note(origins: &Provenance) -> String {
+/// Checks the settings, and those of every profile. Returns a note for a file that other commands accept only if it is
+/// named with an option or a variable; it is empty for any other file.
+fn check(inputs: &Inputs) -> anyhow::Result<String> {
+    let (settings, origins) = inputs.resolve()?;
+    check_endpoint(&settings)?;
+    for profile in inputs.files().profiles() {
+        let mut inputs = inputs.clone();
+        let in_profile = || format!("profile {}", profile.name);
+        inputs.choose(&profile.name)?;
+        let (settings, _) = inputs.resolve().with_context(in_profile)?;
+        check_endpoint(&settings).with_context(in_profile)?;
+        if let Some(address) = &profile.address {
+            address::parse(address).map_err(|error| error.context(in_profile()))?;
+        }
+    }
+    Ok(note(&origins, inputs.files()))
+}
+
+fn check_endpoint(settings: &Settings) -> anyhow::Result<()> {
+    match &settings.stored.endpoint {
+        Some(endpoint) => {
+            refuse_plain_http(&Endpoint::custom(endpoint)?, settings.connection.allow_http)
+        }
+        None => Ok(()),
+    }
+}
+
+fn note(origins: &Provenance, files: &Files) -> String {
     let from_file = |key: &&str| matches!(origins.get(key), Some(Origin::File(_)));
-    let guarded: Vec<&str> =
+    let mut guarded: Vec<&str> =
         config::definitions::guarded().map(|setting| setting.name).filter(from_file).collect();
+    if !files.profiles().is_empty() {
+        guarded.push("profiles");
+    }
     match guarded[..] {
         [] => String::new(),
         _ => format!(
@@ -103,6 +145,13 @@ fn note(origins: &Provenance) -> String {
             guarded.join(", ")
         ),
     }
+}
+
+/// The address of the chosen profile, and where it came from.
+fn address_of_profile(files: &Files) -> Option<(&str, Origin)> {
+    let Profile { name, address, path, .. } = files.chosen()?;
+    let origin = Origin::Profile { name: name.clone(), path: path.clone() };
+    Some((address.as_deref()?, origin))
 }
 
 /// The values by key. The arguments of a command are left out, since people put secrets there.
@@ -120,7 +169,7 @@ fn from(key: &str, origins: &Provenance) -> String {
     origins.get(key).map(ToString::to_string).unwrap_or_default()
 }
 
-fn toml(settings: &Settings, origins: &Provenance) -> anyhow::Result<String> {
+fn toml(settings: &Settings, origins: &Provenance, files: &Files) -> anyhow::Result<String> {
     let entries = entries(settings);
     let lines: Vec<(String, String)> = entries
         .iter()
@@ -133,20 +182,31 @@ fn toml(settings: &Settings, origins: &Provenance) -> anyhow::Result<String> {
     let width = lines.iter().map(|(line, _)| line.chars().count()).filter(|n| *n < 48).max();
     let width = width.unwrap_or(0);
     let mut text = String::new();
+    if !files.profiles().is_empty() {
+        writeln!(text, "# {}", visible(&files.known_profiles()))?;
+    }
+    if let Some((address, origin)) = address_of_profile(files) {
+        let address = config::written(&address.into());
+        writeln!(text, "# address = {}  # {}", visible(&address), visible(&origin.to_string()))?;
+    }
     for (line, from) in &lines {
         writeln!(text, "{line:width$}  # {}", visible(from))?;
     }
     Ok(text)
 }
 
-fn json(settings: &Settings, origins: &Provenance) -> anyhow::Result<String> {
+fn json(settings: &Settings, origins: &Provenance, files: &Files) -> anyhow::Result<String> {
     let entries = entries(settings);
-    let object: serde_json::Map<String, serde_json::Value> = entries
+    let mut object: serde_json::Map<String, serde_json::Value> = entries
         .iter()
         .map(|(key, value)| {
             let entry = Entry { value, from: from(key, origins) };
             Ok(((*key).to_owned(), serde_json::to_value(entry)?))
         })
         .collect::<anyhow::Result<_>>()?;
+    if let Some((address, origin)) = address_of_profile(files) {
+        let (value, from) = (&Value::from(address), origin.to_string());
+        object.insert("address".to_owned(), serde_json::to_value(Entry { value, from })?);
+    }
     Ok(serde_json::to_string_pretty(&object)? + "\n")
 }

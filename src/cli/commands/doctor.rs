@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::cli::address::Address;
 use crate::cli::connect;
 use crate::cli::execute_job;
 use crate::cli::exit::{self, Exit};
@@ -13,9 +14,8 @@ use crate::cli::fault::chain;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::options::groups::{OfRequests, SettingOptions};
 use crate::cli::takes;
-use crate::cli::target::parse_address;
 use crate::cli::terminal;
-use crate::config::{self, ConfigFile, Filter, Settings};
+use crate::config::{self, Files, Filter, Settings};
 use crate::cos::{self, Bucket, Client, ListRequest, ObjectEntry, Provider, Target};
 use crate::export::Output;
 use crate::job::verdict::{Operation, advice};
@@ -38,9 +38,8 @@ const TRIES: u32 = 3;
 #[derive(Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "it is the help's text")]
 pub struct Args {
-    /// The bucket as cos://BUCKET-APPID or cos://BUCKET-APPID/PREFIX
-    #[arg(value_name = "ADDRESS")]
-    address: String,
+    #[command(flatten)]
+    address: Address,
     /// Make the detect-label call without asking
     #[arg(short, long)]
     yes: bool,
@@ -70,6 +69,13 @@ impl Lines {
         self.line("skip", what, text)
     }
 
+    /// Ends the checks because of wrong settings.
+    fn unconfigured(mut self, error: config::Error) -> anyhow::Result<Exit> {
+        let error = anyhow::Error::from(error);
+        self.fail("configuration", &chain(error.as_ref()), Exit::of(&error))?;
+        Ok(Exit::of(&error))
+    }
+
     fn fail(&mut self, what: &str, text: &str, exit: Exit) -> anyhow::Result<()> {
         self.first.get_or_insert(exit);
         self.line("FAIL", what, text)
@@ -82,18 +88,17 @@ impl Args {
     /// # Errors
     /// The address is wrong, or stdout cannot be written. What a check finds is a line and not an error.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
-        let (bucket, prefix) = parse_address(&self.address)?;
         let mut lines = Lines { output: Output::open(Path::new("-"))?, first: None };
-        let settings = global.settings(|options| self.options.give(options));
-        let settings = match settings {
-            Ok(settings) => settings,
-            Err(error) => {
-                let error = anyhow::Error::from(error);
-                lines.fail("configuration", &chain(error.as_ref()), Exit::of(&error))?;
-                return Ok(Exit::of(&error));
-            }
+        let mut inputs = match global.inputs(|options| self.options.give(options)) {
+            Ok(inputs) => inputs,
+            Err(error) => return lines.unconfigured(error),
         };
-        lines.ok("configuration", &configuration(&global.config_file()))?;
+        let (bucket, prefix) = self.address.resolve(&mut inputs)?;
+        let settings = match inputs.settings() {
+            Ok(settings) => settings,
+            Err(error) => return lines.unconfigured(error),
+        };
+        lines.ok("configuration", &configuration(inputs.files()))?;
         database(&settings.db, &mut lines)?;
         execute_job::runtime()?.block_on(async {
             let Some(provider) = credentials(&settings, &mut lines).await? else { return Ok(()) };
@@ -161,13 +166,12 @@ impl Args {
     }
 }
 
-fn configuration(file: &ConfigFile) -> String {
-    match file {
-        ConfigFile::Named(path) => path.display().to_string(),
-        ConfigFile::Default if Path::new(config::DEFAULT_FILE).exists() => {
-            config::DEFAULT_FILE.to_owned()
-        }
-        _ => "no file; options, environment and defaults apply".to_owned(),
+fn configuration(files: &Files) -> String {
+    let paths: Vec<_> = files.paths().map(|path| path.display().to_string()).collect();
+    match (&paths[..], files.chosen()) {
+        ([], _) => "no file; options, environment and defaults apply".to_owned(),
+        (paths, None) => paths.join(", "),
+        (paths, Some(profile)) => format!("{}; profile {}", paths.join(", "), profile.name),
     }
 }
 

@@ -150,7 +150,8 @@ fn settings_again(
 
 fn tell_what_is_stricter(settings: &Settings, origins: &Provenance) {
     for (key, origin) in origins {
-        let stricter = matches!(origin, Origin::Environment(_) | Origin::File(_));
+        let stricter =
+            matches!(origin, Origin::Environment(_) | Origin::Profile { .. } | Origin::File(_));
         let typed = settings.typed.command_line(|typed| stricter && typed == *key);
         if !typed.is_empty() {
             let origin = origin.to_string();

@@ -11,13 +11,16 @@ use clap::Args;
 use super::groups::{OfEveryCommand, SettingOptions};
 use crate::cli::{habits, terminal};
 use crate::config::{
-    self, ConfigFile, Content, LogFormat, Logging, PartialOptions, Provenance, Settings, Typed,
-    definitions,
+    self, ConfigFile, Files, LogFormat, Logging, OWN_FILE, PartialOptions, Provenance, Settings,
+    Typed, definitions,
 };
 use crate::telemetry::logging;
 
 /// The variable that names the configuration file.
 const CONFIG: &str = "COSTAG_CONFIG";
+
+/// The variable that names the profile.
+const PROFILE: &str = "COSTAG_PROFILE";
 
 /// Options of every command.
 #[derive(Debug, Clone, Default, Args)]
@@ -25,7 +28,8 @@ const CONFIG: &str = "COSTAG_CONFIG";
 pub struct GlobalOptions {
     #[command(flatten)]
     settings: SettingOptions<OfEveryCommand>,
-    /// The configuration file [default: ./costag.toml, if there is one] [env: COSTAG_CONFIG]
+    /// The configuration file; the user's own ~/.config/costag/costag.toml applies too [default: ./costag.toml, if there is
+    /// one] [env: COSTAG_CONFIG]
     #[arg(long, value_name = "FILE", global = true, conflicts_with = "no_config")]
     config: Option<PathBuf>,
     /// Read no configuration file
@@ -37,6 +41,9 @@ pub struct GlobalOptions {
     /// Log more: -v logs what the run does, -vv everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
+    /// The profile of the configuration file whose settings apply [env: COSTAG_PROFILE]
+    #[arg(long, value_name = "NAME", global = true, conflicts_with = "no_config")]
+    profile: Option<String>,
 }
 
 impl GlobalOptions {
@@ -72,9 +79,7 @@ impl GlobalOptions {
         &self,
         give: impl FnOnce(&mut PartialOptions),
     ) -> Result<Settings, config::Error> {
-        let (settings, _) = self.inputs(give)?.resolve()?;
-        speak(&settings.logging);
-        Ok(settings)
+        self.inputs(give)?.settings()
     }
 
     /// Reads what the settings of a command are made from. The command adds its own options.
@@ -86,8 +91,29 @@ impl GlobalOptions {
         let mut options = PartialOptions::default();
         self.give(&mut options);
         give(&mut options);
-        Inputs::read(options, &self.config_file())
+        let files = Files::parse(&self.config_file().read(own_file().as_deref())?)?;
+        let mut inputs = Inputs::new(options, files)?;
+        inputs.profile_option.clone_from(&self.profile);
+        let variable = || env::var(PROFILE).ok().filter(|name| !name.is_empty());
+        if let Some(name) = self.profile.clone().or_else(variable) {
+            inputs.choose(&name)?;
+        }
+        Ok(inputs)
     }
+
+    /// The name that `--profile` gives.
+    pub fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
+    }
+}
+
+/// The path of the user's own configuration file. `None` if the user has no home.
+pub fn own_file() -> Option<PathBuf> {
+    // The specification of base directories says that a relative path is not to be used.
+    let of_variable =
+        env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder = of_variable.or_else(|| env::home_dir().map(|home| home.join(".config")))?;
+    folder.is_absolute().then(|| folder.join(OWN_FILE))
 }
 
 /// Starts logging, and gives messages the same form.
@@ -101,20 +127,21 @@ fn is_variable(name: &str) -> bool {
     definitions::all().any(|setting| config::variable(setting.name) == name)
 }
 
-/// The options, the environment of this process, and the content of the configuration file, which is read only once.
-#[derive(Debug)]
+/// The options, the environment of this process, and the configuration files, which are read only once.
+#[derive(Debug, Clone)]
 pub struct Inputs {
     options: PartialOptions,
     variables: BTreeMap<String, String>,
-    content: Content,
+    files: Files,
+    profile_option: Option<String>,
 }
 
 impl Inputs {
-    /// Reads the environment and the file.
+    /// Reads the environment.
     ///
     /// # Errors
-    /// A variable is not text, or the file cannot be read or is not trusted.
-    pub fn read(options: PartialOptions, file: &ConfigFile) -> Result<Self, config::Error> {
+    /// A variable is not text.
+    pub fn new(options: PartialOptions, files: Files) -> Result<Self, config::Error> {
         let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
         for warning in habits::misspelt(names, definitions::nearest, is_variable) {
             say!("{warning}");
@@ -128,7 +155,35 @@ impl Inputs {
                 };
             }
         }
-        Ok(Self { options, variables, content: file.read()? })
+        Ok(Self { options, variables, files, profile_option: None })
+    }
+
+    /// What the configuration files say.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// The name that the option `--profile` gave.
+    pub fn profile_option(&self) -> Option<&str> {
+        self.profile_option.as_deref()
+    }
+
+    /// Chooses a profile, in place of another one.
+    ///
+    /// # Errors
+    /// There is no profile of this name.
+    pub fn choose(&mut self, name: &str) -> Result<(), config::Error> {
+        self.files.choose(name)
+    }
+
+    /// The checked settings. Starts logging.
+    ///
+    /// # Errors
+    /// The same as those of [`Settings::resolve`].
+    pub fn settings(&self) -> Result<Settings, config::Error> {
+        let (settings, _) = self.resolve()?;
+        speak(&settings.logging);
+        Ok(settings)
     }
 
     /// The checked settings, and where each came from.
@@ -145,7 +200,7 @@ impl Inputs {
     /// The same as those of [`Settings::resolve_alone`].
     pub fn resolve_alone(&self) -> Result<Settings, config::Error> {
         let variable = |name: &str| self.variables.get(name).cloned();
-        let (settings, _) = Settings::resolve_alone(&self.options, variable, &self.content)?;
+        let (settings, _) = Settings::resolve_alone(&self.options, variable, &self.files)?;
         speak(&settings.logging);
         Ok(settings)
     }
@@ -156,17 +211,6 @@ impl Inputs {
     /// The same as those of [`Settings::resolve_again`].
     pub fn resolve_again(&self, typed: &Typed) -> Result<(Settings, Provenance), config::Error> {
         let variable = |name: &str| self.variables.get(name).cloned();
-        Settings::resolve_again(&self.options, variable, &self.content, typed)
+        Settings::resolve_again(&self.options, variable, &self.files, typed)
     }
-}
-
-/// The checked settings from options, the environment of this process and `file`, and where each came from.
-///
-/// # Errors
-/// The same as those of [`Settings::resolve`], and a variable that is not text.
-pub fn resolve(
-    options: PartialOptions,
-    file: &ConfigFile,
-) -> Result<(Settings, Provenance), config::Error> {
-    Inputs::read(options, file)?.resolve()
 }

@@ -43,8 +43,8 @@ pub(super) const SECTION: Section = Section {
             group: Group::Source,
             default: "",
             help: "Address to use instead of the one that follows from bucket and region",
-            more: "It begins with http:// or https:// and has no user, password or query. A region that is given as an \
-                   option or variable wins over an endpoint in a file.",
+            more: "It begins with http:// or https:// and has no user, password or query. A region from a \
+                   stronger place (an option, a variable, a profile) wins over an endpoint in a file.",
             guarded: Some("where signed requests go"),
             resume: Resume::Again,
             set: |value, to| put(&mut to.stored.endpoint, value::address(value)),

@@ -5,6 +5,7 @@ mod journal;
 mod listings;
 mod monitors;
 mod overwritten;
+mod profiles;
 mod reports;
 mod second_night;
 mod whole_bucket;
