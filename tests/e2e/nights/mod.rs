@@ -8,4 +8,5 @@ mod overwritten;
 mod profiles;
 mod reports;
 mod second_night;
+mod units;
 mod whole_bucket;
