@@ -70,6 +70,31 @@ impl Exit {
         Self::Terminated,
     ];
 
+    /// The codes of commands that do several things, the worst first. A signal is not among them, because it ends the
+    /// command.
+    const WORST_FIRST: [Self; 12] = [
+        Self::Unexpected,
+        Self::State,
+        Self::Local,
+        Self::Usage,
+        Self::Credentials,
+        Self::Failures,
+        Self::Temporary,
+        Self::Locked,
+        Self::ImagesFailed,
+        Self::Budget,
+        Self::Window,
+        Self::Complete,
+    ];
+
+    /// The worse of two codes. A signal is worse than any other code.
+    #[must_use]
+    pub fn or_worse(self, other: Self) -> Self {
+        let place = |exit: &Self| Self::WORST_FIRST.iter().position(|one| one == exit);
+        // `None`, a signal, is less than any place.
+        if place(&other) < place(&self) { other } else { self }
+    }
+
     /// The number that the process ends with.
     pub const fn code(self) -> u8 {
         self as u8
@@ -417,6 +442,18 @@ mod tests {
     #[test]
     fn the_table_of_exit_codes_is_as_agreed() {
         insta::assert_snapshot!(Exit::table());
+    }
+
+    #[test]
+    fn the_worst_code_is_found_in_any_order() {
+        let order = [1, 7, 4, 2, 6, 9, 5, 11, 3, 8, 10, 0];
+        assert_eq!(Exit::WORST_FIRST.map(Exit::code), order);
+        for (at, worse) in Exit::WORST_FIRST.into_iter().enumerate() {
+            for other in &Exit::WORST_FIRST[at..] {
+                assert_eq!((worse.or_worse(*other), other.or_worse(worse)), (worse, worse));
+            }
+            assert_eq!(Exit::Terminated.or_worse(worse), Exit::Terminated);
+        }
     }
 
     #[test]

@@ -246,8 +246,15 @@ fn meant(address: &str) -> Option<(String, Option<String>)> {
 }
 
 /// The variables of costag that are no settings.
-const VARIABLES: [&str; 5] =
-    ["COSTAG_CONFIG", "COSTAG_PING_URL", "COSTAG_SECRET_ID", "COSTAG_SECRET_KEY", "COSTAG_TOKEN"];
+const VARIABLES: [&str; 7] = [
+    "COSTAG_CONFIG",
+    "COSTAG_NOTIFY_TO",
+    "COSTAG_PING_URL",
+    "COSTAG_PROFILE",
+    "COSTAG_SECRET_ID",
+    "COSTAG_SECRET_KEY",
+    "COSTAG_TOKEN",
+];
 
 /// A warning for each variable that is almost one of costag. `settings` gives the setting whose name is similar.
 pub(super) fn misspelt(

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::exit::Exit;
 use super::fault::{LocalFault, Usage, chain};
 use super::options::global::{GlobalOptions, own_file};
+use super::suggest::Suggestion;
 use super::{address, terminal};
 use crate::config::{self, ConfigFile, Content, Files, PartialOptions, Role, Settings};
 use crate::cos::Bucket;
@@ -86,14 +87,20 @@ impl Init {
         Settings::resolve(&PartialOptions::default(), |_| None, &files)?;
         write(&path, &text, &shown)?;
         say!("{shown} is written, with the profile {name}");
-        let named = match own_file() == Some(path) {
-            true => String::new(),
-            false => format!(" --config {}", crate::shell::quoted(&shown)),
+        let named = if own_file().as_ref() == Some(&path) {
+            Vec::new()
+        } else {
+            vec!["--config".to_owned(), path.to_string_lossy().into_owned()]
         };
-        say!(
-            "next: `costag doctor {name}{named}` checks everything, `costag plan {name}{named}` shows what a run would call, \
-             `costag run {name}{named} --limit 20` tries 20 images"
-        );
+        for (what, words) in [
+            ("next, to check everything:", &["doctor"][..]),
+            ("to see what a run would call:", &["plan"]),
+            ("to try it with 20 images:", &["run", "--limit", "20"]),
+        ] {
+            let words = words.iter().copied().chain([name.as_str()]);
+            let words = words.chain(named.iter().map(String::as_str));
+            say!("{what}\n{}", Suggestion::plain(words));
+        }
         if matches!(global.config_file(), ConfigFile::Named(_)) {
             say!("--config and COSTAG_CONFIG have no effect here");
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::address::Address;
 use super::fault::Usage;
-use super::options::global::GlobalOptions;
+use super::options::global::{GlobalOptions, Inputs};
 use super::options::groups::{OfRun, SettingOptions};
 use crate::config::definitions::{self, Group};
 use crate::config::{PartialOptions, Settings, option};
@@ -56,24 +56,29 @@ pub(super) fn tell_unused_filters(options: &SettingOptions<OfRun>, source: &Sour
 }
 
 impl Target {
+    /// Reads what the settings are made from.
+    ///
+    /// # Errors
+    /// The same as those of [`GlobalOptions::inputs`].
+    pub(super) fn inputs(&self, global: &GlobalOptions) -> anyhow::Result<Inputs> {
+        Ok(global.inputs(|options| self.options.give(options))?)
+    }
+
     /// Returns the checked settings, the bucket, and the source of the work.
     ///
     /// # Errors
     /// The settings or the address are wrong, or the list cannot be read.
-    pub(super) fn resolve(
-        self,
-        global: &GlobalOptions,
-    ) -> anyhow::Result<(Settings, Bucket, Source)> {
-        let mut inputs = global.inputs(|options| self.options.give(options))?;
+    pub(super) fn resolve(&self, mut inputs: Inputs) -> anyhow::Result<(Settings, Bucket, Source)> {
         let (bucket, prefix) = self.address.resolve(&mut inputs)?;
         let settings = inputs.settings()?;
-        let list = |file: PathBuf| List {
-            file: (file.as_os_str() != "-").then(|| std::path::absolute(&file).unwrap_or(file)),
+        let list = |file: &PathBuf| List {
+            file: (file.as_os_str() != "-")
+                .then(|| std::path::absolute(file).unwrap_or_else(|_| file.clone())),
             nul: self.null,
             inventory: self.inventory.is_some(),
         };
-        let keys = self.keys.or(self.inventory.clone());
-        let source = match (keys, self.urls) {
+        let keys = self.keys.as_ref().or(self.inventory.as_ref());
+        let source = match (keys, &self.urls) {
             (None, None) if self.null => {
                 anyhow::bail!(Usage("-0 (--null) needs --keys or --urls".into()))
             }

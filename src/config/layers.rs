@@ -158,10 +158,8 @@ impl Files {
     /// Which profiles there are, as the end of a sentence.
     pub fn known_profiles(&self) -> String {
         match &self.profiles[..] {
-            [] => {
-                "no configuration file that was read has profiles; `costag config init` writes one"
-                    .to_owned()
-            }
+            [] => "no configuration file that was read has profiles (config init writes one)"
+                .to_owned(),
             all => {
                 let names: Vec<_> = all.iter().map(|profile| profile.name.as_str()).collect();
                 format!("profiles in {}: {}", all[0].path.display(), names.join(", "))

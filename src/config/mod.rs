@@ -32,5 +32,7 @@ pub use settings::{
     Budget, Connection, CredentialSources, Logging, Pace, Settings, Stored, Watching,
 };
 pub use typed::Typed;
-pub use types::{Billing, FailureLimit, Filter, LogFormat, ProgressForm, Rate, Until, Workers};
+pub use types::{
+    Billing, FailureLimit, Filter, Language, LogFormat, Notify, ProgressForm, Rate, Until, Workers,
+};
 pub use value::{command_shown, read_duration, read_failure_limit, read_size};

@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::typed::Typed;
-use super::types::{Billing, FailureLimit, Filter, LogFormat, ProgressForm, Rate, Until, Workers};
+use super::types::{
+    Billing, FailureLimit, Filter, Language, LogFormat, Notify, ProgressForm, Rate, Until, Workers,
+};
 use crate::glob::Meaning;
 use crate::scene::Scenes;
 
@@ -144,6 +146,12 @@ pub struct Watching {
     pub ping: bool,
     /// The file with the address of pings, which is a secret.
     pub ping_file: Option<PathBuf>,
+    /// When a notification is sent.
+    pub notify: Notify,
+    /// The file with the addresses of notifications, which are secrets.
+    pub notify_file: Option<PathBuf>,
+    /// The language of notifications.
+    pub language: Language,
 }
 
 impl Watching {

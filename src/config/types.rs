@@ -98,6 +98,55 @@ impl Billing {
     }
 }
 
+/// When a notification about a run is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Notify {
+    /// Never.
+    #[default]
+    Never,
+    /// After every run.
+    Always,
+    /// After a run whose exit code is no success.
+    Trouble,
+    /// After a run whose exit code is not that of the run before.
+    Change,
+}
+
+impl Notify {
+    /// Every choice.
+    pub const ALL: [Self; 4] = [Self::Trouble, Self::Change, Self::Always, Self::Never];
+
+    /// The name in settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Always => "always",
+            Self::Trouble => "trouble",
+            Self::Change => "change",
+        }
+    }
+}
+
+/// The language of messages that people read elsewhere than at a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Language {
+    /// English.
+    #[default]
+    English,
+    /// Simplified Chinese.
+    Chinese,
+}
+
+impl Language {
+    /// The name in settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Chinese => "zh",
+        }
+    }
+}
+
 /// The time of day at which a run stops sending calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Until {

@@ -11,7 +11,7 @@ mod times;
 
 use figment::value::Value;
 
-use super::types::{Billing, LogFormat, ProgressForm};
+use super::types::{Billing, Language, LogFormat, Notify, ProgressForm};
 pub(super) use lists::{codes, globs, scenes, suffixes};
 pub(super) use numbers::{
     failure_limit, limit, optional_amount, optional_size, rate, size, workers, workers_or_auto,
@@ -89,6 +89,19 @@ pub(super) fn progress_form(value: &Value) -> Checked<ProgressForm> {
     let given = text(value)?;
     let form = ProgressForm::ALL.into_iter().find(|form| form.name() == given);
     form.ok_or_else(|| "expected auto, bar, plain, json or none".to_owned())
+}
+
+pub(super) fn notify(value: &Value) -> Checked<Notify> {
+    let given = text(value)?;
+    let when = Notify::ALL.into_iter().find(|when| when.name() == given);
+    when.ok_or_else(|| "expected trouble, change, always or never".to_owned())
+}
+
+pub(super) fn language(value: &Value) -> Checked<Language> {
+    let given = text(value)?;
+    let language = [Language::English, Language::Chinese];
+    let language = language.into_iter().find(|language| language.name() == given);
+    language.ok_or_else(|| "expected en or zh".to_owned())
 }
 
 /// The directives of a log filter, such as `info` or `costag=debug,warn`.

@@ -36,7 +36,6 @@ const TRIES: u32 = 3;
 /// a question, it also makes one detect-label call, which is paid and does not appear in the ledger. The exit code is that
 /// of the first failed check.
 #[derive(Debug, clap::Args)]
-#[expect(clippy::doc_markdown, reason = "it is the help's text")]
 pub struct Args {
     #[command(flatten)]
     address: Address,

@@ -59,7 +59,7 @@ impl Args {
     }
 
     fn plan(self, global: &GlobalOptions) -> anyhow::Result<(Exit, Option<Report>)> {
-        let (settings, bucket, source) = self.target.resolve(global)?;
+        let (settings, bucket, source) = self.target.resolve(self.target.inputs(global)?)?;
         let shown = source.describe(bucket.as_str());
         let report = execute_job::runtime()?.block_on(async {
             let region = settings.stored.region.as_deref();

@@ -1,14 +1,24 @@
 //! `costag run`: tag a bucket, a prefix, or a list of keys or URLs.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
 use crate::cli::connect;
 use crate::cli::execute_job;
 use crate::cli::exit::Exit;
+use crate::cli::fault::Usage;
 use crate::cli::opened;
-use crate::cli::options::global::GlobalOptions;
+use crate::cli::options::global::{GlobalOptions, Inputs};
+use crate::cli::outcome::metrics_path;
 use crate::cli::outcome::reporter::Reporter;
-use crate::cli::suggest::Again;
+use crate::cli::signals::Interrupt;
+use crate::cli::suggest::{self, Again};
 use crate::cli::target::Target;
+use crate::config::Profile;
 use crate::job::{Job, Purpose, Report};
+use crate::visible::visible;
 
 /// Commands to begin with.
 const EXAMPLES: &str = "Examples:
@@ -30,9 +40,14 @@ const EXAMPLES: &str = "Examples:
 /// is not called, or paid, again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "costag run --help shows all options, and examples", after_long_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each of them is an option")]
 pub struct Args {
     #[command(flatten)]
     target: Target,
+    /// Run over the bucket of every profile, one after the other, in the order of their file; a failure does not stop the
+    /// others, and the exit code is the worst of all
+    #[arg(long, conflicts_with_all = ["address", "keys", "urls", "inventory", "dry_run"])]
+    all: bool,
     /// Do not ask before more than --confirm-above units of billing are used; without a terminal nobody is asked
     #[arg(short, long)]
     yes: bool,
@@ -60,17 +75,70 @@ impl Args {
     /// # Errors
     /// The settings are wrong, the database is unusable, or credentials are missing.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        if self.all {
+            return self.run_all(global);
+        }
         let mut reporter = Reporter::new("run", self.json);
-        let result = self.run(global, &mut reporter);
+        let result = self.target.inputs(global).and_then(|inputs| self.run(inputs, &mut reporter));
         reporter.ends(result)
     }
 
+    /// Runs over the bucket of each profile. Only a signal stops what follows.
+    fn run_all(&self, global: &GlobalOptions) -> anyhow::Result<Exit> {
+        if global.profile().is_some() {
+            anyhow::bail!(Usage(
+                "--all means every profile, so --profile has no meaning beside it: leave one of them out"
+                    .to_owned()
+            ));
+        }
+        let inputs = self.target.inputs(global)?;
+        let profiles = inputs.files().profiles();
+        if profiles.is_empty() {
+            anyhow::bail!(Usage(format!(
+                "--all runs over profiles, and {}",
+                inputs.files().known_profiles()
+            )));
+        }
+        // A run watches for signals by itself. This one also notices those that come between two runs.
+        let interrupt = Interrupt::watch().context("cannot watch signals")?;
+        let mut worst = Exit::Complete;
+        let mut ended = Vec::new();
+        let mut metrics_files = BTreeMap::new();
+        for Profile { name, .. } in profiles {
+            if let Some(exit) = interrupt.exit() {
+                worst = exit;
+                break;
+            }
+            let mut reporter = Reporter::new("run", self.json).of_profile(name);
+            suggest::choose_profile(name);
+            let mut inputs = inputs.clone();
+            let result = inputs.choose(name).map_err(anyhow::Error::from).and_then(|()| {
+                warn_of_metrics(&inputs, name, &mut metrics_files);
+                self.run(inputs, &mut reporter)
+            });
+            let exit = reporter.ends(result)?;
+            ended.push(format!("{name} {}", exit.code()));
+            worst = worst.or_worse(exit);
+            if exit.signal().is_some() {
+                break;
+            }
+        }
+        let left = profiles.len() - ended.len();
+        let left = if left > 0 { format!("; {left} not begun") } else { String::new() };
+        say!(
+            "exit codes of the profiles: {}{left}; all together {}",
+            ended.join(", "),
+            worst.code()
+        );
+        Ok(worst)
+    }
+
     fn run(
-        self,
-        global: &GlobalOptions,
+        &self,
+        inputs: Inputs,
         reporter: &mut Reporter,
     ) -> anyhow::Result<(Exit, Option<Report>)> {
-        let (settings, bucket, source) = self.target.resolve(global)?;
+        let (settings, bucket, source) = self.target.resolve(inputs)?;
         reporter.begins(&settings, &source.describe(bucket.as_str()));
         execute_job::runtime()?.block_on(async {
             let region = settings.stored.region.as_deref();
@@ -86,5 +154,19 @@ impl Args {
                 Box::pin(execute_job::run_with_summary(job, &database, &again)).await?;
             Ok((exit, Some(report)))
         })
+    }
+}
+
+/// Warns if the metrics of a profile replace those of an earlier one.
+fn warn_of_metrics(inputs: &Inputs, name: &str, files: &mut BTreeMap<PathBuf, String>) {
+    let Ok((settings, _)) = inputs.resolve() else { return };
+    let Some(path) = metrics_path(&settings) else { return };
+    let shown = path.display().to_string();
+    if let Some(other) = files.insert(path, name.to_owned()) {
+        say!(
+            "warning: the metrics of the profile {name} replace those of {other} in {}: write {{profile}} into \
+             metrics_file, which stands for the name of the profile",
+            visible(&shown)
+        );
     }
 }

@@ -12,7 +12,7 @@ use crate::visible::visible;
 
 /// The line at the start.
 pub(super) fn start(beginning: &Beginning) -> String {
-    let mut text = dated(beginning.at, beginning.command);
+    let mut text = dated(beginning.at, beginning.command, beginning.profile());
     text.push_str(" begins");
     if let Some(source) = &beginning.source {
         let _ = write!(text, ": {}", visible(source));
@@ -22,7 +22,7 @@ pub(super) fn start(beginning: &Beginning) -> String {
 
 /// The line at the end. Its numbers are those of this invocation.
 pub(super) fn end(summary: &Summary) -> String {
-    let mut text = dated(summary.ended_at, summary.command);
+    let mut text = dated(summary.ended_at, summary.command, summary.profile.as_deref());
     text.push_str(" ends: ");
     if let Some(id) = summary.run_id {
         let _ = write!(text, "run {id}, ");
@@ -41,7 +41,8 @@ pub(super) fn end(summary: &Summary) -> String {
     text
 }
 
-fn dated(at: Timestamp, command: &str) -> String {
+fn dated(at: Timestamp, command: &str, profile: Option<&str>) -> String {
     let version = env!("CARGO_PKG_VERSION");
-    format!("{} costag {version} {command}", absolute(at, &zone::local()))
+    let profile = profile.map(|name| format!(" {}", visible(name))).unwrap_or_default();
+    format!("{} costag {version} {command}{profile}", absolute(at, &zone::local()))
 }

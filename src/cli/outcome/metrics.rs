@@ -3,7 +3,7 @@
 
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use super::summary::Beginning;
 use crate::cli::exit::Exit;
 use crate::cli::fault::chain;
 use crate::cli::price::Price;
+use crate::config::Settings;
 use crate::export::Output;
 use crate::store::model::Counts;
 use crate::store::read::ContentCounts;
@@ -26,6 +27,8 @@ const EVERY: Duration = Duration::from_mins(1);
 #[derive(Debug, Default)]
 struct Metrics {
     database: String,
+    /// Empty if no profile was chosen.
+    profile: String,
     last_success: i64,
     last_completion: i64,
     run_seconds: f64,
@@ -76,12 +79,22 @@ impl Drop for Rewriter {
 /// Writes the file, if one is wanted. `ended` is how the run ended, or `None` during a run. A failure is a warning, unless
 /// `warns` is false. Returns whether it was written.
 pub(super) fn write(beginning: &Beginning, ended: Option<Exit>, warns: bool) -> bool {
-    let Some(path) = &beginning.settings.watching.metrics_file else { return true };
-    let written = replace(path, beginning, ended);
+    let Some(path) = path(&beginning.settings) else { return true };
+    let written = replace(&path, beginning, ended);
     if let (Err(error), true) = (&written, warns) {
         say!("warning: the metrics are not written: {}", chain(error.as_ref()));
     }
     written.is_ok()
+}
+
+/// The file of these settings. In its name, `{profile}` stands for the name of the profile.
+pub(crate) fn path(settings: &Settings) -> Option<PathBuf> {
+    let path = settings.watching.metrics_file.as_ref()?;
+    let name = settings.profile.as_deref().unwrap_or("default");
+    Some(match path.to_str() {
+        Some(text) => text.replace("{profile}", name).into(),
+        None => path.clone(),
+    })
 }
 
 fn replace(path: &Path, beginning: &Beginning, ended: Option<Exit>) -> anyhow::Result<()> {
@@ -104,6 +117,7 @@ impl Metrics {
         let now = Timestamp::now();
         let mut metrics = Self {
             database: settings.db.display().to_string(),
+            profile: settings.profile.clone().unwrap_or_default(),
             run_seconds: now.duration_since(beginning.at).as_secs_f64().max(0.0),
             ..Self::default()
         };
@@ -143,11 +157,14 @@ impl Metrics {
 
     fn text(&self) -> String {
         let mut text = String::new();
-        let database = escaped(&self.database);
+        let (database, profile) = (escaped(&self.database), escaped(&self.profile));
         let mut family = |name: &str, kind: &str, help: &str, values: &[(&str, &dyn Display)]| {
             let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
             for (label, value) in values {
-                let _ = writeln!(text, "{name}{{database=\"{database}\"{label}}} {value}");
+                let _ = writeln!(
+                    text,
+                    "{name}{{database=\"{database}\",profile=\"{profile}\"{label}}} {value}"
+                );
             }
         };
         let mut one = |name: &str, kind: &str, help: &str, value: &dyn Display| {

@@ -1,13 +1,10 @@
 //! Pings: requests that tell a dead man's switch, in the manner of healthchecks, that a run has begun and how it ended. The
 //! switch raises the alarm if no ping comes.
 
-use std::env;
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
+use super::secret::{self, Secret};
 use crate::cli::execute_job;
 use crate::cli::fault::chain;
 use crate::config::Settings;
@@ -89,23 +86,9 @@ fn with_end(mut address: Url, signal: Signal) -> Url {
 
 /// The address from the environment, or else from the file. The reason of a failure does not contain it.
 fn address(settings: &Settings) -> Result<Option<String>, String> {
-    let variable = env::var_os(VARIABLE).filter(|value| !value.is_empty());
-    let (text, origin) = match (variable, &settings.watching.ping_file) {
-        (Some(text), _) => (text.into_string().unwrap_or_default(), VARIABLE.to_owned()),
-        (None, None) => return Ok(None),
-        (None, Some(path)) => {
-            let shown = path.display().to_string();
-            let text = fs::read_to_string(path)
-                .map_err(|error| format!("cannot read ping_file {shown}: {error}"))?;
-            let mode = fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
-            if mode & 0o077 != 0 {
-                say!(
-                    "warning: others can read {}, which contains a secret: chmod 600",
-                    visible(&shown)
-                );
-            }
-            (text, shown)
-        }
+    let file = settings.watching.ping_file.as_deref();
+    let Some(Secret { text, origin, .. }) = secret::find(VARIABLE, "ping_file", file)? else {
+        return Ok(None);
     };
     let text = text.trim();
     match Url::parse(text) {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::line;
 use super::metrics::{self, Rewriter};
+use super::notify::Notifier;
 use super::ping::{Ping, Signal};
 use super::summary::{Beginning, Summary};
 use crate::cli::exit::Exit;
@@ -18,7 +19,7 @@ use crate::export::Output;
 use crate::job::Report;
 use crate::store::Reader;
 use crate::store::read::FailureCode;
-use crate::visible::Notation;
+use crate::visible::{Notation, visible};
 
 /// How many codes of failures a summary has.
 const CODES: u32 = 8;
@@ -32,6 +33,9 @@ pub(crate) struct Reporter {
     /// The ping of the start, which nothing waits for before the end.
     start: Option<JoinHandle<()>>,
     rewriter: Option<Rewriter>,
+    notifier: Option<Notifier>,
+    /// Whether the command works on several profiles, so that an error has to say in which it is.
+    is_one_of_many: bool,
 }
 
 impl Reporter {
@@ -39,7 +43,22 @@ impl Reporter {
     pub(crate) fn new(command: &'static str, json: bool) -> Self {
         let settings = Settings::default();
         let beginning = Beginning { command, at: Timestamp::now(), settings, source: None };
-        Self { json, beginning, ping: None, start: None, rewriter: None }
+        Self {
+            json,
+            beginning,
+            ping: None,
+            start: None,
+            rewriter: None,
+            notifier: None,
+            is_one_of_many: false,
+        }
+    }
+
+    /// The reporter of one of several profiles.
+    pub(crate) fn of_profile(mut self, name: &str) -> Self {
+        self.beginning.settings.profile = Some(name.to_owned());
+        self.is_one_of_many = true;
+        self
     }
 
     /// Says that the command begins, as soon as its settings and its source are known.
@@ -50,6 +69,7 @@ impl Reporter {
             say!("{}", line::start(&self.beginning));
         }
         self.ping = Ping::find(settings);
+        self.notifier = Notifier::find(settings);
     }
 
     /// Tells monitors that the run works. Nobody else uses the database now.
@@ -73,7 +93,10 @@ impl Reporter {
             Ok((exit, report)) => (exit, report, None),
             Err(error) => {
                 let fault = chain(error.as_ref());
-                say!("error: {fault}");
+                match self.beginning.profile().filter(|_| self.is_one_of_many) {
+                    Some(name) => say!("error: profile {}: {fault}", visible(name)),
+                    None => say!("error: {fault}"),
+                }
                 if let Some((text, command)) = suggest::remedy(&error, self.leaves_a_run()) {
                     say!("{text}\n{command}");
                 }
@@ -90,6 +113,9 @@ impl Reporter {
         if self.beginning.source.is_some() && exit != Exit::Locked {
             metrics::write(&self.beginning, Some(exit), true);
             self.ping_end(&summary);
+            if let Some(notifier) = &self.notifier {
+                notifier.tell(&summary, exit);
+            }
         }
         if self.json {
             print(&summary)?;

@@ -21,6 +21,8 @@ pub(super) struct Summary {
     pub(super) command: &'static str,
     /// The version of the program.
     pub(super) version: &'static str,
+    /// The profile that was chosen; `None` if none was.
+    pub(super) profile: Option<String>,
     /// The address of the source; `None` if the invocation ended before it was known.
     pub(super) source: Option<String>,
     /// `None` if no run was begun.
@@ -68,6 +70,11 @@ pub(super) struct Beginning {
 }
 
 impl Beginning {
+    /// The profile that was chosen.
+    pub(super) fn profile(&self) -> Option<&str> {
+        self.settings.profile.as_deref()
+    }
+
     /// The summary of an invocation that ends now. `fault` is the error that ended it.
     pub(super) fn ends(
         &self,
@@ -88,6 +95,7 @@ impl Beginning {
             schema: SCHEMA,
             command: self.command,
             version: env!("CARGO_PKG_VERSION"),
+            profile: self.profile().map(str::to_owned),
             source: self.source.clone(),
             run_id: report.map(|report| report.run_id),
             resumed: report.is_some_and(|report| report.resumed),

@@ -1,9 +1,11 @@
 //! Somebody runs costag every night: only what is new is called.
 
+mod all;
 mod changed_settings;
 mod journal;
 mod listings;
 mod monitors;
+mod notifications;
 mod overwritten;
 mod profiles;
 mod reports;

@@ -29,7 +29,7 @@ fn switch(status: &'static str, body: &'static str) -> (String, Requests) {
 /// The value of a series in the metrics file.
 #[track_caller]
 fn value(text: &str, name: &str, label: &str) -> i64 {
-    let start = format!("{name}{{database=\"costag.db\"{label}}} ");
+    let start = format!("{name}{{database=\"costag.db\",profile=\"\"{label}}} ");
     let line = text.lines().find_map(|line| line.strip_prefix(&start));
     line.unwrap_or_else(|| panic!("no {start} in\n{text}")).parse().unwrap()
 }

@@ -48,7 +48,7 @@ fn a_word_that_is_neither_address_nor_profile_is_told_as_both() {
         costag(&site, &[command, "photos"]).with(2).says(&[
             "\"photos\" is not the address of a bucket, and no profile has this name",
             "cos://BUCKET-APPID",
-            "costag config init",
+            "config init",
         ]);
         costag(&site, &[command]).with(2).says(&["no bucket is given"]);
     }
@@ -142,7 +142,7 @@ fn config_init_writes_a_file_that_every_command_reads_and_never_replaces_one() {
     let wrong = [&options[..], &["--scenes", "cat"]].concat();
     costag(&site, &wrong).with(2).says(&["--scenes", "cat"]);
     assert!(!site.path(".config").exists(), "nothing is written if an answer is wrong");
-    costag(&site, &options).with(0).says(&["with the profile demo", "costag doctor demo"]);
+    costag(&site, &options).with(0).says(&["with the profile demo", "  costag doctor demo\n"]);
     costag(&site, &["config", "check"]).with(0);
     costag(&site, &["run", "demo"]).with(0);
     let file = site.path(".config/costag/costag.toml");

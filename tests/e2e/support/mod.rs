@@ -24,7 +24,7 @@ pub(crate) use program::{
     Ended, Running, bare, clean, on_a_terminal, on_a_terminal_of, start, wait_until,
 };
 pub(crate) use screen::Screen;
-pub(crate) use servers::{Reserved, answering, canned, http, last_page, nobody, run_at};
+pub(crate) use servers::{Reserved, answering, canned, http, last_page, nobody, posted, run_at};
 
 /// The longest that a test waits for anything, on a slow machine too.
 pub(crate) const LONGEST: Duration = Duration::from_mins(1);

@@ -99,6 +99,34 @@ pub(crate) fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static
     address
 }
 
+/// Starts a server that answers each POST according to its path and its whole body.
+pub(crate) fn posted(answer: impl Fn(&str, &str) -> String + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            let mut part = [0; 8192];
+            let (head, body) = loop {
+                let Ok(count @ 1..) = stream.read(&mut part) else { return };
+                request.extend_from_slice(&part[..count]);
+                let text = String::from_utf8_lossy(&request).into_owned();
+                let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+                let lower = head.to_ascii_lowercase();
+                let length = lower.lines().find_map(|line| line.strip_prefix("content-length: "));
+                if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+                    break (head.to_owned(), body.to_owned());
+                }
+            };
+            let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+            let _ = stream.write_all(&http("200 OK", &answer(&path, &body)));
+            let _ = stream.shutdown(Shutdown::Write);
+        }
+    });
+    address
+}
+
 /// A complete HTTP answer. `head` is the status line and additional headers.
 pub(crate) fn http(head: &str, body: &str) -> Vec<u8> {
     let length = body.len();

@@ -41,6 +41,7 @@ fn said(ended: &Ended) -> String {
 #[case::a_file_of_aliases("aliases", "\"other\"")]
 #[case::a_file_of_metrics("metrics_file", "\"other\"")]
 #[case::an_address_of_pings("ping_file", "\"ping\"")]
+#[case::addresses_of_notifications("notify_file", "\"robots\"")]
 #[case::plain_http("allow_http", "true")]
 fn a_file_in_the_current_folder_cannot_set_endpoint_or_credentials(
     #[case] key: &str,
