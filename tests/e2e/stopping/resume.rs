@@ -262,7 +262,9 @@ fn stored_settings_that_were_changed_are_a_clear_error(#[case] change: &str) {
     let run = ["run", BUCKET, "--qps", "0", "--max-calls", "10"];
     plain(&site, &run, &[]).with(8);
     site.tamper(&format!("UPDATE run SET {change}"));
-    let ended = without_an_endpoint(&site, &["resume"]);
+    let mut resume = bare(site.folder(), &["resume"]);
+    resume.env("COSTAG_SECRET_ID", SECRET_ID).env("COSTAG_SECRET_KEY", SECRET_KEY);
+    let ended = start(resume).end_untried();
     assert!(matches!(ended.code, Some(2 | 7)), "{:?} {}", ended.code, ended.stderr);
     assert!(ended.stderr.contains("error: "), "{}", ended.stderr);
     assert!(!ended.stderr.contains("panic"), "{}", ended.stderr);

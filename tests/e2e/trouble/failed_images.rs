@@ -41,7 +41,11 @@ fn temporary_failures_are_retried_until_everything_is_labelled(
     assert_eq!(site.ledger(), (calls, 0));
     // Retries are counted and shown.
     let retries = calls - 40;
-    assert!(ended.stderr.contains(&format!("; {retries} of them retries")), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(&format!("; {retries} of them repeated a failed one")),
+        "{}",
+        ended.stderr
+    );
     assert!(ended.stderr.contains("call failed") && ended.stderr.contains(told));
     let attempts = site.one::<i64>("SELECT count(*) FROM call WHERE outcome IN (1, 3)");
     assert_eq!(attempts.cast_unsigned(), retries);

@@ -98,7 +98,7 @@ fn bad_images_before_the_first_success_are_explained_and_the_next_run_continues_
         "50 x 50 pixels",
         "--suffixes png,jpg,jpeg",
         "--max-size 3M",
-        "The same command again continues with the images after them",
+        "to continue with the images after them:",
         "costag retry",
     ]);
     site.change(r#"{"clear":true}"#);
