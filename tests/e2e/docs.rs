@@ -7,6 +7,8 @@ use std::process::{Command, Output};
 
 use rusqlite::{Connection, OpenFlags};
 
+mod translation;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
