@@ -136,15 +136,6 @@ fn counts() {
     }
 }
 
-/// Checks everything.
-fn verify() {
-    let cost = least(1, || measured(&mut costag(&["verify"])));
-    row(
-        &format!("verify, {} images", images()),
-        &format!("{:.1} s of CPU, peak {:.1} MB", cost.cpu.as_secs_f64(), cost.peak_mb),
-    );
-}
-
 /// The questions of a page: what is behind each choice, and the first pictures of a filter.
 fn explore() {
     let reader = Reader::open(database()).expect("it was made");
@@ -258,7 +249,6 @@ fn main() {
         ("find", find),
         ("counts", counts),
         ("explore", explore),
-        ("verify", verify),
         ("report", report),
         ("start", start),
     ]);
