@@ -1,7 +1,7 @@
 //! The page: the views of a database over HTTP, on this machine only.
 //!
 //! Nothing on the page acts: it only shows. Every request opens the database for reading, so the file may be written,
-//! replaced or removed meanwhile. Who asks is checked in [`guard`] before anything else.
+//! replaced or removed meanwhile. Who asks is checked in `guard` before anything else.
 
 mod answer;
 mod download;

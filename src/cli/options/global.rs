@@ -85,7 +85,7 @@ impl GlobalOptions {
     /// Reads what the settings of a command are made from. The command adds its own options.
     ///
     /// # Errors
-    /// The same as those of [`Inputs::read`].
+    /// A configuration file cannot be read or is malformed, or there is no profile of the chosen name.
     pub fn inputs(&self, give: impl FnOnce(&mut PartialOptions)) -> Result<Inputs, config::Error> {
         terminal::be_quiet(self.quiet);
         let mut options = PartialOptions::default();
