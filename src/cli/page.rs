@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::fault::{LocalFault, Usage};
 use super::report_file;
 use super::signals::Signals;
+use super::suggest;
 use super::zone;
 use crate::config::Budget;
 use crate::pictures::Folder;
@@ -23,12 +24,12 @@ const ANOTHER_PORT: LocalFault = LocalFault("leave out --port for a free one");
 /// What is served of a database.
 pub(super) fn site(database: &Path, budget: &Budget, pictures: Pictures) -> Site {
     let zone = zone::local();
-    let (money, name) = (report_file::money(budget), database.to_string_lossy().into_owned());
+    let (money, common) = (report_file::money(budget), suggest::common(database));
     let terms = move || Terms {
         zone: zone.clone(),
         now: Timestamp::now(),
         money: money.clone(),
-        database: name.clone(),
+        common: common.clone(),
         links: Links::Pages,
     };
     Site::new(database.to_owned(), Box::new(terms), pictures)

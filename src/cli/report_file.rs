@@ -4,6 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::suggest;
 use super::zone;
 use crate::aliases::Aliases;
 use crate::config::{Billing, Budget};
@@ -51,12 +52,11 @@ pub(super) fn make(
         return Ok(None);
     };
     rename(&mut readings.survey, aliases);
-    let database = database.to_string_lossy().into_owned();
     let terms = Terms {
         zone,
         now: Timestamp::now(),
         money: money(budget),
-        database: database.clone(),
+        common: suggest::common(database),
         links: Links::File,
     };
     let mut album = Album::default();
@@ -75,7 +75,7 @@ pub(super) fn make(
         runs: &Runs::of(&readings, &terms),
         album: &album,
         source: source(&readings),
-        database: visible(&database).into_owned(),
+        database: visible(&database.to_string_lossy()).into_owned(),
         made: terms.now(),
     };
     let html = report.html()?;

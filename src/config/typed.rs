@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use figment::value::{Dict, Value};
 use serde::{Deserialize, Serialize};
 
-use super::names::option;
+use super::names::{option, option_words};
 
 /// Options as they were typed, by the key of their setting. They contain no secrets: secrets are not settings, and settings
 /// that say where secrets come from are not kept.
@@ -95,7 +95,7 @@ impl Typed {
         self.0.iter().flat_map(|(key, given)| match given {
             Given::Flag(true) => vec![option(key)],
             Given::Flag(false) => vec![option(&format!("no_{key}"))],
-            Given::Text(text) => vec![option(key), text.clone()],
+            Given::Text(text) => option_words(option(key), text.clone()),
         })
     }
 

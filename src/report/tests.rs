@@ -88,7 +88,7 @@ fn terms() -> Terms {
         zone: jiff::tz::TimeZone::UTC,
         now: jiff::Timestamp::from_second(1_795_672_800).unwrap(),
         money: Money { per_1000: Some(1.2), by_scene: true, currency: "CNY".to_owned() },
-        database: "nightly.db".to_owned(),
+        common: vec![("--db".to_owned(), Some("nightly.db".to_owned()))],
         links: crate::view::Links::File,
     }
 }
@@ -96,7 +96,7 @@ fn terms() -> Terms {
 fn html(readings: &Readings, name: &str) -> String {
     let picture =
         |sample: &Sample| (sample.content_id == 1).then(|| Picture::Embedded("p0".to_owned()));
-    let terms = Terms { database: name.to_owned(), ..terms() };
+    let terms = Terms { common: vec![("--db".to_owned(), Some(name.to_owned()))], ..terms() };
     let overview = Overview::of(readings, &terms, picture);
     let report = Report {
         overview: &overview,

@@ -1,6 +1,6 @@
 //! Commands that a page shows, to be copied into a shell.
 
-use crate::shell::quoted;
+use crate::shell;
 
 /// A command. Its parts are the words that belong together, such as an option and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Command {
 
     /// Adds an option with its value.
     pub(super) fn option(mut self, option: &str, value: &str) -> Self {
-        self.parts.push(format!("{option} {}", quoted(value)));
+        self.parts.push(shell::option(option, value));
         self
     }
 }
@@ -36,5 +36,7 @@ mod tests {
     fn values_are_quoted_for_the_shell() {
         let command = Command::new("find").option("--label", "it's; rm").flag("--json");
         assert_eq!(command.parts, ["costag find", r"--label 'it'\''s; rm'", "--json"]);
+        let command = Command::new("find").option("--prefix", "-a/\u{200d}b");
+        assert_eq!(command.parts, ["costag find", r"--prefix=$'-a/\342\200\215b'"]);
     }
 }

@@ -1,13 +1,10 @@
-//! In which terms a page speaks: time zone, money, and the name of the database.
+//! In which terms a page speaks: time zone, money, and the options of the commands on it.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{Command, Links};
 use crate::numbers::{grouped, money};
-
-/// The name of the database that commands use by default.
-const DEFAULT_DATABASE: &str = "costag.db";
 
 /// The terms of a page.
 #[derive(Debug, Clone)]
@@ -18,8 +15,8 @@ pub struct Terms {
     pub now: Timestamp,
     /// What calls cost.
     pub money: Money,
-    /// The database as commands name it.
-    pub database: String,
+    /// The options with which commands use the same database and configuration: each with its value, if it has one.
+    pub common: Vec<(String, Option<String>)>,
     /// Where links lead.
     pub links: Links,
 }
@@ -65,12 +62,12 @@ impl Money {
 }
 
 impl Terms {
-    /// The end of a command: which database it means, unless that is the default.
+    /// Adds the options with which a command uses the same database and configuration.
     pub(super) fn here(&self, command: Command) -> Command {
-        if self.database == DEFAULT_DATABASE {
-            return command;
-        }
-        command.option("--db", &self.database)
+        self.common.iter().fold(command, |command, (name, value)| match value {
+            Some(value) => command.option(name, value),
+            None => command.flag(name),
+        })
     }
 
     /// A moment in Unix seconds as people say it: `24 Nov 02:00`, with the year if it is another one.
@@ -100,7 +97,7 @@ pub(super) mod tests {
             zone: TimeZone::UTC,
             now: Timestamp::from_second(1_795_672_800).unwrap(),
             money: Money { per_1000: Some(1.2), by_scene: true, currency: "CNY".to_owned() },
-            database: "nightly.db".to_owned(),
+            common: vec![("--db".to_owned(), Some("nightly.db".to_owned()))],
             links: Links::File,
         }
     }
@@ -120,11 +117,15 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_command_names_the_database_unless_it_is_the_default() {
+    fn a_command_names_the_database_and_the_configuration() {
         let mut terms = terms();
         let parts = |terms: &Terms| terms.here(Command::new("status").flag("--failures")).parts;
         assert_eq!(parts(&terms), ["costag status", "--failures", "--db nightly.db"]);
-        terms.database = "costag.db".to_owned();
-        assert_eq!(parts(&terms), ["costag status", "--failures"]);
+        terms.common = vec![
+            ("--config".to_owned(), Some("-a.toml".to_owned())),
+            ("--no-config".to_owned(), None),
+        ];
+        let expected = ["costag status", "--failures", "--config=-a.toml", "--no-config"];
+        assert_eq!(parts(&terms), expected);
     }
 }

@@ -2,7 +2,7 @@
 
 use figment::value::Value;
 
-use crate::config::names::option;
+use crate::config::names::{option, option_words};
 use crate::config::settings::Settings;
 use crate::config::value::{self, Checked};
 
@@ -53,7 +53,7 @@ impl Setting {
             }
             value => value::scalar(&value, "").unwrap_or_default(),
         };
-        vec![option(self.name), text]
+        option_words(option(self.name), text)
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) use program::{
 };
 pub(crate) use screen::Screen;
 pub(crate) use servers::{Reserved, answering, canned, http, last_page, nobody, posted, run_at};
+pub(crate) use suggested::words_of;
 
 /// The longest that a test waits for anything, on a slow machine too.
 pub(crate) const LONGEST: Duration = Duration::from_mins(1);

@@ -119,10 +119,10 @@ impl Start {
     }
 }
 
-/// The words of a command line, as a shell reads them.
-fn words_of(line: &str) -> Vec<String> {
+/// The words of a command line, as a shell reads them. Not every `sh` knows `$'…'`.
+pub(crate) fn words_of(line: &str) -> Vec<String> {
     let print = format!("printf '%s\\0' {line}");
-    let printed = Command::new("sh").args(["-c", &print]).output().unwrap();
+    let printed = Command::new("bash").args(["-c", &print]).output().unwrap();
     assert!(printed.status.success(), "no shell reads {line}");
     let text = String::from_utf8(printed.stdout).unwrap();
     text.split_terminator('\0').map(str::to_owned).collect()
