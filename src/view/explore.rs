@@ -408,29 +408,38 @@ fn tile(image: &Found, back: &str, picture: Option<Picture>) -> Tile {
 }
 
 /// The command that finds the same images, or why there is none.
+///
+/// `costag find` looks only at answered images, so it finds the same if the images must have a label: one of `all` or `any`.
 fn command(query: &Query, terms: &Terms) -> (Option<Command>, String) {
     let pick = &query.pick;
-    let missing = [
-        (!pick.any.is_empty(), "any"),
-        (pick.category.is_some(), "category"),
-        (pick.days.is_some(), "date"),
-        (pick.state.is_some(), "state"),
+    let has_label = !pick.all.is_empty() || !pick.any.is_empty();
+    // An image that has a label is labelled, whatever else is known of it.
+    let is_of_state = pick.state.is_some_and(|state| !has_label || state != ImageState::Labelled);
+    let differs = [
+        (pick.days.is_some(), "costag find knows no end of a time, so it cannot find the same."),
+        (
+            pick.category.is_some(),
+            "costag find looks for second categories too, so it may find more.",
+        ),
+        (is_of_state, "costag find knows other states than this page, so it cannot find the same."),
     ];
-    let missing: Vec<&str> =
-        missing.into_iter().filter(|(is, _)| *is).map(|(_, name)| name).collect();
-    if !missing.is_empty() {
-        let told = format!("costag find has no option for the filter: {}.", missing.join(", "));
-        return (None, told);
+    if let Some((_, why)) = differs.into_iter().find(|(differs, _)| *differs) {
+        return (None, why.to_owned());
     }
-    if pick.all.is_empty() && pick.none.is_empty() {
-        return (None, "Choose a label to get a command that finds the same.".to_owned());
+    if !has_label {
+        let why = if pick.none.is_empty() {
+            "Choose a label to get a command that finds the same."
+        } else {
+            "costag find leaves out images without an answer. Choose a label that the images have to get a command that \
+             finds the same."
+        };
+        return (None, why.to_owned());
     }
     let mut command = Command::new("find");
-    for label in &pick.all {
-        command = command.option("--label", label);
-    }
-    for label in &pick.none {
-        command = command.option("--not", label);
+    for (option, labels) in [("--label", &pick.all), ("--any", &pick.any), ("--not", &pick.none)] {
+        for label in labels {
+            command = command.option(option, label);
+        }
     }
     if !pick.scenes.is_empty() {
         let scenes: Vec<&str> = pick.scenes.iter().map(Scene::name).collect();
@@ -509,9 +518,21 @@ mod tests {
                 "--db nightly.db"
             ]
         );
-        let view = explore("any=cat&state=failed");
-        assert!(view.command.is_none());
-        assert_eq!(view.no_command, "costag find has no option for the filter: any, state.");
+        let view = explore("any=cat&any=dog&state=labelled");
+        let parts = view.command.unwrap().parts;
+        assert_eq!(parts, ["costag find", "--any cat", "--any dog", "--db nightly.db"]);
+        for (query, why) in [
+            ("any=cat&state=failed", "knows other states"),
+            ("state=labelled", "knows other states"),
+            ("all=cat&date=2026", "knows no end of a time"),
+            ("all=cat&category=animal", "second categories too"),
+            ("not=dog", "leaves out images without an answer"),
+            ("not=dog&confidence=70&scene=web", "leaves out images without an answer"),
+            ("confidence=70", "Choose a label"),
+        ] {
+            let view = explore(query);
+            assert!(view.command.is_none() && view.no_command.contains(why), "{query}");
+        }
     }
 
     #[test]
