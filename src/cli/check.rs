@@ -50,6 +50,9 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// The exit code if the state is not known.
+    pub(super) const UNKNOWN: Exit = Exit::ImagesFailed;
+
     /// The answer if an error keeps costag from knowing.
     pub(super) fn unknown(error: &anyhow::Error) -> Self {
         Self { state: State::Unknown, text: chain(error.as_ref()) }
@@ -72,7 +75,7 @@ impl Answer {
             State::Fine => Exit::Complete,
             State::Late => Exit::Unexpected,
             State::Never => Exit::Usage,
-            State::Unknown => Exit::ImagesFailed,
+            State::Unknown => Self::UNKNOWN,
         }
     }
 }

@@ -13,6 +13,7 @@ macro_rules! say {
 }
 
 mod address;
+mod answer;
 mod check;
 pub mod commands;
 mod connect;
@@ -245,7 +246,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 },
             }
             return match error.use_stderr() {
-                true if check::is_asked(&arguments) => Exit::ImagesFailed,
+                true if check::is_asked(&arguments) => check::Answer::UNKNOWN,
                 true => Exit::Usage,
                 false => Exit::Complete,
             }

@@ -22,7 +22,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The output cannot be written. If it is a file, no part of it is left.
-    #[error("writing {target} failed; free some space or name another output, and export again")]
+    #[error("writing {target} failed; free some space, or name another output")]
     Write {
         /// The file, or stdout.
         target: String,

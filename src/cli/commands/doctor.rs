@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::cli::address::Address;
+use crate::cli::answer;
 use crate::cli::connect;
 use crate::cli::execute_job;
 use crate::cli::exit::{self, Exit};
@@ -17,7 +18,7 @@ use crate::cli::takes;
 use crate::cli::terminal;
 use crate::config::{self, Files, Filter, Settings};
 use crate::cos::{self, Bucket, Client, ListRequest, ObjectEntry, Provider, Target};
-use crate::export::Output;
+use crate::export::{self, Output};
 use crate::job::verdict::{Operation, advice};
 use crate::store::read::Doubtful;
 use crate::store::{self, Reader};
@@ -49,35 +50,44 @@ pub struct Args {
 /// Prints the line of each check at once, and remembers the first failure.
 struct Lines {
     output: Output,
+    /// Why no further line can be written. The checks go on, because the exit code is an answer too.
+    written: Result<(), export::Error>,
     first: Option<Exit>,
 }
 
 impl Lines {
-    fn line(&mut self, state: &str, what: &str, text: &str) -> anyhow::Result<()> {
-        writeln!(self.output, "{state:<4}  {what:<13} {}", visible(text))
-            .and_then(|()| self.output.flush())
-            .map_err(|source| self.output.error(source))?;
-        Ok(())
+    fn line(&mut self, state: &str, what: &str, text: &str) {
+        if self.written.is_ok() {
+            self.written = writeln!(self.output, "{state:<4}  {what:<13} {}", visible(text))
+                .and_then(|()| self.output.flush())
+                .map_err(|source| self.output.error(source));
+        }
     }
 
-    fn ok(&mut self, what: &str, text: &str) -> anyhow::Result<()> {
-        self.line("ok", what, text)
+    fn ok(&mut self, what: &str, text: &str) {
+        self.line("ok", what, text);
     }
 
-    fn skip(&mut self, what: &str, text: &str) -> anyhow::Result<()> {
-        self.line("skip", what, text)
+    fn skip(&mut self, what: &str, text: &str) {
+        self.line("skip", what, text);
     }
 
     /// Ends the checks because of wrong settings.
-    fn unconfigured(mut self, error: config::Error) -> anyhow::Result<Exit> {
+    fn unconfigured(mut self, error: config::Error) -> Exit {
         let error = anyhow::Error::from(error);
-        self.fail("configuration", &chain(error.as_ref()), Exit::of(&error))?;
-        Ok(Exit::of(&error))
+        self.fail("configuration", &chain(error.as_ref()), Exit::of(&error));
+        self.end()
     }
 
-    fn fail(&mut self, what: &str, text: &str, exit: Exit) -> anyhow::Result<()> {
+    fn fail(&mut self, what: &str, text: &str, exit: Exit) {
         self.first.get_or_insert(exit);
-        self.line("FAIL", what, text)
+        self.line("FAIL", what, text);
+    }
+
+    /// Ends the checks, and returns the exit code of the first failure.
+    fn end(self) -> Exit {
+        let written = self.written.and_then(|()| self.output.commit());
+        answer::after("the result", written, self.first.unwrap_or(Exit::Complete))
     }
 }
 
@@ -85,33 +95,32 @@ impl Args {
     /// Makes the checks one after the other.
     ///
     /// # Errors
-    /// The address is wrong, or stdout cannot be written. What a check finds is a line and not an error.
+    /// The address is wrong, or the runtime cannot be started. What a check finds is a line and not an error.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
-        let mut lines = Lines { output: Output::open(Path::new("-"))?, first: None };
+        let mut lines =
+            Lines { output: Output::open(Path::new("-"))?, written: Ok(()), first: None };
         let mut inputs = match global.inputs(|options| self.options.give(options)) {
             Ok(inputs) => inputs,
-            Err(error) => return lines.unconfigured(error),
+            Err(error) => return Ok(lines.unconfigured(error)),
         };
         let (bucket, prefix) = self.address.resolve(&mut inputs)?;
         let settings = match inputs.settings() {
             Ok(settings) => settings,
-            Err(error) => return lines.unconfigured(error),
+            Err(error) => return Ok(lines.unconfigured(error)),
         };
-        lines.ok("configuration", &configuration(inputs.files()))?;
-        database(&settings.db, &mut lines)?;
+        lines.ok("configuration", &configuration(inputs.files()));
+        database(&settings.db, &mut lines);
         execute_job::runtime()?.block_on(async {
-            let Some(provider) = credentials(&settings, &mut lines).await? else { return Ok(()) };
-            let Some(client) = client(&bucket, provider, &settings, &mut lines)? else {
+            let Some(provider) = credentials(&settings, &mut lines).await else { return Ok(()) };
+            let Some(client) = client(&bucket, provider, &settings, &mut lines) else {
                 return Ok(());
             };
-            if list(&client, &bucket, &prefix, &settings, &mut lines).await? {
+            if list(&client, &bucket, &prefix, &settings, &mut lines).await {
                 self.call(&client, &prefix, &settings, &mut lines).await?;
             }
             anyhow::Ok(())
         })?;
-        let exit = lines.first.unwrap_or(Exit::Complete);
-        lines.output.commit()?;
-        Ok(exit)
+        Ok(lines.end())
     }
 
     /// Makes one real call, if it is allowed.
@@ -124,12 +133,16 @@ impl Args {
     ) -> anyhow::Result<()> {
         const WHAT: &str = "detect-label";
         if !self.yes && !terminal::can_ask() {
-            return lines.skip(WHAT, "not called, because a call is paid: -y allows one call");
+            lines.skip(WHAT, "not called, because a call is paid: -y allows one call");
+            return Ok(());
         }
         let request = ListRequest { prefix: prefix.to_owned(), ..ListRequest::default() };
         let page = match client.list(&request).await {
             Ok(page) => page,
-            Err(error) => return refused(WHAT, Operation::List, &error, lines),
+            Err(error) => {
+                refused(WHAT, Operation::List, &error, lines);
+                return Ok(());
+            }
         };
         let suffixes = &settings.stored.filter.suffixes;
         let is_image = |key: &str| {
@@ -141,12 +154,14 @@ impl Args {
             .iter()
             .find(|entry| is_image(&entry.key) && entry.size > Some(0) && !is_archived(entry));
         let Some(image) = image else {
-            return lines.skip(WHAT, "there is no image among the first keys of the address");
+            lines.skip(WHAT, "there is no image among the first keys of the address");
+            return Ok(());
         };
         let question =
             format!("call detect-label once for {}? the call is paid", visible(&image.key));
         if !self.yes && !terminal::confirm(&question)? {
-            return lines.skip(WHAT, "not called");
+            lines.skip(WHAT, "not called");
+            return Ok(());
         }
         let begun = Instant::now();
         match client.detect_label(Target::Key(&image.key), settings.stored.scenes).await {
@@ -162,6 +177,7 @@ impl Args {
             ),
             Err(error) => refused(WHAT, Operation::Label, &error, lines),
         }
+        Ok(())
     }
 }
 
@@ -176,7 +192,7 @@ fn configuration(files: &Files) -> String {
 
 /// Checks whether a run could write the database. No database is created for this, only a file of another name that is
 /// removed at once.
-fn database(path: &Path, lines: &mut Lines) -> anyhow::Result<()> {
+fn database(path: &Path, lines: &mut Lines) {
     const WHAT: &str = "database";
     let shown = path.display();
     let exists = path.exists();
@@ -186,7 +202,7 @@ fn database(path: &Path, lines: &mut Lines) -> anyhow::Result<()> {
             Ok(reader.is_running())
         });
         match found {
-            Ok(true) => lines.ok(WHAT, &format!("{shown}: a run is in progress"))?,
+            Ok(true) => lines.ok(WHAT, &format!("{shown}: a run is in progress")),
             // The next run migrates an older database.
             Ok(false) | Err(store::Error::Older { .. }) => {}
             Err(error) => {
@@ -219,10 +235,7 @@ fn folder_is_writable(database: &Path) -> io::Result<()> {
     fs::remove_file(&probe)
 }
 
-async fn credentials(
-    settings: &Settings,
-    lines: &mut Lines,
-) -> anyhow::Result<Option<Arc<Provider>>> {
+async fn credentials(settings: &Settings, lines: &mut Lines) -> Option<Arc<Provider>> {
     const WHAT: &str = "credentials";
     let found = match connect::discover_credentials(&settings.credentials).await {
         Ok(provider) => match provider.current(&cos::Clock::default()).await {
@@ -236,8 +249,8 @@ async fn credentials(
         Err(error) => {
             let text = chain(&error);
             let todo = "set COSTAG_SECRET_ID and COSTAG_SECRET_KEY, or use one of the other sources under Credentials in the help of run";
-            lines.fail(WHAT, &format!("{text}; {todo}"), Exit::Credentials)?;
-            return Ok(None);
+            lines.fail(WHAT, &format!("{text}; {todo}"), Exit::Credentials);
+            return None;
         }
     };
     let ends = match (credentials.expires_at, &credentials.token) {
@@ -250,12 +263,12 @@ async fn credentials(
         (None, None) => "permanent".to_owned(),
     };
     let (source, id) = (provider.source(), credentials.shown_id());
-    lines.ok(WHAT, &format!("from {source}: id {id}, {ends}"))?;
+    lines.ok(WHAT, &format!("from {source}: id {id}, {ends}"));
     for warning in provider.warnings() {
         // A run works all the same, but other users can read the secret.
-        lines.line("warn", WHAT, warning)?;
+        lines.line("warn", WHAT, warning);
     }
-    Ok(Some(Arc::new(provider)))
+    Some(Arc::new(provider))
 }
 
 fn client(
@@ -263,16 +276,16 @@ fn client(
     provider: Arc<Provider>,
     settings: &Settings,
     lines: &mut Lines,
-) -> anyhow::Result<Option<Client>> {
+) -> Option<Client> {
     let stored = &settings.stored;
     let (region, endpoint) = (stored.region.as_deref(), stored.endpoint.as_deref());
     let built = connect::endpoint(bucket, region, endpoint, settings.connection.allow_http)
         .and_then(|endpoint| connect::endpoint_client(endpoint, provider, settings));
     match built {
-        Ok(client) => Ok(Some(client)),
+        Ok(client) => Some(client),
         Err(error) => {
-            lines.fail("endpoint", &chain(error.as_ref()), Exit::of(&error))?;
-            Ok(None)
+            lines.fail("endpoint", &chain(error.as_ref()), Exit::of(&error));
+            None
         }
     }
 }
@@ -285,7 +298,7 @@ async fn list(
     prefix: &str,
     settings: &Settings,
     lines: &mut Lines,
-) -> anyhow::Result<bool> {
+) -> bool {
     let request = ListRequest { prefix: prefix.to_owned(), max_keys: 1, ..ListRequest::default() };
     let begun = Instant::now();
     let mut answer = client.list(&request).await;
@@ -294,10 +307,10 @@ async fn list(
     if let Err(error) = &answer
         && error.status().is_none()
     {
-        refused("endpoint", Operation::List, error, lines)?;
-        return Ok(false);
+        refused("endpoint", Operation::List, error, lines);
+        return false;
     }
-    lines.ok("endpoint", &format!("{host} answered in {milliseconds} ms"))?;
+    lines.ok("endpoint", &format!("{host} answered in {milliseconds} ms"));
     for _ in 0..TRIES {
         let Err(error) = &answer else { break };
         if !error.service().is_some_and(cos::ServiceError::complains_of_time) {
@@ -308,7 +321,7 @@ async fn list(
         answer = client.list(&request).await;
     }
     match client.clock().measured() {
-        None => lines.skip("clock", "the answer has no time")?,
+        None => lines.skip("clock", "the answer has no time"),
         Some(skew) => {
             let side = if skew > 0 { "behind" } else { "ahead of" };
             let text = match skew.abs() {
@@ -317,9 +330,9 @@ async fn list(
             };
             if skew.abs() > SKEW {
                 let todo = "requests are signed with the service's time; set this machine's clock";
-                lines.line("warn", "clock", &format!("{text}: {todo}"))?;
+                lines.line("warn", "clock", &format!("{text}: {todo}"));
             } else {
-                lines.ok("clock", &text)?;
+                lines.ok("clock", &text);
             }
         }
     }
@@ -335,18 +348,18 @@ async fn list(
     });
     match proven {
         Ok(page) if page.entries.is_empty() => {
-            lines.ok("list", "allowed; there is no object at the address")?;
-            Ok(true)
+            lines.ok("list", "allowed; there is no object at the address");
+            true
         }
         Ok(page) => {
             let by = if page.emulated { ", by the emulator" } else { "" };
             let images = images(client, prefix, settings).await;
-            lines.ok("list", &format!("allowed{by}{images}"))?;
-            Ok(true)
+            lines.ok("list", &format!("allowed{by}{images}"));
+            true
         }
         Err(error) => {
-            refused("list", Operation::List, &error, lines)?;
-            Ok(false)
+            refused("list", Operation::List, &error, lines);
+            false
         }
     }
 }
@@ -384,16 +397,11 @@ fn is_wanted(entry: &ObjectEntry, settings: &Settings) -> bool {
         && (*archive || !is_archived(entry))
 }
 
-fn refused(
-    what: &str,
-    operation: Operation,
-    error: &cos::Error,
-    lines: &mut Lines,
-) -> anyhow::Result<()> {
+fn refused(what: &str, operation: Operation, error: &cos::Error, lines: &mut Lines) {
     let mut text = chain(error);
     if let Some(advice) = advice(operation, error) {
         text.push_str("; ");
         text.push_str(advice);
     }
-    lines.fail(what, &text, exit::of_request(operation, error))
+    lines.fail(what, &text, exit::of_request(operation, error));
 }

@@ -3,12 +3,10 @@
 mod model;
 mod text;
 
-use std::io::Write as _;
-use std::path::Path;
-
 use jiff::Timestamp;
 
 use self::model::Plan;
+use crate::cli::answer;
 use crate::cli::connect;
 use crate::cli::execute_job;
 use crate::cli::exit::{self, Exit};
@@ -19,7 +17,6 @@ use crate::cli::suggest::Again;
 use crate::cli::target::Target;
 use crate::cli::zone;
 use crate::config::{Budget, Settings};
-use crate::export::Output;
 use crate::job::{End, Job, Purpose, Report};
 use crate::store::Reader;
 use crate::visible::Notation;
@@ -54,7 +51,7 @@ impl Args {
         match self.plan(global) {
             Ok((Exit::Complete, _)) => Ok(Exit::Complete),
             // There is no plan to print, so the summary says why.
-            result => reporter.ends(result),
+            result => Ok(reporter.ends(result)),
         }
     }
 
@@ -91,9 +88,6 @@ impl Args {
             text::text(&plan, &settings, &Again::typed().named("plan", "run").whole())
         };
         let notation = if self.json { Notation::Json } else { Notation::Text };
-        let mut output = Output::open_in(Path::new("-"), notation)?;
-        output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;
-        output.commit()?;
-        Ok((Exit::Complete, None))
+        Ok((answer::write("the plan", &text, notation, Exit::Complete), None))
     }
 }

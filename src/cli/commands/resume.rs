@@ -55,7 +55,7 @@ impl Args {
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let mut reporter = Reporter::new("resume", self.json);
         let result = self.resume(global, &mut reporter);
-        reporter.ends(result)
+        Ok(reporter.ends(result))
     }
 
     fn resume(

@@ -80,7 +80,7 @@ impl Args {
         }
         let mut reporter = Reporter::new("run", self.json);
         let result = self.target.inputs(global).and_then(|inputs| self.run(inputs, &mut reporter));
-        reporter.ends(result)
+        Ok(reporter.ends(result))
     }
 
     /// Runs over the bucket of each profile. Only a signal stops what follows.
@@ -116,7 +116,7 @@ impl Args {
                 warn_of_metrics(&inputs, name, &mut metrics_files);
                 self.run(inputs, &mut reporter)
             });
-            let exit = reporter.ends(result)?;
+            let exit = reporter.ends(result);
             ended.push(format!("{name} {}", exit.code()));
             worst = worst.or_worse(exit);
             if exit.signal().is_some() {

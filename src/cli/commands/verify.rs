@@ -1,12 +1,11 @@
 //! `costag verify`: checks whether the database is sound.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _, stderr};
-use std::path::Path;
+use std::io::{IsTerminal as _, stderr};
 
+use crate::cli::answer;
 use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
-use crate::export::Output;
 use crate::store::Reader;
 use crate::store::read::Checked;
 use crate::visible::{Notation, visible};
@@ -37,7 +36,7 @@ impl Args {
     /// Prints the problems, and whether the database is sound.
     ///
     /// # Errors
-    /// The database is unusable, or stdout cannot be written.
+    /// The database is unusable.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let settings = global.settings(|_| ())?;
         let reader = Reader::open(&settings.db)?;
@@ -57,10 +56,8 @@ impl Args {
             text(&database, &checks)
         };
         let notation = if self.json { Notation::Json } else { Notation::Text };
-        let mut output = Output::open_in(Path::new("-"), notation)?;
-        output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;
-        output.commit()?;
-        Ok(if sound { Exit::Complete } else { Exit::State })
+        let exit = if sound { Exit::Complete } else { Exit::State };
+        Ok(answer::write("the result", &text, notation, exit))
     }
 }
 

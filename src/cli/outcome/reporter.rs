@@ -1,7 +1,6 @@
 //! Is told when a run begins and how it ended, and reports both.
 
-use std::io::{IsTerminal as _, Write as _, stderr};
-use std::path::Path;
+use std::io::{IsTerminal as _, stderr};
 use std::thread::{self, JoinHandle};
 
 use jiff::Timestamp;
@@ -11,11 +10,11 @@ use super::metrics::{self, Rewriter};
 use super::notify::Notifier;
 use super::ping::{Ping, Signal};
 use super::summary::{Beginning, Summary};
+use crate::cli::answer;
 use crate::cli::exit::Exit;
 use crate::cli::fault::chain;
 use crate::cli::suggest;
 use crate::config::Settings;
-use crate::export::Output;
 use crate::job::Report;
 use crate::store::Reader;
 use crate::store::read::FailureCode;
@@ -81,14 +80,9 @@ impl Reporter {
         }
     }
 
-    /// Says how the command ended. An error is shown here, and becomes its exit code.
-    ///
-    /// # Errors
-    /// The summary cannot be written to stdout.
-    pub(crate) fn ends(
-        mut self,
-        result: anyhow::Result<(Exit, Option<Report>)>,
-    ) -> anyhow::Result<Exit> {
+    /// Says how the command ended, and returns its exit code. An error is shown here, and becomes its exit code. A summary
+    /// that cannot be written to stdout is an error that hides no worse one.
+    pub(crate) fn ends(mut self, result: anyhow::Result<(Exit, Option<Report>)>) -> Exit {
         let (exit, report, fault) = match result {
             Ok((exit, report)) => (exit, report, None),
             Err(error) => {
@@ -118,9 +112,11 @@ impl Reporter {
             }
         }
         if self.json {
-            print(&summary)?;
+            // A summary consists of texts and numbers, so it always becomes JSON.
+            let text = serde_json::to_string(&summary).unwrap_or_default() + "\n";
+            return answer::write("the summary", &text, Notation::Json, exit);
         }
-        Ok(exit)
+        exit
     }
 
     /// Whether the database has a run that can be continued. It may be one that this command began.
@@ -153,13 +149,4 @@ impl Reporter {
 /// what to do next in the last line.
 fn is_log() -> bool {
     !stderr().is_terminal()
-}
-
-/// Writes the summary to stdout, on one line.
-fn print(summary: &Summary) -> anyhow::Result<()> {
-    let mut output = Output::open_in(Path::new("-"), Notation::Json)?;
-    let text = serde_json::to_string(summary)? + "\n";
-    output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;
-    output.commit()?;
-    Ok(())
 }

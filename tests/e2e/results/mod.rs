@@ -2,6 +2,7 @@
 
 mod aliases;
 mod backups;
+mod closed_output;
 mod export_files;
 mod increments;
 mod progress;
