@@ -107,7 +107,7 @@ fn write(
     }
     let mut after = None;
     loop {
-        let page = reader.pictures(&query.pick, after, BATCH, || true)?;
+        let page = reader.pictures(&query.pick, after, BATCH, None, || true)?;
         for image in &page.images {
             line(image, form, &mut buffer);
         }

@@ -74,7 +74,7 @@ pub(super) async fn respond(state: &Arc<State>, uri: &Uri) -> Answer {
         "/live" => return live::follow(state),
         "/explore.csv" => return download::begin(state, &query, download::Form::Csv),
         "/explore.jsonl" => return download::begin(state, &query, download::Form::JsonLines),
-        path => match path[1..].split_once('/') {
+        path => match path.strip_prefix('/').and_then(|path| path.split_once('/')) {
             Some(("image", id)) if let Some(id) = number(id) => View::Image(id),
             Some(("thumb", id)) if let Some(id) = number(id) => {
                 return picture(state, id, SMALL).await;
@@ -176,7 +176,8 @@ fn content(state: &State, view: &View, query: &str, terms: &Terms) -> Result<Sho
                 let begun = Instant::now();
                 move || begun.elapsed() < time && state.goes_on()
             };
-            let page = reader.pictures(&query.pick, query.after, explore::SHOWN, within(SEARCH))?;
+            let (images, labels) = (explore::SHOWN, Some(explore::SHOWN_LABELS));
+            let page = reader.pictures(&query.pick, query.after, images, labels, within(SEARCH))?;
             let facets = reader.facets(&query.pick, within(COUNT))?;
             let view = Explore::of(&query, &page, &facets, terms, picture);
             (view.title.clone(), view.render()?)

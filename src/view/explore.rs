@@ -12,6 +12,9 @@ use crate::store::read::{Facets, Found, ImageState, Page, Pick, Sample};
 /// How many images a page shows.
 pub const SHOWN: usize = 60;
 
+/// How many labels a page shows of each image.
+pub const SHOWN_LABELS: usize = 2;
+
 /// How many choices a facet offers.
 const CHOICES: usize = 12;
 
@@ -399,7 +402,7 @@ fn tile(image: &Found, back: &str, picture: Option<Picture>) -> Tile {
         labels: image
             .labels
             .iter()
-            .take(2)
+            .take(SHOWN_LABELS)
             .map(|(label, confidence)| (name::short_label(label), *confidence))
             .collect(),
         state: state_name(image.state),

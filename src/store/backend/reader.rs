@@ -473,7 +473,7 @@ impl Reader {
 /// What the page explores.
 impl Reader {
     /// Finds up to `limit` images, by descending number of their content, after the content `after`. Begins with the
-    /// last one if `after` is `None`.
+    /// last one if `after` is `None`. Each image has at most `most_labels` labels; all of them if `None`.
     ///
     /// `continues` is asked again and again. Once it returns false, the page is not complete.
     ///
@@ -484,9 +484,10 @@ impl Reader {
         pick: &Pick,
         after: Option<i64>,
         limit: usize,
+        most_labels: Option<usize>,
         continues: impl Fn() -> bool,
     ) -> Result<Page, Error> {
-        dispatch!(self, reader => reader.pictures(pick, after, limit, &continues))
+        dispatch!(self, reader => reader.pictures(pick, after, limit, most_labels, &continues))
     }
 
     /// Counts the images behind each choice. Once `continues` returns false, the counts are lower bounds.

@@ -69,7 +69,8 @@ pub struct Found {
     pub sample: Sample,
     /// What is known of it.
     pub state: ImageState,
-    /// Its labels that count, with their highest confidence, the most confident first.
+    /// Its labels that count, with their highest confidence, those that were looked for first, then the most
+    /// confident.
     pub labels: Vec<(String, u8)>,
     /// The code with which it failed; `None` if it has not, or if there is none.
     pub code: Option<String>,

@@ -145,6 +145,11 @@ fn a_path_leads_to_a_page_or_nowhere() {
         assert!(!answer.contains("nobody"), "{path}");
     }
     let cookie = format!("cookie: {}\r\n", served.cookie());
+    // The forms of a target that have no path: of a proxy's tunnel, and of the server as a whole.
+    for target in ["localhost:80", "*"] {
+        let answer = served.raw(&served.head("GET", target, &cookie));
+        assert!(["400", "404"].contains(&status(&answer)), "{target}: {answer}");
+    }
     let whole = served.get("/style.css");
     let head = served.raw(&served.head("HEAD", "/style.css", &cookie));
     assert_eq!(status(&head), "200");
@@ -174,6 +179,41 @@ fn downloads_hold_every_image_of_the_search() {
     assert_eq!(object["key"], "2026/11/a.jpg");
     assert!(object["labels"].as_array().unwrap().iter().all(|label| label["confidence"].is_u64()));
     assert_eq!(status(&served.get("/explore.csv?state=lost")), "400");
+}
+
+#[test]
+fn downloads_hold_every_label_of_an_image() {
+    const NAMES: [&str; 9] =
+        ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    let site = labelled();
+    let content: i64 = site.one("SELECT content_id FROM object WHERE key = '2026/11/a.jpg'");
+    let scene: i64 = site.one(&format!("SELECT scene FROM label WHERE content_id = {content}"));
+    site.tamper(&format!(
+        "DELETE FROM label WHERE id BETWEEN 256 * {content} AND 256 * {content} + 255"
+    ));
+    for (rank, name) in (1..).zip(NAMES) {
+        site.tamper(&format!(
+            "INSERT INTO tag (id, name, first_category, second_category)
+             VALUES (900 + {rank}, '{name}', 'number', '');
+             INSERT INTO label (id, mark)
+             VALUES (256 * {content} + 64 * {scene} + {rank}, 128 * (900 + {rank}) + 90 - {rank});"
+        ));
+    }
+    let served = site.serve(&[]);
+    let lines = served.get("/explore.jsonl?prefix=2026%2F");
+    let line = lines.lines().find(|line| line.starts_with('{')).unwrap();
+    let object: serde_json::Value = serde_json::from_str(line).unwrap();
+    let labels = object["labels"].as_array().unwrap().iter().map(|label| &label["name"]);
+    assert_eq!(labels.collect::<Vec<_>>(), NAMES, "{line}");
+    let csv = served.get("/explore.csv?prefix=2026%2F");
+    let told: Vec<_> =
+        NAMES.iter().zip(1..).map(|(name, rank)| format!("{name}:{}", 90 - rank)).collect();
+    assert!(csv.contains(&format!("2026/11/a.jpg,labelled,{},", told.join(";"))), "{csv}");
+    // A tile of the page shows the first ones.
+    let page = served.get("/explore?prefix=2026%2F");
+    let (_, tags) = page.split_once("<span class=\"tags\">").unwrap();
+    let tags = tags.split("</span>").next().unwrap();
+    assert!(tags.contains("two") && !tags.contains("three"), "{tags}");
 }
 
 #[test]

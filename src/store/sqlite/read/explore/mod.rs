@@ -66,9 +66,6 @@ const COLLECTED: u32 = if cfg!(test) { 5 } else { 200_000 };
 /// The most keys of an image that are looked at. Equal bytes may lie under very many.
 const KEYS: i64 = 1_000;
 
-/// The most labels that are told of an image in a page.
-const TOLD: usize = 4;
-
 /// A label of a content.
 #[derive(Debug, Clone, Copy)]
 struct Label {
@@ -206,7 +203,8 @@ fn blocks_with(mut contents: Vec<i64>) -> Option<Vec<i64>> {
 }
 
 impl Reader {
-    /// Finds up to `limit` images before the content `after`; from the last one if `None`.
+    /// Finds up to `limit` images before the content `after`; from the last one if `None`. Each image has at most
+    /// `most_labels` labels; all of them if `None`.
     ///
     /// # Errors
     /// Any error of a read.
@@ -215,6 +213,7 @@ impl Reader {
         pick: &Pick,
         after: Option<i64>,
         limit: usize,
+        most_labels: Option<usize>,
         continues: &dyn Fn() -> bool,
     ) -> Result<Page, Error> {
         self.answer(|| {
@@ -230,7 +229,7 @@ impl Reader {
                         page.next = Some(walk.before);
                         break 'pages;
                     }
-                    page.images.extend(self.found(*content, &matcher, &dictionary)?);
+                    page.images.extend(self.found(*content, &matcher, &dictionary, most_labels)?);
                     walk.before = content.id;
                 }
                 if walk.blocks.is_none() && i64::try_from(batch.len()).is_ok_and(|n| n < BATCH) {
@@ -343,6 +342,7 @@ impl Reader {
         content: Content,
         matcher: &Matcher<'_>,
         dictionary: &Dictionary,
+        most_labels: Option<usize>,
     ) -> rusqlite::Result<Option<Found>> {
         let pick = matcher.pick;
         let labels = self.labels_of(content)?;
@@ -366,7 +366,7 @@ impl Reader {
         Ok(Some(Found {
             sample: Sample { content_id: content.id, bucket, key: key.text.clone() },
             state,
-            labels: told(&labels, pick, dictionary),
+            labels: told(&labels, pick, dictionary, most_labels),
             code,
         }))
     }
@@ -429,8 +429,14 @@ impl Reader {
     }
 }
 
-/// The labels that are told of an image: those that were looked for, then the most confident.
-fn told(labels: &[Label], pick: &Pick, dictionary: &Dictionary) -> Vec<(String, u8)> {
+/// The labels that are told of an image: those that were looked for, then the most confident. At most `most` of them, if
+/// there is such a number.
+fn told(
+    labels: &[Label],
+    pick: &Pick,
+    dictionary: &Dictionary,
+    most: Option<usize>,
+) -> Vec<(String, u8)> {
     let mut best: BTreeMap<&str, u8> = BTreeMap::new();
     for label in labels.iter().filter(|label| counts(label, pick.scenes, pick.min_confidence)) {
         if let Some((name, _)) = dictionary.tags.get(&label.tag) {
@@ -443,6 +449,6 @@ fn told(labels: &[Label], pick: &Pick, dictionary: &Dictionary) -> Vec<(String, 
     let mut told: Vec<(String, u8)> =
         best.into_iter().map(|(name, confidence)| (name.to_owned(), confidence)).collect();
     told.sort_by_key(|(name, confidence)| (!looked_for(name), std::cmp::Reverse(*confidence)));
-    told.truncate(TOLD);
+    told.truncate(most.unwrap_or(usize::MAX));
     told
 }

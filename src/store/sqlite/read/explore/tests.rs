@@ -99,7 +99,7 @@ fn days(month: i64) -> std::ops::Range<i64> {
 fn count(reader: &Reader, pick: &Pick) -> u64 {
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page: Page = reader.pictures(pick, after, 2, &|| true).unwrap();
+        let page: Page = reader.pictures(pick, after, 2, None, &|| true).unwrap();
         assert!(page.complete && page.images.len() <= 2);
         seen.extend(page.images.iter().map(|image| image.sample.content_id));
         match page.next {
@@ -175,9 +175,9 @@ fn a_search_that_is_stopped_says_so_and_goes_on_where_it_was() {
     let image = || (2, vec![(0, 0, 90)], vec![(1, 0, true, true)]);
     write(&store, &(0..1_200).map(|_| image()).collect::<Vec<_>>());
     let reader = store.reader().unwrap();
-    let page = reader.pictures(&Pick::default(), None, 2_000, &|| false).unwrap();
+    let page = reader.pictures(&Pick::default(), None, 2_000, None, &|| false).unwrap();
     assert_eq!((page.images.len(), page.complete), (500, false));
-    let rest = reader.pictures(&Pick::default(), page.next, 2_000, &|| true).unwrap();
+    let rest = reader.pictures(&Pick::default(), page.next, 2_000, None, &|| true).unwrap();
     assert_eq!((rest.images.len(), rest.next, rest.complete), (700, None, true));
     assert_eq!(rest.images[0].labels, [("cat".to_owned(), 90)]);
     let facets = reader.facets(&Pick::default(), &|| false).unwrap();
