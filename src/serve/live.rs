@@ -18,7 +18,7 @@ const EACH: Duration = Duration::from_secs(1);
 
 /// Begins to tell the figures of the run that goes on: JSON, or `null` if there is none.
 pub(super) fn follow(state: &Arc<State>) -> Answer {
-    let Ok(permit) = Arc::clone(&state.streams).try_acquire_owned() else {
+    let Ok(permit) = Arc::clone(&state.followers).try_acquire_owned() else {
         return answer::line(503, "Too many pages follow the run. Close one of them.");
     };
     let events =

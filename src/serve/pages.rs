@@ -72,8 +72,8 @@ pub(super) async fn respond(state: &Arc<State>, uri: &Uri) -> Answer {
         "/page.js" => return answer::whole(200, "text/javascript; charset=utf-8", SCRIPT),
         "/icon.svg" => return answer::whole(200, "image/svg+xml", ICON),
         "/live" => return live::follow(state),
-        "/explore.csv" => return download::begin(state, &query, download::Form::Csv),
-        "/explore.jsonl" => return download::begin(state, &query, download::Form::JsonLines),
+        "/explore.csv" => return download::begin(state, &query, download::Form::Csv).await,
+        "/explore.jsonl" => return download::begin(state, &query, download::Form::JsonLines).await,
         path => match path.strip_prefix('/').and_then(|path| path.split_once('/')) {
             Some(("image", id)) if let Some(id) = number(id) => View::Image(id),
             Some(("thumb", id)) if let Some(id) = number(id) => {

@@ -14,8 +14,11 @@ const READS: usize = 8;
 /// How many pictures of a folder are decoded at a time. Each may take half a gigabyte.
 const DECODED: usize = 2;
 
-/// How many downloads, and how many pages that follow a run, there are at a time.
-const STREAMS: usize = 16;
+/// How many downloads there are at a time.
+const DOWNLOADS: usize = 16;
+
+/// How many pages follow a run at a time.
+const FOLLOWERS: usize = 16;
 
 /// A server at work.
 pub(super) struct State {
@@ -23,7 +26,8 @@ pub(super) struct State {
     pub(super) guard: Guard,
     pub(super) reads: Semaphore,
     pub(super) decoders: Arc<Semaphore>,
-    pub(super) streams: Arc<Semaphore>,
+    pub(super) downloads: Arc<Semaphore>,
+    pub(super) followers: Arc<Semaphore>,
     ends: AtomicBool,
 }
 
@@ -35,7 +39,8 @@ impl State {
             guard,
             reads: Semaphore::new(READS),
             decoders: Arc::new(Semaphore::new(DECODED)),
-            streams: Arc::new(Semaphore::new(STREAMS)),
+            downloads: Arc::new(Semaphore::new(DOWNLOADS)),
+            followers: Arc::new(Semaphore::new(FOLLOWERS)),
             ends: AtomicBool::new(false),
         }
     }
