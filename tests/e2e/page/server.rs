@@ -6,7 +6,11 @@ use std::io::{Read as _, Write as _};
 use crate::support::{Site, bare, start, wait_until};
 
 /// A key that would run a script if it were not escaped.
-const HOSTILE: &str = "<img src=x onerror=alert(1)>/a&b.jpg";
+const HOSTILE: &str = r#""><img src=x onerror="alert(1)">/a&b.jpg"#;
+
+/// A label and a category that would run scripts.
+const HOSTILE_LABEL: &str = r#"<script>alert("1")"#;
+const HOSTILE_CATEGORY: &str = r#"" onerror="alert(1)"#;
 
 fn labelled() -> Site {
     let site = Site::holding(&[
@@ -78,10 +82,14 @@ fn only_a_browser_with_the_token_is_answered_and_the_token_leaves_the_address() 
 #[test]
 fn every_page_escapes_what_others_wrote_and_may_load_nothing_from_elsewhere() {
     let site = labelled();
+    let id: i64 = site.one(&format!("SELECT content_id FROM object WHERE key = '{HOSTILE}'"));
+    site.tamper(&format!(
+        "UPDATE tag SET name = '{HOSTILE_LABEL}', first_category = '{HOSTILE_CATEGORY}'
+         WHERE id = (SELECT tag_id FROM label WHERE content_id = {id} ORDER BY confidence DESC LIMIT 1)"
+    ));
     let served = site.serve(&[]);
     let explore = served.get("/explore");
-    let (_, rest) = explore.split_once("href=\"/image/").unwrap();
-    let image = format!("/image/{}", rest.split(['?', '"']).next().unwrap());
+    let image = format!("/image/{id}");
     for path in [
         "/",
         "/explore",
@@ -113,6 +121,18 @@ fn every_page_escapes_what_others_wrote_and_may_load_nothing_from_elsewhere() {
         for link in page.split("href=\"").skip(1).chain(page.split("src=\"").skip(1)) {
             assert!(link.starts_with('/') || link.starts_with('#'), "{path}: {link:.60}");
             assert!(!link.starts_with("//"), "{path}: {link:.60}");
+        }
+    }
+    // The hostile texts are there, as text.
+    for (path, texts) in [
+        ("/", &["&#60;script&#62;alert(", "&#34; onerror=&#34;"][..]),
+        ("/labels", &["&#60;script&#62;alert(", "&#34; onerror=&#34;"]),
+        ("/explore", &["&#60;script&#62;alert(", "&#60;img src=x"]),
+        (&image, &["&#60;script&#62;alert(", "&#34; onerror=&#34;", "&#60;img src=x"]),
+    ] {
+        let page = served.get(path);
+        for text in texts {
+            assert!(page.contains(text), "{path} lacks {text}: {page}");
         }
     }
     assert!(explore.contains("3 images."), "{explore}");
@@ -166,12 +186,18 @@ fn a_path_leads_to_a_page_or_nowhere() {
 #[test]
 fn downloads_hold_every_image_of_the_search() {
     let site = labelled();
+    site.put(&[("=1+1.jpg", "four")]);
+    site.run(&[]).with(0);
     let served = site.serve(&[]);
     let csv = served.get("/explore.csv");
     assert!(csv.contains("filename=\"images.csv\""), "{csv}");
     let body = |answer: &str| answer.split_once("\r\n\r\n").unwrap().1.to_owned();
-    assert!(body(&csv).contains("bucket,key,state,labels,code\n"), "{csv}");
-    assert!(csv.contains(&format!("demo-1250000000,{HOSTILE},labelled,")), "{csv}");
+    // Spreadsheets need the mark at the beginning, and execute no cell.
+    assert!(body(&csv).contains("\u{feff}bucket,key,state,labels,code\r\n"), "{csv}");
+    assert!(csv.contains(",\"'=1+1.jpg\","), "{csv}");
+    assert!(served.get("/explore.jsonl").contains("\"=1+1.jpg\""));
+    let hostile = HOSTILE.replace('"', "\"\"");
+    assert!(csv.contains(&format!("demo-1250000000,\"{hostile}\",labelled,")), "{csv}");
     let lines = body(&served.get("/explore.jsonl?prefix=2026%2F"));
     let objects: Vec<&str> = lines.lines().filter(|line| line.starts_with('{')).collect();
     assert_eq!(objects.len(), 1, "{lines}");
@@ -251,6 +277,12 @@ fn the_server_survives_what_happens_to_the_database() {
 #[test]
 fn slow_and_many_connections_do_not_keep_others_from_an_answer() {
     let site = labelled();
+    site.tamper(
+        "WITH RECURSIVE n (id) AS (SELECT 100001 UNION ALL SELECT id + 1 FROM n WHERE id < 120000)
+         INSERT INTO content (id, scenes_wanted, scenes_done, state, run_id) SELECT id, 8, 8, 2, 1 FROM n;
+         INSERT INTO object (bucket_id, key, content_id, fingerprint, first_run)
+         SELECT 1, 'many/' || printf('%.*c', 750, 'x') || id, id, 0, 1 FROM content WHERE id > 100000;",
+    );
     let served = site.serve(&[]);
     let cookie = served.cookie();
     // A hundred connections that say nothing or half of a request, more than the server holds at a time.
@@ -263,10 +295,32 @@ fn slow_and_many_connections_do_not_keep_others_from_an_answer() {
     // The first ones were closed by the server.
     let mut rest = Vec::new();
     let _ = idle[0].read_to_end(&mut rest);
-    // Somebody who sends a request and does not read the answer.
-    let mut deaf = served.connect();
-    deaf.write_all(request.as_bytes()).unwrap();
+    drop(idle);
+    // Many who do not read their answers: pages, more than are read at a time, and downloads, as many as there may be.
+    // A download is larger than what the system holds for a connection.
+    let bytes = format!("cookie: {cookie}\r\n");
+    let deaf: Vec<_> = ["/explore"; 30]
+        .into_iter()
+        .chain(["/explore.csv"; 16])
+        .map(|path| {
+            let mut stream = served.connect();
+            stream.write_all(served.head("GET", path, &bytes).as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let download = served.head("GET", "/explore.jsonl?prefix=2026%2F", &bytes);
+    wait_until("no further download is begun", || status(&served.raw(&download)) == "503");
     assert_eq!(status(&served.raw(&request)), "200");
+    // A page that follows the run takes nothing from the downloads, nor they from it.
+    let mut follower = served.connect();
+    follower.write_all(served.head("GET", "/live", &bytes).as_bytes()).unwrap();
+    let mut begin = [0; 12];
+    follower.read_exact(&mut begin).unwrap();
+    assert_eq!(&begin, b"HTTP/1.1 200");
+    assert_eq!(status(&served.raw(&download)), "503");
+    // Those who are gone make place for others.
+    drop(deaf);
+    wait_until("a download is begun", || status(&served.raw(&download)) == "200");
 }
 
 #[test]
