@@ -151,7 +151,7 @@ fn explore() {
     ] {
         let first = (0..5).map(|_| {
             let begun = Instant::now();
-            let page = reader.pictures(&pick, None, 100, || true).expect("a page");
+            let page = reader.pictures(&pick, None, 100, Some(2), || true).expect("a page");
             assert!(page.images.len() <= 100);
             begun.elapsed()
         });
