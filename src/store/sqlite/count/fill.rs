@@ -9,6 +9,9 @@ use super::recount::recount;
 /// The row of `meta` that says that the counts are kept.
 pub(crate) const COUNTED: &str = "counted";
 
+/// The value of this row. It is raised when something else is counted, so that a database is counted again.
+const COUNTED_AS: &str = "1";
+
 /// The first version of the schema that keeps counts.
 pub(crate) const COUNTS_SINCE: i64 = 7;
 
@@ -18,7 +21,7 @@ pub(crate) fn is_counted(connection: &Connection) -> rusqlite::Result<bool> {
         .prepare_cached("SELECT value FROM meta WHERE name = ?1")?
         .query_row([COUNTED], |row| row.get(0))
         .optional()?;
-    Ok(value.as_deref() == Some("1"))
+    Ok(value.as_deref() == Some(COUNTED_AS))
 }
 
 /// Counts everything, and stores the counts. `progress` gets the number of rows that were read, and of all rows.
@@ -64,7 +67,8 @@ pub(crate) fn fill(
         for (counter, count) in others {
             insert.execute((counter.number(), count))?;
         }
-        tx.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, '1')", [COUNTED])?;
+        let says_so = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
+        tx.execute(says_so, [COUNTED, COUNTED_AS])?;
     }
     tx.commit()
 }

@@ -25,6 +25,9 @@ const LABELS: &str = "SELECT id, mark FROM label ORDER BY id";
 /// How many rows are read between two calls of `continues`.
 const PATIENCE: u64 = 10_000;
 
+/// The number of contents in a block of [`Numbers`].
+const BLOCK: u16 = 512;
+
 /// What counting anew found.
 #[derive(Debug, Default)]
 pub(crate) struct Recount {
@@ -35,19 +38,17 @@ pub(crate) struct Recount {
 
 /// The numbers of present and of skipped objects of each content.
 #[derive(Default)]
-struct Numbers(HashMap<i64, Box<[(u32, u32); Self::BLOCK]>>);
+struct Numbers(HashMap<i64, Box<[(u32, u32); BLOCK as usize]>>);
 
 impl Numbers {
-    const BLOCK: usize = 512;
-
     fn place(id: i64) -> (i64, usize) {
-        let block = 512_i64;
+        let block = i64::from(BLOCK);
         (id.div_euclid(block), usize::try_from(id.rem_euclid(block)).unwrap_or_default())
     }
 
     fn entry(&mut self, id: i64) -> &mut (u32, u32) {
         let (block, at) = Self::place(id);
-        &mut self.0.entry(block).or_insert_with(|| Box::new([(0, 0); Self::BLOCK]))[at]
+        &mut self.0.entry(block).or_insert_with(|| Box::new([(0, 0); BLOCK as usize]))[at]
     }
 
     fn get(&self, id: i64) -> (i64, i64) {
