@@ -1,6 +1,7 @@
 //! What is counted.
 
 use super::places::Place;
+use crate::store::read::ImageState;
 
 /// The slot of labels whose content has the same tag in another scene with a higher or equal confidence.
 pub(crate) const SAME_TAG: u8 = 4;
@@ -71,6 +72,16 @@ impl Kind {
         Self::Day,
         Self::Label,
     ];
+
+    /// The kind that counts the images in a state.
+    pub(crate) fn of_state(state: ImageState) -> Self {
+        match state {
+            ImageState::Labelled => Self::Labelled,
+            ImageState::Unlabelled => Self::Unlabelled,
+            ImageState::Failed => Self::GivenUp,
+            ImageState::Waiting => Self::Waiting,
+        }
+    }
 }
 
 /// One counter: its kind and its key, in the number under which it is stored.

@@ -3,6 +3,7 @@
 use super::counter::{Counter, Kind, SAME_NAME, SAME_TAG};
 use super::dictionary::Dictionary;
 use crate::scene::Scenes;
+use crate::store::read::ImageState;
 
 /// The facts about a content on which counts depend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,19 @@ impl Facts {
     pub(crate) fn is_image(self) -> bool {
         self.is_wanted() || (self.present > 0 && !self.done.is_empty())
     }
+
+    /// The state of an image, which may have labels of the scenes that are done.
+    pub(crate) fn state(self, has_labels: bool) -> ImageState {
+        if has_labels {
+            ImageState::Labelled
+        } else if self.failed && self.is_wanted() {
+            ImageState::Failed
+        } else if self.done.is_empty() {
+            ImageState::Waiting
+        } else {
+            ImageState::Unlabelled
+        }
+    }
 }
 
 /// A label of a scene that is done.
@@ -47,19 +61,13 @@ pub(crate) fn count_image(
     if !facts.is_image() {
         return;
     }
-    let failed = facts.is_wanted() && facts.failed;
     if facts.is_wanted() {
         each(Counter::of(Kind::Wanted));
+        if facts.failed {
+            each(Counter::of(Kind::Failed));
+        }
     }
-    if failed {
-        each(Counter::of(Kind::Failed));
-    }
-    each(Counter::of(match (labels.is_empty(), failed, facts.done.is_empty()) {
-        (false, _, _) => Kind::Labelled,
-        (true, true, _) => Kind::GivenUp,
-        (true, false, false) => Kind::Unlabelled,
-        (true, false, true) => Kind::Waiting,
-    }));
+    each(Counter::of(Kind::of_state(facts.state(!labels.is_empty()))));
     let Some(best) = labels.iter().map(|label| label.confidence).max() else { return };
     each(Counter::new(Kind::Best, best.into()));
     labels.sort_unstable_by_key(|label| (label.tag_id, std::cmp::Reverse(label.confidence)));

@@ -10,37 +10,31 @@ use crate::store::sqlite::Reader;
 use crate::store::sqlite::count::{
     COUNTS_SINCE, Counter, Kind, Place, Places, Sums, is_counted, recount,
 };
+
 /// Reading the contents of keys takes this many times as long as reading all contents in order.
 const NARROW: u64 = 3;
 
 impl Reader {
-    /// Reads the counts in one state of the database. An earlier version did not keep them: then every row is read, and
-    /// `continues` is asked now and then. Once it returns false, this returns `None`.
-    pub(super) fn kept(&self, continues: &dyn Fn() -> bool) -> Result<Option<Sums>, Error> {
-        let read = || -> rusqlite::Result<Option<Sums>> {
-            let _snapshot = ReadTransaction::begin(&self.connection)?;
-            self.kept_now(continues)
-        };
-        let kept = read().map_err(|source| self.error(source))?;
-        self.unchanged()?;
-        Ok(kept)
+    /// Returns true if the database keeps its counts, and the numbers of objects of each content.
+    pub(super) fn keeps_counts(&self) -> rusqlite::Result<bool> {
+        Ok(self.version >= COUNTS_SINCE && is_counted(&self.connection)?)
     }
 
-    /// Does what [`Reader::kept`] does, in a read that is open.
-    pub(super) fn kept_now(&self, continues: &dyn Fn() -> bool) -> rusqlite::Result<Option<Sums>> {
+    /// Reads the counts in one state of the database. If it does not keep them, every row is read.
+    fn kept(&self) -> rusqlite::Result<Sums> {
         let connection = &self.connection;
-        if self.version >= COUNTS_SINCE && is_counted(connection)? {
-            return Sums::read(connection).map(Some);
+        let _snapshot = ReadTransaction::begin(connection)?;
+        if self.keeps_counts()? {
+            return Sums::read(connection);
         }
-        let mut places = Places::anew();
-        let counted = recount(connection, &mut places, false, &mut |_| continues())?;
-        Ok(counted.map(|counted| counted.sums))
+        let counted = recount(connection, &mut Places::anew(), false, &mut |_| true)?;
+        Ok(counted.map(|counted| counted.sums).unwrap_or_default())
     }
 
     /// Returns true if reading the keys below a prefix is cheaper than reading every content, as far as the counts tell.
     pub(super) fn is_narrow(&self, prefix: &str) -> rusqlite::Result<bool> {
         let connection = &self.connection;
-        if self.version < COUNTS_SINCE || !is_counted(connection)? {
+        if !self.keeps_counts()? {
             return Ok(false);
         }
         let sums = Sums::read(connection)?;
@@ -76,7 +70,8 @@ impl Reader {
     /// # Errors
     /// [`Error::Unsound`] for a label whose name is unknown.
     pub fn frequencies(&self, min_confidence: i64) -> Result<Vec<Frequency>, Error> {
-        let Some(sums) = self.kept(&|| true)? else { return Ok(Vec::new()) };
+        let sums = self.kept().map_err(|source| self.error(source))?;
+        self.unchanged()?;
         let least = usize::try_from(min_confidence).unwrap_or_default();
         let mut frequencies = Vec::new();
         for (row, counts) in &sums.labels {

@@ -7,7 +7,7 @@ use rusqlite::OptionalExtension as _;
 use super::ReadTransaction;
 use crate::store::read::Problems;
 use crate::store::sqlite::Reader;
-use crate::store::sqlite::count::{COUNTS_SINCE, Places, Sums, is_counted, recount};
+use crate::store::sqlite::count::{Places, Sums, recount};
 use crate::store::sqlite::ids::IdSet;
 use crate::store::sqlite::posting::{POSTED, SEGMENT, SHIFT, decode};
 use crate::store::sqlite::rows::{LabelId, Mark};
@@ -24,7 +24,7 @@ impl Reader {
     /// The kept counts are those that counting every row gives.
     pub(super) fn counts_agree(&self, problems: &mut Problems) -> rusqlite::Result<()> {
         let _snapshot = ReadTransaction::begin(&self.connection)?;
-        if self.version < COUNTS_SINCE || !is_counted(&self.connection)? {
+        if !self.keeps_counts()? {
             return Ok(());
         }
         let kept = Sums::read(&self.connection)?;

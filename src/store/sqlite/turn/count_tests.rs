@@ -238,7 +238,8 @@ impl World {
 /// What is behind each choice, without what counts keys instead of images.
 fn images_of(facets: Facets) -> String {
     let scenes: Vec<_> = facets.scenes.into_iter().filter(|(_, images)| *images > 0).collect();
-    let labels = facets.labels.into_iter().map(|label| (label.name, label.images));
+    let labels =
+        facets.labels.into_iter().map(|label| (label.name, (label.first_category, label.images)));
     let labels: BTreeMap<_, _> = labels.collect();
     let categories: BTreeMap<_, _> = facets.categories.into_iter().collect();
     let (images, confidence, states) = (facets.images, facets.confidence, facets.states);

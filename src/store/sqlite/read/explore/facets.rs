@@ -1,8 +1,8 @@
 //! How many images there are behind each choice.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use super::{BATCH, Content, Dictionary, Key, Label, Matcher, counts};
+use super::{BATCH, Content, Dictionary, Label, Matcher, Standing, counts};
 use crate::scene::Scene;
 use crate::store::Error;
 use crate::store::read::{Facets, LabelFacet, Pick};
@@ -11,6 +11,9 @@ use crate::store::sqlite::read::ReadTransaction;
 
 /// The most prefixes that are counted.
 const PREFIXES: usize = 10_000;
+
+/// How many keys of one image are looked at between two calls of `continues`. Equal bytes may lie under very many.
+const PATIENCE: usize = 10_000;
 
 /// The milliseconds of a day.
 pub(super) const DAY: i64 = 86_400_000;
@@ -22,6 +25,17 @@ struct Sums {
     labels: HashMap<String, u64>,
     categories: HashMap<String, u64>,
     prefixes: HashMap<String, u64>,
+}
+
+/// What the keys of an image below a prefix come to.
+#[derive(Default)]
+struct Below {
+    /// Whether there is one of the days that were chosen.
+    there: bool,
+    /// The months of all of them.
+    months: HashSet<i32>,
+    /// The prefixes one level further down that those of the chosen days have.
+    next: HashSet<String>,
 }
 
 /// Which conditions on labels an image fulfils.
@@ -79,13 +93,13 @@ impl Reader {
                 let _snapshot = ReadTransaction::begin(&self.connection)?;
                 let batch = self.batch(lowest, highest)?;
                 for content in &batch {
-                    self.count(*content, &matcher, &dictionary, &mut sums)?;
+                    self.count(*content, &matcher, &dictionary, &mut sums, continues)?;
                     walk.before = content.id;
                 }
                 if walk.blocks.is_none() && i64::try_from(batch.len()).is_ok_and(|n| n < BATCH) {
                     break;
                 }
-                if !continues() {
+                if !sums.facets.complete || !continues() {
                     sums.facets.complete = false;
                     break;
                 }
@@ -100,6 +114,7 @@ impl Reader {
         matcher: &Matcher<'_>,
         dictionary: &Dictionary,
         sums: &mut Sums,
+        continues: &dyn Fn() -> bool,
     ) -> rusqlite::Result<()> {
         let pick = matcher.pick;
         let labels = self.labels_of(content)?;
@@ -107,10 +122,15 @@ impl Reader {
         if !fits.any() {
             return Ok(());
         }
-        let Some((state, keys)) = self.image_of(content, &labels)? else { return Ok(()) };
-        let below: Vec<&Key> =
-            keys.iter().filter(|key| key.text.starts_with(&pick.prefix)).collect();
-        let there = below.iter().any(|key| matcher.day(key));
+        let Some(Standing { state, is_wanted }) = self.standing(content, &labels)? else {
+            return Ok(());
+        };
+        let Some(Below { there, months, next }) =
+            self.below_prefix(content, is_wanted, matcher, continues)?
+        else {
+            sums.facets.complete = false;
+            return Ok(());
+        };
         let of_state = pick.state.is_none_or(|wanted| wanted == state);
         let facets = &mut sums.facets;
         if there && fits.all {
@@ -120,8 +140,6 @@ impl Reader {
             return Ok(());
         }
         if fits.all {
-            let months: HashSet<i32> =
-                below.iter().filter_map(|key| key.modified).map(month).collect();
             for month in months {
                 *facets.months.entry(month).or_default() += 1;
             }
@@ -148,23 +166,44 @@ impl Reader {
         if fits.all {
             sums.facets.images += 1;
             add(&mut sums.labels, names);
-            let found = below.iter().filter(|key| matcher.day(key));
-            let next = found.filter_map(|key| next_level(&key.text, pick.prefix.len())).collect();
             if sums.prefixes.len() < PREFIXES {
-                add(&mut sums.prefixes, next);
+                add(&mut sums.prefixes, next.iter().map(String::as_str).collect());
             }
         }
         Ok(())
+    }
+
+    /// Looks at the keys of an image below the prefix of a pick. Returns `None` once `continues` returns false.
+    fn below_prefix(
+        &self,
+        content: Content,
+        is_wanted: bool,
+        matcher: &Matcher<'_>,
+        continues: &dyn Fn() -> bool,
+    ) -> rusqlite::Result<Option<Below>> {
+        let prefix = &matcher.pick.prefix;
+        let (mut below, mut seen, mut goes_on) = (Below::default(), 0_usize, true);
+        self.each_key(content, is_wanted, prefix, None, |_, key, modified| {
+            below.months.extend(modified.map(month));
+            if matcher.day(modified) {
+                below.there = true;
+                if let Some(next) = next_level(key, prefix.len())
+                    && !below.next.contains(next)
+                {
+                    below.next.insert(next.to_owned());
+                }
+            }
+            seen += 1;
+            goes_on = !seen.is_multiple_of(PATIENCE) || continues();
+            goes_on
+        })?;
+        Ok(goes_on.then_some(below))
     }
 }
 
 impl Sums {
     fn finish(self, dictionary: &Dictionary) -> Facets {
-        let category: BTreeMap<&str, &str> = dictionary
-            .tags
-            .values()
-            .map(|(name, category)| (name.as_str(), category.as_str()))
-            .collect();
+        let category = dictionary.first_categories();
         let labels = ranked(self.labels).into_iter().map(|(name, images)| {
             let first = category.get(name.as_str()).copied().unwrap_or_default();
             LabelFacet { first_category: first.to_owned(), name, images }

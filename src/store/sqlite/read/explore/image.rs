@@ -14,7 +14,8 @@ use crate::store::sqlite::sql::{ASKS, TEMPORARY, has_content, statements};
 
 statements! {
     CONTENT = "
-        SELECT state, scenes_done, {ASKS}, etag, size, tagged_at, run_id, object_id, error_kind
+        SELECT state, scenes_done, {ASKS}, etag, size, tagged_at, run_id, object_id, error_kind,
+               present, skipped
         FROM content WHERE id = ?1";
 
     LABELS = "
@@ -61,7 +62,7 @@ impl Reader {
             let _snapshot = ReadTransaction::begin(&self.connection)?;
             let Some(stored) = self.stored(content_id)? else { return Ok(None) };
             let Stored { content, asks, .. } = stored;
-            let state = self.image_of(content, &self.labels_of(content)?)?.map(|(state, _)| state);
+            let standing = self.standing(content, &self.labels_of(content)?)?;
             let Count(all_keys) = self
                 .connection
                 .prepare_cached(&COUNT_OF_KEYS)?
@@ -70,7 +71,7 @@ impl Reader {
             let etag = stored.etag.0.as_ref().map(|etag| etag.text_in(&mut [0; 32]).to_owned());
             Ok(Some(ImageRecord {
                 content_id,
-                state,
+                state: standing.map(|standing| standing.state),
                 etag,
                 size: stored.size.map(|Size(bytes)| bytes),
                 scenes: content.scenes,
@@ -90,10 +91,12 @@ impl Reader {
     }
 
     fn stored(&self, id: i64) -> rusqlite::Result<Option<Stored>> {
+        let keeps_counts = self.keeps_counts()?;
         let read = |row: &Row<'_>| {
+            let objects = keeps_counts.then_some((row.get(9)?, row.get(10)?));
             let (state, scenes) = (row.get(0)?, Scenes::from_bits(row.get(1)?));
             Ok(Stored {
-                content: Content { id, state, scenes },
+                content: Content { id, state, scenes, objects },
                 asks: Scenes::from_bits(row.get(2)?),
                 etag: row.get(3)?,
                 size: row.get(4)?,

@@ -6,7 +6,7 @@ use super::facets::{DAY, month, next_level, ranked};
 use crate::scene::Scene;
 use crate::store::read::{Facets, ImageState, LabelFacet};
 use crate::store::sqlite::Reader;
-use crate::store::sqlite::count::{COUNTS_SINCE, Counter, Kind, SAME_NAME, Sums, is_counted};
+use crate::store::sqlite::count::{Counter, Kind, SAME_NAME, Sums};
 use crate::store::sqlite::read::ReadTransaction;
 
 impl Reader {
@@ -15,26 +15,22 @@ impl Reader {
     /// Prefixes and months count keys, so an image with several keys in one of them counts for each.
     pub(super) fn kept_facets(&self) -> rusqlite::Result<Option<Facets>> {
         let _snapshot = ReadTransaction::begin(&self.connection)?;
-        if self.version < COUNTS_SINCE || !is_counted(&self.connection)? {
+        if !self.keeps_counts()? {
             return Ok(None);
         }
         let sums = Sums::read(&self.connection)?;
         let dictionary = self.names()?;
-        let states: BTreeMap<ImageState, u64> = [
-            (ImageState::Labelled, Kind::Labelled),
-            (ImageState::Unlabelled, Kind::Unlabelled),
-            (ImageState::Failed, Kind::GivenUp),
-            (ImageState::Waiting, Kind::Waiting),
-        ]
-        .into_iter()
-        .map(|(state, kind)| (state, sums.get(Counter::of(kind))))
-        .filter(|(_, images)| *images > 0)
-        .collect();
+        let states: BTreeMap<ImageState, u64> = ImageState::ALL
+            .into_iter()
+            .map(|state| (state, sums.get(Counter::of(Kind::of_state(state)))))
+            .filter(|(_, images)| *images > 0)
+            .collect();
         let of_scene = |scene: Scene| sums.get(Counter::new(Kind::Scene, scene.id().into()));
-        let mut names: HashMap<&str, (i64, &str)> = HashMap::new();
+        let category = dictionary.first_categories();
+        let mut names: HashMap<&str, i64> = HashMap::new();
         for (row, counts) in &sums.labels {
             let (tag_id, slot) = Counter::tag_and_slot(*row);
-            let Some((name, category)) = dictionary.tags.get(&tag_id) else { continue };
+            let Some((name, _)) = dictionary.tags.get(&tag_id) else { continue };
             let images: i64 = counts.iter().sum();
             // A label that the image has by the same name already does not make it another image.
             let images = match slot {
@@ -42,15 +38,13 @@ impl Reader {
                 slot if Scene::from_id(slot).is_some() => images,
                 _ => 0,
             };
-            let of_name = names.entry(name).or_insert((0, category));
-            of_name.0 += images;
-            of_name.1 = of_name.1.min(category);
+            *names.entry(name).or_default() += images;
         }
         let mut labels: Vec<LabelFacet> = names
             .into_iter()
-            .map(|(name, (images, category))| LabelFacet {
+            .map(|(name, images)| LabelFacet {
                 name: name.to_owned(),
-                first_category: category.to_owned(),
+                first_category: category.get(name).copied().unwrap_or_default().to_owned(),
                 images: u64::try_from(images).unwrap_or_default(),
             })
             .filter(|label| label.images > 0)

@@ -10,6 +10,7 @@ mod kept;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 
 use rusqlite::{OptionalExtension as _, named_params};
 
@@ -20,20 +21,30 @@ use crate::store::keyspace::prefix_end;
 use crate::store::model::ContentState;
 use crate::store::read::{Found, ImageState, Page, Pick, Sample};
 use crate::store::sqlite::Reader;
+use crate::store::sqlite::count::Facts;
 use crate::store::sqlite::posting::SHIFT;
 use crate::store::sqlite::rows::{LabelId, Mark};
 use crate::store::sqlite::sql::{FAILED, IN_FLIGHT, PENDING, has_content, statements};
 
 statements! {
     CONTENTS = "
-        SELECT id, state, scenes_done FROM content WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT ?3";
+        SELECT id, state, scenes_done, present, skipped FROM content
+        WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT ?3";
 
     LABELS_OF_CONTENT = "SELECT id, mark FROM label WHERE id BETWEEN ?1 AND ?2";
 
+    /// Counts the present keys of a content, and how many of them are skipped.
+    NUMBERS_OF_KEYS = "
+        SELECT count(*), count(skip_reason) FROM object WHERE {has_content} AND gone_run IS NULL",
+        has_content = has_content("?1");
+
+    /// Selects the present keys of a content below a prefix and of some days. It has no order, so that a search ends with
+    /// the first key. The signs keep SQLite from looking for the key instead of the content.
     KEYS_OF_CONTENT = "
-        SELECT bucket_id, key, last_modified, skip_reason IS NULL FROM object
-        WHERE {has_content} AND gone_run IS NULL
-        ORDER BY object.id LIMIT :most", has_content = has_content(":content");
+        SELECT bucket_id, key, last_modified FROM object
+        WHERE {has_content} AND gone_run IS NULL AND (skip_reason IS NULL OR NOT :wanted)
+          AND +key >= :prefix AND (:end IS NULL OR +key < :end)
+          AND (:since IS NULL OR last_modified >= :since AND last_modified < :before)", has_content = has_content(":content");
 
     A_KEY = "
         SELECT bucket.name, object.key FROM object JOIN bucket ON bucket.id = object.bucket_id
@@ -63,9 +74,6 @@ const BATCH: i64 = 500;
 /// The most contents that are collected before the first of them is looked at.
 const COLLECTED: u32 = if cfg!(test) { 5 } else { 200_000 };
 
-/// The most keys of an image that are looked at. Equal bytes may lie under very many.
-const KEYS: i64 = 1_000;
-
 /// A label of a content.
 #[derive(Debug, Clone, Copy)]
 struct Label {
@@ -74,20 +82,23 @@ struct Label {
     confidence: u8,
 }
 
-/// A present key of a content.
-#[derive(Debug, Clone)]
-struct Key {
-    bucket: i64,
-    text: String,
-    modified: Option<i64>,
-}
-
 /// A content of a batch.
 #[derive(Debug, Clone, Copy)]
 struct Content {
     id: i64,
     state: i64,
     scenes: Scenes,
+    /// The present objects that have the content, and those of them that are skipped; `None` if the database does not
+    /// keep these numbers.
+    objects: Option<(i64, i64)>,
+}
+
+/// What is known of a content that is an image.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    state: ImageState,
+    /// Whether a present object wants the content. Otherwise all of its keys are skipped.
+    is_wanted: bool,
 }
 
 /// The names of the tags.
@@ -96,6 +107,18 @@ struct Dictionary {
     /// The name and the first category of each tag.
     tags: HashMap<i64, (String, String)>,
     buckets: HashMap<i64, String>,
+}
+
+impl Dictionary {
+    /// The first category of each name. A name may have tags in several categories: then it is the least of them.
+    fn first_categories(&self) -> HashMap<&str, &str> {
+        let mut categories: HashMap<&str, &str> = HashMap::new();
+        for (name, category) in self.tags.values() {
+            let least = categories.entry(name).or_insert(category);
+            *least = category.as_str().min(least);
+        }
+        categories
+    }
 }
 
 /// A pick, with tags instead of names.
@@ -140,13 +163,8 @@ impl<'p> Matcher<'p> {
             && (!with_category || self.category.as_ref().is_none_or(has))
     }
 
-    fn key(&self, key: &Key) -> bool {
-        key.text.starts_with(&self.pick.prefix) && self.day(key)
-    }
-
-    fn day(&self, key: &Key) -> bool {
-        let within =
-            |days: &std::ops::Range<i64>| key.modified.is_some_and(|at| days.contains(&at));
+    fn day(&self, modified: Option<i64>) -> bool {
+        let within = |days: &Range<i64>| modified.is_some_and(|at| days.contains(&at));
         self.pick.days.as_ref().is_none_or(within)
     }
 }
@@ -328,11 +346,13 @@ impl Reader {
     }
 
     fn batch(&self, lowest: i64, highest: i64) -> rusqlite::Result<Vec<Content>> {
+        let keeps_counts = self.keeps_counts()?;
         self.connection
             .prepare_cached(&CONTENTS)?
             .query_map((lowest, highest, BATCH), |row| {
                 let scenes = Scenes::from_bits(row.get(2)?);
-                Ok(Content { id: row.get(0)?, state: row.get(1)?, scenes })
+                let objects = keeps_counts.then_some((row.get(3)?, row.get(4)?));
+                Ok(Content { id: row.get(0)?, state: row.get(1)?, scenes, objects })
             })?
             .collect()
     }
@@ -349,11 +369,18 @@ impl Reader {
         if !matcher.labels(&labels, pick.scenes, pick.min_confidence, true) {
             return Ok(None);
         }
-        let Some((state, keys)) = self.image_of(content, &labels)? else { return Ok(None) };
-        let Some(key) = keys.iter().find(|key| matcher.key(key)) else { return Ok(None) };
+        let Some(Standing { state, is_wanted }) = self.standing(content, &labels)? else {
+            return Ok(None);
+        };
         if pick.state.is_some_and(|wanted| wanted != state) {
             return Ok(None);
         }
+        let mut found = None;
+        self.each_key(content, is_wanted, &pick.prefix, pick.days.as_ref(), |bucket, key, _| {
+            found = Some((bucket, key.to_owned()));
+            false
+        })?;
+        let Some((bucket, key)) = found else { return Ok(None) };
         let code = if content.state == ContentState::Failed as i64 {
             self.connection
                 .prepare_cached(&CODE)?
@@ -362,9 +389,9 @@ impl Reader {
         } else {
             None
         };
-        let bucket = dictionary.buckets.get(&key.bucket).cloned().unwrap_or_default();
+        let bucket = dictionary.buckets.get(&bucket).cloned().unwrap_or_default();
         Ok(Some(Found {
-            sample: Sample { content_id: content.id, bucket, key: key.text.clone() },
+            sample: Sample { content_id: content.id, bucket, key },
             state,
             labels: told(&labels, pick, dictionary, most_labels),
             code,
@@ -387,31 +414,46 @@ impl Reader {
         Ok(labels)
     }
 
-    /// What is known of a content, and its keys; `None` if it is no image.
-    fn image_of(
+    /// What is known of a content; `None` if it is no image.
+    fn standing(&self, content: Content, labels: &[Label]) -> rusqlite::Result<Option<Standing>> {
+        let (present, skipped) = match content.objects {
+            Some(numbers) => numbers,
+            None => self
+                .connection
+                .prepare_cached(&NUMBERS_OF_KEYS)?
+                .query_row([content.id], |row| Ok((row.get(0)?, row.get(1)?)))?,
+        };
+        let failed = content.state == ContentState::Failed as i64;
+        let facts = Facts { present, skipped, failed, done: content.scenes };
+        let (state, is_wanted) = (facts.state(!labels.is_empty()), facts.is_wanted());
+        Ok(facts.is_image().then_some(Standing { state, is_wanted }))
+    }
+
+    /// Hands the present keys of an image to `each` until that returns false: the id of the bucket, the key and its time.
+    /// Skipped keys are handed over only if no key of the image is wanted.
+    fn each_key(
         &self,
         content: Content,
-        labels: &[Label],
-    ) -> rusqlite::Result<Option<(ImageState, Vec<Key>)>> {
+        is_wanted: bool,
+        prefix: &str,
+        days: Option<&Range<i64>>,
+        mut each: impl FnMut(i64, &str, Option<i64>) -> bool,
+    ) -> rusqlite::Result<()> {
         let mut statement = self.connection.prepare_cached(&KEYS_OF_CONTENT)?;
-        let mut rows = statement.query(named_params! { ":content": content.id, ":most": KEYS })?;
-        let (mut kept, mut skipped) = (Vec::new(), Vec::new());
+        let mut rows = statement.query(named_params! {
+            ":content": content.id,
+            ":wanted": is_wanted,
+            ":prefix": prefix,
+            ":end": prefix_end(prefix),
+            ":since": days.map(|days| days.start),
+            ":before": days.map(|days| days.end),
+        })?;
         while let Some(row) = rows.next()? {
-            let key = Key { bucket: row.get(0)?, text: row.get(1)?, modified: row.get(2)? };
-            if row.get(3)? { kept.push(key) } else { skipped.push(key) }
+            if !each(row.get(0)?, row.get_ref(1)?.as_str()?, row.get(2)?) {
+                break;
+            }
         }
-        let is_wanted = !kept.is_empty();
-        if !is_wanted && (content.scenes.is_empty() || skipped.is_empty()) {
-            return Ok(None);
-        }
-        let failed = is_wanted && content.state == ContentState::Failed as i64;
-        let state = match (labels.is_empty(), failed, content.scenes.is_empty()) {
-            (false, _, _) => ImageState::Labelled,
-            (true, true, _) => ImageState::Failed,
-            (true, false, false) => ImageState::Unlabelled,
-            (true, false, true) => ImageState::Waiting,
-        };
-        Ok(Some((state, if is_wanted { kept } else { skipped })))
+        Ok(())
     }
 
     fn names(&self) -> rusqlite::Result<Dictionary> {

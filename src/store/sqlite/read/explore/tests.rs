@@ -188,3 +188,48 @@ fn a_search_that_is_stopped_says_so_and_goes_on_where_it_was() {
     assert_eq!((record.labels[0].name.as_str(), record.all_keys), ("cat", 1));
     assert_eq!(reader.image(7).unwrap(), None);
 }
+
+#[test]
+fn the_keys_of_an_image_are_found_by_its_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("t.db")).unwrap();
+    for sql in [&super::KEYS_OF_CONTENT, &super::NUMBERS_OF_KEYS] {
+        let plan: Vec<String> = store
+            .connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {}", &**sql))
+            .unwrap()
+            .raw_query()
+            .mapped(|row| row.get(3))
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert_eq!(plan[0], "MULTI-INDEX OR", "{plan:?}");
+        assert!(plan.iter().all(|step| !step.contains("SCAN")), "{plan:?}");
+    }
+}
+
+#[test]
+fn an_image_is_found_by_a_key_that_comes_after_very_many_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("t.db")).unwrap();
+    let skipped = |month| (0, month, false, true);
+    let mut unwanted: Vec<_> = (0..1_001).map(|_| skipped(0)).collect();
+    unwanted.push((1, 1, true, true));
+    let mut elsewhere: Vec<_> = (0..1_001).map(|_| (0, 0, true, true)).collect();
+    elsewhere.push((1, 2, true, true));
+    write(&store, &[(2, vec![(0, 0, 90)], unwanted), (2, vec![(0, 0, 90)], elsewhere)]);
+    let reader = store.reader().unwrap();
+    let found = |pick: &Pick| {
+        let page = reader.pictures(pick, None, 9, None, &|| true).unwrap();
+        page.images.into_iter().map(|image| image.sample.key).collect::<Vec<_>>()
+    };
+    let below = Pick { prefix: "a/".to_owned(), ..Pick::default() };
+    assert_eq!(found(&below), ["a/1010-1001", "a/1000-1001"]);
+    let later = Pick { days: Some(days(2)), ..Pick::default() };
+    assert_eq!(found(&later), ["a/1010-1001"]);
+    assert_eq!(found(&Pick::default())[1], "a/1000-1001");
+    assert_eq!(reader.facets(&below, &|| true).unwrap().images, 2);
+    assert_eq!(reader.facets(&later, &|| true).unwrap().images, 1);
+    let facets = reader.facets(&Pick::default(), &|| true).unwrap();
+    assert_eq!(facets.prefixes, [("a/".to_owned(), 2)]);
+    assert_eq!(facets.months.into_values().collect::<Vec<_>>(), [1, 1, 1]);
+}
