@@ -123,4 +123,29 @@ mod tests {
              (price_per_1000_calls is not set)\nto label the rest:\n  costag run cos://a-1 --limit 0"
         );
     }
+
+    #[test]
+    fn the_documentation_shows_what_is_printed() {
+        let trial = Trial { limit: Some(20), ..Trial::default() };
+        let counts = Counts { done: 20, calls: 20, ..Counts::default() };
+        let snapshot = Snapshot { counts, listed: true, ..Snapshot::default() };
+        let report = Report::of(1, End::Trial(trial), snapshot);
+        let by_scenes = vec![(Scenes::from_bits(2), 11_980)];
+        let needed = Needed { by_scenes, given_up: 0, ..Needed::default() };
+        let mut settings = Settings::default();
+        settings.budget.price_per_1000_calls = Some(1.5);
+        settings.budget.limit = Some(20);
+        let first =
+            "run cos://photos-1250000000 --region ap-guangzhou --scenes camera --qps 10 --limit 20";
+        let slow = "run cos://photos-1250000000 --region ap-guangzhou --qps 1 --limit 20";
+        for (page, line, pace) in [
+            (include_str!("../../README.md"), first, 10.0),
+            (include_str!("../../README.zh-CN.md"), first, 10.0),
+            (include_str!("../../docs/running.md"), slow, 1.0),
+        ] {
+            settings.pace.qps = Rate::PerSecond(pace);
+            let shown = text(trial, &report, &needed, &settings, &again(line));
+            assert!(page.contains(&format!("```text\n{shown}\n```")), "{shown}");
+        }
+    }
 }
