@@ -108,7 +108,7 @@ impl Reporter {
             metrics::write(&self.beginning, Some(exit), true);
             self.ping_end(&summary);
             if let Some(notifier) = &self.notifier {
-                notifier.tell(&summary, exit);
+                notifier.tell(&summary, exit, self.leaves_a_run());
             }
         }
         if self.json {

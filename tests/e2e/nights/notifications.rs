@@ -220,3 +220,19 @@ fn a_notification_that_fails_is_a_warning_and_shows_no_secret() {
         .with(0)
         .says(&["warning: nobody is notified: cannot read notify_file robots"]);
 }
+
+#[test]
+fn commands_in_a_message_are_those_of_the_log() {
+    let site = site();
+    let (base, received) = robots();
+    site.write("robots", format!("webhook {base}/{TOKEN}"));
+    let ended =
+        run(&site, &["--max-calls", "1", "--db", "an other.db", "--notify", "always"], |_| {});
+    let ended = ended.with(8);
+    let told = std::mem::take(&mut *received.lock().unwrap());
+    let commands: Vec<_> = told[0].1.lines().filter(|line| line.starts_with("  costag ")).collect();
+    assert_eq!(commands.len(), 1, "{}", told[0].1);
+    assert!(commands[0].starts_with("  costag resume "), "{}", told[0].1);
+    assert!(commands[0].contains("--db 'an other.db'"), "{}", told[0].1);
+    assert!(ended.stderr.lines().any(|line| line == commands[0]), "{}", ended.stderr);
+}

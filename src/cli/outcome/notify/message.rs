@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::cli::exit::Exit;
 use crate::cli::outcome::summary::Summary;
-
+use crate::cli::suggest::{Suggestion, Then};
 use crate::config::Language;
 use crate::numbers::{duration, grouped, money};
 use crate::visible::visible;
@@ -21,13 +21,13 @@ pub(super) struct Message {
     pub(super) text: String,
 }
 
-/// The message about an invocation that ended with this code.
-pub(super) fn of(summary: &Summary, exit: Exit, language: Language) -> Message {
+/// The message about an invocation that ended with this code. `leaves_a_run` says whether a run can be continued now.
+pub(super) fn of(summary: &Summary, exit: Exit, leaves_a_run: bool, language: Language) -> Message {
     let name = match &summary.profile {
         Some(profile) => format!("costag {}", visible(profile)),
         None => "costag".to_owned(),
     };
-    let (what, advice) = words(exit, language);
+    let (what, advice, commands) = words(exit, language);
     let title = match language {
         Language::English => format!("{name}: {what} (exit code {})", summary.exit_code),
         Language::Chinese => format!("{name}：{what}（退出码 {}）", summary.exit_code),
@@ -45,12 +45,13 @@ pub(super) fn of(summary: &Summary, exit: Exit, language: Language) -> Message {
         };
     }
     if !advice.is_empty() {
-        let profile = summary.profile.as_ref().map(|name| format!(" --profile {name}"));
-        let advice = advice.replace("{profile}", &profile.unwrap_or_default());
         let _ = match language {
             Language::English => write!(text, "\nWhat to do: {advice}"),
             Language::Chinese => write!(text, "\n怎么办：{advice}"),
         };
+    }
+    for then in commands.iter().filter(|then| **then != Then::Resume || leaves_a_run) {
+        let _ = write!(text, "\n{}", command(*then, summary.profile.as_deref()));
     }
     Message { title, text }
 }
@@ -75,105 +76,101 @@ fn numbers(summary: &Summary, language: Language) -> String {
     }
 }
 
-/// What an exit code means, and what to do; empty if nothing has to be done.
-fn words(exit: Exit, language: Language) -> (&'static str, &'static str) {
-    let ((what, advice), (what_zh, advice_zh)) = match exit {
-        Exit::Complete => (("complete", ""), ("已完成", "")),
+/// What an exit code means, and what to do: a text, which is empty if nothing has to be done, and commands.
+fn words(exit: Exit, language: Language) -> (&'static str, &'static str, &'static [Then]) {
+    let ((what, advice), (what_zh, advice_zh), commands): (_, _, &[Then]) = match exit {
+        Exit::Complete => (("complete", ""), ("已完成", ""), &[]),
         Exit::Unexpected => (
-            (
-                "unexpected error",
-                "`costag verify{profile}` checks the database; then start the run again",
-            ),
-            ("意外错误", "先用 `costag verify{profile}` 检查数据库，再重新运行"),
+            ("unexpected error", "check the database, then start the run again"),
+            ("意外错误", "先检查数据库，再重新运行"),
+            &[Then::Verify, Then::Resume],
         ),
         Exit::Usage => (
-            (
-                "wrong command or configuration",
-                "correct what the reason names; `costag config check{profile}` reads the configuration",
-            ),
-            ("命令或配置有误", "按原因改正；`costag config check{profile}` 可检查配置文件"),
+            ("wrong command or configuration", "correct what the reason names"),
+            ("命令或配置有误", "按原因改正"),
+            &[],
         ),
         Exit::ImagesFailed => (
             (
                 "complete, but images failed or are missing",
-                "`costag status --failures{profile}` lists them and why",
+                "look at the failed images and their reasons",
             ),
-            (
-                "已完成，但有图片失败或缺失",
-                "`costag status --failures{profile}` 列出这些图片及原因",
-            ),
+            ("已完成，但有图片失败或缺失", "查看失败的图片及原因"),
+            &[Then::Failures],
         ),
         Exit::Local => (
             (
                 "a file or disk of this machine failed",
-                "make room or correct the permissions; `costag resume{profile}` continues",
+                "make room or correct the permissions, then continue",
             ),
-            ("本机文件或磁盘出错", "清理磁盘或修正权限后，用 `costag resume{profile}` 继续"),
+            ("本机文件或磁盘出错", "清理磁盘或修正权限后继续"),
+            &[Then::Resume],
         ),
         Exit::Temporary => (
             (
                 "the network or the service failed for now",
-                "nothing is lost: the next night or `costag resume{profile}` continues",
+                "nothing is lost: the next night continues, or you do now",
             ),
-            (
-                "网络或服务暂时出错",
-                "进度已保存：下一晚会继续，也可以现在运行 `costag resume{profile}`",
-            ),
+            ("网络或服务暂时出错", "进度已保存：下一晚会继续，也可以现在继续"),
+            &[Then::Resume],
         ),
         Exit::Credentials => (
             (
                 "the service refused this account",
-                "check the key, the policy, the activation and the balance (`costag doctor`); then \
-                 `costag resume{profile}` continues",
+                "check the key, the policy, the activation and the balance, then continue",
             ),
-            (
-                "服务拒绝了该账户",
-                "检查密钥、权限、服务开通和余额（`costag doctor`），再用 `costag resume{profile}` 继续",
-            ),
+            ("服务拒绝了该账户", "检查密钥、权限、服务开通和余额，然后继续"),
+            &[Then::Resume],
         ),
         Exit::State => (
             (
                 "the database cannot be used",
-                "`costag verify{profile}` says what is wrong; a backup can take its place",
+                "see what is wrong with it; a backup can take its place",
             ),
-            ("数据库无法使用", "`costag verify{profile}` 说明问题所在；可用备份替换"),
+            ("数据库无法使用", "查看问题所在；可用备份替换"),
+            &[Then::Verify],
         ),
         Exit::Budget => (
-            (
-                "a budget is reached, and work remains",
-                "the next night or `costag resume{profile}` continues",
-            ),
-            ("预算已用完，仍有剩余", "下一晚会继续，也可以运行 `costag resume{profile}`"),
+            ("a budget is reached, and work remains", "the next night continues, or you do now"),
+            ("预算已用完，仍有剩余", "下一晚会继续，也可以现在继续"),
+            &[Then::Resume],
         ),
         Exit::Failures => (
             (
                 "too many images failed",
-                "`costag status --failures{profile}` says why; then `costag retry{profile}` and `costag resume{profile}`",
+                "look at the reasons and remove them, then put the images back and continue",
             ),
-            (
-                "失败的图片过多",
-                "`costag status --failures{profile}` 说明原因；排除后运行 `costag retry{profile}` 和 `costag resume{profile}`",
-            ),
+            ("失败的图片过多", "查看并排除原因，再放回这些图片并继续"),
+            &[Then::Failures, Then::Retry, Then::Resume],
         ),
         Exit::Window => (
-            (
-                "the time window ended, and work remains",
-                "the next night or `costag resume{profile}` continues",
-            ),
-            ("时间窗口已结束，仍有剩余", "下一晚会继续，也可以运行 `costag resume{profile}`"),
+            ("the time window ended, and work remains", "the next night continues, or you do now"),
+            ("时间窗口已结束，仍有剩余", "下一晚会继续，也可以现在继续"),
+            &[Then::Resume],
         ),
         Exit::Locked => (
             ("another run uses the database", "wait until it has ended"),
             ("另一个运行正在使用数据库", "等待其结束"),
+            &[],
         ),
         Exit::HungUp | Exit::Interrupted | Exit::Quit | Exit::Terminated => (
-            ("stopped by a signal", "nothing is lost: `costag resume{profile}` continues"),
-            ("被信号停止", "进度已保存：用 `costag resume{profile}` 继续"),
+            ("stopped by a signal", "nothing is lost: continue when it suits you"),
+            ("被信号停止", "进度已保存，可随时继续"),
+            &[Then::Resume],
         ),
     };
     match language {
-        Language::English => (what, advice),
-        Language::Chinese => (what_zh, advice_zh),
+        Language::English => (what, advice, commands),
+        Language::Chinese => (what_zh, advice_zh, commands),
+    }
+}
+
+/// The command that does a step, complete and with the profile of the run.
+fn command(then: Then, profile: Option<&str>) -> Suggestion {
+    let command = then.command();
+    match profile {
+        Some(name) if !command.shown().contains(" --profile") => command.with(["--profile", name]),
+        _ => command,
     }
 }
 
@@ -195,7 +192,10 @@ mod tests {
             let mut summary = beginning.ends(exit, fault, None, Vec::new());
             (summary.seconds, summary.tagged, summary.cost) = (7620.0, 11_980, Some(17.97));
             for language in [Language::English, Language::Chinese] {
-                let message = of(&summary, exit, language);
+                let message = of(&summary, exit, true, language);
+                let without_run = of(&summary, exit, false, language).text;
+                assert!(!without_run.contains("costag resume"), "{without_run}");
+                assert!(!message.text.contains('`'), "{}", message.text);
                 assert!(message.text.chars().count() < 500, "{}", message.text);
                 assert!(message.text.starts_with(&message.title));
                 let _ = writeln!(told, "{}\n", message.text);

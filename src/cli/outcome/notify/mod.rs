@@ -15,10 +15,13 @@ use crate::cli::exit::Exit;
 use crate::config::{Notify, Settings};
 use crate::cos::Options;
 use crate::store::Reader;
-use crate::visible::visible;
+use crate::visible::{visible, without_password};
 
 /// The variable with the receivers. Their addresses are secrets, because whoever knows one can send messages.
 const VARIABLE: &str = "COSTAG_NOTIFY_TO";
+
+/// The most characters that are shown of a reason why a notification failed.
+const REASON_MAX: usize = 240;
 
 /// How many runs are looked at to find the one before: plans are not counted.
 const RUNS: u32 = 100;
@@ -60,7 +63,8 @@ impl Notifier {
     }
 
     /// Sends the message about a run that has ended, if it is wanted. It waits at most ten seconds for each receiver.
-    pub(super) fn tell(&self, summary: &Summary, exit: Exit) {
+    /// `leaves_a_run` says whether a run can be continued now.
+    pub(super) fn tell(&self, summary: &Summary, exit: Exit, leaves_a_run: bool) {
         let is_wanted = match self.settings.watching.notify {
             Notify::Never => false,
             Notify::Always => true,
@@ -70,11 +74,10 @@ impl Notifier {
         if !is_wanted {
             return;
         }
-        let message = message::of(summary, exit, self.settings.watching.language);
+        let message = message::of(summary, exit, leaves_a_run, self.settings.watching.language);
         for receiver in &self.receivers {
             if let Err(reason) = send::send(receiver, &message, summary, &self.options) {
-                // The answer may repeat the address.
-                let reason = receiver.redacted(&reason);
+                let reason = shown(receiver, &reason);
                 say!(
                     "warning: the notification to {} failed: {}",
                     receiver.kind.name(),
@@ -85,8 +88,35 @@ impl Notifier {
     }
 }
 
+/// The reason of a failure as it is shown. The answer may repeat the address, so it is redacted before it is cut: the first
+/// part of a secret would not be recognised.
+fn shown(receiver: &Receiver, reason: &str) -> String {
+    let redacted = receiver.redacted(reason);
+    without_password(&redacted).chars().take(REASON_MAX).collect()
+}
+
 /// The exit code of the newest run of the database. A database that cannot be read has no run: the run itself says so.
 fn exit_code_before(settings: &Settings) -> Option<u8> {
     let runs = Reader::open(&settings.db).and_then(|reader| reader.runs(RUNS)).ok()?;
     runs.into_iter().find(|run| !run.plan)?.exit_code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::outcome::secret::Secret;
+
+    #[test]
+    fn a_long_answer_is_redacted_before_it_is_cut() {
+        let token = "hush".repeat(16);
+        let text = format!("wecom https://a.example/send?key={token}");
+        let found = Secret { text, origin: "robots".to_owned(), is_variable: false };
+        let receiver = receiver::all(&found).remove(0).unwrap();
+        for before in 0..300 {
+            let reason = format!("refused: {} {token} and more", "x".repeat(before));
+            let told = shown(&receiver, &reason);
+            assert!(!told.contains("hush"), "{told}");
+            assert!(told.chars().count() <= REASON_MAX);
+        }
+    }
 }

@@ -44,19 +44,39 @@ pub(super) struct Receiver {
     pub(super) secret: Option<SecretString>,
 }
 
+/// The least bytes of a part of an address that is hidden in an answer. Shorter parts occur in ordinary words.
+const SECRET_LEAST: usize = 4;
+
+/// The least bytes of a part of a path that is hidden: `send` and `webhook` are no secrets.
+const SEGMENT_LEAST: usize = 8;
+
 impl Receiver {
     /// The text without the address, parts of it, or the secret.
     pub(super) fn redacted(&self, text: &str) -> String {
         let address = self.address.expose_secret();
         let mut secrets = vec![address.to_owned()];
+        let mut add = |part: &str, least: usize| {
+            let decoded = crate::cos::encode::decode(part).unwrap_or_default().into_owned();
+            secrets.extend([part.to_owned(), decoded].into_iter().filter(|one| one.len() >= least));
+        };
         if let Ok(url) = Url::parse(address) {
-            secrets.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
-            secrets.extend(url.query().map(str::to_owned));
-            secrets.extend(url.path_segments().into_iter().flatten().map(str::to_owned));
+            add(url.as_str(), SECRET_LEAST);
+            add(&format!("{}:{}", url.username(), url.password().unwrap_or_default()), 2);
+            for part in [url.username(), url.password().unwrap_or_default()] {
+                add(part, SECRET_LEAST);
+            }
+            add(url.query().unwrap_or_default(), SECRET_LEAST);
+            for part in url.query().unwrap_or_default().split('&') {
+                add(part.split_once('=').map_or(part, |(_, value)| value), SECRET_LEAST);
+            }
+            for part in url.path_segments().into_iter().flatten() {
+                add(part, SEGMENT_LEAST);
+            }
         }
-        secrets.extend(self.secret.iter().map(|secret| secret.expose_secret().to_owned()));
-        // Short parts such as `send` are no secrets, and the longest comes first, so that no rest of it stays.
-        secrets.retain(|secret| secret.len() >= 8);
+        if let Some(secret) = &self.secret {
+            add(secret.expose_secret(), SECRET_LEAST);
+        }
+        // The longest comes first, so that no rest of it stays.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
     }
@@ -144,5 +164,20 @@ mod tests {
             "no token hush-hush-1 at https://a.example/robot/send?access_token=hush-hush-1 for SEChushhush",
         );
         assert!(!told.contains("hush"), "{told}");
+    }
+
+    #[test]
+    fn user_password_and_short_parts_of_an_address_are_redacted() {
+        let receiver =
+            one("webhook https://robbie:hu%73h@a.example/hooks/services?key=hush1&v=hu%2Fsh")
+                .unwrap();
+        let told = receiver.redacted(
+            "no robbie, hu%73h, hush, hush1, hu%2Fsh, hu/sh, robbie:hush in hooks of \
+             https://robbie:hu%73h@a.example/hooks/services?key=hush1&v=hu%2Fsh",
+        );
+        for secret in ["robbie", "hush", "hu%", "hu/"] {
+            assert!(!told.contains(secret), "{secret}: {told}");
+        }
+        assert!(told.contains("in hooks of"), "{told}");
     }
 }

@@ -20,7 +20,7 @@ use crate::cos::client::post;
 /// Sends a message and reads the answer, for at most ten seconds.
 ///
 /// # Errors
-/// Why it failed. The reason may repeat what the receiver answered.
+/// Why it failed. The reason may repeat what the receiver answered, of any length and with the address in it.
 pub(super) fn send(
     receiver: &Receiver,
     message: &Message,
@@ -107,7 +107,6 @@ fn accepted(kind: Kind, answer: &str) -> Result<(), String> {
         Some(0) => Ok(()),
         Some(code) => {
             let why = json.as_ref().and_then(|json| json.get(why)?.as_str()).unwrap_or_default();
-            let why: String = why.chars().take(200).collect();
             Err(format!("it was refused with code {code}: {why}"))
         }
         None => {
