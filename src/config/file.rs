@@ -8,7 +8,7 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Value};
@@ -203,7 +203,19 @@ pub(super) fn parse(Content { path, text, role }: &Content) -> Result<(Dict, Vec
     {
         return Err(Error::Guarded { key: setting.name, path: path.clone(), decides });
     }
+    if *role == Role::Found
+        && let Some(Value::String(_, db)) = values.get("db")
+        && leads_elsewhere(Path::new(db))
+    {
+        let decides = "which file is written outside the current folder";
+        return Err(Error::Guarded { key: "db", path: path.clone(), decides });
+    }
     Ok((values, profiles))
+}
+
+/// Whether a path may lead out of the current folder.
+pub fn leads_elsewhere(path: &Path) -> bool {
+    !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 /// Returns `true` if a guarded setting has its default value. `costag config show` prints such settings, and a file that

@@ -297,6 +297,11 @@ impl Layers {
         let layer = |key| self.layer(&self.value(key));
         let (region, endpoint) = (layer("region"), layer("endpoint"));
         let is_of_file = [OWN_FILE, FILE, PROFILE].contains(&endpoint);
+        // A file that was merely found must not decide where requests go.
+        let found = self.files.values.iter().any(|(_, role, _)| *role == Role::Found);
+        if found && region == FILE && endpoint == OWN_FILE {
+            return;
+        }
         let place = |layer| LAYERS.iter().position(|one| *one == layer);
         if is_of_file
             && place(region) > place(endpoint)

@@ -24,7 +24,7 @@ mod written;
 
 pub use error::{Error, Origin};
 pub use example::{example, written};
-pub use file::{ConfigFile, Content, DEFAULT_FILE, OWN_FILE, Role};
+pub use file::{ConfigFile, Content, DEFAULT_FILE, OWN_FILE, Role, leads_elsewhere};
 pub use layers::{Files, PartialOptions, Provenance};
 pub use names::{option, variable};
 pub use profiles::{Profile, is_profile_name};

@@ -119,7 +119,7 @@ fn check(inputs: &Inputs) -> anyhow::Result<String> {
             address::parse(address).map_err(|error| error.context(in_profile()))?;
         }
     }
-    Ok(note(&origins, inputs.files()))
+    Ok(note(&settings, &origins, inputs.files()))
 }
 
 fn check_endpoint(settings: &Settings) -> anyhow::Result<()> {
@@ -131,10 +131,13 @@ fn check_endpoint(settings: &Settings) -> anyhow::Result<()> {
     }
 }
 
-fn note(origins: &Provenance, files: &Files) -> String {
+fn note(settings: &Settings, origins: &Provenance, files: &Files) -> String {
     let from_file = |key: &&str| matches!(origins.get(key), Some(Origin::File(_)));
     let mut guarded: Vec<&str> =
         config::definitions::guarded().map(|setting| setting.name).filter(from_file).collect();
+    if from_file(&"db") && config::leads_elsewhere(&settings.db) {
+        guarded.push("db");
+    }
     if !files.profiles().is_empty() {
         guarded.push("profiles");
     }

@@ -197,6 +197,51 @@ fn a_region_as_option_wins_over_an_endpoint_in_a_file() {
     assert_eq!(endpoint(&option, &[("COSTAG_REGION", "ap-guangzhou"), variable]), option[1]);
 }
 
+#[test]
+fn a_found_region_leaves_the_endpoint_of_the_own_file() {
+    let site = Site::plain(1);
+    std::fs::create_dir_all(site.path("home/costag")).unwrap();
+    site.write("home/costag/costag.toml", "endpoint = \"https://own.example\"\n");
+    site.write("costag.toml", "region = \"ap-guangzhou\"\n");
+    let endpoint = |options: &[&str]| -> String {
+        let mut command = bare(site.folder(), &[&["config", "show", "--json"], options].concat());
+        command.env("XDG_CONFIG_HOME", site.path("home"));
+        let shown: serde_json::Value =
+            serde_json::from_str(&start(command).end().with(0).stdout).unwrap();
+        assert_eq!(shown["region"]["value"], "ap-guangzhou");
+        shown["endpoint"]["value"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(endpoint(&[]), "https://own.example");
+    // A person who names the file, or gives the region, means it.
+    assert_eq!(endpoint(&["--config", "costag.toml"]), "");
+}
+
+#[test]
+fn a_found_file_cannot_name_a_database_elsewhere() {
+    let site = Site::plain(1);
+    std::fs::create_dir(site.path("elsewhere")).unwrap();
+    std::fs::create_dir(site.path("below")).unwrap();
+    let absolute = site.path("elsewhere/x.db").to_string_lossy().into_owned();
+    for db in [&absolute, "below/../../x.db", "../x.db"] {
+        site.write("costag.toml", format!("db = \"{db}\"\n"));
+        for command in READERS {
+            let ended = costag(&site, command);
+            assert_eq!(ended.code, Some(2), "{command:?}: {}", said(&ended));
+            for word in ["sets db", "--config costag.toml", "--db", "COSTAG_DB"] {
+                assert!(said(&ended).contains(word), "{command:?}: no {word} in {}", said(&ended));
+            }
+        }
+        costag(&site, &["config", "show", "--config", "costag.toml"]).with(0);
+        let checked = costag(&site, &["config", "check", "costag.toml"]).with(0);
+        assert!(checked.stdout.contains("it sets db"), "{}", checked.stdout);
+    }
+    assert!(!Path::new(&absolute).exists());
+    for db in ["x.db", "./below/x.db"] {
+        site.write("costag.toml", format!("db = \"{db}\"\n"));
+        costag(&site, &["config", "show"]).with(0);
+    }
+}
+
 #[rstest]
 #[case("http://192.0.2.1")]
 #[case("http://cos.example:8080")]
