@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::info;
+
 use super::begun::{Job, Purpose};
 use super::discovery::unmatched::Unmatched;
 use super::report::{End, ListReport, Report};
@@ -23,9 +25,13 @@ impl Job {
         exit_code: impl FnOnce(Result<&Report, &Error>) -> u8,
     ) -> Result<Report, Error> {
         let finish = Finish::of(&self);
+        info!(run = finish.run_id, source = %self.source.describe(&self.begun.session.run().bucket),
+            scenes = %self.scenes(), resumed = finish.is_resumed, "the run begins");
         // On the heap, because the future of all stages is large.
         let (session, result) = Box::pin(stages::run(self)).await?;
-        finish.finish(session, result, exit_code)
+        let report = finish.finish(session, result, exit_code)?;
+        info!(run = report.run_id, end = ?report.end, "the run has ended");
+        Ok(report)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures::future::{join_all, try_join_all};
 use tokio::sync::{Notify, mpsc, oneshot};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::beside;
 use super::compare::{Compared, Merge};
@@ -134,6 +134,7 @@ impl Listing {
             }
             let now = service.client.clock().now();
             listing.stage.writer.send(Record::CompleteListing { now }).await?;
+            info!(objects = listed, "the listing is complete");
         }
         Ok(())
     }
@@ -310,7 +311,10 @@ impl Listing {
             }
             match next {
                 Some(next) if !done => marker = next,
-                _ => return true,
+                _ => {
+                    info!(seq = range.seq, "range listed");
+                    return true;
+                }
             }
         }
     }

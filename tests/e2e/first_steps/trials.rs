@@ -312,3 +312,15 @@ fn a_sample_is_taken_from_the_whole_bucket() {
     site.run(&["--sample", "5000"]).with(0);
     assert_eq!(site.calls(), 1000);
 }
+
+#[test]
+fn the_short_option_v_logs_what_a_run_does() {
+    let site = Site::plain(3);
+    let told = ["the run begins", "range listed", "the listing is complete", "the run has ended"];
+    let ended = site.run(&["-v"]).with(0);
+    for text in told {
+        assert!(ended.stderr.contains(text), "no {text:?} in {}", ended.stderr);
+    }
+    let ended = site.run(&[]).with(0);
+    assert!(told.iter().all(|text| !ended.stderr.contains(text)), "{}", ended.stderr);
+}
