@@ -1,11 +1,13 @@
 //! What people type who know other tools: the names of coscli, rclone, s5cmd and restic, addresses as a browser shows them,
 //! and full-width commas. Each is answered with the way of costag, and with the corrected command if there is one.
 
+use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::Cli;
 use super::suggest::Suggestion;
 use crate::cos::Bucket;
-use crate::visible::visible;
+use crate::visible::{visible, without_password};
 
 /// Names of commands elsewhere, what does the same here, and a command that shows it.
 const COMMANDS: &[(&[&str], &str, &[&str])] = &[
@@ -54,11 +56,24 @@ const COMMANDS: &[(&[&str], &str, &[&str])] = &[
     (&["diff"], "changes shows what a listing found", &["changes", "--help"]),
 ];
 
-/// Names of options elsewhere, the option here, and what to know. Without an option, there is only the text.
-const OPTIONS: &[(&[&str], Option<&str>, &str)] = &[
+/// What does here what an option does elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Instead {
+    /// This option of `run`. It is the answer for the commands that have the same option.
+    Option(&'static str),
+    /// Nothing: the command does it by itself. It is the answer for the commands that take the address of a bucket.
+    Needless,
+    /// Something that is no option. It is the answer for the same commands, but the command cannot be corrected.
+    Address,
+    /// Secrets come from elsewhere, whatever the command is. No command is suggested, since a secret may be among its words.
+    Secret,
+}
+
+/// Names of options elsewhere, what to use here, and what to know.
+const OPTIONS: &[(&[&str], Instead, &str)] = &[
     (
         &["rate", "tpslimit", "rate-limit", "max-rps", "rps", "tps", "limit-rate", "max-qps"],
-        Some("--qps"),
+        Instead::Option("--qps"),
         "--qps sets the calls a second",
     ),
     (
@@ -72,53 +87,73 @@ const OPTIONS: &[(&[&str], Option<&str>, &str)] = &[
             "routines",
             "numworkers",
         ],
-        Some("--workers"),
+        Instead::Option("--workers"),
         "--workers sets how many calls are in flight",
     ),
     (
         &["checkers"],
-        Some("--list-workers"),
+        Instead::Option("--list-workers"),
         "--list-workers sets how many requests list the bucket",
     ),
     (
         &["filter", "pattern", "glob", "match"],
-        Some("--include"),
+        Instead::Option("--include"),
         "--include chooses keys by a glob",
     ),
-    (&["ignore", "skip"], Some("--exclude"), "--exclude leaves keys out by a glob"),
-    (&["endpoint-url", "host"], Some("--endpoint"), "--endpoint names the host"),
-    (&["database", "db-path"], Some("--db"), "--db names the database"),
+    (&["ignore", "skip"], Instead::Option("--exclude"), "--exclude leaves keys out by a glob"),
+    (&["endpoint-url", "host"], Instead::Option("--endpoint"), "--endpoint names the host"),
+    (&["database", "db-path"], Instead::Option("--db"), "--db names the database"),
     (
         &["config-path", "conf", "config-file"],
-        Some("--config"),
+        Instead::Option("--config"),
         "--config names the file of settings",
     ),
-    (&["log-level"], Some("--log"), "--log sets what is logged"),
+    (&["log-level"], Instead::Option("--log"), "--log sets what is logged"),
     (
         &["max-items", "max-keys", "first"],
-        Some("--limit"),
+        Instead::Option("--limit"),
         "--limit ends a run after a number of images",
     ),
-    (&["budget", "max-price"], Some("--max-cost"), "--max-cost ends a run before it costs more"),
+    (
+        &["budget", "max-price"],
+        Instead::Option("--max-cost"),
+        "--max-cost ends a run before it costs more",
+    ),
     (
         &["extensions", "ext", "types"],
-        Some("--suffixes"),
+        Instead::Option("--suffixes"),
         "--suffixes chooses keys by their suffix",
     ),
     (
         &["recursive", "recurse", "all-versions"],
-        None,
+        Instead::Needless,
         "a prefix is always listed with everything below it, so the option is not needed",
     ),
     (
         &["force", "overwrite", "redo"],
-        None,
+        Instead::Needless,
         "an image is called again only after retag has asked for it",
     ),
-    (&["bucket", "prefix"], None, "bucket and prefix are the address: cos://BUCKET-APPID/PREFIX"),
     (
-        &["secret-id", "secret-key", "access-key", "ak", "sk"],
-        None,
+        &["bucket", "prefix"],
+        Instead::Address,
+        "bucket and prefix are the address: cos://BUCKET-APPID/PREFIX",
+    ),
+    (
+        &[
+            "secret-id",
+            "secret-key",
+            "secret",
+            "access-key",
+            "access-key-id",
+            "access-key-secret",
+            "secret-access-key",
+            "session-token",
+            "token",
+            "ak",
+            "sk",
+        ],
+        Instead::Secret,
         "secrets are never options: set COSTAG_SECRET_ID and COSTAG_SECRET_KEY",
     ),
 ];
@@ -155,21 +190,55 @@ pub(super) fn foreign(error: &clap::Error, words: &[String], parses: Parses) -> 
         ErrorKind::UnknownArgument => {
             let given = named(ContextKind::InvalidArg)?;
             let name = given.trim_start_matches('-').split(['=', ' ']).next()?;
-            let (_, option, text) = OPTIONS.iter().find(|(names, ..)| names.contains(&name))?;
+            let (_, instead, text) = OPTIONS.iter().find(|(names, ..)| names.contains(&name))?;
+            let told = format!("there is no option --{}: {text}", visible(name));
+            let option = match instead {
+                Instead::Option(option) => is_of_command(words, option).then_some(Some(*option))?,
+                Instead::Needless => takes_address(words).then_some(None)?,
+                Instead::Address if takes_address(words) => {
+                    return Some(Correction { text: told, command: None });
+                }
+                Instead::Address => return None,
+                Instead::Secret => return Some(Correction { text: told, command: None }),
+            };
             let corrected = words.iter().filter_map(|word| {
                 let (typed, value) = word.split_once('=').unwrap_or((word, ""));
                 match (typed == format!("--{name}"), option) {
                     (false, _) => Some(word.clone()),
-                    (true, Some(option)) if value.is_empty() => Some((*option).to_owned()),
+                    (true, Some(option)) if value.is_empty() => Some(option.to_owned()),
                     (true, Some(option)) => Some(format!("{option}={value}")),
                     (true, None) => None,
                 }
             });
-            let text = format!("there is no option --{}: {text}", visible(name));
-            Some(correction(&text, corrected, parses))
+            Some(correction(&told, corrected, parses))
         }
         _ => None,
     }
+}
+
+/// The command that these words name. It is that of the program if they name none.
+fn named_command(words: &[String]) -> clap::Command {
+    words.iter().fold(Cli::command(), |command, word| {
+        command.find_subcommand(word).cloned().unwrap_or(command)
+    })
+}
+
+/// Whether the command has the option that `run` has. Some commands have another option of the same name, with another help.
+fn is_of_command(words: &[String], option: &str) -> bool {
+    let help = |command: &clap::Command| {
+        let mut all = command.get_arguments();
+        let found = all.find(|arg| arg.get_long() == option.strip_prefix("--"))?;
+        Some(found.get_help().map(ToString::to_string))
+    };
+    let all = Cli::command();
+    let of_run = all.find_subcommand("run").and_then(help);
+    // The options of the program itself are those of every command.
+    help(&all).is_some() || (of_run.is_some() && help(&named_command(words)) == of_run)
+}
+
+/// Whether the command takes the address of a bucket.
+fn takes_address(words: &[String]) -> bool {
+    named_command(words).get_positionals().any(|arg| arg.get_id() == "address")
 }
 
 /// What to say about an address that is no address of costag.
@@ -207,10 +276,12 @@ pub(super) fn comma(words: &[String], parses: Parses) -> Option<Correction> {
     found.then(|| correction("a full-width comma separates nothing", corrected, parses))
 }
 
-/// The message, and the command if the parser takes it.
+/// The message, and the command if the parser takes it. A command with a password is not shown, and it could not be pasted
+/// without the password.
 fn correction(text: &str, words: impl IntoIterator<Item = String>, parses: Parses) -> Correction {
     let words: Vec<String> = words.into_iter().collect();
-    if parses(&words) {
+    let is_harmless = words.iter().all(|word| without_password(word) == *word);
+    if is_harmless && parses(&words) {
         let command = Suggestion::plain(words.iter().map(String::as_str));
         return Correction { text: format!("{text}; that is:"), command: Some(command) };
     }
@@ -277,56 +348,12 @@ pub(super) fn misspelt(
     told
 }
 
-/// The regions of COS in mainland China and elsewhere, for completion only: a new one works too.
-pub(super) const REGIONS: [&str; 18] = [
-    "ap-beijing",
-    "ap-beijing-1",
-    "ap-nanjing",
-    "ap-shanghai",
-    "ap-guangzhou",
-    "ap-chengdu",
-    "ap-chongqing",
-    "ap-hongkong",
-    "ap-singapore",
-    "ap-jakarta",
-    "ap-seoul",
-    "ap-bangkok",
-    "ap-tokyo",
-    "na-siliconvalley",
-    "na-ashburn",
-    "sa-saopaulo",
-    "eu-frankfurt",
-    "ap-mumbai",
-];
-
-/// The command for completion scripts, which also offer scenes and regions.
-pub(super) fn completed(mut command: clap::Command) -> clap::Command {
-    let scenes: Vec<&str> = crate::scene::Scene::ALL.iter().map(|scene| scene.name()).collect();
-    let names: Vec<String> =
-        command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    for name in names {
-        let scenes = scenes.clone();
-        command = command.mut_subcommand(name, |command| {
-            command.mut_args(|arg| match arg.get_long() {
-                Some("scenes" | "scene") => {
-                    arg.value_parser(clap::builder::PossibleValuesParser::new(scenes.clone()))
-                }
-                Some("region") => {
-                    arg.value_parser(clap::builder::PossibleValuesParser::new(REGIONS))
-                }
-                _ => arg,
-            })
-        });
-    }
-    command
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory as _, Parser as _};
+    use clap::Parser as _;
 
     use super::*;
-    use crate::cli::{Cli, parses};
+    use crate::cli::parses;
 
     fn words(line: &str) -> Vec<String> {
         line.split(' ').map(str::to_owned).collect()
@@ -355,20 +382,96 @@ mod tests {
         assert_eq!(command.unwrap(), "costag run cos://a-1250000000 --workers=8 -y");
         let (_, command) = told("run cos://a-1250000000 --recursive");
         assert_eq!(command.unwrap(), "costag run cos://a-1250000000");
-        let (text, command) = told("run cos://a-1250000000 --secret-key geheim");
-        assert!(text.contains("COSTAG_SECRET_KEY") && !text.contains("geheim"), "{text}");
-        assert_eq!(command, None, "the value of the option is left, which is no address");
-        for (names, option, _) in OPTIONS {
-            let known = option.is_none_or(|option| {
-                let all = Cli::command();
-                let runs = all.find_subcommand("run").unwrap();
-                let known = |name: &str| option == format!("--{name}");
-                runs.get_arguments()
-                    .chain(all.get_arguments())
-                    .any(|arg| arg.get_long().is_some_and(known))
-            });
-            assert!(known, "{names:?}");
+        let (text, command) = told("run --bucket a-1250000000");
+        assert!(text.contains("cos://BUCKET-APPID") && command.is_none(), "{text}");
+        for (names, instead, _) in OPTIONS {
+            if let Instead::Option(option) = instead {
+                assert!(is_of_command(&words("run"), option), "{names:?}");
+            }
         }
+    }
+
+    #[test]
+    fn an_option_that_the_command_does_not_have_is_not_suggested() {
+        for line in [
+            "find --filter x",
+            "export --filter x",
+            "stats --filter x",
+            "export --first 5",
+            "status --jobs 3",
+            "config init --first 3",
+            "export --overwrite",
+            "find --recursive",
+            "status --prefix x",
+        ] {
+            let all = std::iter::once("costag".to_owned()).chain(words(line));
+            let error = Cli::try_parse_from(all).unwrap_err();
+            assert_eq!(foreign(&error, &words(line), parses), None, "{line}");
+        }
+        assert!(told("export --db-path x.db").0.contains("--db names"));
+        assert!(told("doctor cos://a-1250000000 --host h").0.contains("--endpoint names"));
+    }
+
+    #[test]
+    fn scene_and_scenes_mean_the_same_in_every_command() {
+        for line in ["run cos://a-1", "plan cos://a-1", "resume", "config init"] {
+            assert!(parses(&words(&format!("{line} --scenes web"))), "{line}");
+        }
+        for line in ["find --label x", "export", "retag --all"] {
+            assert!(parses(&words(&format!("{line} --scene web"))), "{line}");
+        }
+        let mut names = 0;
+        let mut all = vec![Cli::command()];
+        while let Some(command) = all.pop() {
+            all.extend(command.get_subcommands().cloned());
+            for arg in command.get_arguments() {
+                let long = arg.get_long().into_iter();
+                let mut known: Vec<_> =
+                    long.chain(arg.get_all_aliases().into_iter().flatten()).collect();
+                known.sort_unstable();
+                if known.contains(&"scene") || known.contains(&"scenes") {
+                    names += 1;
+                    assert_eq!(known, ["scene", "scenes"], "{}", command.get_name());
+                }
+            }
+        }
+        assert!(names >= 7, "{names}");
+    }
+
+    #[test]
+    fn a_corrected_command_shows_no_secret() {
+        for (names, instead, _) in OPTIONS {
+            for name in names.iter().filter(|_| *instead == Instead::Secret) {
+                for line in [
+                    format!("run --{name} geheim"),
+                    format!("run --{name}=geheim"),
+                    format!("run cos://a-1250000000 --{name} geheim"),
+                    format!("run geheim --{name}"),
+                    format!("plan --{name} geheim"),
+                    format!("doctor --{name} geheim"),
+                    format!("find --label x --{name} geheim"),
+                ] {
+                    let (text, command) = told(&line);
+                    assert!(text.contains("COSTAG_SECRET_KEY"), "{text}");
+                    assert!(!text.contains("geheim") && command.is_none(), "{line}: {command:?}");
+                }
+            }
+        }
+        let endpoint = "http://u:geheim@h/";
+        for line in [
+            format!("run cos://a-1250000000 --endpoint-url {endpoint}"),
+            format!("run --endpoint-url={endpoint}"),
+            format!("plan cos://a-1250000000 --recursive --endpoint {endpoint}"),
+            "run cos://a-1250000000 --host u:geheim@h".to_owned(),
+        ] {
+            let (text, command) = told(&line);
+            assert!(!text.contains("geheim") && command.is_none(), "{line}: {command:?}");
+        }
+        let line =
+            words(&format!("run cos://a-1250000000 --scenes web，news --endpoint {endpoint}"));
+        assert_eq!(comma(&line, parses).unwrap().command, None);
+        let line = words(&format!("run a-1250000000 --endpoint {endpoint}"));
+        assert_eq!(address("a-1250000000", &line, parses).unwrap().command, None);
     }
 
     #[test]
@@ -413,21 +516,5 @@ mod tests {
         let near = |key: &str| (key == "qsp").then_some("qps");
         let told = misspelt(names.map(str::to_owned), near, |name| name == "COSTAG_QPS");
         assert_eq!(told, ["warning: COSTAG_QSP has no effect: did you mean COSTAG_QPS?"]);
-    }
-
-    #[test]
-    fn completion_offers_scenes_and_regions() {
-        let mut script = Vec::new();
-        clap_complete::generate(
-            clap_complete::Shell::Bash,
-            &mut completed(Cli::command()),
-            "costag",
-            &mut script,
-        );
-        let script = String::from_utf8(script).unwrap();
-        assert!(
-            script.contains("ap-guangzhou") && script.contains("album camera news web"),
-            "{script}"
-        );
     }
 }

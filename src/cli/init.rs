@@ -29,7 +29,7 @@ pub(super) struct Init {
     #[arg(short, long, value_name = "REGION")]
     region: Option<String>,
     /// Scenes that label each image: album, camera, news, web [default: camera, if nobody can be asked]
-    #[arg(short, long, value_name = "SCENE,…")]
+    #[arg(short, long, alias = "scene", value_name = "SCENE,…")]
     scenes: Option<String>,
 }
 

@@ -16,6 +16,7 @@ mod address;
 mod answer;
 mod check;
 pub mod commands;
+mod completion;
 mod connect;
 mod execute_job;
 pub mod exit;
@@ -141,7 +142,7 @@ impl Cli {
                 let mut script = Vec::new();
                 clap_complete::generate(
                     shell,
-                    &mut habits::completed(Self::command()),
+                    &mut completion::completed(Self::command()),
                     "costag",
                     &mut script,
                 );

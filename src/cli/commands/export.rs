@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long)]
     excel: bool,
     /// Only labels of these scenes; separate several with commas, or repeat the option [default: all]
-    #[arg(long, value_name = "SCENE,…", value_delimiter = ',')]
+    #[arg(long, alias = "scenes", value_name = "SCENE,…", value_delimiter = ',')]
     scene: Vec<Scene>,
     /// Only labels of at least this confidence, 0 to 100
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=100))]

@@ -64,7 +64,7 @@ pub struct Args {
     #[arg(long, value_name = "BUCKET")]
     bucket: Vec<String>,
     /// Only labels of these scenes; separate several with commas, or repeat the option [default: all]
-    #[arg(short, long, value_name = "SCENE,…", value_delimiter = ',')]
+    #[arg(short, long, alias = "scenes", value_name = "SCENE,…", value_delimiter = ',')]
     scene: Vec<Scene>,
     #[command(flatten)]
     form: FormOptions,

@@ -29,7 +29,7 @@ pub struct Args {
     label: Option<String>,
     /// Consider only labels of these scenes, and call again only for them; separate several with commas, or repeat the
     /// option [default: all scenes that are done]
-    #[arg(short, long, value_name = "SCENE,…", value_delimiter = ',')]
+    #[arg(short, long, alias = "scenes", value_name = "SCENE,…", value_delimiter = ',')]
     scene: Vec<Scene>,
     /// Only images whose --label has less confidence than this, 1 to 100; without --label, the label with the most
     /// confidence decides
