@@ -4,6 +4,8 @@
 //! `Origin` is refused. A name of the Internet could be pointed at 127.0.0.1 ("DNS rebinding"): its `Host` is refused.
 //! Another user of the machine could open the port: the token is missing.
 
+use std::fmt;
+
 use hyper::header::{COOKIE, HOST, HeaderName, ORIGIN};
 use hyper::{HeaderMap, Method, Uri};
 use sha2::{Digest as _, Sha256};
@@ -15,10 +17,26 @@ const TOKEN: &str = "token";
 /// The hosts by which a browser of this machine reaches the server, on any port, since `ssh -L` may change it.
 const HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
+/// A text that lets in whoever has it. Its debug form is not the text.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Secret(String);
+
+impl Secret {
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hidden]")
+    }
+}
+
 /// Checks requests.
 #[derive(Debug)]
 pub struct Guard {
-    token: String,
+    token: Secret,
     /// The name of the cookie. Cookies know no ports, so it differs from server to server.
     cookie: String,
 }
@@ -33,7 +51,7 @@ pub(super) enum Verdict {
         /// The address.
         location: String,
         /// The value of the header `Set-Cookie`.
-        cookie: String,
+        cookie: Secret,
     },
     /// It is refused, with this status and reason.
     Refuse(u16, &'static str),
@@ -49,12 +67,12 @@ impl Guard {
     pub fn new(random: [u8; 16]) -> Self {
         let token = hex::encode(random);
         let name = hex::encode(&Sha256::digest(token.as_bytes())[..6]);
-        Self { cookie: format!("costag-{name}"), token }
+        Self { cookie: format!("costag-{name}"), token: Secret(token) }
     }
 
     /// The path and query that let a browser in.
     pub fn entrance(&self) -> String {
-        format!("/?{TOKEN}={}", self.token)
+        format!("/?{TOKEN}={}", self.token.expose())
     }
 
     pub(super) fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Verdict {
@@ -77,7 +95,7 @@ impl Guard {
         }
         let query = uri.query().unwrap_or_default();
         if let Some(given) = parameter(query) {
-            if !same(&given, &self.token) {
+            if !same(&given, self.token.expose()) {
                 return Verdict::Refuse(403, NO_TOKEN);
             }
             let rest = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != TOKEN);
@@ -86,10 +104,11 @@ impl Guard {
             let path = format!("/{}", uri.path().trim_start_matches(['/', '\\']));
             return Verdict::Enter {
                 location: if rest.is_empty() { path } else { format!("{path}?{rest}") },
-                cookie: format!(
+                cookie: Secret(format!(
                     "{}={}; Path=/; HttpOnly; SameSite=Strict",
-                    self.cookie, self.token
-                ),
+                    self.cookie,
+                    self.token.expose()
+                )),
             };
         }
         if self.has_cookie(headers) { Verdict::Pass } else { Verdict::Refuse(403, NO_TOKEN) }
@@ -100,7 +119,7 @@ impl Guard {
         let mut pairs = cookies.flat_map(|cookies| cookies.split(';'));
         pairs.any(|pair| {
             let (name, value) = pair.trim().split_once('=').unwrap_or_default();
-            name == self.cookie && same(value, &self.token)
+            name == self.cookie && same(value, self.token.expose())
         })
     }
 }
@@ -156,7 +175,7 @@ mod tests {
 
     fn cookie() -> String {
         let guard = Guard::new([7; 16]);
-        format!("other=1; {}={}", guard.cookie, guard.token)
+        format!("other=1; {}={}", guard.cookie, guard.token.expose())
     }
 
     #[test]
@@ -218,7 +237,8 @@ mod tests {
         let local = ("host", "localhost");
         let entered = |uri: &str| match check(uri, &[local]) {
             Verdict::Enter { location, cookie } => {
-                assert!(cookie.contains(&guard.token));
+                let cookie = cookie.expose();
+                assert!(cookie.contains(guard.token.expose()));
                 assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{cookie}");
                 location
             }
@@ -226,16 +246,27 @@ mod tests {
         };
         assert_eq!(entered(&guard.entrance()), "/");
         assert_eq!(
-            entered(&format!("/explore?all=%E7%8C%AB&token={}&any=b", guard.token)),
+            entered(&format!("/explore?all=%E7%8C%AB&token={}&any=b", guard.token.expose())),
             "/explore?all=%E7%8C%AB&any=b"
         );
-        assert_eq!(entered(&format!("//evil.example/?token={}", guard.token)), "/evil.example/");
+        assert_eq!(
+            entered(&format!("//evil.example/?token={}", guard.token.expose())),
+            "/evil.example/"
+        );
         for uri in ["/", "/style.css", "/?token=", "/?token=00000000000000000000000000000000"] {
             assert_eq!(check(uri, &[local]), Verdict::Refuse(403, NO_TOKEN), "{uri}");
         }
         let wrong = format!("{}=07070707070707070707070707070708", guard.cookie);
         assert_eq!(check("/", &[local, ("cookie", &wrong)]), Verdict::Refuse(403, NO_TOKEN));
         assert_ne!(Guard::new([8; 16]).cookie, guard.cookie);
+    }
+
+    #[test]
+    fn the_debug_forms_have_no_token() {
+        let guard = Guard::new([7; 16]);
+        let entered = check(&guard.entrance(), &[("host", "localhost")]);
+        assert!(matches!(entered, Verdict::Enter { .. }));
+        assert!(!format!("{guard:?} {entered:?}").contains(guard.token.expose()));
     }
 
     #[test]

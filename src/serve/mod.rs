@@ -9,6 +9,7 @@ mod guard;
 mod kept;
 mod live;
 mod pages;
+mod patient;
 mod picture;
 mod server;
 mod shell;

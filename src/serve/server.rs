@@ -17,14 +17,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::answer::{self, Answer};
 use super::guard::{Guard, Verdict};
 use super::pages;
+use super::patient::Patient;
 use super::site::{Pictures, Site};
 use super::state::State;
 
 /// The most connections. Further ones wait until another one has ended.
 const CONNECTIONS: usize = 64;
 
-/// How long a client may take to send the head of a request.
+/// How long a client may take to send the head of a request, and how long a connection may wait for the next one.
 const HEAD: Duration = Duration::from_secs(10);
+
+/// How long a client may take none of the bytes of an answer.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The largest head of a request. Keys of 850 bytes may be in an address several times.
 const HEAD_SIZE: usize = 64 << 10;
@@ -80,7 +84,7 @@ async fn connection(stream: TcpStream, state: Arc<State>, permit: OwnedSemaphore
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(HEAD_SIZE)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Patient::new(stream, PATIENCE)), service)
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended early");
@@ -92,7 +96,9 @@ async fn respond(state: &Arc<State>, request: Request<Incoming>) -> Answer {
     let verdict = state.guard.check(request.method(), request.uri(), request.headers());
     let mut answer = match verdict {
         Verdict::Pass => pages::respond(state, request.uri()).await,
-        Verdict::Enter { location, cookie } => answer::redirect(303, &location, Some(&cookie)),
+        Verdict::Enter { location, cookie } => {
+            answer::redirect(303, &location, Some(cookie.expose()))
+        }
         Verdict::Refuse(status, why) => {
             let mut answer = answer::line(status, why);
             // Whoever may not ask shall not keep a connection.

@@ -98,11 +98,15 @@
   // Follows the run that goes on. If the page was made for another one, it is read anew.
   const live = document.querySelector("[data-live]");
   if (live) {
-    const events = new EventSource("/live");
-    events.addEventListener("message", (event) => {
+    let events = null;
+    const stop = () => {
+      if (events) events.close();
+      events = null;
+    };
+    const told = (event) => {
       const run = JSON.parse(event.data);
       if ((run ? run.version : "") !== live.dataset.live) {
-        events.close();
+        stop();
         location.reload();
         return;
       }
@@ -119,8 +123,19 @@
         part.setAttribute("width", run.parts[place]);
         x += run.parts[place];
       }
-    });
-    addEventListener("pagehide", () => events.close());
+    };
+    // A page that nobody sees keeps no connection: a browser opens only six of them to a server.
+    const follow = () => {
+      if (document.hidden) stop();
+      else if (!events) {
+        events = new EventSource("/live");
+        events.addEventListener("message", told);
+      }
+    };
+    document.addEventListener("visibilitychange", follow);
+    addEventListener("pageshow", follow);
+    addEventListener("pagehide", stop);
+    follow();
   }
 
   // On paper, every view and every folded part is shown.

@@ -1,7 +1,7 @@
 //! Who may ask, what is answered, and what the server survives.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 
 use crate::support::{Site, bare, start, wait_until};
 
@@ -285,6 +285,9 @@ fn slow_and_many_connections_do_not_keep_others_from_an_answer() {
     );
     let served = site.serve(&[]);
     let cookie = served.cookie();
+    let mut kept = served.connect();
+    let keeps = served.head("GET", "/style.css", &format!("cookie: {cookie}\r\n"));
+    kept.write_all(keeps.replace("connection: close\r\n", "").as_bytes()).unwrap();
     // A hundred connections that say nothing or half of a request, more than the server holds at a time.
     let mut idle: Vec<_> = (0..100).map(|_| served.connect()).collect();
     for stream in idle.iter_mut().skip(50) {
@@ -292,10 +295,18 @@ fn slow_and_many_connections_do_not_keep_others_from_an_answer() {
     }
     let request = served.head("GET", "/labels", &format!("cookie: {cookie}\r\n"));
     assert_eq!(status(&served.raw(&request)), "200");
-    // The first ones were closed by the server.
-    let mut rest = Vec::new();
-    let _ = idle[0].read_to_end(&mut rest);
+    // The first ones, of both kinds, were closed by the server.
+    for silent in [0, 50] {
+        let mut rest = Vec::new();
+        let closed = idle[silent].read_to_end(&mut rest);
+        let is_open = closed.is_err_and(|error| error.kind() != ErrorKind::ConnectionReset);
+        assert!(!is_open, "connection {silent} is still open");
+    }
     drop(idle);
+    // So was the one that was let in and is idle.
+    let mut answer = Vec::new();
+    let closed = kept.read_to_end(&mut answer);
+    assert!(closed.is_ok() && answer.starts_with(b"HTTP/1.1 200"), "{closed:?}");
     // Many who do not read their answers: pages, more than are read at a time, and downloads, as many as there may be.
     // A download is larger than what the system holds for a connection.
     let bytes = format!("cookie: {cookie}\r\n");
