@@ -6,8 +6,11 @@ use std::process::ExitCode;
 
 use super::fault::{LocalFault, UnwritableFolder, Usage, chain};
 use super::suggest::{Again, Then};
+use super::terminal;
 use crate::job::verdict::{GiveUp, Operation, Stop, Verdict, advice, verdict};
 use crate::job::{End, Report, StopReason};
+use crate::numbers::counted;
+use crate::store::model::Counts;
 use crate::visible::visible;
 use crate::{config, cos, export, job, store};
 
@@ -289,6 +292,10 @@ pub(super) fn explain_end(report: &Report, again: &Again) -> Exit {
     tell_of_other_lists(report, again);
     let reason = match &report.end {
         End::Complete | End::Trial(_) if report.fails() => {
+            if terminal::is_quiet() {
+                // Otherwise the summary has said it.
+                say!("error: {}", failures(report));
+            }
             say!("to see what failed or is missing, and why:\n{}", again.then(Then::Failures));
             return Exit::ImagesFailed;
         }
@@ -297,7 +304,8 @@ pub(super) fn explain_end(report: &Report, again: &Again) -> Exit {
     };
     let (exit, steps) = of_reason(reason);
     match reason {
-        StopReason::Signal(_) => {}
+        // Otherwise the summary has said it.
+        StopReason::Signal(_) if !terminal::is_quiet() => {}
         StopReason::Refused(_, operation, error) => {
             let message = chain(&**error);
             say!("error: {message}");
@@ -337,6 +345,22 @@ pub(super) fn explain_end(report: &Report, again: &Again) -> Exit {
         _ => {}
     }
     exit
+}
+
+/// What failed in a complete run, in words.
+fn failures(report: &Report) -> String {
+    let Counts { failed, lines_failed, missing, .. } = report.snapshot.counts;
+    let fails_if_missing = report.list.as_ref().is_some_and(|list| list.fails_if_missing);
+    let missing = if fails_if_missing { missing } else { 0 };
+    let are = if missing == 1 { "is" } else { "are" };
+    let told = [
+        (failed, format!("{} failed", counted(failed, "image"))),
+        (lines_failed, format!("{} of the list failed", counted(lines_failed, "line"))),
+        (missing, format!("{} of the list {are} missing", counted(missing, "key"))),
+    ];
+    let told: Vec<_> =
+        told.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
+    told.join(", ")
 }
 
 /// What to do in turn: a text that ends with a colon, and the command that follows it.

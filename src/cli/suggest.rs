@@ -74,7 +74,7 @@ impl Suggestion {
 
     /// The present command, once more.
     pub(super) fn again() -> Self {
-        Self::from_words(typed())
+        Self::from_words(typed_for_one())
     }
 
     fn from_words(words: impl IntoIterator<Item = String>) -> Self {
@@ -208,6 +208,17 @@ fn common_of(words: Vec<String>, database: &Path) -> Vec<(String, Option<String>
     options
 }
 
+/// The words of the present command line. While `run --all` works on a profile, they are those of a run over this profile,
+/// because another one must not follow from what this one needs.
+fn typed_for_one() -> Vec<String> {
+    let chosen = CHOSEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let in_place = |word: String| match &*chosen {
+        Some(name) if word == "--all" => name.clone(),
+        _ => word,
+    };
+    typed().into_iter().map(in_place).collect()
+}
+
 /// How an option is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Repeat {
@@ -293,7 +304,7 @@ enum What {
 impl Again {
     /// The command that was typed.
     pub(super) fn typed() -> Self {
-        Self::from_words(typed())
+        Self::from_words(typed_for_one())
     }
 
     /// The plan that was typed.
@@ -389,10 +400,13 @@ impl Again {
         Suggestion(self.words.clone())
     }
 
-    /// The command with another name, such as `run` in place of `plan`.
-    pub(super) fn named(mut self, then: &str, now: &str) -> Self {
-        if let Some(word) = self.words.iter_mut().find(|word| *word == then) {
-            now.clone_into(word);
+    /// The run that the plan on this command line shows, whether `plan` or `run --dry-run` was typed. `parser` knows the
+    /// options of both and those of every command.
+    pub(super) fn planned_run(mut self, parser: &clap::Command) -> Self {
+        if let Some(at) = command_at(&self.words, parser) {
+            let options = self.words.split_off(at + 1);
+            "run".clone_into(&mut self.words[at]);
+            self.words.extend(without_dry_run(options, parser));
         }
         self
     }
@@ -421,6 +435,40 @@ impl Again {
         }
         (Suggestion(words), undone)
     }
+}
+
+/// The place of the command among these words: options of every command may come before it.
+fn command_at(words: &[String], parser: &clap::Command) -> Option<usize> {
+    let has_value = |word: &String| {
+        let name = word.strip_prefix("--");
+        parser
+            .get_arguments()
+            .any(|option| option.get_long() == name && option.get_action().takes_values())
+    };
+    let mut at = 0;
+    while words.get(at)?.starts_with('-') {
+        at += if words[at].starts_with("--") && has_value(&words[at]) { 2 } else { 1 };
+    }
+    Some(at)
+}
+
+/// The words of the options of `run` without `--dry-run` and `-n`, which may also stand among other short options.
+fn without_dry_run(words: Vec<String>, parser: &clap::Command) -> Vec<String> {
+    let has_value = |short: char| {
+        parser
+            .get_arguments()
+            .any(|option| option.get_short() == Some(short) && option.get_action().takes_values())
+    };
+    let without = |word: String| {
+        let shorts = word.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
+        let Some(shorts) = shorts else { return (word != "--dry-run").then_some(word) };
+        // What follows an option with a value is its value.
+        let flags = shorts.find(has_value).unwrap_or(shorts.len());
+        let (flags, rest) = shorts.split_at(flags);
+        let left = flags.replace('n', "") + rest;
+        (!left.is_empty() || shorts.is_empty()).then(|| format!("-{left}"))
+    };
+    words.into_iter().filter_map(without).collect()
 }
 
 fn of_trial(name: &str) -> Repeat {
@@ -475,6 +523,25 @@ mod tests {
         settings.budget.sample = None;
         let (command, undone) = Again::from_words(words("run cos://a-1")).without_trial(&settings);
         assert_eq!((command.shown().as_str(), undone), ("costag run cos://a-1 --limit 0", true));
+    }
+
+    #[test]
+    fn the_run_of_a_plan_has_the_name_and_no_dry_run() {
+        let parser = crate::cli::commands::plan::parser();
+        for (typed, run) in [
+            ("plan cos://a-1 --qps 5", "run cos://a-1 --qps 5"),
+            ("run plan -n", "run plan"),
+            ("--db plan -q plan plan", "--db plan -q run plan"),
+            ("--db=run run a -nq --dry-run", "--db=run run a -q"),
+            ("run a -nynr n -wn", "run a -yr n -wn"),
+            ("run a -rcn-north --keys -", "run a -rcn-north --keys -"),
+        ] {
+            assert_eq!(
+                Again::from_words(words(typed)).planned_run(&parser).words,
+                words(run),
+                "{typed}"
+            );
+        }
     }
 
     #[test]

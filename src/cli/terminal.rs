@@ -19,9 +19,29 @@ pub(super) fn write_json(yes: bool) {
 /// Whether only errors and warnings are said, and what follows an error.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
+/// Whether the command line asks for this.
+static ASKS_FOR_QUIET: AtomicBool = AtomicBool::new(false);
+
 /// Says only errors and warnings from now on, and what to do about an error.
 pub(super) fn be_quiet(yes: bool) {
+    ASKS_FOR_QUIET.store(yes, Ordering::Relaxed);
     QUIET.store(yes, Ordering::Relaxed);
+}
+
+/// Begins a part of the command that an error of an earlier part does not concern: it is quiet again if the command line
+/// asks for this.
+pub(super) fn be_quiet_again() {
+    QUIET.store(ASKS_FOR_QUIET.load(Ordering::Relaxed), Ordering::Relaxed);
+}
+
+/// Says everything from now on, because it belongs to an error.
+pub(super) fn be_loud() {
+    QUIET.store(false, Ordering::Relaxed);
+}
+
+/// Whether only errors and warnings are said now.
+pub(super) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
 }
 
 /// Whether lines are JSON objects.
@@ -31,11 +51,11 @@ pub(super) fn writes_json() -> bool {
 
 /// Writes a line to stderr and ignores failures; see the macro `say!`.
 pub(super) fn say(line: fmt::Arguments<'_>) {
-    if QUIET.load(Ordering::Relaxed) {
+    if is_quiet() {
         let text = line.to_string();
         if text.starts_with("error") || text.starts_with("stopped") {
             // What to do about it follows.
-            be_quiet(false);
+            be_loud();
         } else if !text.starts_with("warning") {
             return;
         }

@@ -36,6 +36,12 @@ pub struct Args {
     json: bool,
 }
 
+/// A parser of the options of a plan. Those of a run that it lacks have no values.
+pub(in crate::cli) fn parser() -> clap::Command {
+    use clap::Args as _;
+    Args::augment_args(GlobalOptions::augment_args(clap::Command::new("plan")))
+}
+
 impl Args {
     /// A plan of this source, with its settings.
     pub(in crate::cli) fn new(target: Target, json: bool) -> Self {
@@ -85,7 +91,7 @@ impl Args {
         let text = if self.json {
             serde_json::to_string_pretty(&plan)? + "\n"
         } else {
-            text::text(&plan, &settings, &Again::typed().named("plan", "run").whole())
+            text::text(&plan, &settings, &Again::typed().planned_run(&parser()).whole())
         };
         let notation = if self.json { Notation::Json } else { Notation::Text };
         Ok((answer::write("the plan", &text, notation, Exit::Complete), None))

@@ -16,6 +16,7 @@ use crate::cli::outcome::reporter::Reporter;
 use crate::cli::signals::Interrupt;
 use crate::cli::suggest::{self, Again};
 use crate::cli::target::Target;
+use crate::cli::terminal;
 use crate::config::Profile;
 use crate::job::{Job, Purpose, Report};
 use crate::visible::visible;
@@ -109,6 +110,7 @@ impl Args {
                 worst = exit;
                 break;
             }
+            terminal::be_quiet_again();
             let mut reporter = Reporter::new("run", self.json).of_profile(name);
             suggest::choose_profile(name);
             let mut inputs = inputs.clone();
@@ -122,6 +124,11 @@ impl Args {
             if exit.signal().is_some() {
                 break;
             }
+        }
+        if worst == Exit::Complete {
+            terminal::be_quiet_again();
+        } else {
+            terminal::be_loud();
         }
         let left = profiles.len() - ended.len();
         let left = if left > 0 { format!("; {left} not begun") } else { String::new() };

@@ -240,6 +240,41 @@ fn a_quiet_run_says_nothing_and_a_misspelt_variable_is_named() {
 }
 
 #[test]
+fn a_dry_run_suggests_the_run_and_not_another_dry_run() {
+    let site = Site::plain(3);
+    let without = |typed: &[&str], meant: &str| {
+        let planned = site.run(typed).with(0).stdout;
+        let line = format!("\n  costag run {BUCKET}{meant}\n");
+        assert!(planned.ends_with(&line), "{typed:?}: {planned}");
+    };
+    without(&["-n"], "");
+    without(&["--dry-run", "--limit", "2"], " --limit 2");
+    without(&["-nq"], " -q");
+    without(&["-qn"], " -q");
+    without(&["-ynq"], " -yq");
+    without(&["-nw3"], " -w3");
+    without(&["-rap-nanjing", "-n"], " -rap-nanjing");
+    assert_eq!(site.calls(), 0);
+}
+
+#[test]
+fn a_quiet_run_says_why_its_exit_code_is_not_zero() {
+    let site = Site::plain(3);
+    site.write("keys.txt", "no/such.jpg\nnor/this.jpg\n");
+    let missing = site.run(&["--keys", "keys.txt", "-q"]).with(3);
+    let first = missing.stderr.lines().next();
+    assert_eq!(first, Some("error: 2 keys of the list are missing"), "{}", missing.stderr);
+    assert!(missing.stderr.contains("\n  costag status --failures\n"), "{}", missing.stderr);
+    let site = Site::plain(40);
+    site.change("{\"latency_ms\": 300}");
+    let running = site.start(&["run", BUCKET, "-w", "1", "-q"]);
+    crate::support::wait_until("the first call", || site.emulator.statistics().calls > 0);
+    running.signal("TERM");
+    let ended = running.end().with(143);
+    assert!(ended.stderr.starts_with("stopped: terminated"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_manual_page_is_written_for_each_command() {
     let folder = tempfile::tempdir().unwrap();
     start(bare(folder.path(), &["man", "--out", "man1"])).end().with(0);

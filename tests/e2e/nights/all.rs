@@ -90,3 +90,40 @@ fn all_needs_profiles_and_nothing_else() {
         .with(0)
         .says(&["warning: the metrics of the profile b replace those of a in m.prom"]);
 }
+
+#[test]
+fn the_commands_that_follow_a_profile_are_about_this_profile_only() {
+    let site = Site::plain(3);
+    own_file(
+        &site,
+        &format!(
+            "[profile.a]\naddress = \"{BUCKET}\"\ndb = \"a.db\"\nlimit = 1\n\
+             [profile.b]\naddress = \"{BUCKET}\"\ndb = \"b.db\"\nlimit = 2\n"
+        ),
+    );
+    let told = run_all(&site, &["--progress", "none"]).with(0).stderr;
+    for name in ["a", "b"] {
+        let line = format!("\n  costag run {name} --progress none --limit 0\n");
+        assert!(told.contains(&line), "{told}");
+    }
+    assert!(!told.contains("costag run --all"), "{told}");
+}
+
+#[test]
+fn an_error_of_a_profile_does_not_end_the_quiet_of_the_others() {
+    let site = Site::plain(3);
+    own_file(
+        &site,
+        &format!(
+            "[profile.a]\naddress = \"{BUCKET}\"\nqps = \"fast\"\n\
+             [profile.b]\naddress = \"{BUCKET}\"\ndb = \"b.db\"\n"
+        ),
+    );
+    let mut command = site.command(&["run", "--all", "-q"]);
+    command.env_remove("COSTAG_QPS");
+    let ended = start(command).end().with(2).says(&["error: profile a: qps"]);
+    assert!(ended.stderr.ends_with("\nexit codes of the profiles: a 2, b 0; all together 2\n"));
+    assert!(!ended.stderr.contains("run b"), "{}", ended.stderr);
+    own_file(&site, &format!("[profile.b]\naddress = \"{BUCKET}\"\ndb = \"b.db\"\n"));
+    assert_eq!(run_all(&site, &["-q"]).with(0).stderr, "");
+}
