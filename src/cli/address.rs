@@ -1,6 +1,6 @@
 //! The address of a bucket, which a command line gives itself or by the name of a profile.
 
-use super::fault::Usage;
+use super::fault::{UnknownWord, Usage};
 use super::options::global::Inputs;
 use super::suggest;
 use crate::config::is_profile_name;
@@ -18,6 +18,11 @@ pub(super) struct Address {
 }
 
 impl Address {
+    /// The word that is given instead of an address, which is the name of a profile.
+    pub(super) fn profile(&self) -> Option<&str> {
+        self.address.as_deref().filter(|word| is_profile_name(word))
+    }
+
     /// Chooses the profile that is named instead of an address, and returns the bucket and the prefix.
     ///
     /// # Errors
@@ -54,11 +59,8 @@ fn choose(word: &str, inputs: &mut Inputs) -> anyhow::Result<()> {
         )));
     }
     if inputs.files().profiles().iter().all(|profile| profile.name != word) {
-        anyhow::bail!(Usage(format!(
-            "{word:?} is not the address of a bucket, and no profile has this name: an address has the form \
-             cos://BUCKET-APPID or cos://BUCKET-APPID/PREFIX; {}",
-            visible(&inputs.files().known_profiles())
-        )));
+        let profiles = visible(&inputs.files().known_profiles()).into_owned();
+        anyhow::bail!(UnknownWord { word: word.to_owned(), profiles });
     }
     suggest::choose_profile(word);
     Ok(inputs.choose(word)?)

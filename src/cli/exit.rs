@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use super::fault::{LocalFault, UnwritableFolder, Usage, chain};
+use super::fault::{LocalFault, UnknownWord, UnwritableFolder, Usage, chain};
 use super::suggest::{Again, Then};
 use super::terminal;
 use crate::job::verdict::{GiveUp, Operation, Stop, Verdict, advice, verdict};
@@ -171,6 +171,7 @@ impl Exit {
                     .or_else(|| cause.downcast_ref::<cos::credentials::Error>().map(Self::from))
                     .or_else(|| cause.downcast_ref::<job::Error>().and_then(Self::of_job))
                     .or_else(|| cause.is::<Usage>().then_some(Self::Usage))
+                    .or_else(|| cause.is::<UnknownWord>().then_some(Self::Usage))
                     .or_else(|| cause.is::<job::ListError>().then_some(Self::Usage))
                     .or_else(|| cause.is::<crate::glob::GlobError>().then_some(Self::Usage))
                     .or_else(|| cause.is::<cos::endpoint::Error>().then_some(Self::Usage))

@@ -9,6 +9,18 @@ use crate::visible::visible;
 #[error("{0}")]
 pub(super) struct Usage(pub(super) String);
 
+/// A word is neither an address nor the name of a profile; ends with exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{word:?} is not the address of a bucket, and no profile has this name: an address has the form cos://BUCKET-APPID \
+     or cos://BUCKET-APPID/PREFIX; {profiles}"
+)]
+pub(super) struct UnknownWord {
+    pub(super) word: String,
+    /// Which profiles there are.
+    pub(super) profiles: String,
+}
+
 /// Marks an error of this machine's disk; ends with exit code 4.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

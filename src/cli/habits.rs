@@ -327,6 +327,12 @@ const VARIABLES: [&str; 7] = [
     "COSTAG_TOKEN",
 ];
 
+/// The variable of [`VARIABLES`] whose name is almost this one.
+fn nearest_variable(name: &str) -> Option<&'static str> {
+    let distance = |known: &&'static str| strsim::levenshtein(&name.to_ascii_uppercase(), known);
+    VARIABLES.into_iter().min_by_key(distance).filter(|known| distance(known) <= 2)
+}
+
 /// A warning for each variable that is almost one of costag. `settings` gives the setting whose name is similar.
 pub(super) fn misspelt(
     names: impl IntoIterator<Item = String>,
@@ -340,7 +346,9 @@ pub(super) fn misspelt(
         .filter(|name| !is_setting(name))
         .filter_map(|name| {
             let key = name.trim_start_matches("COSTAG_").to_ascii_lowercase();
-            let near = settings(&key).map(crate::config::variable)?;
+            let near = nearest_variable(&name)
+                .map(str::to_owned)
+                .or_else(|| settings(&key).map(crate::config::variable))?;
             Some(format!("warning: {} has no effect: did you mean {near}?", visible(&name)))
         })
         .collect();
@@ -514,7 +522,20 @@ mod tests {
     fn a_misspelt_variable_is_told_with_the_most_similar_one() {
         let names = ["COSTAG_QSP", "COSTAG_QPS", "COSTAG_TOKEN", "COSTAG_TEST_X", "HOME"];
         let near = |key: &str| (key == "qsp").then_some("qps");
-        let told = misspelt(names.map(str::to_owned), near, |name| name == "COSTAG_QPS");
-        assert_eq!(told, ["warning: COSTAG_QSP has no effect: did you mean COSTAG_QPS?"]);
+        let told = |names: &[&str]| {
+            misspelt(names.iter().map(|name| (*name).to_owned()), near, |name| name == "COSTAG_QPS")
+        };
+        assert_eq!(told(&names), ["warning: COSTAG_QSP has no effect: did you mean COSTAG_QPS?"]);
+        for (typed, meant) in [
+            ("COSTAG_PROFIL", "COSTAG_PROFILE"),
+            ("COSTAG_NOTIFYTO", "COSTAG_NOTIFY_TO"),
+            ("COSTAG_PING_ULR", "COSTAG_PING_URL"),
+            ("COSTAG_SECRETID", "COSTAG_SECRET_ID"),
+            ("COSTAG_CONFG", "COSTAG_CONFIG"),
+            ("COSTAG_TOKENS", "COSTAG_TOKEN"),
+        ] {
+            let warning = format!("warning: {typed} has no effect: did you mean {meant}?");
+            assert_eq!(told(&[typed]), [warning]);
+        }
     }
 }

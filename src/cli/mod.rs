@@ -56,6 +56,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::config::is_profile_name;
 use crate::export::Output;
 use crate::visible::without_password;
 use commands::{
@@ -254,12 +255,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             .into();
         }
     };
-    let wrong = address
-        .filter(|address| !address.starts_with("cos://"))
-        .and_then(|address| habits::address(&address, &words, parses))
-        .or_else(|| habits::comma(&words, parses));
-    if let Some(correction) = wrong {
+    let address = address.filter(|address| !address.starts_with("cos://"));
+    let may_be_profile = address.as_deref().is_some_and(is_profile_name);
+    let meant = address.and_then(|address| habits::address(&address, &words, parses));
+    let (meant, wrong) = if may_be_profile { (meant, None) } else { (None, meant) };
+    if let Some(correction) = wrong.or_else(|| habits::comma(&words, parses)) {
         return correct(&correction);
+    }
+    if let Some(command) = meant.and_then(|correction| correction.command) {
+        suggest::mean_address(command);
     }
     if let Err(error) = signals::spare_files() {
         say!(

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::fault::UnknownWord;
 use crate::config::definitions::{self, Kind};
 use crate::config::{self, Settings, Typed, option};
 use crate::cos::Endpoint;
@@ -29,6 +30,14 @@ static CHOSEN: Mutex<Option<String>> = Mutex::new(None);
 /// Lets every suggested command from now on work with this profile.
 pub(super) fn choose_profile(name: &str) {
     *CHOSEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.to_owned());
+}
+
+/// The present command with an address in place of a word that may be the name of a profile.
+static MEANT: Mutex<Option<Suggestion>> = Mutex::new(None);
+
+/// Suggests this command if it turns out that no profile has the name that the command line gives.
+pub(super) fn mean_address(command: Suggestion) {
+    *MEANT.lock().unwrap_or_else(PoisonError::into_inner) = Some(command);
 }
 
 /// Adds the option for the chosen profile, unless it is there.
@@ -143,6 +152,10 @@ impl Then {
 /// present command leaves an unfinished run behind.
 pub(super) fn remedy(error: &anyhow::Error, resumes: bool) -> Option<(&'static str, Suggestion)> {
     use store::Error as Store;
+    if error.is::<UnknownWord>() {
+        let meant = MEANT.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        return meant.map(|command| ("if it is meant as an address:", command));
+    }
     let again = if resumes { Then::Resume } else { Then::Again };
     let (text, then) = error.chain().find_map(|cause| {
         if let Some(error) = cause.downcast_ref::<config::Error>() {

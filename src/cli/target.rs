@@ -64,6 +64,17 @@ impl Target {
         Ok(global.inputs(|options| self.options.give(options))?)
     }
 
+    /// The settings that can be read although the settings or the address are wrong.
+    /// `profile` is the profile whose turn it is.
+    pub(super) fn readable_settings(
+        &self,
+        global: &GlobalOptions,
+        profile: Option<&str>,
+    ) -> Settings {
+        let profile = profile.or(self.address.profile());
+        global.readable_settings(|options| self.options.give(options), profile)
+    }
+
     /// Returns the checked settings, the bucket, and the source of the work.
     ///
     /// # Errors

@@ -205,6 +205,25 @@ impl Settings {
         Layers::new(options, env, files, &Typed::default()).settings(options.kept())
     }
 
+    /// The settings whose values are right; each other one has its default. This is for telling somebody that
+    /// [`Settings::resolve`] has failed.
+    pub fn resolve_readable(
+        options: &PartialOptions,
+        env: impl Fn(&str) -> Option<String>,
+        files: &Files,
+    ) -> Self {
+        let layers = Layers::new(options, env, files, &Typed::default());
+        let profile = files.chosen.as_ref().map(|profile| profile.name.clone());
+        let mut settings = Self { profile, ..Self::default() };
+        for setting in definitions::all() {
+            let before = settings.clone();
+            if (setting.set)(&layers.value(setting.name), &mut settings).is_err() {
+                settings = before;
+            }
+        }
+        settings
+    }
+
     /// Does the same as [`Settings::resolve`] for a run that is resumed. The options that were `typed` when it began
     /// apply again: the options that are given now win over them, and they win over the environment and the file. A
     /// limit that the environment or the file sets now applies if it is stricter.

@@ -54,7 +54,12 @@ impl Args {
     /// The settings are wrong, the database is unusable, or credentials are missing.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let mut reporter = Reporter::new("resume", self.json);
+        let options = self.options.clone();
         let result = self.resume(global, &mut reporter);
+        if result.is_err() {
+            reporter
+                .failed_to_begin(|| global.readable_settings(|given| options.give(given), None));
+        }
         Ok(reporter.ends(result))
     }
 

@@ -76,11 +76,17 @@ impl Args {
     /// # Errors
     /// The settings are wrong, the database is unusable, or credentials are missing.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
-        if self.all {
-            return self.run_all(global);
-        }
         let mut reporter = Reporter::new("run", self.json);
+        if self.all {
+            return self.run_all(global).or_else(|error| {
+                reporter.failed_to_begin(|| self.target.readable_settings(global, None));
+                Ok(reporter.ends(Err(error)))
+            });
+        }
         let result = self.target.inputs(global).and_then(|inputs| self.run(inputs, &mut reporter));
+        if result.is_err() {
+            reporter.failed_to_begin(|| self.target.readable_settings(global, None));
+        }
         Ok(reporter.ends(result))
     }
 
@@ -118,6 +124,9 @@ impl Args {
                 warn_of_metrics(&inputs, name, &mut metrics_files);
                 self.run(inputs, &mut reporter)
             });
+            if result.is_err() {
+                reporter.failed_to_begin(|| self.target.readable_settings(global, Some(name)));
+            }
             let exit = reporter.ends(result);
             ended.push(format!("{name} {}", exit.code()));
             worst = worst.or_worse(exit);

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::slice;
 
 use clap::Args;
 
@@ -94,11 +96,41 @@ impl GlobalOptions {
         let files = Files::parse(&self.config_file().read(own_file().as_deref())?)?;
         let mut inputs = Inputs::new(options, files)?;
         inputs.profile_option.clone_from(&self.profile);
-        let variable = || env::var(PROFILE).ok().filter(|name| !name.is_empty());
-        if let Some(name) = self.profile.clone().or_else(variable) {
+        if let Some(name) = self.chosen_profile()? {
             inputs.choose(&name)?;
         }
         Ok(inputs)
+    }
+
+    /// The name of the profile that the option or the environment chooses. Without configuration files there are no
+    /// profiles, so the variable means nothing then.
+    fn chosen_profile(&self) -> Result<Option<String>, config::Error> {
+        if self.profile.is_some() || self.no_config {
+            return Ok(self.profile.clone());
+        }
+        let given = env::var_os(PROFILE).filter(|name| !name.is_empty()).map(OsString::into_string);
+        given.transpose().map_err(|_| config::Error::NotText { name: PROFILE.to_owned() })
+    }
+
+    /// The settings that can be read although [`GlobalOptions::inputs`] has failed or a setting is wrong. They say who is
+    /// told about this. `profile` is the name of the profile that the command names instead of an address.
+    pub fn readable_settings(
+        &self,
+        give: impl FnOnce(&mut PartialOptions),
+        profile: Option<&str>,
+    ) -> Settings {
+        let mut options = PartialOptions::default();
+        self.give(&mut options);
+        give(&mut options);
+        let mut contents = self.config_file().read(own_file().as_deref()).unwrap_or_default();
+        contents.retain(|content| Files::parse(slice::from_ref(content)).is_ok());
+        let mut files = Files::parse(&contents).unwrap_or_default();
+        let chosen = || self.chosen_profile().ok().flatten();
+        if let Some(name) = profile.map(str::to_owned).or_else(chosen) {
+            // The command has failed because there is no such profile.
+            let _ = files.choose(&name);
+        }
+        Settings::resolve_readable(&options, |name| env::var(name).ok(), &files)
     }
 
     /// The name that `--profile` gives.

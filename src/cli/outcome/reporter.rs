@@ -33,6 +33,8 @@ pub(crate) struct Reporter {
     start: Option<JoinHandle<()>>,
     rewriter: Option<Rewriter>,
     notifier: Option<Notifier>,
+    /// Whether it is known who is told about the end.
+    tells: bool,
     /// Whether the command works on several profiles, so that an error has to say in which it is.
     is_one_of_many: bool,
 }
@@ -49,6 +51,7 @@ impl Reporter {
             start: None,
             rewriter: None,
             notifier: None,
+            tells: false,
             is_one_of_many: false,
         }
     }
@@ -67,8 +70,27 @@ impl Reporter {
         if is_log() {
             say!("{}", line::start(&self.beginning));
         }
-        self.ping = Ping::find(settings);
-        self.notifier = Notifier::find(settings);
+        self.find_receivers();
+    }
+
+    /// Lets a command that has failed before it could begin tell so those whom `settings` names. A person at a terminal sees
+    /// the error, so nobody else is told then.
+    pub(crate) fn failed_to_begin(&mut self, settings: impl FnOnce() -> Settings) {
+        if self.beginning.source.is_some() || !is_log() {
+            return;
+        }
+        let profile = self.beginning.settings.profile.take();
+        self.beginning.settings = settings();
+        if self.is_one_of_many {
+            self.beginning.settings.profile = profile;
+        }
+        self.find_receivers();
+    }
+
+    fn find_receivers(&mut self) {
+        self.tells = true;
+        self.ping = Ping::find(&self.beginning.settings);
+        self.notifier = Notifier::find(&self.beginning.settings);
     }
 
     /// Tells monitors that the run works. Nobody else uses the database now.
@@ -104,7 +126,7 @@ impl Reporter {
         }
         drop(self.rewriter.take());
         // If another run uses the database, monitors hear from that run.
-        if self.beginning.source.is_some() && exit != Exit::Locked {
+        if self.tells && exit != Exit::Locked {
             metrics::write(&self.beginning, Some(exit), true);
             self.ping_end(&summary);
             if let Some(notifier) = &self.notifier {

@@ -56,6 +56,9 @@ fn a_ping_is_sent_at_the_start_and_at_the_end_of_a_run() {
     assert_eq!(pinged(&[], Some("wrong"), 6), ["*/start", "*/fail"]);
     assert_eq!(pinged(&["--success-codes", "3"], None, 0), ["*/start", "*/fail"]);
     assert!(pinged(&["--no-ping"], None, 0).is_empty());
+    // A run that cannot begin is a failure too.
+    assert_eq!(pinged(&["--patience", "long"], None, 2), ["*/fail"]);
+    assert!(pinged(&["--patience", "long", "--no-ping"], None, 2).is_empty());
     // The address may also be in a file.
     let file = site.write("ping", format!("{address}\n"));
     fs::set_permissions(site.path(&file), fs::Permissions::from_mode(0o600)).unwrap();

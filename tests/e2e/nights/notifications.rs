@@ -236,3 +236,40 @@ fn commands_in_a_message_are_those_of_the_log() {
     assert!(commands[0].contains("--db 'an other.db'"), "{}", told[0].1);
     assert!(ended.stderr.lines().any(|line| line == commands[0]), "{}", ended.stderr);
 }
+
+#[test]
+fn a_failure_before_a_run_can_begin_is_told_as_well() {
+    let site = site();
+    let (base, received) = robots();
+    site.write("robots", format!("wecom {base}/cgi-bin/webhook/send?key={TOKEN}"));
+    let told = |arguments: &[&str], code: i32, reason: &str| {
+        let mut command = site.command(arguments);
+        command.env_remove("COSTAG_QPS");
+        let ended = without_suggested(command).with(code);
+        assert!(!ended.stderr.contains("hush"), "{}", ended.stderr);
+        let told = std::mem::take(&mut *received.lock().unwrap());
+        assert_eq!(told.len(), 1, "{arguments:?}: {}", ended.stderr);
+        assert!(told[0].1.contains(reason), "{}", told[0].1);
+    };
+    let robots = ["--notify-file", "robots"];
+    told(&[&["run", BUCKET, "--qps", "fast"][..], &robots].concat(), 2, "qps = \"fast\"");
+    told(&[&["run", "cos://Wrong"][..], &robots].concat(), 2, "Wrong");
+    told(&[&["run", BUCKET, "--keys", "none.txt"][..], &robots].concat(), 2, "none.txt");
+    told(&[&["resume", "--db", "none.db"][..], &robots].concat(), 2, "none.db");
+    // A setting that is wrong does not hide the others of its profile, and one file not the other.
+    std::fs::create_dir_all(site.path(".config/costag")).unwrap();
+    let profile = |name: &str, more: &str| {
+        format!("[profile.{name}]\naddress = \"{BUCKET}\"\nnotify_file = \"robots\"\n{more}")
+    };
+    let text = profile("a", "qps = \"fast\"\n") + &profile("b", "db = \"b.db\"\n");
+    site.write(".config/costag/costag.toml", text);
+    told(&["run", "a"], 2, "costag a: wrong command or configuration");
+    told(&["run", "--profile", "a"], 2, "costag a: ");
+    told(&["run", "--all"], 2, "costag a: ");
+    site.write("costag.toml", "no TOML");
+    told(&["run", "a"], 2, "costag.toml, line 1");
+    told(&["run", "--all", "--profile", "a"], 2, "--all means every profile");
+    // A plan tells nobody.
+    let planned = without_suggested(site.command(&["plan", "a"])).with(2);
+    assert!(received.lock().unwrap().is_empty(), "{}", planned.stderr);
+}

@@ -168,3 +168,44 @@ fn config_init_asks_three_questions_on_a_terminal() {
                    scenes = [\"web\", \"news\"]\n";
     assert!(written.ends_with(profile), "{written}");
 }
+
+#[test]
+fn the_variable_with_the_profile_is_read_as_exactly_as_the_option() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let site = Site::plain(1);
+    own_file(&site, &format!("[profile.photos]\naddress = \"{BUCKET}\"\n"));
+    let with = |name: std::ffi::OsString, arguments: &[&str]| {
+        let mut command = site.command(arguments);
+        command.env("COSTAG_PROFILE", name);
+        start(command).end()
+    };
+    with("photos".into(), &["run"]).with(0);
+    with("documents".into(), &["run"]).with(2).says(&["no profile \"documents\""]);
+    // Without a file there are no profiles.
+    with("photos".into(), &["config", "show", "--no-config"]).with(0);
+    with("photos".into(), &["run", BUCKET, "--no-config"]).with(0);
+    with("photos".into(), &["run", "--no-config"]).with(2).says(&["no bucket is given"]);
+    let not_text = || std::ffi::OsString::from_vec(b"photos\xff".to_vec());
+    with(not_text(), &["run", BUCKET]).with(2).says(&["COSTAG_PROFILE"]);
+    with(not_text(), &["run", BUCKET, "--no-config"]).with(0);
+}
+
+#[test]
+fn a_profile_may_be_named_like_its_bucket() {
+    let site = Site::plain(2);
+    let name = BUCKET.trim_start_matches("cos://");
+    let meant = format!("\n  costag run {BUCKET} --limit 1\n");
+    let unknown = costag(&site, &["run", name, "--limit", "1"]).with(2);
+    unknown.says(&["no profile has this name", "if it is meant as an address:", &meant]);
+    let of_browser = format!("{name}.cos.ap-guangzhou.myqcloud.com");
+    own_file(
+        &site,
+        &format!(
+            "[profile.{name}]\naddress = \"{BUCKET}\"\ndb = \"named.db\"\n\
+             [profile.\"{of_browser}\"]\naddress = \"{BUCKET}\"\ndb = \"browser.db\"\n"
+        ),
+    );
+    costag(&site, &["run", name, "--limit", "1"]).with(0);
+    costag(&site, &["run", &of_browser, "--limit", "1"]).with(0);
+    assert!(site.path("named.db").exists() && site.path("browser.db").exists());
+}
