@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use costag::cos::signer::{Request, SignKey, key_time, sign};
 use costag::cos::{detect_label, list};
+use costag::time::UnixSeconds;
 
 const KEYS: u32 = 1000;
 
@@ -42,7 +43,10 @@ fn page() -> String {
 }
 
 fn main() {
-    let key = SignKey::new(&"BQYIM75p8x0iWVFSIgqEKwFprpRSVHlz".into(), key_time(1_700_000_000));
+    let key = SignKey::new(
+        &"BQYIM75p8x0iWVFSIgqEKwFprpRSVHlz".into(),
+        key_time(UnixSeconds(1_700_000_000)),
+    );
     let request = Request {
         method: "GET",
         path: "/photos/2026/照片/IMG_000001.jpg",

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// The rooms (folders) and single files of the crate, and what each of them may import.
-const ARROWS: [(&str, &[&str]); 24] = [
+const ARROWS: [(&str, &[&str]); 25] = [
     (
         "cli",
         &[
@@ -30,6 +30,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
             "object",
             "scene",
             "shell",
+            "time",
             "visible",
             "zone",
         ],
@@ -37,11 +38,11 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("report", &["pictures", "view"]),
     ("serve", &["pictures", "view", "store", "export", "visible"]),
     // A view knows nothing of COS: whoever calls it says where a picture is.
-    ("view", &["store", "numbers", "scene", "shell", "visible"]),
-    ("job", &["config", "cos", "store", "glob", "object", "scene", "text", "zone"]),
-    ("export", &["store", "label", "object", "part", "scene", "visible"]),
-    ("cos", &["label", "object", "scene", "text", "visible"]),
-    ("store", &["aliases", "label", "object", "part", "scene"]),
+    ("view", &["store", "numbers", "scene", "shell", "time", "visible"]),
+    ("job", &["config", "cos", "store", "glob", "object", "scene", "text", "time", "zone"]),
+    ("export", &["store", "label", "object", "part", "scene", "time", "visible"]),
+    ("cos", &["label", "object", "scene", "text", "time", "visible"]),
+    ("store", &["aliases", "label", "object", "part", "scene", "time"]),
     // The emulator shares no code with the client: an error in the signature cannot agree with itself.
     ("emulator", &[]),
     ("telemetry", &["config"]),
@@ -56,6 +57,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("scene", &[]),
     ("shell", &["visible"]),
     ("text", &[]),
+    ("time", &[]),
     ("visible", &[]),
     ("zone", &[]),
     // The fuzz targets call functions of several rooms.

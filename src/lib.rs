@@ -41,6 +41,7 @@
 //! | [`shell`] | | words of commands, quoted |
 //! | [`telemetry`] | | log lines |
 //! | [`text`] | a file | its text, without a byte order mark |
+//! | [`time`] | | moments in seconds and in milliseconds |
 //! | [`zone`] | | the time zone of this machine |
 //!
 //! Commands, options, exit codes, CSV columns and the views `labels` and `failure` are stable. The interfaces of this
@@ -72,6 +73,7 @@ pub mod serve;
 pub mod shell;
 pub mod telemetry;
 pub mod text;
+pub mod time;
 pub mod visible;
 pub mod zone;
 

@@ -4,11 +4,14 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::exit::Exit;
 use super::fault::chain;
 use crate::config::FailureLimit;
 use crate::numbers::{duration, grouped};
 use crate::store::read::{ContentCounts, RunRow, Success};
+use crate::time::UnixSeconds;
 use crate::visible::visible;
 
 /// The limits within which all is well.
@@ -23,8 +26,8 @@ pub(super) struct Limits {
 /// What the database says about its runs.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
-    /// The time, in Unix seconds.
-    pub(super) now: i64,
+    /// The present time.
+    pub(super) now: UnixSeconds,
     pub(super) success: Option<Success>,
     /// The newest run that is not a plan.
     pub(super) last: Option<RunRow>,
@@ -95,7 +98,8 @@ impl Known {
             };
             return Answer { state: State::Never, text };
         };
-        let age = u64::try_from(self.now.saturating_sub(success.at)).unwrap_or_default();
+        let age =
+            self.now.duration_since(success.at).max(SignedDuration::ZERO).unsigned_abs().as_secs();
         let ContentCounts { done, failed, .. } = self.contents;
         let is_old = age > limits.age.as_secs();
         let is_bad = match limits.failed {
@@ -158,8 +162,8 @@ mod tests {
 
     fn known() -> Known {
         Known {
-            now: 100 * HOUR,
-            success: Some(Success { run_id: 4, at: 95 * HOUR }),
+            now: UnixSeconds(100 * HOUR),
+            success: Some(Success { run_id: 4, at: UnixSeconds(95 * HOUR) }),
             last: None,
             is_running: false,
             contents: ContentCounts { done: 990, failed: 10, ..ContentCounts::default() },

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-
 use super::exit::Exit;
 use super::price::cost_in_words;
 use super::suggest::{Again, Suggestion};
@@ -14,6 +12,7 @@ use crate::job::RunSettings;
 use crate::numbers::{counted, grouped};
 use crate::store::read::Choice;
 use crate::store::{self, Reader};
+use crate::time::UnixMillis;
 
 /// How many images are chosen, and what calling them again asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -80,7 +79,7 @@ pub(super) fn execute(
     }
     drop(reader);
     let mut store = opened::open(&settings.db)?;
-    store.recover(Timestamp::now().as_millisecond())?;
+    store.recover(UnixMillis::now())?;
     let reader = store.reader()?;
     let sum = Sum::read(&reader, choice, keys)?;
     if sum.contents == 0 {

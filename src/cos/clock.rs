@@ -6,7 +6,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
+
+use jiff::SignedDuration;
+
+use crate::time::{UnixMillis, UnixSeconds};
 
 /// The smallest difference that is corrected, in seconds. The service does not complain about a smaller one.
 const CORRECTABLE: i64 = 30;
@@ -14,23 +18,23 @@ const CORRECTABLE: i64 = 30;
 /// The value of [`Clock::measured`] before any answer had a `Date` header.
 const UNMEASURED: i64 = i64::MIN;
 
-/// How far a clock may be off before the service complains about it: 15 minutes, in seconds ("403 Forbidden" guide).
-const TOLERATED: i64 = 900;
+/// How far a clock may be off before the service complains about it ("403 Forbidden" guide).
+const TOLERATED: SignedDuration = SignedDuration::from_mins(15);
 
 /// The corrected clock. All requests share it, and reading it is cheap.
 #[derive(Debug)]
 pub struct Clock {
-    /// Reads this machine's clock, in Unix milliseconds.
-    local: fn() -> i64,
+    /// Reads this machine's clock.
+    local: fn() -> UnixMillis,
     /// The seconds that are added to this machine's time.
     offset: AtomicI64,
     /// The service's time less this machine's in seconds, or [`UNMEASURED`].
     measured: AtomicI64,
     /// True once the service has accepted or corrected this time.
     known: AtomicBool,
-    /// The moment at which the service did so, by this machine's clock in Unix milliseconds and by the monotonic clock;
+    /// The moment at which the service did so, by this machine's clock and by the monotonic clock;
     /// `None` before that.
-    known_at: Mutex<Option<(i64, Instant)>>,
+    known_at: Mutex<Option<(UnixMillis, Instant)>>,
 }
 
 /// What the service says when it refuses a request for its time.
@@ -38,10 +42,10 @@ pub struct Clock {
 pub struct Complaint {
     /// The offset that the request was signed with, in seconds, if that is known.
     pub signed_offset: Option<i64>,
-    /// The service's time from the header `Date`, in Unix seconds.
-    pub date: Option<i64>,
-    /// The service's time from the body, in Unix seconds.
-    pub server_time: Option<i64>,
+    /// The service's time from the header `Date`.
+    pub date: Option<UnixSeconds>,
+    /// The service's time from the body.
+    pub server_time: Option<UnixSeconds>,
 }
 
 /// The result of [`Clock::correct`].
@@ -56,26 +60,15 @@ pub enum Correction {
     Unfounded,
 }
 
-/// Returns this machine's time in Unix milliseconds, or 0 if the clock is set before 1970.
-pub(super) fn local_millis() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Returns this machine's time in Unix seconds, or 0 if the clock is set before 1970.
-pub(super) fn local() -> i64 {
-    local_millis() / 1000
-}
-
 impl Default for Clock {
     fn default() -> Self {
-        Self::with_local(local_millis)
+        Self::with_local(UnixMillis::now)
     }
 }
 
 impl Clock {
-    /// Creates a clock that corrects the time of `local`, which returns Unix milliseconds.
-    pub fn with_local(local: fn() -> i64) -> Self {
+    /// Creates a clock that corrects the time of `local`.
+    pub fn with_local(local: fn() -> UnixMillis) -> Self {
         Self {
             local,
             offset: AtomicI64::new(0),
@@ -85,35 +78,35 @@ impl Clock {
         }
     }
 
-    /// Returns the corrected time in Unix seconds.
-    pub fn now(&self) -> i64 {
-        self.millis().div_euclid(1000)
+    /// Returns the corrected time in whole seconds.
+    pub fn now(&self) -> UnixSeconds {
+        self.millis().to_seconds()
     }
 
-    /// Returns the corrected time in Unix milliseconds.
-    pub fn millis(&self) -> i64 {
+    /// Returns the corrected time.
+    pub fn millis(&self) -> UnixMillis {
         self.correct_millis(self.local_millis())
     }
 
     /// Returns the corrected time as a timestamp for calendar arithmetic.
     pub fn timestamp(&self) -> jiff::Timestamp {
-        jiff::Timestamp::from_millisecond(self.millis()).unwrap_or(jiff::Timestamp::MAX)
+        self.millis().timestamp().unwrap_or(jiff::Timestamp::MAX)
     }
 
-    /// Returns this machine's own time in Unix milliseconds, without the correction.
-    pub fn local_millis(&self) -> i64 {
+    /// Returns this machine's own time, without the correction.
+    pub fn local_millis(&self) -> UnixMillis {
         (self.local)()
     }
 
     /// Adds the present offset to a moment from [`Clock::local_millis`].
-    pub fn correct_millis(&self, local: i64) -> i64 {
+    pub fn correct_millis(&self, local: UnixMillis) -> UnixMillis {
         self.corrected(local).0
     }
 
     /// As [`Clock::correct_millis`], with the offset in seconds that was added: another thread may change it meanwhile.
-    pub fn corrected(&self, local: i64) -> (i64, i64) {
+    pub fn corrected(&self, local: UnixMillis) -> (UnixMillis, i64) {
         let offset = self.offset();
-        (local.saturating_add(offset.saturating_mul(1000)), offset)
+        (local.saturating_add(SignedDuration::from_secs(offset)), offset)
     }
 
     /// Returns the seconds that are added to this machine's time.
@@ -133,9 +126,9 @@ impl Clock {
         Some(self.measured.load(Ordering::Relaxed)).filter(|seconds| *seconds != UNMEASURED)
     }
 
-    /// Records the service's time in Unix seconds, without applying it.
-    pub(super) fn observe(&self, server: i64) {
-        self.measured.store(server.saturating_sub(self.local_seconds()), Ordering::Relaxed);
+    /// Records the service's time, without applying it.
+    pub(super) fn observe(&self, server: UnixSeconds) {
+        self.measured.store(self.difference(server), Ordering::Relaxed);
     }
 
     /// Records that the service has accepted a signature: this clock is right within 15 minutes.
@@ -148,20 +141,22 @@ impl Clock {
         }
     }
 
-    /// Returns `true` if a moment, in Unix seconds, has certainly passed.
+    /// Returns `true` if a moment has certainly passed.
     ///
     /// Returns `false` while the service has neither accepted nor corrected this clock, and after the clock was set or
     /// the machine was asleep. An accepted clock may still be off by 15 minutes, which counts in favour of the moment.
-    pub(super) fn is_certainly_past(&self, moment: i64) -> bool {
+    pub(super) fn is_certainly_past(&self, moment: UnixSeconds) -> bool {
         self.now() >= moment.saturating_add(TOLERATED) && self.is_known()
     }
 
     fn is_known(&self) -> bool {
         let known_at = *self.known_at.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((local, moment)) = known_at else { return false };
-        let passed = i64::try_from(moment.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let known = self.local_millis().saturating_sub(local).abs_diff(passed)
-            < CORRECTABLE.unsigned_abs() * 1000;
+        let by_wall = self.local_millis().duration_since(local);
+        let by_monotonic =
+            SignedDuration::try_from(moment.elapsed()).unwrap_or(SignedDuration::MAX);
+        let known = by_wall.saturating_sub(by_monotonic).unsigned_abs()
+            < Duration::from_secs(CORRECTABLE.unsigned_abs());
         if !known {
             self.known.store(false, Ordering::Relaxed);
         }
@@ -178,8 +173,8 @@ impl Clock {
         if signed_offset.is_some_and(|signed| signed != offset) {
             return Correction::Outdated;
         }
-        let differs = |server: i64| {
-            let difference = server.saturating_sub(self.local_seconds());
+        let differs = |server: UnixSeconds| {
+            let difference = self.difference(server);
             (difference.abs_diff(offset) >= CORRECTABLE.unsigned_abs()).then_some(difference)
         };
         let by_header = date.or(server_time).and_then(differs);
@@ -193,8 +188,9 @@ impl Clock {
         Correction::Corrected(needed)
     }
 
-    fn local_seconds(&self) -> i64 {
-        self.local_millis().div_euclid(1000)
+    /// The service's time less this machine's, in seconds.
+    fn difference(&self, server: UnixSeconds) -> i64 {
+        server.duration_since(self.local_millis().to_seconds()).as_secs()
     }
 }
 
@@ -205,11 +201,12 @@ mod tests {
     const LOCAL: i64 = 1_700_000_000;
 
     fn clock() -> Clock {
-        Clock::with_local(|| LOCAL * 1000 + 123)
+        Clock::with_local(|| UnixMillis(LOCAL * 1000 + 123))
     }
 
     fn complaint(date: Option<i64>, server_time: Option<i64>) -> Complaint {
-        Complaint { signed_offset: None, date, server_time }
+        let seconds = |time: Option<i64>| time.map(UnixSeconds);
+        Complaint { signed_offset: None, date: seconds(date), server_time: seconds(server_time) }
     }
 
     #[test]
@@ -217,11 +214,11 @@ mod tests {
         let clock = clock();
         let date = complaint(Some(LOCAL + 1000), Some(LOCAL + 5));
         assert_eq!(clock.correct(&date), Correction::Corrected(1000));
-        assert_eq!((clock.offset(), clock.now()), (1000, LOCAL + 1000));
-        assert_eq!(clock.millis(), LOCAL * 1000 + 1_000_123);
+        assert_eq!((clock.offset(), clock.now().0), (1000, LOCAL + 1000));
+        assert_eq!(clock.millis().0, LOCAL * 1000 + 1_000_123);
         let body = complaint(None, Some(LOCAL - 1000));
         assert_eq!(clock.correct(&body), Correction::Corrected(-1000));
-        assert_eq!(clock.now(), LOCAL - 1000);
+        assert_eq!(clock.now().0, LOCAL - 1000);
     }
 
     #[test]
@@ -241,8 +238,8 @@ mod tests {
     fn a_date_without_a_complaint_corrects_nothing() {
         let clock = clock();
         for seconds in [-86_400 * 365, -600, 600, 86_400] {
-            clock.observe(LOCAL + seconds);
-            assert_eq!((clock.offset(), clock.now()), (0, LOCAL));
+            clock.observe(UnixSeconds(LOCAL + seconds));
+            assert_eq!((clock.offset(), clock.now().0), (0, LOCAL));
             assert_eq!(clock.measured(), Some(seconds));
         }
     }
@@ -251,10 +248,10 @@ mod tests {
     fn an_offset_from_an_earlier_run_is_removed_once_this_machines_clock_is_right() {
         let clock = clock();
         clock.restore(-3600);
-        assert_eq!(clock.now(), LOCAL - 3600);
+        assert_eq!(clock.now().0, LOCAL - 3600);
         let skewed = complaint(Some(LOCAL + 2), None);
         assert_eq!(clock.correct(&skewed), Correction::Corrected(0));
-        assert_eq!((clock.offset(), clock.now()), (0, LOCAL));
+        assert_eq!((clock.offset(), clock.now().0), (0, LOCAL));
     }
 
     #[test]
@@ -268,9 +265,9 @@ mod tests {
     #[test]
     fn no_moment_has_certainly_passed_before_the_service_accepted_this_clock() {
         let clock = clock();
-        assert!(!clock.is_certainly_past(LOCAL - 1_000_000));
+        assert!(!clock.is_certainly_past(UnixSeconds(LOCAL - 1_000_000)));
         clock.accepted();
-        assert!(clock.is_certainly_past(LOCAL - TOLERATED));
-        assert!(!clock.is_certainly_past(LOCAL - TOLERATED + 1));
+        assert!(clock.is_certainly_past(UnixSeconds(LOCAL - 900)));
+        assert!(!clock.is_certainly_past(UnixSeconds(LOCAL - 899)));
     }
 }

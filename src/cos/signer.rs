@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha1::{Digest, Sha1};
 
 use super::encode::encode_into;
+use crate::time::UnixSeconds;
 
 /// How long before now a signature starts to be valid, in seconds, since clocks differ.
 const START_BEFORE: i64 = 60;
@@ -88,13 +89,13 @@ pub struct Signed {
     pub authorization: String,
 }
 
-/// Returns the start of the `KeyTime` for a request at `now`, both in Unix seconds: 60 to 119 seconds before `now`.
-pub fn key_start(now: i64) -> i64 {
-    now - now.rem_euclid(STEP) - START_BEFORE
+/// Returns the start of the `KeyTime` for a request at `now`: 60 to 119 seconds before `now`.
+pub fn key_start(UnixSeconds(now): UnixSeconds) -> UnixSeconds {
+    UnixSeconds(now - now.rem_euclid(STEP) - START_BEFORE)
 }
 
-/// Returns the `KeyTime` that starts at `start`, in Unix seconds, and ends an hour later.
-pub fn key_time(start: i64) -> String {
+/// Returns the `KeyTime` that starts at `start` and ends an hour later.
+pub fn key_time(UnixSeconds(start): UnixSeconds) -> String {
     format!("{start};{}", start + LIFE)
 }
 
@@ -315,11 +316,11 @@ mod tests {
     #[test]
     fn a_key_time_starts_a_minute_ago_and_is_reused_for_a_minute() {
         for now in [0, 59, 60, 1_700_000_000, 1_700_000_039] {
-            let before = now - key_start(now);
+            let before = now - key_start(UnixSeconds(now)).0;
             assert!((60..120).contains(&before), "{now}: {before}");
         }
-        assert_eq!(key_start(1_700_000_040), key_start(1_700_000_099));
-        assert_eq!(key_time(100), "100;3700");
+        assert_eq!(key_start(UnixSeconds(1_700_000_040)), key_start(UnixSeconds(1_700_000_099)));
+        assert_eq!(key_time(UnixSeconds(100)), "100;3700");
     }
 
     #[test]

@@ -143,13 +143,13 @@ fn cell(
             }
         }
         (Column::LastModified, _) => {
-            if let Some(milliseconds) = object.last_modified {
-                iso_seconds(milliseconds.div_euclid(1_000), out);
+            if let Some(moment) = object.last_modified {
+                iso_seconds(moment.to_seconds(), out);
             }
         }
         (Column::TaggedAt, _) => {
-            if let Some(seconds) = object.tagged_at {
-                iso_seconds(seconds, out);
+            if let Some(moment) = object.tagged_at {
+                iso_seconds(moment, out);
             }
         }
         (Column::Deleted, _) => out.extend_from_slice(object.is_deleted.to_string().as_bytes()),

@@ -7,6 +7,7 @@ use super::csv;
 use super::time::iso_seconds;
 use crate::label::Label;
 use crate::store::read::Exported;
+use crate::time::{UnixMillis, UnixSeconds};
 
 #[derive(Serialize)]
 struct WideLabel<'a> {
@@ -54,7 +55,7 @@ pub(super) fn cell(
         (Column::ETag, _) => json(&object.etag.map(ToString::to_string), out),
         (Column::Size, _) => json(&object.size, out),
         (Column::LastModified, _) => {
-            time(object.last_modified.map(|milliseconds| milliseconds.div_euclid(1_000)), out);
+            time(object.last_modified.map(UnixMillis::to_seconds), out);
         }
         (Column::TaggedAt, _) => time(object.tagged_at, out),
         (Column::Deleted, _) => json(&object.is_deleted, out),
@@ -63,7 +64,7 @@ pub(super) fn cell(
 }
 
 /// Appends a time as a text, or `null` if it is not known or has more than four digits in its year.
-fn time(seconds: Option<i64>, out: &mut Vec<u8>) {
+fn time(seconds: Option<UnixSeconds>, out: &mut Vec<u8>) {
     let begin = out.len();
     out.push(b'"');
     if let Some(seconds) = seconds {

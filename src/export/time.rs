@@ -1,17 +1,18 @@
 //! Times in exports: ISO 8601 in UTC, with whole seconds.
 
+use crate::time::UnixSeconds;
+
 /// Days from 0000-03-01 to 1970-01-01 in the proleptic Gregorian calendar.
 const EPOCH: i64 = 719_468;
 
 /// The last second of the year 9999: later years do not fit in four digits.
 const LAST: i64 = 253_402_300_799;
 
-/// Appends a time such as `2026-03-14T08:15:30Z`. `seconds` counts from the Unix epoch. Appends nothing for a year before 0
-/// or after 9999.
+/// Appends a time such as `2026-03-14T08:15:30Z`. Appends nothing for a year before 0 or after 9999.
 ///
 /// No crate is used, because an export formats two times per object. Years begin on 1 March here, so that the leap day
 /// is the last day of a year (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
-pub fn iso_seconds(seconds: i64, out: &mut Vec<u8>) {
+pub fn iso_seconds(UnixSeconds(seconds): UnixSeconds, out: &mut Vec<u8>) {
     if !(-EPOCH * 86_400..=LAST).contains(&seconds) {
         return;
     }
@@ -53,7 +54,7 @@ mod tests {
         let mut seconds = -EPOCH * 86_400;
         while seconds <= LAST {
             let mut text = Vec::new();
-            iso_seconds(seconds, &mut text);
+            iso_seconds(UnixSeconds(seconds), &mut text);
             let expected = jiff::Timestamp::from_second(seconds.min(253_402_207_200)).unwrap();
             if expected.as_second() == seconds {
                 assert_eq!(String::from_utf8(text).unwrap(), expected.to_string());
@@ -62,7 +63,7 @@ mod tests {
         }
         for outside in [LAST + 1, -EPOCH * 86_400 - 1, i64::MAX, i64::MIN] {
             let mut text = Vec::new();
-            iso_seconds(outside, &mut text);
+            iso_seconds(UnixSeconds(outside), &mut text);
             assert!(text.is_empty());
         }
     }

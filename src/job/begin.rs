@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::SignedDuration;
 use tracing::warn;
 
 use super::begun::{Begun, Job, Purpose};
@@ -18,10 +19,11 @@ use crate::store::run::{
 };
 use crate::store::turn::Request;
 use crate::store::{Session, Store};
+use crate::time::{UnixMillis, UnixSeconds};
 use crate::zone;
 
 /// A listing that is older than this is not resumed: `run` begins a new one.
-const RESUMABLE_SECONDS: i64 = 24 * 3600;
+const RESUMABLE: SignedDuration = SignedDuration::from_hours(24);
 
 /// The unfinished runs in the database, as a new run with certain settings sees them.
 #[derive(Default)]
@@ -40,7 +42,7 @@ impl Unfinished {
         mine: &RunSettings,
         eligibility: i64,
         purpose: Purpose,
-        now: i64,
+        now: UnixSeconds,
     ) -> Result<Self, Error> {
         let mut found = Self::default();
         for unfinished in store.unfinished()? {
@@ -50,7 +52,7 @@ impl Unfinished {
                 && theirs.bucket == mine.bucket
                 && mine.is_same_trial(&theirs)
                 && unfinished.eligibility == eligibility;
-            let is_fresh = now - unfinished.started_at < RESUMABLE_SECONDS;
+            let is_fresh = now.duration_since(unfinished.started_at) < RESUMABLE;
             // Only a listing is resumed: a list of the same name may have other lines now.
             //
             // A run that has completed its listing is not resumed but begun anew, since new objects may have come.
@@ -297,7 +299,7 @@ impl Job {
         let ledger_end = reader.ledger_end()?;
         // The reader stays open: closing it and opening the file again during the run could cost SQLite its locks.
         let ledger = Mutex::new(reader);
-        let earlier = move |since: i64| {
+        let earlier = move |since: UnixMillis| {
             let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
             ledger.calls_since(since, ledger_end)
         };

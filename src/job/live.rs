@@ -6,8 +6,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::forecast::{Forecast, Sight};
 use super::stats::{Snapshot, Stats};
 use super::tagging::budget::Budget;
@@ -18,6 +16,7 @@ use crate::config::{Billing, Rate};
 use crate::scene::Scenes;
 use crate::store::live::{Live, LiveWait};
 use crate::store::model::Counts;
+use crate::time::UnixMillis;
 
 /// The time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -99,7 +98,7 @@ impl Watcher {
     fn live(&self, now: &Snapshot) -> Live {
         Live {
             run: self.run_id,
-            at: Timestamp::now().as_millisecond(),
+            at: UnixMillis::now(),
             listed: now.listed,
             per_second: now.per_second,
             pace: now.pace,
@@ -110,9 +109,9 @@ impl Watcher {
             in_flight: now.in_flight as u64,
             waits: now.waits.as_ref().map(|wait| LiveWait {
                 what: wait.what.clone(),
-                since: wait.since.as_millisecond(),
-                until: wait.until.as_millisecond(),
-                gives_up: wait.gives_up.map(Timestamp::as_millisecond),
+                since: wait.since.into(),
+                until: wait.until.into(),
+                gives_up: wait.gives_up.map(UnixMillis::from),
             }),
             left_least: now.left.map(|left| left.least),
             left_most: now.left.and_then(|left| left.most),

@@ -26,6 +26,7 @@ use crate::store::turn::{
     CallRow, ClaimRequest, Claimed, Claims, EndedLines, Key, Page, Reach, ReadLine, Replies, Reply,
     Request, Settlement, Turn,
 };
+use crate::time::UnixSeconds;
 
 /// The most records in one turn. Pages do not count.
 const RECORDS_IN_TURN: usize = 4096;
@@ -40,13 +41,13 @@ pub(super) enum Record {
     /// Let this run replace unfinished runs over the same lines.
     TakeOver { run_ids: Vec<i64>, committed: oneshot::Sender<()> },
     /// Store how lines of a list have ended.
-    Lines { lines: EndedLines, now: i64, committed: oneshot::Sender<()> },
+    Lines { lines: EndedLines, now: UnixSeconds, committed: oneshot::Sender<()> },
     /// Find the lines that need a look-up after all, because another line was looked up. Each is a number and a key.
     DroppedLines { reply: oneshot::Sender<Vec<(i64, String)>> },
     /// Split a range: `span` becomes the range `new_seq`, and the old range ends where it begins.
     Split { seq: i64, new_seq: i64, span: Span, committed: oneshot::Sender<()> },
     /// Note that everything is listed.
-    CompleteListing { now: i64 },
+    CompleteListing { now: UnixSeconds },
     /// Store the ledger row of a call whose content is not settled yet.
     Call { row: CallRow, committed: oneshot::Sender<()> },
     /// Settle a content. The slot is freed once the settlement is committed.

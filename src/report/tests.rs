@@ -7,6 +7,7 @@ use crate::store::read::{
     BucketPrefixes, CategoryCount, Changes, FailureCode, ImageCounts, LabelCount, LedgerSums,
     ObjectCounts, Prefix, RunRow, Sample, Survey,
 };
+use crate::time::{UnixMillis, UnixSeconds};
 use crate::view::{Money, Pace, Picture, Readings, Terms};
 
 /// Readings in which everything that others chose has this name.
@@ -48,9 +49,9 @@ fn readings(name: &str, labels: usize) -> Readings {
         journals: true,
         tool_version: text(),
         exit_code: None,
-        started_at: 1_795_600_000,
+        started_at: UnixSeconds(1_795_600_000),
         listed_at: None,
-        ended_at: Some(1_795_603_600),
+        ended_at: Some(UnixSeconds(1_795_603_600)),
         counts: Counts { listed: 9, calls: 5, done: 3, failed: 2, queued: 9, ..Counts::default() },
     };
     let code = |code| FailureCode { code, http_status: Some(400), temporary: false, contents: 2 };
@@ -78,7 +79,12 @@ fn readings(name: &str, labels: usize) -> Readings {
         calls: sums,
         by_run: [(60, sums)].into(),
         by_day: [(jiff::civil::date(2026, 11, 24), sums)].into(),
-        pace: Some(Pace { run_id: 60, part_ms: 1_000, from: 0, parts: vec![sums; 120] }),
+        pace: Some(Pace {
+            run_id: 60,
+            part_ms: 1_000,
+            from: UnixMillis(0),
+            parts: vec![sums; 120],
+        }),
         ..Readings::default()
     }
 }

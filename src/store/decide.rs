@@ -3,8 +3,11 @@
 //! The decisions are values, and nothing here reads or writes. A backend reads the facts, asks for a decision, and
 //! writes it.
 
+use jiff::SignedDuration;
+
 use super::model::{ContentState, ErrorKind};
 use crate::scene::Scenes;
+use crate::time::{UnixMillis, UnixSeconds};
 
 /// How an object that wants a content differs from what the store knew of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,11 +144,11 @@ pub fn rewrite(old: &ContentFacts, keeps_content: bool, is_skipped: bool) -> Rew
     }
 }
 
-/// The largest difference, in milliseconds, between the time of a call in the ledger and the time of an object in a
+/// The largest difference between the time of a call in the ledger and the time of an object in a
 /// listing of the same moment: the offset between the clocks is known in whole seconds, and so is the time of the
 /// object. A call within this distance counts as one that met the new bytes. That may cost a call too many, but never
 /// leaves a wrong label.
-pub const SLACK: i64 = 2_000;
+pub const SLACK: SignedDuration = SignedDuration::from_secs(2);
 
 /// Where the labels or the failure of a content came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,18 +159,18 @@ pub struct Origin {
     pub done: Scenes,
     /// Whether the content is pending, in flight, done or failed.
     pub state: ContentState,
-    /// The Unix second of the last answer. Meaningless for a content without an answer.
-    pub tagged_at: Option<i64>,
+    /// When the last answer came. Meaningless for a content without an answer.
+    pub tagged_at: Option<UnixSeconds>,
     /// Whether the content has an error.
     pub has_error: bool,
-    /// The Unix millisecond at which the failed call ended; `None` if it is not known.
-    pub failed_at: Option<i64>,
+    /// When the failed call ended; `None` if it is not known.
+    pub failed_at: Option<UnixMillis>,
 }
 
 impl Origin {
     /// Returns true if the labels, or the failure, came from a call of `object_id` that ended after its bytes had
-    /// become those of `last_modified` (Unix milliseconds): then they belong to the new bytes.
-    pub fn is_of_new_bytes(&self, object_id: i64, last_modified: Option<i64>) -> bool {
+    /// become those of `last_modified`: then they belong to the new bytes.
+    pub fn is_of_new_bytes(&self, object_id: i64, last_modified: Option<UnixMillis>) -> bool {
         let since = last_modified.map(|at| at.saturating_sub(SLACK));
         let by_this_object = self.object_id == Some(object_id);
         if self.done.is_empty() {
@@ -177,7 +180,7 @@ impl Origin {
                 && self.has_error
                 && !matches!((self.failed_at, since), (Some(failed), Some(since)) if failed < since);
         }
-        let since = since.map(|since| since.div_euclid(1000));
+        let since = since.map(UnixMillis::to_seconds);
         (by_this_object || self.object_id.is_none())
             && matches!((self.tagged_at, since), (Some(tagged), Some(since)) if tagged >= since)
     }
@@ -186,12 +189,12 @@ impl Origin {
 /// Returns true if an object was overwritten before a call for it ended.
 ///
 /// `now_has` is the content that the object has now, `modified` the time of its bytes, `called` the content that was
-/// called, and `ended_at` when the call ended; times are Unix milliseconds.
+/// called, and `ended_at` when the call ended.
 pub fn answers_other_bytes(
     now_has: Option<i64>,
-    modified: Option<i64>,
+    modified: Option<UnixMillis>,
     called: i64,
-    ended_at: i64,
+    ended_at: UnixMillis,
 ) -> bool {
     now_has != Some(called) && modified.is_some_and(|at| at <= ended_at.saturating_add(SLACK))
 }
@@ -388,37 +391,47 @@ mod tests {
             object_id: Some(1),
             done: Scenes::from_bits(1),
             state: ContentState::Done,
-            tagged_at: Some(tagged_at),
+            tagged_at: Some(UnixSeconds(tagged_at)),
             has_error: false,
             failed_at: None,
         };
         // Written over at 10 s: a call that ended two seconds before may have met the new bytes.
         for (tagged_at, expected) in [(7, false), (8, true), (10, true), (11, true)] {
-            assert_eq!(origin(tagged_at).is_of_new_bytes(1, Some(10_000)), expected, "{tagged_at}");
+            assert_eq!(
+                origin(tagged_at).is_of_new_bytes(1, Some(UnixMillis(10_000))),
+                expected,
+                "{tagged_at}"
+            );
         }
-        assert!(!origin(11).is_of_new_bytes(2, Some(10_000)), "another object was called");
+        assert!(
+            !origin(11).is_of_new_bytes(2, Some(UnixMillis(10_000))),
+            "another object was called"
+        );
         assert!(
             !origin(11).is_of_new_bytes(1, None),
             "labels without a known time of the bytes stay"
         );
         let several = Origin { object_id: None, ..origin(11) };
-        assert!(several.is_of_new_bytes(2, Some(10_000)), "one of several objects was called");
+        assert!(
+            several.is_of_new_bytes(2, Some(UnixMillis(10_000))),
+            "one of several objects was called"
+        );
     }
 
     #[test]
     fn a_failure_belongs_to_the_new_bytes_unless_it_is_known_to_be_older() {
-        let failed = |failed_at| Origin {
+        let failed = |failed_at: Option<i64>| Origin {
             object_id: Some(1),
             done: Scenes::NONE,
             state: ContentState::Failed,
             tagged_at: None,
             has_error: true,
-            failed_at,
+            failed_at: failed_at.map(UnixMillis),
         };
-        assert!(failed(None).is_of_new_bytes(1, Some(10_000)));
-        assert!(failed(Some(8_000)).is_of_new_bytes(1, Some(10_000)));
-        assert!(!failed(Some(7_999)).is_of_new_bytes(1, Some(10_000)));
+        assert!(failed(None).is_of_new_bytes(1, Some(UnixMillis(10_000))));
+        assert!(failed(Some(8_000)).is_of_new_bytes(1, Some(UnixMillis(10_000))));
+        assert!(!failed(Some(7_999)).is_of_new_bytes(1, Some(UnixMillis(10_000))));
         assert!(failed(Some(1)).is_of_new_bytes(1, None));
-        assert!(!failed(None).is_of_new_bytes(2, Some(10_000)));
+        assert!(!failed(None).is_of_new_bytes(2, Some(UnixMillis(10_000))));
     }
 }

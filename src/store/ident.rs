@@ -7,6 +7,7 @@
 use sha1::{Digest, Sha1};
 
 use crate::object::ETag;
+use crate::time::UnixMillis;
 
 /// The identity of a content: contents with equal identities are one content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,18 +95,18 @@ impl Identity<'_> {
 
 /// The fingerprint of an object: 64 bits of everything that does not change in an unchanged object.
 ///
-/// `size` and `last_modified` (Unix milliseconds) are `None` if the service does not report them.
+/// `size` and `last_modified` are `None` if the service does not report them.
 pub fn fingerprint(
     etag: Option<&ETag>,
     size: Option<u64>,
     storage_class: &str,
-    last_modified: Option<i64>,
+    last_modified: Option<UnixMillis>,
 ) -> i64 {
     let mut digits = [0; 32];
     let etag = etag.map_or("", |etag| etag.text_in(&mut digits));
     // An unknown size counts as -1, as it did when sizes were signed.
     let size = size.unwrap_or(u64::MAX);
-    let time = last_modified.unwrap_or(i64::MIN);
+    let UnixMillis(time) = last_modified.unwrap_or(UnixMillis::MIN);
     hash(
         b"f",
         &[etag.as_bytes(), &size.to_be_bytes(), storage_class.as_bytes(), &time.to_be_bytes()],
@@ -172,7 +173,7 @@ mod tests {
         let bytes = Identity::Bytes { etag: &etag, size: 2_483_921 };
         assert_eq!(bytes.hash(), 2_389_172_691_336_656_211);
         assert_eq!(
-            fingerprint(ETag::new("e").as_ref(), Some(1), "STANDARD", Some(2)),
+            fingerprint(ETag::new("e").as_ref(), Some(1), "STANDARD", Some(UnixMillis(2))),
             -5_237_339_084_042_837_633
         );
     }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::time::UnixMillis;
+
 /// The facts about a run at work. It is one row, in JSON, and is replaced about once a second. The names of its fields are
 /// read by other versions, so they must not change.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -9,8 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct Live {
     /// `run.id`.
     pub run: i64,
-    /// When this was written, in Unix milliseconds.
-    pub at: i64,
+    /// When this was written.
+    pub at: UnixMillis,
     /// Whether everything is listed.
     pub listed: bool,
     /// Calls a second over the last seconds. Absent until it is measured.
@@ -31,24 +33,29 @@ pub struct Live {
     pub window: Option<String>,
 }
 
-/// A wait. Its times are in Unix milliseconds.
+/// A wait.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LiveWait {
     /// What the run waits for, as text that can follow "waiting: ".
     pub what: String,
     /// The beginning of the wait.
-    pub since: i64,
+    pub since: UnixMillis,
     /// When the run goes on, or tries again.
-    pub until: i64,
+    pub until: UnixMillis,
     /// When the run stops if the reason lasts. Absent if the wait ends by itself.
-    pub gives_up: Option<i64>,
+    pub gives_up: Option<UnixMillis>,
 }
 
 impl Live {
     /// Whether a person would see another picture, apart from the time left, which passes by itself.
     pub fn differs(&self, other: &Self) -> bool {
-        let still = |live: &Self| Self { at: 0, left_least: None, left_most: None, ..live.clone() };
+        let still = |live: &Self| Self {
+            at: UnixMillis::default(),
+            left_least: None,
+            left_most: None,
+            ..live.clone()
+        };
         still(self) != still(other)
     }
 }

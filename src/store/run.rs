@@ -2,6 +2,7 @@
 
 use crate::scene::Scenes;
 use crate::store::model::SourceKind;
+use crate::time::UnixSeconds;
 
 /// A slice of the key space: the keys after `start_after`, up to and including `stop_at`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,8 +28,8 @@ pub struct NewRun {
     pub settings: String,
     /// True if the run is a plan: nothing is called, and what it does is undone at its end.
     pub plan: bool,
-    /// When the run began, in Unix seconds.
-    pub started_at: i64,
+    /// When the run began.
+    pub started_at: UnixSeconds,
     /// The first ranges of the run. They cover its scope without gaps or overlaps.
     pub spans: Vec<Span>,
 }
@@ -106,8 +107,8 @@ pub struct UnfinishedRun {
     pub was_listed: bool,
     /// True if the run writes differences into the journal.
     pub journals: bool,
-    /// When the run began, in Unix seconds.
-    pub started_at: i64,
+    /// When the run began.
+    pub started_at: UnixSeconds,
 }
 
 /// How far the list of a run was read.

@@ -6,6 +6,7 @@ use super::run::{BegunRun, NewRun, RangeProgress, RunContext, Span};
 use super::turn::Candidate;
 use crate::object::{ETag, StorageClass};
 use crate::scene::Scene;
+use crate::time::{UnixMillis, UnixSeconds};
 
 /// The bucket of every sample.
 pub(in crate::store) const BUCKET: &str = "photos-1250000000";
@@ -19,7 +20,7 @@ pub(in crate::store) fn new_run(prefix: &str, spans: Vec<Span>) -> NewRun {
         eligibility: 1,
         settings: "{}".to_owned(),
         plan: false,
-        started_at: 100,
+        started_at: UnixSeconds(100),
         spans,
     }
 }
@@ -54,10 +55,10 @@ pub(in crate::store) fn candidate(key: &str, etag: &str) -> Candidate {
     let etag = ETag::new(etag);
     Candidate {
         key: key.to_owned(),
-        fingerprint: fingerprint(etag.as_ref(), Some(5), "STANDARD", Some(1_000)),
+        fingerprint: fingerprint(etag.as_ref(), Some(5), "STANDARD", Some(UnixMillis(1_000))),
         etag,
         size: Some(5),
-        last_modified: Some(1_000),
+        last_modified: Some(UnixMillis(1_000)),
         storage_class: StorageClass::Standard,
         skip: None,
     }

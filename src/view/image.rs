@@ -205,7 +205,7 @@ fn pairs(
         pairs.push(("Size", format!("{} bytes{class}", grouped(size))));
     }
     if let Some(at) = first.and_then(|key| key.last_modified) {
-        pairs.push(("Changed", terms.moment(at.div_euclid(1_000))));
+        pairs.push(("Changed", terms.moment(at.to_seconds())));
     }
     if let Some(etag) = &record.etag {
         pairs.push(("ETag", name::text(etag)));
@@ -215,7 +215,7 @@ fn pairs(
 
 fn key_row(key: &ImageKey, terms: &Terms) -> KeyRow {
     let mut remark: Vec<String> =
-        key.last_modified.map(|at| terms.moment(at.div_euclid(1_000))).into_iter().collect();
+        key.last_modified.map(|at| terms.moment(at.to_seconds())).into_iter().collect();
     if key.called {
         remark.push("called".to_owned());
     }
@@ -276,7 +276,7 @@ fn call_row(call: &ImageCall, terms: &Terms) -> CallRow {
     };
     let scenes: Vec<&str> = call.scenes.iter().map(Scene::name).collect();
     CallRow {
-        at: terms.moment(call.ended_at.div_euclid(1_000)),
+        at: terms.moment(call.ended_at.to_seconds()),
         run: call.run_id,
         scenes: scenes.join(", "),
         answer,

@@ -1,6 +1,7 @@
 //! The state of Explore, which is the query of its address.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
@@ -9,6 +10,7 @@ use jiff::{Span, ToSpan as _};
 use super::links::address;
 use crate::scene::Scene;
 use crate::store::read::{ImageState, Pick};
+use crate::time::{UnixMillis, midnight};
 
 /// The most names of labels in an address.
 const NAMES: usize = 50;
@@ -170,8 +172,8 @@ fn add(names: &mut Vec<String>, name: String) {
     }
 }
 
-/// The span of a year, a month or a day in Unix milliseconds; `None` if the text is none of them.
-fn days(text: &str) -> Option<std::ops::Range<i64>> {
+/// The span of a year, a month or a day; `None` if the text is none of them.
+fn days(text: &str) -> Option<Range<UnixMillis>> {
     let mut parts = text.split('-');
     let year: i16 = parts.next().filter(|year| year.len() == 4)?.parse().ok()?;
     let two = |part: Option<&str>| part.filter(|part| part.len() == 2)?.parse::<i8>().ok();
@@ -182,10 +184,7 @@ fn days(text: &str) -> Option<std::ops::Range<i64>> {
         _ => return None,
     };
     let next = first.checked_add(length).unwrap_or(date(9999, 12, 31));
-    let midnight = |day: Date| {
-        day.to_zoned(TimeZone::UTC).ok().map(|moment| moment.timestamp().as_millisecond())
-    };
-    Some(midnight(first)?..midnight(next)?)
+    Some(midnight(first, &TimeZone::UTC)..midnight(next, &TimeZone::UTC))
 }
 
 #[cfg(test)]
@@ -211,7 +210,10 @@ mod tests {
             assert_eq!(query.address(), address);
         }
         let query = read("/explore?date=2026-11-26&all=a&all=a&state=&prefix=").unwrap();
-        assert_eq!(query.pick.days, Some(1_795_651_200_000..1_795_737_600_000));
+        assert_eq!(
+            query.pick.days,
+            Some(UnixMillis(1_795_651_200_000)..UnixMillis(1_795_737_600_000))
+        );
         assert_eq!(query.address(), "/explore?all=a&date=2026-11-26");
         assert!(read("/explore").unwrap().is_open() && !query.is_open());
     }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use jiff::SignedDuration;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan as _};
 
 use crate::store::read::{LedgerGrouping, LedgerQuery, LedgerSums, RunRow, Survey, SurveyQuery};
 use crate::store::{Error, Reader};
+use crate::time::{UnixMillis, UnixSeconds, day_of};
 
 /// The most runs that are read. They are for a table, so more would not be read by anybody.
 const RUNS: u32 = 1_000;
@@ -46,8 +47,8 @@ pub struct Pace {
     pub run_id: i64,
     /// The length of a part in milliseconds.
     pub part_ms: i64,
-    /// The beginning of the first part in Unix milliseconds.
-    pub from: i64,
+    /// The beginning of the first part.
+    pub from: UnixMillis,
     /// The sums of each part.
     pub parts: Vec<LedgerSums>,
 }
@@ -77,13 +78,13 @@ impl Readings {
         })?;
         let by_minute =
             LedgerQuery { grouping: LedgerGrouping::Time { unit_ms: MINUTE }, within: None };
-        let mut day: Option<(Range<i64>, Date)> = None;
+        let mut day: Option<(Date, Range<UnixMillis>)> = None;
         reader.ledger_sums(&by_minute, |minute, sums| {
-            let moment = minute.saturating_mul(MINUTE);
-            if !matches!(&day, Some((span, _)) if span.contains(&moment)) {
+            let moment = UnixMillis(minute.saturating_mul(MINUTE));
+            if !matches!(&day, Some((_, span)) if span.contains(&moment)) {
                 day = Some(day_of(moment, zone));
             }
-            if let Some((_, date)) = &day {
+            if let Some((date, _)) = &day {
                 *readings.by_day.entry(*date).or_default() += sums;
             }
         })?;
@@ -95,13 +96,13 @@ impl Readings {
     fn read_pace(&self, reader: &Reader) -> Result<Option<Pace>, Error> {
         let called = |run: &&RunRow| self.by_run.get(&run.id).is_some_and(|sums| sums.calls > 0);
         let Some(run) = self.runs.iter().find(called) else { return Ok(None) };
-        let from = run.started_at.saturating_mul(1_000);
-        let end = run.ended_at.map_or(i64::MAX, |end| end.saturating_add(1).saturating_mul(1_000));
-        // A run that was killed has no end, so the last call counts.
-        let mut last = from;
+        let from = run.started_at.to_millis();
+        // The second of the end is a part of the run.
+        let after = |end: UnixSeconds| end.saturating_add(SignedDuration::from_secs(1)).to_millis();
+        let end = run.ended_at.map_or(UnixMillis::MAX, after);
         let mut fine: BTreeMap<i64, LedgerSums> = BTreeMap::new();
         let part_ms = match run.ended_at {
-            Some(_) => part_of(end.saturating_sub(from)),
+            Some(_) => part_of(end.0.saturating_sub(from.0)),
             None => MINUTE,
         };
         let query = LedgerQuery {
@@ -110,7 +111,6 @@ impl Readings {
         };
         reader.ledger_sums(&query, |part, sums| {
             *fine.entry(part).or_default() += sums;
-            last = last.max(part);
         })?;
         let (Some((first, _)), Some((last, _))) = (fine.first_key_value(), fine.last_key_value())
         else {
@@ -131,7 +131,7 @@ impl Readings {
         Ok(Some(Pace {
             run_id: run.id,
             part_ms: part_ms.saturating_mul(together),
-            from: first.saturating_mul(part_ms),
+            from: UnixMillis(first.saturating_mul(part_ms)),
             parts: sums,
         }))
     }
@@ -145,17 +145,6 @@ fn part_of(time_ms: i64) -> i64 {
     round.into_iter().find(|part| *part >= wanted).unwrap_or(wanted)
 }
 
-/// The day of a moment, and the span of that day, both in Unix milliseconds.
-fn day_of(moment: i64, zone: &TimeZone) -> (Range<i64>, Date) {
-    let date =
-        Timestamp::from_millisecond(moment).unwrap_or_default().to_zoned(zone.clone()).date();
-    let midnight = |date: Date| {
-        let day = date.to_zoned(zone.clone());
-        day.map_or(i64::MAX, |day| day.timestamp().as_millisecond())
-    };
-    (midnight(date)..midnight(date.saturating_add(1.day())), date)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,13 +153,5 @@ mod tests {
     fn the_time_of_a_run_is_divided_into_parts_of_a_round_length() {
         assert_eq!([3_300, 600_000, 3_600_000].map(part_of), [1_000, 5_000, 30_000]);
         assert_eq!(part_of(i64::MAX), i64::MAX / PARTS);
-    }
-
-    #[test]
-    fn a_day_is_that_of_the_time_zone() {
-        let shanghai = jiff::tz::TimeZoneDatabase::bundled().get("Asia/Shanghai").unwrap();
-        let (span, date) = day_of(1_795_636_800_000, &shanghai);
-        assert_eq!(date.to_string(), "2026-11-26");
-        assert_eq!(span, 1_795_622_400_000..1_795_708_800_000);
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use askama::Template;
 use jiff::civil::Date;
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{SignedDuration, ToSpan as _};
 
 use super::advice::{self, Cause};
 use super::chart::{self, Bar, Tick};
@@ -15,6 +15,7 @@ use super::{Command, Money, Pace, Readings, Terms, name};
 use crate::numbers::{duration, grouped, rate};
 use crate::store::model::{RunState, SourceKind};
 use crate::store::read::{LedgerSums, RunRow};
+use crate::time::{UnixMillis, UnixSeconds};
 
 /// How many runs the table shows.
 const SHOWN: usize = 50;
@@ -281,7 +282,8 @@ fn pace_chart(pace: &Pace, terms: &Terms) -> PaceChart {
     let moments: Vec<String> = (0..)
         .zip(&pace.parts)
         .map(|(place, _): (i64, _)| {
-            let at = pace.from.saturating_add(place.saturating_mul(pace.part_ms));
+            let after = SignedDuration::from_millis(place.saturating_mul(pace.part_ms));
+            let at = pace.from.saturating_add(after);
             clock(at, pace.part_ms, terms)
         })
         .collect();
@@ -322,8 +324,8 @@ fn part_name(milliseconds: i64) -> String {
 }
 
 /// A time of day, with seconds if the parts of the chart are shorter than a minute.
-fn clock(milliseconds: i64, part_ms: i64, terms: &Terms) -> String {
-    let Ok(moment) = Timestamp::from_millisecond(milliseconds) else { return String::new() };
+fn clock(moment: UnixMillis, part_ms: i64, terms: &Terms) -> String {
+    let Some(moment) = moment.timestamp() else { return String::new() };
     let form = if part_ms < 60_000 { "%H:%M:%S" } else { "%H:%M" };
     moment.to_zoned(terms.zone.clone()).strftime(form).to_string()
 }
@@ -393,7 +395,6 @@ fn cost(money: &Money, sums: &LedgerSums) -> String {
     money.told(money.units(sums.calls, sums.scenes_asked))
 }
 
-fn took(from: i64, to: i64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "a duration to show")]
-    duration(to.saturating_sub(from).max(0) as f64)
+fn took(from: UnixSeconds, to: UnixSeconds) -> String {
+    duration(to.duration_since(from).as_secs_f64().max(0.0))
 }

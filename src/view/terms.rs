@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::{Command, Links};
 use crate::numbers::{grouped, money};
+use crate::time::UnixSeconds;
 
 /// The terms of a page.
 #[derive(Debug, Clone)]
@@ -70,9 +71,9 @@ impl Terms {
         })
     }
 
-    /// A moment in Unix seconds as people say it: `24 Nov 02:00`, with the year if it is another one.
-    pub(super) fn moment(&self, seconds: i64) -> String {
-        let Ok(moment) = Timestamp::from_second(seconds) else { return "unknown".to_owned() };
+    /// A moment as people say it: `24 Nov 02:00`, with the year if it is another one.
+    pub(super) fn moment(&self, moment: UnixSeconds) -> String {
+        let Some(moment) = moment.timestamp() else { return "unknown".to_owned() };
         let (moment, now) =
             (moment.to_zoned(self.zone.clone()), self.now.to_zoned(self.zone.clone()));
         let form = if moment.year() == now.year() { "%-d %b %H:%M" } else { "%-d %b %Y %H:%M" };
@@ -111,9 +112,9 @@ pub(super) mod tests {
         assert_eq!(dollars.amount(3.2), "3.20 USD");
         assert_eq!(Money::default().told(1_200), "1,200");
         assert_eq!(terms.now(), "26 Nov 2026 06:00, UTC");
-        assert_eq!(terms.moment(1_795_672_800), "26 Nov 06:00");
-        assert_eq!(terms.moment(1_764_136_800), "26 Nov 2025 06:00");
-        assert_eq!(terms.moment(i64::MAX), "unknown");
+        assert_eq!(terms.moment(UnixSeconds(1_795_672_800)), "26 Nov 06:00");
+        assert_eq!(terms.moment(UnixSeconds(1_764_136_800)), "26 Nov 2025 06:00");
+        assert_eq!(terms.moment(UnixSeconds::MAX), "unknown");
     }
 
     #[test]

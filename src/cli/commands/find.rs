@@ -20,6 +20,7 @@ use crate::label;
 use crate::scene::{Scene, Scenes};
 use crate::store::Reader;
 use crate::store::read::{ExportFilter, Exported, Standing};
+use crate::time::UnixMillis;
 use crate::visible::visible;
 
 /// The options of which at least one is needed.
@@ -147,7 +148,7 @@ impl Args {
             categories: alone(
                 self.category.iter().map(|category| aliases.categories_shown_like(category)),
             ),
-            since: self.since.map(Timestamp::as_millisecond),
+            since: self.since.map(UnixMillis::from),
             standing,
             include_gone: false,
             since_run: None,

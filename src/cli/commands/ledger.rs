@@ -25,6 +25,7 @@ use crate::numbers::money;
 use crate::scene::Scenes;
 use crate::store::Reader;
 use crate::store::read::{LedgerGrouping, LedgerQuery, LedgerSums};
+use crate::time::{UnixMillis, day_of, midnight};
 
 /// Sum up the calls that were made, and what they may have cost
 ///
@@ -163,7 +164,9 @@ impl Ledger {
         settings: &Settings,
         zone: &TimeZone,
     ) -> anyhow::Result<Self> {
-        let within = month.map(|Month(first)| span(first, first.saturating_add(1.month()), zone));
+        let within = month.map(|Month(first)| {
+            midnight(first, zone)..midnight(first.saturating_add(1.month()), zone)
+        });
         let now = Timestamp::now().to_zoned(zone.clone());
         // A day begins at a whole minute, unless the offset of the zone has seconds.
         let unit_ms = if now.offset().seconds() % 60 == 0 { 60_000 } else { 1_000 };
@@ -172,7 +175,7 @@ impl Ledger {
             By::Scene => LedgerGrouping::Scenes,
             By::Day => LedgerGrouping::Time { unit_ms },
         };
-        let mut day: Option<(Range<i64>, Date)> = None;
+        let mut day: Option<(Date, Range<UnixMillis>)> = None;
         let mut groups: BTreeMap<Group, LedgerSums> = BTreeMap::new();
         let mut total = LedgerSums::default();
         reader.ledger_sums(&LedgerQuery { grouping, within }, |number, sums| {
@@ -180,12 +183,12 @@ impl Ledger {
                 By::Run => Group::Run(number),
                 By::Scene => Group::Scenes(u8::try_from(number).unwrap_or_default()),
                 By::Day => {
-                    let moment = number.saturating_mul(unit_ms);
+                    let moment = UnixMillis(number.saturating_mul(unit_ms));
                     // Rows come in the order of time, so the calendar is needed only when a new day begins.
-                    if !matches!(&day, Some((span, _)) if span.contains(&moment)) {
+                    if !matches!(&day, Some((_, span)) if span.contains(&moment)) {
                         day = Some(day_of(moment, zone));
                     }
-                    Group::Day(day.as_ref().map_or(Date::ZERO, |(_, date)| *date))
+                    Group::Day(day.as_ref().map_or(Date::ZERO, |(date, _)| *date))
                 }
             };
             *groups.entry(group).or_default() += sums;
@@ -293,19 +296,4 @@ impl Ledger {
         };
         Ok(serde_json::to_string_pretty(&json)? + "\n")
     }
-}
-
-/// The span from one midnight to another, in Unix milliseconds.
-fn span(from: Date, to: Date, zone: &TimeZone) -> Range<i64> {
-    let midnight = |date: Date| {
-        date.to_zoned(zone.clone()).map_or(i64::MAX, |day| day.timestamp().as_millisecond())
-    };
-    midnight(from)..midnight(to)
-}
-
-/// The day of a moment, and the span of that day, both in Unix milliseconds.
-fn day_of(ended_at: i64, zone: &TimeZone) -> (Range<i64>, Date) {
-    let moment = Timestamp::from_millisecond(ended_at).unwrap_or_default();
-    let date = moment.to_zoned(zone.clone()).date();
-    (span(date, date.saturating_add(1.day()), zone), date)
 }

@@ -9,6 +9,7 @@ use crate::cli::options::groups::{OfPrices, SettingOptions};
 use crate::cli::{put_back, terminal, zone};
 use crate::scene::Scene;
 use crate::store::read::Choice;
+use crate::time::UnixSeconds;
 
 /// Put labelled images back in the queue, so that the next run calls, and pays for, them again
 ///
@@ -69,7 +70,7 @@ impl Args {
             label: self.label,
             scenes: self.scene.into_iter().collect(),
             below: self.below,
-            tagged_before: self.older_than.map(Timestamp::as_second),
+            tagged_before: self.older_than.map(UnixSeconds::from),
         };
         if choice == Choice::default() && !self.all {
             anyhow::bail!(Usage(

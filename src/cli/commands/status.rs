@@ -6,8 +6,6 @@ mod text;
 use std::io::Write as _;
 use std::path::Path;
 
-use jiff::Timestamp;
-
 use crate::cli::answer;
 use crate::cli::check::{Answer, Known, Limits};
 use crate::cli::exit::Exit;
@@ -23,6 +21,7 @@ use crate::job::RunSettings;
 use crate::store::model::{RunState, SourceKind};
 use crate::store::read::{ContentCounts, Failure, RunRow};
 use crate::store::{self, Reader};
+use crate::time::UnixSeconds;
 use crate::visible::Notation;
 use model::{RunStatus, Status};
 
@@ -125,7 +124,7 @@ impl Args {
         let reader = Reader::open(&settings.db)?;
         let is_running = reader.is_running();
         let known = Known {
-            now: Timestamp::now().as_second(),
+            now: UnixSeconds::now(),
             success: reader.last_success()?,
             last: reader.runs(100)?.into_iter().find(|run| !run.plan),
             is_running,
@@ -227,7 +226,7 @@ impl RunStatus {
     fn of(reader: &Reader, run: RunRow, at_work: bool, price: Price) -> Result<Self, store::Error> {
         let ranges = reader.ranges(run.id)?;
         let killed = run.state == RunState::Running && !at_work;
-        let end = if at_work { Some(Timestamp::now().as_second()) } else { run.ended_at };
+        let end = if at_work { Some(UnixSeconds::now()) } else { run.ended_at };
         let list = if run.source == SourceKind::Bucket {
             String::new()
         } else {
@@ -242,7 +241,10 @@ impl RunStatus {
             tool_version: run.tool_version,
             started_at: time(run.started_at),
             ended_at: run.ended_at.map(time),
-            seconds: run.ended_at.or(end).map(|end| end.saturating_sub(run.started_at).max(0)),
+            seconds: run
+                .ended_at
+                .or(end)
+                .map(|end| end.duration_since(run.started_at).as_secs().max(0)),
             listed_to_the_end: run.listed_at.is_some() && ranges.done == ranges.total,
             ranges_done: ranges.done,
             ranges: ranges.total,
@@ -306,9 +308,9 @@ fn next(
     })
 }
 
-fn time(seconds: i64) -> String {
+fn time(moment: UnixSeconds) -> String {
     let mut text = Vec::new();
-    iso_seconds(seconds, &mut text);
+    iso_seconds(moment, &mut text);
     String::from_utf8_lossy(&text).into_owned()
 }
 

@@ -19,6 +19,7 @@ use crate::export::Output;
 use crate::store::model::Counts;
 use crate::store::read::ContentCounts;
 use crate::store::{Error, Reader};
+use crate::time::UnixSeconds;
 
 /// How often the file is rewritten during a run.
 const EVERY: Duration = Duration::from_mins(1);
@@ -29,8 +30,8 @@ struct Metrics {
     database: String,
     /// Empty if no profile was chosen.
     profile: String,
-    last_success: i64,
-    last_completion: i64,
+    last_success: UnixSeconds,
+    last_completion: UnixSeconds,
     run_seconds: f64,
     exit_code: u8,
     contents: ContentCounts,
@@ -128,13 +129,14 @@ impl Metrics {
         }
         if let Some(exit) = ended {
             metrics.exit_code = exit.code();
-            metrics.last_completion = now.as_second();
+            metrics.last_completion = now.into();
         }
         Ok(metrics)
     }
 
     fn add(&mut self, reader: &Reader, price: Price) -> Result<(), Error> {
-        self.last_success = reader.last_success()?.map_or(0, |success| success.at);
+        self.last_success =
+            reader.last_success()?.map_or_else(UnixSeconds::default, |success| success.at);
         self.contents = reader.content_counts()?;
         let runs = reader.runs(u32::MAX)?;
         for run in runs.iter().filter(|run| !run.plan) {
@@ -174,13 +176,13 @@ impl Metrics {
             "costag_last_success_timestamp_seconds",
             "gauge",
             "When a run last ended with a success; 0 if none has.",
-            &self.last_success,
+            &self.last_success.0,
         );
         one(
             "costag_last_completion_timestamp_seconds",
             "gauge",
             "When a run last ended; 0 if none has.",
-            &self.last_completion,
+            &self.last_completion.0,
         );
         one(
             "costag_run_duration_seconds",

@@ -3,8 +3,6 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-
 use super::facts::Facts;
 use super::form::form;
 use super::{block, line};
@@ -14,6 +12,7 @@ use crate::store::live::{Live, LiveWait};
 use crate::store::model::Counts;
 use crate::store::{Error, Reader};
 use crate::telemetry::screen;
+use crate::time::UnixMillis;
 
 /// The time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -51,9 +50,7 @@ pub(in crate::cli) fn watch(reader: &Reader, settings: &Settings) -> Result<bool
 
 fn facts(live: Option<Live>, counts: Counts, settings: &Settings) -> Facts {
     let live = live.unwrap_or_default();
-    let passed = Timestamp::now().as_millisecond().saturating_sub(live.at).max(0);
-    #[expect(clippy::cast_precision_loss, reason = "a few seconds")]
-    let passed = passed as f64 / 1000.0;
+    let passed = UnixMillis::now().duration_since(live.at).as_secs_f64().max(0.0);
     let less = |seconds: f64| (seconds - passed).max(0.0);
     Facts {
         now: Snapshot {
@@ -77,11 +74,10 @@ fn facts(live: Option<Live>, counts: Counts, settings: &Settings) -> Facts {
 
 /// The wait, unless another program has written times that do not exist.
 fn wait(wait: LiveWait) -> Option<Wait> {
-    let at = |millis| Timestamp::from_millisecond(millis).ok();
     Some(Wait {
         what: wait.what,
-        since: at(wait.since)?,
-        until: at(wait.until)?,
-        gives_up: wait.gives_up.and_then(at),
+        since: wait.since.timestamp()?,
+        until: wait.until.timestamp()?,
+        gives_up: wait.gives_up.and_then(UnixMillis::timestamp),
     })
 }

@@ -6,6 +6,7 @@ use reqwest::header::{ETAG, HeaderMap, LAST_MODIFIED};
 use crate::cos::error::{self, Error};
 use crate::cos::list::{self, ObjectEntry, Restore};
 use crate::object::StorageClass;
+use crate::time::UnixSeconds;
 
 /// An answer with a status from 200 to 299, read to its end.
 pub(super) struct Reply {
@@ -30,7 +31,7 @@ impl Reply {
             last_modified: self
                 .header(LAST_MODIFIED.as_str())
                 .and_then(error::parse_date)
-                .map(|seconds| seconds * 1000),
+                .map(UnixSeconds::to_millis),
             // The answer to HEAD has no such header for the standard class.
             storage_class: StorageClass::new(class).or(Some(StorageClass::Standard)),
             storage_tier: self.header("x-cos-storage-tier").map(str::to_owned),

@@ -18,6 +18,7 @@ use crate::cos::redact::Redactor;
 use crate::cos::signer::{self, SignKey};
 use crate::cos::silence::Silence;
 use crate::cos::{encode, foreign};
+use crate::time::UnixSeconds;
 
 pub(super) const TOKEN_HEADER: &str = "x-cos-security-token";
 /// The most memory that is reserved for an announced length before its bytes have arrived: about a page of a listing.
@@ -69,7 +70,7 @@ pub(super) struct SignedHttp {
 #[derive(Debug)]
 struct CachedKey {
     credentials: Arc<Credentials>,
-    start: i64,
+    start: UnixSeconds,
     key: Arc<SignKey>,
 }
 

@@ -11,6 +11,7 @@ use tokio::process::{Child, Command};
 use super::error::Error;
 use super::secret::Credentials;
 use crate::cos::text::is_unseen;
+use crate::time::UnixSeconds;
 
 /// The most bytes of output that are read. No credentials are longer.
 const OUTPUT_MAX: u64 = 64 * 1024;
@@ -242,11 +243,11 @@ pub(super) fn parse(place: &str, json: &[u8]) -> Result<Credentials, Error> {
     let told = |name: &str| value.get(name).or_else(|| outer.get(name));
     let expires = match told("ExpiredTime").or_else(|| told("Expiration")) {
         None | Some(Value::Null) => None,
-        Some(Value::Number(number)) => Some(number.as_i64()),
+        Some(Value::Number(number)) => Some(number.as_i64().map(UnixSeconds)),
         Some(Value::String(text)) if text.is_empty() => None,
         Some(Value::String(text)) => {
-            let time = text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
-            Some(text.parse().ok().or(time))
+            let time = text.parse::<jiff::Timestamp>().ok().map(UnixSeconds::from);
+            Some(text.parse().ok().map(UnixSeconds).or(time))
         }
         Some(_) => Some(None),
     };

@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use jiff::SignedDuration;
 use tokio::sync::Mutex;
 
 use super::error::Error;
 use super::secret::Credentials;
 use super::{coscli, coscmd, environment, process, role};
-use crate::cos::clock::{self, Clock};
+use crate::cos::clock::Clock;
+use crate::time::{UnixMillis, UnixSeconds};
 
-/// How long before the credentials expire they are renewed, in seconds. Credentials of a shorter life are renewed after
+/// How long before the credentials expire they are renewed. Credentials of a shorter life are renewed after
 /// half of it.
-const RENEW_BEFORE: i64 = 600;
+const RENEW_BEFORE: SignedDuration = SignedDuration::from_mins(10);
 /// The time between two attempts to renew while the old credentials are still valid.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// The time limit of `credential_process`.
@@ -122,14 +124,14 @@ fn read_coscmd(path: &Path) -> Result<Option<Credentials>, Error> {
 #[derive(Debug)]
 struct State {
     credentials: Arc<Credentials>,
-    /// When the credentials were fetched, in Unix milliseconds by this machine's own clock.
-    fetched: i64,
+    /// When the credentials were fetched, by this machine's own clock.
+    fetched: UnixMillis,
     /// The next attempt to renew is not made before this moment; `None` if the last one succeeded.
     not_before: Option<Instant>,
 }
 
 impl State {
-    fn new(credentials: Credentials, fetched: i64) -> Self {
+    fn new(credentials: Credentials, fetched: UnixMillis) -> Self {
         Self { credentials: Arc::new(credentials), fetched, not_before: None }
     }
 
@@ -137,18 +139,18 @@ impl State {
     fn is_due(&self, clock: &Clock) -> bool {
         // The clock is only read if the credentials expire.
         let Some(end) = self.credentials.expires_at else { return false };
-        let fetched = clock.correct_millis(self.fetched).div_euclid(1000);
+        let fetched = clock.correct_millis(self.fetched).to_seconds();
         let tried = self.not_before.is_some_and(|moment| Instant::now() < moment);
         (clock.now() >= renew_at(&self.credentials, fetched) && !tried)
             || clock.is_certainly_past(end)
     }
 }
 
-/// Returns when credentials that are fetched at `now` are renewed, in Unix seconds; `i64::MAX` if it is not known when
-/// they expire.
-pub(super) fn renew_at(credentials: &Credentials, now: i64) -> i64 {
-    credentials.expires_at.map_or(i64::MAX, |end| {
-        let life = end.saturating_sub(now).max(0);
+/// Returns when credentials that are fetched at `now` are renewed; the last moment of all if it is not known when they
+/// expire.
+pub(super) fn renew_at(credentials: &Credentials, now: UnixSeconds) -> UnixSeconds {
+    credentials.expires_at.map_or(UnixSeconds::MAX, |end| {
+        let life = end.duration_since(now).max(SignedDuration::ZERO);
         end.saturating_sub(RENEW_BEFORE.min(life / 2))
     })
 }
@@ -232,7 +234,7 @@ impl Provider {
             Source::File(path) | Source::Coscli(path) | Source::Coscmd(path) => warn(path),
             _ => Vec::new(),
         };
-        let state = RwLock::new(State::new(credentials, clock::local_millis()));
+        let state = RwLock::new(State::new(credentials, UnixMillis::now()));
         Self { source, warnings, state, renewing: Mutex::new(()) }
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::Error;
+use crate::time::UnixSeconds;
 
 /// The credentials that a request is signed with.
 #[derive(Clone)]
@@ -15,8 +16,8 @@ pub struct Credentials {
     pub secret_key: SecretString,
     /// The security token of temporary credentials; `None` for permanent ones.
     pub token: Option<SecretString>,
-    /// When the credentials expire, in Unix seconds; `None` if this is not known.
-    pub expires_at: Option<i64>,
+    /// When the credentials expire; `None` if this is not known.
+    pub expires_at: Option<UnixSeconds>,
 }
 
 /// Prints four characters of the id, no key and no token.
@@ -37,7 +38,7 @@ impl Credentials {
         id: &str,
         key: &str,
         token: Option<&str>,
-        expires_at: Option<i64>,
+        expires_at: Option<UnixSeconds>,
     ) -> Result<Self, Error> {
         let token = token.filter(|token| !token.is_empty());
         for (name, value) in names.into_iter().zip([Some(id), Some(key), token]) {

@@ -6,9 +6,10 @@ use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use serde_json::Value;
 
 use super::service::ServiceError;
+use crate::cos::foreign;
 use crate::cos::text::{bounded, one_line, shorten};
 use crate::cos::xml::{Document, Step};
-use crate::cos::{clock, foreign};
+use crate::time::UnixSeconds;
 
 /// The most bytes of an error body that are read.
 pub const BODY_MAX: usize = 64 * 1024;
@@ -50,7 +51,7 @@ pub fn parse(status: u16, headers: &HeaderMap, body: &[u8]) -> ServiceError {
     error.retry_after = header(RETRY_AFTER.as_str()).and_then(|value| {
         let seconds = whole_seconds(value).or_else(|| {
             let at = parse_date(value)?;
-            u64::try_from(at - date.unwrap_or_else(clock::local)).ok()
+            u64::try_from(at.duration_since(date.unwrap_or_else(UnixSeconds::now)).as_secs()).ok()
         });
         Some(Duration::from_secs(seconds?).min(RETRY_AFTER_MAX))
     });
@@ -95,10 +96,10 @@ pub(in crate::cos) fn request_id(headers: &HeaderMap) -> Option<String> {
         .map(bounded)
 }
 
-/// Reads an HTTP date (RFC 9110 section 5.6.7). Returns Unix seconds.
-pub(in crate::cos) fn parse_date(text: &str) -> Option<i64> {
+/// Reads an HTTP date (RFC 9110 section 5.6.7).
+pub(in crate::cos) fn parse_date(text: &str) -> Option<UnixSeconds> {
     let zoned = jiff::fmt::rfc2822::DateTimeParser::new().parse_zoned(text.trim()).ok()?;
-    Some(zoned.timestamp().as_second())
+    Some(zoned.timestamp().into())
 }
 
 /// Reads an XML document with the root `Error`. Returns `None` if the root is another one. If the document is cut, the
@@ -120,7 +121,7 @@ pub(in crate::cos) fn parse_xml(text: &str) -> Option<ServiceError> {
                     "TraceId" => error.trace_id = Some(bounded(value.trim())),
                     "ServerTime" => {
                         let time = value.trim().parse::<jiff::Timestamp>();
-                        error.server_time = time.ok().map(jiff::Timestamp::as_second);
+                        error.server_time = time.ok().map(UnixSeconds::from);
                     }
                     _ => {}
                 }

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::display::{Id, Source, To, sep};
-use crate::cos::clock::{self, Complaint};
+use crate::cos::clock::Complaint;
 use crate::cos::credentials::Credentials;
+use crate::time::UnixSeconds;
 
 /// A refusal of the service: an answer with an error, in any form of the body ("Error Codes").
 #[derive(Debug, Clone, Default, thiserror::Error)]
@@ -22,10 +25,10 @@ pub struct ServiceError {
     pub request_id: Option<String>,
     /// The id of the trace; `None` if the answer had none.
     pub trace_id: Option<String>,
-    /// The service's time from the body, in Unix seconds; `None` if the body had none.
-    pub server_time: Option<i64>,
-    /// The service's time from the header `Date`, in Unix seconds; `None` if it is absent.
-    pub date: Option<i64>,
+    /// The service's time from the body; `None` if the body had none.
+    pub server_time: Option<UnixSeconds>,
+    /// The service's time from the header `Date`; `None` if it is absent.
+    pub date: Option<UnixSeconds>,
     /// How long the service asks to wait, at most thirty days; `None` if it does not ask.
     pub retry_after: Option<Duration>,
     /// The target of a redirect, without its query; `None` if it is no redirect.
@@ -52,8 +55,9 @@ impl ServiceError {
     /// the request was signed with.
     pub fn agrees_on_time(&self) -> bool {
         let offset = self.signed.as_ref().map_or(0, |signed| signed.offset);
-        let ours = clock::local().saturating_add(offset);
-        self.date.or(self.server_time).is_some_and(|theirs| theirs.abs_diff(ours) < 60)
+        let ours = UnixSeconds::now().saturating_add(SignedDuration::from_secs(offset));
+        let differs = |theirs: UnixSeconds| theirs.duration_since(ours).unsigned_abs();
+        self.date.or(self.server_time).is_some_and(|theirs| differs(theirs).as_secs() < 60)
     }
 
     /// Returns `true` if the refusal has no code, but a request whose answer has a body would get one.

@@ -3,6 +3,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::*;
 use crate::cos::text::one_line;
+use crate::time::UnixSeconds;
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
     pairs
@@ -22,7 +23,7 @@ fn all_fields_of_an_xml_body_are_read() {
     assert_eq!((error.code.as_str(), error.message.as_str()), ("AccessDenied", "Access Denied."));
     assert_eq!(error.request_id.as_deref(), Some("NjZmNmEwMDBfZXhhbXBsZTAwMDFfMDAwMQ=="));
     assert!(error.trace_id.as_deref().unwrap().starts_with("OGVm"));
-    assert_eq!(error.server_time, Some(1_773_476_130));
+    assert_eq!(error.server_time, Some(UnixSeconds(1_773_476_130)));
     assert_eq!(
         Error::from(error).to_string(),
         "HTTP 403 AccessDenied: Access Denied. (request id NjZmNmEwMDBfZXhhbXBsZTAwMDFfMDAwMQ==)"
@@ -41,7 +42,7 @@ fn headers_replace_and_complete_the_fields_of_the_body() {
     let error = read(400, &pairs, "free text\nof it");
     assert_eq!((error.code.as_str(), error.message.as_str()), ("VectorCode", "free text of it"));
     assert_eq!((error.request_id.as_deref(), error.trace_id.as_deref()), (Some("COS"), Some("T")));
-    assert_eq!(error.date, Some(1_557_989_151));
+    assert_eq!(error.date, Some(UnixSeconds(1_557_989_151)));
     let error = read(400, &pairs[..1], "<Error><Code>C</Code><RequestId>B</RequestId></Error>");
     assert_eq!((error.code.as_str(), error.request_id.as_deref()), ("C", Some("COS")));
 }
@@ -126,11 +127,11 @@ fn a_complaint_about_the_time_has_a_code_or_a_message_for_it() {
         let error = ServiceError {
             code: code.to_owned(),
             message: message.to_owned(),
-            date: Some(7),
+            date: Some(UnixSeconds(7)),
             ..ServiceError::default()
         };
         let complaint = Error::from(error).complaint_about_time();
-        assert!(complaint.is_none_or(|complaint| complaint.date == Some(7)));
+        assert!(complaint.is_none_or(|complaint| complaint.date == Some(UnixSeconds(7))));
         complaint.is_some()
     };
     assert!(complains("RequestTimeTooSkewed", "") && complains("RequestHasExpired", ""));

@@ -9,6 +9,7 @@ mod time;
 pub use parse::parse;
 
 use crate::object::{ETag, StorageClass};
+use crate::time::UnixMillis;
 
 /// The longest body that is read, in bytes. No page of a thousand keys is longer.
 pub const BODY_MAX: usize = 16 * 1024 * 1024;
@@ -48,8 +49,8 @@ pub struct ObjectEntry {
     /// The size in bytes, at most `i64::MAX`. Always present in a listing; `None` if the answer to a look-up does not
     /// report it.
     pub size: Option<u64>,
-    /// The time of the last change in Unix milliseconds; `None` if it is absent or cannot be read.
-    pub last_modified: Option<i64>,
+    /// The time of the last change; `None` if it is absent or cannot be read.
+    pub last_modified: Option<UnixMillis>,
     /// The storage class; `None` if the page has none for this object.
     pub storage_class: Option<StorageClass>,
     /// The tier of an object in the class `INTELLIGENT_TIERING`, as the service writes it; `None` for other classes.

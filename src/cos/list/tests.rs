@@ -60,7 +60,7 @@ fn the_objects_of_a_page_are_in_its_order() {
     let clip = &page.entries[3];
     assert_eq!(clip.etag, ETag::new("0c80bd9c7f2cbbdd9a25dd50594ff24e-9"));
     assert_eq!(clip.size, Some(73_400_320));
-    assert_eq!(clip.last_modified, Some(1_773_476_130_000));
+    assert_eq!(clip.last_modified, Some(UnixMillis(1_773_476_130_000)));
     assert_eq!(clip.storage_class, Some(StorageClass::Standard));
     assert_eq!(page.entries[4].storage_tier.as_deref(), Some("FREQUENT"));
     assert_eq!(page.next("").unwrap(), None);

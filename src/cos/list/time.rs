@@ -1,13 +1,15 @@
 //! Reads the times of a listing: the form that the service writes by a fast path, any other form of ISO 8601 by jiff.
 
-/// Reads a time in ISO 8601 in UTC, with or without fractions of a second. Returns Unix milliseconds.
-pub(super) fn parse_time(text: &str) -> Option<i64> {
+use crate::time::UnixMillis;
+
+/// Reads a time in ISO 8601 in UTC, with or without fractions of a second.
+pub(super) fn parse_time(text: &str) -> Option<UnixMillis> {
     plain_time(text.as_bytes())
-        .or_else(|| text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond))
+        .or_else(|| text.parse::<jiff::Timestamp>().ok().map(UnixMillis::from))
 }
 
 /// Reads the form `2026-03-14T08:15:30.000Z` and no other. Every entry of every page has it.
-fn plain_time(text: &[u8]) -> Option<i64> {
+fn plain_time(text: &[u8]) -> Option<UnixMillis> {
     let number = |digits: &[u8]| {
         digits.iter().try_fold(0, |number, digit| {
             digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
@@ -36,7 +38,7 @@ fn plain_time(text: &[u8]) -> Option<i64> {
         + day
         - 1
         - 719_468;
-    Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + milliseconds)
+    Some(UnixMillis((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + milliseconds))
 }
 
 /// Returns `true` if the month has this day.
@@ -67,7 +69,7 @@ mod tests {
             let text = format!(
                 "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{part:03}Z"
             );
-            let any = text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond);
+            let any = text.parse::<jiff::Timestamp>().ok().map(UnixMillis::from);
             if let Some(plain) = plain_time(text.as_bytes()) {
                 prop_assert_eq!(Some(plain), any, "{}", text);
             } else {

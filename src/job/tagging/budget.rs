@@ -15,6 +15,7 @@ use crate::cos::Clock;
 use crate::job::control::StopReason;
 use crate::job::trial::Trial;
 use crate::scene::Scenes;
+use crate::time::UnixMillis;
 use day::{Day, Earlier};
 use forecast::{Limit, Room};
 use window::Window;
@@ -171,8 +172,8 @@ impl Budget {
         Ok(())
     }
 
-    /// Notes that a call that was sent has ended at `local`, in Unix milliseconds of this machine's own clock.
-    pub(crate) fn ended(&self, local: i64) {
+    /// Notes that a call that was sent has ended at `local`, by this machine's own clock.
+    pub(crate) fn ended(&self, local: UnixMillis) {
         if let Some(day) = &mut self.used().day {
             day.ended(local);
         }

@@ -23,6 +23,7 @@ use crate::job::writer::{Record, Writer};
 use crate::scene::Scenes;
 use crate::store::model::{CallOutcome, RANK_MAX};
 use crate::store::turn::{CallRow, Key, Settled};
+use crate::time::UnixMillis;
 
 /// If single calls are throttled for longer than this, the pace is not the cause.
 const PERSISTENT: Duration = Duration::from_millis(1500);
@@ -69,8 +70,8 @@ pub(super) struct Subject<'a> {
 pub(super) struct Ended {
     pub(super) call: Call,
     pub(super) begun: Instant,
-    /// When it ended, in Unix milliseconds of this machine's own clock.
-    pub(super) at: i64,
+    /// When it ended, by this machine's own clock.
+    pub(super) at: UnixMillis,
     pub(super) row: CallRow,
     pub(super) result: Result<Answer, cos::Error>,
 }
@@ -172,7 +173,7 @@ impl Tagger {
     }
 
     /// The ledger row of a call that has ended `at` this time, without what its answer says.
-    fn row(&self, subject: &Subject<'_>, begun: Instant, at: i64) -> CallRow {
+    fn row(&self, subject: &Subject<'_>, begun: Instant, at: UnixMillis) -> CallRow {
         let (ended_at, clock_offset) = self.service.client.clock().corrected(at);
         CallRow {
             content_id: subject.content_id,

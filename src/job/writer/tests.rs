@@ -88,7 +88,7 @@ fn a_record_with_a_reply_takes_the_waiting_settlements_along_at_once() {
 
     // The next settlement waits again.
     send_and_wait_until_taken(&writer, 2);
-    writer.blocking_send(Record::CompleteListing { now: 0 }).unwrap();
+    writer.blocking_send(Record::CompleteListing { now: UnixSeconds(0) }).unwrap();
     assert_eq!(turns.recv(), Ok(2));
 }
 

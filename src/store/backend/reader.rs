@@ -13,6 +13,7 @@ use crate::store::read::{
     TagCount,
 };
 use crate::store::{Error, Location, sqlite};
+use crate::time::UnixMillis;
 
 /// A handle that only reads. It never creates a database and never blocks the writer.
 ///
@@ -213,14 +214,14 @@ impl Reader {
         dispatch!(self, reader => reader.has_been_answered())
     }
 
-    /// Counts the calls that ended at `moment` (Unix milliseconds) or later and were in the ledger at `end`. Calls
+    /// Counts the calls that ended at `moment` or later and were in the ledger at `end`. Calls
     /// with an unknown end are among them.
     ///
     /// Looks at every row: where the clock was set or corrected, rows are not in the order of their times.
     ///
     /// # Errors
     /// Any error of a read.
-    pub fn calls_since(&self, moment: i64, end: LedgerEnd) -> Result<u64, Error> {
+    pub fn calls_since(&self, moment: UnixMillis, end: LedgerEnd) -> Result<u64, Error> {
         dispatch!(self, reader => reader.calls_since(moment, end))
     }
 

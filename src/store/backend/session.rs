@@ -6,6 +6,7 @@ use crate::store::read::Needed;
 use crate::store::run::RunContext;
 use crate::store::turn::{Replies, Turn};
 use crate::store::{Error, sqlite};
+use crate::time::UnixSeconds;
 
 /// The write handle of one run: it applies turns. Only the writer thread uses it while the run is under way.
 #[derive(Debug)]
@@ -133,7 +134,7 @@ impl Session {
     ///
     /// This completes the transaction of [`Session::begin_end`], or has its own if none is open.
     ///
-    /// `reason` says why the run stopped, and `ended_at` is the Unix second of its end.
+    /// `reason` says why the run stopped, and `ended_at` when it ended.
     ///
     /// # Errors
     /// Any error of a write.
@@ -141,7 +142,7 @@ impl Session {
         self,
         state: RunState,
         reason: Option<&str>,
-        ended_at: i64,
+        ended_at: UnixSeconds,
     ) -> Result<Store, Error> {
         dispatch!(self, session => session.finish(state, reason, ended_at).map(Store::Sqlite))
     }

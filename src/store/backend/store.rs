@@ -7,6 +7,7 @@ use crate::store::model::{Counts, Recogniser};
 use crate::store::read::Chosen;
 use crate::store::run::{BegunRun, ListProgress, NewRun, RangeRow, UnfinishedRun};
 use crate::store::{Error, Location, sqlite};
+use crate::time::UnixMillis;
 
 /// The write handle of a database. One process has at most one, and one process at a time has it.
 #[derive(Debug)]
@@ -125,8 +126,8 @@ impl Store {
     ///
     /// # Errors
     /// Any error of a write.
-    pub fn recover(&mut self, now_ms: i64) -> Result<u64, Error> {
-        dispatch!(self, store => store.recover(now_ms))
+    pub fn recover(&mut self, now: UnixMillis) -> Result<u64, Error> {
+        dispatch!(self, store => store.recover(now))
     }
 
     /// Reads the ranges of a run, in their order.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::store::model::{ChangeKind, RunState, SkipReason};
+use crate::time::UnixSeconds;
 
 fn gone(object_id: i64, content_id: i64) -> Difference {
     Difference::Gone { object_id, content_id: Some(content_id) }
@@ -35,7 +36,7 @@ fn the_journal_names_what_was_added_changed_moved_and_gone() {
         let mut session = site.begin();
         send(&mut session, listing(&[("a", "1"), ("b", "2"), ("c", "3")])).unwrap();
         let first = session.run().id;
-        let store = session.finish(RunState::Complete, None, 120).unwrap();
+        let store = session.finish(RunState::Complete, None, UnixSeconds(120)).unwrap();
         let mut session = begin(store, "");
         let changed = Difference::Changed {
             object_id: 1,
@@ -46,7 +47,7 @@ fn the_journal_names_what_was_added_changed_moved_and_gone() {
         let moved = Difference::New(candidate("d", "2"));
         let added = Difference::New(candidate("e", "5"));
         let differences = vec![changed, gone(2, 2), gone(3, 3), moved, added];
-        let complete = Request::CompleteListing { now: 210 };
+        let complete = Request::CompleteListing { now: UnixSeconds(210) };
         send(&mut session, vec![page(0, "m", true, differences), complete]).unwrap();
         let reader = session.reader().unwrap();
         let journal = |run_id| {
@@ -84,7 +85,7 @@ fn a_split_range_ends_where_the_new_one_begins() {
         let split = Request::SplitRange { seq: 0, new_seq: 2, span: span.clone() };
         send(&mut session, vec![page(0, "c", false, Vec::new()), split]).unwrap();
         let run_id = session.run().id;
-        let store = session.finish(RunState::Interrupted, None, 120).unwrap();
+        let store = session.finish(RunState::Interrupted, None, UnixSeconds(120)).unwrap();
         let ranges = store.ranges(run_id).unwrap();
         assert_eq!(ranges.len(), 3);
         assert_eq!(
@@ -118,7 +119,7 @@ fn an_object_that_is_held_back_is_gone_once_the_listing_is_complete() {
     for site in sites() {
         let mut session = site.begin();
         send(&mut session, listing(&[("a", "x"), ("b", "y")])).unwrap();
-        let store = session.finish(RunState::Complete, None, 120).unwrap();
+        let store = session.finish(RunState::Complete, None, UnixSeconds(120)).unwrap();
         let mut session = begin(store, "");
         session.hold_gone();
         let is_gone = |session: &Session| {
@@ -129,7 +130,7 @@ fn an_object_that_is_held_back_is_gone_once_the_listing_is_complete() {
         };
         send(&mut session, vec![page(0, "m", true, vec![gone(1, 1)])]).unwrap();
         assert_eq!(is_gone(&session), Some(false));
-        send(&mut session, vec![Request::CompleteListing { now: 210 }]).unwrap();
+        send(&mut session, vec![Request::CompleteListing { now: UnixSeconds(210) }]).unwrap();
         assert_eq!(is_gone(&session), Some(true));
     }
 }

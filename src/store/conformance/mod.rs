@@ -18,6 +18,7 @@ use super::turn::{
 use super::{Error, Session, Store};
 use crate::label::{Label, Labels};
 use crate::scene::Scene;
+use crate::time::{UnixMillis, UnixSeconds};
 
 /// A database of one backend, which can be opened again and again.
 struct Site {
@@ -72,7 +73,7 @@ fn listing(objects: &[(&str, &str)]) -> Vec<Request> {
     vec![
         page(0, "m", true, new.collect()),
         page(1, "z", true, Vec::new()),
-        Request::CompleteListing { now: 110 },
+        Request::CompleteListing { now: UnixSeconds(110) },
     ]
 }
 
@@ -99,7 +100,7 @@ fn settle(claimed: &Claimed, settled: Settled) -> Request {
         content_id: claimed.content_id,
         object_id: claimed.key.object_id,
         scenes: claimed.scenes,
-        ended_at: 120_000,
+        ended_at: UnixMillis(120_000),
         clock_offset: 0,
         duration_ms: 80,
         outcome,

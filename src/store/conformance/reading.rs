@@ -3,6 +3,7 @@
 use super::*;
 use crate::store::model::RunState;
 use crate::store::read::{Choice, ExportFilter};
+use crate::time::{UnixMillis, UnixSeconds};
 
 /// A complete run: `a` and `b` share labels, `c` has none, `d` failed for good and `e` for now.
 fn labelled(site: &Site) -> Store {
@@ -20,7 +21,7 @@ fn labelled(site: &Site) -> Store {
         settle(claimed, settled)
     });
     send(&mut session, settle_all.collect()).unwrap();
-    session.finish(RunState::Complete, None, 130).unwrap()
+    session.finish(RunState::Complete, None, UnixSeconds(130)).unwrap()
 }
 
 #[test]
@@ -114,14 +115,14 @@ fn the_ledger_ends_before_what_is_written_later() {
         let reader = store.reader().unwrap();
         let end = reader.ledger_end().unwrap();
         assert!(reader.has_been_answered().unwrap());
-        assert_eq!(reader.calls_since(0, end).unwrap(), 4);
-        assert_eq!(reader.calls_since(120_001, end).unwrap(), 0);
+        assert_eq!(reader.calls_since(UnixMillis(0), end).unwrap(), 4);
+        assert_eq!(reader.calls_since(UnixMillis(120_001), end).unwrap(), 0);
         let mut session = begin(store, "");
         let call = CallRow {
             content_id: 1,
             object_id: 1,
             scenes: Scene::Camera.into(),
-            ended_at: 200_000,
+            ended_at: UnixMillis(200_000),
             clock_offset: 0,
             duration_ms: 1,
             outcome: CallOutcome::Throttled,
@@ -131,8 +132,8 @@ fn the_ledger_ends_before_what_is_written_later() {
             request_id: None,
         };
         send(&mut session, vec![Request::Call(call)]).unwrap();
-        assert_eq!(reader.calls_since(0, end).unwrap(), 4);
+        assert_eq!(reader.calls_since(UnixMillis(0), end).unwrap(), 4);
         let end = reader.ledger_end().unwrap();
-        assert_eq!(reader.calls_since(0, end).unwrap(), 5);
+        assert_eq!(reader.calls_since(UnixMillis(0), end).unwrap(), 5);
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::store::model::{Recogniser, RunState};
 use crate::store::read::{LedgerGrouping, LedgerQuery, LedgerSums};
+use crate::time::{UnixMillis, UnixSeconds};
 
 #[test]
 fn a_killed_run_is_recovered_with_its_cursor_and_its_calls_are_in_the_ledger() {
@@ -15,7 +16,7 @@ fn a_killed_run_is_recovered_with_its_cursor_and_its_calls_are_in_the_ledger() {
         drop(session);
 
         let mut store = site.open();
-        assert_eq!(store.recover(130_000).unwrap(), 2);
+        assert_eq!(store.recover(UnixMillis(130_000)).unwrap(), 2);
         let unfinished = store.unfinished().unwrap();
         assert_eq!(unfinished.len(), 1);
         assert_eq!((unfinished[0].id, unfinished[0].listed), (run_id, false));
@@ -43,9 +44,9 @@ fn a_killed_run_is_recovered_with_its_cursor_and_its_calls_are_in_the_ledger() {
 #[test]
 fn a_run_keeps_its_last_exit_code_and_the_time_of_its_last_success() {
     for site in sites() {
-        let end = |mut session: Session, code, is_success, at| {
+        let end = |mut session: Session, code, is_success, at: i64| {
             session.set_exit_code(code, is_success);
-            session.finish(RunState::Stopped, Some("window"), at).unwrap()
+            session.finish(RunState::Stopped, Some("window"), UnixSeconds(at)).unwrap()
         };
         let session = site.begin();
         let context = session.run().clone();
@@ -53,7 +54,7 @@ fn a_run_keeps_its_last_exit_code_and_the_time_of_its_last_success() {
         let run = store.unfinished().unwrap().remove(0);
         let stored = |store: &Store| {
             let reader = store.reader().unwrap();
-            let success = reader.last_success().unwrap().map(|success| success.at);
+            let success = reader.last_success().unwrap().map(|success| success.at.0);
             (reader.run(run.id).unwrap().unwrap().exit_code, success)
         };
         assert_eq!(stored(&store), (Some(10), Some(120)));
@@ -74,7 +75,8 @@ fn a_finished_run_is_not_among_the_unfinished_and_an_interrupted_one_is() {
     for site in sites() {
         let mut session = site.begin();
         send(&mut session, listing(&[("a", "x")])).unwrap();
-        let mut store = session.finish(RunState::Interrupted, Some("SIGINT"), 120).unwrap();
+        let mut store =
+            session.finish(RunState::Interrupted, Some("SIGINT"), UnixSeconds(120)).unwrap();
         let run_id = store.unfinished().unwrap()[0].id;
         assert_eq!(store.reader().unwrap().unfinished_run().unwrap(), Some(run_id));
         store.supersede(run_id).unwrap();
@@ -82,7 +84,7 @@ fn a_finished_run_is_not_among_the_unfinished_and_an_interrupted_one_is() {
         let run = store.reader().unwrap().run(run_id).unwrap().unwrap();
         assert_eq!(
             (run.state, run.started_at, run.ended_at),
-            (RunState::Superseded, 100, Some(120))
+            (RunState::Superseded, UnixSeconds(100), Some(UnixSeconds(120)))
         );
     }
 }
@@ -92,7 +94,8 @@ fn a_new_run_adopts_what_a_superseded_one_left_pending() {
     for site in sites() {
         let mut session = site.begin();
         send(&mut session, listing(&[("a", "x")])).unwrap();
-        let mut store = session.finish(RunState::Stopped, Some("budget"), 120).unwrap();
+        let mut store =
+            session.finish(RunState::Stopped, Some("budget"), UnixSeconds(120)).unwrap();
         let first = store.unfinished().unwrap()[0].id;
         store.supersede(first).unwrap();
         let mut session = begin(store, "");
@@ -122,7 +125,7 @@ fn recogniser_clock_and_limit_are_read_back() {
             Request::Limit { rate: 12.5 },
         ];
         send(&mut session, requests).unwrap();
-        let store = session.finish(RunState::Complete, None, 120).unwrap();
+        let store = session.finish(RunState::Complete, None, UnixSeconds(120)).unwrap();
         assert_eq!(store.recogniser().unwrap(), Some(Recogniser::Emulator), "the first one stays");
         assert_eq!(store.clock_offset().unwrap(), -90);
         assert_eq!(store.found_limit(BUCKET).unwrap(), Some(12.5));
@@ -148,12 +151,12 @@ fn a_plan_leaves_nothing_but_its_row() {
     for site in sites() {
         let session = site.begin();
         let context = RunContext { plan: true, ..session.run().clone() };
-        let mut store = session.finish(RunState::Complete, None, 120).unwrap();
+        let mut store = session.finish(RunState::Complete, None, UnixSeconds(120)).unwrap();
         store.simulate().unwrap();
         let mut plan = Session::new(store, context, Counts::default());
         send(&mut plan, listing(&[("a", "x"), ("b", "y")])).unwrap();
         assert_eq!(plan.needed().unwrap().calls(), 2);
-        let store = plan.finish(RunState::Complete, None, 130).unwrap();
+        let store = plan.finish(RunState::Complete, None, UnixSeconds(130)).unwrap();
         let reader = store.reader().unwrap();
         assert_eq!(reader.content_counts().unwrap().pending, 0);
         assert_eq!(reader.last_run().unwrap().unwrap().counts.listed, 2);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::store::model::RunState;
+use crate::time::UnixSeconds;
 
 #[test]
 fn a_claim_takes_what_a_page_of_the_same_turn_queued() {
@@ -108,7 +109,7 @@ fn a_turn_with_an_impossible_settlement_leaves_nothing_behind() {
         // The session goes on.
         send(&mut session, vec![settle(&claimed[0], labels(&["cat"]))]).unwrap();
         assert_eq!((session.counts().done, session.counts().labels), (1, 1));
-        let store = session.finish(RunState::Complete, None, 130).unwrap();
+        let store = session.finish(RunState::Complete, None, UnixSeconds(130)).unwrap();
         let checks = store.reader().unwrap().verify(|_| ()).unwrap();
         assert!(checks.iter().all(|checked| checked.problems.count == 0), "{checks:?}");
     }

@@ -1,6 +1,7 @@
 //! Contents that a person chooses in order to have them called again.
 
 use crate::scene::Scenes;
+use crate::time::UnixSeconds;
 
 /// Which contents are chosen. Every condition that is given must hold.
 ///
@@ -23,8 +24,8 @@ pub struct Choice {
     /// Choose contents of which the named label, or without a name the surest label of the scenes, is below this
     /// confidence (0 to 100); any confidence if `None`.
     pub below: Option<u8>,
-    /// Choose contents labelled before this Unix second; any time if `None`.
-    pub tagged_before: Option<i64>,
+    /// Choose contents labelled before this moment; any time if `None`.
+    pub tagged_before: Option<UnixSeconds>,
 }
 
 /// A content that was chosen.

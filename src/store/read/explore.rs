@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::Sample;
 use crate::scene::{Scene, Scenes};
 use crate::store::model::CallOutcome;
+use crate::time::{UnixMillis, UnixSeconds};
 
 /// Which images are looked for. Every condition that is given must hold.
 ///
@@ -27,8 +28,8 @@ pub struct Pick {
     pub min_confidence: u8,
     /// A key of the image starts with this.
     pub prefix: String,
-    /// The time of that key, in Unix milliseconds.
-    pub days: Option<Range<i64>>,
+    /// The time of that key.
+    pub days: Option<Range<UnixMillis>>,
     /// What is known of the image.
     pub state: Option<ImageState>,
 }
@@ -126,8 +127,8 @@ pub struct ImageRecord {
     pub scenes: Scenes,
     /// Scenes that the next call asks for.
     pub asks: Scenes,
-    /// When the labels were answered, in Unix seconds.
-    pub tagged_at: Option<i64>,
+    /// When the labels were answered.
+    pub tagged_at: Option<UnixSeconds>,
     /// The run that settled it.
     pub run_id: Option<i64>,
     /// Its labels, by scene and rank.
@@ -171,8 +172,8 @@ pub struct ImageKey {
     pub key: String,
     /// True if it is a URL that was called through the bucket.
     pub is_url: bool,
-    /// The time of the last change in Unix milliseconds, if it is known.
-    pub last_modified: Option<i64>,
+    /// The time of the last change, if it is known.
+    pub last_modified: Option<UnixMillis>,
     /// The storage class; `None` for the standard one.
     pub storage_class: Option<String>,
     /// Why it is skipped; `None` if it is wanted.
@@ -203,8 +204,8 @@ pub struct ImageFailure {
 /// A call for an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageCall {
-    /// When it ended, in Unix milliseconds.
-    pub ended_at: i64,
+    /// When it ended.
+    pub ended_at: UnixMillis,
     /// The run.
     pub run_id: i64,
     /// The scenes that it asked for.

@@ -7,6 +7,7 @@ use crate::aliases::Aliases;
 use crate::label::Label;
 use crate::object::ETag;
 use crate::scene::{Scene, Scenes};
+use crate::time::{UnixMillis, UnixSeconds};
 
 /// What is known of the objects that an export holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,8 +40,8 @@ pub struct ExportFilter {
     pub any: Vec<String>,
     /// Only objects that have a label of each of these first or second categories are of interest.
     pub categories: Vec<String>,
-    /// Objects with an earlier time than this, in Unix milliseconds, or without one are left out; none if `None`.
-    pub since: Option<i64>,
+    /// Objects with an earlier time than this or without one are left out; none if `None`.
+    pub since: Option<UnixMillis>,
     /// Which objects are wanted.
     pub standing: Standing,
     /// True if objects that are no longer in the bucket are wanted too.
@@ -85,10 +86,10 @@ pub struct Exported<'a> {
     pub etag: Option<&'a ETag>,
     /// The size in bytes; `None` if it is not known, as for a URL.
     pub size: Option<u64>,
-    /// The time of the last change in Unix milliseconds; `None` if it is not known, as for a URL.
-    pub last_modified: Option<i64>,
-    /// When the labels were answered, in Unix seconds; `None` if it is not stored.
-    pub tagged_at: Option<i64>,
+    /// The time of the last change; `None` if it is not known, as for a URL.
+    pub last_modified: Option<UnixMillis>,
+    /// When the labels were answered; `None` if it is not stored.
+    pub tagged_at: Option<UnixSeconds>,
     /// All scenes that are labelled, including those that the filter leaves out. The answer for a scene may have had no
     /// label.
     pub scenes: Scenes,
@@ -158,8 +159,8 @@ pub(in crate::store) struct BatchObject {
     pub(in crate::store) key: Range<usize>,
     pub(in crate::store) etag: Option<ETag>,
     pub(in crate::store) size: Option<u64>,
-    pub(in crate::store) last_modified: Option<i64>,
-    pub(in crate::store) tagged_at: Option<i64>,
+    pub(in crate::store) last_modified: Option<UnixMillis>,
+    pub(in crate::store) tagged_at: Option<UnixSeconds>,
     pub(in crate::store) scenes: Scenes,
     pub(in crate::store) is_deleted: bool,
     /// A part of [`Batch::labels`].

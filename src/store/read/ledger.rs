@@ -2,13 +2,15 @@
 
 use std::ops::Range;
 
+use crate::time::UnixMillis;
+
 /// How the calls of the ledger are grouped, and which of them are counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerQuery {
     /// What a group has in common.
     pub grouping: LedgerGrouping,
-    /// Count only calls that ended in this range of Unix milliseconds; all calls if `None`.
-    pub within: Option<Range<i64>>,
+    /// Count only calls that ended in this range; all calls if `None`.
+    pub within: Option<Range<UnixMillis>>,
 }
 
 /// What the calls of one group have in common.

@@ -2,6 +2,7 @@
 
 use crate::scene::Scene;
 use crate::store::model::{Counts, RunState, SourceKind};
+use crate::time::UnixSeconds;
 
 /// A run as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +27,12 @@ pub struct RunRow {
     pub journals: bool,
     /// The version of the program that began the run.
     pub tool_version: String,
-    /// When the run began, in Unix seconds.
-    pub started_at: i64,
-    /// When everything was listed, in Unix seconds; `None` before that.
-    pub listed_at: Option<i64>,
-    /// When the run ended, in Unix seconds; `None` before that.
-    pub ended_at: Option<i64>,
+    /// When the run began.
+    pub started_at: UnixSeconds,
+    /// When everything was listed; `None` before that.
+    pub listed_at: Option<UnixSeconds>,
+    /// When the run ended; `None` before that.
+    pub ended_at: Option<UnixSeconds>,
     /// The exit code with which the run ended; `None` before that, after a kill, and if an earlier version wrote it.
     pub exit_code: Option<u8>,
     /// What the run has counted so far.
@@ -43,8 +44,8 @@ pub struct RunRow {
 pub struct Success {
     /// The number of the run.
     pub run_id: i64,
-    /// When it ended, in Unix seconds.
-    pub at: i64,
+    /// When it ended.
+    pub at: UnixSeconds,
 }
 
 /// The number of contents in each state.

@@ -13,6 +13,7 @@ use crate::store::model::{
     CallOutcome, ChangeKind, ContentState, Counts, ErrorKind, RunState, SourceKind,
 };
 use crate::store::run::RangeProgress;
+use crate::time::{UnixMillis, UnixSeconds};
 
 /// `label.id`: the content, then two bits for the scene and six for the rank.
 ///
@@ -107,6 +108,25 @@ impl FromSql for Size {
         count(value).map(Self)
     }
 }
+
+/// A column that holds a moment, as the number of its seconds or milliseconds.
+macro_rules! moment_column {
+    ($($moment:ident),*) => {$(
+        impl ToSql for $moment {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                Ok(self.0.into())
+            }
+        }
+
+        impl FromSql for $moment {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                value.as_i64().map(Self)
+            }
+        }
+    )*};
+}
+
+moment_column!(UnixSeconds, UnixMillis);
 
 /// A number of things as it comes out of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

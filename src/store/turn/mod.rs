@@ -31,6 +31,7 @@ pub use settle::{CallRow, ErrorRow, Settled, Settlement};
 use super::live::Live;
 use super::model::Recogniser;
 use super::run::Span;
+use crate::time::UnixSeconds;
 
 /// Everything that the writer asks of the store in one transaction.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,8 +65,8 @@ pub enum Request {
     EndLines {
         /// The lines.
         lines: EndedLines,
-        /// The present time in Unix seconds.
-        now: i64,
+        /// The present time.
+        now: UnixSeconds,
     },
     /// Split a range: `span` becomes a new range, and the old range ends where it begins.
     SplitRange {
@@ -79,8 +80,8 @@ pub enum Request {
     /// Every range is done: complete the listing. Missing objects are marked as gone, contents that wait for no run
     /// are adopted, and gone and added keys of one content are paired as moved. Reply: [`Reply::Queued`].
     CompleteListing {
-        /// The present time in Unix seconds.
-        now: i64,
+        /// The present time.
+        now: UnixSeconds,
     },
     /// Queue for this run what waits for no run and is wanted in the scope. Reply: [`Reply::Queued`].
     AdoptWaiting,

@@ -3,6 +3,7 @@
 use crate::object::{ETag, StorageClass};
 use crate::store::model::SkipReason;
 use crate::store::run::RangeProgress;
+use crate::time::UnixMillis;
 
 /// One listed key, and whether the filter of the run wants it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +14,8 @@ pub struct Candidate {
     pub etag: Option<ETag>,
     /// The size in bytes; `None` if the service does not report it.
     pub size: Option<u64>,
-    /// The time of the last change in Unix milliseconds; `None` if the service does not report it.
-    pub last_modified: Option<i64>,
+    /// The time of the last change; `None` if the service does not report it.
+    pub last_modified: Option<UnixMillis>,
     /// The storage class as listed; `STANDARD` is stored as NULL.
     pub storage_class: StorageClass,
     /// Why the key is skipped; `None` if it is wanted.

@@ -3,6 +3,7 @@
 use crate::label::Labels;
 use crate::scene::Scenes;
 use crate::store::model::{CallOutcome, ErrorVerdict};
+use crate::time::UnixMillis;
 
 /// A row of the ledger: one call that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +14,8 @@ pub struct CallRow {
     pub object_id: i64,
     /// The scenes that were asked for.
     pub scenes: Scenes,
-    /// When the call ended, in Unix milliseconds by the corrected clock.
-    pub ended_at: i64,
+    /// When the call ended, by the corrected clock.
+    pub ended_at: UnixMillis,
     /// The correction that is part of `ended_at`, in seconds. The ledger's time has the correction that is stored.
     pub clock_offset: i64,
     /// Milliseconds from sending the request to the end of the answer.

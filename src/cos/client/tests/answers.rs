@@ -1,6 +1,7 @@
 //! What is made of an answer, or of none.
 
 use super::*;
+use crate::time::UnixMillis;
 
 #[tokio::test]
 async fn head_returns_the_same_fields_as_a_listing() {
@@ -20,7 +21,7 @@ async fn head_returns_the_same_fields_as_a_listing() {
             key: "a/b".to_owned(),
             etag: ETag::new("abc-2"),
             size: Some(99),
-            last_modified: Some(1_557_989_151_000),
+            last_modified: Some(UnixMillis(1_557_989_151_000)),
             storage_class: Some(StorageClass::Archive),
             storage_tier: None,
             restored: Some(Restore::Done),

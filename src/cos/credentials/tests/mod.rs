@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::cos::Clock;
+use crate::time::UnixSeconds;
 
 /// Variables and a home directory of the test's own; no metadata service is reachable.
 struct World {
@@ -286,7 +287,7 @@ async fn the_role_of_the_machine_is_the_last_resort() {
     let provider = world.discover().await.unwrap();
     let first = provider.current(&Clock::default()).await.unwrap();
     assert_eq!(parts(&first), three("r1", "k", Some("t")));
-    assert_eq!(first.expires_at, Some(4_000_000_000));
+    assert_eq!(first.expires_at, Some(UnixSeconds(4_000_000_000)));
     assert_eq!(provider.renew(&first, &Clock::default()).await.unwrap().secret_id, "r2");
     // A mode of CvmRole in the file of coscli leads to the same place.
     world.write(".cos.yaml", "cos:\n  base:\n    mode: CvmRole\n    cvmrolename: render\n");

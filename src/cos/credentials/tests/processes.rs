@@ -1,6 +1,7 @@
 //! Credentials that a process prints.
 
 use super::*;
+use crate::time::UnixSeconds;
 
 #[rstest]
 #[case(r#"{"TmpSecretId":"i","TmpSecretKey":"k","Token":"t","ExpiredTime":4000000000}"#)]
@@ -13,7 +14,7 @@ async fn a_process_prints_credentials_as_json(#[case] json: &str) {
     let provider = world.discover().await.unwrap();
     let credentials = provider.current(&Clock::default()).await.unwrap();
     assert_eq!(parts(&credentials), three("i", "k", Some("t")));
-    assert_eq!(credentials.expires_at, Some(4_000_000_000));
+    assert_eq!(credentials.expires_at, Some(UnixSeconds(4_000_000_000)));
     assert_eq!(provider.source(), "credential_process");
 }
 

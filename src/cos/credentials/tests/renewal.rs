@@ -1,13 +1,14 @@
 //! When credentials are fetched again.
 
 use super::*;
+use crate::time::{UnixMillis, UnixSeconds};
 
 /// Each test has a clock of its own; they run side by side.
 macro_rules! clock {
     () => {{
         static NOW: AtomicI64 = AtomicI64::new(0);
-        fn now() -> i64 {
-            NOW.load(Ordering::Relaxed) * 1000
+        fn now() -> UnixMillis {
+            UnixSeconds(NOW.load(Ordering::Relaxed)).to_millis()
         }
         (&NOW, Clock::with_local(now))
     }};
@@ -106,7 +107,8 @@ async fn one_request_renews_for_all_and_none_gets_expired_credentials() {
 
 #[test]
 fn a_short_life_is_renewed_at_its_half() {
-    let credentials = Credentials::checked(["a", "b", "c"], "i", "k", None, Some(1100)).unwrap();
-    assert_eq!(provider::renew_at(&credentials, 1000), 1050);
-    assert_eq!(provider::renew_at(&credentials, -5000), 500);
+    let credentials =
+        Credentials::checked(["a", "b", "c"], "i", "k", None, Some(UnixSeconds(1100))).unwrap();
+    assert_eq!(provider::renew_at(&credentials, UnixSeconds(1000)), UnixSeconds(1050));
+    assert_eq!(provider::renew_at(&credentials, UnixSeconds(-5000)), UnixSeconds(500));
 }

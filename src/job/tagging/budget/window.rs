@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{self, Until};
 use crate::cos::Clock;
+use crate::time::UnixMillis;
 
 /// The window in which one invocation may call.
 ///
@@ -17,8 +18,8 @@ pub(super) struct Window {
     zone: TimeZone,
     until: Option<Until>,
     max_duration: Option<Duration>,
-    /// When the window began, in Unix milliseconds of this machine's own clock.
-    begun: i64,
+    /// When the window began, by this machine's own clock.
+    begun: UnixMillis,
     begun_at: Instant,
     /// The offset of the clock with which the end was computed, in seconds.
     offset: i64,
@@ -54,8 +55,8 @@ impl Window {
 
     /// Computes the end, with the present offset of the clock.
     fn compute(&mut self) {
-        let begun = self.begun.saturating_add(self.offset.saturating_mul(1000));
-        let begun = Timestamp::from_millisecond(begun).unwrap_or(Timestamp::MAX);
+        let begun = self.begun.saturating_add(SignedDuration::from_secs(self.offset));
+        let begun = begun.timestamp().unwrap_or(Timestamp::MAX);
         let end = |wall: Timestamp, what: String| {
             let left = Duration::try_from(wall.duration_since(begun)).unwrap_or_default();
             End { wall, monotonic: self.begun_at.checked_add(left), what }
@@ -124,7 +125,7 @@ mod tests {
     const BEGUN: i64 = 1_780_000_000;
 
     fn clock() -> Clock {
-        Clock::with_local(|| BEGUN * 1000)
+        Clock::with_local(|| UnixMillis(BEGUN * 1000))
     }
 
     fn window(clock: &Clock, change: impl FnOnce(&mut config::Budget)) -> Window {

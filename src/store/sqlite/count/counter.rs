@@ -2,6 +2,7 @@
 
 use super::places::Place;
 use crate::store::read::ImageState;
+use crate::time::UnixMillis;
 
 /// The slot of labels whose content has the same tag in another scene with a higher or equal confidence.
 pub(crate) const SAME_TAG: u8 = 4;
@@ -121,10 +122,10 @@ impl Counter {
         Self::new(Kind::Prefix, place.prefix_id << 2 | flags)
     }
 
-    /// Wanted objects of the day of this time in Unix milliseconds.
-    pub(crate) fn day(last_modified: Option<i64>) -> Self {
+    /// Wanted objects of the day of this time, in UTC.
+    pub(crate) fn day(last_modified: Option<UnixMillis>) -> Self {
         let key = last_modified.map_or(0, |at| {
-            let day = at.div_euclid(86_400_000);
+            let day = at.0.div_euclid(86_400_000);
             1 + if day < 0 { (-1 - day) * 2 + 1 } else { day * 2 }
         });
         Self::new(Kind::Day, key)
@@ -214,7 +215,7 @@ mod tests {
             prop_assert_eq!(label.kind(), Kind::Label);
             let place = Place { prefix_id, is_other };
             prop_assert_eq!(Counter::prefix(place, labelled).place(), (place, labelled));
-            let counter = Counter::day(Some(day * 86_400_000 + 5));
+            let counter = Counter::day(Some(UnixMillis(day * 86_400_000 + 5)));
             prop_assert_eq!((counter.day_number(), counter.kind()), (Some(day), Kind::Day));
             prop_assert_eq!(Counter::day(None).day_number(), None);
             prop_assert!(counter.number() >= 0 && label.number() >= 0);

@@ -12,6 +12,7 @@ use crate::store::sqlite::rows::Numbered;
 use crate::store::sqlite::sql::{
     ANSWERED, BARE_PLAN, BUCKET, FAILED, KEYS, PENDING, TEMPORARY, statements,
 };
+use crate::time::UnixMillis;
 
 statements! {
     /// Selects a key for [`Reader::split_points`].
@@ -292,11 +293,15 @@ impl Reader {
             .map_err(|source| self.error(source))
     }
 
-    /// Counts the calls that ended at `moment` (Unix milliseconds) or later and were in the ledger at its end `last`.
+    /// Counts the calls that ended at `moment` or later and were in the ledger at its end `last`.
     /// Calls with an unknown end are among them.
     ///
     /// Every row is read: where the clock was set or corrected, rows are not in the order of their times.
-    pub fn calls_since(&self, moment: i64, LedgerEnd(last): LedgerEnd) -> Result<u64, Error> {
+    pub fn calls_since(
+        &self,
+        moment: UnixMillis,
+        LedgerEnd(last): LedgerEnd,
+    ) -> Result<u64, Error> {
         let calls: i64 = self
             .connection
             .query_row(

@@ -18,6 +18,7 @@ use crate::store::sqlite::ids::IdSet;
 use crate::store::sqlite::posting::SHIFT;
 use crate::store::sqlite::rows::Size;
 use crate::store::sqlite::sql::{FAILED, has_content, is_label_of, statements};
+use crate::time::UnixMillis;
 
 /// The number of objects in a batch: few enough to keep a batch small, and many enough to make the fixed cost of a
 /// read small.
@@ -282,7 +283,7 @@ impl Export<'_> {
             let done: Option<u8> = row.get(6).map_err(sqlite)?;
             let scenes = Scenes::from_bits(done.unwrap_or(0));
             let hidden = scenes.without(self.filter.scenes);
-            let last_modified: Option<i64> = row.get(1).map_err(sqlite)?;
+            let last_modified: Option<UnixMillis> = row.get(1).map_err(sqlite)?;
             if self.filter.since.is_some_and(|since| last_modified.is_none_or(|at| at < since)) {
                 continue;
             }

@@ -7,6 +7,7 @@ use crate::store::sqlite::rows::Count;
 use crate::store::sqlite::sql::{
     ANSWERED, CALL_FAILED, EVERY_SCENE, THROTTLED, THROWN_AWAY, UNKNOWN, count_of, statements,
 };
+use crate::time::UnixMillis;
 
 /// Rows of the ledger that one statement adds up. SQLite sorts them by their group first, in memory.
 const BATCH: i64 = 50_000;
@@ -55,7 +56,7 @@ impl Reader {
         };
         let (from, before) = match &query.within {
             Some(within) => (within.start, within.end),
-            None => (i64::MIN, i64::MAX),
+            None => (UnixMillis::MIN, UnixMillis::MAX),
         };
         let sql = sums(group);
         let last = self.ledger_end()?.0;

@@ -17,6 +17,7 @@ use crate::store::turn::{
     CallRow, Candidate, ClaimRequest, Claimed, Difference, ErrorRow, Page, Reach, Reply, Request,
     Settled, Settlement,
 };
+use crate::time::{UnixMillis, UnixSeconds};
 
 /// A candidate with bytes of its own, or those of all copies.
 fn candidate(key: &str) -> Candidate {
@@ -63,7 +64,7 @@ fn database(folder: &Path) -> Store {
     let listing = vec![
         Request::Page(page(0, "m", new(&["a.jpg", "bad.jpg", "copy1.jpg", "copy2.jpg"]))),
         Request::Page(page(1, "x.jpg", new(&["x.jpg"]))),
-        Request::CompleteListing { now: 110 },
+        Request::CompleteListing { now: UnixSeconds(110) },
     ];
     turn(&mut session, listing);
     let claimed = claim(&mut session);
@@ -73,7 +74,7 @@ fn database(folder: &Path) -> Store {
             content_id: claimed.content_id,
             object_id: claimed.key.object_id,
             scenes: claimed.scenes,
-            ended_at: 120_000,
+            ended_at: UnixMillis(120_000),
             clock_offset: 0,
             duration_ms: 80,
             outcome,
@@ -109,7 +110,7 @@ fn database(folder: &Path) -> Store {
         let settlement = Settlement { content_id, scenes, again: Scenes::NONE, call, settled };
         turn(&mut session, vec![Request::Settle(settlement)]);
     }
-    let store = session.finish(RunState::Complete, None, 130).unwrap();
+    let store = session.finish(RunState::Complete, None, UnixSeconds(130)).unwrap();
     // The second night: copy2 was renamed, x is gone, a has other bytes, new.jpg is new.
     let mut session = begin(store, true);
     let gone = |object_id, content_id| Difference::Gone { object_id, content_id: Some(content_id) };
@@ -119,7 +120,7 @@ fn database(folder: &Path) -> Store {
         returned: false,
         candidate: Candidate {
             etag: ETag::new("other"),
-            last_modified: Some(200_000),
+            last_modified: Some(UnixMillis(200_000)),
             ..candidate("a.jpg")
         },
     };
@@ -127,9 +128,9 @@ fn database(folder: &Path) -> Store {
     let first = page(0, "m", vec![changed, gone(4, 3), added]);
     let added = Difference::New(candidate("new.jpg"));
     let second = page(1, "new.jpg", vec![gone(5, 5), added]);
-    let complete = Request::CompleteListing { now: 210 };
+    let complete = Request::CompleteListing { now: UnixSeconds(210) };
     turn(&mut session, vec![Request::Page(first), Request::Page(second), complete]);
-    session.finish(RunState::Interrupted, Some("SIGINT"), 230).unwrap()
+    session.finish(RunState::Interrupted, Some("SIGINT"), UnixSeconds(230)).unwrap()
 }
 
 /// The checks that found something.
@@ -221,10 +222,10 @@ fn a_claim_leaves_a_content_that_only_another_scope_wants() {
     // The run's own scope has lost its key, and the bucket has another one.
     let context = RunContext { prefix: "elsewhere/".to_owned(), ..session.run().clone() };
     let counts = session.counts().clone();
-    let store = session.finish(RunState::Interrupted, None, 130).unwrap();
+    let store = session.finish(RunState::Interrupted, None, UnixSeconds(130)).unwrap();
     let mut session = Session::new(store, context, counts);
     assert_eq!(claim(&mut session), []);
-    let store = session.finish(RunState::Interrupted, None, 140).unwrap();
+    let store = session.finish(RunState::Interrupted, None, UnixSeconds(140)).unwrap();
     let reader = store.reader().unwrap();
     assert_eq!(found(&reader), []);
     assert_eq!(reader.content_counts().unwrap().pending, 1);
@@ -318,8 +319,11 @@ fn sums_of_the_ledger_and_its_rate_are_read() {
     assert_eq!(sums(LedgerGrouping::Scenes, None), [(2, of_run_1)].into());
     let minutes = LedgerGrouping::Time { unit_ms: 60_000 };
     assert_eq!(sums(minutes, None), [(2, of_run_1)].into());
-    assert_eq!(sums(minutes, Some(0..120_000)), BTreeMap::new());
-    assert_eq!(sums(minutes, Some(120_000..120_001)), [(2, of_run_1)].into());
+    assert_eq!(sums(minutes, Some(UnixMillis(0)..UnixMillis(120_000))), BTreeMap::new());
+    assert_eq!(
+        sums(minutes, Some(UnixMillis(120_000)..UnixMillis(120_001))),
+        [(2, of_run_1)].into()
+    );
     assert_eq!(reader.measured_pace().unwrap(), None, "four calls say nothing");
     // Twenty-five calls, one each 100 ms, with an hour between two of them.
     store

@@ -18,6 +18,7 @@ use crate::store::sqlite::rows::{EtagColumn, LabelId, Numbered, Size, StoredEtag
 use crate::store::sqlite::sql::{
     DONE, FAILED, PENDING, TEMPORARY, change_of, has_content, lacks, statements,
 };
+use crate::time::UnixMillis;
 
 /// The columns of [`ContentFacts`].
 const COLUMNS: &str = "id, scenes_done, scenes_redo, state, run_id, error_kind";
@@ -177,7 +178,7 @@ impl Session {
                 object_id,
                 // Milliseconds take two bytes more than seconds do, and the answer makes the rest of the row two bytes
                 // longer. So the row keeps its length when the answer replaces this number, and its page is not split.
-                jiff::Timestamp::now().as_millisecond(),
+                UnixMillis::now(),
             ),
         )?;
         self.identities(|identities, connection| identities.add(connection, hash, id, is_last))?;

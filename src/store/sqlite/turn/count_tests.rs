@@ -16,6 +16,7 @@ use crate::store::run::RunContext;
 use crate::store::sqlite::Store;
 use crate::store::sqlite::count::{Places, Sums, is_counted, recount};
 use crate::store::turn::{Claimed, Difference, Settled};
+use crate::time::{UnixMillis, UnixSeconds};
 
 /// More prefixes than are counted by themselves, and keys without one.
 const KEYS: [&str; 9] = [
@@ -100,7 +101,7 @@ impl World {
         let (path, run) = (session.store.path().to_owned(), (*session.run).clone());
         drop(session);
         let mut store = Store::open(&path).unwrap();
-        store.recover(1).unwrap();
+        store.recover(UnixMillis(1)).unwrap();
         store.reopen_run(run.id).unwrap();
         let counts = store.counts(run.id).unwrap();
         self.claimed.clear();
@@ -114,7 +115,7 @@ impl World {
             settle(session, &claimed, Settled::Released, 0);
             session.commit().unwrap();
         }
-        self.session.take().unwrap().finish(RunState::Interrupted, None, 1).unwrap()
+        self.session.take().unwrap().finish(RunState::Interrupted, None, UnixSeconds(1)).unwrap()
     }
 
     fn difference(&mut self, key: &str, now: Option<(u8, u8, bool)>) -> Option<Difference> {

@@ -12,6 +12,7 @@ use crate::store::sqlite::count::{
 };
 use crate::store::sqlite::rows::{LabelId, Numbered};
 use crate::store::sqlite::sql::{has_content, statements};
+use crate::time::UnixMillis;
 
 /// The size in bytes from which the log of changes is added to the counts. A larger log makes adding cheaper for each
 /// change, and reading the counts slower.
@@ -58,7 +59,7 @@ pub(super) struct Counted<'k> {
     pub(super) bucket_id: i64,
     pub(super) key: &'k str,
     pub(super) content_id: Option<i64>,
-    pub(super) last_modified: Option<i64>,
+    pub(super) last_modified: Option<UnixMillis>,
     pub(super) skipped: bool,
 }
 
@@ -189,7 +190,7 @@ impl Counting {
     }
 
     /// Counts that an object has another time.
-    pub(super) fn time(&mut self, before: Option<i64>, after: Option<i64>) {
+    pub(super) fn time(&mut self, before: Option<UnixMillis>, after: Option<UnixMillis>) {
         if Counter::day(before) != Counter::day(after) {
             self.add(Counter::day(before), -1);
             self.add(Counter::day(after), 1);

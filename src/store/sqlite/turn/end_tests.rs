@@ -7,6 +7,7 @@ use crate::label::Labels;
 use crate::store::model::RunState;
 use crate::store::sqlite::Store;
 use crate::store::turn::{ClaimRequest, Claims, Difference, Reply, Request, Settled};
+use crate::time::UnixSeconds;
 
 #[test]
 fn an_image_is_put_back_before_the_search_for_remaining_work_or_after_the_end_of_the_run() {
@@ -16,7 +17,7 @@ fn an_image_is_put_back_before_the_search_for_remaining_work_or_after_the_end_of
     let mut turn = session.new_turn();
     turn.requests = vec![
         Request::Page(page("", vec![Difference::New(candidate("a", "x", 1))], true)),
-        Request::CompleteListing { now: 1 },
+        Request::CompleteListing { now: UnixSeconds(1) },
         Request::Claim(ClaimRequest { limit: 1, passes: 0..=0, keeps_back: false }),
     ];
     let Some(Reply::Claims(Claims { claimed, .. })) = session.turn(&turn).unwrap().replies.pop()
@@ -35,7 +36,7 @@ fn an_image_is_put_back_before_the_search_for_remaining_work_or_after_the_end_of
     assert!(!session.leaves_behind().unwrap());
     let refused = put_back().unwrap_err();
     assert_eq!(refused.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy));
-    let store = session.finish(RunState::Complete, None, 3).unwrap();
+    let store = session.finish(RunState::Complete, None, UnixSeconds(3)).unwrap();
     assert_eq!(put_back().unwrap(), 1);
     let sql = "SELECT state FROM run";
     let state: String = store.connection.query_row(sql, [], |row| row.get(0)).unwrap();

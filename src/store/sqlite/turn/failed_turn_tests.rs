@@ -9,6 +9,7 @@ use crate::store::model::{Counts, RunState};
 use crate::store::run::RunContext;
 use crate::store::sqlite::Store;
 use crate::store::turn::{ClaimRequest, Claims, Difference, Reply, Request, Settled, Turn};
+use crate::time::UnixSeconds;
 
 fn send(session: &mut Session, requests: Vec<Request>) -> Vec<Reply> {
     let mut turn = session.new_turn();
@@ -80,7 +81,7 @@ fn session_and_turn(folder: &std::path::Path) -> (Session, Turn) {
         new_objects(&["d", "e"]),
         Request::Settle(settlement(&first, Settled::Labels(label("a new tag")), 50_000)),
         Request::Settle(settlement(&second, Settled::Labels(label("of which bytes?")), 50_000)),
-        Request::CompleteListing { now: 5 },
+        Request::CompleteListing { now: UnixSeconds(5) },
         claim(1),
         Request::Limit { rate: 7.0 },
     ];
@@ -147,7 +148,7 @@ fn a_plan_whose_turn_failed_is_undone_and_accepts_no_further_turn() {
     };
     assert_eq!(objects(&plan), 0);
     assert!(matches!(plan.turn(&turn), Err(Error::Undone)));
-    let store = plan.finish(RunState::Stopped, Some("broken"), 1).unwrap();
+    let store = plan.finish(RunState::Stopped, Some("broken"), UnixSeconds(1)).unwrap();
     let sql = "SELECT state FROM run";
     let state: String = store.connection.query_row(sql, [], |row| row.get(0)).unwrap();
     assert_eq!(state, "stopped");

@@ -9,6 +9,7 @@ use crate::store::read::{Check, Checked};
 use crate::store::run::RunContext;
 use crate::store::sqlite::Store;
 use crate::store::turn::{Difference, Request};
+use crate::time::{UnixMillis, UnixSeconds};
 
 /// Lists pages of one key each. Each image has two keys.
 fn list(session: &mut Session, pages: std::ops::Range<u32>) {
@@ -50,7 +51,7 @@ fn a_listing_that_is_killed_during_a_merge_goes_on_with_it() {
     let context: RunContext = session.run().clone();
     drop(session);
     let mut store = Store::open(&path).unwrap();
-    store.recover(1).unwrap();
+    store.recover(UnixMillis(1)).unwrap();
     store.reopen_run(context.id).unwrap();
     let counts = store.counts(context.id).unwrap();
     let mut session = Session::new(store, context, counts);
@@ -61,7 +62,7 @@ fn a_listing_that_is_killed_during_a_merge_goes_on_with_it() {
     connection.execute_batch("DELETE FROM ident WHERE content_id = 1").unwrap();
     assert_eq!(problems(&session), 1, "this one was merged");
 
-    let store = session.finish(RunState::Complete, None, 1).unwrap();
+    let store = session.finish(RunState::Complete, None, UnixSeconds(1)).unwrap();
     let after = begin(store, "");
     assert_eq!((mark(&after), missing(&after)), (None, 1));
 }

@@ -10,6 +10,7 @@ use super::tests::{begin, candidate, error, label, one, page, settle};
 use crate::store::run::{RangeProgress, RunContext};
 use crate::store::sqlite::Store;
 use crate::store::turn::{Claimed, Difference, Settled};
+use crate::time::{UnixMillis, UnixSeconds};
 
 const WORKERS: usize = 2;
 const IN_FLIGHT: usize = 2 * WORKERS;
@@ -68,7 +69,7 @@ impl World {
         let path = self.session().store.path().to_owned();
         drop(self.session.take());
         let mut store = Store::open(&path).unwrap();
-        let lost = usize::try_from(store.recover(1).unwrap()).unwrap();
+        let lost = usize::try_from(store.recover(UnixMillis(1)).unwrap()).unwrap();
         assert_eq!(lost, self.claimed.len(), "what was in flight, and nothing else");
         assert!(lost <= IN_FLIGHT);
         self.unknown += lost;
@@ -125,7 +126,7 @@ impl World {
         session.begin().unwrap();
         session.page(&page(&cursor, differences, done)).unwrap();
         if done {
-            session.complete_listing(1).unwrap();
+            session.complete_listing(UnixSeconds(1)).unwrap();
         }
         self.end_turn(cut);
     }

@@ -14,6 +14,7 @@ use crate::store::sqlite::sql::{
     lacks, statements,
 };
 use crate::store::turn::{EndedLines, Reach, ReadLine};
+use crate::time::UnixSeconds;
 
 statements! {
     READ_PROGRESS = "
@@ -123,7 +124,11 @@ impl Session {
     }
 
     /// Applies lines that have ended, and their objects. Returns true if contents were queued.
-    pub(super) fn ended_lines(&mut self, lines: &EndedLines, now: i64) -> Result<bool, Error> {
+    pub(super) fn ended_lines(
+        &mut self,
+        lines: &EndedLines,
+        now: UnixSeconds,
+    ) -> Result<bool, Error> {
         let EndedLines { page, failures, found, failed, missing, unwanted } = lines;
         self.counts.wanted = self.counts.wanted.saturating_sub(*unwanted);
         self.counts.lines_failed += failed;

@@ -13,6 +13,7 @@ use crate::store::sqlite::Store;
 use crate::store::sqlite::error::sorted;
 use crate::store::sqlite::rows::{CountsJson, Lines, Named, StoredCounts};
 use crate::store::sqlite::sql::{ADDED, BUCKET, GONE, INTERRUPTED, MOVED, STOPPED, statements};
+use crate::time::UnixSeconds;
 
 statements! {
     READ_RANGES = "
@@ -108,7 +109,7 @@ impl Session {
     /// Completes the listing once every range is done. Objects that were held back are marked as gone, contents that
     /// wait for no run are adopted, gone and added keys of one content are paired as moved, and `listed_at` is set.
     /// Returns true if contents were adopted.
-    pub(super) fn complete_listing(&mut self, now: i64) -> Result<bool, Error> {
+    pub(super) fn complete_listing(&mut self, now: UnixSeconds) -> Result<bool, Error> {
         self.conclude_held()?;
         self.listed = true;
         let adopted = self.adopt_waiting()?;

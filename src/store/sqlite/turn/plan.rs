@@ -18,6 +18,7 @@ use crate::store::sqlite::Store;
 use crate::store::sqlite::error::sorted;
 use crate::store::sqlite::rows::CountsJson;
 use crate::store::sqlite::sql::{ASKS, FAILED, FINAL, PENDING, has_content, lacks, statements};
+use crate::time::UnixSeconds;
 
 statements! {
     /// Counts the contents in the queue of the run `?1`, for each set of scenes that a call asks for.
@@ -153,7 +154,7 @@ impl Session {
         mut self,
         state: RunState,
         reason: Option<&str>,
-        ended_at: i64,
+        ended_at: UnixSeconds,
     ) -> Result<Store, Error> {
         if self.keeping == Keeping::Simulates {
             self.execute(&ROLL_BACK, [])?;

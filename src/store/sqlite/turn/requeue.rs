@@ -118,6 +118,7 @@ mod tests {
     use super::*;
     use crate::scene::Scene;
     use crate::store::read::Choice;
+    use crate::time::UnixSeconds;
 
     /// Content 1 failed. 2 and 3 are labelled, in camera and in camera and web. 4 is labelled, and a filter leaves its
     /// key out. 5 waits for run 1.
@@ -194,7 +195,7 @@ mod tests {
         let web = Choice { scenes: Scene::Web.into(), ..all() };
         assert_eq!(chosen(&store, &web), [(3, 8)]);
         assert_eq!(
-            chosen(&store, &Choice { tagged_before: Some(200), ..all() }),
+            chosen(&store, &Choice { tagged_before: Some(UnixSeconds(200)), ..all() }),
             [(2, 2), (4, 2), (5, 10)]
         );
     }

@@ -16,6 +16,7 @@ use crate::store::sqlite::sql::{
     ASKS, BARE_PLAN, BUCKET, COMPLETE, IN_FLIGHT, INTERRUPTED, PENDING, RUNNING, STOPPED,
     SUPERSEDED, Statement, UNKNOWN, count_of, statements,
 };
+use crate::time::UnixMillis;
 
 statements! {
     INSERT_BUCKET = "INSERT INTO bucket (name, kind) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
@@ -184,7 +185,7 @@ impl Store {
 
     /// Puts back what was in flight when a process was killed. Each call gets a ledger row with the outcome `unknown`,
     /// since it may have been sent. Runs that were under way are interrupted now. Returns the number of calls.
-    pub fn recover(&mut self, now_ms: i64) -> Result<u64, Error> {
+    pub fn recover(&mut self, now: UnixMillis) -> Result<u64, Error> {
         let path = self.path.clone();
         let recover = |tx: &rusqlite::Transaction<'_>| {
             let mut lost: Vec<(i64, u64, u64)> = Vec::new();
@@ -198,7 +199,7 @@ impl Store {
                     lost.push(row?);
                 }
             }
-            tx.execute(&INSERT_LOST_CALLS, [now_ms])?;
+            tx.execute(&INSERT_LOST_CALLS, [now])?;
             tx.execute(&PUT_BACK_LOST, [])?;
             for (run_id, count, scenes) in &lost {
                 let StoredCounts(mut counts) =
@@ -208,7 +209,7 @@ impl Store {
                 counts.scenes_asked += scenes;
                 tx.execute(&SET_COUNTS, (run_id, CountsJson(&counts)))?;
             }
-            tx.execute(&INTERRUPT, [now_ms / 1000])?;
+            tx.execute(&INTERRUPT, [now.to_seconds()])?;
             Ok(lost.iter().map(|(_, count, _)| count).sum())
         };
         self.transaction(recover).map_err(|source| sorted(&path, source))

@@ -13,6 +13,7 @@ use crate::store::run::RunContext;
 use crate::store::sqlite::error::sorted;
 use crate::store::sqlite::sql::{Statement, statements};
 use crate::store::sqlite::{Place, Reader, Store};
+use crate::time::UnixSeconds;
 
 statements! {
     END_RUN = "
@@ -123,7 +124,7 @@ impl Session {
         mut self,
         state: RunState,
         reason: Option<&str>,
-        ended_at: i64,
+        ended_at: UnixSeconds,
     ) -> Result<Store, Error> {
         if self.run.plan {
             return self.finish_plan(state, reason, ended_at);

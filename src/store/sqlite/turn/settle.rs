@@ -1,5 +1,6 @@
 //! Writes settlements: labels, the new state of the content and the ledger row, in one transaction.
 
+use jiff::SignedDuration;
 use rusqlite::OptionalExtension;
 
 use super::Session;
@@ -12,6 +13,7 @@ use crate::store::sqlite::count::Found;
 use crate::store::sqlite::rows::{LabelId, Mark};
 use crate::store::sqlite::sql::{DONE, PENDING, change_of, statements};
 use crate::store::turn::{CallRow, ErrorRow, Settled, Settlement};
+use crate::time::UnixMillis;
 
 statements! {
     INSERT_CALL = "
@@ -83,7 +85,9 @@ impl Session {
                 call.scenes.bits(),
                 // A correction of the clock moves all rows of this session, so this row is written with the stored
                 // correction.
-                call.ended_at + (kept - call.clock_offset).saturating_mul(1000),
+                call.ended_at.saturating_add(SignedDuration::from_secs(
+                    kept.saturating_sub(call.clock_offset),
+                )),
                 call.duration_ms,
                 call.outcome as i64,
                 call.retry,
@@ -149,7 +153,7 @@ impl Session {
         if !self.caches.overwritten.remove(call.object_id) {
             return Ok(false);
         }
-        let found: Option<(Option<i64>, Option<i64>)> = self
+        let found: Option<(Option<i64>, Option<UnixMillis>)> = self
             .prepare(&OBJECT_NOW)?
             .query_row([call.object_id], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()
@@ -223,7 +227,7 @@ impl Session {
         let pending: bool = self
             .prepare(&NOTE_LABELS)?
             .query_row(
-                (content_id, scenes.bits(), self.run.id, object_id, ended_at.div_euclid(1000)),
+                (content_id, scenes.bits(), self.run.id, object_id, ended_at.to_seconds()),
                 |row| row.get(0),
             )
             .map_err(|source| self.error(source))?;

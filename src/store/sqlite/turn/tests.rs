@@ -16,6 +16,7 @@ use crate::store::sqlite::{Reader, Store};
 use crate::store::turn::{
     CallRow, Candidate, Claimed, Difference, ErrorRow, Key, Page, Reach, Settled, Settlement,
 };
+use crate::time::{UnixMillis, UnixSeconds};
 
 pub(super) fn begin(mut store: Store, prefix: &str) -> Session {
     let begun = store.begin_run(&new_run(prefix, vec![Span::default()])).unwrap();
@@ -23,14 +24,15 @@ pub(super) fn begin(mut store: Store, prefix: &str) -> Session {
 }
 
 pub(super) fn candidate(key: &str, etag: &str, last_modified: i64) -> Candidate {
+    let last_modified = Some(UnixMillis(last_modified));
     Candidate {
         key: key.to_owned(),
         etag: ETag::new(etag),
         size: Some(1),
-        last_modified: Some(last_modified),
+        last_modified,
         storage_class: StorageClass::Standard,
         skip: None,
-        fingerprint: fingerprint(ETag::new(etag).as_ref(), Some(1), "", Some(last_modified)),
+        fingerprint: fingerprint(ETag::new(etag).as_ref(), Some(1), "", last_modified),
     }
 }
 
@@ -50,7 +52,7 @@ fn call(claimed: &Claimed, outcome: CallOutcome, ended_at: i64) -> CallRow {
         content_id: claimed.content_id,
         object_id: claimed.key.object_id,
         scenes: claimed.scenes,
-        ended_at,
+        ended_at: UnixMillis(ended_at),
         clock_offset: 0,
         duration_ms: 1,
         outcome,
@@ -121,7 +123,7 @@ fn a_content_that_another_scope_wants_waits_for_a_run_over_that_scope() {
     let both = ["a/1.jpg", "b/1.jpg"].map(|key| Difference::New(candidate(key, "old", 1)));
     let claimed = turn(&mut session, |session| {
         session.page(&page("", both.into(), true))?;
-        session.complete_listing(1)?;
+        session.complete_listing(UnixSeconds(1))?;
         session.claim_of(10, &(0..=0))
     });
     // The call of a/1.jpg ends when its bytes are others already, and nobody knows it yet.
@@ -130,7 +132,7 @@ fn a_content_that_another_scope_wants_waits_for_a_run_over_that_scope() {
         settle(session, &claimed[0], Settled::Labels(label("of the new bytes")), 50);
         Ok(())
     });
-    let store = session.finish(RunState::Complete, None, 2).unwrap();
+    let store = session.finish(RunState::Complete, None, UnixSeconds(2)).unwrap();
 
     let mut session = begin(store, "a/");
     let claimed = turn(&mut session, |session| {
@@ -141,7 +143,7 @@ fn a_content_that_another_scope_wants_waits_for_a_run_over_that_scope() {
             candidate: candidate("a/1.jpg", "new", 40),
         };
         session.page(&page("", vec![changed], true))?;
-        session.complete_listing(3)?;
+        session.complete_listing(UnixSeconds(3))?;
         session.claim_of(10, &(0..=0))
     });
     assert_eq!(claimed.len(), 1, "the old bytes are in b/ only, which is none of this run's");
@@ -149,7 +151,7 @@ fn a_content_that_another_scope_wants_waits_for_a_run_over_that_scope() {
         settle(session, &claimed[0], Settled::Labels(Labels::default()), 60);
         Ok(())
     });
-    let store = session.finish(RunState::Complete, None, 4).unwrap();
+    let store = session.finish(RunState::Complete, None, UnixSeconds(4)).unwrap();
     let labels: i64 = one(&store.connection, "SELECT count(*) FROM label WHERE content_id = 1");
     assert_eq!(labels, 0, "they were of other bytes");
     let state: i64 = one(&store.connection, "SELECT state FROM content WHERE id = 1");
@@ -168,14 +170,15 @@ fn labels_of_a_call_that_may_have_met_the_new_bytes_are_dropped() {
         let both = ["a", "b"].map(|key| Difference::New(candidate(key, "old", 1)));
         let claimed = turn(&mut session, |session| {
             session.page(&page("", both.into(), true))?;
-            session.complete_listing(1)?;
+            session.complete_listing(UnixSeconds(1))?;
             session.claim_of(10, &(0..=0))
         });
         turn(&mut session, |session| {
             settle(session, &claimed[0], Settled::Labels(label("of which bytes?")), 10_000);
             Ok(())
         });
-        let mut session = begin(session.finish(RunState::Complete, None, 2).unwrap(), "");
+        let mut session =
+            begin(session.finish(RunState::Complete, None, UnixSeconds(2)).unwrap(), "");
         turn(&mut session, |session| {
             let changed = Difference::Changed {
                 object_id: claimed[0].key.object_id,
@@ -196,7 +199,7 @@ fn one_content_of_two_keys(folder: &Path) -> (Session, Claimed) {
     let both = ["a.jpg", "b.jpg"].map(|key| Difference::New(candidate(key, "old", 1)));
     let claimed = turn(&mut session, |session| {
         session.page(&page("", both.into(), true))?;
-        session.complete_listing(1)?;
+        session.complete_listing(UnixSeconds(1))?;
         session.claim_of(10, &(0..=0))
     });
     let [claimed] = <[Claimed; 1]>::try_from(claimed).unwrap();
@@ -239,7 +242,7 @@ fn a_failure_of_overwritten_bytes_does_not_count_for_the_content(#[case] in_flig
     let state = format!("SELECT state FROM content WHERE id = {}", claimed.content_id);
     assert_eq!(one::<i64>(&session.store.connection, &state), 0, "b.jpg has its bytes still");
     let claimed = turn(&mut session, |session| {
-        session.complete_listing(2)?;
+        session.complete_listing(UnixSeconds(2))?;
         session.claim_of(10, &(0..=0))
     });
     let keys: Vec<String> = claimed.into_iter().map(|claimed| claimed.key.key).collect();
@@ -254,7 +257,7 @@ fn a_key_that_the_listing_has_reached_is_called_before_one_that_it_has_not() {
     let claimed = turn(&mut session, |session| {
         let new = keys.map(|key| Difference::New(candidate(key, "same", 1)));
         session.page(&page("", new.into(), true))?;
-        session.complete_listing(1)?;
+        session.complete_listing(UnixSeconds(1))?;
         session.claim_of(10, &(0..=0))
     });
     turn(&mut session, |session| {
@@ -264,7 +267,7 @@ fn a_key_that_the_listing_has_reached_is_called_before_one_that_it_has_not() {
         settle(session, &by_png, Settled::Labels(label("old")), 50_000);
         Ok(())
     });
-    let mut store = session.finish(RunState::Complete, None, 2).unwrap();
+    let mut store = session.finish(RunState::Complete, None, UnixSeconds(2)).unwrap();
     let content_id = claimed[0].content_id;
     let redo = Scene::Camera.into();
     store.put_back(&[Chosen { content_id, redo, asks: redo }]).unwrap();
@@ -306,16 +309,16 @@ fn a_key_that_returns_is_paired_as_moved_by_its_new_content() {
         let two = [("a", "x"), ("b", "y")];
         let new = two.map(|(key, etag)| Difference::New(candidate(key, etag, 1)));
         session.page(&page("", new.into(), true))?;
-        session.complete_listing(1)
+        session.complete_listing(UnixSeconds(1))
     });
-    let mut session = begin(session.finish(RunState::Complete, None, 2).unwrap(), "");
+    let mut session = begin(session.finish(RunState::Complete, None, UnixSeconds(2)).unwrap(), "");
     turn(&mut session, |session| {
         let gone = Difference::Gone { object_id: 1, content_id: Some(1) };
         session.page(&page("", vec![gone], true))?;
-        session.complete_listing(2)
+        session.complete_listing(UnixSeconds(2))
     });
     // b's bytes come back under the name of a.
-    let mut session = begin(session.finish(RunState::Complete, None, 3).unwrap(), "");
+    let mut session = begin(session.finish(RunState::Complete, None, UnixSeconds(3)).unwrap(), "");
     assert!(session.run.journals);
     turn(&mut session, |session| {
         let returned = Difference::Changed {
@@ -326,9 +329,9 @@ fn a_key_that_returns_is_paired_as_moved_by_its_new_content() {
         };
         let gone = Difference::Gone { object_id: 2, content_id: Some(2) };
         session.page(&page("", vec![returned, gone], true))?;
-        session.complete_listing(3)
+        session.complete_listing(UnixSeconds(3))
     });
-    let store = session.finish(RunState::Complete, None, 4).unwrap();
+    let store = session.finish(RunState::Complete, None, UnixSeconds(4)).unwrap();
     let journal: String = one(
         &store.connection,
         "SELECT group_concat(kind || ' ' || object_id || ' ' || ifnull(from_object_id, '-') || ' '
@@ -345,7 +348,7 @@ fn a_sample_is_filled_up_if_contents_leave_the_queue_without_a_call() {
     let drawn = turn(&mut session, |session| {
         let new = keys.map(|key| Difference::New(candidate(key, key, 1)));
         session.page(&page("", new.into(), true))?;
-        session.complete_listing(1)?;
+        session.complete_listing(UnixSeconds(1))?;
         session.sample(3)?;
         Ok(session.caches.sample.ids().to_vec())
     });
@@ -379,7 +382,7 @@ fn a_call_that_ends_during_a_correction_of_the_clock_is_moved_once() {
     let differences = keys.map(|key| Difference::New(candidate(key, key, 1)));
     let claimed = turn(&mut session, |session| {
         session.page(&page("", differences.into(), true))?;
-        session.complete_listing(1)?;
+        session.complete_listing(UnixSeconds(1))?;
         session.claim_of(10, &(0..=0))
     });
     // All four ended at 50 ms by this machine, which turns out to be an hour slow. The first two are written before the
@@ -397,7 +400,7 @@ fn a_call_that_ends_during_a_correction_of_the_clock_is_moved_once() {
         session.call(&call_at(2, 0))?;
         session.call(&call_at(3, 3600))
     });
-    let store = session.finish(RunState::Complete, None, 2).unwrap();
+    let store = session.finish(RunState::Complete, None, UnixSeconds(2)).unwrap();
     let times: String = one(&store.connection, "SELECT group_concat(DISTINCT ended_at) FROM call");
     assert_eq!(times, "3600050");
 }

@@ -8,6 +8,7 @@ use crate::store::Error;
 use crate::store::read::{Facets, LabelFacet, Pick};
 use crate::store::sqlite::Reader;
 use crate::store::sqlite::read::ReadTransaction;
+use crate::time::UnixMillis;
 
 /// The most prefixes that are counted.
 const PREFIXES: usize = 10_000;
@@ -240,8 +241,8 @@ pub(super) fn next_level(key: &str, length: usize) -> Option<&str> {
     key.get(..=length + slash)
 }
 
-/// The month of a moment in Unix milliseconds, in UTC, as months since the year 0.
-pub(super) fn month(moment: i64) -> i32 {
+/// The month of a moment, in UTC, as months since the year 0.
+pub(super) fn month(UnixMillis(moment): UnixMillis) -> i32 {
     // Civil dates from days, as in "chrono-Compatible Low-Level Date Algorithms" by Howard Hinnant.
     let days = moment.div_euclid(DAY) + 719_468;
     let era = days.div_euclid(146_097);
@@ -268,7 +269,7 @@ mod tests {
             (1_709_164_800, 2024, 1),
             (946_684_799, 1999, 11),
         ] {
-            assert_eq!(month(seconds * 1_000), year * 12 + of_year, "{seconds}");
+            assert_eq!(month(UnixMillis(seconds * 1_000)), year * 12 + of_year, "{seconds}");
         }
     }
 

@@ -11,6 +11,7 @@ use crate::store::sqlite::Reader;
 use crate::store::sqlite::read::ReadTransaction;
 use crate::store::sqlite::rows::{Count, LabelId, Mark, Size, StoredEtag};
 use crate::store::sqlite::sql::{ASKS, TEMPORARY, has_content, statements};
+use crate::time::UnixSeconds;
 
 statements! {
     CONTENT = "
@@ -46,7 +47,7 @@ struct Stored {
     asks: Scenes,
     etag: StoredEtag,
     size: Option<Size>,
-    tagged_at: Option<i64>,
+    tagged_at: Option<UnixSeconds>,
     run_id: Option<i64>,
     object_id: Option<i64>,
     error_kind: i64,

@@ -8,6 +8,7 @@ use crate::store::read::{Facets, ImageState, LabelFacet};
 use crate::store::sqlite::Reader;
 use crate::store::sqlite::count::{Counter, Kind, SAME_NAME, Sums};
 use crate::store::sqlite::read::ReadTransaction;
+use crate::time::UnixMillis;
 
 impl Reader {
     /// Reads the facets of all images from the kept counts. Returns `None` if the database keeps none.
@@ -66,7 +67,7 @@ impl Reader {
                 }
                 Kind::Day => {
                     if let Some(day) = counter.day_number() {
-                        *months.entry(month(day * DAY)).or_default() += count;
+                        *months.entry(month(UnixMillis(day * DAY))).or_default() += count;
                     }
                 }
                 Kind::Best => {

@@ -25,6 +25,7 @@ use crate::store::sqlite::count::Facts;
 use crate::store::sqlite::posting::SHIFT;
 use crate::store::sqlite::rows::{LabelId, Mark};
 use crate::store::sqlite::sql::{FAILED, IN_FLIGHT, PENDING, has_content, statements};
+use crate::time::UnixMillis;
 
 statements! {
     CONTENTS = "
@@ -163,8 +164,8 @@ impl<'p> Matcher<'p> {
             && (!with_category || self.category.as_ref().is_none_or(has))
     }
 
-    fn day(&self, modified: Option<i64>) -> bool {
-        let within = |days: &Range<i64>| modified.is_some_and(|at| days.contains(&at));
+    fn day(&self, modified: Option<UnixMillis>) -> bool {
+        let within = |days: &Range<UnixMillis>| modified.is_some_and(|at| days.contains(&at));
         self.pick.days.as_ref().is_none_or(within)
     }
 }
@@ -436,8 +437,8 @@ impl Reader {
         content: Content,
         is_wanted: bool,
         prefix: &str,
-        days: Option<&Range<i64>>,
-        mut each: impl FnMut(i64, &str, Option<i64>) -> bool,
+        days: Option<&Range<UnixMillis>>,
+        mut each: impl FnMut(i64, &str, Option<UnixMillis>) -> bool,
     ) -> rusqlite::Result<()> {
         let mut statement = self.connection.prepare_cached(&KEYS_OF_CONTENT)?;
         let mut rows = statement.query(named_params! {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use crate::scene::Scene;
 use crate::store::read::{ImageState, Page, Pick};
 use crate::store::sqlite::{Reader, Store};
+use crate::time::UnixMillis;
 
 const SCENES: [Scene; 2] = [Scene::Camera, Scene::Web];
 const NAMES: [&str; 4] = ["cat", "dog", "sky", "owl"];
@@ -89,8 +90,8 @@ fn picks() -> impl Strategy<Value = Pick> {
 }
 
 /// The span of a month in which keys of these tests lie.
-fn days(month: i64) -> std::ops::Range<i64> {
-    let starts = [0, 31, 59, 90].map(|day: i64| day * 86_400_000);
+fn days(month: i64) -> std::ops::Range<UnixMillis> {
+    let starts = [0, 31, 59, 90].map(|day: i64| UnixMillis(day * 86_400_000));
     let place = usize::try_from(month).unwrap();
     starts[place]..starts[place + 1]
 }
