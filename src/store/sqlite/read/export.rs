@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Statement, named_params};
 
 use super::ReadTransaction;
-use super::posting::Places;
+use super::posting::{KEYS, Place, Places};
 use crate::object::ETag;
 use crate::scene::{Scene, Scenes};
 use crate::store::Error;
@@ -90,7 +90,11 @@ impl Reader {
             return Ok((None, None));
         }
         let mut places = match filter.standing {
-            Standing::Failed => self.failed_places().map_err(|source| self.error(source))?,
+            Standing::Failed => {
+                let places = self.failed_places().map_err(|source| self.error(source))?;
+                let Some(places) = places else { return Ok((None, None)) };
+                places
+            }
             _ => match self.places_of(filter)? {
                 Places::Everywhere => return Ok((None, None)),
                 Places::Blocks(blocks) => return Ok((None, Some(blocks))),
@@ -105,11 +109,13 @@ impl Reader {
         Ok((Some(by_bucket), None))
     }
 
-    /// The keys of the images that are given up.
-    fn failed_places(&self) -> rusqlite::Result<Vec<(i64, String)>> {
+    /// The keys of the images that are given up. Returns `None` if there are too many of them to be held in memory.
+    fn failed_places(&self) -> rusqlite::Result<Option<Vec<Place>>> {
+        let most = i64::try_from(KEYS + 1).unwrap_or(i64::MAX);
         let mut failed = self.connection.prepare_cached(&FAILED_KEYS)?;
-        let places = failed.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        places.collect()
+        let places = failed.query_map([most], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let places = places.collect::<rusqlite::Result<Vec<_>>>()?;
+        Ok((places.len() <= KEYS).then_some(places))
     }
 
     /// Reads the buckets, in the order of an export.
@@ -144,7 +150,7 @@ statements! {
     FAILED_KEYS = "
         SELECT object.bucket_id, object.key
         FROM content JOIN object ON {has_content} AND gone_run IS NULL AND skip_reason IS NULL
-        WHERE content.state = {FAILED}", has_content = has_content("content.id");
+        WHERE content.state = {FAILED} LIMIT ?1", has_content = has_content("content.id");
 
     LABELS = "
         SELECT scene, rank, tag_id, confidence FROM label WHERE {of_content} AND confidence >= ?2 ORDER BY id",

@@ -22,7 +22,7 @@ const UNPOSTED: usize = 20_000;
 
 /// The largest number of keys that are held in memory. With more, every key is walked in order, and only the contents of
 /// the blocks are looked at.
-const KEYS: usize = if cfg!(test) { 40 } else { 150_000 };
+pub(super) const KEYS: usize = if cfg!(test) { 40 } else { 150_000 };
 
 statements! {
     /// Selects the contents that have an answer among the calls after `?1`.
@@ -41,7 +41,7 @@ statements! {
 }
 
 /// The id of a bucket, and a key.
-pub(in crate::store) type Place = (i64, String);
+pub(super) type Place = (i64, String);
 
 /// The objects to look at for an export.
 #[derive(Debug)]

@@ -3,6 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::store::Error;
 use crate::store::model::{RunState, SkipReason};
+use crate::store::read::export::{ExportFilter, Standing};
 use crate::store::read::{ContentCounts, Failure, RangeCounts};
 use crate::store::sqlite::sql::Statement;
 use crate::store::sqlite::{Reader, Store};
@@ -201,5 +202,26 @@ fn every_statement_of_the_reader_is_understood_by_sqlite() {
     let store = Store::open(&folder.path().join("t.db")).unwrap();
     for sql in STATEMENTS.iter().flat_map(|statements| *statements) {
         store.connection.prepare(sql).unwrap_or_else(|error| panic!("{error}: {sql:?}"));
+    }
+}
+
+#[test]
+fn failed_images_are_exported_however_many_there_are() {
+    for images in [3, 60] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = database(folder.path());
+        for _ in 0..images {
+            content(&store, 3, false, 1, "NoSuchKey", 2);
+        }
+        content(&store, 2, false, 1, "", 1);
+        let reader = store.reader().unwrap();
+        let filter = ExportFilter { standing: Standing::Failed, ..ExportFilter::default() };
+        let mut export = reader.export(filter).unwrap();
+        let mut keys = Vec::new();
+        while let Some(batch) = export.next_batch().unwrap() {
+            keys.extend(batch.objects().map(|object| object.key.to_owned()));
+        }
+        assert_eq!(keys.len(), 2 * images);
+        assert!(keys.is_sorted());
     }
 }
