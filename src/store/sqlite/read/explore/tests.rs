@@ -8,7 +8,7 @@ use crate::time::UnixMillis;
 
 const SCENES: [Scene; 2] = [Scene::Camera, Scene::Web];
 const NAMES: [&str; 4] = ["cat", "dog", "sky", "owl"];
-const PREFIXES: [&str; 3] = ["", "a/", "a/b/"];
+const PREFIXES: [&str; 8] = ["", "a/", "a/b/", "b/", "c/", "d/", "e/", "f/"];
 
 /// An image: its state, its labels (place of the scene, place of the name, confidence), and its keys (place of the
 /// prefix, month, kept, present).
@@ -233,4 +233,16 @@ fn an_image_is_found_by_a_key_that_comes_after_very_many_others() {
     let facets = reader.facets(&Pick::default(), &|| true).unwrap();
     assert_eq!(facets.prefixes, [("a/".to_owned(), 2)]);
     assert_eq!(facets.months.into_values().collect::<Vec<_>>(), [1, 1, 1]);
+}
+
+#[test]
+fn a_prefix_that_is_counted_goes_on_counting_when_there_are_too_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("t.db")).unwrap();
+    let image = |prefix| (2, vec![(0, 0, 90)], vec![(prefix, 0, true, true)]);
+    write(&store, &[3, 4, 5, 6, 7, 3, 4, 5, 6, 7].map(image));
+    let pick = Pick { min_confidence: 1, ..Pick::default() };
+    let facets = store.reader().unwrap().facets(&pick, &|| true).unwrap();
+    assert_eq!(facets.prefixes.len(), 4, "{:?}", facets.prefixes);
+    assert!(facets.prefixes.iter().all(|(_, images)| *images == 2), "{:?}", facets.prefixes);
 }
