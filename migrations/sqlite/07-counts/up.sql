@@ -7,8 +7,8 @@
 -- The counts are valid if meta has a row 'counted'. Without it they are made anew when the database is next opened for
 -- writing, and commands that only read count the rows themselves.
 
--- The number of objects in the bucket that have the content. Only contents of which it is not one object, wanted, had
--- to be written when the columns were added.
+-- The number of objects in the bucket that have the content. Adding the column writes no row: most contents have one
+-- object, which is wanted, and the first count corrects the others.
 ALTER TABLE content ADD COLUMN present INTEGER NOT NULL DEFAULT 1;
 
 -- How many of these objects are skipped.
@@ -43,5 +43,5 @@ CREATE TABLE prefix (
     UNIQUE (bucket_id, prefix)
 );
 
--- Counts that a later version has made of the same rows would be those of another moment.
+-- An older program may have changed rows since a newer one counted them, so everything is counted anew.
 DELETE FROM meta WHERE name = 'counted';
