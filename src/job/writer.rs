@@ -24,7 +24,7 @@ use crate::store::model::Recogniser;
 use crate::store::run::Span;
 use crate::store::turn::{
     CallRow, ClaimRequest, Claimed, Claims, EndedLines, Key, Page, Reach, ReadLine, Replies, Reply,
-    Request, Settlement, Turn,
+    Request, Settlement, Turn, Warning,
 };
 use crate::time::UnixSeconds;
 
@@ -242,9 +242,7 @@ fn write(
             control.stop(StopReason::Internal);
             lost.get_or_insert(error);
         }
-        if let Some(bytes) = replies.held_log {
-            warn_of_held_log(bytes);
-        }
+        replies.warnings.drain(..).for_each(tell);
         stats.committed(session.counts());
         if lost.is_some() {
             forget_claims(&mut replies);
@@ -255,13 +253,25 @@ fn write(
     lost.map_or(Ok(session), Err)
 }
 
-fn warn_of_held_log(bytes: u64) {
-    let megabytes = bytes / 1_000_000;
-    warn!(
-        "the write-ahead log of the database has grown to {megabytes} MB and grows further, because another program \
-         holds a read transaction open; end that program, such as an SQL shell or a long export or backup, and the \
-         log is shortened"
-    );
+/// Warns of something that does not end the run.
+fn tell(warning: Warning) {
+    match warning {
+        Warning::HeldLog { bytes } => warn!(
+            "the write-ahead log of the database has grown to {} MB and grows further, because another program holds a \
+             read transaction open; end that program, such as an SQL shell or a long export or backup, and the log is \
+             shortened",
+            bytes / 1_000_000
+        ),
+        Warning::LongLog { bytes, source } => warn!(
+            "the write-ahead log of the database has grown to {} MB and grows further, because it cannot be moved into \
+             the database: {source}",
+            bytes / 1_000_000
+        ),
+        Warning::Uncounted { what } => warn!(
+            "the kept counts of images and labels are damaged ({what}), and are not kept any more; the run goes on, and \
+             the next one counts everything anew"
+        ),
+    }
 }
 
 /// Takes the claimed contents out of the replies, because contents are not called once the database is lost.

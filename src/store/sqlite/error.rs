@@ -48,6 +48,12 @@ fn no_further_file() -> bool {
     std::fs::File::open("/dev/null").is_err_and(|error| is_limit_of_files(&error))
 }
 
+/// Returns true if rows hold what no run writes there. The file itself may be sound.
+pub(super) fn is_unsound(error: &rusqlite::Error) -> bool {
+    holds_a_foreign_value(error)
+        || error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
+}
+
 /// Returns true if a column held a value that this program never writes there.
 fn holds_a_foreign_value(error: &rusqlite::Error) -> bool {
     use rusqlite::Error;

@@ -1,6 +1,6 @@
 //! The write handle of a database file.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,11 +13,13 @@ use super::backup;
 use super::connect::{BUSY_TIMEOUT, check_schema, connect};
 use super::count;
 use super::error::sorted;
+use super::growth::Log;
 use super::lock::Lock;
 use super::migrate::{self, Schema, known_version};
 use super::place::{Mark, Place};
 use super::reader::Reader;
 use crate::store::Error;
+use crate::store::turn::Warning;
 
 /// How long the last checkpoint waits for readers after the database file was taken away.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -41,6 +43,10 @@ pub struct Store {
     restored: Cell<Option<FileId>>,
     /// True once [`Store::shorten_log`] has told of a reader.
     has_told_of_log: Cell<bool>,
+    /// False if the counts are not kept, because rows that have to be counted are unsound.
+    pub(super) keeps_counts: Cell<bool>,
+    /// Why the counts are not kept; `None` once it was told.
+    pub(super) uncounted: RefCell<Option<String>>,
     _lock: Lock,
 }
 
@@ -48,9 +54,8 @@ pub struct Store {
 /// write.
 pub(super) const LOG_KEPT: u64 = if cfg!(test) { 1 << 20 } else { 64 << 20 };
 
-/// The greatest number of rows of `meta` with which the content of the file is watched. A run adds two rows at most, and
-/// a page holds about sixty.
-const MARKED_ROWS: u32 = 30;
+/// The bytes of a page that a row of `meta` takes besides its texts, at most.
+const ROW_BYTES: u32 = 10;
 
 impl Store {
     /// Opens the database at `path` for writing. Creates it if there is none, and brings its schema up to date.
@@ -87,9 +92,7 @@ impl Store {
         if schema != Schema::Current {
             migrate::migrate(&mut connection, path)?;
         }
-        if !count::is_counted(&connection).map_err(sqlite)? {
-            count::fill(&mut connection, progress).map_err(sqlite)?;
-        }
+        let uncounted = count::keep(&mut connection, progress).map_err(sqlite)?;
         // A read makes SQLite open its log, which it then keeps open until the connection closes.
         migrate::inspect(&connection, path)?;
         let beside = LOG_FILES
@@ -108,6 +111,8 @@ impl Store {
             place,
             restored: Cell::default(),
             has_told_of_log: Cell::default(),
+            keeps_counts: Cell::new(uncounted.is_none()),
+            uncounted: RefCell::new(uncounted),
             _lock: lock,
         };
         store.check_in_place()?;
@@ -141,11 +146,17 @@ impl Store {
                 [],
                 |row| Ok((row.get::<_, u32>(0)?, row.get::<_, u32>(1)?)),
             )?;
-            let rows: u32 =
-                self.connection.query_row("SELECT count(*) FROM meta", [], |row| row.get(0))?;
             let offset = u64::from(number.saturating_sub(1)) * u64::from(length);
-            // A table that outgrows its first page moves its rows to other pages, and the mark with them.
-            Ok((rows <= MARKED_ROWS).then_some(Mark { text, offset, length: length as usize }))
+            let used: u32 = self.connection.query_row(
+                "SELECT coalesce(sum(length(name) + length(CAST(value AS BLOB)) + ?1), 0) FROM meta",
+                [ROW_BYTES],
+                |row| row.get(0),
+            )?;
+            // A table that outgrows its first page moves its rows to other pages, and the mark with them. No more than a
+            // quarter of a page is taken by one row, whatever its length, and a run adds one long row (`live`) and a few
+            // short ones.
+            let has_room = used <= length / 8 * 5;
+            Ok(has_room.then_some(Mark { text, offset, length: length as usize }))
         };
         if let Some(mark) = mark().map_err(|source| sorted(&self.path, source))? {
             self.place.watch(mark);
@@ -153,28 +164,33 @@ impl Store {
         Ok(())
     }
 
-    /// Shortens the write-ahead log if it has grown beyond [`LOG_KEPT`]. Returns its length in bytes if that cannot be
-    /// done because a reader holds a transaction open, the first time that it is so.
-    ///
-    /// # Errors
-    /// Any error of a checkpoint, such as [`Error::Disk`] if the disk is full.
-    pub(super) fn shorten_log(&self) -> Result<Option<u64>, Error> {
-        let Some(log) = self.place.log() else { return Ok(None) };
-        let length = log.length();
-        if length <= LOG_KEPT {
-            return Ok(None);
+    /// Shortens the write-ahead log if it has grown beyond [`LOG_KEPT`]. Returns a warning if that cannot be done because
+    /// a reader holds a transaction open, or because the database cannot be written; the first time that it is so.
+    pub(super) fn shorten_log(&self) -> Option<Warning> {
+        let log = self.place.log()?;
+        let bytes = log.length();
+        if bytes <= LOG_KEPT {
+            return None;
         }
+        let warning = match self.shorten(log) {
+            Ok(true) => return None,
+            Ok(false) => Warning::HeldLog { bytes },
+            Err(source) => Warning::LongLog { bytes, source: sorted(&self.path, source) },
+        };
+        (!self.has_told_of_log.replace(true)).then_some(warning)
+    }
+
+    /// Moves the content of the log into the file, and empties the log. Returns false if a reader holds a transaction open.
+    fn shorten(&self, log: &Log) -> rusqlite::Result<bool> {
         let checkpoint = |mode| {
             self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
                 Ok((row.get::<_, bool>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
             })
         };
-        let sqlite = |source| sorted(&self.path, source);
         // This copies everything into the file, except what came after the snapshot of the oldest reader.
-        let (is_busy, in_log, in_file) = checkpoint("PASSIVE").map_err(sqlite)?;
+        let (is_busy, in_log, in_file) = checkpoint("PASSIVE")?;
         if is_busy || in_file < in_log {
-            let is_held = !is_busy;
-            return Ok((is_held && !self.has_told_of_log.replace(true)).then_some(length));
+            return Ok(is_busy);
         }
         // SQLite's own `journal_size_limit` would shorten the log in the middle of a commit, and a log that somebody else
         // has cut could not be told from that. A reader that has the newest snapshot prevents it until a later turn.
@@ -183,9 +199,8 @@ impl Store {
             let shortened = checkpoint("TRUNCATE");
             self.connection.busy_timeout(BUSY_TIMEOUT)?;
             shortened
-        })
-        .map_err(sqlite)?;
-        Ok(None)
+        })?;
+        Ok(true)
     }
 
     /// Returns true if the file or its log was cut short and stays so, or was restored after that.
@@ -369,5 +384,27 @@ mod tests {
         let reader = store.reader().unwrap();
         let write = reader.connection.execute("INSERT INTO meta VALUES ('a', 'b')", []);
         assert_eq!(write.unwrap_err().sqlite_error_code(), Some(rusqlite::ErrorCode::ReadOnly));
+    }
+    #[test]
+    fn a_run_writes_what_it_wants_into_meta_and_the_mark_stays_in_its_page() {
+        let folder = folder();
+        let path = folder.path().join("a.db");
+        for buckets in 0..60 {
+            let mut store = Store::open(&path).unwrap();
+            store.mark().unwrap();
+            let write = |name: &str, value: &str| {
+                let sql = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
+                store.connection.execute(sql, (name, value)).unwrap();
+            };
+            for name in ["clock_offset", "ident_upto", "posted", "recogniser"] {
+                write(name, "1234567890123");
+            }
+            write(&format!("found_limit a-bucket-with-a-long-name-{buckets:030}"), "123.456789");
+            for length in [1, 400, 900, 1_000, 4_000, 10] {
+                write("live", &"x".repeat(length));
+                store.connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)").unwrap();
+                store.check_in_place().unwrap();
+            }
+        }
     }
 }

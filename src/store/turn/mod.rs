@@ -161,9 +161,32 @@ pub struct Replies {
     /// Set if the turn is committed but the database is no longer where it was opened. Nothing may be called any
     /// more; turns that settle what is in flight are still accepted.
     pub lost: Option<super::Error>,
-    /// Set once in a session, if the write-ahead log became long because another program reads the database in one
-    /// transaction that it does not end. The value is the length of the log in bytes.
-    pub held_log: Option<u64>,
+    /// What a person should know. The turn is committed in spite of it. Each warning comes once in a session.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something that a person should know about the database, although the turn is committed.
+#[derive(Debug)]
+pub enum Warning {
+    /// The write-ahead log became long, because another program reads the database in one transaction that it does not
+    /// end.
+    HeldLog {
+        /// The length of the log in bytes.
+        bytes: u64,
+    },
+    /// The write-ahead log became long, because what is in it cannot be moved into the database.
+    LongLog {
+        /// The length of the log in bytes.
+        bytes: u64,
+        /// Why it cannot.
+        source: super::Error,
+    },
+    /// The counts of images and labels cannot be kept any more. Until they are made anew, questions about them read every
+    /// row.
+    Uncounted {
+        /// What is unsound.
+        what: String,
+    },
 }
 
 impl Replies {

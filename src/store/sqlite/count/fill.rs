@@ -5,12 +5,17 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 use super::code::encode_counts;
 use super::places::Places;
 use super::recount::recount;
+use super::sums::Sums;
+use crate::store::sqlite::error::is_unsound;
 
 /// The row of `meta` that says that the counts are kept.
 pub(crate) const COUNTED: &str = "counted";
 
 /// The value of this row. It is raised when something else is counted, so that a database is counted again.
 const COUNTED_AS: &str = "1";
+
+/// Notes that the counts are not kept.
+const FORGET: &str = "DELETE FROM meta WHERE name = ?1";
 
 /// The first version of the schema that keeps counts.
 pub(crate) const COUNTS_SINCE: i64 = 7;
@@ -24,11 +29,32 @@ pub(crate) fn is_counted(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(value.as_deref() == Some(COUNTED_AS))
 }
 
-/// Counts everything, and stores the counts. `progress` gets the number of rows that were read, and of all rows.
-pub(crate) fn fill(
+/// Makes sure that the counts are kept: counts everything if they are not, or if they cannot be read. `progress` gets the
+/// number of rows that were counted, and of all rows.
+///
+/// Returns why they are not kept, if rows that have to be counted are unsound. The counts can be made from the rows at any
+/// time, so nothing but their readers has to wait for them.
+pub(crate) fn keep(
     connection: &mut Connection,
     progress: &mut dyn FnMut(u64, u64),
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Option<String>> {
+    if is_counted(connection)? {
+        match Sums::read(connection) {
+            Err(source) if is_unsound(&source) => {}
+            read => return read.map(|_| None),
+        }
+    }
+    match fill(connection, progress) {
+        Err(source) if is_unsound(&source) => {
+            connection.prepare_cached(FORGET)?.execute([COUNTED])?;
+            Ok(Some(source.to_string()))
+        }
+        filled => filled.map(|()| None),
+    }
+}
+
+/// Counts everything, and stores the counts. `progress` gets the number of rows that were read, and of all rows.
+fn fill(connection: &mut Connection, progress: &mut dyn FnMut(u64, u64)) -> rusqlite::Result<()> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     tx.execute_batch(
         "DELETE FROM label_count; DELETE FROM image_count; DELETE FROM count_log; DELETE FROM prefix;",

@@ -145,8 +145,9 @@ impl Counting<'_> {
                 next = next_label(&mut labels)?;
             }
             let (present, skipped) = numbers.get(id);
-            let own: (Option<i64>, Option<i64>) = (row.get(3)?, row.get(4)?);
-            if stored && own != (Some(present), Some(skipped)) {
+            // What is no number is wrong too.
+            let own = [row.get_ref(3)?.as_i64().ok(), row.get_ref(4)?.as_i64().ok()];
+            if stored && own != [Some(present), Some(skipped)] {
                 self.found.wrong.push((id, present, skipped));
             }
             if !found.is_empty() {

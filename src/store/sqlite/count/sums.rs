@@ -25,9 +25,11 @@ impl Sums {
         if counter.kind() == Kind::Label {
             let (row, confidence) = counter.row_and_confidence();
             let counts = self.labels.entry(row).or_insert_with(|| Box::new([0; CONFIDENCES]));
-            counts[usize::from(confidence)] += by;
+            let count = &mut counts[usize::from(confidence)];
+            *count = count.saturating_add(by);
         } else {
-            *self.others.entry(counter).or_default() += by;
+            let count = self.others.entry(counter).or_default();
+            *count = count.saturating_add(by);
         }
     }
 
@@ -89,7 +91,7 @@ impl Sums {
 }
 
 /// The error for a row of the counts that is damaged.
-fn damaged() -> rusqlite::Error {
+pub(crate) fn damaged() -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(
         0,
         rusqlite::types::Type::Blob,

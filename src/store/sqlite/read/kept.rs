@@ -10,6 +10,7 @@ use crate::store::sqlite::Reader;
 use crate::store::sqlite::count::{
     COUNTS_SINCE, Counter, Kind, Place, Places, Sums, is_counted, recount,
 };
+use crate::store::sqlite::error::is_unsound;
 
 /// Reading the contents of keys takes this many times as long as reading all contents in order.
 const NARROW: u64 = 3;
@@ -20,12 +21,24 @@ impl Reader {
         Ok(self.version >= COUNTS_SINCE && is_counted(&self.connection)?)
     }
 
+    /// Reads the counts that are kept. Returns `None` if the database does not keep them, or if they are damaged: the next
+    /// run makes them anew.
+    pub(super) fn kept_sums(&self) -> rusqlite::Result<Option<Sums>> {
+        if !self.keeps_counts()? {
+            return Ok(None);
+        }
+        match Sums::read(&self.connection) {
+            Err(source) if is_unsound(&source) => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
     /// Reads the counts in one state of the database. If it does not keep them, every row is read.
     fn kept(&self) -> rusqlite::Result<Sums> {
         let connection = &self.connection;
         let _snapshot = ReadTransaction::begin(connection)?;
-        if self.keeps_counts()? {
-            return Sums::read(connection);
+        if let Some(kept) = self.kept_sums()? {
+            return Ok(kept);
         }
         let counted = recount(connection, &mut Places::anew(), false, &mut |_| true)?;
         Ok(counted.map(|counted| counted.sums).unwrap_or_default())
@@ -34,10 +47,7 @@ impl Reader {
     /// Returns true if reading the keys below a prefix is cheaper than reading every content, as far as the counts tell.
     pub(super) fn is_narrow(&self, prefix: &str) -> rusqlite::Result<bool> {
         let connection = &self.connection;
-        if !self.keeps_counts()? {
-            return Ok(false);
-        }
-        let sums = Sums::read(connection)?;
+        let Some(sums) = self.kept_sums()? else { return Ok(false) };
         let of = |prefix_id| {
             [false, true]
                 .map(|is_other| sums.get(Counter::prefix(Place { prefix_id, is_other }, false)))

@@ -104,7 +104,7 @@ impl Reader {
             Check::Runs => self.runs_are_sound(problems),
             Check::Ledger => self.ledger_agrees(problems),
             Check::Postings => self.postings_are_complete(problems),
-            Check::Counts => self.counts_agree(problems),
+            Check::Counts => self.counts_agree(problems, notes),
             Check::Objects => self.reasons_are_known(problems),
             Check::States | Check::Ranges | Check::Labels | Check::Failures => Ok(()),
         }

@@ -8,6 +8,7 @@ use super::ReadTransaction;
 use crate::store::read::Problems;
 use crate::store::sqlite::Reader;
 use crate::store::sqlite::count::{Places, Sums, recount};
+use crate::store::sqlite::error::is_unsound;
 use crate::store::sqlite::ids::IdSet;
 use crate::store::sqlite::posting::{POSTED, SEGMENT, SHIFT, decode};
 use crate::store::sqlite::rows::{LabelId, Mark};
@@ -22,12 +23,26 @@ statements! {
 
 impl Reader {
     /// The kept counts are those that counting every row gives.
-    pub(super) fn counts_agree(&self, problems: &mut Problems) -> rusqlite::Result<()> {
+    pub(super) fn counts_agree(
+        &self,
+        problems: &mut Problems,
+        notes: &mut Vec<String>,
+    ) -> rusqlite::Result<()> {
         let _snapshot = ReadTransaction::begin(&self.connection)?;
         if !self.keeps_counts()? {
+            let what = "no counts are kept, so questions about labels read every row until a run has counted them";
+            notes.push(what.to_owned());
             return Ok(());
         }
-        let kept = Sums::read(&self.connection)?;
+        let kept = match Sums::read(&self.connection) {
+            Err(source) if is_unsound(&source) => {
+                problems.add(|| {
+                    format!("the counts cannot be read ({source}): the next run makes them anew")
+                });
+                return Ok(());
+            }
+            read => read?,
+        };
         let mut places = Places::default();
         let counted = recount(&self.connection, &mut places, true, &mut |_| true)?;
         let Some(counted) = counted else { return Ok(()) };

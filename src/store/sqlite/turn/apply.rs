@@ -5,7 +5,7 @@ use super::session::Keeping;
 use crate::store::Error;
 use crate::store::sqlite::rows::CountsJson;
 use crate::store::sqlite::sql::statements;
-use crate::store::turn::{ClaimRequest, Claims, Replies, Reply, Request, Turn};
+use crate::store::turn::{ClaimRequest, Claims, Replies, Reply, Request, Turn, Warning};
 
 statements! {
     BEGIN = "BEGIN IMMEDIATE";
@@ -47,17 +47,12 @@ impl Session {
             Keeping::Commits => self.store.check_in_place().err(),
             Keeping::Simulates | Keeping::Undone => None,
         };
-        let held_log = if lost.is_none() { self.held_log() } else { None };
-        Ok(Replies { replies, lost, held_log })
-    }
-
-    /// Shortens a long log. Returns its length if a reader holds it, the first time that one does.
-    fn held_log(&self) -> Option<u64> {
-        if self.keeping != Keeping::Commits {
-            return None;
+        let mut warnings = Vec::new();
+        if lost.is_none() && self.keeping == Keeping::Commits {
+            warnings.extend(self.uncounted().map(|what| Warning::Uncounted { what }));
+            warnings.extend(self.store.shorten_log());
         }
-        // The turn is committed. If the checkpoint fails, the next turn meets the same error.
-        self.store.shorten_log().unwrap_or_default()
+        Ok(Replies { replies, lost, warnings })
     }
 
     fn apply(&mut self, turn: &Turn) -> Result<Vec<Reply>, Error> {

@@ -1,4 +1,5 @@
-//! Where a session tells the kept counts what changes. A plan changes nothing, so it counts nothing.
+//! Where a session tells the kept counts what changes. A plan changes nothing, so it counts nothing. Counts that are
+//! damaged end no turn: see [`super::counting::Counting::part`].
 
 use super::Session;
 use super::counting::{Counted, read_object};
@@ -10,7 +11,7 @@ use crate::store::turn::Candidate;
 
 impl Session {
     fn keeps_counts(&self) -> bool {
-        self.keeping == Keeping::Commits
+        self.keeping == Keeping::Commits && self.store.keeps_counts.get()
     }
 
     /// A candidate as an object that has this content now.
@@ -34,8 +35,9 @@ impl Session {
             return Ok(());
         }
         let Self { caches, store, .. } = self;
-        let counted = caches.counting.object(&store.connection, object, 1, made);
-        counted.map_err(|source| self.error(source))
+        let connection = &store.connection;
+        let counted = caches.counting.part(|counting| counting.object(connection, object, 1, made));
+        counted.map(drop).map_err(|source| self.error(source))
     }
 
     /// Counts objects that are gone.
@@ -61,9 +63,11 @@ impl Session {
         }
         let Self { caches, store, .. } = self;
         let connection = &store.connection;
-        let counted = read_object(connection, object_id, |object| {
-            caches.counting.gone(-by);
-            caches.counting.object(connection, object, by, false)
+        let counted = caches.counting.part(|counting| {
+            read_object(connection, object_id, |object| {
+                counting.gone(-by);
+                counting.object(connection, object, by, false)
+            })
         });
         counted.map(drop).map_err(|source| self.error(source))
     }
@@ -80,8 +84,7 @@ impl Session {
         }
         let Self { caches, store, .. } = self;
         let connection = &store.connection;
-        let counting = &mut caches.counting;
-        let mut count = || {
+        let counted = caches.counting.part(|counting| {
             let stays = read_object(connection, object_id, |before| {
                 let stays =
                     Counted { last_modified: now.last_modified, key: now.key, ..before } == now;
@@ -100,8 +103,8 @@ impl Session {
                     counting.object(connection, now, 1, made)
                 }
             }
-        };
-        count().map_err(|source| self.error(source))
+        });
+        counted.map(drop).map_err(|source| self.error(source))
     }
 
     /// Makes a change of a content: of its labels, of the scenes that are done, or of whether it has failed. Counts the
@@ -115,13 +118,17 @@ impl Session {
             return change(self);
         }
         let Self { caches, store, .. } = self;
-        let before = caches.counting.before(&store.connection, content_id);
-        let before = before.map_err(|source| self.error(source))?;
+        let connection = &store.connection;
+        let before = caches.counting.part(|counting| counting.before(connection, content_id));
+        let Some(before) = before.map_err(|source| self.error(source))? else {
+            return change(self);
+        };
         self.caches.counting.open = Some(content_id);
         let changed = change(self)?;
         let Self { caches, store, .. } = self;
         caches.counting.open = None;
-        let after = caches.counting.after(&store.connection, content_id, before);
+        let connection = &store.connection;
+        let after = caches.counting.part(|counting| counting.after(connection, content_id, before));
         after.map_err(|source| self.error(source))?;
         Ok(changed)
     }
@@ -138,8 +145,11 @@ impl Session {
             return Ok(());
         }
         let Self { caches, store, run, .. } = self;
-        let noted = caches.counting.note_simple(&store.connection, content_id, run.bucket_id, key);
-        noted.map_err(|source| self.error(source))
+        let (connection, bucket_id) = (&store.connection, run.bucket_id);
+        let noted = caches
+            .counting
+            .part(|counting| counting.note_simple(connection, content_id, bucket_id, key));
+        noted.map(drop).map_err(|source| self.error(source))
     }
 
     /// Makes the change of a content in flight whose result is `failed`, or these scenes and labels.
@@ -156,16 +166,30 @@ impl Session {
         };
         let changed = change(self)?;
         let Self { caches, store, .. } = self;
-        let counting = &mut caches.counting;
-        let given = counting.give_simple(&store.connection, place, failed, done, labels);
+        let connection = &store.connection;
+        let given = caches
+            .counting
+            .part(|counting| counting.give_simple(connection, place, failed, done, labels));
         given.map_err(|source| self.error(source))?;
         Ok(changed)
     }
 
     /// Stores what the turn has changed about the counts.
     pub(super) fn store_counts(&mut self) -> Result<(), Error> {
+        if !self.keeps_counts() {
+            return Ok(());
+        }
         let Self { caches, store, .. } = self;
         let stored = caches.counting.store(&store.connection);
         stored.map_err(|source| self.error(source))
+    }
+
+    /// The turn is committed. Returns why the counts are not kept any more, if that is to be told.
+    pub(super) fn uncounted(&mut self) -> Option<String> {
+        let damage = self.caches.counting.take_damage();
+        if damage.is_some() {
+            self.store.keeps_counts.set(false);
+        }
+        damage.or_else(|| self.store.uncounted.take())
     }
 }

@@ -11,11 +11,11 @@ use super::tests::{begin, candidate, error, page, settle};
 use crate::label::{Label, Labels};
 use crate::scene::{Scene, Scenes};
 use crate::store::model::{RunState, SkipReason};
-use crate::store::read::{Chosen, Facets, Pick};
+use crate::store::read::{Check, Chosen, Facets, Pick};
 use crate::store::run::RunContext;
 use crate::store::sqlite::Store;
 use crate::store::sqlite::count::{Places, Sums, is_counted, recount};
-use crate::store::turn::{Claimed, Difference, Settled};
+use crate::store::turn::{Claimed, Difference, Settled, Warning};
 use crate::time::{UnixMillis, UnixSeconds};
 
 /// More prefixes than are counted by themselves, and keys without one.
@@ -77,12 +77,18 @@ struct World {
     session: Option<Session>,
     claimed: Vec<Claimed>,
     clock: i64,
+    /// How often a turn has told that the counts are not kept.
+    told: usize,
 }
 
 impl World {
     fn new(path: &Path) -> Self {
-        let session = begin(Store::open(path).unwrap(), "");
-        let mut world = Self { session: Some(session), claimed: Vec::new(), clock: 86_400_000 };
+        Self::of(Store::open(path).unwrap())
+    }
+
+    fn of(store: Store) -> Self {
+        let session = Some(begin(store, ""));
+        let mut world = Self { session, claimed: Vec::new(), clock: 86_400_000, told: 0 };
         world.wants(Scene::Camera.into());
         world
     }
@@ -206,6 +212,8 @@ impl World {
         } else {
             session.commit().unwrap();
             session.caches.commit();
+            let told = session.uncounted().is_some();
+            self.told += usize::from(told);
             self.claimed.extend(claimed_now);
         }
     }
@@ -290,6 +298,7 @@ proptest! {
             world.take(step, *killed);
             world.check();
         }
+        prop_assert_eq!(world.told, 0);
         let (kept, counted) = world.facets();
         prop_assert_eq!(kept, counted);
     }
@@ -332,6 +341,90 @@ fn a_database_without_counts_is_counted_when_it_is_opened() {
     drop(store);
     let mut told = Vec::new();
     let store = Store::open_with(&path, &mut |done, all| told.push((done, all))).unwrap();
-    let mut world = World { session: Some(begin(store, "")), claimed: Vec::new(), clock: 0 };
+    let mut world = World::of(store);
     world.check();
+}
+
+#[test]
+fn damaged_counts_end_no_turn_and_are_made_anew_at_the_next_opening() {
+    for damage in [
+        "UPDATE label_count SET counts = x'ff'",
+        "UPDATE count_log SET changes = x'ff'",
+        "UPDATE count_log SET changes = 'none'",
+        "UPDATE prefix SET prefix = CAST('a/' || id AS BLOB)",
+        "UPDATE content SET present = 'none'",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        let mut world = World::new(&path);
+        let put = |bytes| Step::Put { key: usize::from(bytes) % 5, bytes, day: 1, skipped: false };
+        // Each image has another confidence, so that what comes and what goes do not cancel each other out.
+        let label = |world: &mut World, bytes| {
+            world.take(&put(bytes), false);
+            world.take(&Step::Claim(1), false);
+            let labels = vec![(1, 0, bytes), (1, 3, bytes + 20)];
+            world.take(&Step::Settle { which: 0, what: 9, labels }, false);
+        };
+        (0..30).for_each(|bytes| label(&mut world, bytes));
+        drop(world.end());
+
+        // Another program damages the counts during a run.
+        let mut world = World::new(&path);
+        world.session().store.connection.execute_batch(damage).unwrap();
+        (30..60).for_each(|bytes| label(&mut world, bytes));
+        assert_eq!(world.told, 1, "{damage}");
+        assert!(!is_counted(&world.session().store.connection).unwrap());
+        drop(world.end());
+        let mut world = World::new(&path);
+        label(&mut world, 61);
+        assert_eq!(world.told, 0, "{damage}");
+        world.check();
+    }
+}
+
+#[test]
+fn counts_that_were_damaged_between_two_runs_are_told_by_verify_and_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    let mut world = World::new(&path);
+    world.take(&Step::Put { key: 1, bytes: 1, day: 1, skipped: false }, false);
+    let store = world.end();
+    store.connection.execute_batch("UPDATE image_count SET count = 'many'").unwrap();
+    store.connection.execute_batch("INSERT INTO image_count VALUES (0, 'many')").unwrap();
+    let reader = store.reader().unwrap();
+    let checked = reader.verify(|_| ()).unwrap();
+    let counts = checked.iter().find(|checked| checked.check == Check::Counts).unwrap();
+    assert!(counts.problems.shown[0].contains("the next run makes them anew"), "{counts:?}");
+    assert_eq!(reader.facets(&Pick::default(), &|| true).unwrap().images, 1);
+    assert_eq!(reader.frequencies(0).unwrap(), []);
+    drop((reader, store));
+    let mut world = World::new(&path);
+    world.check();
+}
+
+#[test]
+fn a_run_goes_on_without_counts_if_a_row_that_is_to_be_counted_is_unsound() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    let mut world = World::new(&path);
+    world.take(&Step::Put { key: 1, bytes: 1, day: 1, skipped: true }, false);
+    let store = world.end();
+    store
+        .connection
+        .execute_batch(
+            "UPDATE object SET content_id = 'none'; DELETE FROM meta WHERE name = 'counted'",
+        )
+        .unwrap();
+    drop(store);
+    let mut world = World::new(&path);
+    let told = |world: &mut World| {
+        let session = world.session();
+        let turn = session.new_turn();
+        session.turn(&turn).unwrap().warnings
+    };
+    let first = told(&mut world);
+    assert!(matches!(first.as_slice(), [Warning::Uncounted { .. }]), "{first:?}");
+    assert!(told(&mut world).is_empty());
+    world.take(&Step::Put { key: 2, bytes: 1, day: 1, skipped: false }, false);
+    assert!(!is_counted(&world.session().store.connection).unwrap());
 }

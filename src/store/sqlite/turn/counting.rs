@@ -7,9 +7,10 @@ use rusqlite::{Connection, OptionalExtension as _};
 use crate::scene::Scenes;
 use crate::store::model::ContentState;
 use crate::store::sqlite::count::{
-    Counter, Dictionary, Facts, Found, Kind, Place, Places, count_image, decode_changes,
-    decode_counts, encode_changes, encode_counts, found_label,
+    COUNTED, Counter, Dictionary, Facts, Found, Kind, Place, Places, count_image, damaged,
+    decode_changes, decode_counts, encode_changes, encode_counts, found_label,
 };
+use crate::store::sqlite::error::is_unsound;
 use crate::store::sqlite::rows::{LabelId, Numbered};
 use crate::store::sqlite::sql::{has_content, statements};
 use crate::time::UnixMillis;
@@ -43,6 +44,8 @@ statements! {
     READ_LOG = "SELECT changes FROM count_log";
 
     DELETE_LOG = "DELETE FROM count_log";
+
+    FORGET_COUNTS = "DELETE FROM meta WHERE name = '{COUNTED}'";
 
     READ_LABEL_COUNT = "SELECT counts FROM label_count WHERE id = ?1";
 
@@ -83,9 +86,36 @@ pub(crate) struct Counting {
     log: Option<usize>,
     /// The content that is being changed.
     pub(super) open: Option<i64>,
+    /// What was unsound, if counting was given up in the turn under way. Nothing is counted any more then.
+    damage: Option<String>,
 }
 
 impl Counting {
+    /// Counts something. Returns `None` if nothing is counted any more.
+    ///
+    /// Counting reads rows that can be made anew at any time. If one of them is unsound, counting is given up instead of
+    /// the turn, and [`Counting::store`] notes that the counts are not kept.
+    pub(super) fn part<T>(
+        &mut self,
+        count: impl FnOnce(&mut Self) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Option<T>> {
+        if self.damage.is_some() {
+            return Ok(None);
+        }
+        match count(self) {
+            Err(source) if is_unsound(&source) => {
+                *self = Self { damage: Some(source.to_string()), ..Self::default() };
+                Ok(None)
+            }
+            counted => counted.map(Some),
+        }
+    }
+
+    /// Returns what was unsound, if counting was given up in the turn that has ended.
+    pub(super) fn take_damage(&mut self) -> Option<String> {
+        self.damage.take()
+    }
+
     fn add(&mut self, counter: Counter, by: i64) {
         self.changes.push((counter, by));
     }
@@ -287,8 +317,16 @@ impl Counting {
         Ok(())
     }
 
-    /// Stores the changes of the turn.
+    /// Stores the changes of the turn, or that the counts are not kept.
     pub(super) fn store(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        self.part(|counting| counting.store_changes(connection))?;
+        if self.damage.is_some() {
+            connection.prepare_cached(&FORGET_COUNTS)?.execute([])?;
+        }
+        Ok(())
+    }
+
+    fn store_changes(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         if self.changes.is_empty() {
             return Ok(());
         }
@@ -325,7 +363,7 @@ fn merge(changes: &mut Vec<(Counter, i64)>) {
     changes.dedup_by(|later, kept| {
         let is_same = later.0 == kept.0;
         if is_same {
-            kept.1 += later.1;
+            kept.1 = kept.1.saturating_add(later.1);
         }
         is_same
     });
@@ -365,7 +403,8 @@ fn add_log(connection: &Connection) -> rusqlite::Result<()> {
         }
         drop(rows);
         for (_, confidence, by) in changes {
-            counts[usize::from(*confidence)] += by;
+            let count = &mut counts[usize::from(*confidence)];
+            *count = count.saturating_add(*by);
         }
         replace.execute((row, encode_counts(&counts)))?;
     }
@@ -390,13 +429,4 @@ pub(super) fn read_object<T>(
         skipped: row.get(4)?,
     })
     .map(Some)
-}
-
-/// The error for a row of the counts that is damaged.
-fn damaged() -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(
-        0,
-        rusqlite::types::Type::Blob,
-        "a row of the counts is damaged".into(),
-    )
 }

@@ -4,7 +4,7 @@ use super::Session;
 use super::tests::begin;
 use crate::store::sqlite::store::LOG_KEPT;
 use crate::store::sqlite::{Reader, Store};
-use crate::store::turn::Request;
+use crate::store::turn::{Request, Warning};
 
 /// Commits a turn, and returns the length of a held log if this turn noticed it.
 fn notices(session: &mut Session, seconds: i64) -> Option<u64> {
@@ -12,7 +12,11 @@ fn notices(session: &mut Session, seconds: i64) -> Option<u64> {
     turn.requests = vec![Request::ClockOffset { seconds }];
     let replies = session.turn(&turn).unwrap();
     assert!(replies.lost.is_none(), "a log that costag shortens was not cut by another program");
-    replies.held_log
+    match replies.warnings.as_slice() {
+        [] => None,
+        [Warning::HeldLog { bytes }] => Some(*bytes),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Writes more than the log keeps, in one transaction.
@@ -54,4 +58,22 @@ fn a_log_that_a_reader_holds_is_told_once_and_shortened_after_the_reader() {
     let file = std::fs::File::options().write(true).open(folder.path().join("t.db-wal")).unwrap();
     file.set_len(shorter).unwrap();
     assert!(session.store.check_in_place().is_err());
+}
+
+#[test]
+fn a_log_that_cannot_be_moved_into_the_database_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = begin(Store::open(&folder.path().join("t.db")).unwrap(), "");
+    write_much(&session);
+    // The length of the log is measured by the check after each turn.
+    session.store.check_in_place().unwrap();
+    session.store.connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let warning = session.store.shorten_log();
+    assert!(
+        matches!(&warning, Some(Warning::LongLog { bytes, .. }) if *bytes > LOG_KEPT),
+        "{warning:?}"
+    );
+    assert!(session.store.shorten_log().is_none());
+    session.store.connection.execute_batch("COMMIT").unwrap();
+    assert_eq!(notices(&mut session, 1), None);
 }

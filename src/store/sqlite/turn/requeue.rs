@@ -58,6 +58,7 @@ impl Store {
             return Ok(());
         }
         let path = self.path.clone();
+        let keeps_counts = self.keeps_counts.get();
         let put_back = |tx: &Transaction<'_>| {
             let mut returned: BTreeMap<i64, Returned> = BTreeMap::new();
             let mut left_queues = false;
@@ -72,12 +73,15 @@ impl Store {
                     continue;
                 }
                 let wanted = tx.prepare_cached(&IS_WANTED)?.exists([chosen.content_id])?;
-                let has_failed = state == ContentState::Failed;
-                let before =
-                    has_failed.then(|| counting.before(tx, chosen.content_id)).transpose()?;
+                let is_counted = keeps_counts && state == ContentState::Failed;
+                let before = if is_counted {
+                    counting.part(|counting| counting.before(tx, chosen.content_id))?
+                } else {
+                    None
+                };
                 tx.prepare_cached(&PUT_BACK)?.execute((chosen.content_id, redo, wanted))?;
                 if let Some(before) = before {
-                    counting.after(tx, chosen.content_id, before)?;
+                    counting.part(|counting| counting.after(tx, chosen.content_id, before))?;
                 }
                 left_queues = true;
                 if let Some(run_id) = run_id {
@@ -97,9 +101,13 @@ impl Store {
                     list_again(tx, run_id)?;
                 }
             }
-            Ok(())
+            Ok(counting.take_damage().is_some())
         };
-        self.transaction(put_back).map_err(|source| sorted(&path, source))
+        let gave_up = self.transaction(put_back).map_err(|source| sorted(&path, source))?;
+        if gave_up {
+            self.keeps_counts.set(false);
+        }
+        Ok(())
     }
 }
 

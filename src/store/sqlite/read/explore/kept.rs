@@ -16,10 +16,7 @@ impl Reader {
     /// Prefixes and months count keys, so an image with several keys in one of them counts for each.
     pub(super) fn kept_facets(&self) -> rusqlite::Result<Option<Facets>> {
         let _snapshot = ReadTransaction::begin(&self.connection)?;
-        if !self.keeps_counts()? {
-            return Ok(None);
-        }
-        let sums = Sums::read(&self.connection)?;
+        let Some(sums) = self.kept_sums()? else { return Ok(None) };
         let dictionary = self.names()?;
         let states: BTreeMap<ImageState, u64> = ImageState::ALL
             .into_iter()
