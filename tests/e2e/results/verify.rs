@@ -179,3 +179,17 @@ fn verify_names_the_content_and_counts_the_problems() {
         "{told}"
     );
 }
+
+#[test]
+fn verify_notices_deleted_labels() {
+    // An image without any label may have been answered so. The kept counts tell that it was not.
+    for (deleted, told) in
+        [("rank = 1 AND content_id = 3", "labels: content 3"), ("content_id = 3", "counts: ")]
+    {
+        let site = Site::plain(20);
+        site.run(&[]).with(0);
+        site.tamper(&format!("DELETE FROM label WHERE {deleted}"));
+        let found = site.costag(&["verify"]).with(7).stdout;
+        assert!(found.contains(told) && found.contains("is not sound"), "{found}");
+    }
+}

@@ -93,7 +93,8 @@ fn contents_that_left_the_queue_are_not_counted_as_pending(#[case] between: &[&s
     site.costag(between).with(0);
     // If a key is overwritten, its old content leaves the queue too.
     site.put(&[("b/5.jpg", "other bytes")]);
-    let ended = site.costag(&["resume", "--max-calls", "2"]).with(8);
+    // Two calls would complete some of these runs if the listing is quicker than they are.
+    let ended = site.costag(&["resume", "--max-calls", "1"]).with(8);
     let waits = "SELECT count(*) FROM content WHERE state = 0 AND run_id = 1";
     ended.says(&[&format!("left      {} image", site.one::<i64>(waits))]);
     site.resume().with(0).says(&["left      nothing"]);

@@ -78,15 +78,17 @@ impl Start {
         }
         let mut command = Command::new(env!("CARGO_BIN_EXE_costag"));
         command.env_clear().current_dir(copy.path()).stdin(Stdio::null());
-        // Monitors must not hear of a copy.
-        let variables = self.variables.iter();
-        let variables = variables.filter(|(name, _)| !name.to_string_lossy().contains("PING"));
-        for (name, value) in variables {
+        // Monitors and people must not hear of a copy.
+        let tells = |name: &OsString| {
+            ["PING", "NOTIFY"].iter().any(|part| name.to_string_lossy().contains(part))
+        };
+        for (name, value) in self.variables.iter().filter(|(name, _)| !tells(name)) {
             match value {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),
             };
         }
+        command.env("COSTAG_PING", "false").env("COSTAG_NOTIFY", "never");
         let mut words = words;
         if resumes {
             let nowhere = format!("http://{}", nobody());
