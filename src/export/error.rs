@@ -44,6 +44,17 @@ pub enum Error {
         /// One of the files.
         file: String,
     },
+    /// The folder of a divided export cannot be searched for the files of an earlier one.
+    #[error(
+        "cannot read the folder {folder} to look for files of an earlier export: check its permissions, or name an output in another folder"
+    )]
+    Folder {
+        /// The folder.
+        folder: String,
+        /// The reason that the system gives.
+        #[source]
+        source: io::Error,
+    },
     /// A divided export needs too many files. None of them is left.
     #[error("the export needs more than {most} files: give --split a larger size")]
     TooMany {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::output::Complete;
@@ -33,7 +33,7 @@ struct Files {
 
 impl Files {
     fn begin(target: &Path) -> Result<Self, Error> {
-        if let Some(there) = existing(target) {
+        if let Some(there) = existing(target)? {
             return Err(Error::There { file: there.display().to_string() });
         }
         let current = Output::open(&numbered(target, 1))?;
@@ -82,8 +82,8 @@ impl Files {
 /// `continues` is called once per batch.
 ///
 /// # Errors
-/// Those of [`super::write()`], [`Error::Open`], [`Error::There`] if a file with such a name exists, and
-/// [`Error::TooMany`].
+/// Those of [`super::write()`], [`Error::Open`], [`Error::There`] if a file with such a name exists, [`Error::Folder`] if that
+/// cannot be found out, and [`Error::TooMany`].
 pub fn write_split(
     export: &mut Export<'_>,
     shape: Shape,
@@ -144,23 +144,47 @@ fn numbered(target: &Path, number: usize) -> PathBuf {
 }
 
 /// A file that has the name of a numbered file of this target. Its rows could be taken for rows of this export.
-fn existing(target: &Path) -> Option<PathBuf> {
+fn existing(target: &Path) -> Result<Option<PathBuf>, Error> {
     let (begin, end) = parts_of_name(target);
     let (begin, end) = (begin.to_string_lossy(), end.to_string_lossy());
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let entries = fs::read_dir(folder.unwrap_or(Path::new("."))).ok()?;
+    let folder = folder.unwrap_or(Path::new("."));
+    let unread = |source| Error::Folder { folder: folder.display().to_string(), source };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        // Opening the first file says that the folder is not there.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unread(error)),
+    };
     let is_numbered = |name: &str| {
         let number = name.strip_prefix(&*begin).and_then(|rest| rest.strip_suffix(&*end));
         number.is_some_and(|n| n.len() >= 3 && n.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    let mut names = entries.flatten().map(|entry| entry.file_name());
-    let name = names.find(|name| name.to_str().is_some_and(is_numbered))?;
-    Some(target.with_file_name(name))
+    for entry in entries {
+        let name = entry.map_err(unread)?.file_name();
+        if name.to_str().is_some_and(is_numbered) {
+            return Ok(Some(target.with_file_name(name)));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_read_is_an_error_and_not_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("tags.csv");
+        assert_eq!(existing(&target).unwrap(), None);
+        assert_eq!(existing(&target.join("tags.csv")).unwrap(), None);
+        fs::write(folder.path().join("tags-007.csv"), "").unwrap();
+        assert_eq!(existing(&target).unwrap(), Some(folder.path().join("tags-007.csv")));
+        // Even root cannot read a file as a folder.
+        let below = folder.path().join("tags-007.csv").join("tags.csv");
+        assert!(matches!(existing(&below), Err(Error::Folder { .. })));
+    }
 
     #[test]
     fn a_number_stands_before_the_ending_of_a_name() {
