@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
+
 use super::address::Address;
 use super::fault::Usage;
 use super::options::global::{GlobalOptions, Inputs};
@@ -25,13 +27,32 @@ pub(super) struct Target {
     urls: Option<PathBuf>,
     /// Manifest of an inventory (manifest.json, with its CSV files in their folders or beside it) whose keys to tag instead of
     /// listing the bucket
-    #[arg(long, value_name = "MANIFEST", conflicts_with_all = ["urls", "null"])]
+    #[arg(
+        long,
+        value_name = "MANIFEST",
+        conflicts_with_all = ["urls", "null"],
+        value_parser = manifest()
+    )]
     inventory: Option<PathBuf>,
     /// Keys or URLs end with NUL instead of a newline
     #[arg(short = '0', long)]
     null: bool,
     #[command(flatten)]
     options: SettingOptions<OfRun>,
+}
+
+/// Reads the value of `--inventory`. Standard input is refused, because the files of an inventory are found by the path of its
+/// manifest.
+pub(super) fn manifest() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| {
+        if path.as_os_str() == "-" {
+            return Err(
+                "an inventory cannot be read from standard input, because its files are looked for beside its manifest: \
+                 download all of it, and name its manifest.json",
+            );
+        }
+        Ok(path)
+    })
 }
 
 /// Says which typed options have no effect because the work comes from a list, whose lines are all wanted. The same

@@ -36,8 +36,13 @@ pub struct Args {
     /// The list of URLs again, as --keys
     #[arg(long, value_name = "FILE")]
     urls: Option<PathBuf>,
-    /// The inventory again, as --keys
-    #[arg(long, value_name = "MANIFEST", conflicts_with_all = ["keys", "urls"])]
+    /// The manifest of the inventory again, as --keys
+    #[arg(
+        long,
+        value_name = "MANIFEST",
+        conflicts_with_all = ["keys", "urls"],
+        value_parser = crate::cli::target::manifest()
+    )]
     inventory: Option<PathBuf>,
     /// Do not ask before more than --confirm-above units of billing are used; without a terminal nobody is asked
     #[arg(short, long)]

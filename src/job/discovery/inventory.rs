@@ -149,15 +149,19 @@ impl Inventory {
         let file = path.display().to_string();
         let read = |source| Error::Read { file: file.clone(), source };
         let mut bytes = Vec::new();
-        File::open(path).map_err(read)?.take(MANIFEST_MAX).read_to_end(&mut bytes).map_err(read)?;
+        let manifest = File::open(path).map_err(read)?;
+        manifest.take(MANIFEST_MAX + 1).read_to_end(&mut bytes).map_err(read)?;
+        let unusable = |what: String| Error::Unusable { file: file.clone(), what };
+        if bytes.len() as u64 > MANIFEST_MAX {
+            let what = "it is larger than 64 MiB, which no manifest is: name the manifest.json of an inventory";
+            return Err(unusable(what.to_owned()));
+        }
         let manifest: Manifest = serde_json::from_slice(&bytes)
             .map_err(|source| Error::Manifest { file: file.clone(), source })?;
-        if let Ok(told) = std::fs::read_to_string(path.with_extension("checksum"))
-            && !told.trim().to_ascii_lowercase().starts_with(&hex::encode(Md5::digest(&bytes)))
-        {
+        let told = checksum(&path.with_extension("checksum"))?;
+        if told.is_some_and(|told| !told.starts_with(&hex::encode(Md5::digest(&bytes)))) {
             return Err(Error::Damaged { file, what: "MD5" });
         }
-        let unusable = |what: String| Error::Unusable { file: file.clone(), what };
         if !manifest.file_format.eq_ignore_ascii_case("csv") {
             let format = &manifest.file_format;
             return Err(unusable(format!("its files are {format:?}, and only CSV can be read")));
@@ -235,6 +239,17 @@ impl Inventory {
             Ok(records) => Box::new(records) as Box<dyn Iterator<Item = _> + Send>,
             Err(error) => Box::new(std::iter::once(Err(error))),
         })
+    }
+}
+
+/// The checksum beside a manifest, in lower case. `None` if there is no such file.
+fn checksum(path: &Path) -> Result<Option<String>, Error> {
+    let mut told = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(RECORD_MAX).read_to_end(&mut told));
+    match read {
+        Ok(_) => Ok(Some(String::from_utf8_lossy(&told).trim().to_ascii_lowercase())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::Read { file: path.display().to_string(), source }),
     }
 }
 

@@ -136,6 +136,19 @@ fn a_damaged_or_incomplete_inventory_is_refused_before_anything_is_called() {
         site.write("keyless.json", r#"{"fileFormat":"CSV","fileSchema":"Size","files":[]}"#);
     refused(&keyless, &["no column Key"]);
 
+    let manifest = good();
+    let checksum = site.path(&format!("{FOLDER}/20261120/manifest.checksum"));
+    fs::write(&checksum, "").unwrap();
+    refused(&manifest, &["manifest.json is damaged or incomplete: its MD5"]);
+    fs::remove_file(&checksum).unwrap();
+    fs::create_dir(&checksum).unwrap();
+    refused(&manifest, &["cannot read ", "manifest.checksum"]);
+    fs::remove_dir(&checksum).unwrap();
+    fs::File::options().write(true).open(&manifest).unwrap().set_len((64 << 20) + 1).unwrap();
+    refused(&manifest, &["manifest.json: it is larger than 64 MiB"]);
+    refused("-", &["an inventory cannot be read from standard input", "manifest.json"]);
+    site.costag(&["resume", "--inventory", "-"]).with(2).says(&["from standard input"]);
+
     // What the checksums do not show is told with the number of the line.
     let text = format!("{}one,two\n", line("a.jpg"));
     let manifest = inventory(&site, SCHEMA, &[("1.csv.gz", packed(&text))]);
