@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use super::exit::Exit;
 use super::fault::chain;
 use crate::config::FailureLimit;
-use crate::numbers::{duration, grouped};
+use crate::numbers::{counted, duration, grouped};
 use crate::store::read::{ContentCounts, RunRow, Success};
 use crate::time::UnixSeconds;
 use crate::visible::visible;
@@ -113,8 +113,8 @@ impl Known {
         }
         let _ = write!(
             text,
-            "; {} images done, {} failed ({:.2}%)",
-            grouped(done),
+            "; {} done, {} failed ({:.2}%)",
+            counted(done, "image"),
             grouped(failed),
             percent(failed, done + failed)
         );

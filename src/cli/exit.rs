@@ -268,7 +268,7 @@ impl From<&export::Error> for Exit {
         use export::Error;
         match error {
             Error::Store(error) => Self::from(error),
-            Error::Open { .. } | Error::Write { .. } => Self::Local,
+            Error::Open { .. } | Error::Folder { .. } | Error::Write { .. } => Self::Local,
             Error::There { .. } | Error::TooMany { .. } => Self::Usage,
             // `costag export | head` has done what was asked of it.
             Error::Closed { .. } => Self::Complete,

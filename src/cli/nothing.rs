@@ -3,6 +3,7 @@
 use crate::config::Filter;
 use crate::glob::Meaning;
 use crate::job::{Report, Source};
+use crate::numbers::{counted, grouped};
 use crate::store::model::SkipReason;
 use crate::visible::visible;
 
@@ -37,11 +38,18 @@ pub(super) fn wanted(source: &Source, filter: &Filter, report: &Report) -> Optio
     let told: Vec<String> = reasons
         .iter()
         .take(REASONS_SHOWN)
-        .map(|(count, reason)| format!("{count} {} ({})", reason.name(), hint(*reason, filter)))
+        .map(|(count, reason)| {
+            format!("{} {} ({})", grouped(*count), reason.name(), hint(*reason, filter))
+        })
         .collect();
     let others: u64 = reasons.iter().skip(REASONS_SHOWN).map(|(count, _)| count).sum();
-    let others = if others > 0 { format!(", {others} for other reasons") } else { String::new() };
-    Some(format!("nothing to do: all {skipped} objects are skipped: {}{others}", told.join(", ")))
+    let others =
+        if others > 0 { format!(", {} for other reasons", grouped(others)) } else { String::new() };
+    let all = match skipped {
+        1 => "the only object is".to_owned(),
+        all => format!("all {} are", counted(all, "object")),
+    };
+    Some(format!("nothing to do: {all} skipped: {}{others}", told.join(", ")))
 }
 
 /// Prints the globs and suffixes that match no key of a complete listing, if there are any.

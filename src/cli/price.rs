@@ -1,7 +1,7 @@
 //! What calls cost according to the settings.
 
 use crate::config::{self, Billing, Settings};
-use crate::numbers::money;
+use crate::numbers::{counted, money};
 use crate::visible::visible;
 
 /// Computes what calls cost. Every cost is `None` if no price is set.
@@ -36,7 +36,8 @@ pub(super) fn cost_in_words(settings: &Settings, calls: u64, scenes: u64) -> Str
     let currency = visible(&settings.budget.currency).into_owned();
     match price.cost(calls, scenes) {
         Some(cost) if scenes > calls && settings.budget.billing == Billing::Scene => {
-            format!("about {} {currency} ({scenes} scenes are billed)", money(cost))
+            let scenes = counted(scenes, "scene");
+            format!("about {} {currency} ({scenes} are billed)", money(cost))
         }
         Some(cost) => format!("about {} {currency}", money(cost)),
         None => "unknown: price_per_1000_calls is not set".to_owned(),
@@ -55,7 +56,7 @@ mod tests {
         assert_eq!(cost_in_words(&settings, 2_000, 2_000), "about 3.00 CNY");
         assert_eq!(
             cost_in_words(&settings, 2_000, 4_000),
-            "about 6.00 CNY (4000 scenes are billed)"
+            "about 6.00 CNY (4,000 scenes are billed)"
         );
         settings.budget.billing = Billing::Call;
         assert_eq!(cost_in_words(&settings, 2_000, 4_000), "about 3.00 CNY");

@@ -58,7 +58,8 @@ pub(super) fn text(report: &Report, codes: &[FailureCode], budget: &config::Budg
     let reused = counts.reused;
     row(
         "reused",
-        (reused > 0).then(|| format!("{reused} wanted objects needed no call of their own")),
+        (reused > 0)
+            .then(|| format!("{} needed no separate call", counted(reused, "wanted object"))),
     );
     row("calls", (counts.calls > 0).then(|| calls(counts)));
     let made = counts.calls.saturating_sub(before.calls);
@@ -87,9 +88,7 @@ fn cost(counts: &Counts, budget: &config::Budget) -> Option<String> {
     if units == 0 {
         return None;
     }
-    let units_told =
-        if units == 1 { "1 unit".to_owned() } else { format!("{} units", grouped(units)) };
-    let units_told = format!("{units_told} of billing");
+    let units_told = format!("{} of billing", counted(units, "unit"));
     Some(match Price::of(budget).of_units(units) {
         Some(cost) => {
             format!("about {} {} for {units_told}", money(cost), visible(&budget.currency))
@@ -117,7 +116,7 @@ fn changes(counts: &Counts, is_list: bool) -> Option<String> {
     let told: Vec<String> = [(added, "added"), (changed, "changed"), (gone, gone_text)]
         .into_iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
+        .map(|(count, what)| format!("{} {what}", grouped(count)))
         .collect();
     (!told.is_empty()).then(|| told.join(", "))
 }
@@ -130,7 +129,7 @@ fn rate_of(made: u64, snapshot: &Snapshot) -> Option<String> {
 
 fn waited(snapshot: &Snapshot) -> Option<String> {
     let (times, seconds) = (snapshot.times_waited, snapshot.waited.as_secs_f64());
-    let often = if times == 1 { "once".to_owned() } else { format!("{times} times") };
+    let often = if times == 1 { "once".to_owned() } else { counted(u64::from(times), "time") };
     (times > 0).then(|| format!("{often}, {seconds:.1} s"))
 }
 
@@ -143,9 +142,9 @@ pub(super) fn question(
 ) -> String {
     let Expected { made, calls, units, listed } = expected;
     let least = if listed { "" } else { "at least " };
-    let mut text = format!("this run needs {least}{} calls", grouped(calls));
+    let mut text = format!("this run needs {least}{}", counted(calls, "call"));
     if units != calls {
-        let _ = write!(text, ", which bill {} scenes", grouped(units));
+        let _ = write!(text, ", which bill {}", counted(units, "scene"));
     }
     if let Some(cost) = Price::of(&settings.budget).of_units(units) {
         let currency = visible(&settings.budget.currency).into_owned();
@@ -159,27 +158,28 @@ pub(super) fn question(
     let state = if listed { "everything is listed" } else { "the listing is not complete yet" };
     let _ = write!(
         text,
-        "; {state}\nit may use {} units of billing without asking (--confirm-above)\ncontinue calling?",
-        grouped(above)
+        "; {state}\nit may use {} of billing without asking (--confirm-above)\ncontinue calling?",
+        counted(above, "unit")
     );
     text
 }
 
 fn listed(counts: &Counts) -> String {
     let skipped: u64 = counts.skipped.values().sum();
-    let mut text = format!("{} objects: {} wanted", counts.listed, counts.wanted);
+    let mut text =
+        format!("{}: {} wanted", counted(counts.listed, "object"), grouped(counts.wanted));
     if skipped > 0 {
-        let _ = write!(text, ", {skipped} skipped");
-        let reasons: Vec<String> =
-            counts.skipped.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        let _ = write!(text, ", {} skipped", grouped(skipped));
+        let named = |(reason, count): (&String, &u64)| format!("{reason} {}", grouped(*count));
+        let reasons: Vec<String> = counts.skipped.iter().map(named).collect();
         let _ = write!(text, " ({})", reasons.join(", "));
     }
     if counts.rejected > 0 {
-        let _ = write!(text, ", {} that no request can carry", counts.rejected);
+        let _ = write!(text, ", {} that no request can carry", grouped(counts.rejected));
     }
     for (count, what) in [(counts.lines_failed, "failed"), (counts.missing, "missing")] {
         if count > 0 {
-            let _ = write!(text, ", {count} {what}");
+            let _ = write!(text, ", {} {what}", grouped(count));
         }
     }
     text
@@ -190,20 +190,21 @@ fn lines(counts: &Counts) -> String {
     let skipped: u64 = counts.skipped.values().sum();
     let failed = counts.lines_failed + counts.given_up_lines;
     let done = counts.wanted.saturating_sub(counts.given_up_lines);
-    let mut text = format!(
-        "{}: {done} done, {failed} failed, {skipped} skipped, {} missing",
-        counts.listed, counts.missing
-    );
+    let [all, done, failed, skipped, missing] =
+        [counts.listed, done, failed, skipped, counts.missing].map(grouped);
+    let mut text =
+        format!("{all}: {done} done, {failed} failed, {skipped} skipped, {missing} missing");
     if counts.repeated > 0 {
-        let _ = write!(text, "; {} more repeat one of them", counts.repeated);
+        let verb = if counts.repeated == 1 { "repeats" } else { "repeat" };
+        let _ = write!(text, "; {} more {verb} one of them", grouped(counts.repeated));
     }
     text
 }
 
 fn calls(counts: &Counts) -> String {
-    let mut text = counts.calls.to_string();
+    let mut text = grouped(counts.calls);
     if counts.answered < counts.calls {
-        let _ = write!(text, ": {} answered", counts.answered);
+        let _ = write!(text, ": {} answered", grouped(counts.answered));
     }
     for (count, what) in [
         (counts.failed_calls, "failed"),
@@ -212,11 +213,11 @@ fn calls(counts: &Counts) -> String {
         (counts.unknown, "cut off when a run was killed"),
     ] {
         if count > 0 {
-            let _ = write!(text, ", {count} {what}");
+            let _ = write!(text, ", {} {what}", grouped(count));
         }
     }
     if counts.retries > 0 {
-        let _ = write!(text, "; {} of them repeated a failed one", counts.retries);
+        let _ = write!(text, "; {} of them repeated a failed one", grouped(counts.retries));
     }
     text
 }

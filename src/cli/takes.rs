@@ -1,6 +1,7 @@
 //! Counts wanted objects that the service may refuse because of their size or format. They are called all the same: only an
 //! older page of the API names limits, and they may have changed.
 
+use crate::numbers::grouped;
 use crate::store::read::Doubtful;
 
 /// The size in bytes of the largest image that the older page allows.
@@ -19,12 +20,13 @@ pub(super) fn text(doubtful: Doubtful, of: &str) -> Option<String> {
     let verb = |count: u64| if count == 1 { "is" } else { "are" };
     let mut parts = Vec::new();
     if larger > 0 {
-        parts
-            .push(format!("{larger} {} larger than 3 MB (--max-size 3M skips them)", verb(larger)));
+        let count = grouped(larger);
+        parts.push(format!("{count} {} larger than 3 MB (--max-size 3M skips them)", verb(larger)));
     }
     if other_formats > 0 {
         parts.push(format!(
-            "{other_formats} {} neither PNG nor JPEG (--suffixes png,jpg,jpeg skips them)",
+            "{} {} neither PNG nor JPEG (--suffixes png,jpg,jpeg skips them)",
+            grouped(other_formats),
             verb(other_formats)
         ));
     }

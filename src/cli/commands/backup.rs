@@ -6,6 +6,7 @@ use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::progress;
 use crate::cli::signals::Interrupt;
+use crate::numbers::counted;
 use crate::store::Reader;
 use crate::visible::visible;
 
@@ -41,7 +42,8 @@ impl Args {
             return Ok(interrupt.exit().unwrap_or(Exit::Interrupted));
         }
         let bytes = std::fs::metadata(&self.file).map_or(0, |metadata| metadata.len());
-        say!("{bytes} bytes copied to {}", visible(&self.file.display().to_string()));
+        let file = self.file.display().to_string();
+        say!("{} copied to {}", counted(bytes, "byte"), visible(&file));
         Ok(Exit::Complete)
     }
 }

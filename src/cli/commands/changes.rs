@@ -7,6 +7,7 @@ use crate::cli::fault::Usage;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::rows::{FormOptions, Rows};
 use crate::export;
+use crate::numbers::counted;
 use crate::store::Reader;
 use crate::store::model::ChangeKind;
 use crate::store::read::Change;
@@ -89,7 +90,7 @@ impl Args {
         let source = format!("cos://{}/{}", run.bucket, run.prefix);
         let source = visible(&source);
         if run.journals {
-            say!("run {} over {source}: {count} changes", run.id);
+            say!("run {} over {source}: {}", run.id, counted(count, "change"));
         } else {
             say!(
                 "run {} over {source} has no changes to show: it was the first listing of its source, or it read a list",

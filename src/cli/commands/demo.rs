@@ -23,6 +23,7 @@ use crate::cos::{Bucket, Client, Credentials, Endpoint, Options, Provider};
 use crate::emulator::{self, Emulator, Holdings, pictures};
 use crate::export::{self, Format, Layout, Output, Shape};
 use crate::job::{Job, Purpose, Source};
+use crate::numbers::counted;
 use crate::pictures::Folder;
 use crate::scene::Scene;
 use crate::serve;
@@ -145,7 +146,11 @@ impl Args {
             let drawn = pictures::write_samples(&images)
                 .with_context(|| format!("cannot write pictures into {}", images.display()))
                 .context(NO_FOLDER)?;
-            say!("wrote {drawn} files into {}", visible(&images.display().to_string()));
+            say!(
+                "wrote {} into {}",
+                counted(drawn as u64, "file"),
+                visible(&images.display().to_string())
+            );
         }
         Ok(images)
     }
@@ -189,13 +194,14 @@ fn show(database: &Path, csv: &Path, rows: u64, report: &Path) -> anyhow::Result
     }
     let _ = write!(
         text,
-        "\ndatabase  {}\nCSV       {}  ({rows} rows)\n\
+        "\ndatabase  {}\nCSV       {}  ({})\n\
          report    {}  (open it in a browser)\n\n\
          the same with a real bucket:\n  \
          export COSTAG_SECRET_ID=… COSTAG_SECRET_KEY=…\n  \
          costag run cos://BUCKET-APPID --region ap-guangzhou --scenes web,camera --qps 10\n",
         visible(&database.display().to_string()),
         visible(&csv.display().to_string()),
+        counted(rows, "row"),
         visible(&report.display().to_string()),
     );
     out.write_all(text.as_bytes()).map_err(|source| out.error(source))?;

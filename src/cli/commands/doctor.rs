@@ -20,6 +20,7 @@ use crate::config::{self, Files, Filter, Settings};
 use crate::cos::{self, Bucket, Client, ListRequest, ObjectEntry, Provider, Target};
 use crate::export::{self, Output};
 use crate::job::verdict::{Operation, advice};
+use crate::numbers::counted;
 use crate::store::read::Doubtful;
 use crate::store::{self, Reader};
 use crate::visible::visible;
@@ -168,8 +169,8 @@ impl Args {
             Ok(answer) => lines.ok(
                 WHAT,
                 &format!(
-                    "{} labels for {} in {} ms{}",
-                    answer.labels.len(),
+                    "{} for {} in {} ms{}",
+                    counted(answer.labels.len() as u64, "label"),
                     image.key,
                     begun.elapsed().as_millis(),
                     if answer.emulated { ", by the emulator" } else { "" }
@@ -375,7 +376,8 @@ async fn images(client: &Client, prefix: &str, settings: &Settings) -> String {
         doubtful.larger += u64::from(larger);
         doubtful.other_formats += u64::from(!takes::is_documented(&entry.key));
     }
-    let of = format!("the {wanted} wanted objects among its first {keys} keys");
+    let keys = counted(keys as u64, "key");
+    let of = format!("{} among its first {keys}", counted(wanted, "wanted object"));
     takes::text(doubtful, &of).map_or_else(String::new, |text| format!("; {text}"))
 }
 

@@ -12,6 +12,7 @@ use crate::cli::own_files;
 use crate::cli::signals::Interrupt;
 use crate::config::read_size;
 use crate::export::{self, Column, Dialect, Format, Layout, Output, Shape};
+use crate::numbers::counted;
 use crate::scene::{Scene, Scenes};
 use crate::store::read::ExportFilter;
 use crate::store::{Export, Reader};
@@ -129,9 +130,8 @@ impl Args {
         let written = match self.split {
             Some(limit) => export::write_split(&mut rows, shape, &self.output, limit, continues)
                 .map(|written| {
-                    let files = if written.files == 1 { "file" } else { "files" };
-                    let first = self.output.display().to_string();
-                    (written.rows, format!("{} {files} for {first}", written.files))
+                    let files = counted(written.files as u64, "file");
+                    (written.rows, format!("{files} for {}", self.output.display()))
                 }),
             None => self.write(&mut rows, shape, notation, continues),
         };
@@ -142,7 +142,7 @@ impl Args {
             return Ok(exit);
         }
         let (count, target) = written?;
-        say!("{count} rows written to {}", visible(&target));
+        say!("{} written to {}", counted(count, "row"), visible(&target));
         if let Some(next) = next {
             say!("the changes after these: --since-run {next}");
         }

@@ -17,6 +17,7 @@ use crate::cli::zone;
 use crate::cos::encode;
 use crate::export;
 use crate::label;
+use crate::numbers::counted;
 use crate::scene::{Scene, Scenes};
 use crate::store::Reader;
 use crate::store::read::{ExportFilter, Exported, Standing};
@@ -173,16 +174,20 @@ impl Args {
         }
         let count = rows.end()?;
         if urls > 0 {
-            say!("{urls} public URLs were left out, because they are not keys of a bucket");
+            let verb = if urls == 1 { "was" } else { "were" };
+            say!(
+                "{} {verb} left out: only a key of a bucket can stand in the manifest",
+                counted(urls, "public URL")
+            );
         }
         if buckets.len() > 1 {
             say!(
-                "warning: the manifest names {} buckets, and a batch operation works on the keys of one: choose it with --bucket",
-                buckets.len()
+                "warning: the manifest names {}, and a batch operation works on the keys of one: choose it with --bucket",
+                counted(buckets.len() as u64, "bucket")
             );
         }
         if self.form.form() == Form::Text && terminal {
-            say!("{count} images");
+            say!("{}", counted(count, "image"));
         }
         Ok(Exit::Complete)
     }

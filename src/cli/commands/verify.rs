@@ -6,6 +6,7 @@ use std::io::{IsTerminal as _, stderr};
 use crate::cli::answer;
 use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
+use crate::numbers::{counted, grouped};
 use crate::store::Reader;
 use crate::store::read::Checked;
 use crate::visible::{Notation, visible};
@@ -74,16 +75,17 @@ fn text(database: &str, checks: &[Checked]) -> String {
         }
         let more = found.count - found.shown.len() as u64;
         if more > 0 {
-            let _ = writeln!(text, "{}: and {more} more", check.name());
+            let _ = writeln!(text, "{}: and {} more", check.name(), grouped(more));
         }
     }
     let database = visible(database);
     let _ = match problems {
-        0 => writeln!(text, "{database} is sound: {} checks", checks.len()),
-        1 => writeln!(text, "{database} is not sound: 1 problem; keep the file, restore a backup"),
-        n => {
-            writeln!(text, "{database} is not sound: {n} problems; keep the file, restore a backup")
-        }
+        0 => writeln!(text, "{database} is sound: {}", counted(checks.len() as u64, "check")),
+        count => writeln!(
+            text,
+            "{database} is not sound: {}; keep the file, restore a backup",
+            counted(count, "problem")
+        ),
     };
     text
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::summary::{Beginning, Summary};
 use crate::cli::zone;
 use crate::job::absolute;
-use crate::numbers::{duration, grouped, money};
+use crate::numbers::{counted, duration, grouped, money};
 use crate::visible::visible;
 
 /// The line at the start.
@@ -29,10 +29,10 @@ pub(super) fn end(summary: &Summary) -> String {
     }
     let _ = write!(
         text,
-        "{} tagged, {} failed, {} units",
+        "{} tagged, {} failed, {}",
         grouped(summary.tagged),
         grouped(summary.failed),
-        grouped(summary.units)
+        counted(summary.units, "unit")
     );
     if let Some(cost) = summary.cost {
         let _ = write!(text, ", about {} {}", money(cost), visible(&summary.currency));

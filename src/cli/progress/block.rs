@@ -5,7 +5,7 @@ use super::layout::Line;
 use crate::cli::price::Price;
 use crate::config::{Billing, Rate};
 use crate::job::Wait;
-use crate::numbers::{grouped, money, rate};
+use crate::numbers::{counted, grouped, money, rate};
 use crate::visible::visible;
 
 /// All lines. What the run waits for is the last one, so that the others keep their places.
@@ -21,7 +21,7 @@ fn listed(facts: &Facts) -> Line {
     let counts = &facts.now.counts;
     let skipped: u64 = counts.skipped.values().sum();
     Line::new("listed")
-        .fact(0, format!("{} objects", grouped(counts.listed)))
+        .fact(0, counted(counts.listed, "object"))
         .fact(2, format!("{} wanted", grouped(counts.wanted)))
         .count(3, skipped, "skipped")
         .fact(1, if facts.now.listed { "complete" } else { "still listing" })
@@ -69,8 +69,7 @@ fn cost(facts: &Facts) -> Line {
     let calls = facts.now.counts.calls.saturating_sub(facts.before.calls);
     let scenes = facts.now.counts.scenes_asked.saturating_sub(facts.before.scenes_asked);
     let units = budget.billing.units_of(calls, scenes.max(calls));
-    let one = if units == 1 { "" } else { "s" };
-    let mut line = Line::new("cost").fact(1, format!("{} unit{one} of billing", grouped(units)));
+    let mut line = Line::new("cost").fact(1, format!("{} of billing", counted(units, "unit")));
     if let Some(cost) = Price::of(budget).of_units(units) {
         let most = budget.max_cost.map(|most| format!(" of {}", money(most))).unwrap_or_default();
         line = line.fact(0, format!("about {}{most} {}", money(cost), visible(&budget.currency)));
@@ -81,10 +80,10 @@ fn cost(facts: &Facts) -> Line {
         } else {
             format!("{} ", grouped(calls))
         };
-        line = line.fact(2, format!("{calls}of {} calls", grouped(most)));
+        line = line.fact(2, format!("{calls}of {}", counted(most, "call")));
     }
     if let Some(most) = budget.daily_calls {
-        line = line.fact(3, format!("at most {} calls a day", grouped(most)));
+        line = line.fact(3, format!("at most {} a day", counted(most, "call")));
     }
     line
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::facts::{Facts, clock, in_words};
 use crate::cli::price::Price;
 use crate::job::Wait;
+use crate::numbers::{counted, grouped};
 use crate::visible::visible;
 
 /// A line for people.
@@ -14,12 +15,12 @@ pub(super) fn plain(facts: &Facts) -> String {
     let counts = &now.counts;
     let listed = if now.listed { "all listed" } else { "listing" };
     let mut text = format!(
-        "{listed}: {} objects, {} wanted; tagged {} of {}, {} in flight",
-        counts.listed,
-        counts.wanted,
-        counts.done,
-        counts.done + counts.failed + now.pending(),
-        now.in_flight,
+        "{listed}: {}, {} wanted; tagged {} of {}, {} in flight",
+        counted(counts.listed, "object"),
+        grouped(counts.wanted),
+        grouped(counts.done),
+        grouped(counts.done + counts.failed + now.pending()),
+        grouped(now.in_flight as u64),
     );
     if let Some(per_second) = now.per_second {
         let _ = write!(text, ", {per_second:.1}/s");
@@ -31,7 +32,7 @@ pub(super) fn plain(facts: &Facts) -> String {
         [(counts.throttled, "throttled"), (counts.retries, "retries"), (counts.failed, "failed")]
     {
         if count > 0 {
-            let _ = write!(text, ", {count} {what}");
+            let _ = write!(text, ", {} {what}", grouped(count));
         }
     }
     if let Some(wait) = &now.waits {

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 
 use crate::config::FailureLimit;
+use crate::numbers::counted;
 
 /// The number of permanent failures before the first success that stops the run. Their codes do not matter.
 const FAILURES_BEFORE_SUCCESS: u32 = 20;
@@ -99,7 +100,7 @@ impl Breaker {
         state.settled(true);
         match self.limit {
             FailureLimit::Count(limit) if state.failed >= limit.get() => Tripped::Stop(
-                format!("{} images failed (--max-failures {limit})", state.failed),
+                format!("{} failed (--max-failures {limit})", counted(state.failed, "image")),
                 None,
             ),
             FailureLimit::Unlimited | FailureLimit::Count(_) => Tripped::No,

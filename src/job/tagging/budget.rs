@@ -14,6 +14,7 @@ use crate::config::{self, Billing};
 use crate::cos::Clock;
 use crate::job::control::StopReason;
 use crate::job::trial::Trial;
+use crate::numbers::counted;
 use crate::scene::Scenes;
 use crate::time::UnixMillis;
 use day::{Day, Earlier};
@@ -64,7 +65,8 @@ impl Budget {
         let calls = settings.max_calls.map(|calls| (calls, format!("--max-calls {calls}")));
         let units = settings.max_cost.zip(settings.units_for_cost()).map(|(cost, units)| {
             let of = if billing == Billing::Scene { " of one scene" } else { "" };
-            (units, format!("--max-cost {cost} {}, {units} calls{of}", settings.currency))
+            let calls = counted(units, "call");
+            (units, format!("--max-cost {cost} {}, {calls}{of}", settings.currency))
         });
         let day = settings.daily_calls.map(|limit| Day::new(limit, zone.clone(), earlier));
         let window = Mutex::new(Window::new(settings, &clock, zone.clone()));

@@ -19,7 +19,11 @@ fn the_demo_labels_and_exports_and_calls_nothing_the_second_time() {
     let csv = std::fs::read_to_string(folder.path().join("costag-demo/tags.csv")).unwrap();
     let labels = rows(&csv);
     assert!(labels.len() > 100, "{}", labels.len());
-    assert!(first.stdout.contains(&format!("({} rows)", labels.len())));
+    assert!(
+        first
+            .stdout
+            .contains(&format!("({})", costag::numbers::counted(labels.len() as u64, "row")))
+    );
 
     let database = rusqlite::Connection::open(folder.path().join("costag-demo/costag.db")).unwrap();
     let count = |sql: &str| {

@@ -39,7 +39,7 @@ fn keys_are_read_one_a_line_with_windows_line_ends_and_blank_lines() {
     let site = Site::holding(&OBJECTS);
     let list = "a.jpg\r\n\nb %41+?.jpg\n//c/../\u{1F431}.png\na.jpg\ncopy.jpg\nmissing.jpg";
     let list = site.write("keys.txt", list);
-    site.run(&["--keys", &list]).with(3).says(&["NoSuchKey", "1 more repeat one of them"]);
+    site.run(&["--keys", &list]).with(3).says(&["NoSuchKey", "1 more repeats one of them"]);
     let statistics = site.emulator.statistics();
     assert_eq!(statistics.head_calls, 5, "a key that stands twice is looked up once");
     assert_eq!((statistics.list_calls, statistics.bad_signatures), (0, 0));
@@ -186,7 +186,8 @@ fn every_line_ends_in_exactly_one_way() {
     list.extend(b".jpg\n");
     let list = site.write("keys", list);
     let ended = site.run(&["--keys", &list]).with(3);
-    ended.says(&["lines     7: 1 done, 4 failed, 1 skipped, 1 missing; 1 more repeat one of them"]);
+    ended
+        .says(&["lines     7: 1 done, 4 failed, 1 skipped, 1 missing; 1 more repeats one of them"]);
     let failures = site.costag(&["status", "--failures", "--json"]).with(0).stdout;
     let failures: Vec<serde_json::Value> =
         failures.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

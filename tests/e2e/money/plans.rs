@@ -408,7 +408,7 @@ fn a_plan_shows_what_the_service_may_refuse_and_leaves_nothing_out() {
         assert!(text.contains(part), "{part}: {text}");
     }
     let doctor = site.costag(&["doctor", BUCKET]).with(0).stdout;
-    assert!(doctor.contains("of the 6 wanted objects among its first 7 keys, 1 is"), "{doctor}");
+    assert!(doctor.contains("of 6 wanted objects among its first 7 keys, 1 is"), "{doctor}");
     let options = ["--max-size", "3M", "--suffixes", "png,jpg,jpeg"];
     let told = plan(&site, &options);
     assert_eq!((&told["larger_than_3_mb"], &told["other_formats"]), (&0.into(), &0.into()));

@@ -31,7 +31,7 @@ fn a_manifest_for_batch_operations_names_bucket_and_encoded_key_and_no_url() {
     let urls = site.write("urls.txt", "https://example.com/1.jpg\n");
     site.run(&["--urls", &urls]).with(0);
     let find = ["find", "--not", "no such label", "--format", "cos-batch"];
-    let found = site.costag(&find).with(0).says(&["1 public URLs were left out"]);
+    let found = site.costag(&find).with(0).says(&["1 public URL was left out"]);
     assert_eq!(
         found.stdout,
         "demo-1250000000,a%20b/%E7%8C%AB%2B%2541%2C%22%0A.jpg\ndemo-1250000000,b.jpg\n"

@@ -205,7 +205,7 @@ fn a_listing_that_fails_asks_for_one_page_at_a_time() {
     assert!(during <= 20 + 2 * 16 + 5, "{during} list requests");
     site.change(r#"{"clear":true}"#);
     let ended = run.end().with(0);
-    assert!(ended.stdout.contains("60000 wanted"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("60,000 wanted"), "{}", ended.stdout);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::cli::takes;
 use crate::cli::zone;
 use crate::config::Settings;
 use crate::job::absolute;
-use crate::numbers::{duration, rate};
+use crate::numbers::{counted, duration, grouped, rate};
 use crate::store::read::Doubtful;
 use crate::visible::visible;
 
@@ -24,13 +24,17 @@ pub(super) fn text(plan: &Plan, settings: &Settings, run: &Suggestion) -> String
     let mut rows = vec![("listed", listed(plan)), ("changes", changes(plan))];
     rows.push((
         "no call",
-        format!("{} wanted objects: labelled, or the same bytes as another", plan.need_no_call),
+        format!(
+            "{}: labelled, or the same bytes as another",
+            counted(plan.need_no_call, "wanted object")
+        ),
     ));
     if plan.given_up > 0 {
-        let given_up = plan.given_up;
+        let (given_up, them) =
+            (counted(plan.given_up, "image"), if plan.given_up == 1 { "it" } else { "them" });
         rows.push((
             "given up",
-            format!("{given_up} images failed for good; `retry` puts them back"),
+            format!("{given_up} failed for good; `costag retry` puts {them} back"),
         ));
     }
     rows.extend(doubtful(plan));
@@ -53,14 +57,14 @@ pub(super) fn text(plan: &Plan, settings: &Settings, run: &Suggestion) -> String
 }
 
 fn changes(plan: &Plan) -> String {
-    let Plan { added, changed, gone, .. } = plan;
+    let [added, changed, gone] = [plan.added, plan.changed, plan.gone].map(grouped);
     format!("{added} added, {changed} changed, {gone} gone")
 }
 
 /// The wanted objects that the service may refuse. Absent if there are none.
 fn doubtful(plan: &Plan) -> Option<Row> {
     let doubtful = Doubtful { larger: plan.larger_than_3_mb, other_formats: plan.other_formats };
-    takes::text(doubtful, &format!("{} wanted objects", plan.wanted)).map(|text| ("doubtful", text))
+    takes::text(doubtful, &counted(plan.wanted, "wanted object")).map(|text| ("doubtful", text))
 }
 
 /// The calls of the run, after those that are needed if the limits do not allow all of them.
@@ -71,16 +75,19 @@ fn calls(plan: &Plan) -> Vec<Row> {
         _ => format!(": {}", named(&plan.calls_by_scenes, " for ")),
     };
     if plan.limited_by.is_empty() {
-        return vec![("calls", format!("{needed}{by_scenes}, if no call has to be retried"))];
+        return vec![(
+            "calls",
+            format!("{}{by_scenes}, if no call has to be retried", grouped(needed)),
+        )];
     }
     let least = match plan.calls_at_least {
-        least if least < plan.calls => format!("{least} to "),
+        least if least < plan.calls => format!("{} to ", grouped(least)),
         _ => String::new(),
     };
     let limits = plan.limited_by.join(", ");
-    let by_this_run = format!("{least}{} by this run ({})", plan.calls, visible(&limits));
+    let by_this_run = format!("{least}{} by this run ({})", grouped(plan.calls), visible(&limits));
     vec![
-        ("needed", format!("{needed} calls{by_scenes}")),
+        ("needed", format!("{}{by_scenes}", counted(needed, "call"))),
         ("calls", format!("{by_this_run}, if no call has to be retried")),
     ]
 }
@@ -123,14 +130,15 @@ fn next(plan: &Plan) -> &'static str {
             "these limits allow no call: a run without them calls for what remains"
         }
         0 => "nothing to call",
-        _ => "the same options with run call for them:",
+        _ => "to make these calls:",
     }
 }
 
 /// What remains after a run that its limits end, in words.
 fn remain(plan: &Plan, settings: &Settings) -> String {
     let cost = cost_in_words(settings, plan.remaining_calls, plan.remaining_scenes_asked);
-    let mut text = format!("{} calls after this run; cost: {cost}", plan.remaining_calls);
+    let calls = counted(plan.remaining_calls, "call");
+    let mut text = format!("{calls} after this run; cost: {cost}");
     if let Some(pace) = plan.configured_pace.or(plan.measured_pace) {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let seconds = plan.remaining_calls as f64 / pace;
@@ -142,16 +150,18 @@ fn remain(plan: &Plan, settings: &Settings) -> String {
 /// What was listed, in words.
 fn listed(plan: &Plan) -> String {
     let skipped: u64 = plan.skipped.values().sum();
-    let mut listed = format!("{} objects: {} wanted, {skipped} skipped", plan.listed, plan.wanted);
+    let objects = counted(plan.listed, "object");
+    let mut listed =
+        format!("{objects}: {} wanted, {} skipped", grouped(plan.wanted), grouped(skipped));
     if skipped > 0 {
         let _ = write!(listed, " ({})", named(&plan.skipped, " "));
     }
     if plan.rejected > 0 {
-        let _ = write!(listed, ", {} that no request can carry", plan.rejected);
+        let _ = write!(listed, ", {} that no request can carry", grouped(plan.rejected));
     }
     for (count, what) in [(plan.lines_failed, "failed"), (plan.missing, "missing")] {
         if count > 0 {
-            let _ = write!(listed, ", {count} {what}");
+            let _ = write!(listed, ", {} {what}", grouped(count));
         }
     }
     listed
@@ -159,7 +169,7 @@ fn listed(plan: &Plan) -> String {
 
 /// Counts with their names, separated by commas.
 fn named(counts: &BTreeMap<String, u64>, between: &str) -> String {
-    let all: Vec<String> =
-        counts.iter().map(|(name, count)| format!("{count}{between}{name}")).collect();
+    let named = |(name, count): (&String, &u64)| format!("{}{between}{name}", grouped(*count));
+    let all: Vec<String> = counts.iter().map(named).collect();
     all.join(", ")
 }

@@ -6,7 +6,7 @@ use crate::cli::exit::Exit;
 use crate::cli::outcome::summary::Summary;
 use crate::cli::suggest::{Suggestion, Then};
 use crate::config::Language;
-use crate::numbers::{duration, grouped, money};
+use crate::numbers::{counted, duration, grouped, money};
 use crate::visible::visible;
 
 /// The most characters of a reason, so that a message stays short.
@@ -65,7 +65,8 @@ fn numbers(summary: &Summary, language: Language) -> String {
         Language::English => {
             let run = summary.run_id.map(|id| format!("run {id}: ")).unwrap_or_default();
             let cost = cost.map(|cost| format!(", about {cost}")).unwrap_or_default();
-            format!("{run}{tagged} tagged, {failed} failed, {units} units{cost}, {time}")
+            let units = counted(summary.units, "unit");
+            format!("{run}{tagged} tagged, {failed} failed, {units}{cost}, {time}")
         }
         Language::Chinese => {
             let run = summary.run_id.map(|id| format!("运行 {id}：")).unwrap_or_default();
