@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use askama::Template as _;
 use hyper::Uri;
+use jiff::Timestamp;
 use url::form_urlencoded;
 
 use super::answer::{self, Answer};
@@ -55,7 +56,7 @@ enum Fault {
     Template(#[from] askama::Error),
     #[error("There is no such image.")]
     NoImage,
-    #[error("The server ends.")]
+    #[error("The server is stopping.")]
     Ends,
 }
 
@@ -86,7 +87,7 @@ pub(super) async fn respond(state: &Arc<State>, uri: &Uri) -> Answer {
         },
     };
     let Ok(_permit) = state.reads.acquire().await else {
-        return answer::line(503, "The server ends.");
+        return answer::line(503, "The server is stopping.");
     };
     let state = Arc::clone(state);
     let made = tokio::task::spawn_blocking(move || page(&state, &view, &query)).await;
@@ -121,7 +122,7 @@ fn page(state: &State, view: &View, query: &str) -> Answer {
         main: shown.main,
         no_pictures: if has_pictures { site.no_pictures() } else { "" },
         database: visible(&site.database.to_string_lossy()).into_owned(),
-        made: terms.now(),
+        made: shown.made.map_or_else(|| terms.now(), |at| Terms { now: at, ..terms.clone() }.now()),
         again: status == 503,
     };
     match page.render() {
@@ -137,6 +138,8 @@ struct Shown {
     source: String,
     running: String,
     main: String,
+    /// The time of the numbers, if they were counted before this page was asked for.
+    made: Option<Timestamp>,
 }
 
 fn content(state: &State, view: &View, query: &str, terms: &Terms) -> Result<Shown, Fault> {
@@ -152,11 +155,14 @@ fn content(state: &State, view: &View, query: &str, terms: &Terms) -> Result<Sho
         let is_there = site.has_pictures() && !is_url(&reader, sample);
         is_there.then(|| site.picture(format!("/thumb/{}", sample.content_id)))
     };
-    let readings = || -> Result<Arc<Readings>, Fault> {
+    let mut made = None;
+    let mut readings = || -> Result<Arc<Readings>, Fault> {
         let samples = if site.has_pictures() { overview::FRAMES } else { 0 };
         let query = SurveyQuery { sampled: overview::SHEET, samples, beside: labels::SHOWN };
-        let readings = site.kept.get(&reader, query, &terms.zone, || state.goes_on())?;
-        readings.ok_or(Fault::Ends)
+        let readings = site.kept.get(&reader, query, terms, || state.goes_on())?;
+        let (readings, at) = readings.ok_or(Fault::Ends)?;
+        made = Some(at);
+        Ok(readings)
     };
     (shown.title, shown.main) = match view {
         View::Overview => {
@@ -194,6 +200,7 @@ fn content(state: &State, view: &View, query: &str, terms: &Terms) -> Result<Sho
         }
     };
     reader.unchanged()?;
+    shown.made = made;
     Ok(shown)
 }
 
@@ -214,7 +221,7 @@ fn problem(fault: &Fault) -> (u16, Shown) {
         Fault::Query(_) => (400, "This address cannot be understood."),
         Fault::Template(_) => (500, "The page failed."),
         Fault::NoImage => (404, "There is no such image."),
-        Fault::Ends => (503, "The server ends."),
+        Fault::Ends => (503, "The server is stopping."),
     };
     let mut text = fault.to_string();
     let mut cause = std::error::Error::source(fault);
@@ -223,6 +230,7 @@ fn problem(fault: &Fault) -> (u16, Shown) {
         cause = error.source();
     }
     if status == 503 {
+        text.truncate(text.trim_end_matches('.').len());
         text.push_str(". This page tries again every five seconds.");
     }
     let main = Problem { title, text: visible(&text).into_owned() }.render().unwrap_or_default();

@@ -37,7 +37,7 @@ pub(super) async fn picture(state: &Arc<State>, id: i64, side: u32) -> Answer {
 /// One of the keys of an image, or what is answered if it cannot be read.
 async fn sample(state: &Arc<State>, id: i64) -> Result<Option<Sample>, Answer> {
     let Ok(_permit) = state.reads.acquire().await else {
-        return Err(answer::line(503, "The server ends."));
+        return Err(answer::line(503, "The server is stopping."));
     };
     let state = Arc::clone(state);
     let look = move || Reader::open(&state.site.database)?.a_key(id);

@@ -69,6 +69,8 @@ pub struct Chip {
     pub other: String,
     /// The condition.
     pub name: String,
+    /// Its parts; those of a prefix are its segments.
+    pub parts: Vec<String>,
     /// The page without it.
     pub without: String,
 }
@@ -91,6 +93,8 @@ pub struct Facet {
 pub struct Choice {
     /// The name.
     pub name: String,
+    /// Its parts; those of a prefix are its segments.
+    pub parts: Vec<String>,
     /// The page to which it leads.
     pub href: String,
     /// The number of images.
@@ -206,14 +210,17 @@ fn chips(query: &Query) -> Vec<Chip> {
             chips.push(Chip {
                 mode,
                 other: other.address(),
+                parts: vec![name::label(&label)],
                 name: name::label(&label),
                 without: without.address(),
             });
         }
     }
-    let mut plain = |name: String, without: Query| {
-        chips.push(Chip { mode: "", other: String::new(), name, without: without.address() });
+    let mut in_parts = |parts: Vec<String>, without: Query| {
+        let (name, without) = (parts.concat(), without.address());
+        chips.push(Chip { mode: "", other: String::new(), name, parts, without });
     };
+    let mut plain = |name: String, without: Query| in_parts(vec![name], without);
     let pick = &query.pick;
     if let Some(category) = &pick.category {
         plain(category_name(category), query.with(|pick| pick.category = None));
@@ -228,8 +235,9 @@ fn chips(query: &Query) -> Vec<Chip> {
         plain(told, query.with(|pick| pick.min_confidence = 0));
     }
     if !pick.prefix.is_empty() {
-        plain(name::segments(&pick.prefix).concat(), query.with(|pick| pick.prefix.clear()));
+        in_parts(name::segments(&pick.prefix), query.with(|pick| pick.prefix.clear()));
     }
+    let mut plain = |name: String, without: Query| in_parts(vec![name], without);
     if pick.days.is_some() {
         let mut without = query.with(|pick| pick.days = None);
         without.date.clear();
@@ -342,23 +350,27 @@ fn prefixes(query: &Query, facets: &Facets) -> Facet {
     let up: Vec<usize> = query.pick.prefix.match_indices('/').map(|(at, _)| at + 1).collect();
     for end in up.into_iter().filter(|end| *end < skipped) {
         let wider = query.pick.prefix[..end].to_owned();
+        let segments = name::segments(&wider);
         let mut choice = choice(
-            format!("‹ {}", name::segments(&wider).concat()),
+            format!("‹ {}", segments.concat()),
             &query.with(|pick| pick.prefix = wider),
             0,
             false,
         );
+        choice.parts = std::iter::once("‹ ".to_owned()).chain(segments).collect();
         choice.count.clear();
         choice.is_zero = false;
         choices.push(choice);
     }
     let way = choices.len();
     for (prefix, count) in facets.prefixes.iter().take(CHOICES) {
-        let shown = name::segments(prefix.get(skipped..).unwrap_or(prefix)).concat();
+        let segments = name::segments(prefix.get(skipped..).unwrap_or(prefix));
         let other = query.with(|pick| pick.prefix.clone_from(prefix));
-        choices.push(choice(shown, &other, *count, false));
+        let choice = choice(segments.concat(), &other, *count, false);
+        choices.push(Choice { parts: segments, ..choice });
     }
-    let facet = Facet { name: "Prefix", finds: false, choices, rest: String::new() };
+    let name = if facets.counts_keys { "Prefix, in keys" } else { "Prefix" };
+    let facet = Facet { name, finds: false, choices, rest: String::new() };
     with_rest(facet, facets.prefixes.len() + way)
 }
 
@@ -371,7 +383,7 @@ fn months(query: &Query, facets: &Facets) -> Facet {
         choice(date, &other, *count, is_on)
     });
     let facet = Facet {
-        name: "Changed in (UTC)",
+        name: if facets.counts_keys { "Changed in (UTC), in keys" } else { "Changed in (UTC)" },
         finds: false,
         choices: choices.collect(),
         rest: String::new(),
@@ -381,6 +393,7 @@ fn months(query: &Query, facets: &Facets) -> Facet {
 
 fn choice(name: String, leads: &Query, count: u64, is_on: bool) -> Choice {
     Choice {
+        parts: vec![name.clone()],
         name,
         href: leads.address(),
         count: grouped(count),

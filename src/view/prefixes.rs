@@ -42,7 +42,7 @@ pub struct PrefixRow {
 /// The rows of a tree, in order, with the levels that they open and close.
 pub(super) fn rows(buckets: &[BucketPrefixes], links: Links) -> Vec<PrefixRow> {
     let several = buckets.len() > 1;
-    let mut tree = Tree { links, most: 0, rows: Vec::new() };
+    let mut tree = Tree { links, several, most: 0, rows: Vec::new() };
     for one in buckets {
         tree.most = if several {
             buckets.first().map_or(0, |first| first.root.objects)
@@ -70,6 +70,8 @@ struct Way {
 /// Rows under way.
 struct Tree {
     links: Links,
+    /// True if there are several buckets. Then no row has a link, since Explore does not choose a bucket.
+    several: bool,
     /// The number of objects that has the longest bar.
     most: u64,
     rows: Vec<PrefixRow>,
@@ -86,7 +88,8 @@ impl Tree {
     ) {
         let is_opened = level == 0 || OPENED.get(level - 1).is_some_and(|opened| place < *opened);
         let opens = is_opened && (!prefix.children.is_empty() || prefix.others.prefixes > 0);
-        let href = if way.text.is_empty() { None } else { self.links.images("prefix", &way.text) };
+        let is_one = !way.text.is_empty() && !self.several;
+        let href = is_one.then(|| self.links.images("prefix", &way.text)).flatten();
         self.rows.push(PrefixRow {
             segments: way.segments.clone(),
             title,
@@ -202,5 +205,9 @@ mod tests {
         let rows = rows(&[bucket("photos", false), bucket("photos", true)], Links::Pages);
         let titles: Vec<&str> = rows.iter().map(|row| row.title.as_str()).collect();
         assert_eq!(titles, ["photos", "", "photos (URLs)", ""]);
+        // The same prefix of another bucket would be counted too.
+        assert!(rows.iter().all(|row| row.href.is_none()));
+        let one = super::rows(&[bucket("photos", false)], Links::Pages);
+        assert_eq!(one[0].href.as_deref(), Some("/explore?prefix=a%2F"));
     }
 }

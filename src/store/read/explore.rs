@@ -97,6 +97,8 @@ pub struct Facets {
     pub months: BTreeMap<i32, u64>,
     /// Images in each state.
     pub states: BTreeMap<ImageState, u64>,
+    /// True if `prefixes` and `months` count keys instead of images.
+    pub counts_keys: bool,
     /// False if counting was stopped early, so that every number is a lower bound.
     pub complete: bool,
 }

@@ -139,3 +139,26 @@ fn a_command_of_explore_finds_the_keys_of_the_images_that_its_download_lists() {
     assert!(command(&served, "not=nothing").is_none());
     assert!(downloaded(&site, &served, "not=nothing").len() > 30);
 }
+
+#[test]
+fn without_a_filter_prefixes_and_months_count_keys_and_say_so() {
+    let site = Site::holding(&[("a/1.jpg", "one"), ("a/copy.jpg", "one"), ("b/2.jpg", "two")]);
+    site.run(&[]).with(0);
+    let served = site.serve(&[]);
+    let facet = |page: &str, name: &str| {
+        let (_, rest) =
+            page.split_once(&format!("<h2>{name}</h2>")).unwrap_or_else(|| panic!("{page}"));
+        text(rest.split("</section>").next().unwrap()).replace('\n', " ")
+    };
+    let open = served.get("/explore");
+    assert!(open.contains("2 images."), "{open}");
+    let prefixes = facet(&open, "Prefix, in keys");
+    assert!(prefixes.contains("a/2") && prefixes.contains("b/1"), "{prefixes}");
+    let months = facet(&open, "Changed in (UTC), in keys");
+    assert!(months.trim().ends_with('3'), "{months}");
+    // With a filter, images are counted.
+    let narrowed = served.get("/explore?state=labelled");
+    let prefixes = facet(&narrowed, "Prefix");
+    assert!(prefixes.contains("a/1") && prefixes.contains("b/1"), "{prefixes}");
+    facet(&narrowed, "Changed in (UTC)");
+}

@@ -86,6 +86,7 @@ impl Reader {
             prefixes: ranked(self.first_prefixes(&sums)?),
             months,
             states,
+            counts_keys: true,
             complete: true,
         }))
     }
