@@ -10,6 +10,7 @@ mod advice;
 mod chart;
 mod command;
 pub mod explore;
+mod fact;
 pub mod image;
 pub mod labels;
 mod links;
@@ -24,6 +25,7 @@ mod share;
 mod terms;
 
 pub use command::Command;
+pub use fact::Fact;
 pub use links::Links;
 pub use readings::{Pace, Readings};
 pub use terms::{Money, Terms};

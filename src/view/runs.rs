@@ -8,8 +8,8 @@ use jiff::{SignedDuration, ToSpan as _};
 
 use super::advice::{self, Cause};
 use super::chart::{self, Bar, Tick};
+use super::fact::Fact;
 use super::live::Live;
-use super::overview::Fact;
 use super::share::{number_of, percent};
 use super::{Command, Money, Pace, Readings, Terms, name};
 use crate::numbers::{duration, grouped, rate};

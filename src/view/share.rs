@@ -1,5 +1,8 @@
 //! Parts of a whole as people read them.
 
+/// The length of the longest bar of a view, in units of its `viewBox`.
+pub(super) const LENGTH: u32 = 1_000;
+
 /// A share in percent with one decimal. Only the whole is 100 %, and only nothing is 0 %.
 pub(super) fn percent(part: u64, whole: u64) -> String {
     if part == 0 || whole == 0 {
