@@ -5,8 +5,7 @@ use serde::Serialize;
 use super::Terms;
 use super::share::percent;
 use crate::numbers::{duration, grouped, rate};
-use crate::store::model::RunState;
-use crate::store::read::RunRow;
+use crate::store::read::{RunRow, RunStanding};
 use crate::store::{Error, Reader};
 
 /// The run that goes on.
@@ -46,7 +45,7 @@ impl Live {
         // Asked before the run is read: otherwise a run that starts in between would look killed.
         let is_running = reader.is_running();
         let run = reader.runs(1)?.into_iter().next();
-        let Some(run) = run.filter(|run| is_running && run.state == RunState::Running) else {
+        let Some(run) = run.filter(|run| run.standing(is_running) == RunStanding::Running) else {
             return Ok(None);
         };
         let measured = reader.measured_pace()?.filter(|measured| measured.run_id == run.id);

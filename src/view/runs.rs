@@ -13,8 +13,8 @@ use super::live::Live;
 use super::share::{number_of, percent};
 use super::{Command, Money, Pace, Readings, Terms, name};
 use crate::numbers::{duration, grouped, rate};
-use crate::store::model::{RunState, SourceKind};
-use crate::store::read::{LedgerSums, RunRow};
+use crate::store::model::SourceKind;
+use crate::store::read::{LedgerSums, RunRow, RunStanding};
 use crate::time::{UnixMillis, UnixSeconds};
 
 /// How many runs the table shows.
@@ -113,45 +113,6 @@ pub struct Row {
     pub cost: String,
 }
 
-/// How a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    Running,
-    Killed,
-    Complete,
-    Interrupted,
-    Stopped,
-    Superseded,
-}
-
-impl Standing {
-    fn of(run: &RunRow, is_at_work: bool) -> Self {
-        match run.state {
-            RunState::Running if is_at_work => Self::Running,
-            RunState::Running => Self::Killed,
-            RunState::Complete => Self::Complete,
-            RunState::Interrupted => Self::Interrupted,
-            RunState::Stopped => Self::Stopped,
-            RunState::Superseded => Self::Superseded,
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Running => "in progress",
-            Self::Killed => "killed",
-            Self::Complete => "complete",
-            Self::Interrupted => "interrupted",
-            Self::Stopped => "stopped",
-            Self::Superseded => "replaced by a later run",
-        }
-    }
-
-    fn can_resume(self) -> bool {
-        matches!(self, Self::Killed | Self::Interrupted | Self::Stopped)
-    }
-}
-
 impl Runs {
     /// The model.
     pub fn of(readings: &Readings, terms: &Terms) -> Self {
@@ -205,13 +166,13 @@ fn sentence(readings: &Readings, terms: &Terms) -> (String, String, Option<Comma
     let Some(run) = readings.runs.first() else {
         return ("No run yet.".to_owned(), String::new(), None);
     };
-    let standing = Standing::of(run, readings.running);
+    let standing = run.standing(readings.running);
     let counts = &run.counts;
     let title = match standing {
-        Standing::Running => format!("Run {} is in progress.", run.id),
-        Standing::Complete => format!("Run {} is complete.", run.id),
-        Standing::Superseded => format!("Run {} was replaced by a later run.", run.id),
-        Standing::Killed | Standing::Interrupted | Standing::Stopped => {
+        RunStanding::Running => format!("Run {} is in progress.", run.id),
+        RunStanding::Complete => format!("Run {} is complete.", run.id),
+        RunStanding::Superseded => format!("Run {} was replaced by a later run.", run.id),
+        RunStanding::Killed | RunStanding::Interrupted | RunStanding::Stopped => {
             format!("Run {} was {}.", run.id, standing.word())
         }
     };
@@ -366,7 +327,7 @@ fn day_name(day: Date, last: Date) -> String {
 }
 
 fn row(run: &RunRow, is_at_work: bool, readings: &Readings, terms: &Terms) -> Row {
-    let standing = Standing::of(run, is_at_work);
+    let standing = run.standing(is_at_work);
     let sums = readings.by_run.get(&run.id).copied().unwrap_or_default();
     let address = format!("cos://{}/{}", run.bucket, run.prefix);
     let source = match run.source {
@@ -375,8 +336,10 @@ fn row(run: &RunRow, is_at_work: bool, readings: &Readings, terms: &Terms) -> Ro
         SourceKind::Urls => vec!["a list of URLs".to_owned()],
     };
     let ended = match (&run.stop_reason, standing) {
-        (Some(reason), Standing::Complete) => format!("complete, a trial ({})", name::text(reason)),
-        (Some(reason), Standing::Stopped) => format!("stopped: {}", name::text(reason)),
+        (Some(reason), RunStanding::Complete) => {
+            format!("complete, a trial ({})", name::text(reason))
+        }
+        (Some(reason), RunStanding::Stopped) => format!("stopped: {}", name::text(reason)),
         (_, standing) => standing.word().to_owned(),
     };
     Row {

@@ -18,8 +18,8 @@ use crate::cli::suggest::{Again, Suggestion};
 use crate::config::{Budget, read_duration, read_failure_limit};
 use crate::export::{self, Dialect, Output, iso_seconds};
 use crate::job::RunSettings;
-use crate::store::model::{RunState, SourceKind};
-use crate::store::read::{ContentCounts, Failure, RunRow};
+use crate::store::model::SourceKind;
+use crate::store::read::{ContentCounts, Failure, RunRow, RunStanding};
 use crate::store::{self, Reader};
 use crate::time::UnixSeconds;
 use crate::visible::Notation;
@@ -225,7 +225,7 @@ impl RunStatus {
 
     fn of(reader: &Reader, run: RunRow, at_work: bool, price: Price) -> Result<Self, store::Error> {
         let ranges = reader.ranges(run.id)?;
-        let killed = run.state == RunState::Running && !at_work;
+        let state = run.standing(at_work);
         let end = if at_work { Some(UnixSeconds::now()) } else { run.ended_at };
         let list = if run.source == SourceKind::Bucket {
             String::new()
@@ -235,7 +235,7 @@ impl RunStatus {
         Ok(Self {
             id: run.id,
             source: format!("cos://{}/{}{list}", run.bucket, run.prefix),
-            state: if killed { "killed" } else { run.state.name() },
+            state,
             stop_reason: run.stop_reason,
             plan: run.plan,
             tool_version: run.tool_version,
@@ -273,13 +273,14 @@ fn next(
     let is_plan = last.is_some_and(|run| run.plan);
     Ok(match last.map(|run| run.state) {
         // An older run over another list can be unfinished although the last run is complete; a trial can be, too.
-        Some("complete") if !is_plan && unfinished.is_some() => {
+        Some(RunStanding::Complete) if !is_plan && unfinished.is_some() => {
             Next("continue the earlier run that is unfinished", Some(Suggestion::here(["resume"])))
         }
         Some(state)
             if is_plan
-                && state != "running"
-                && (state != "complete" || last.is_some_and(|run| run.counts.pending() > 0)) =>
+                && state != RunStanding::Running
+                && (state != RunStanding::Complete
+                    || last.is_some_and(|run| run.counts.pending() > 0)) =>
         {
             Next("call for what the plan found", like_last()?)
         }
@@ -287,14 +288,14 @@ fn next(
             "start the first run; its help shows how",
             Some(Suggestion::plain(["run", "--help"])),
         ),
-        Some("running") => {
+        Some(RunStanding::Running) => {
             Next("watch the run that is at work", Some(Suggestion::here(["status", "--watch"])))
         }
-        Some("killed" | "interrupted" | "stopped") => {
+        Some(state) if state.can_resume() => {
             Next("continue the last run", Some(Suggestion::here(["resume"])))
         }
         // A complete run with a reason was a trial.
-        Some("complete")
+        Some(RunStanding::Complete)
             if contents.pending > 0 && last.is_some_and(|run| run.stop_reason.is_some()) =>
         {
             Next("label the rest, without the limit of the last run", like_last()?)
@@ -339,10 +340,10 @@ mod tests {
                  INSERT INTO content (scenes_wanted, state, run_id) VALUES (2, 3, 2), (2, 2, 2);
                  INSERT INTO error (content_id, verdict, code, status, message, request_id) VALUES (1, 'gone', 'NoSuchKey', 404, '', NULL);",
             );
-        assert_eq!(Status::read(&reader, 5, &budget).unwrap().runs[0].state, "running");
+        assert_eq!(Status::read(&reader, 5, &budget).unwrap().runs[0].state, RunStanding::Running);
         drop(store);
         let status = Status::read(&reader, 5, &budget).unwrap();
-        assert_eq!((status.runs[0].state, status.runs[0].seconds), ("killed", None));
+        assert_eq!((status.runs[0].state, status.runs[0].seconds), (RunStanding::Killed, None));
         insta::with_settings!({filters => vec![(r"database .*", "database [FILE]"), (r"size  .*", "size      [SIZE]")]}, {
             insta::assert_snapshot!(text::status(&status));
         });

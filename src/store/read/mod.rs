@@ -7,6 +7,7 @@ pub(super) mod export;
 mod failure;
 mod ledger;
 mod needed;
+mod standing;
 mod status;
 mod survey;
 mod verify;
@@ -21,6 +22,7 @@ pub use export::{Batch, ExportFilter, Exported, Standing};
 pub use failure::{Failure, FailureCode};
 pub use ledger::{LedgerEnd, LedgerGrouping, LedgerQuery, LedgerSums, Measured};
 pub use needed::{Doubtful, Needed};
+pub use standing::RunStanding;
 pub use status::{ContentCounts, DatabaseSize, Frequency, RangeCounts, RunRow, Success, TagCount};
 pub use survey::{
     BucketPrefixes, CategoryCount, Changes, ImageCounts, LabelCount, ObjectCounts, Others, Prefix,

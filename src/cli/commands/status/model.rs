@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::store::model::Counts;
-use crate::store::read::{ContentCounts, DatabaseSize, FailureCode};
+use crate::store::read::{ContentCounts, DatabaseSize, FailureCode, RunStanding};
 
 /// What `--json` prints. Its names must not change.
 #[derive(Debug, Serialize)]
@@ -27,7 +27,7 @@ pub(super) struct RunStatus {
     pub(super) id: i64,
     pub(super) source: String,
     /// The state in the database, or `killed` if the run has not ended and no process works on it.
-    pub(super) state: &'static str,
+    pub(super) state: RunStanding,
     pub(super) stop_reason: Option<String>,
     pub(super) plan: bool,
     pub(super) tool_version: String,

@@ -52,7 +52,7 @@ pub(super) fn status(status: &Status) -> String {
 fn run(run: &RunStatus, currency: &str, text: &mut String) {
     let plan = if run.plan { " (plan)" } else { "" };
     let took = run.seconds.map(took).unwrap_or_default();
-    let _ = writeln!(text, "run {}  {}{plan}", run.id, named(run.state));
+    let _ = writeln!(text, "run {}  {}{plan}", run.id, run.state.word());
     let _ = writeln!(text, "  source  {}", visible(&run.source));
     let _ = writeln!(text, "  began   {}{took}", run.started_at);
     let counts = &run.counts;
@@ -81,11 +81,6 @@ fn run(run: &RunStatus, currency: &str, text: &mut String) {
     if let Some(reason) = &run.stop_reason {
         let _ = writeln!(text, "  ended   {}", visible(reason));
     }
-}
-
-/// The state in the words of a person. A run that another one has replaced is stored as `superseded`.
-fn named(state: &str) -> &str {
-    if state == "superseded" { "replaced by a later run" } else { state }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds of a run")]
