@@ -106,6 +106,13 @@ impl Aliases {
         if has_header { Ok(aliases) } else { Err((1, "the file is empty".to_owned())) }
     }
 
+    /// True if every name is shown as it is stored.
+    pub fn is_empty(&self) -> bool {
+        [&self.labels, &self.first_categories, &self.second_categories]
+            .into_iter()
+            .all(HashMap::is_empty)
+    }
+
     /// The name that is shown for a label.
     pub fn label<'a>(&'a self, name: &'a str) -> &'a str {
         self.labels.get(name).map_or(name, String::as_str)

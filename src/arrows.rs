@@ -38,7 +38,7 @@ const ARROWS: [(&str, &[&str]); 25] = [
     ("report", &["pictures", "view"]),
     ("serve", &["pictures", "view", "store", "export", "visible"]),
     // A view knows nothing of COS: whoever calls it says where a picture is.
-    ("view", &["store", "numbers", "scene", "shell", "time", "visible"]),
+    ("view", &["aliases", "store", "numbers", "scene", "shell", "time", "visible"]),
     ("job", &["config", "cos", "store", "glob", "object", "scene", "text", "time", "zone"]),
     ("export", &["store", "label", "object", "part", "scene", "time", "visible"]),
     ("cos", &["label", "object", "scene", "text", "time", "visible"]),

@@ -1,6 +1,7 @@
 //! Serves the page of a database until a signal arrives.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use super::report_file;
 use super::signals::Signals;
 use super::suggest;
 use super::zone;
+use crate::aliases::Aliases;
 use crate::config::Budget;
 use crate::pictures::Folder;
 use crate::serve::{self, Guard, Pictures, Site};
@@ -22,7 +24,12 @@ use crate::visible::visible;
 const ANOTHER_PORT: LocalFault = LocalFault("leave out --port for a free one");
 
 /// What is served of a database.
-pub(super) fn site(database: &Path, budget: &Budget, pictures: Pictures) -> Site {
+pub(super) fn site(
+    database: &Path,
+    budget: &Budget,
+    aliases: Arc<Aliases>,
+    pictures: Pictures,
+) -> Site {
     let zone = zone::local();
     let (money, common) = (report_file::money(budget), suggest::common(database));
     let terms = move || Terms {
@@ -31,6 +38,7 @@ pub(super) fn site(database: &Path, budget: &Budget, pictures: Pictures) -> Site
         money: money.clone(),
         common: common.clone(),
         links: Links::Pages,
+        aliases: Arc::clone(&aliases),
     };
     Site::new(database.to_owned(), Box::new(terms), pictures)
 }

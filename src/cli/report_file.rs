@@ -1,6 +1,7 @@
 //! Makes the file of a report from a database.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -11,7 +12,7 @@ use crate::config::{Billing, Budget};
 use crate::pictures::Folder;
 use crate::report::{Album, Report};
 use crate::store::Reader;
-use crate::store::read::{Survey, SurveyQuery};
+use crate::store::read::SurveyQuery;
 use crate::view::labels::{self, Labels};
 use crate::view::overview::{self, Overview};
 use crate::view::runs::Runs;
@@ -38,7 +39,7 @@ pub(super) fn make(
     reader: &Reader,
     database: &Path,
     budget: &Budget,
-    aliases: &Aliases,
+    aliases: Arc<Aliases>,
     pictures: Pictures<'_>,
     continues: impl Fn() -> bool,
 ) -> anyhow::Result<Option<String>> {
@@ -48,16 +49,16 @@ pub(super) fn make(
         Pictures::Folder(_) => overview::FRAMES,
     };
     let query = SurveyQuery { sampled: overview::SHEET, samples, beside: labels::SHOWN };
-    let Some(mut readings) = Readings::read(reader, query, &zone, &continues)? else {
+    let Some(readings) = Readings::read(reader, query, &zone, &continues)? else {
         return Ok(None);
     };
-    rename(&mut readings.survey, aliases);
     let terms = Terms {
         zone,
         now: Timestamp::now(),
         money: money(budget),
         common: suggest::common(database),
         links: Links::File,
+        aliases,
     };
     let mut album = Album::default();
     let mut left = PICTURES;
@@ -80,21 +81,6 @@ pub(super) fn make(
     };
     let html = report.html()?;
     Ok(continues().then_some(html))
-}
-
-/// Replaces the names of labels and categories by their aliases.
-fn rename(survey: &mut Survey, aliases: &Aliases) {
-    for label in &mut survey.labels {
-        label.name = aliases.label(&label.name).to_owned();
-        label.first_category = aliases.first_category(&label.first_category).to_owned();
-        label.second_category = aliases.second_category(&label.second_category).to_owned();
-    }
-    for category in &mut survey.categories {
-        category.name = aliases.first_category(&category.name).to_owned();
-        for (name, _) in &mut category.second {
-            *name = aliases.second_category(name).to_owned();
-        }
-    }
 }
 
 /// What calls cost.

@@ -96,6 +96,7 @@ fn terms() -> Terms {
         money: Money { per_1000: Some(1.2), by_scene: true, currency: "CNY".to_owned() },
         common: vec![("--db".to_owned(), Some("nightly.db".to_owned()))],
         links: crate::view::Links::File,
+        aliases: std::sync::Arc::default(),
     }
 }
 

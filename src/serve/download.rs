@@ -22,6 +22,7 @@ use super::state::State;
 use crate::export::{self, Dialect};
 use crate::store::Reader;
 use crate::store::read::{Found, ImageState};
+use crate::view::Terms;
 use crate::view::query::Query;
 
 /// How many images are read at a time.
@@ -82,6 +83,7 @@ pub(super) async fn begin(state: &Arc<State>, query: &str, form: Form) -> Answer
         Err(_) => return answer::line(500, "The download failed."),
     };
     let (parts, received) = mpsc::channel(2);
+    let terms = (state.site.terms)();
     let (state, runtime) = (Arc::clone(state), Handle::current());
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
@@ -90,7 +92,7 @@ pub(super) async fn begin(state: &Arc<State>, query: &str, form: Form) -> Answer
             matches!(sent, Ok(Ok(()))) && state.goes_on()
         };
         let continues = || !parts.is_closed() && state.goes_on();
-        match write(&reader, &query, form, &send, continues) {
+        match write(&reader, &query, &terms, form, &send, continues) {
             Ok(true) => {}
             Ok(false) => tracing::debug!("a download was given up"),
             Err(error) => tracing::warn!(%error, "a download ended early"),
@@ -123,6 +125,7 @@ fn body(received: mpsc::Receiver<Part>) -> impl Stream<Item = io::Result<Frame<B
 fn write(
     reader: &Reader,
     query: &Query,
+    terms: &Terms,
     form: Form,
     send: &impl Fn(Part) -> bool,
     continues: impl Fn() -> bool,
@@ -135,7 +138,7 @@ fn write(
     loop {
         let page = reader.pictures(&query.pick, after, BATCH, None, &continues)?;
         for image in &page.images {
-            line(image, form, &mut buffer);
+            line(image, terms, form, &mut buffer);
         }
         if !send(Part::Bytes(std::mem::take(&mut buffer).into())) {
             return Ok(false);
@@ -147,7 +150,7 @@ fn write(
     }
 }
 
-fn line(image: &Found, form: Form, into: &mut Vec<u8>) {
+fn line(image: &Found, terms: &Terms, form: Form, into: &mut Vec<u8>) {
     let state = match image.state {
         ImageState::Labelled => "labelled",
         ImageState::Unlabelled => "unlabelled",
@@ -156,19 +159,19 @@ fn line(image: &Found, form: Form, into: &mut Vec<u8>) {
     };
     let (bucket, key) = (&*image.sample.bucket, &*image.sample.key);
     let code = image.code.as_deref();
+    let labels = image.labels.iter().map(|(name, confidence)| Label {
+        name: terms.aliases.label(name),
+        confidence: *confidence,
+    });
     match form {
         Form::Csv => {
-            let labels =
-                image.labels.iter().map(|(name, confidence)| format!("{name}:{confidence}"));
+            let labels = labels.map(|Label { name, confidence }| format!("{name}:{confidence}"));
             let labels = labels.collect::<Vec<_>>().join(";");
             let cells = [bucket, key, state, &labels, code.unwrap_or_default()].map(str::to_owned);
             export::line(&cells, Dialect::Excel, into);
         }
         Form::JsonLines => {
-            let labels = image.labels.iter();
-            let labels =
-                labels.map(|(name, confidence)| Label { name, confidence: *confidence }).collect();
-            let row = Row { bucket, key, state, labels, code };
+            let row = Row { bucket, key, state, labels: labels.collect(), code };
             if serde_json::to_writer(&mut *into, &row).is_ok() {
                 into.push(b'\n');
             }

@@ -110,7 +110,7 @@ impl Image {
     pub fn of(record: &ImageRecord, back: &Query, terms: &Terms, picture: Option<Picture>) -> Self {
         let first = record.keys.first();
         let key = first.map_or_else(Vec::new, |key| name::whole_segments(&key.key));
-        let labels = labels(record);
+        let labels = labels(record, terms);
         Self {
             back: back.address(),
             title: key.last().cloned().unwrap_or_else(|| format!("Image {}", record.content_id)),
@@ -131,7 +131,7 @@ impl Image {
     }
 }
 
-fn labels(record: &ImageRecord) -> Vec<LabelRow> {
+fn labels(record: &ImageRecord, terms: &Terms) -> Vec<LabelRow> {
     type Key<'a> = (&'a str, &'a str, &'a str);
     let scenes: Vec<Scene> = record.scenes.iter().collect();
     let mut rows: BTreeMap<Key<'_>, Vec<Option<u8>>> = BTreeMap::new();
@@ -146,8 +146,8 @@ fn labels(record: &ImageRecord) -> Vec<LabelRow> {
     rows.sort_by_key(|(_, confidences)| std::cmp::Reverse(confidences.iter().max().copied()));
     rows.into_iter()
         .map(|((label, first, second), confidences)| LabelRow {
-            name: name::label(label),
-            categories: name::categories(first, second),
+            name: terms.label(label),
+            categories: terms.categories(first, second),
             href: super::links::address(&[("all", label)]),
             confidences,
         })

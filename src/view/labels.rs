@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::share::{length, number_of, roughly};
-use super::{Links, Readings, Terms, name};
+use super::{Readings, Terms, name};
 use crate::numbers::grouped;
 use crate::store::read::{LabelCount, UNCERTAIN_BELOW};
 
@@ -77,14 +77,14 @@ impl Labels {
         let most = all.first().map_or(0, |label| label.images);
         let row = |(place, label): (usize, &&LabelCount)| Row {
             rank: place + 1,
-            name: name::label(&label.name),
+            name: terms.label(&label.name),
             href: links.images("all", &label.name),
-            categories: name::categories(&label.first_category, &label.second_category),
+            categories: terms.categories(&label.first_category, &label.second_category),
             images: grouped(label.images),
             width: length(label.images, most, 100),
             confidence: (label.confidence / label.images.max(1)).to_string(),
             uncertain: roughly(label.uncertain, label.images),
-            beside: label.beside.iter().filter_map(|rank| beside(&all, *rank, links)).collect(),
+            beside: label.beside.iter().filter_map(|rank| beside(&all, *rank, terms)).collect(),
             change: change(label),
         };
         let mut left = BYTES;
@@ -110,7 +110,7 @@ impl Labels {
                 number_of(images, "image")
             ),
         };
-        let (title, remark) = sentence(&all, rows.len());
+        let (title, remark) = sentence(&all, rows.len(), terms);
         Self {
             title,
             remark,
@@ -131,24 +131,24 @@ impl Row {
     }
 }
 
-fn sentence(all: &[&LabelCount], shown: usize) -> (String, String) {
+fn sentence(all: &[&LabelCount], shown: usize, terms: &Terms) -> (String, String) {
     let Some(first) = all.first() else {
         return ("No labels.".to_owned(), "No image has a label so far.".to_owned());
     };
     let remark = if shown < all.len() {
         format!("The {} most frequent are here.", grouped(shown as u64))
     } else {
-        let name = name::label(&first.name);
+        let name = terms.label(&first.name);
         format!("“{name}” is in {}.", number_of(first.images, "image"))
     };
     (format!("{}.", number_of(all.len() as u64, "label")), remark)
 }
 
-fn beside(all: &[&LabelCount], place: usize, links: Links) -> Option<Beside> {
+fn beside(all: &[&LabelCount], place: usize, terms: &Terms) -> Option<Beside> {
     let label = all.get(place)?;
     Some(Beside {
-        name: name::short_label(&label.name),
-        href: (place < SHOWN).then(|| links.label(place + 1, &label.name)),
+        name: terms.short_label(&label.name),
+        href: (place < SHOWN).then(|| terms.links.label(place + 1, &label.name)),
     })
 }
 

@@ -40,6 +40,11 @@ pub(super) fn short_label(text: &str) -> String {
     if text.is_empty() { NAMELESS.to_owned() } else { name(text) }
 }
 
+/// The name of a first category; a label without one has the empty name.
+pub(super) fn category(text: &str) -> String {
+    if text.is_empty() { "(no category)".to_owned() } else { name(text) }
+}
+
 /// The number of bytes that a text takes in HTML, in which the characters of markup take five.
 pub(super) fn bytes_in_html(text: &str) -> usize {
     let markup = text.bytes().filter(|byte| b"<>&\"'".contains(byte)).count();

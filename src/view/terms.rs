@@ -1,9 +1,12 @@
 //! In which terms a page speaks: time zone, money, and the options of the commands on it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Command, Links};
+use super::{Command, Links, name};
+use crate::aliases::Aliases;
 use crate::numbers::{grouped, money};
 use crate::time::UnixSeconds;
 
@@ -20,6 +23,8 @@ pub struct Terms {
     pub common: Vec<(String, Option<String>)>,
     /// Where links lead.
     pub links: Links,
+    /// The names that are shown instead of stored ones. Links have the stored ones.
+    pub aliases: Arc<Aliases>,
 }
 
 /// What calls cost. Without a price, only units of billing are shown.
@@ -71,6 +76,31 @@ impl Terms {
         })
     }
 
+    /// The name of a label, of which the stored one is given, as it is shown.
+    pub(super) fn label(&self, stored: &str) -> String {
+        name::label(self.aliases.label(stored))
+    }
+
+    /// The name of a label where several stand in a row.
+    pub(super) fn short_label(&self, stored: &str) -> String {
+        name::short_label(self.aliases.label(stored))
+    }
+
+    /// The name of a first category.
+    pub(super) fn first_category(&self, stored: &str) -> String {
+        name::category(self.aliases.first_category(stored))
+    }
+
+    /// The name of a second category.
+    pub(super) fn second_category(&self, stored: &str) -> String {
+        name::name(self.aliases.second_category(stored))
+    }
+
+    /// The two categories of a label, as far as there are any.
+    pub(super) fn categories(&self, first: &str, second: &str) -> String {
+        name::categories(self.aliases.first_category(first), self.aliases.second_category(second))
+    }
+
     /// A moment as people say it: `24 Nov 02:00`, with the year if it is another one.
     pub(super) fn moment(&self, moment: UnixSeconds) -> String {
         let Some(moment) = moment.timestamp() else { return "unknown".to_owned() };
@@ -100,6 +130,7 @@ pub(super) mod tests {
             money: Money { per_1000: Some(1.2), by_scene: true, currency: "CNY".to_owned() },
             common: vec![("--db".to_owned(), Some("nightly.db".to_owned()))],
             links: Links::File,
+            aliases: Arc::default(),
         }
     }
 

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::aliases::Aliases;
 use crate::cli::execute_job;
 use crate::cli::exit::Exit;
 use crate::cli::fault::LocalFault;
@@ -125,7 +124,7 @@ impl Args {
             return Ok(exit);
         }
         let pictures = serve::Pictures::Folder(pictures);
-        let site = page::site(&database, &Settings::default().budget, pictures);
+        let site = page::site(&database, &Settings::default().budget, Arc::default(), pictures);
         let exit = runtime.block_on(page::serve(site, 0));
         // A read under way may take long, and nothing depends on its end.
         runtime.shutdown_background();
@@ -171,7 +170,7 @@ fn write_report(database: &Path, images: &Folder, target: &Path) -> anyhow::Resu
     let budget = Settings::default().budget;
     let pictures = Pictures::Folder(images);
     if let Some(html) =
-        report_file::make(&reader, database, &budget, &Aliases::default(), pictures, || true)?
+        report_file::make(&reader, database, &budget, Arc::default(), pictures, || true)?
     {
         let mut output = Output::open(target)?;
         output.write_all(html.as_bytes()).map_err(|source| output.error(source))?;

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::cli::exit::Exit;
 use crate::cli::names;
@@ -53,7 +54,7 @@ impl Args {
             &reader,
             &settings.db,
             &settings.budget,
-            &aliases,
+            Arc::new(aliases),
             Pictures::None,
             continues,
         )?;

@@ -1,10 +1,12 @@
 //! `costag serve`: shows the views of the report live, in a browser of this machine.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::cli::exit::Exit;
+use crate::cli::names;
 use crate::cli::options::global::GlobalOptions;
-use crate::cli::options::groups::{OfPrices, SettingOptions};
+use crate::cli::options::groups::{OfNames, OfPrices, SettingOptions};
 use crate::cli::page::{self, folder};
 use crate::serve::Pictures;
 use crate::store::Reader;
@@ -26,6 +28,8 @@ pub struct Args {
     images: Option<PathBuf>,
     #[command(flatten)]
     price: SettingOptions<OfPrices>,
+    #[command(flatten)]
+    names: SettingOptions<OfNames>,
 }
 
 impl Args {
@@ -34,7 +38,11 @@ impl Args {
     /// # Errors
     /// The database is unusable, there is no such folder of pictures, or the port is taken.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
-        let settings = global.settings(|options| self.price.give(options))?;
+        let settings = global.settings(|options| {
+            self.price.give(options);
+            self.names.give(options);
+        })?;
+        let aliases = names::aliases(&settings)?;
         // Without a database there is nothing to show. It may disappear later: then the page says so.
         Reader::open(&settings.db)?;
         let pictures = match self.images {
@@ -43,7 +51,7 @@ impl Args {
                 Pictures::None("Without pictures: --images DIR shows those of a folder.".to_owned())
             }
         };
-        let site = page::site(&settings.db, &settings.budget, pictures);
+        let site = page::site(&settings.db, &settings.budget, Arc::new(aliases), pictures);
         let runtime = crate::cli::execute_job::runtime()?;
         let exit = runtime.block_on(page::serve(site, self.port));
         // A read under way may take long, and nothing depends on its end.

@@ -1,8 +1,8 @@
 //! The conditions in use. Each can be changed and removed.
 
-use super::super::name;
 use super::super::query::Query;
-use super::words::{category_name, state_name};
+use super::super::{Terms, name};
+use super::words::state_name;
 use crate::store::read::Pick;
 
 /// A condition in use.
@@ -20,7 +20,7 @@ pub struct Chip {
     pub without: String,
 }
 
-pub(super) fn chips(query: &Query) -> Vec<Chip> {
+pub(super) fn chips(query: &Query, terms: &Terms) -> Vec<Chip> {
     let mut chips = Vec::new();
     let names = |pick: &Pick| {
         [("all", pick.all.clone()), ("any", pick.any.clone()), ("not", pick.none.clone())]
@@ -32,8 +32,8 @@ pub(super) fn chips(query: &Query) -> Vec<Chip> {
             chips.push(Chip {
                 mode,
                 other: other.address(),
-                parts: vec![name::label(&label)],
-                name: name::label(&label),
+                parts: vec![terms.label(&label)],
+                name: terms.label(&label),
                 without: without.address(),
             });
         }
@@ -45,7 +45,7 @@ pub(super) fn chips(query: &Query) -> Vec<Chip> {
     let mut plain = |name: String, without: Query| in_parts(vec![name], without);
     let pick = &query.pick;
     if let Some(category) = &pick.category {
-        plain(category_name(category), query.with(|pick| pick.category = None));
+        plain(terms.first_category(category), query.with(|pick| pick.category = None));
     }
     for scene in pick.scenes.iter() {
         let one = [scene].into_iter().collect();

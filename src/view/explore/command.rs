@@ -49,5 +49,9 @@ pub(super) fn command(query: &Query, terms: &Terms) -> (Option<Command>, String)
     if !pick.prefix.is_empty() {
         command = command.option("--prefix", &pick.prefix);
     }
+    if !terms.aliases.is_empty() {
+        // The names are stored ones, and several of them may have the same alias.
+        command = command.option("--aliases", "");
+    }
     (Some(terms.here(command)), String::new())
 }

@@ -1,9 +1,9 @@
 //! The choices that narrow a search, each with the number of images behind it.
 
-use super::super::name;
 use super::super::query::Query;
 use super::super::share::length;
-use super::words::{category_name, state_name};
+use super::super::{Terms, name};
+use super::words::state_name;
 use crate::numbers::grouped;
 use crate::scene::{Scene, Scenes};
 use crate::store::read::{Facets, ImageState};
@@ -55,7 +55,7 @@ pub struct Choice {
     pub width: u32,
 }
 
-pub(super) fn all(query: &Query, facets: &Facets) -> Vec<Facet> {
+pub(super) fn all(query: &Query, facets: &Facets, terms: &Terms) -> Vec<Facet> {
     let pick = &query.pick;
     let facet = |name, choices| Facet { name, finds: false, choices, rest: String::new() };
     let scenes = Scene::ALL.into_iter().map(|scene| {
@@ -69,7 +69,7 @@ pub(super) fn all(query: &Query, facets: &Facets) -> Vec<Facet> {
         let is_on = pick.category.as_ref() == Some(category);
         let wanted = (!is_on).then(|| category.clone());
         let other = query.with(|pick| pick.category = wanted);
-        choice(category_name(category), &other, *count, is_on)
+        choice(terms.first_category(category), &other, *count, is_on)
     });
     let confidences = CONFIDENCES.into_iter().map(|least| {
         let is_on = pick.min_confidence == least;
@@ -87,7 +87,7 @@ pub(super) fn all(query: &Query, facets: &Facets) -> Vec<Facet> {
     vec![
         facet("Scene", scenes.collect()),
         with_rest(facet("Category", categories.collect()), facets.categories.len()),
-        labels(query, facets),
+        labels(query, facets, terms),
         facet("Confidence", confidences.collect()),
         prefixes(query, facets),
         months(query, facets),
@@ -106,12 +106,13 @@ fn with_rest(mut facet: Facet, all: usize) -> Facet {
     facet
 }
 
-fn labels(query: &Query, facets: &Facets) -> Facet {
+fn labels(query: &Query, facets: &Facets, terms: &Terms) -> Facet {
     let wanted = query.find.trim().to_lowercase();
+    let is_wanted = |name: &str| wanted.is_empty() || name.to_lowercase().contains(&wanted);
     let matching: Vec<_> = facets
         .labels
         .iter()
-        .filter(|label| wanted.is_empty() || label.name.to_lowercase().contains(&wanted))
+        .filter(|label| is_wanted(&label.name) || is_wanted(terms.aliases.label(&label.name)))
         .collect();
     let most = matching.first().map_or(0, |label| label.images);
     let shown = if wanted.is_empty() { LABELS } else { MATCHING };
@@ -125,7 +126,7 @@ fn labels(query: &Query, facets: &Facets) -> Facet {
                 pick.all.push(label.name.clone());
             }
         });
-        let mut choice = choice(name::label(&label.name), &other, label.images, is_on);
+        let mut choice = choice(terms.label(&label.name), &other, label.images, is_on);
         choice.width = length(label.images, most, 100);
         choice.not = (!is_on).then(|| {
             let without = query.with(|pick| pick.none.push(label.name.clone()));

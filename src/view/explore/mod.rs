@@ -68,7 +68,7 @@ impl Explore {
         let tiles: Vec<Tile> = page
             .images
             .iter()
-            .map(|image| tile::tile(image, back, picture(&image.sample)))
+            .map(|image| tile::tile(image, back, terms, picture(&image.sample)))
             .collect();
         let asked =
             tiles.iter().filter(|tile| tile.picture.as_ref().is_some_and(Picture::costs)).count();
@@ -79,8 +79,8 @@ impl Explore {
         Self {
             title,
             remark,
-            chips: chips::chips(query),
-            facets: facets::all(query, facets),
+            chips: chips::chips(query, terms),
+            facets: facets::all(query, facets, terms),
             find: query.find.clone(),
             fields: whole.pairs(),
             command,

@@ -1,6 +1,6 @@
 //! An image of the grid.
 
-use super::super::{Picture, name};
+use super::super::{Picture, Terms, name};
 use super::words::state_name;
 use crate::store::read::Found;
 
@@ -26,7 +26,7 @@ pub struct Tile {
     pub code: String,
 }
 
-pub(super) fn tile(image: &Found, back: &str, picture: Option<Picture>) -> Tile {
+pub(super) fn tile(image: &Found, back: &str, terms: &Terms, picture: Option<Picture>) -> Tile {
     let key = name::segments(&image.sample.key);
     let query = if back.is_empty() { String::new() } else { format!("?{back}") };
     Tile {
@@ -38,7 +38,7 @@ pub(super) fn tile(image: &Found, back: &str, picture: Option<Picture>) -> Tile 
             .labels
             .iter()
             .take(SHOWN_LABELS)
-            .map(|(label, confidence)| (name::short_label(label), *confidence))
+            .map(|(label, confidence)| (terms.short_label(label), *confidence))
             .collect(),
         state: state_name(image.state),
         code: image.code.as_deref().map_or_else(String::new, name::name),

@@ -1,7 +1,7 @@
 //! The first categories, each divided by its second ones.
 
+use super::super::Terms;
 use super::super::share::{LENGTH, length, roughly};
-use super::super::{Links, name};
 use crate::numbers::grouped;
 use crate::store::read::CategoryCount;
 
@@ -38,7 +38,7 @@ pub struct CategoryPart {
     pub count: String,
 }
 
-pub(super) fn categories(categories: &[CategoryCount], links: Links) -> Vec<Category> {
+pub(super) fn categories(categories: &[CategoryCount], terms: &Terms) -> Vec<Category> {
     let most = categories.first().map_or(0, |category| category.images);
     let shown = categories.iter().take(CATEGORIES);
     shown
@@ -54,7 +54,7 @@ pub(super) fn categories(categories: &[CategoryCount], links: Links) -> Vec<Cate
                     break;
                 }
                 // A gap between two parts belongs to the first one.
-                let shown = name::name(second);
+                let shown = terms.second_category(second);
                 parts.push(CategoryPart {
                     x,
                     width: width - 3,
@@ -65,14 +65,13 @@ pub(super) fn categories(categories: &[CategoryCount], links: Links) -> Vec<Cate
             }
             let named = category.second.iter().filter(|(second, _)| !second.is_empty()).take(NAMED);
             Category {
-                href: links.images("category", &category.name),
-                name: match category.name.as_str() {
-                    "" => "(no category)".to_owned(),
-                    category => name::name(category),
-                },
+                href: terms.links.images("category", &category.name),
+                name: terms.first_category(&category.name),
                 count: grouped(category.images),
                 named: named
-                    .map(|(second, images)| (name::name(second), roughly(*images, category.images)))
+                    .map(|(second, images)| {
+                        (terms.second_category(second), roughly(*images, category.images))
+                    })
                     .collect(),
                 parts,
             }

@@ -2,7 +2,7 @@
 
 use super::super::fact::Fact;
 use super::super::share::length;
-use super::super::{Links, Readings, Terms, labels, name};
+use super::super::{Readings, Terms, labels};
 use crate::numbers::grouped;
 use crate::store::read::{LabelCount, Survey};
 
@@ -62,10 +62,10 @@ pub(super) fn changes(survey: &Survey, readings: &Readings, terms: &Terms) -> Op
         fact("Moved", changes.moved, if changes.moved > 0 { "no call needed" } else { "" }),
         fact("Gone", changes.gone, ""),
     ];
-    Some(Changes { note, facts, rows: risers(&survey.labels, terms.links) })
+    Some(Changes { note, facts, rows: risers(&survey.labels, terms) })
 }
 
-fn risers(labels: &[LabelCount], links: Links) -> Vec<Riser> {
+fn risers(labels: &[LabelCount], terms: &Terms) -> Vec<Riser> {
     let mut moved: Vec<(i64, usize)> = labels
         .iter()
         .enumerate()
@@ -84,8 +84,8 @@ fn risers(labels: &[LabelCount], links: Links) -> Vec<Riser> {
             let sign = if change > 0 { "+" } else { "−" };
             Riser {
                 href: (place < labels::SHOWN && labels[place].images > 0)
-                    .then(|| links.label(place + 1, &labels[place].name)),
-                name: name::label(&labels[place].name),
+                    .then(|| terms.links.label(place + 1, &labels[place].name)),
+                name: terms.label(&labels[place].name),
                 x: if change > 0 { 50 } else { 50 - width },
                 width,
                 up: change > 0,

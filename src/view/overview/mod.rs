@@ -79,7 +79,7 @@ impl Overview {
     ) -> Self {
         let survey = &readings.survey;
         let (title, remark) = sentence(readings);
-        let sheet: Vec<Strip> = sheet::sheet(&survey.labels, terms.links, &mut picture);
+        let sheet: Vec<Strip> = sheet::sheet(&survey.labels, terms, &mut picture);
         let has_pictures =
             sheet.iter().any(|strip| strip.frames.iter().any(|frame| frame.picture.is_some()));
         Self {
@@ -96,7 +96,7 @@ impl Overview {
             ),
             sheet,
             more_categories: survey.categories.len().saturating_sub(categories::CATEGORIES),
-            categories: categories::categories(&survey.categories, terms.links),
+            categories: categories::categories(&survey.categories, terms),
             histogram: histogram::histogram(&survey.confidence),
             prefixes: prefixes::rows(&survey.prefixes, terms.links),
             changes: changes::changes(survey, readings, terms),

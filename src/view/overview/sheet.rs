@@ -1,7 +1,7 @@
 //! The contact sheet: the most frequent labels with some of their pictures.
 
 use super::super::share::{LENGTH, length, number_of};
-use super::super::{Links, Picture, name};
+use super::super::{Picture, Terms, name};
 use crate::numbers::grouped;
 use crate::store::read::{LabelCount, Sample};
 
@@ -46,7 +46,7 @@ pub struct Frame {
 
 pub(super) fn sheet(
     labels: &[LabelCount],
-    links: Links,
+    terms: &Terms,
     picture: &mut impl FnMut(&Sample) -> Option<Picture>,
 ) -> Vec<Strip> {
     let most = labels.first().map_or(0, |label| label.images);
@@ -55,11 +55,11 @@ pub(super) fn sheet(
         .enumerate()
         .map(|(place, label)| Strip {
             rank: place + 1,
-            href: links.label(place + 1, &label.name),
+            href: terms.links.label(place + 1, &label.name),
             large: place < LARGE,
             at_once: (place + 1) * FRAMES <= AT_ONCE,
-            name: name::label(&label.name),
-            categories: name::categories(&label.first_category, &label.second_category),
+            name: terms.label(&label.name),
+            categories: terms.categories(&label.first_category, &label.second_category),
             count: grouped(label.images),
             width: length(label.images, most, LENGTH),
             frames: label

@@ -162,3 +162,51 @@ fn without_a_filter_prefixes_and_months_count_keys_and_say_so() {
     assert!(prefixes.contains("a/1") && prefixes.contains("b/1"), "{prefixes}");
     facet(&narrowed, "Changed in (UTC)");
 }
+
+#[test]
+fn the_page_shows_aliases_and_searches_for_stored_names() {
+    let objects: Vec<(String, String)> =
+        (0..9).map(|n| (format!("{n}.jpg"), format!("picture {n}"))).collect();
+    let objects: Vec<_> = objects.iter().map(|(key, bytes)| (&**key, &**bytes)).collect();
+    let site = Site::holding(&objects);
+    site.run(&["--scenes", "web,camera"]).with(0);
+    let tag = |sql: &str| -> Vec<String> {
+        let database = site.database();
+        let mut statement = database.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let names = tag("SELECT tag.name FROM label JOIN tag ON tag.id = label.tag_id
+                     GROUP BY 1 ORDER BY count(*) DESC LIMIT 2");
+    let first = tag("SELECT DISTINCT first_category FROM tag ORDER BY 1 LIMIT 1");
+    site.tamper(&format!("UPDATE tag SET name = 'stored one' WHERE name = '{}'", names[0]));
+    site.tamper(&format!("UPDATE tag SET name = 'stored two' WHERE name = '{}'", names[1]));
+    let aliases = format!(
+        "kind,name,alias\nlabel,stored one,Shared <alias>\nlabel,stored two,Shared <alias>\nfirst,{},Of a kind\n",
+        first[0]
+    );
+    site.write("names.csv", aliases);
+    // The command that is shown reads this file too.
+    site.write("named.toml", "aliases = \"names.csv\"\n");
+    let served = site.serve(&["--config", "named.toml"]);
+    let image = downloaded(&site, &served, "all=stored+one").pop_first().unwrap();
+    let image = format!("/image/{image}");
+    for page in ["/", "/labels", "/explore", "/explore?all=stored+one", &image] {
+        let html = served.get(page);
+        assert!(html.contains("<bdi>Shared &#60;alias&#62;</bdi>"), "{page}: {html}");
+        assert!(!html.contains("<bdi>stored one</bdi>"), "{page}: {html}");
+    }
+    assert!(served.get("/").contains("Of a kind"));
+    for found in ["hared", "ored+on"] {
+        let html = served.get(&format!("/explore?find={found}"));
+        assert!(html.contains("all=stored+one"), "{html}");
+    }
+    assert!(served.get("/explore.csv?all=stored+one").contains("Shared <alias>:"));
+    // Both labels have this alias, and the command finds only the images of one.
+    let command = command(&served, "all=stored+one&not=stored+two").unwrap();
+    let words = words_of(&command);
+    let words: Vec<&str> = words[1..].iter().map(String::as_str).collect();
+    let printed = site.costag(&words).with(0).stdout;
+    let printed: BTreeSet<String> = printed.lines().map(str::to_owned).collect();
+    let listed = downloaded(&site, &served, "all=stored+one&not=stored+two");
+    assert_eq!(printed, keys(&site, &listed, ""));
+}
