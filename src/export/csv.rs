@@ -49,7 +49,7 @@ pub(super) fn field(text: &str, dialect: Dialect, out: &mut Vec<u8>) {
     }
 }
 
-fn plain(text: &str, out: &mut Vec<u8>) {
+pub(super) fn plain(text: &str, out: &mut Vec<u8>) {
     if text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
         quoted(text, out);
     } else {
@@ -60,7 +60,7 @@ fn plain(text: &str, out: &mut Vec<u8>) {
 /// Appends a text that no spreadsheet executes: an apostrophe is put before a text that a spreadsheet may take for a
 /// formula. It is also put before a text that begins with an apostrophe, so that a program that removes one apostrophe
 /// from the beginning of each text gets the original texts.
-fn excel(text: &str, out: &mut Vec<u8>) {
+pub(super) fn excel(text: &str, out: &mut Vec<u8>) {
     if !may_be_formula(text) && !text.starts_with('\'') {
         plain(text, out);
         return;
@@ -96,26 +96,8 @@ fn escaped(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-pub(super) fn plain_cell(
-    column: Column,
-    object: &Exported<'_>,
-    label: Option<&Label<'_>>,
-    out: &mut Vec<u8>,
-) {
-    cell(column, object, label, plain, out);
-}
-
-pub(super) fn excel_cell(
-    column: Column,
-    object: &Exported<'_>,
-    label: Option<&Label<'_>>,
-    out: &mut Vec<u8>,
-) {
-    cell(column, object, label, excel, out);
-}
-
 /// Appends the cell of a row. It is empty if the row has no label, or no such value is known.
-fn cell(
+pub(super) fn cell(
     column: Column,
     object: &Exported<'_>,
     label: Option<&Label<'_>>,

@@ -47,8 +47,12 @@ impl Rows {
         });
         let before = before.collect();
         let cell: Cell = match (shape.format, shape.dialect) {
-            (Format::Csv, Dialect::Plain) => csv::plain_cell,
-            (Format::Csv, Dialect::Excel) => csv::excel_cell,
+            (Format::Csv, Dialect::Plain) => {
+                |column, object, label, out| csv::cell(column, object, label, csv::plain, out)
+            }
+            (Format::Csv, Dialect::Excel) => {
+                |column, object, label, out| csv::cell(column, object, label, csv::excel, out)
+            }
             (Format::Jsonl, _) => jsonl::cell,
         };
         let end: &[u8] = match shape.format {

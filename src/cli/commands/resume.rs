@@ -9,6 +9,7 @@ use crate::cli::fault::Usage;
 use crate::cli::opened;
 use crate::cli::options::global::{GlobalOptions, Inputs};
 use crate::cli::options::groups::{OfRun, SettingOptions};
+use crate::cli::options::job::JobOptions;
 use crate::cli::outcome::reporter::Reporter;
 use crate::cli::suggest::{Again, Suggestion};
 use crate::cli::target::tell_unused_filters;
@@ -44,12 +45,8 @@ pub struct Args {
         value_parser = crate::cli::target::manifest()
     )]
     inventory: Option<PathBuf>,
-    /// Do not ask before more than --confirm-above units of billing are used; without a terminal nobody is asked
-    #[arg(short, long)]
-    yes: bool,
-    /// Print a summary as one line of JSON at the end
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    job: JobOptions,
 }
 
 impl Args {
@@ -58,7 +55,7 @@ impl Args {
     /// # Errors
     /// The settings are wrong, the database is unusable, or credentials are missing.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
-        let mut reporter = Reporter::new("resume", self.json);
+        let mut reporter = Reporter::new("resume", self.job.json);
         let options = self.options.clone();
         let result = self.resume(global, &mut reporter);
         if result.is_err() {
@@ -126,7 +123,7 @@ impl Args {
                 Job::begin(store, client, &bucket, source, settings, Purpose::Tag)?
             };
             reporter.works();
-            execute_job::hold_until_confirmed(&job, self.yes);
+            execute_job::hold_until_confirmed(&job, self.job.yes);
             let again = Again::of(&run, job.settings());
             let (exit, report) =
                 Box::pin(execute_job::run_with_summary(job, &database, &again)).await?;

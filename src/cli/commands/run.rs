@@ -11,6 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::fault::Usage;
 use crate::cli::opened;
 use crate::cli::options::global::{GlobalOptions, Inputs};
+use crate::cli::options::job::JobOptions;
 use crate::cli::outcome::metrics_path;
 use crate::cli::outcome::reporter::Reporter;
 use crate::cli::signals::Interrupt;
@@ -41,7 +42,6 @@ const EXAMPLES: &str = "Examples:
 /// is not called, or paid, again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "costag run --help shows all options, and examples", after_long_help = EXAMPLES)]
-#[expect(clippy::struct_excessive_bools, reason = "each of them is an option")]
 pub struct Args {
     #[command(flatten)]
     target: Target,
@@ -49,12 +49,8 @@ pub struct Args {
     /// others, and the exit code is the worst of all
     #[arg(long, conflicts_with_all = ["address", "keys", "urls", "inventory", "dry_run"])]
     all: bool,
-    /// Do not ask before more than --confirm-above units of billing are used; without a terminal nobody is asked
-    #[arg(short, long)]
-    yes: bool,
-    /// Print a summary as one line of JSON at the end
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    job: JobOptions,
     /// Only show what the run would do, as plan does: nothing is called
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -68,7 +64,7 @@ impl Args {
 
     /// What a plan of this run takes: the source with its settings, and whether it writes JSON.
     pub(in crate::cli) fn into_plan(self) -> (Target, bool) {
-        (self.target, self.json)
+        (self.target, self.job.json)
     }
 
     /// Runs until everything is done or the run is stopped.
@@ -76,7 +72,7 @@ impl Args {
     /// # Errors
     /// The settings are wrong, the database is unusable, or credentials are missing.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
-        let mut reporter = Reporter::new("run", self.json);
+        let mut reporter = Reporter::new("run", self.job.json);
         if self.all {
             return self.run_all(global).or_else(|error| {
                 reporter.failed_to_begin(|| self.target.readable_settings(global, None));
@@ -117,7 +113,7 @@ impl Args {
                 break;
             }
             terminal::be_quiet_again();
-            let mut reporter = Reporter::new("run", self.json).of_profile(name);
+            let mut reporter = Reporter::new("run", self.job.json).of_profile(name);
             suggest::choose_profile(name);
             let mut inputs = inputs.clone();
             let result = inputs.choose(name).map_err(anyhow::Error::from).and_then(|()| {
@@ -164,7 +160,7 @@ impl Args {
             let store = opened::open(&database)?;
             let job = Job::begin(store, client, &bucket, source, settings, Purpose::Tag)?;
             reporter.works();
-            execute_job::hold_until_confirmed(&job, self.yes);
+            execute_job::hold_until_confirmed(&job, self.job.yes);
             let again = Again::typed();
             let (exit, report) =
                 Box::pin(execute_job::run_with_summary(job, &database, &again)).await?;

@@ -19,13 +19,19 @@ fn process_file(path: &Path, id: &str, expires_at: i64) {
     std::fs::write(path, json).unwrap();
 }
 
-#[tokio::test]
-async fn credentials_are_renewed_ten_minutes_before_their_end() {
-    let (now, clock) = clock!();
+/// A world whose process prints the file at the path: credentials that expire in the distant future.
+fn world_with_a_process() -> (World, PathBuf) {
     let mut world = World::new(&[]);
     let path = world.home.path().join("json");
     world.process = Some(format!("cat '{}'", path.display()));
     process_file(&path, "one", 4_000_000_000);
+    (world, path)
+}
+
+#[tokio::test]
+async fn credentials_are_renewed_ten_minutes_before_their_end() {
+    let (now, clock) = clock!();
+    let (world, path) = world_with_a_process();
     let provider = world.discover().await.unwrap();
     process_file(&path, "two", 4_000_003_600);
     for (time, id) in [(4_000_000_000 - 601, "one"), (4_000_000_000 - 600, "two")] {
@@ -37,10 +43,7 @@ async fn credentials_are_renewed_ten_minutes_before_their_end() {
 #[tokio::test]
 async fn after_a_failed_renewal_the_old_credentials_are_used_until_they_expire() {
     let (now, clock) = clock!();
-    let mut world = World::new(&[]);
-    let path = world.home.path().join("json");
-    world.process = Some(format!("cat '{}'", path.display()));
-    process_file(&path, "one", 4_000_000_000);
+    let (world, path) = world_with_a_process();
     let provider = world.discover().await.unwrap();
     std::fs::remove_file(&path).unwrap();
     for time in [4_000_000_000 - 600, 4_000_000_000 - 300, 4_000_000_000 - 1] {
