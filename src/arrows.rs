@@ -39,7 +39,10 @@ const ARROWS: [(&str, &[&str]); 25] = [
     ("serve", &["pictures", "view", "store", "export", "visible"]),
     // A view knows nothing of COS: whoever calls it says where a picture is.
     ("view", &["aliases", "store", "numbers", "scene", "shell", "time", "visible"]),
-    ("job", &["config", "cos", "store", "glob", "object", "scene", "text", "time", "zone"]),
+    (
+        "job",
+        &["config", "cos", "store", "glob", "numbers", "object", "scene", "text", "time", "zone"],
+    ),
     ("export", &["store", "label", "object", "part", "scene", "time", "visible"]),
     ("cos", &["label", "object", "scene", "text", "time", "visible"]),
     ("store", &["aliases", "label", "object", "part", "scene", "time"]),
