@@ -20,7 +20,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use self::filter::Filter;
 use crate::store::ident::Identity;
-use crate::store::sqlite::rows::{Size, StoredEtag};
+use crate::store::sqlite::rows::{Count, Size, StoredEtag};
 use crate::store::sqlite::sql::{IDENT_UPTO, statements};
 
 statements! {
@@ -37,7 +37,8 @@ statements! {
     /// Reads the identities that may not be in the index.
     READ_BEHIND = "SELECT id, identity, etag, size FROM content WHERE id > ?1";
 
-    LAST_ID = "SELECT coalesce(max(id), 0) FROM content";
+    /// Counts the rows of the index. Ids of contents have gaps, so the greatest of them would say too much.
+    COUNT_HASHES = "SELECT count(*) FROM ident WHERE hash >= ?1";
 
     /// Reads the whole index. Only a run that meets many new contents does that, to know which ones are new for sure.
     READ_HASHES = "SELECT hash FROM ident WHERE hash >= ?1";
@@ -334,8 +335,9 @@ fn set_mark(connection: &Connection, upto: i64) -> rusqlite::Result<()> {
 
 /// Reads the hashes of the index into a filter that has room for as many again.
 fn read_hashes(connection: &Connection) -> rusqlite::Result<Filter> {
-    let last: i64 = connection.prepare_cached(&LAST_ID)?.query_row([], |row| row.get(0))?;
-    let mut filter = Filter::for_as_many_again(usize::try_from(last).unwrap_or_default());
+    let Count(known) =
+        connection.prepare_cached(&COUNT_HASHES)?.query_row([i64::MIN], |row| row.get(0))?;
+    let mut filter = Filter::for_as_many_again(usize::try_from(known).unwrap_or_default());
     let mut statement = connection.prepare_cached(&READ_HASHES)?;
     let mut rows = statement.query([i64::MIN])?;
     while let Some(row) = rows.next()? {
