@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::Session;
-use super::tests::{begin, candidate, error, page, settle};
+use super::tests::{candidate, error, page, settle};
 use crate::label::{Label, Labels};
 use crate::scene::{Scene, Scenes};
-use crate::store::model::{RunState, SkipReason};
-use crate::store::read::{Check, Chosen, Facets, Pick};
-use crate::store::run::RunContext;
+use crate::store::model::{Counts, RunState, SkipReason, SourceKind};
+use crate::store::read::{Check, Chosen, Facets, Pick, Survey, SurveyQuery};
+use crate::store::run::{RunContext, Span};
+use crate::store::samples::{context, new_run};
 use crate::store::sqlite::Store;
 use crate::store::sqlite::count::{Places, Sums, is_counted, recount};
 use crate::store::turn::{Claimed, Difference, Settled, Warning};
@@ -43,6 +43,14 @@ enum Step {
     Remove {
         key: usize,
     },
+    /// A line of a list names the key.
+    Name {
+        key: usize,
+    },
+    /// What is gone is held back from now on.
+    Hold,
+    /// What was held back is marked as gone.
+    Conclude,
     Claim(usize),
     Settle {
         which: usize,
@@ -53,10 +61,19 @@ enum Step {
     PutBack {
         every: i64,
     },
-    /// The run ends and another one with these scenes begins.
+    /// The run ends and another one with these scenes begins, over a source.
     Night {
         scenes: u8,
+        source: Source,
     },
+}
+
+/// Where the keys of a run are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Bucket,
+    OtherBucket,
+    Urls,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -69,7 +86,11 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0..4_usize, 0..10_u8, labels)
             .prop_map(|(which, what, labels)| Step::Settle { which, what, labels }),
         1 => (1..3_i64).prop_map(|every| Step::PutBack { every }),
-        1 => (1..4_u8).prop_map(|scenes| Step::Night { scenes }),
+        2 => (0..KEYS.len()).prop_map(|key| Step::Name { key }),
+        1 => Just(Step::Hold),
+        1 => Just(Step::Conclude),
+        1 => (1..4_u8, prop::sample::select(&[Source::Bucket, Source::OtherBucket, Source::Urls][..]))
+            .prop_map(|(scenes, source)| Step::Night { scenes, source }),
     ]
 }
 
@@ -77,6 +98,7 @@ struct World {
     session: Option<Session>,
     claimed: Vec<Claimed>,
     clock: i64,
+    source: Source,
     /// How often a turn has told that the counts are not kept.
     told: usize,
 }
@@ -87,19 +109,40 @@ impl World {
     }
 
     fn of(store: Store) -> Self {
-        let session = Some(begin(store, ""));
-        let mut world = Self { session, claimed: Vec::new(), clock: 86_400_000, told: 0 };
-        world.wants(Scene::Camera.into());
+        let mut world = Self {
+            session: None,
+            claimed: Vec::new(),
+            clock: 86_400_000,
+            source: Source::Bucket,
+            told: 0,
+        };
+        world.begin(store, Scene::Camera.into());
         world
+    }
+
+    /// Begins a run over the source.
+    fn begin(&mut self, mut store: Store, scenes: Scenes) {
+        let mut new = new_run("", vec![Span::default()]);
+        if self.source == Source::OtherBucket {
+            new.bucket = "other-1250000000".to_owned();
+        }
+        let urls = self.source == Source::Urls;
+        if urls {
+            new.source = SourceKind::Urls;
+        }
+        let begun = store.begin_run(&new).unwrap();
+        let run = RunContext { scenes, urls, list: urls, bucket: new.bucket, ..context(begun, "") };
+        self.session = Some(Session::new(store, run, Counts::default()));
+    }
+
+    /// A key of the source.
+    fn key(&self, key: usize) -> String {
+        let host = if self.source == Source::Urls { "https://a.example/" } else { "" };
+        format!("{host}{}", KEYS[key])
     }
 
     fn session(&mut self) -> &mut Session {
         self.session.as_mut().unwrap()
-    }
-
-    fn wants(&mut self, scenes: Scenes) {
-        let session = self.session();
-        session.run = Arc::new(RunContext { scenes, ..(*session.run).clone() });
     }
 
     fn crash(&mut self) {
@@ -148,6 +191,19 @@ impl World {
         })
     }
 
+    /// What a line with this key comes to: the key is known, or was never seen and is missing.
+    fn named(&mut self, key: String) -> Option<Difference> {
+        let session = self.session();
+        match session.reader().unwrap().known(session.run.bucket_id, &key).unwrap() {
+            None => Some(Difference::Missing { key }),
+            Some(known) if known.gone => None,
+            Some(known) => {
+                let object_id = known.object_id;
+                known.content_id.map(|content_id| Difference::Named { object_id, content_id })
+            }
+        }
+    }
+
     fn take(&mut self, step: &Step, killed: bool) {
         self.clock += 3_000;
         match step {
@@ -166,24 +222,24 @@ impl World {
                     })
                     .collect();
                 store.put_back(&chosen).unwrap();
-                let scenes = run.scenes;
-                self.session = Some(begin(store, ""));
-                self.wants(scenes);
+                self.begin(store, run.scenes);
                 return;
             }
-            Step::Night { scenes } => {
+            Step::Night { scenes, source } => {
                 let store = self.end();
-                self.session = Some(begin(store, ""));
-                self.wants(Scenes::from_bits(scenes << 1));
+                self.source = *source;
+                self.begin(store, Scenes::from_bits(scenes << 1));
                 return;
             }
+            Step::Hold => return self.session().hold_gone(),
             _ => {}
         }
         let difference = match *step {
             Step::Put { key, bytes, day, skipped } => {
-                self.difference(KEYS[key], Some((bytes, day, skipped)))
+                self.difference(&self.key(key), Some((bytes, day, skipped)))
             }
-            Step::Remove { key } => self.difference(KEYS[key], None),
+            Step::Remove { key } => self.difference(&self.key(key), None),
+            Step::Name { key } => self.named(self.key(key)),
             _ => None,
         };
         let clock = self.clock;
@@ -199,6 +255,9 @@ impl World {
         session.begin().unwrap();
         if let Some(difference) = difference {
             session.page(&page("", vec![difference], false)).unwrap();
+        }
+        if matches!(step, Step::Conclude) {
+            session.conclude_held().unwrap();
         }
         if let Step::Claim(limit) = step {
             session.adopt_waiting().unwrap();
@@ -218,13 +277,23 @@ impl World {
         }
     }
 
-    /// What the page shows of all images: from the kept counts, and from looking at every image.
-    fn facets(&mut self) -> (String, String) {
-        let store = &self.session().store;
-        let read = || store.reader().unwrap().facets(&Pick::default(), &|| true).unwrap();
+    /// What the page shows of all images, and what a report shows: from the kept counts, and from looking at every image.
+    fn shown(&mut self) -> [(String, Survey); 2] {
+        let reader = self.session().reader().unwrap();
+        let read = || {
+            let facets = reader.facets(&Pick::default(), &|| true).unwrap();
+            let query = SurveyQuery { sampled: 9, samples: 2, beside: 9 };
+            let mut survey = reader.survey(query, &|| true).unwrap().unwrap();
+            for label in &mut survey.labels {
+                // Both are of some images only.
+                (label.samples, label.beside) = (Vec::new(), Vec::new());
+            }
+            (images_of(facets), survey)
+        };
         let kept = read();
-        store.connection.execute("DELETE FROM meta WHERE name = 'counted'", []).unwrap();
-        (images_of(kept), images_of(read()))
+        let forget = "DELETE FROM meta WHERE name = 'counted'";
+        self.session().store.connection.execute(forget, []).unwrap();
+        [kept, read()]
     }
 
     fn check(&mut self) {
@@ -299,7 +368,7 @@ proptest! {
             world.check();
         }
         prop_assert_eq!(world.told, 0);
-        let (kept, counted) = world.facets();
+        let [kept, counted] = world.shown();
         prop_assert_eq!(kept, counted);
     }
 }

@@ -1,15 +1,17 @@
 //! A survey: what images the bucket has, and which labels they have.
 //!
-//! Everything is counted in one read transaction, so that all numbers belong to one state of the database. The passes
-//! are: the journal, the objects, the contents together with their labels, the keys, and the failures. Memory grows with
-//! the number of different labels, and by a few bits with the number of images.
+//! Everything is counted in one read transaction, so that all numbers belong to one state of the database. If the counts
+//! are kept, nearly all of them come from there: see `kept.rs`. Otherwise every row is read, in these passes: the journal,
+//! the objects, the contents together with their labels, the keys, and the failures. Memory grows with the number of
+//! different labels, and then by a few bits with the number of images.
 
+mod kept;
 mod prefixes;
 mod tally;
 
 use std::collections::HashMap;
 
-use rusqlite::{OptionalExtension as _, Rows};
+use rusqlite::{OptionalExtension as _, Row, Rows};
 
 use self::prefixes::PrefixTree;
 use self::tally::{Found, Sums, Tally};
@@ -43,7 +45,7 @@ statements! {
 
     DICTIONARY = "SELECT id, name, first_category, second_category FROM tag";
 
-    BUCKETS = "SELECT id, name, kind FROM bucket ORDER BY name, kind";
+    BUCKETS = "SELECT id, name, kind = 'urls' FROM bucket ORDER BY name, kind";
 
     /// Keys come in the order of the index, so that a prefix is complete when the next one begins.
     WANTED_KEYS = "
@@ -52,7 +54,7 @@ statements! {
         ORDER BY key";
 
     FAILURES = "
-        SELECT id, code, status, error_kind = {TEMPORARY}
+        SELECT id, code, status, error_kind = {TEMPORARY}, present, skipped
         FROM content LEFT JOIN error ON content_id = id WHERE state = {FAILED}";
 
     FAILED_LINES = "
@@ -144,29 +146,33 @@ struct Surveyor<'r> {
 
 impl Surveyor<'_> {
     fn survey(&self) -> Result<Survey, Stop> {
+        match self.of_counts()? {
+            Some(survey) => Ok(survey),
+            None => self.of_rows(),
+        }
+    }
+
+    fn of_rows(&self) -> Result<Survey, Stop> {
         let (changes, mut moves) = self.journal()?;
         let objects = self.objects(&mut moves)?;
         let (images, labelled, tally) = self.contents(&objects, &moves)?;
         let prefixes = self.prefixes(&labelled)?;
-        let failures = self.failures(&objects.wanted)?;
+        let failures = self.failures(|row| Ok(objects.wanted.contains(row.get(0)?)))?;
         let lines = self.lines()?;
+        let found = self.finished(tally)?;
+        let objects = objects.counts;
+        Ok(Survey { images, objects, prefixes, failures, lines, changes, ..found })
+    }
+
+    /// The part of a survey that is about labels.
+    fn finished(&self, tally: Tally) -> Result<Survey, Stop> {
         let Sums { mut labels, samples, categories, confidence } = tally.finish();
         for (label, contents) in labels.iter_mut().zip(samples) {
             for content_id in contents {
                 label.samples.extend(self.sample(content_id)?);
             }
         }
-        Ok(Survey {
-            images,
-            objects: objects.counts,
-            labels,
-            categories,
-            confidence,
-            prefixes,
-            failures,
-            lines,
-            changes,
-        })
+        Ok(Survey { labels, categories, confidence, ..Survey::default() })
     }
 
     /// What the last listing found different, and what that means for contents.
@@ -287,8 +293,7 @@ impl Surveyor<'_> {
                     images.labelled += 1;
                     labelled.insert(id);
                     if !tally.image(id, &mut found, change.came()) {
-                        let what = "a label without its name".to_owned();
-                        return Err(Stop::Failed(Error::Unsound { what }));
+                        return Err(unnamed());
                     }
                 }
                 (true, true, _) => images.given_up += 1,
@@ -306,40 +311,45 @@ impl Surveyor<'_> {
         })
     }
 
-    fn prefixes(&self, labelled: &IdSet) -> Result<Vec<BucketPrefixes>, Stop> {
-        let buckets: Vec<(i64, String, String)> = self.read(|connection| {
+    /// The id and the name of each bucket, and whether its keys are URLs.
+    fn buckets(&self) -> Result<Vec<(i64, String, bool)>, Stop> {
+        self.read(|connection| {
             connection
                 .prepare_cached(&BUCKETS)?
                 .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
                 .collect()
-        })?;
+        })
+    }
+
+    fn prefixes(&self, labelled: &IdSet) -> Result<Vec<BucketPrefixes>, Stop> {
         let mut all = Vec::new();
-        for (id, bucket, kind) in buckets {
-            let urls = kind == "urls";
+        for (id, bucket, urls) in self.buckets()? {
             let mut tree = PrefixTree::new(urls);
             let mut statement = self.read(|connection| connection.prepare_cached(&WANTED_KEYS))?;
             let mut rows = self.read(|_| statement.query([id]))?;
             self.each(&mut rows, |row| {
-                tree.add(row.get_ref(0)?.as_str()?, labelled.contains(row.get(1)?));
+                let has_labels = labelled.contains(row.get(1)?);
+                tree.add(row.get_ref(0)?.as_str()?, 1, has_labels.into());
                 Ok(())
             })?;
-            let root = tree.finish();
-            if root.objects > 0 {
-                all.push(BucketPrefixes { bucket, urls, root });
-            }
+            all.push(BucketPrefixes { bucket, urls, root: tree.finish() });
         }
-        all.sort_by_key(|one| std::cmp::Reverse(one.root.objects));
-        Ok(all)
+        Ok(most_first(all))
     }
 
     /// The codes with which wanted images failed.
-    fn failures(&self, wanted: &IdSet) -> Result<Vec<FailureCode>, Stop> {
+    ///
+    /// `is_wanted` gets a row of [`FAILURES`].
+    fn failures(
+        &self,
+        is_wanted: impl Fn(&Row<'_>) -> rusqlite::Result<bool>,
+    ) -> Result<Vec<FailureCode>, Stop> {
         type Code = (Option<String>, Option<i64>, bool);
         let mut counted: HashMap<Code, u64> = HashMap::new();
         let mut statement = self.read(|connection| connection.prepare_cached(&FAILURES))?;
         let mut rows = self.read(|_| statement.query([]))?;
         self.each(&mut rows, |row| {
-            if wanted.contains(row.get(0)?) {
+            if is_wanted(row)? {
                 *counted.entry((row.get(1)?, row.get(2)?, row.get(3)?)).or_default() += 1;
             }
             Ok(())
@@ -404,7 +414,7 @@ impl Surveyor<'_> {
     fn each(
         &self,
         rows: &mut Rows<'_>,
-        mut each: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<()>,
+        mut each: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), Stop> {
         let mut seen = 0;
         loop {
@@ -434,6 +444,18 @@ impl Surveyor<'_> {
     ) -> Result<T, Stop> {
         read(&self.reader.connection).map_err(|source| Stop::Failed(self.reader.error(source)))
     }
+}
+
+/// The buckets that have objects, the one with the most of them first.
+fn most_first(buckets: impl IntoIterator<Item = BucketPrefixes>) -> Vec<BucketPrefixes> {
+    let mut all: Vec<_> = buckets.into_iter().filter(|one| one.root.objects > 0).collect();
+    all.sort_by_key(|one| std::cmp::Reverse(one.root.objects));
+    all
+}
+
+/// The error for a label whose name is unknown.
+fn unnamed() -> Stop {
+    Stop::Failed(Error::Unsound { what: "a label without its name".to_owned() })
 }
 
 #[cfg(test)]

@@ -24,8 +24,9 @@ impl PrefixTree {
         Self { urls, open: vec![Prefix::default()] }
     }
 
-    /// Adds a key, which must not be before the one that was added last.
-    pub(super) fn add(&mut self, key: &str, labelled: bool) {
+    /// Adds a key, or a prefix with the number of keys that are counted for it, and how many of them have labels. It must
+    /// not be before what was added last.
+    pub(super) fn add(&mut self, key: &str, objects: u64, labelled: u64) {
         let mut level = 1;
         for segment in segments(key, self.urls).take(LEVELS) {
             if self.open.get(level).is_none_or(|open| open.segment != segment) {
@@ -36,8 +37,8 @@ impl PrefixTree {
         }
         self.close_down_to(level);
         for prefix in &mut self.open {
-            prefix.objects += 1;
-            prefix.labelled += u64::from(labelled);
+            prefix.objects += objects;
+            prefix.labelled += labelled;
         }
     }
 
@@ -101,7 +102,7 @@ mod tests {
     fn tree(keys: &[&str]) -> Prefix {
         let mut tree = PrefixTree::new(false);
         for key in keys {
-            tree.add(key, key.ends_with('+'));
+            tree.add(key, 1, key.ends_with('+').into());
         }
         tree.finish()
     }

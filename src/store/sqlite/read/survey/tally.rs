@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::scene::{Scene, Scenes};
 use crate::store::read::{CategoryCount, LabelCount, SurveyQuery, UNCERTAIN_BELOW};
+use crate::store::sqlite::count::{Counter, Kind, SAME_TAG, Sums as Counts};
 use crate::store::sqlite::rows::{LabelId, Mark};
 
 /// In about this many images it is counted which labels stand beside each other.
@@ -165,6 +166,91 @@ impl Tally {
             *count += 1;
         }
         true
+    }
+
+    /// Replaces what was added up by the kept counts; samples, and what stands beside a label, stay. Returns false if the
+    /// name of a label is unknown.
+    pub(super) fn replace(&mut self, counts: &Counts) -> bool {
+        for tag in &mut self.tags {
+            (tag.images, tag.uncertain, tag.confidence, tag.scenes) = (0, 0, 0, 0);
+        }
+        let kept = counts.labels.iter().map(|(row, counts)| (Counter::tag_and_slot(*row), counts));
+        // The labels of scenes come before those that several scenes have in common, which are taken off again.
+        let mut kept: Vec<_> = kept.filter(|(_, counts)| counts.iter().any(|n| *n > 0)).collect();
+        kept.sort_unstable_by_key(|((tag_id, slot), _)| (*tag_id, *slot));
+        for ((tag_id, slot), counts) in kept {
+            let scene = Scene::from_id(slot);
+            if scene.is_none() && slot != SAME_TAG {
+                continue;
+            }
+            let Some(place) = self.places.get(&tag_id).copied() else { return false };
+            let tag = &mut self.tags[place];
+            tag.scenes |= scene.map_or(0, |scene| Scenes::from(scene).bits());
+            for (confidence, images) in (0..).zip(counts.iter()) {
+                let images = u64::try_from(*images).unwrap_or_default();
+                let uncertain = if confidence < u64::from(UNCERTAIN_BELOW) { images } else { 0 };
+                let add = |sum: &mut u64, by| {
+                    let (more, less) = if scene.is_some() { (by, 0) } else { (0, by) };
+                    *sum = (*sum + more).saturating_sub(less);
+                };
+                add(&mut tag.images, images);
+                add(&mut tag.uncertain, uncertain);
+                add(&mut tag.confidence, images * confidence);
+            }
+        }
+        for category in self.first.iter_mut().chain(&mut self.second) {
+            category.images = 0;
+        }
+        self.confidence.fill(0);
+        for (counter, images) in &counts.others {
+            let images = u64::try_from(*images).unwrap_or_default();
+            let tag = self.places.get(&counter.key()).map(|place| &self.tags[*place]);
+            match (counter.kind(), tag) {
+                (Kind::First, Some(tag)) => self.first[tag.first].images = images,
+                (Kind::Pair, Some(tag)) => self.second[tag.second].images = images,
+                (Kind::Best, _) => {
+                    let best = usize::try_from(counter.key()).unwrap_or_default().min(100);
+                    self.confidence[best] += images;
+                }
+                _ => {}
+            }
+        }
+        true
+    }
+
+    /// The most frequent labels that have fewer samples than are wanted, and than there are images with them.
+    pub(super) fn lacking(&self) -> Vec<i64> {
+        let mut places: Vec<(i64, usize)> = self.places.iter().map(|(id, at)| (*id, *at)).collect();
+        places.sort_unstable_by_key(|(id, at)| (std::cmp::Reverse(self.tags[*at].images), *id));
+        let lacks = |at: usize| {
+            let tag = &self.tags[at];
+            (tag.samples.len() as u64) < tag.images.min(self.query.samples as u64)
+        };
+        let most = places.into_iter().take(self.query.sampled);
+        most.filter(|(_, at)| lacks(*at)).map(|(id, _)| id).collect()
+    }
+
+    /// Keeps an image as a sample of one of its labels.
+    pub(super) fn sample(&mut self, content_id: i64, labels: &mut Vec<Found>, tag_id: i64) {
+        once_each(labels);
+        let Some(place) = self.places.get(&tag_id) else { return };
+        let tag = &mut self.tags[*place];
+        if tag.samples.iter().any(|(_, content)| *content == content_id) {
+            return;
+        }
+        for label in labels.iter().filter(|label| label.tag_id == tag_id) {
+            tag.sample(content_id, label, self.query.samples);
+        }
+    }
+
+    /// Adds the labels of an image that the last listing brought.
+    pub(super) fn came(&mut self, labels: &mut Vec<Found>) {
+        once_each(labels);
+        for label in labels.iter() {
+            if let Some(place) = self.places.get(&label.tag_id) {
+                self.tags[*place].came += 1;
+            }
+        }
     }
 
     /// Adds the labels of an image that the bucket lost in the last listing.

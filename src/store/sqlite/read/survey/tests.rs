@@ -13,6 +13,7 @@ fn survey(query: SurveyQuery) -> Survey {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("t.db")).unwrap();
     let sql = "
+        DELETE FROM meta WHERE name = 'counted';
         INSERT INTO bucket VALUES (1, 'photos-1250000000', 'keys'), (2, 'photos-1250000000', 'urls');
         INSERT INTO run (id, bucket_id, source, eligibility, state, settings, journals, tool_version, started_at, listed_at)
         VALUES (1, 1, 'bucket', 0, 'complete', '{}', 0, '0.1.0', 100, 110),
@@ -52,9 +53,13 @@ fn survey(query: SurveyQuery) -> Survey {
     label(8, Scene::Camera, 1, 2, 100);
     label(8, Scene::Web, 1, 4, 100);
     label(14, Scene::Camera, 1, 1, 70);
-    let survey = store.reader().unwrap().survey(query, &|| true).unwrap().unwrap();
-    drop(folder);
-    survey
+    let read = |store: &Store| store.reader().unwrap().survey(query, &|| true).unwrap().unwrap();
+    let of_rows = read(&store);
+    drop(store);
+    // Everything is counted now.
+    let of_counts = read(&Store::open(&folder.path().join("t.db")).unwrap());
+    assert_eq!(of_counts, of_rows);
+    of_counts
 }
 
 #[test]
@@ -156,4 +161,52 @@ fn an_empty_database_and_one_that_nobody_waits_for_give_no_survey() {
         false
     });
     assert_eq!((answer.unwrap(), asked.get()), (None, 1));
+}
+
+#[test]
+fn a_survey_of_many_images_looks_at_some_of_them_and_finds_samples_of_rare_labels_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    let store = Store::open(&path).unwrap();
+    store
+        .connection
+        .execute_batch(
+            "DELETE FROM meta WHERE name = 'counted';
+             INSERT INTO bucket VALUES (1, 'photos-1250000000', 'keys');
+             INSERT INTO run (id, bucket_id, source, eligibility, state, settings, journals, tool_version, started_at)
+             VALUES (1, 1, 'bucket', 0, 'complete', '{}', 0, '0.1.0', 100);
+             INSERT INTO tag VALUES (1, 'cat', 'animal', ''), (2, 'owl', 'animal', 'bird');
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)
+             INSERT INTO content (id, scenes_wanted, scenes_done, state, run_id) SELECT i, 2, 2, 2, 1 FROM n;
+             INSERT INTO object (id, bucket_id, key, content_id, fingerprint, first_run)
+             SELECT id, 1, 'a/' || id, id, 0, 1 FROM content;
+             INSERT INTO call (run_id, content_id, scenes, ended_at, outcome) SELECT 1, id, 2, 0, 0 FROM content;
+             INSERT INTO label (id, mark) SELECT 256 * id + 64 + 1, 128 + 80 FROM content;
+             INSERT INTO label (id, mark) VALUES (256 * 77 + 64 + 2, 256 + 50);",
+        )
+        .unwrap();
+    let read = |store: &Store| store.reader().unwrap().survey(QUERY, &|| true).unwrap().unwrap();
+    let of_rows = read(&store);
+    drop(store);
+    let of_counts = read(&Store::open(&path).unwrap());
+    let cats = &of_counts.labels[0];
+    assert_eq!((cats.images, cats.samples.len()), (100, 2));
+    let owls = &of_counts.labels[1];
+    assert_eq!(owls.samples.iter().map(|owl| owl.key.as_str()).collect::<Vec<_>>(), ["a/77"]);
+    let without_samples = |mut survey: Survey| {
+        for label in &mut survey.labels {
+            (label.samples, label.beside) = (Vec::new(), Vec::new());
+        }
+        survey
+    };
+    assert_eq!(without_samples(of_counts), without_samples(of_rows));
+}
+
+#[test]
+fn every_statement_of_a_survey_is_understood_by_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("t.db")).unwrap();
+    for sql in super::kept::STATEMENTS {
+        store.connection.prepare(sql).unwrap_or_else(|error| panic!("{error}: {sql:?}"));
+    }
 }
