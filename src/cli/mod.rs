@@ -60,8 +60,8 @@ use crate::config::is_profile_name;
 use crate::export::Output;
 use crate::visible::without_password;
 use commands::{
-    backup, changes, config, demo, doctor, emulator, export, find, ledger, plan, report, resume,
-    retag, retry, run, serve, stats, status, verify,
+    backup, changes, compact, config, demo, doctor, emulator, export, find, ledger, plan, prune,
+    report, resume, retag, retry, run, serve, stats, status, verify,
 };
 use exit::Exit;
 use fault::UnwritableFolder;
@@ -98,6 +98,8 @@ enum Command {
     Ledger(ledger::Args),
     Verify(verify::Args),
     Backup(backup::Args),
+    Prune(prune::Args),
+    Compact(compact::Args),
     Config(config::Args),
     /// Print a completion script for a shell
     Completions {
@@ -138,6 +140,8 @@ impl Cli {
             Command::Ledger(args) => args.execute(global),
             Command::Verify(args) => args.execute(global),
             Command::Backup(args) => args.execute(global),
+            Command::Prune(args) => args.execute(global),
+            Command::Compact(args) => args.execute(global),
             Command::Config(args) => args.execute(global),
             Command::Completions { shell } => {
                 let mut script = Vec::new();

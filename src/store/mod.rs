@@ -18,6 +18,7 @@ pub mod ident;
 pub mod keyspace;
 pub mod live;
 pub mod model;
+pub mod prune;
 pub mod read;
 pub mod run;
 #[cfg(test)]

@@ -96,6 +96,10 @@ impl Readings {
     fn read_pace(&self, reader: &Reader) -> Result<Option<Pace>, Error> {
         let called = |run: &&RunRow| self.by_run.get(&run.id).is_some_and(|sums| sums.calls > 0);
         let Some(run) = self.runs.iter().find(called) else { return Ok(None) };
+        // Only sums are left of the calls of a pruned run.
+        if run.pruned {
+            return Ok(None);
+        }
         let from = run.started_at.to_millis();
         // The second of the end is a part of the run.
         let after = |end: UnixSeconds| end.saturating_add(SignedDuration::from_secs(1)).to_millis();

@@ -89,7 +89,12 @@ impl Args {
         let count = rows.end()?;
         let source = format!("cos://{}/{}", run.bucket, run.prefix);
         let source = visible(&source);
-        if run.journals {
+        if run.pruned {
+            say!(
+                "the changes of run {} over {source} were removed when old runs were pruned",
+                run.id
+            );
+        } else if run.journals {
             say!("run {} over {source}: {}", run.id, counted(count, "change"));
         } else {
             say!(

@@ -221,7 +221,11 @@ impl Args {
 fn since_run(reader: &Reader, since: i64) -> anyhow::Result<Option<i64>> {
     let unknown = match (reader.run(since)?, reader.changes_since()?) {
         (None, _) => format!(
-            "there is no run {since}, or it was pruned: export everything once, then name a run that status shows"
+            "there is no run {since}: export everything once, then name a run that status shows"
+        ),
+        (Some(run), _) if run.pruned => format!(
+            "the details of run {since} were removed by costag prune, so it is too old to begin from: export everything \
+             once, then name a later run"
         ),
         (Some(_), None) => "an earlier version of costag wrote this database, which did not record when something changed: \
                             export everything once; after the next run, name the last run before it"

@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod changes;
+pub mod compact;
 pub mod config;
 pub mod demo;
 pub mod doctor;
@@ -10,6 +11,7 @@ pub mod export;
 pub mod find;
 pub mod ledger;
 pub mod plan;
+pub mod prune;
 pub mod report;
 pub mod resume;
 pub mod retag;

@@ -1,5 +1,6 @@
 //! `costag status`: shows runs, progress, failures, and what to do next.
 
+mod advice;
 mod model;
 mod text;
 
@@ -211,6 +212,7 @@ impl Status {
             failure_codes: reader.failure_codes(CODES)?,
             next,
             next_command: command.map(|command| command.shown()),
+            advice: advice::of(reader)?,
             currency: budget.currency.clone(),
             runs,
         })

@@ -6,6 +6,7 @@ use super::dispatch;
 use crate::store::compare::{Known, KnownLine};
 use crate::store::live::Live;
 use crate::store::model::SkipReason;
+use crate::store::prune::{Pruned, Prunes};
 use crate::store::read::{
     Batch, Change, Check, Checked, Choice, Chosen, ContentCounts, DatabaseSize, ExportFilter,
     Facets, Failure, FailureCode, Frequency, ImageRecord, LedgerEnd, LedgerQuery, LedgerSums,
@@ -196,6 +197,22 @@ impl Reader {
         eligibility: i64,
     ) -> Result<bool, Error> {
         dispatch!(self, reader => reader.must_reconsider(run_id, bucket_id, prefix, eligibility))
+    }
+
+    /// Counts what [`Store::prune`](super::Store::prune) would remove.
+    ///
+    /// # Errors
+    /// Any error of a read.
+    pub fn prunable(&self, prunes: &Prunes) -> Result<Pruned, Error> {
+        dispatch!(self, reader => reader.prunable(prunes))
+    }
+
+    /// Estimates how many rows are details of runs that are older than the newest `keep_runs`, without reading them.
+    ///
+    /// # Errors
+    /// Any error of a read.
+    pub fn old_details(&self, keep_runs: u32) -> Result<u64, Error> {
+        dispatch!(self, reader => reader.old_details(keep_runs))
     }
 
     /// Reads the end of the ledger.

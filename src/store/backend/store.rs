@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Reader, dispatch};
 use crate::store::model::{Counts, Recogniser};
+use crate::store::prune::{Pruned, Prunes};
 use crate::store::read::Chosen;
 use crate::store::run::{BegunRun, ListProgress, NewRun, RangeRow, UnfinishedRun};
 use crate::store::{Error, Location, sqlite};
@@ -196,6 +197,32 @@ impl Store {
     /// Any error of a write.
     pub fn put_back(&mut self, contents: &[Chosen]) -> Result<(), Error> {
         dispatch!(self, store => store.put_back(contents))
+    }
+
+    /// Removes the details of old runs: their ranges, their journals, and their rows of the ledger, whose sums stay. It
+    /// works in many short transactions, so it can be killed at any moment and done again.
+    ///
+    /// `continues` gets what was removed so far before each transaction, and at the end. If it returns false before a
+    /// transaction, this stops and returns false.
+    ///
+    /// # Errors
+    /// Any error of a write.
+    pub fn prune(
+        &mut self,
+        prunes: &Prunes,
+        continues: impl FnMut(&Pruned) -> bool,
+    ) -> Result<bool, Error> {
+        dispatch!(self, store => store.prune(prunes, continues))
+    }
+
+    /// Gives space that nothing uses back to the disk. While it works it needs free space for two more copies of the
+    /// database. Returns false if the file could not be shortened because another process reads it: the space is given
+    /// back when the next run ends.
+    ///
+    /// # Errors
+    /// Any error of a write. The database is as it was.
+    pub fn compact(&mut self) -> Result<bool, Error> {
+        dispatch!(self, store => store.compact())
     }
 }
 

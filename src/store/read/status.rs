@@ -35,6 +35,8 @@ pub struct RunRow {
     pub ended_at: Option<UnixSeconds>,
     /// The exit code with which the run ended; `None` before that, after a kill, and if an earlier version wrote it.
     pub exit_code: Option<u8>,
+    /// True if `costag prune` has removed the journal, the ranges and the ledger rows of the run.
+    pub pruned: bool,
     /// What the run has counted so far.
     pub counts: Counts,
 }
@@ -90,6 +92,8 @@ pub struct DatabaseSize {
     pub database: u64,
     /// Its write-ahead log, in bytes; 0 if there is none.
     pub wal: u64,
+    /// The part of the database file that nothing uses, in bytes.
+    pub unused: u64,
 }
 
 /// How often one name of the dictionary occurs in one scene.

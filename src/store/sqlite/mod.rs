@@ -3,6 +3,7 @@
 mod anchor;
 mod backup;
 mod byte_lock;
+mod compact;
 mod connect;
 mod count;
 mod error;

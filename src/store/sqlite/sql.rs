@@ -62,6 +62,9 @@ pub(super) const TAG_SHIFT: u32 = Mark::TAG_SHIFT;
 /// [`Live`](crate::store::live::Live).
 pub(super) const LIVE: &str = "live";
 
+/// The milliseconds of `call_sum.quarter`: every time zone begins its days with a quarter of an hour.
+pub(super) const QUARTER: i64 = 15 * 60 * 1000;
+
 /// Every scene, as bits.
 pub(super) const EVERY_SCENE: i64 = (1 << Scene::ALL.len()) - 1;
 
@@ -83,6 +86,16 @@ pub(super) fn was_shown(content: &str) -> String {
     format!(
         "EXISTS (SELECT 1 FROM content AS shown
                  WHERE shown.id = {content} AND (shown.scenes_done OR shown.labels_run IS NOT NULL))"
+    )
+}
+
+/// Selects the runs that `costag prune` takes the details from: those that are older than the newest `?1` and ended before
+/// `?2`. An unfinished run is not among them, because it can be resumed.
+pub(super) fn prunable_runs() -> String {
+    format!(
+        "SELECT id FROM run
+         WHERE state IN ('{COMPLETE}', '{SUPERSEDED}') AND pruned_at IS NULL AND coalesce(ended_at, started_at) < ?2
+           AND id < (SELECT min(id) FROM (SELECT id FROM run WHERE NOT plan ORDER BY id DESC LIMIT ?1))"
     )
 }
 

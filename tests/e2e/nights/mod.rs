@@ -8,6 +8,7 @@ mod monitors;
 mod notifications;
 mod overwritten;
 mod profiles;
+mod prune;
 mod reports;
 mod second_night;
 mod units;

@@ -45,7 +45,7 @@ fn changes_after_a_run_that_does_not_exist_are_refused() {
     let site = Site::plain(5);
     site.run(&[]).with(0);
     for (arguments, told) in [
-        (&["--since-run", "2"][..], "there is no run 2, or it was pruned"),
+        (&["--since-run", "2"][..], "there is no run 2"),
         (&["--since-run", "0"], "there is no run 0"),
         (&["--since-run", "1", "--columns", "name"], "needs the column key"),
         (&["--since-run", "1", "--include-gone"], "cannot be used with"),

@@ -23,6 +23,10 @@ impl Earlier {
         let ended = "SELECT max(id) FROM run WHERE state <> 'running' AND NOT plan";
         let Some(run) = site.one::<Option<i64>>(ended) else { return };
         let loaded: Vec<Loaded> = OPTIONS.iter().map(|options| site.loaded(options)).collect();
+        // What changed since a pruned run is not told.
+        self.0.retain(|exports| {
+            site.one(&format!("SELECT pruned_at IS NULL FROM run WHERE id = {}", exports.run))
+        });
         let count = self.0.len();
         // The first, one in the middle and the last one.
         let mut checked = vec![0, count / 2, count.saturating_sub(1)];

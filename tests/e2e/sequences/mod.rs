@@ -331,7 +331,13 @@ impl StateMachineTest for Sequences {
                 played.site.costag(&["retry"]).with(0);
                 played.model.retried();
             }
-            Step::Retry => {}
+            Step::Prune { keep_runs } if played.database().is_some() => {
+                let before = played.site.json(&["ledger", "--by", "run"]);
+                played.site.costag(&["prune", "--keep-runs", &keep_runs.to_string()]).with(0);
+                assert_eq!(played.site.json(&["ledger", "--by", "run"]), before);
+                played.site.assert_sound();
+            }
+            Step::Retry | Step::Prune { .. } => {}
         }
         if played.database().is_some() {
             played.earlier.check(&played.site);

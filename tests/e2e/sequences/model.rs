@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::steps::{Bucket, Chosen, Wish};
+use super::steps::{Bucket, Chosen, Source, Wish};
 
 /// One call of the ledger, with the bytes that it was made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub(super) struct Model {
     failed: BTreeSet<&'static str>,
     /// Keys as the last listing showed them, and whether that listing wanted them.
     seen: BTreeMap<&'static str, (&'static str, bool)>,
+    /// The bytes that the database may have for each key.
+    known: BTreeMap<&'static str, BTreeSet<&'static str>>,
     /// Interrupted runs, the last one at the end.
     pub(super) unfinished: Vec<Unfinished>,
     /// Contents whose key was overwritten while a run that had listed it was unfinished, so that it cannot be told
@@ -76,10 +78,28 @@ impl Model {
     /// What a run that looks at every key of its source calls for.
     pub(super) fn of_new_run(&self, wish: &Wish) -> Expected {
         let mut expected = Expected::default();
-        for text in self.wanted(wish).into_values() {
-            self.expect(&mut expected, text, wish.scenes.bits(), true);
+        for (key, text) in self.wanted(wish) {
+            self.expect(
+                &mut expected,
+                text,
+                wish.scenes.bits(),
+                self.is_looked_at(wish, key, text),
+            );
         }
         expected
+    }
+
+    /// Whether a run certainly learns that the key has these bytes. A listing does. A list does not look a key up if the
+    /// database has all labels for the bytes that it knows the key to have.
+    fn is_looked_at(&self, wish: &Wish, key: &str, text: &str) -> bool {
+        let scenes = wish.scenes.bits();
+        let is_labelled = |known: &str| {
+            !self.failed.contains(known)
+                && (self.need(known, scenes) == 0 || self.uncertain.contains(known))
+        };
+        let known = self.known.get(key).into_iter().flatten();
+        matches!(wish.source, Source::Prefix(_))
+            || !known.into_iter().any(|known| *known != text && is_labelled(known))
     }
 
     /// What `resume` calls for: what was wanted at the interruption and is still there, and perhaps what is
@@ -88,7 +108,9 @@ impl Model {
         let mut expected = Expected::default();
         let scenes = run.wish.scenes.bits();
         for (key, text) in &run.held {
-            self.expect(&mut expected, text, scenes, self.bucket.get(key) == Some(text));
+            let must =
+                self.bucket.get(key) == Some(text) && self.is_looked_at(&run.wish, key, text);
+            self.expect(&mut expected, text, scenes, must);
         }
         for text in self.wanted(&run.wish).into_values() {
             self.expect(&mut expected, text, scenes, false);
@@ -132,14 +154,25 @@ impl Model {
     /// A run has listed its source to the end.
     pub(super) fn listed(&mut self, wish: &Wish) {
         self.seen.retain(|key, _| !wish.names(key));
+        if matches!(wish.source, Source::Prefix(_)) {
+            self.known.retain(|key, _| !wish.names(key));
+        }
         for (key, text) in self.bucket.iter().filter(|(key, _)| wish.names(key)) {
-            self.seen.insert(key, (text, wish.wants(key)));
+            if self.is_looked_at(wish, key, text) {
+                self.seen.insert(key, (text, wish.wants(key)));
+                self.known.insert(key, BTreeSet::from([*text]));
+            } else {
+                self.known.entry(key).or_default().insert(text);
+            }
         }
     }
 
     /// It cannot be told what a run has listed, or whether a plan has left a mark.
     pub(super) fn listed_perhaps(&mut self, wish: &Wish) {
         self.seen.retain(|key, _| !wish.names(key));
+        for (key, text) in self.bucket.iter().filter(|(key, _)| wish.names(key)) {
+            self.known.entry(key).or_default().insert(text);
+        }
     }
 
     /// A new run closes the unfinished ones that it covers.

@@ -90,6 +90,10 @@ pub(super) enum Step {
         chosen: Chosen,
     },
     Retry,
+    /// The details of all runs but the newest ones are removed. This changes nothing that the model knows.
+    Prune {
+        keep_runs: u64,
+    },
     /// A plan, and then the run that it predicted.
     PlanRun {
         wish: Wish,
@@ -162,6 +166,7 @@ impl ReferenceStateMachine for Reference {
             2 => select(vec![Chosen::All, Chosen::All, Chosen::Prefix("a/"), Chosen::CameraOnly])
                 .prop_map(|chosen| Step::Retag { chosen }),
             1 => Just(Step::Retry),
+            1 => (1_u64..3).prop_map(|keep_runs| Step::Prune { keep_runs }),
             3 => wish().prop_map(|wish| Step::PlanRun { wish }),
         ]
         .boxed()

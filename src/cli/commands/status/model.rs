@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::advice::Advice;
 use crate::store::model::Counts;
 use crate::store::read::{ContentCounts, DatabaseSize, FailureCode, RunStanding};
 
@@ -19,6 +20,8 @@ pub(super) struct Status {
     pub(super) next: &'static str,
     /// The command that does it, quoted for a shell. `None` if no command does.
     pub(super) next_command: Option<String>,
+    /// What would make the database smaller, if it is worth it.
+    pub(super) advice: Vec<Advice>,
 }
 
 /// A run, as `--json` prints it.

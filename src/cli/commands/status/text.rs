@@ -25,7 +25,7 @@ pub(super) fn status(status: &Status) -> String {
             .collect();
     let _ = writeln!(text, "images    {}", told.join(", "));
     let mebibytes = |bytes: u64| format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20);
-    if let Some(DatabaseSize { database, wal }) = status.size {
+    if let Some(DatabaseSize { database, wal, .. }) = status.size {
         let _ = writeln!(text, "size      {}, log {}", mebibytes(database), mebibytes(wal));
     }
     let _ = writeln!(text, "database  {}", visible(&status.database));
@@ -46,6 +46,9 @@ pub(super) fn status(status: &Status) -> String {
         Some(command) => writeln!(text, "\nnext: {}:\n  {command}", status.next),
         None => writeln!(text, "\nnext: {}", status.next),
     };
+    for advice in &status.advice {
+        let _ = writeln!(text, "\n{}:\n  {}", advice.what, advice.command);
+    }
     text
 }
 

@@ -59,7 +59,9 @@ statements! {
         UNION ALL SELECT 1 FROM content
             WHERE state = {FAILED} AND error_kind = {TEMPORARY} AND run_id > ?1";
 
-    IS_ANSWERED = "SELECT EXISTS (SELECT 1 FROM call WHERE outcome = {ANSWERED})";
+    IS_ANSWERED = "
+        SELECT EXISTS (SELECT 1 FROM call WHERE outcome = {ANSWERED})
+            OR EXISTS (SELECT 1 FROM call_sum WHERE outcome = {ANSWERED})";
 }
 
 /// The columns of a [`Standing`], after those of the object.

@@ -1,11 +1,15 @@
 //! The ledger: sums of calls, and the rate that it shows.
 
+use super::ReadTransaction;
 use crate::store::Error;
+use crate::store::prune::{Pruned, Prunes};
 use crate::store::read::{LedgerGrouping, LedgerQuery, LedgerSums, Measured};
 use crate::store::sqlite::Reader;
-use crate::store::sqlite::rows::Count;
+use crate::store::sqlite::posting::POSTED;
+use crate::store::sqlite::rows::{Count, StoredCounts};
 use crate::store::sqlite::sql::{
-    ANSWERED, CALL_FAILED, EVERY_SCENE, THROTTLED, THROWN_AWAY, UNKNOWN, count_of, statements,
+    ANSWERED, CALL_FAILED, EVERY_SCENE, QUARTER, THROTTLED, THROWN_AWAY, UNKNOWN, count_of,
+    prunable_runs, statements,
 };
 use crate::time::UnixMillis;
 
@@ -21,6 +25,25 @@ const PAUSE: i64 = 10_000;
 
 statements! {
     LAST_CALLS = "SELECT run_id, ended_at FROM call WHERE outcome <> {UNKNOWN} ORDER BY id DESC LIMIT ?1";
+
+    /// Counts the runs that would be pruned.
+    PRUNABLE_RUNS = "SELECT count(*) FROM ({runs})", runs = prunable_runs();
+
+    /// Counts the journal entries of these runs, and of those that an interrupted command has begun to prune.
+    PRUNABLE_CHANGES = "
+        SELECT count(*) FROM change
+        WHERE run_id IN (SELECT id FROM run WHERE pruned_at IS NOT NULL UNION ALL {runs})", runs = prunable_runs();
+
+    /// Counts the rows of the ledger that would be added up, as the statements of the writer do it.
+    PRUNABLE_CALLS = "
+        SELECT count(*) FROM call
+        WHERE ended_at < ?3
+          AND id <= coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = '{POSTED}'), 0)
+          AND id < (SELECT max(id) FROM call)
+          AND run_id IN (SELECT id FROM run WHERE pruned_at IS NOT NULL UNION ALL {runs})", runs = prunable_runs();
+
+    /// The counts of these runs, and whether they have a journal.
+    PRUNABLE_COUNTS = "SELECT counts, journals FROM run WHERE id IN ({runs})", runs = prunable_runs();
 }
 
 /// Adds up the calls of the ledger from after row `?1` to row `?2` that ended from `?3` to before `?4`, by the
@@ -36,10 +59,24 @@ fn sums(group: &str) -> String {
     )
 }
 
+/// Does the same as [`sums`] for the calls that were removed from the ledger. `?1` and `?2` have no meaning here.
+fn sums_of_pruned(group: &str) -> String {
+    let scenes = count_of("scenes");
+    format!(
+        "SELECT {group}, sum(calls), sum(calls * (outcome = {ANSWERED})),
+                sum(calls * (outcome = {CALL_FAILED})), sum(calls * (outcome = {THROTTLED})),
+                sum(calls * (outcome = {THROWN_AWAY})), sum(calls * (outcome = {UNKNOWN})),
+                sum(repeated), sum(calls * max({scenes}, 1))
+         FROM (SELECT *, quarter * {QUARTER} AS ended_at FROM call_sum)
+         WHERE ?1 <= ?2 AND ended_at >= ?3 AND ended_at < ?4 AND ?5 > 0 GROUP BY 1"
+    )
+}
+
 impl Reader {
     /// Hands sums of calls to `each`, with the number of their group. A group may come several times: add its sums up.
     ///
-    /// Each batch is a separate read, and memory does not grow with the ledger.
+    /// Everything is read from one state of the database, so that no call is missed or counted twice while old runs are
+    /// pruned. Memory does not grow with the ledger.
     ///
     /// # Errors
     /// [`Error::Unsound`] for an outcome that no run can have written.
@@ -58,11 +95,15 @@ impl Reader {
             Some(within) => (within.start, within.end),
             None => (UnixMillis::MIN, UnixMillis::MAX),
         };
-        let sql = sums(group);
+        let _snapshot =
+            ReadTransaction::begin(&self.connection).map_err(|source| self.error(source))?;
         let last = self.ledger_end()?.0;
-        let mut after = 0;
-        while after < last {
-            let upto = after.saturating_add(BATCH).min(last);
+        // What was pruned comes first, in one part.
+        let parts = std::iter::successors(Some((0, 0)), |(_, upto)| {
+            (*upto < last).then(|| (*upto, upto.saturating_add(BATCH).min(last)))
+        });
+        for (after, upto) in parts {
+            let sql = if upto == 0 { sums_of_pruned(group) } else { sums(group) };
             let mut read = || -> rusqlite::Result<Option<i64>> {
                 let mut statement = self.connection.prepare_cached(&sql)?;
                 let mut rows = statement.query((after, upto, from, before, unit))?;
@@ -94,9 +135,46 @@ impl Reader {
                 let what = format!("a call with an unknown outcome from {} to {upto}", after + 1);
                 return Err(Error::Unsound { what });
             }
-            after = upto;
         }
         Ok(())
+    }
+
+    /// Counts what `costag prune` would remove.
+    pub fn prunable(&self, prunes: &Prunes) -> Result<Pruned, Error> {
+        let read = || -> rusqlite::Result<Pruned> {
+            let _snapshot = ReadTransaction::begin(&self.connection)?;
+            let count = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| {
+                self.connection
+                    .prepare_cached(sql)?
+                    .query_row(parameters, |row| row.get(0))
+                    .map(|Count(count)| count)
+            };
+            let Prunes { keep_runs, ended_before, calls_before, .. } = prunes;
+            Ok(Pruned {
+                runs: count(&PRUNABLE_RUNS, &[keep_runs, ended_before])?,
+                changes: count(&PRUNABLE_CHANGES, &[keep_runs, ended_before])?,
+                calls: count(&PRUNABLE_CALLS, &[keep_runs, ended_before, calls_before])?,
+            })
+        };
+        read().map_err(|source| self.error(source))
+    }
+
+    /// Estimates how many rows are details of the runs that are older than the newest `keep_runs`. Only their counts are
+    /// read.
+    pub fn old_details(&self, keep_runs: u32) -> Result<u64, Error> {
+        let read = || -> rusqlite::Result<u64> {
+            self.connection
+                .prepare_cached(&PRUNABLE_COUNTS)?
+                .query_map((keep_runs, i64::MAX), |row| {
+                    let StoredCounts(counts) = row.get(0)?;
+                    let journals: bool = row.get(1)?;
+                    let changes = counts.added + counts.changed + counts.gone;
+                    let changes = if journals { changes } else { 0 };
+                    Ok(counts.calls + changes)
+                })?
+                .sum()
+        };
+        read().map_err(|source| self.error(source))
     }
 
     /// Measures the rate at which the last run called, over its last calls. Returns `None` if there were too few.

@@ -3,7 +3,7 @@
 use crate::store::sqlite::posting::POSTED;
 use crate::store::sqlite::sql::{
     ANSWERED, ASKS, BUCKET, CALL_FAILED, COMPLETE, DONE, EVERY_SCENE, FAILED, FINAL, IN_FLIGHT,
-    PENDING, TEMPORARY, THROTTLED, THROWN_AWAY, UNKNOWN,
+    PENDING, QUARTER, TEMPORARY, THROTTLED, THROWN_AWAY, UNKNOWN,
 };
 
 /// A statement, and the description of a problem. Each `{}` in the description stands for a column of the row.
@@ -53,7 +53,8 @@ pub(super) fn states() -> Vec<Rule> {
 pub(super) fn ranges() -> Vec<Rule> {
     rules![
         (
-            "SELECT id FROM run WHERE NOT EXISTS (SELECT 1 FROM range WHERE run_id = run.id)",
+            "SELECT id FROM run
+             WHERE pruned_at IS NULL AND NOT EXISTS (SELECT 1 FROM range WHERE run_id = run.id)",
             "run {} has no range",
         ),
         (
@@ -115,8 +116,18 @@ pub(super) fn ledger() -> Vec<Rule> {
             "call {} has the unknown outcome {}",
         ),
         (
+            "SELECT run_id, outcome FROM call_sum
+             WHERE outcome NOT IN ({ANSWERED}, {CALL_FAILED}, {THROTTLED}, {THROWN_AWAY}, {UNKNOWN})
+                OR calls < 1 OR repeated NOT BETWEEN 0 AND calls
+                OR run_id NOT IN (SELECT id FROM run WHERE pruned_at IS NOT NULL)",
+            "a sum of removed calls of run {} is wrong (outcome {})",
+        ),
+        (
+            // The calls of older contents may have been removed. A correction of the clock may have moved them by a day.
             "SELECT id FROM content WHERE scenes_done
-             AND id NOT IN (SELECT content_id FROM call WHERE outcome = {ANSWERED})",
+             AND id NOT IN (SELECT content_id FROM call WHERE outcome = {ANSWERED})
+             AND coalesce(tagged_at, 0) > coalesce(
+                 (SELECT ((max(quarter) + 1) * {QUARTER}) / 1000 + 86400 FROM call_sum WHERE outcome = {ANSWERED}), -1)",
             "content {} is labelled, and no call of the ledger was answered for it",
         ),
         (

@@ -23,7 +23,7 @@ statements! {
     RUNS = "
         SELECT run.id, bucket.name, run.source, run.prefix, run.state, run.stop_reason, run.settings,
                run.plan, run.tool_version, run.started_at, run.listed_at, run.ended_at, run.counts,
-               run.journals, run.exit_code
+               run.journals, run.exit_code, run.pruned_at IS NOT NULL
         FROM run JOIN bucket ON bucket.id = run.bucket_id
         WHERE ?2 IS NULL OR run.id = ?2
         ORDER BY run.id DESC LIMIT ?1";
@@ -81,6 +81,7 @@ fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         counts,
         journals: row.get(13)?,
         exit_code: row.get(14)?,
+        pruned: row.get(15)?,
     })
 }
 
@@ -298,9 +299,14 @@ impl Reader {
     /// The space that the database takes on disk. A file that does not exist takes none.
     pub fn size(&self) -> DatabaseSize {
         let bytes = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let pragma = |name: &str| {
+            let read = self.connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0));
+            read.map_or(0, |Count(count)| count)
+        };
         DatabaseSize {
             database: bytes(self.anchor.path()),
             wal: bytes(&self.anchor.beside("-wal")),
+            unused: pragma("freelist_count") * pragma("page_size"),
         }
     }
 }

@@ -14,8 +14,8 @@ use crate::store::Error;
 use crate::store::ident::Identity;
 use crate::store::model::{Counts, RunState, SkipReason};
 use crate::store::read::{Check, Checked, Problems};
-use crate::store::sqlite::rows::{Size, StoredEtag};
-use crate::store::sqlite::sql::{IDENT_UPTO, IN_FLIGHT, RUNNING, statements};
+use crate::store::sqlite::rows::{Count, Size, StoredEtag};
+use crate::store::sqlite::sql::{ANSWERED, IDENT_UPTO, IN_FLIGHT, RUNNING, statements};
 use crate::store::sqlite::{Reader, schema};
 
 /// The number of contents in a batch.
@@ -282,12 +282,15 @@ impl Reader {
     fn ledger_agrees(&self, problems: &mut Problems) -> rusqlite::Result<()> {
         let _snapshot = ReadTransaction::begin(&self.connection)?;
         let mut calls: BTreeMap<i64, [u64; 2]> = BTreeMap::new();
-        let mut statement = self.connection.prepare("SELECT run_id, outcome FROM call")?;
+        let mut statement = self.connection.prepare(
+            "SELECT run_id, outcome, 1 FROM call UNION ALL SELECT run_id, outcome, calls FROM call_sum",
+        )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
+            let Count(count) = row.get(2)?;
             let [all, answered] = calls.entry(row.get(0)?).or_default();
-            *all += 1;
-            *answered += u64::from(row.get::<_, i64>(1)? == 0);
+            *all += count;
+            *answered += if row.get::<_, i64>(1)? == ANSWERED { count } else { 0 };
         }
         let mut statement = self.connection.prepare("SELECT id, counts FROM run")?;
         let mut rows = statement.query([])?;

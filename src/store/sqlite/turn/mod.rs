@@ -16,6 +16,7 @@ mod listing;
 mod page;
 mod plan;
 mod posting;
+mod prune;
 mod requeue;
 mod run;
 mod session;
@@ -36,6 +37,8 @@ mod held_log_tests;
 mod identities_tests;
 #[cfg(test)]
 mod kill_tests;
+#[cfg(test)]
+mod prune_tests;
 #[cfg(test)]
 mod query_plan_tests;
 #[cfg(test)]

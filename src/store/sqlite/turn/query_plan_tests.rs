@@ -12,7 +12,7 @@ use crate::store::sqlite::sql::Statement;
 use crate::store::turn::{ClaimRequest, Difference, Reply, Request};
 
 /// The statements of each file of this folder that has any.
-const STATEMENTS: [(&str, &[&Statement]); 16] = [
+const STATEMENTS: [(&str, &[&Statement]); 17] = [
     ("apply.rs", apply::STATEMENTS),
     ("claim.rs", claim::STATEMENTS),
     ("content.rs", content::STATEMENTS),
@@ -24,6 +24,7 @@ const STATEMENTS: [(&str, &[&Statement]); 16] = [
     ("page.rs", page::STATEMENTS),
     ("plan.rs", plan::STATEMENTS),
     ("posting.rs", posting::STATEMENTS),
+    ("prune.rs", prune::STATEMENTS),
     ("requeue.rs", requeue::STATEMENTS),
     ("run.rs", run::STATEMENTS),
     ("session.rs", session::STATEMENTS),
