@@ -332,9 +332,9 @@ impl StateMachineTest for Sequences {
                 played.model.retried();
             }
             Step::Prune { keep_runs } if played.database().is_some() => {
-                let before = played.site.json(&["ledger", "--by", "run"]);
+                let before = played.site.json(&["ledger", "--by", "run", "--json"]);
                 played.site.costag(&["prune", "--keep-runs", &keep_runs.to_string()]).with(0);
-                assert_eq!(played.site.json(&["ledger", "--by", "run"]), before);
+                assert_eq!(played.site.json(&["ledger", "--by", "run", "--json"]), before);
                 played.site.assert_sound();
             }
             Step::Retry | Step::Prune { .. } => {}
