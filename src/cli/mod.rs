@@ -23,6 +23,7 @@ pub mod exit;
 mod fault;
 mod habits;
 mod init;
+mod links;
 mod names;
 mod nothing;
 mod opened;

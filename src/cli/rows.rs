@@ -84,10 +84,10 @@ impl Rows {
     ///
     /// # Errors
     /// stdout cannot be written.
-    pub(super) fn row<const N: usize>(
+    pub(super) fn row<C: AsRef<[String]>>(
         &mut self,
         value: &impl Serialize,
-        cells: impl FnOnce() -> [String; N],
+        cells: impl FnOnce() -> C,
         text: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), export::Error> {
         match self.form {
@@ -96,7 +96,7 @@ impl Rows {
                     .expect("a row of texts and numbers can be written to memory");
                 self.line.push(b'\n');
             }
-            Form::Csv(dialect) => export::line(&cells(), dialect, &mut self.line),
+            Form::Csv(dialect) => export::line(cells().as_ref(), dialect, &mut self.line),
             Form::Text => text(&mut self.line),
         }
         self.count += 1;

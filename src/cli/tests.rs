@@ -2,14 +2,23 @@ use std::collections::BTreeSet;
 
 use clap::{Args as _, Command, FromArgMatches as _};
 
-use super::options::groups::{OfNames, OfRun, SettingOptions};
+use super::options::groups::{Groups, OfNames, OfRun, SettingOptions};
 use super::*;
-use crate::config::{PartialOptions, definitions, option, variable};
+use crate::config::definitions::{self, Group};
+use crate::config::{PartialOptions, option, variable};
+
+/// The groups that neither a run nor the names have.
+enum Others {}
+
+impl Groups for Others {
+    const GROUPS: &'static [Group] = &[Group::Links];
+}
 
 /// A command with every group of options.
 fn command() -> Command {
     let command = GlobalOptions::augment_args(Command::new("run"));
-    SettingOptions::<OfNames>::augment_args(SettingOptions::<OfRun>::augment_args(command))
+    let command = SettingOptions::<OfRun>::augment_args(command);
+    SettingOptions::<Others>::augment_args(SettingOptions::<OfNames>::augment_args(command))
 }
 
 /// Options that are no settings: they say where settings are read from, and how much is said.
@@ -53,6 +62,7 @@ fn every_option_sets_a_setting_of_its_name() {
     GlobalOptions::from_arg_matches(&matches).unwrap().give(&mut options);
     SettingOptions::<OfRun>::from_arg_matches(&matches).unwrap().give(&mut options);
     SettingOptions::<OfNames>::from_arg_matches(&matches).unwrap().give(&mut options);
+    SettingOptions::<Others>::from_arg_matches(&matches).unwrap().give(&mut options);
     assert_eq!(
         options.keys().collect::<BTreeSet<_>>(),
         definitions::all().map(|setting| setting.name).collect()

@@ -87,6 +87,8 @@ pub struct Connection {
     pub ca_file: Option<PathBuf>,
     /// Whether an `http://` endpoint that is not on this machine may be used.
     pub allow_http: bool,
+    /// The address of signed links in place of the bucket's.
+    pub link_host: Option<String>,
 }
 
 /// What ends a run before everything is done, or makes it ask. `None` means no limit.
@@ -221,6 +223,7 @@ impl Settings {
                 timeout: Duration::ZERO,
                 ca_file: None,
                 allow_http: false,
+                link_host: None,
             },
             budget: Budget {
                 max_failures: FailureLimit::Unlimited,

@@ -127,6 +127,11 @@ impl Folder {
         Some(first[0])
     }
 
+    /// Returns the bytes of the file with this key; `None` if it cannot be read or does not exist.
+    pub(super) fn bytes(&self, key: &[u8]) -> Option<Vec<u8>> {
+        fs::read(self.file(key)?.0).ok()
+    }
+
     fn known_etag(&self, key: &[u8], stamp: &Stamp) -> Option<String> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(key).filter(|(seen, _)| seen == stamp).map(|(_, etag)| etag.clone())

@@ -67,7 +67,7 @@ pub(super) async fn get(state: &Arc<State>, asked: &Asked) -> Result<Answer, Dro
 }
 
 /// The result of a request for one object.
-enum Found {
+pub(super) enum Found {
     Object(Object),
     /// The request is refused with this answer.
     Refused(Answer),
@@ -75,7 +75,11 @@ enum Found {
     WithoutLength(Object),
 }
 
-async fn found(state: &Arc<State>, asked: &Asked, attempt: u32) -> Result<Found, Dropped> {
+pub(super) async fn found(
+    state: &Arc<State>,
+    asked: &Asked,
+    attempt: u32,
+) -> Result<Found, Dropped> {
     let (stamp, settings) = (&asked.stamp, &asked.settings);
     if let Some(fail) = settings.object_failure(&asked.key) {
         let message = if fail.message.is_empty() { &fail.code } else { &fail.message };
@@ -99,7 +103,7 @@ async fn found(state: &Arc<State>, asked: &Asked, attempt: u32) -> Result<Found,
 }
 
 /// Returns an answer with the properties of the object, without its length and content.
-fn described(status: u16, object: &Object) -> Answer {
+pub(super) fn described(status: u16, object: &Object) -> Answer {
     let mut answer = answer(status, "application/octet-stream", "");
     let mut headers = HeaderMap::new();
     let texts = [

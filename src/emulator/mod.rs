@@ -1,7 +1,7 @@
 //! An emulator of COS and Cloud Infinite on loopback, for the demo, for rehearsals of a nightly job, and for tests.
 //!
-//! It serves one bucket: a folder of pictures, or any number of computed objects. It answers listings, HEAD requests and
-//! `detect-label`, checks signatures strictly, and fails on request. It imports nothing from the rest of the crate:
+//! It serves one bucket: a folder of pictures, or any number of computed objects. It answers listings, HEAD and GET requests
+//! for objects, `imageMogr2/thumbnail` and `detect-label`, checks signatures strictly, and fails on request. It imports nothing from the rest of the crate:
 //! otherwise a mistake of the client could be hidden by the same mistake here. Paths under `/.costag/` need no signature.
 //! They return what the emulator has counted, and change settings while it runs:
 //!
@@ -42,6 +42,7 @@ mod stats;
 mod synthetic;
 mod verify;
 mod vocabulary;
+mod whole;
 mod xml;
 
 pub use error::Error;

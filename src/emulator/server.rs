@@ -17,7 +17,7 @@ use super::answer::{Answer, Between, Dropped, Stamp, answer};
 use super::header_names::HeaderNames;
 use super::state::{Asked, State};
 use super::verify::{self, Conditions, Refusal};
-use super::{clock, control, detect, head, list, percent};
+use super::{clock, control, detect, head, list, percent, whole};
 
 /// Accepts connections until `stop` changes or its sender is gone.
 pub(super) async fn serve(listener: TcpListener, state: Arc<State>, mut stop: watch::Receiver<()>) {
@@ -127,15 +127,16 @@ async fn operate(state: &Arc<State>, asked: &Asked, method: &Method) -> Result<A
         "versioning",
     ];
     let sub = SUBRESOURCES.iter().any(|name| percent::find(&asked.parameters, name).is_some());
-    let not_implemented =
-        || asked.stamp.error(501, "NotImplemented", "The emulator does not know this operation.");
     Ok(match *method {
-        _ if sub => not_implemented(),
+        _ if sub => {
+            let message = "The emulator does not know this operation.";
+            asked.stamp.error(501, "NotImplemented", message)
+        }
         Method::GET if asked.key.is_empty() => list::respond(state, asked).await?,
         Method::HEAD if asked.key.is_empty() => answer(200, "application/xml", ""),
         Method::HEAD => head::head(state, asked).await?,
         Method::GET if asked.range.is_some() => head::get(state, asked).await?,
-        Method::GET => not_implemented(),
+        Method::GET => whole::get(state, asked).await?,
         _ => asked.stamp.error(
             405,
             "MethodNotAllowed",

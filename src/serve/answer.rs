@@ -49,7 +49,11 @@ pub(super) fn line(status: u16, text: &str) -> Answer {
 pub(super) fn redirect(status: u16, location: &str, cookie: Option<&str>) -> Answer {
     let mut answer = whole(status, "text/plain; charset=utf-8", "");
     let mut set = |name: HeaderName, value: &str| match HeaderValue::from_str(value) {
-        Ok(value) => drop(answer.headers_mut().insert(name, value)),
+        Ok(mut value) => {
+            // A link and a cookie let in whoever has them, so no log of headers may print them.
+            value.set_sensitive(true);
+            answer.headers_mut().insert(name, value);
+        }
         Err(error) => tracing::debug!(%error, "a header cannot carry its value"),
     };
     set(LOCATION, location);

@@ -152,7 +152,7 @@ fn content(state: &State, view: &View, query: &str, terms: &Terms) -> Result<Sho
         ..Shown::default()
     };
     let picture = |sample: &Sample| {
-        let is_there = site.has_pictures() && !is_url(&reader, sample);
+        let is_there = site.shows(&sample.bucket) && !is_url(&sample.key);
         is_there.then(|| site.picture(format!("/thumb/{}", sample.content_id)))
     };
     let mut made = None;
@@ -192,9 +192,9 @@ fn content(state: &State, view: &View, query: &str, terms: &Terms) -> Result<Sho
             // Read and written again, so that only an address of Explore can come out.
             let back = Query::of(form_urlencoded::parse(query.as_bytes()))?;
             let record = reader.image(*id)?.ok_or(Fault::NoImage)?;
-            let is_there = record.keys.iter().any(|key| !key.gone && !key.is_url);
-            let picture =
-                (site.has_pictures() && is_there).then(|| site.picture(format!("/picture/{id}")));
+            let mut present = record.keys.iter().filter(|key| !key.gone && !key.is_url);
+            let is_there = present.any(|key| site.shows(&key.bucket));
+            let picture = is_there.then(|| site.picture(format!("/picture/{id}")));
             let view = Image::of(&record, &back, terms, picture);
             (view.title.clone(), view.render()?)
         }
@@ -204,9 +204,9 @@ fn content(state: &State, view: &View, query: &str, terms: &Terms) -> Result<Sho
     Ok(shown)
 }
 
-/// Whether an image is a URL, which no link to a bucket can show.
-fn is_url(_: &Reader, sample: &Sample) -> bool {
-    sample.key.starts_with("http://") || sample.key.starts_with("https://")
+/// Whether a key is a URL, which no link to a bucket can show.
+pub(super) fn is_url(key: &str) -> bool {
+    key.starts_with("http://") || key.starts_with("https://")
 }
 
 fn source(reader: &Reader) -> Result<String, store::Error> {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use hyper::header::{CACHE_CONTROL, HeaderValue};
+
 use super::answer::{self, Answer};
+use super::pages::is_url;
 use super::site::Pictures;
 use super::state::State;
 use crate::pictures;
@@ -12,6 +15,9 @@ use crate::visible::visible;
 
 /// What is sent in place of a picture that is not there or cannot be decoded: nothing, on the ground of the page.
 const TILE: &str = r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 3"/>"#;
+
+/// How long a browser may keep the way to a picture: much shorter than a link is valid, and never in a shared cache.
+const KEPT: &str = "private, max-age=300";
 
 /// Sends a picture of an image with sides of at most this many pixels, or leads to it.
 pub(super) async fn picture(state: &Arc<State>, id: i64, side: u32) -> Answer {
@@ -26,9 +32,15 @@ pub(super) async fn picture(state: &Arc<State>, id: i64, side: u32) -> Answer {
             Some(jpeg) => answer::whole(200, "image/jpeg", jpeg),
             None => answer::whole(404, "image/svg+xml", TILE),
         },
+        Pictures::Links { .. } if is_url(&sample.key) || !state.site.shows(&sample.bucket) => {
+            answer::whole(404, "image/svg+xml", TILE)
+        }
         Pictures::Links { sign, .. } => match sign(sample, side).await {
-            // Not kept: the link ends.
-            Ok(link) => answer::redirect(302, &link, None),
+            Ok(link) => {
+                let mut answer = answer::redirect(302, &link, None);
+                answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(KEPT));
+                answer
+            }
             Err(why) => answer::line(502, &visible(&why)),
         },
     }

@@ -19,6 +19,8 @@ pub enum Pictures {
     None(String),
     /// From another host, with signed links.
     Links {
+        /// The name of the bucket to whose objects the links lead.
+        bucket: String,
         /// Scheme and host of every link.
         origin: String,
         /// Makes the links.
@@ -53,6 +55,15 @@ impl Site {
     /// Whether there are pictures.
     pub(super) fn has_pictures(&self) -> bool {
         !matches!(self.pictures, Pictures::None(_))
+    }
+
+    /// Whether the objects of a bucket have pictures.
+    pub(super) fn shows(&self, bucket: &str) -> bool {
+        match &self.pictures {
+            Pictures::None(_) => false,
+            Pictures::Links { bucket: shown, .. } => shown == bucket,
+            Pictures::Folder(_) => true,
+        }
     }
 
     /// A picture with this address. The service counts the requests to which a link leads.

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::cli::connect::refuse_plain_http;
 use crate::cli::exit::Exit;
+use crate::cli::links;
 use crate::cli::options::global::{GlobalOptions, Inputs};
 use crate::cli::options::groups::{OfRun, SettingOptions};
 use crate::cli::{address, init};
@@ -123,6 +124,7 @@ fn check(inputs: &Inputs) -> anyhow::Result<String> {
 }
 
 fn check_endpoint(settings: &Settings) -> anyhow::Result<()> {
+    links::host(settings)?;
     match &settings.stored.endpoint {
         Some(endpoint) => {
             refuse_plain_http(&Endpoint::custom(endpoint)?, settings.connection.allow_http)

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::aliases::Aliases;
 use crate::cli::exit::Exit;
+use crate::cli::links::{self, LinkOptions, Links};
 use crate::cli::names;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::options::groups::{OfNames, SettingOptions};
@@ -78,6 +79,8 @@ pub struct Args {
     format: Option<Manifest>,
     #[command(flatten)]
     names: SettingOptions<OfNames>,
+    #[command(flatten)]
+    links: LinkOptions,
 }
 
 /// A form that another program reads.
@@ -87,13 +90,16 @@ enum Manifest {
     CosBatch,
 }
 
-const COLUMNS: [&str; 3] = ["bucket", "key", "labels"];
+/// The columns. The last one is there only with links.
+const COLUMNS: [&str; 4] = ["bucket", "key", "labels", "url"];
 
 #[derive(Serialize)]
 struct Row<'a> {
     bucket: &'a str,
     key: &'a str,
     labels: Vec<Label<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -115,7 +121,11 @@ impl Args {
     /// # Errors
     /// The database is unusable, or stdout cannot be written.
     pub fn execute(mut self, global: &GlobalOptions) -> anyhow::Result<Exit> {
-        let settings = global.settings(|options| self.names.give(options))?;
+        let life = self.links.life()?;
+        let settings = global.settings(|options| {
+            self.names.give(options);
+            self.links.settings.give(options);
+        })?;
         let aliases = names::aliases(&settings)?;
         // From here on, labels are named as they are shown. Several stored names may be shown as one.
         for name in self.label.iter_mut().chain(&mut self.any).chain(&mut self.not) {
@@ -156,8 +166,10 @@ impl Args {
             aliases: Arc::new(aliases.clone()),
         })?;
         let terminal = stdout().is_terminal();
-        let mut rows = Rows::begin(self.form.form(), &COLUMNS)?;
-        let (mut urls, mut buckets) = (0_u64, BTreeSet::new());
+        let mut links = life.map(|life| Links::begin(&settings, &reader, life)).transpose()?;
+        let columns = if links.is_some() { &COLUMNS[..] } else { &COLUMNS[..3] };
+        let mut rows = Rows::begin(self.form.form(), columns)?;
+        let (mut urls, mut unreachable, mut buckets) = (0_u64, 0_u64, BTreeSet::new());
         while let Some(batch) = export.next_batch()? {
             for object in batch.objects().filter(|object| self.fits(object, &aliases)) {
                 if self.format.is_some() {
@@ -169,7 +181,23 @@ impl Args {
                         buckets.insert(object.bucket.to_owned());
                     }
                 }
-                self.print(&object, &aliases, terminal, &mut rows)?;
+                let link = match &mut links {
+                    // The public URL itself opens in a browser.
+                    Some(_) if object.is_url => None,
+                    Some(links) => match links.link(object.bucket, object.key)? {
+                        None => {
+                            unreachable += 1;
+                            continue;
+                        }
+                        link => link,
+                    },
+                    None => None,
+                };
+                let url = match &link {
+                    Some(link) => Some(link.expose()),
+                    None => links.is_some().then_some(object.key),
+                };
+                self.print(&object, url, &aliases, terminal, &mut rows)?;
             }
         }
         let count = rows.end()?;
@@ -180,6 +208,10 @@ impl Args {
                 counted(urls, "public URL")
             );
         }
+        if unreachable > 0 {
+            say!("{unreachable} keys were left out, because no link can lead to them");
+        }
+        links::tell_token(links.is_some_and(|links| links.is_temporary()));
         if buckets.len() > 1 {
             say!(
                 "warning: the manifest names {}, and a batch operation works on the keys of one: choose it with --bucket",
@@ -205,6 +237,7 @@ impl Args {
     fn print(
         &self,
         object: &Exported<'_>,
+        url: Option<&str>,
         aliases: &Aliases,
         terminal: bool,
         rows: &mut Rows,
@@ -215,7 +248,7 @@ impl Args {
                 || self.category.iter().any(|category| is_of(label, category, aliases))
         };
         let labels: Vec<Label<'_>> = object.labels().filter(wanted).map(Label::from).collect();
-        let row = Row { bucket, key, labels };
+        let row = Row { bucket, key, labels, url };
         let joined = || {
             let labels =
                 row.labels.iter().map(|l| format!("{}:{}:{}", l.scene, l.name, l.confidence));
@@ -223,7 +256,11 @@ impl Args {
         };
         rows.row(
             &row,
-            || [bucket.to_owned(), key.to_owned(), joined()],
+            || {
+                let mut cells = vec![bucket.to_owned(), key.to_owned(), joined()];
+                cells.extend(url.map(str::to_owned));
+                cells
+            },
             |line| {
                 if self.format == Some(Manifest::CosBatch) {
                     // The slashes stay, as in the keys of inventories; both forms mean the same key.
@@ -232,7 +269,8 @@ impl Args {
                     return;
                 }
                 // A program gets the bytes as they are. On a terminal, control characters are spelled out.
-                let shown = if terminal { visible(key) } else { key.into() };
+                let shown = url.unwrap_or(key);
+                let shown = if terminal { visible(shown) } else { shown.into() };
                 let end = if self.null { '\0' } else { '\n' };
                 let _ = write!(line, "{shown}{end}");
             },

@@ -29,6 +29,7 @@ pub enum OfRun {}
 
 impl Groups for OfRun {
     const GROUPS: &'static [Group] = &[
+        Group::Place,
         Group::Source,
         Group::FilterOfListings,
         Group::Filter,
@@ -46,7 +47,16 @@ impl Groups for OfRun {
 pub enum OfRequests {}
 
 impl Groups for OfRequests {
-    const GROUPS: &'static [Group] = &[Group::Source, Group::Connection, Group::Credentials];
+    const GROUPS: &'static [Group] =
+        &[Group::Place, Group::Source, Group::Connection, Group::Credentials];
+}
+
+/// The groups that are needed to make signed links.
+#[derive(Debug)]
+pub enum OfLinks {}
+
+impl Groups for OfLinks {
+    const GROUPS: &'static [Group] = &[Group::Place, Group::Credentials, Group::Links];
 }
 
 /// The prices of calls.

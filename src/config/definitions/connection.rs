@@ -71,5 +71,19 @@ pub(super) const SECTION: Section = Section {
             set: |value, to| put(&mut to.connection.ca_file, value::path(value)),
             get: |from| written::path(from.connection.ca_file.as_deref()),
         },
+        Setting {
+            name: "link_host",
+            short: None,
+            kind: Kind::Value("URL"),
+            group: Group::Links,
+            default: "",
+            help: "Address of signed links in place of the bucket's, such as https://img.example.com",
+            more: "It must lead to the bucket and pass the header Host on, as a domain does that is bound to the bucket. \
+                   Browsers show pictures from the bucket's own address, but they save a file that is opened there.",
+            guarded: Some("where signed links lead"),
+            resume: Resume::Forget,
+            set: |value, to| put(&mut to.connection.link_host, value::address(value)),
+            get: |from| written::text(from.connection.link_host.as_deref()),
+        },
     ],
 };

@@ -79,7 +79,9 @@ pub enum Kind {
 pub enum Group {
     /// Options of every command.
     Global,
-    /// Where the images are, and what is asked about them; kept with a run.
+    /// Where the images are; kept with a run.
+    Place,
+    /// What is asked about the images; kept with a run.
     Source,
     /// Which listed objects are wanted; kept with a run. Every line of a list is wanted.
     FilterOfListings,
@@ -95,6 +97,8 @@ pub enum Group {
     Connection,
     /// Where credentials come from.
     Credentials,
+    /// Signed links to pictures and files.
+    Links,
     /// How a run is reported to those who do not watch it.
     Watching,
     /// How names are shown.
@@ -106,7 +110,7 @@ impl Group {
     pub const fn heading(self) -> &'static str {
         match self {
             Self::Global => "Global",
-            Self::Source => "Source",
+            Self::Place | Self::Source => "Source",
             Self::FilterOfListings => "Filter (of listings)",
             Self::Filter => "Filter (of listings and lists of keys)",
             Self::Pace => "Pace",
@@ -115,6 +119,7 @@ impl Group {
             Self::Connection => "Connection",
             Self::Watching => "Watching",
             Self::Names => "Names",
+            Self::Links => "Links",
             Self::Credentials => "Credentials (never given as options)",
         }
     }

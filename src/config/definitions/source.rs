@@ -27,7 +27,7 @@ pub(super) const SECTION: Section = Section {
             name: "region",
             short: Some('r'),
             kind: Kind::Value("REGION"),
-            group: Group::Source,
+            group: Group::Place,
             default: "",
             help: "Region of the bucket, such as ap-guangzhou",
             more: "",
@@ -40,7 +40,7 @@ pub(super) const SECTION: Section = Section {
             name: "endpoint",
             short: None,
             kind: Kind::Value("URL"),
-            group: Group::Source,
+            group: Group::Place,
             default: "",
             help: "Address to use instead of the one that follows from bucket and region",
             more: "It begins with http:// or https:// and has no user, password or query. A region from a \

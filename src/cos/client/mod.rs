@@ -4,6 +4,7 @@
 //! only, because HTTP/2 would put all workers on one connection.
 
 mod connect;
+mod link;
 mod post;
 mod reply;
 mod signed_http;
@@ -24,6 +25,7 @@ use reply::Reply;
 use signed_http::{Outgoing, SignedHttp};
 
 pub use connect::{BuildError, Options};
+pub use link::{Link, LinkRequest};
 pub use post::{PostError, post};
 
 /// The header that the emulator adds to each of its answers.
@@ -222,6 +224,20 @@ impl Client {
         answer.request_id = error::request_id(&reply.headers);
         answer.emulated = reply.headers.contains_key(EMULATOR_HEADER);
         Ok(answer)
+    }
+
+    /// Makes a signed link to an object. Nothing is sent, and nobody has checked that the object exists.
+    ///
+    /// # Errors
+    /// Returns an error if no link can lead to this key, or if the credentials have expired.
+    pub async fn link(&self, request: &LinkRequest<'_>) -> Result<Link, Error> {
+        check(request.key)?;
+        let SignedHttp { provider, clock, redactor, .. } = &self.http;
+        let credentials = provider.current(clock).await?;
+        let (link, signature) = Link::sign(request, &credentials, clock.now());
+        // An answer to the link may come back in an error.
+        redactor.signed(&credentials, signature);
+        Ok(link)
     }
 
     /// Notes the service's time from the header `Date`.

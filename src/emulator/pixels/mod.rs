@@ -32,16 +32,20 @@ impl Traits {
     }
 }
 
-/// Reads a PNG, JPEG or WebP file. Returns `None` if it cannot be decoded.
-pub(super) fn read(bytes: &[u8]) -> Option<Traits> {
+/// Decodes a PNG, JPEG or WebP file. Returns `None` if that fails, or if the picture is too large.
+pub(super) fn decode(bytes: &[u8]) -> Option<image::DynamicImage> {
     let mut reader =
         image::ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format().ok()?;
     let mut limits = image::Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     reader.limits(limits);
-    let picture = reader.decode().ok()?;
-    let sample = Sample::of(&picture);
+    reader.decode().ok()
+}
+
+/// Returns the labels of a PNG, JPEG or WebP file. Returns `None` if it cannot be decoded.
+pub(super) fn read(bytes: &[u8]) -> Option<Traits> {
+    let sample = Sample::of(&decode(bytes)?);
     let mut labels = Labels::default();
     composition::describe(&mut labels, &sample);
     colours::describe(&mut labels, &sample);

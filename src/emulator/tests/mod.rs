@@ -132,6 +132,53 @@ fn signed_requests_are_answered_and_unsigned_ones_refused() {
 }
 
 #[test]
+fn an_object_is_sent_whole_or_as_a_small_copy_if_the_instruction_is_signed() {
+    let root = tempfile::tempdir().unwrap();
+    let wide = image::RgbImage::from_pixel(900, 300, image::Rgb([9, 9, 200]));
+    wide.save(root.path().join("wide.png")).unwrap();
+    fs::write(root.path().join("notes.txt"), "no picture").unwrap();
+    let holdings = Holdings::Images(root.path().to_owned());
+    let folder = Emulator::start(Options { holdings, ..Options::default() }).unwrap();
+    let whole = get(&folder, "wide.png", "").unwrap();
+    assert_eq!(whole.body, fs::read(root.path().join("wide.png")).unwrap());
+    assert_eq!(whole.header("content-type"), Some("image/png"));
+    assert_eq!(get(&folder, "notes.txt", "").unwrap().text(), "no picture");
+    // The list of signed parameters has their names in lower case; the instruction itself keeps its case.
+    let target = |emulator: &Emulator, key: &str, instruction: &str| {
+        let signed = signed(emulator, "GET", key, instruction);
+        let (rest, _) = signed.rsplit_once('&').unwrap();
+        format!("{rest}&{instruction}")
+    };
+    let small = "imageMogr2/thumbnail/100x100%3E";
+    let copy = request(&folder, "GET", &target(&folder, "wide.png", small), "").unwrap();
+    assert_eq!(copy.header("content-type"), Some("image/jpeg"));
+    let copy = image::load_from_memory(&copy.body).unwrap();
+    assert_eq!((copy.width(), copy.height()), (100, 33));
+    for (key, instruction, code) in [
+        ("notes.txt", small, "InvalidImageFormat"),
+        ("missing.png", small, "NoSuchKey"),
+        ("wide.png", "imageMogr2/thumbnail/0x9%3E", "InvalidArgument"),
+        ("wide.png", "imageMogr2/rotate/90", "InvalidArgument"),
+    ] {
+        let refused = request(&folder, "GET", &target(&folder, key, instruction), "").unwrap();
+        assert!(refused.text().contains(&format!("<Code>{code}</Code>")), "{}", refused.text());
+    }
+    // Neither another size nor the picture itself can be had with the signature of the copy.
+    let signed = target(&folder, "wide.png", small);
+    for forged in [signed.replace("100x100%3E", "900x900%3E"), signed.replace(small, "")] {
+        let refused = request(&folder, "GET", &forged, "").unwrap();
+        assert_eq!(refused.status, 403, "{}", refused.text());
+    }
+    // A computed picture is drawn, always in the same way.
+    let computed = synthetic(Synthetic { objects: 2, ..Synthetic::default() });
+    let key = computed.some_key().unwrap();
+    let drawn = get(&computed, &key, "").unwrap().body;
+    assert_eq!(image::load_from_memory(&drawn).unwrap().width(), 240);
+    assert_eq!(get(&computed, &key, "").unwrap().body, drawn);
+    assert_eq!(folder.statistics().bad_signatures, 2);
+}
+
+#[test]
 fn every_awkward_key_is_listed_and_reached() {
     let emulator = synthetic(Synthetic { objects: 150, awkward: 1.0, ..Synthetic::default() });
     let page = get(&emulator, "", "encoding-type=url&max-keys=1000").unwrap().text();
@@ -191,7 +238,7 @@ fn operations_that_the_emulator_does_not_have_are_refused() {
         text.split("<Code>").nth(1).map(|rest| rest.split('<').next().unwrap().to_owned())
     };
     assert_eq!(code("versions", "").as_deref(), Some("NotImplemented"));
-    assert_eq!(code("", &key).as_deref(), Some("NotImplemented"));
+    assert_eq!(code("", &key).as_deref(), None);
     assert_eq!(code("max-keys=1001", "").as_deref(), Some("InvalidArgument"));
     assert_eq!(
         code("ci-process=detect-label&scenes=zoo", &key).as_deref(),

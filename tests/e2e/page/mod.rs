@@ -1,6 +1,7 @@
 //! `costag serve`: the page of a database, asked over plain sockets.
 
 mod explored;
+mod links;
 mod pictures;
 mod server;
 

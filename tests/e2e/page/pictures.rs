@@ -16,7 +16,7 @@ fn draw(path: &Path, width: u32, height: u32, colour: [u8; 3]) {
 }
 
 /// The head and the bytes of an answer.
-fn parts(answer: &[u8]) -> (String, &[u8]) {
+pub(super) fn parts(answer: &[u8]) -> (String, &[u8]) {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
     (String::from_utf8(answer[..end].to_vec()).unwrap(), &answer[end + 4..])
 }
@@ -44,12 +44,12 @@ fn plain_tile(served: &Served, path: &str) {
 }
 
 /// The addresses of images of a page that begin with this.
-fn sources<'p>(page: &'p str, attribute: &str) -> Vec<&'p str> {
+pub(super) fn sources<'p>(page: &'p str, attribute: &str) -> Vec<&'p str> {
     let begin = format!(" {attribute}=\"");
     page.split(&begin).skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
 }
 
-fn content(site: &Site, key: &str) -> i64 {
+pub(super) fn content(site: &Site, key: &str) -> i64 {
     site.one(&format!("SELECT content_id FROM object WHERE key = '{key}'"))
 }
 
@@ -140,7 +140,7 @@ fn the_pages_name_the_pictures_and_the_policy_allows_them() {
     for path in ["/", "/explore", &image] {
         let page = without.get(path);
         assert!(!page.contains("<img"), "{path}");
-        assert!(page.contains("Without pictures: --images DIR"), "{path}");
+        assert!(page.contains("Without pictures: --pictures shows"), "{path}");
     }
     assert!(without.get(&thumbs[0]).starts_with("HTTP/1.1 404"));
     drop(without);

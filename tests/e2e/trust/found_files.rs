@@ -43,6 +43,7 @@ fn said(ended: &Ended) -> String {
 #[case::an_address_of_pings("ping_file", "\"ping\"")]
 #[case::addresses_of_notifications("notify_file", "\"robots\"")]
 #[case::plain_http("allow_http", "true")]
+#[case::a_host_of_links("link_host", "\"http://127.0.0.1:9\"")]
 fn a_file_in_the_current_folder_cannot_set_endpoint_or_credentials(
     #[case] key: &str,
     #[case] value: &str,
