@@ -261,7 +261,7 @@ fn a_failure_before_a_run_can_begin_is_told_as_well() {
     let profile = |name: &str, more: &str| {
         format!("[profile.{name}]\naddress = \"{BUCKET}\"\nnotify_file = \"robots\"\n{more}")
     };
-    let text = profile("a", "qps = \"fast\"\n") + &profile("b", "db = \"b.db\"\n");
+    let text = [profile("a", "qps = \"fast\"\n"), profile("b", "db = \"b.db\"\n")].concat();
     site.write(".config/costag/costag.toml", text);
     told(&["run", "a"], 2, "costag a: wrong command or configuration");
     told(&["run", "--profile", "a"], 2, "costag a: ");

@@ -1,5 +1,6 @@
 //! `costag serve`: the page of a database, asked over plain sockets.
 
+mod browsed;
 mod explored;
 mod links;
 mod pictures;

@@ -1,5 +1,6 @@
 //! Helpers of all modules: an emulator with a working folder, running the program in it, and inspecting the results.
 
+mod browser;
 mod dice;
 mod increments;
 mod inspect;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use costag::emulator::{Emulator, Holdings, Options, SECRET_ID, SECRET_KEY, Settings, Synthetic};
 use tempfile::TempDir;
 
+pub(crate) use browser::{Browser, REBOUND};
 pub(crate) use dice::Dice;
 pub(crate) use increments::Loaded;
 pub(crate) use inspect::{Row, rows};
