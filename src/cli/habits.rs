@@ -1,10 +1,8 @@
 //! What people type who know other tools: the names of coscli, rclone, s5cmd and restic, addresses as a browser shows them,
 //! and full-width commas. Each is answered with the way of costag, and with the corrected command if there is one.
 
-use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::Cli;
 use super::suggest::Suggestion;
 use crate::cos::Bucket;
 use crate::visible::{visible, without_password};
@@ -172,8 +170,13 @@ pub(super) struct Correction {
 }
 
 /// What to say about words that another tool understands. `words` are those of the command line, without the name of the
-/// program. `None` if the parser's own message is better.
-pub(super) fn foreign(error: &clap::Error, words: &[String], parses: Parses) -> Option<Correction> {
+/// program, and `program` knows its commands. `None` if the parser's own message is better.
+pub(super) fn foreign(
+    error: &clap::Error,
+    words: &[String],
+    program: &clap::Command,
+    parses: Parses,
+) -> Option<Correction> {
     let named = |kind| match error.get(kind) {
         Some(ContextValue::String(name)) => Some(name.as_str()),
         _ => None,
@@ -193,9 +196,11 @@ pub(super) fn foreign(error: &clap::Error, words: &[String], parses: Parses) -> 
             let (_, instead, text) = OPTIONS.iter().find(|(names, ..)| names.contains(&name))?;
             let told = format!("there is no option --{}: {text}", visible(name));
             let option = match instead {
-                Instead::Option(option) => is_of_command(words, option).then_some(Some(*option))?,
-                Instead::Needless => takes_address(words).then_some(None)?,
-                Instead::Address if takes_address(words) => {
+                Instead::Option(option) => {
+                    is_of_command(program, words, option).then_some(Some(*option))?
+                }
+                Instead::Needless => takes_address(program, words).then_some(None)?,
+                Instead::Address if takes_address(program, words) => {
                     return Some(Correction { text: told, command: None });
                 }
                 Instead::Address => return None,
@@ -217,28 +222,25 @@ pub(super) fn foreign(error: &clap::Error, words: &[String], parses: Parses) -> 
 }
 
 /// The command that these words name. It is that of the program if they name none.
-fn named_command(words: &[String]) -> clap::Command {
-    words.iter().fold(Cli::command(), |command, word| {
-        command.find_subcommand(word).cloned().unwrap_or(command)
-    })
+fn named_command<'p>(program: &'p clap::Command, words: &[String]) -> &'p clap::Command {
+    words.iter().fold(program, |command, word| command.find_subcommand(word).unwrap_or(command))
 }
 
 /// Whether the command has the option that `run` has. Some commands have another option of the same name, with another help.
-fn is_of_command(words: &[String], option: &str) -> bool {
+fn is_of_command(program: &clap::Command, words: &[String], option: &str) -> bool {
     let help = |command: &clap::Command| {
         let mut all = command.get_arguments();
         let found = all.find(|arg| arg.get_long() == option.strip_prefix("--"))?;
         Some(found.get_help().map(ToString::to_string))
     };
-    let all = Cli::command();
-    let of_run = all.find_subcommand("run").and_then(help);
+    let of_run = program.find_subcommand("run").and_then(help);
     // The options of the program itself are those of every command.
-    help(&all).is_some() || (of_run.is_some() && help(&named_command(words)) == of_run)
+    help(program).is_some() || (of_run.is_some() && help(named_command(program, words)) == of_run)
 }
 
 /// Whether the command takes the address of a bucket.
-fn takes_address(words: &[String]) -> bool {
-    named_command(words).get_positionals().any(|arg| arg.get_id() == "address")
+fn takes_address(program: &clap::Command, words: &[String]) -> bool {
+    named_command(program, words).get_positionals().any(|arg| arg.get_id() == "address")
 }
 
 /// What to say about an address that is no address of costag.
@@ -358,10 +360,10 @@ pub(super) fn misspelt(
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
+    use clap::{CommandFactory as _, Parser as _};
 
     use super::*;
-    use crate::cli::parses;
+    use crate::cli::{Cli, parses};
 
     fn words(line: &str) -> Vec<String> {
         line.split(' ').map(str::to_owned).collect()
@@ -370,7 +372,7 @@ mod tests {
     fn told(line: &str) -> (String, Option<String>) {
         let all = std::iter::once("costag".to_owned()).chain(words(line));
         let error = Cli::try_parse_from(all).unwrap_err();
-        let correction = foreign(&error, &words(line), parses).unwrap();
+        let correction = foreign(&error, &words(line), &Cli::command(), parses).unwrap();
         (correction.text, correction.command.map(|command| command.shown()))
     }
 
@@ -394,7 +396,7 @@ mod tests {
         assert!(text.contains("cos://BUCKET-APPID") && command.is_none(), "{text}");
         for (names, instead, _) in OPTIONS {
             if let Instead::Option(option) = instead {
-                assert!(is_of_command(&words("run"), option), "{names:?}");
+                assert!(is_of_command(&Cli::command(), &words("run"), option), "{names:?}");
             }
         }
     }
@@ -414,7 +416,7 @@ mod tests {
         ] {
             let all = std::iter::once("costag".to_owned()).chain(words(line));
             let error = Cli::try_parse_from(all).unwrap_err();
-            assert_eq!(foreign(&error, &words(line), parses), None, "{line}");
+            assert_eq!(foreign(&error, &words(line), &Cli::command(), parses), None, "{line}");
         }
         assert!(told("export --db-path x.db").0.contains("--db names"));
         assert!(told("doctor cos://a-1250000000 --host h").0.contains("--endpoint names"));

@@ -233,7 +233,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (cli, address) = match parse(&arguments) {
         Ok(parsed) => parsed,
         Err(error) => {
-            if let Some(correction) = habits::foreign(&error, &words, parses)
+            if let Some(correction) = habits::foreign(&error, &words, &Cli::command(), parses)
                 && !check::is_asked(&arguments)
             {
                 return correct(&correction);

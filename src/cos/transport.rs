@@ -38,6 +38,19 @@ pub(super) fn certificate(error: &(dyn StdError + 'static)) -> Option<bool> {
     None
 }
 
+/// Returns `true` if the connection was closed before any of the request was written. hyper says so only of a request that
+/// it has given back whole. Any other end of a connection may have come after the service had read the request.
+pub(super) fn is_unwritten(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref().is_some_and(hyper::Error::is_canceled) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
 /// Returns `true` if the process or the system has reached its limit of open files.
 pub(super) fn is_limit_of_files(cause: &(dyn StdError + 'static)) -> bool {
     let limits = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];

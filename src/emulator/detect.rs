@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::answer::{Answer, Dropped, Stamp, cut_short, dripped, endless, xml};
 use super::catalogue::Catalogue;
+use super::closable::Closes;
 use super::faults::{Fault, Request};
 use super::misbehave::{archived, no_such_key, pause, plain_fault, slow_down};
 use super::scenes::{self, SceneSet};
@@ -74,6 +75,11 @@ async fn work(
     Ok(match fault {
         None => (xml(200, scenes::render(&labels)), true),
         Some(Fault::Legacy) => (xml(200, scenes::render_legacy(&labels)), true),
+        Some(Fault::Close) => {
+            let mut answer = xml(200, scenes::render(&labels));
+            answer.extensions_mut().insert(Closes);
+            (answer, true)
+        }
         Some(Fault::Truncated) => (cut_short(&scenes::render(&labels)), false),
         Some(Fault::SlowDrip) => {
             (dripped(scenes::render(&labels), 1, Duration::from_millis(50)), true)

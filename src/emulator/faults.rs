@@ -22,6 +22,8 @@ pub(super) enum Fault {
     TooMany,
     /// The connection is reset without an answer.
     Reset,
+    /// The right answer, after which the connection is closed although no header says so.
+    Close,
     /// No answer until the client closes the connection, for 120 s at most.
     Stall,
     /// Half of the answer, then the connection is closed.
@@ -80,13 +82,14 @@ pub(super) enum Request {
 }
 
 /// The faults of `detect-label` by name.
-const DETECT: [(&str, Fault); 21] = [
+const DETECT: [(&str, Fault); 22] = [
     ("internal_error", Fault::InternalError),
     ("bad_gateway", Fault::BadGateway),
     ("slow_down", Fault::SlowDown),
     ("too_many", Fault::TooMany),
     ("reset", Fault::Reset),
     ("stall", Fault::Stall),
+    ("close", Fault::Close),
     ("truncated", Fault::Truncated),
     ("garbage", Fault::Garbage),
     ("empty_200", Fault::Empty200),

@@ -18,6 +18,7 @@
 mod answer;
 mod catalogue;
 mod clock;
+mod closable;
 mod control;
 mod detect;
 mod error;

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::answer::{Answer, Between, Dropped, Stamp, answer};
+use super::closable::{Closable, Closes};
 use super::header_names::HeaderNames;
 use super::state::{Asked, State};
 use super::verify::{self, Conditions, Refusal};
@@ -52,13 +53,19 @@ async fn connection(stream: TcpStream, state: Arc<State>, names: Arc<HeaderNames
 async fn speak(stream: TcpStream, state: Arc<State>, names: Arc<HeaderNames>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let reset = Arc::new(AtomicBool::new(false));
+    let stream = Closable::new(stream);
+    let closes = stream.closes();
     let service = service_fn(|request| {
         let (state, reset, names) = (Arc::clone(&state), Arc::clone(&reset), Arc::clone(&names));
+        let closes = Arc::clone(&closes);
         // The future is boxed, because `into_parts` needs a connection that is `Unpin`.
         Box::pin(async move {
             let mut answered = respond(&state, request).await;
             if let Ok(answer) = &mut answered {
                 names.write(answer);
+                if answer.extensions().get::<Closes>().is_some() {
+                    closes.store(true, Relaxed);
+                }
             }
             reset.store(answered.is_err(), Relaxed);
             answered
@@ -69,7 +76,7 @@ async fn speak(stream: TcpStream, state: Arc<State>, names: Arc<HeaderNames>) ->
         .pipeline_flush(true)
         .serve_connection(TokioIo::new(stream), service);
     let ended = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
-    let stream = connection.into_parts().io.into_inner();
+    let stream = connection.into_parts().io.into_inner().into_inner();
     if reset.load(Relaxed) {
         // Closing the socket without a linger time sends RST, as a machine does that has lost the connection.
         return stream.set_zero_linger();

@@ -127,6 +127,9 @@ impl SignedHttp {
             request.headers_mut().insert(RANGE, HeaderValue::from_static("bytes=0-0"));
         }
         let http = if outgoing.is_page { &self.pages } else { &self.http };
+        // The runtime learns only between its tasks what has happened to connections. Without this, an idle connection that
+        // the service has closed would be used, and nobody could tell whether the service has read the request.
+        tokio::task::yield_now().await;
         let mut response = http.execute(request).await.map_err(|error| {
             // No request can have this address. The key is at fault, or the URL of the image.
             if error.is_builder() {

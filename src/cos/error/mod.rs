@@ -51,7 +51,8 @@ pub enum Error {
         /// The target of a redirect, without its query; `None` if it is no redirect.
         location: Option<String>,
     },
-    /// There is no connection, so nothing was sent: it was refused, it timed out, or the name cannot be resolved now.
+    /// There is no connection, so nothing was sent: it was refused, it timed out, the name cannot be resolved now, or it was
+    /// closed before the request was written.
     #[error("cannot connect to {host}")]
     Connect {
         /// The host and port of the request.
@@ -195,7 +196,7 @@ impl Error {
     /// Converts an error of the transport, by whether the request was sent. Its URL is removed.
     pub(super) fn from_transport(host: &str, error: reqwest::Error) -> Self {
         let (host, connect, timeout) = (host.to_owned(), error.is_connect(), error.is_timeout());
-        let unsent = connect || error.is_builder();
+        let unsent = connect || error.is_builder() || transport::is_unwritten(&error);
         let untrusted = if connect { transport::certificate(&error) } else { None };
         let unknown = if connect { resolve::no_such_host(&error) } else { None };
         let cause = transport::without_url(error);

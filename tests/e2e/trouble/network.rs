@@ -253,3 +253,23 @@ fn every_refusal_names_where_the_credentials_came_from() {
         ended.stderr
     );
 }
+
+#[test]
+fn a_call_that_met_no_closed_connection_is_in_the_ledger_once() {
+    const IMAGES: u64 = 60;
+    let site = Site::plain(IMAGES);
+    site.change(r#"{"faults": {"close": 1}}"#);
+    // Between two calls there is time for the end of a connection to arrive.
+    site.run(&["--workers", "4", "--qps", "40"]).with(0);
+    let served = site.emulator.statistics().calls;
+    let database = rusqlite::Connection::open(site.path("costag.db")).unwrap();
+    let count = |what: &str| -> i64 {
+        let sql = format!("SELECT count(*) FROM call{what}");
+        database.query_row(&sql, (), |row| row.get(0)).unwrap()
+    };
+    assert_eq!(served, IMAGES);
+    // Only a call that was sent while the end of its connection was on its way can be a further one.
+    let further = count("_error");
+    assert_eq!(count(""), i64::try_from(IMAGES).unwrap() + further);
+    assert!(further <= 3, "{further}");
+}

@@ -180,3 +180,35 @@ async fn expired_credentials_without_a_source_cannot_be_refreshed() {
     let refused = client.refresh_credentials(&error).await;
     assert!(matches!(refused, Err(Error::Credentials(credentials::Error::Rejected { .. }))));
 }
+
+#[tokio::test]
+async fn an_idle_connection_that_the_service_has_closed_is_not_used() {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (close, asked) = std::sync::mpsc::channel();
+    let (closed, is_closed) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            let Play::Answer(bytes) = answer("200 OK", NOTHING) else { unreachable!() };
+            stream.write_all(&bytes).unwrap();
+            asked.recv().unwrap();
+            drop(stream);
+            closed.send(()).unwrap();
+        }
+    });
+    let client = client(address);
+    for key in ["a", "b", "c"] {
+        label(&client, key).await.unwrap();
+        // The runtime does nothing while this thread waits, so it has not learnt of the end of the connection.
+        close.send(()).unwrap();
+        is_closed.recv().unwrap();
+    }
+}
