@@ -64,6 +64,16 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// A duration that is not exactly known, from its bounds in seconds: `3 min 5 s to 2 h 7 min`. Bounds that hardly differ
+/// are told as one duration.
+pub fn span(least: f64, most: Option<f64>) -> String {
+    match most {
+        None => format!("at least {}", duration(least)),
+        Some(most) if most - least < 1.0 || most < least * 1.1 => duration(most),
+        Some(most) => format!("{} to {}", duration(least), duration(most)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

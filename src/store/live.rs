@@ -48,6 +48,14 @@ pub struct LiveWait {
 }
 
 impl Live {
+    /// The shortest and the longest time, in seconds, that the run is likely to take from `now` on. Absent if they are
+    /// not known.
+    pub fn left(&self, now: UnixMillis) -> Option<(f64, Option<f64>)> {
+        let passed = now.duration_since(self.at).as_secs_f64().max(0.0);
+        let less = |seconds: f64| (seconds - passed).max(0.0);
+        self.left_least.map(|least| (less(least), self.left_most.map(less)))
+    }
+
     /// Whether a person would see another picture, apart from the time left, which passes by itself.
     pub fn differs(&self, other: &Self) -> bool {
         let still = |live: &Self| Self {

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::{Command, Links, name};
 use crate::aliases::Aliases;
 use crate::numbers::{grouped, money};
-use crate::time::UnixSeconds;
+use crate::time::{UnixMillis, UnixSeconds};
 
 /// The terms of a page.
 #[derive(Debug, Clone)]
@@ -108,6 +108,12 @@ impl Terms {
             (moment.to_zoned(self.zone.clone()), self.now.to_zoned(self.zone.clone()));
         let form = if moment.year() == now.year() { "%-d %b %H:%M" } else { "%-d %b %Y %H:%M" };
         moment.strftime(form).to_string()
+    }
+
+    /// The time of day of a moment, with seconds.
+    pub(super) fn clock(&self, moment: UnixMillis) -> String {
+        let Some(moment) = moment.timestamp() else { return "unknown".to_owned() };
+        moment.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string()
     }
 
     /// The present moment in full, with its time zone.

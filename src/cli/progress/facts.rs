@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use crate::config::{Budget, Rate};
 use crate::job::{Left, Snapshot};
-use crate::numbers::duration;
+use crate::numbers::span;
 use crate::store::model::Counts;
 
 /// What is known about a run at one moment.
@@ -23,12 +23,7 @@ pub(super) struct Facts {
 
 /// The time left in words: a range while it is not known how much is still to be listed.
 pub(super) fn in_words(left: Left) -> String {
-    let Left { least, most } = left;
-    match most {
-        None => format!("at least {}", duration(least)),
-        Some(most) if most - least < 1.0 || most < least * 1.1 => duration(most),
-        Some(most) => format!("{} to {}", duration(least), duration(most)),
-    }
+    span(left.least, left.most)
 }
 
 /// The time of day on this machine's clock, for people.

@@ -50,8 +50,7 @@ pub(in crate::cli) fn watch(reader: &Reader, settings: &Settings) -> Result<bool
 
 fn facts(live: Option<Live>, counts: Counts, settings: &Settings) -> Facts {
     let live = live.unwrap_or_default();
-    let passed = UnixMillis::now().duration_since(live.at).as_secs_f64().max(0.0);
-    let less = |seconds: f64| (seconds - passed).max(0.0);
+    let left = live.left(UnixMillis::now()).map(|(least, most)| Left { least, most });
     Facts {
         now: Snapshot {
             counts,
@@ -60,9 +59,7 @@ fn facts(live: Option<Live>, counts: Counts, settings: &Settings) -> Facts {
             pace: live.pace,
             waits: live.waits.and_then(wait),
             per_second: live.per_second,
-            left: live
-                .left_least
-                .map(|least| Left { least: less(least), most: live.left_most.map(less) }),
+            left,
             ..Snapshot::default()
         },
         before: Counts::default(),

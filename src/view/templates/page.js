@@ -95,6 +95,22 @@
     addEventListener("scroll", () => { for (const picture of later) near.observe(picture); }, { once: true });
   }
 
+  // Where a picture is missing, its tile has the key.
+  const missing = (picture) => {
+    const place = picture.closest(".grid a, .picture");
+    const key = place && place.querySelector(".key");
+    if (!key) return;
+    const tile = Object.assign(document.createElement("span"), { className: "tile", ariaHidden: "true" });
+    const text = Object.assign(document.createElement("span"), { dir: "ltr" });
+    text.append(...key.cloneNode(true).childNodes);
+    tile.append(text);
+    picture.replaceWith(tile);
+  };
+  for (const picture of all(".grid img, .picture img")) {
+    if (picture.complete && picture.naturalWidth === 0 && picture.currentSrc) missing(picture);
+    else picture.addEventListener("error", () => missing(picture), { once: true });
+  }
+
   // Follows the run that goes on. If the page was made for another one, it is read anew.
   const live = document.querySelector("[data-live]");
   if (live) {
@@ -116,7 +132,12 @@
         if (place && place.textContent !== text) place.textContent = text;
       };
       fill("title", run.title);
-      for (const figure of run.figures) fill(figure.id, figure.value);
+      for (const figure of run.figures) {
+        fill(figure.id, figure.value);
+        fill(`${figure.id}-remark`, figure.remark);
+      }
+      fill("waits", run.waits);
+      live.querySelector("[data-fill=waits]").hidden = !run.waits;
       let x = 0;
       for (const [place, part] of live.querySelectorAll("[data-part]").entries()) {
         part.setAttribute("x", x);

@@ -376,9 +376,13 @@ fn the_run_that_goes_on_is_followed() {
     let events = follow("data: {", 2);
     assert!(events.contains("text/event-stream"), "{events}");
     assert!(
-        events.contains("\"id\":\"flight\"") && events.contains("Run 1 is in progress"),
+        events.contains("\"id\":\"waiting\"") && events.contains("Run 1 is in progress"),
         "{events}"
     );
+    // Only the process knows its limit.
+    follow("at most 4 /s", 1);
+    let page = served.get("/runs");
+    assert!(page.contains("at most 4 /s") && page.contains("in flight"), "{page}");
     assert!(served.get("/runs").contains("data-live=\"1-"));
     assert!(served.get("/").contains("Run 1 is in progress"));
     run.end().with(0);
