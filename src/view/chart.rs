@@ -67,7 +67,8 @@ pub(super) fn ticks(names: &[String], wanted: usize) -> Vec<Tick> {
     }
     let last = names.len() - 1;
     let room = names.len().max(ROOM);
-    let wanted = wanted.clamp(1, names.len());
+    // The names of a chart that is partly empty stand as far from each other as those of a full one.
+    let wanted = (wanted * (2 * last + 1) / (2 * room) + 1).clamp(1, wanted.min(names.len()));
     let places = (0..wanted).map(|tick| if wanted == 1 { 0 } else { tick * last / (wanted - 1) });
     places
         .map(|place| {
@@ -125,7 +126,7 @@ mod tests {
             tick("30 Nov", "end"),
         ];
         assert_eq!(told, expected);
-        assert_eq!(ticks(&names[..1], 4).len(), 1);
+        assert_eq!([1, 2, 3, 6, 12].map(|bars| ticks(&names[..bars], 5).len()), [1, 1, 2, 3, 5]);
         assert!(ticks(&[], 4).is_empty());
     }
 }

@@ -110,10 +110,11 @@ impl Image {
     pub fn of(record: &ImageRecord, back: &Query, terms: &Terms, picture: Option<Picture>) -> Self {
         let first = record.keys.first();
         let key = first.map_or_else(Vec::new, |key| name::whole_segments(&key.key));
+        let file = first.and_then(|key| name::segments(&key.key).pop());
         let labels = labels(record, terms);
         Self {
             back: back.address(),
-            title: key.last().cloned().unwrap_or_else(|| format!("Image {}", record.content_id)),
+            title: file.unwrap_or_else(|| format!("Image {}", record.content_id)),
             picture,
             said: said(record, &labels),
             pairs: pairs(record, first, terms),

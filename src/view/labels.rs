@@ -11,7 +11,7 @@ use crate::store::read::{LabelCount, UNCERTAIN_BELOW};
 pub const SHOWN: usize = 1_000;
 
 /// The most bytes of HTML that the rows take, about. It is reached only if names are long and full of markup.
-const BYTES: usize = 560_000;
+const BYTES: usize = 550_000;
 
 /// The bytes of HTML that a row takes without its names.
 const ROW: usize = 430;
@@ -139,7 +139,8 @@ fn sentence(all: &[&LabelCount], shown: usize, terms: &Terms) -> (String, String
         format!("The {} most frequent are here.", grouped(shown as u64))
     } else {
         let name = terms.label(&first.name);
-        format!("“{name}” is in {}.", number_of(first.images, "image"))
+        // The two marks isolate the name, so that one that is written from right to left does not turn the sentence.
+        format!("\u{2068}{name}\u{2069} is in {}.", number_of(first.images, "image"))
     };
     (format!("{}.", number_of(all.len() as u64, "label")), remark)
 }

@@ -30,6 +30,8 @@ pub struct Explore {
     pub title: String,
     /// The remark after it.
     pub remark: String,
+    /// True if there are no images at all, so that there is nothing to find.
+    pub is_empty: bool,
     /// The conditions in use.
     pub chips: Vec<Chip>,
     /// The facets.
@@ -79,6 +81,7 @@ impl Explore {
         Self {
             title,
             remark,
+            is_empty: query.is_open() && facets.complete && facets.images == 0,
             chips: chips::chips(query, terms),
             facets: facets::all(query, facets, terms),
             find: query.find.clone(),

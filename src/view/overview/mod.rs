@@ -178,6 +178,7 @@ fn facts(readings: &Readings, terms: &Terms) -> Vec<Fact> {
             value: grouped(images.unlabelled),
             href: links.images("state", "unlabelled"),
             remark: match images.unlabelled {
+                0 if images.labelled == 0 => "no image was answered".to_owned(),
                 0 => "every answer had a label".to_owned(),
                 count => format!("{}, answered but nothing found", percent(count, all)),
             },
