@@ -10,8 +10,8 @@ use super::fault::chain;
 use crate::export::{self, Output};
 use crate::visible::Notation;
 
-/// Writes the text to stdout and returns the exit code of the command, whose answer has the code `exit`. `what` names the
-/// text in a message.
+/// Writes the text to stdout, and returns the exit code of the command. It is `exit` if the text can be written. `what`
+/// names the text in a message.
 pub(super) fn write(what: &str, text: &str, notation: Notation, exit: Exit) -> Exit {
     let written = Output::open_in(Path::new("-"), notation).and_then(|mut output| {
         output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;
@@ -20,9 +20,9 @@ pub(super) fn write(what: &str, text: &str, notation: Notation, exit: Exit) -> E
     after(what, written, exit)
 }
 
-/// The exit code of a command whose answer has the code `exit`, once it was written. Nobody wants the rest of the text if the
-/// reader has closed stdout. Any other failure is reported, and ends the command with [`Exit::Local`] unless the answer is
-/// worse.
+/// The exit code of a command after its text was written, or could not be. It is `exit` if the text was written, and also
+/// if the reader has closed stdout, because nobody wants the rest of the text then. Any other failure is reported, and the
+/// exit code is [`Exit::Local`] unless `exit` is worse.
 pub(super) fn after(what: &str, written: Result<(), export::Error>, exit: Exit) -> Exit {
     match written {
         Ok(()) | Err(export::Error::Closed { .. }) => exit,

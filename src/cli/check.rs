@@ -14,7 +14,7 @@ use crate::store::read::{ContentCounts, RunRow, Success};
 use crate::time::UnixSeconds;
 use crate::visible::visible;
 
-/// The limits within which all is well.
+/// How old the last success may be, and how many images may have failed, for the answer that all is well.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// How old the last success may be.

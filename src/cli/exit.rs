@@ -294,7 +294,7 @@ pub(super) fn explain_end(report: &Report, again: &Again) -> Exit {
     let reason = match &report.end {
         End::Complete | End::Trial(_) if report.fails() => {
             if terminal::is_quiet() {
-                // Otherwise the summary has said it.
+                // With --quiet there was no summary, which names the failures.
                 say!("error: {}", failures(report));
             }
             say!("to see what failed or is missing, and why:\n{}", again.then(Then::Failures));
@@ -305,7 +305,7 @@ pub(super) fn explain_end(report: &Report, again: &Again) -> Exit {
     };
     let (exit, steps) = of_reason(reason);
     match reason {
-        // Otherwise the summary has said it.
+        // The summary has named the signal already, unless there was none because of --quiet.
         StopReason::Signal(_) if !terminal::is_quiet() => {}
         StopReason::Refused(_, operation, error) => {
             let message = chain(&**error);

@@ -1,5 +1,6 @@
-//! What people type who know other tools: the names of coscli, rclone, s5cmd and restic, addresses as a browser shows them,
-//! and full-width commas. Each is answered with the way of costag, and with the corrected command if there is one.
+//! Corrects what people type out of habit: names of commands and options of coscli, rclone, s5cmd and restic, addresses as
+//! a browser shows them, and full-width commas. The message says how costag does the same, and shows the corrected command
+//! if there is one.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -7,7 +8,7 @@ use super::suggest::Suggestion;
 use crate::cos::Bucket;
 use crate::visible::{visible, without_password};
 
-/// Names of commands elsewhere, what does the same here, and a command that shows it.
+/// Names of commands of other tools, a text about the command of costag that does the same, and a command that explains it.
 const COMMANDS: &[(&[&str], &str, &[&str])] = &[
     (
         &["ls", "list", "lsf", "lsl", "tree", "dir"],
@@ -54,20 +55,22 @@ const COMMANDS: &[(&[&str], &str, &[&str])] = &[
     (&["diff"], "changes shows what a listing found", &["changes", "--help"]),
 ];
 
-/// What does here what an option does elsewhere.
+/// What replaces an option of another tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Instead {
-    /// This option of `run`. It is the answer for the commands that have the same option.
+    /// This option of `costag run`. The message is shown for every command that has the same option.
     Option(&'static str),
-    /// Nothing: the command does it by itself. It is the answer for the commands that take the address of a bucket.
+    /// Nothing, because the command does it without an option. The message is shown for commands that take the address of a
+    /// bucket.
     Needless,
-    /// Something that is no option. It is the answer for the same commands, but the command cannot be corrected.
+    /// The address of the bucket. The message is shown for commands that take one. The corrected command is not known.
     Address,
-    /// Secrets come from elsewhere, whatever the command is. No command is suggested, since a secret may be among its words.
+    /// The environment or a file, because no command takes secrets as options. No command is suggested, since a secret may
+    /// be among its words.
     Secret,
 }
 
-/// Names of options elsewhere, what to use here, and what to know.
+/// Names of options of other tools, what replaces them, and the text that explains it.
 const OPTIONS: &[(&[&str], Instead, &str)] = &[
     (
         &["rate", "tpslimit", "rate-limit", "max-rps", "rps", "tps", "limit-rate", "max-qps"],
@@ -169,8 +172,8 @@ pub(super) struct Correction {
     pub(super) command: Option<Suggestion>,
 }
 
-/// What to say about words that another tool understands. `words` are those of the command line, without the name of the
-/// program, and `program` knows its commands. `None` if the parser's own message is better.
+/// Returns the correction of a command line whose words another tool understands. `words` are those of the command line,
+/// without the name of the program, and `program` knows its commands. `None` if the parser's own message is better.
 pub(super) fn foreign(
     error: &clap::Error,
     words: &[String],
@@ -243,7 +246,7 @@ fn takes_address(program: &clap::Command, words: &[String]) -> bool {
     named_command(program, words).get_positionals().any(|arg| arg.get_id() == "address")
 }
 
-/// What to say about an address that is no address of costag.
+/// Returns the correction of an address that has the form of another tool or of a browser.
 pub(super) fn address(address: &str, words: &[String], parses: Parses) -> Option<Correction> {
     let (meant, region) = meant(address)?;
     let mut corrected: Vec<String> = words.to_vec();
@@ -260,7 +263,7 @@ pub(super) fn address(address: &str, words: &[String], parses: Parses) -> Option
     Some(correction(text, corrected, parses))
 }
 
-/// What to say about a full-width comma in a list.
+/// Returns the correction of full-width commas in lists. `None` if there are none.
 pub(super) fn comma(words: &[String], parses: Parses) -> Option<Correction> {
     let is_wide = |c: char| matches!(c, '，' | '、' | '﹐' | '､');
     let mut corrected = words.to_vec();
@@ -318,7 +321,7 @@ fn meant(address: &str) -> Option<(String, Option<String>)> {
     Some((whole(host, prefix)?, None))
 }
 
-/// The variables of costag that are no settings.
+/// The environment variables that costag reads besides those of the settings.
 const VARIABLES: [&str; 7] = [
     "COSTAG_CONFIG",
     "COSTAG_NOTIFY_TO",
@@ -335,7 +338,8 @@ fn nearest_variable(name: &str) -> Option<&'static str> {
     VARIABLES.into_iter().min_by_key(distance).filter(|known| distance(known) <= 2)
 }
 
-/// A warning for each variable that is almost one of costag. `settings` gives the setting whose name is similar.
+/// A warning for each environment variable whose name is similar to one that costag reads. `settings` gives the setting
+/// whose name is similar.
 pub(super) fn misspelt(
     names: impl IntoIterator<Item = String>,
     settings: impl Fn(&str) -> Option<&'static str>,

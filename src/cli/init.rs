@@ -43,7 +43,7 @@ impl Init {
             Usage("there is no home folder to write the file to: name a file".to_owned())
         })?;
         let shown = visible(&path.display().to_string()).into_owned();
-        // Nobody should answer questions for nothing.
+        // This is checked before the questions, so that nobody answers them in vain.
         if fs::symlink_metadata(&path).is_ok() {
             return Err(exists(&shown));
         }

@@ -1,4 +1,4 @@
-//! The names that are shown instead of stored ones.
+//! Reads the aliases: names of labels and categories that are shown in place of the stored ones.
 
 use crate::aliases::Aliases;
 use crate::cli::fault::Usage;

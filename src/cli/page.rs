@@ -23,7 +23,7 @@ use crate::visible::visible;
 /// What helps if no port can be opened.
 const ANOTHER_PORT: LocalFault = LocalFault("leave out --port for a free one");
 
-/// What is served of a database.
+/// The site that serves the views of this database.
 pub(super) fn site(
     database: &Path,
     budget: &Budget,

@@ -30,7 +30,7 @@ impl Price {
     }
 }
 
-/// What this many calls cost, which ask for this many scenes in all, as a phrase.
+/// What this many calls cost, which ask for this many scenes in all, in words for a message.
 pub(super) fn cost_in_words(settings: &Settings, calls: u64, scenes: u64) -> String {
     let price = Price::of(&settings.budget);
     let currency = visible(&settings.budget.currency).into_owned();

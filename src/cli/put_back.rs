@@ -14,7 +14,7 @@ use crate::store::read::Choice;
 use crate::store::{self, Reader};
 use crate::time::UnixMillis;
 
-/// How many images are chosen, and what calling them again asks for.
+/// The number of chosen images, and the scenes that calling them again asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Sum {
     contents: u64,

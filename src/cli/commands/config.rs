@@ -83,7 +83,8 @@ impl Args {
                 let inputs = global.inputs(|_| {})?;
                 let note = match global.config_file() {
                     ConfigFile::Named(_) => check(&inputs)?,
-                    // What is guarded is not in a file that was merely found.
+                    // A file that was merely found has been refused if it has a guarded setting, so there is nothing to
+                    // note.
                     _ => check(&inputs).map(|_| String::new())?,
                 };
                 let paths: Vec<_> = inputs

@@ -134,8 +134,8 @@ impl Args {
         let stored = |name: &String| aliases.labels_shown_as(name);
         let reader = Reader::open(&settings.db)?;
         let scenes: Scenes = self.scene.iter().copied().collect();
-        // Only labels that decide are read. Without --label and --any every image must be read, also those without labels,
-        // and for categories every label.
+        // Labels of other names are not read, because they decide nothing. If a name is not enough to decide, as with --not
+        // alone or with --category, all labels are read.
         let sought = [self.label.as_slice(), &self.any].concat();
         let names = if sought.is_empty() || !self.category.is_empty() || self.failed {
             Vec::new()
@@ -153,7 +153,8 @@ impl Args {
             scenes: if scenes.is_empty() { ExportFilter::default().scenes } else { scenes },
             min_confidence: self.min_confidence,
             names,
-            // Several stored names that are shown as one are alternatives, which these two do not know.
+            // The store requires every name of `having` and `categories`. If several stored names are shown as one, the
+            // image needs only one of them: then the store is not asked, and `fits` decides.
             having: alone(self.label.iter().map(stored)),
             any: self.any.iter().flat_map(stored).collect(),
             categories: alone(
@@ -284,7 +285,7 @@ fn is_of(label: &label::Label<'_>, category: &str, aliases: &Aliases) -> bool {
         || label.second_category == aliases.second_category(category)
 }
 
-/// The names that are the only ones of their list.
+/// The names of those lists that have exactly one name.
 fn alone(lists: impl Iterator<Item = Vec<String>>) -> Vec<String> {
     lists.filter(|names| names.len() == 1).flatten().collect()
 }

@@ -36,7 +36,8 @@ pub struct Args {
     json: bool,
 }
 
-/// A parser of the options of a plan. Those of a run that it lacks have no values.
+/// A parser that knows the options of `costag plan` and those of every command. The options that only `costag run` has take
+/// no values, so this parser also tells which options of a run have values.
 pub(in crate::cli) fn parser() -> clap::Command {
     use clap::Args as _;
     Args::augment_args(GlobalOptions::augment_args(clap::Command::new("plan")))

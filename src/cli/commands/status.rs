@@ -138,7 +138,7 @@ impl Args {
     fn failures(&self, reader: &Reader, output: &mut Output) -> Result<(), export::Error> {
         const COLUMNS: [&str; 8] =
             ["bucket", "key", "code", "http_status", "message", "request_id", "attempts", "run_id"];
-        // More than a person reads.
+        // A person does not read more than this.
         const SHOWN: usize = 1_000;
         let mut rows = 0_usize;
         let mut line = Vec::new();

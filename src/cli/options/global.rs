@@ -59,7 +59,7 @@ impl GlobalOptions {
         };
         options.text("log", log);
         options.text("progress", self.quiet.then_some("none"));
-        // An option that says more exactly what is wanted wins.
+        // --log and --progress come last, because they win over -q and -v.
         self.settings.give(options);
     }
 

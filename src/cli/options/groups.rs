@@ -189,7 +189,7 @@ fn arguments(setting: &Setting) -> Vec<Arg> {
         main = main.hide_short_help(true);
     }
     if name == "scenes" {
-        // Other commands look at one scene, and call it so.
+        // Other commands call their option --scene.
         main = main.alias("scene");
     }
     if let Some(letter) = setting.short {

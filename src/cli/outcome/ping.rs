@@ -15,7 +15,7 @@ use crate::visible::visible;
 /// The variable with the address. The address is a secret, because whoever knows it can pretend that all is well.
 const VARIABLE: &str = "COSTAG_PING_URL";
 
-/// What a ping says.
+/// The event that a ping reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signal {
     /// A run has begun.

@@ -33,7 +33,8 @@ pub(crate) struct Reporter {
     start: Option<JoinHandle<()>>,
     rewriter: Option<Rewriter>,
     notifier: Option<Notifier>,
-    /// Whether it is known who is told about the end.
+    /// Whether the receivers of pings and notifications were read from the settings. Nobody is told about the end before
+    /// that.
     tells: bool,
     /// Whether the command works on several profiles, so that an error has to say in which it is.
     is_one_of_many: bool,
@@ -73,8 +74,8 @@ impl Reporter {
         self.find_receivers();
     }
 
-    /// Lets a command that has failed before it could begin tell so those whom `settings` names. A person at a terminal sees
-    /// the error, so nobody else is told then.
+    /// Reads from `settings` who is told about the end of a command that has failed before it could begin. At a terminal
+    /// nobody is told, because a person sees the error there.
     pub(crate) fn failed_to_begin(&mut self, settings: impl FnOnce() -> Settings) {
         if self.beginning.source.is_some() || !is_log() {
             return;

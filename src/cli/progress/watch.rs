@@ -69,7 +69,7 @@ fn facts(live: Option<Live>, counts: Counts, settings: &Settings) -> Facts {
     }
 }
 
-/// The wait, unless another program has written times that do not exist.
+/// The wait as progress shows it. `None` if its times do not exist, because another program has written them.
 fn wait(wait: LiveWait) -> Option<Wait> {
     Some(Wait {
         what: wait.what,

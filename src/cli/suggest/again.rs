@@ -1,4 +1,4 @@
-//! Commands over the same source as a run.
+//! Commands that begin the present run again, or another one over the same source.
 
 use std::path::{Path, PathBuf};
 
@@ -11,14 +11,14 @@ use crate::config::{Settings, Typed};
 use crate::cos::Endpoint;
 use crate::job::{RunSettings, Source};
 
-/// The words of a command line that runs over the same source.
+/// A command line that works on the same source as the present command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cli) struct Again {
     words: Vec<String>,
     what: What,
 }
 
-/// What the present command makes.
+/// What the command is. This decides which commands can follow it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum What {
     /// A run, which can be continued.
@@ -54,7 +54,7 @@ impl Again {
         self.what == What::Run
     }
 
-    /// What a step that follows the run is done with.
+    /// The command that does a step after the run. A plan or a demo is not continued but begun again.
     pub(in crate::cli) fn then(&self, then: Then) -> Suggestion {
         match (&self.what, then) {
             (What::Run, _) => then.command(),
@@ -74,7 +74,7 @@ impl Again {
         Self::from_words(words)
     }
 
-    /// The command that began this run, as far as the run keeps it.
+    /// The command that began this run, with those of its options that the run keeps.
     pub(in crate::cli) fn begun(run: &RunSettings) -> Self {
         let mut words = over(run);
         words.extend(run.stored.words());
@@ -123,7 +123,7 @@ impl Again {
         Self::from_words(line.split(' ').map(str::to_owned).collect())
     }
 
-    /// The command.
+    /// The whole command line.
     pub(in crate::cli) fn whole(&self) -> Suggestion {
         Suggestion::from_words(self.words.clone())
     }
@@ -165,7 +165,7 @@ impl Again {
     }
 }
 
-/// The beginning of a command over the same source.
+/// The words `run`, the address, and the options of the list with which a command works on the source of this run.
 fn over(run: &RunSettings) -> Vec<String> {
     let address = match run.source.prefix() {
         "" => format!("cos://{}", run.bucket),

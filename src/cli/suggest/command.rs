@@ -74,7 +74,7 @@ impl Suggestion {
     }
 }
 
-/// What is left to do, and the command that does it.
+/// A step that can follow a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Then {
     /// Continue the unfinished run.
@@ -92,14 +92,14 @@ pub(in crate::cli) enum Then {
 }
 
 impl Then {
-    /// The command.
+    /// The command that does this step.
     pub(in crate::cli) fn command(self) -> Suggestion {
         match self {
             Self::Resume => Suggestion::resume(),
             Self::Failures => Suggestion::here(["status", "--failures"]),
             Self::Retry => Suggestion::here(["retry"]),
             Self::Verify => Suggestion::here(["verify"]),
-            // The file may be the reason why the settings cannot be read.
+            // Without a file, because the file may be the reason why the settings cannot be read.
             Self::Settings => Suggestion::plain(["config", "show", "--no-config"]),
             Self::Again => Suggestion::again(),
         }

@@ -1,4 +1,4 @@
-//! The options of commands on a page.
+//! The options that the commands on a page of `costag serve` or in a report need.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What to do about an error.
+//! The command that helps after an error.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,7 +6,7 @@ use super::command::{Suggestion, Then};
 use crate::cli::fault::UnknownWord;
 use crate::{config, export, job, store};
 
-/// The present command with an address in place of a word that may be the name of a profile.
+/// The present command, in which `cos://` stands before the word that is neither an address nor the name of a profile.
 static MEANT: Mutex<Option<Suggestion>> = Mutex::new(None);
 
 /// Suggests this command if it turns out that no profile has the name that the command line gives.
@@ -14,8 +14,8 @@ pub(in crate::cli) fn mean_address(command: Suggestion) {
     *MEANT.lock().unwrap_or_else(PoisonError::into_inner) = Some(command);
 }
 
-/// What to do about an error, if a command helps: a text that ends with a colon, and the command. `resumes` says whether the
-/// present command leaves an unfinished run behind.
+/// What to do about an error, if a command helps: a text that ends with a colon, and the command. `resumes` says whether
+/// the present command leaves an unfinished run behind.
 pub(in crate::cli) fn remedy(
     error: &anyhow::Error,
     resumes: bool,

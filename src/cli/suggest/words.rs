@@ -8,11 +8,11 @@ use crate::config::option;
 
 /// The options that make a run a trial.
 pub(super) const TRIAL: [&str; 2] = ["--limit", "--sample"];
-/// Options of commands, besides settings, that no run keeps: some with a value, and others without.
+/// Options that are no settings and that no run keeps. FILE and PROFILE have a value, and the flags have none.
 const FILE: &str = "--config";
 const PROFILE: &str = "--profile";
 pub(super) const FLAGS: [&str; 3] = ["--no-config", "-y", "--yes"];
-/// The profile that the present command works with, also if a word instead of an option names it.
+/// The profile that the present command works with, whether an option or a word in place of the address names it.
 static CHOSEN: Mutex<Option<String>> = Mutex::new(None);
 
 /// Lets every suggested command from now on work with this profile.
@@ -35,8 +35,8 @@ pub(super) fn typed() -> Vec<String> {
     env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
-/// The words of the present command line. While `run --all` works on a profile, they are those of a run over this profile,
-/// because another one must not follow from what this one needs.
+/// The words of the present command line. While `run --all` works on a profile, its name takes the place of `--all`, so
+/// that a suggested command does not run over the other profiles again.
 pub(super) fn typed_for_one() -> Vec<String> {
     let chosen = CHOSEN.lock().unwrap_or_else(PoisonError::into_inner);
     let in_place = |word: String| match &*chosen {
@@ -54,7 +54,7 @@ pub(super) enum Repeat {
     WithValue,
 }
 
-/// The words that belong to the options that `repeats` names.
+/// Those of the words that belong to options which are repeated, with their values. `repeats` decides by the name.
 pub(super) fn pick(words: Vec<String>, repeats: impl Fn(&str) -> Repeat) -> Vec<String> {
     let mut found = Vec::new();
     let mut words = words.into_iter();
@@ -135,7 +135,7 @@ pub(super) fn without_dry_run(words: Vec<String>, parser: &clap::Command) -> Vec
     let without = |word: String| {
         let shorts = word.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
         let Some(shorts) = shorts else { return (word != "--dry-run").then_some(word) };
-        // What follows an option with a value is its value.
+        // The letters after an option with a value are its value, so their n is no option.
         let flags = shorts.find(has_value).unwrap_or(shorts.len());
         let (flags, rest) = shorts.split_at(flags);
         let left = flags.replace('n', "") + rest;

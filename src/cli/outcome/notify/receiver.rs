@@ -40,7 +40,7 @@ impl Kind {
 pub(super) struct Receiver {
     pub(super) kind: Kind,
     pub(super) address: SecretString,
-    /// With what requests are signed.
+    /// The secret with which requests are signed. `None` if they are not signed.
     pub(super) secret: Option<SecretString>,
 }
 
