@@ -19,7 +19,7 @@ const LONGEST: usize = 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read, or it is not UTF-8.
-    #[error("cannot read the aliases in {file}")]
+    #[error("cannot read the aliases in {file}: check the name of the file and its permissions")]
     Read {
         /// The file.
         file: String,
@@ -94,16 +94,23 @@ impl Aliases {
                 _ => return wrong("the kind must be label, first or second"),
             };
             if name.is_empty() || alias.is_empty() {
-                return wrong("the name or its alias is empty");
+                return wrong("the name or its alias is empty: complete the line, or remove it");
             }
             if alias.len() > LONGEST {
-                return wrong("the alias is longer than 1 KiB");
+                return wrong("the alias is longer than 1 KiB: shorten it");
             }
             if names.insert(name.to_owned(), alias.to_owned()).is_some() {
-                return wrong("the name has an alias already");
+                return wrong("the name has an alias already: remove one of the two lines");
             }
         }
-        if has_header { Ok(aliases) } else { Err((1, "the file is empty".to_owned())) }
+        if has_header {
+            Ok(aliases)
+        } else {
+            Err((
+                1,
+                "the file is empty: its first line must be the header kind,name,alias".to_owned(),
+            ))
+        }
     }
 
     /// True if every name is shown as it is stored.

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 /// A glob is not valid.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read the glob {glob:?}")]
+#[error(
+    "cannot read the glob {glob:?}; a backslash before [, {{, * or ? makes it an ordinary character"
+)]
 pub struct GlobError {
     glob: String,
     #[source]

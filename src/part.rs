@@ -38,7 +38,10 @@ impl Part {
     /// The folder cannot be written, or the target is a folder.
     pub fn create(target: &Path, mode: u32, beside: &'static [&'static str]) -> io::Result<Self> {
         let Some(name) = target.file_name() else {
-            return Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder"));
+            return Err(io::Error::new(
+                ErrorKind::IsADirectory,
+                "it is a folder: name a file in it",
+            ));
         };
         let begin = begin_of(name);
         remove_abandoned(target, &begin, beside);
@@ -57,8 +60,8 @@ impl Part {
                 }
                 Err(error) => return Err(error),
             };
-            // A file system without locks has no clean-up either. If another process has the lock, or the file is gone, that
-            // process took the file for an abandoned part.
+            // A file system without locks has no clean-up either. If another process has the lock, or the file is gone,
+            // that process took the file for an abandoned part.
             let mine = !matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock));
             if mine && is_at(&file, &path) {
                 return Ok(Self { path, target: target.to_owned(), file, beside, placed: false });
@@ -77,7 +80,8 @@ impl Part {
         &self.path
     }
 
-    /// Gives the file its target's name and replaces an existing file. The change is safe from power loss when this returns.
+    /// Gives the file its target's name and replaces an existing file. The change is safe from power loss when this
+    /// returns.
     ///
     /// # Errors
     /// The file system fails; the target is then unchanged.

@@ -14,8 +14,8 @@ const ENOUGH: usize = 4;
 #[error("it is UTF-16, as some Windows programs write text: save it as UTF-8")]
 pub struct Utf16;
 
-/// The length in bytes of the byte order mark at the start of a text. `start` is the first four bytes of the text, or all of
-/// it if it is shorter.
+/// The length in bytes of the byte order mark at the start of a text. `start` is the first four bytes of the text, or all
+/// of it if it is shorter.
 ///
 /// If `may_hold_nul` is set, NUL bytes are expected and are not taken as a sign of UTF-16.
 ///
@@ -54,7 +54,7 @@ pub fn decode(mut bytes: Vec<u8>) -> io::Result<String> {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = before.split(|byte| *byte == b'\n').count();
         let error: Box<dyn std::error::Error + Send + Sync> =
-            format!("line {line} is not UTF-8").into();
+            format!("line {line} is not UTF-8: save the file as UTF-8").into();
         invalid(error)
     })
 }
@@ -90,7 +90,7 @@ mod tests {
             assert!(error.to_string().contains("UTF-16"), "{error}");
         }
         let error = decode(b"a\nb\xff".to_vec()).unwrap_err();
-        assert_eq!(error.to_string(), "line 2 is not UTF-8");
+        assert_eq!(error.to_string(), "line 2 is not UTF-8: save the file as UTF-8");
     }
 
     #[test]

@@ -17,10 +17,9 @@ use crate::store::Reader;
 /// # Errors
 /// Returns an error if the system provides no timer or socket.
 pub(super) fn runtime() -> anyhow::Result<Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context(
+        "the system gives this process no timers or sockets; check its limits (`ulimit -a`)",
+    )
 }
 
 /// Runs the job, prints its summary, and returns the exit code. `again` is the command that begins such a run
@@ -126,7 +125,8 @@ fn asking<'p>(
 fn watch_signals(
     control: Control,
 ) -> anyhow::Result<impl Future<Output = std::convert::Infallible>> {
-    let mut signals = Signals::watch().context("cannot watch signals")?;
+    let mut signals = Signals::watch()
+        .context("signals cannot be watched; check the limits of this process (`ulimit -a`)")?;
     Ok(async move {
         loop {
             let exit = signals.next().await;

@@ -278,7 +278,13 @@ pub(super) fn comma(words: &[String], parses: Parses) -> Option<Correction> {
             found = true;
         }
     }
-    found.then(|| correction("a full-width comma separates nothing", corrected, parses))
+    found.then(|| {
+        correction(
+            "a full-width comma does not separate the items of a list: write ,",
+            corrected,
+            parses,
+        )
+    })
 }
 
 /// The message, and the command if the parser takes it. A command with a password is not shown, and it could not be pasted

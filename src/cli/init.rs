@@ -68,7 +68,10 @@ impl Init {
             None,
             "In which region is it, such as ap-guangzhou? ",
             |text| match text {
-                "" => Err(Usage("the region is missing".to_owned()).into()),
+                "" => {
+                    Err(Usage("the region is missing: give one such as ap-guangzhou".to_owned())
+                        .into())
+                }
                 text => is_valid("region", text),
             },
         )?;

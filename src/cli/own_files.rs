@@ -15,6 +15,6 @@ pub(super) fn spare(target: &Path, database: &Reader) -> Result<(), export::Erro
     }
     Err(export::Error::Open {
         target: target.display().to_string(),
-        source: std::io::Error::other("it is the job database"),
+        source: std::io::Error::other("it is the job database: name another file"),
     })
 }

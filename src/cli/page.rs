@@ -50,7 +50,9 @@ pub(super) fn site(
 pub(super) fn folder(path: PathBuf) -> anyhow::Result<Folder> {
     let name = visible(&path.to_string_lossy()).into_owned();
     Folder::open(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotADirectory => Usage(format!("{name} is not a folder")).into(),
+        std::io::ErrorKind::NotADirectory => {
+            Usage(format!("{name} is not a folder: name the folder with the pictures")).into()
+        }
         _ => Usage(format!("the folder {name} cannot be opened: {error}")).into(),
     })
 }

@@ -163,7 +163,9 @@ pub enum Error {
     },
     /// The database has an option that costag never keeps with a run. Somebody changed the database, or another version
     /// wrote it.
-    #[error("the setting {key:?} is never kept with a run")]
+    #[error(
+        "the setting {key:?} is never kept with a run, so the database was changed by another program: begin a new run"
+    )]
     NotKept {
         /// The key.
         key: String,

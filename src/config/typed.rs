@@ -40,7 +40,7 @@ impl Given {
 /// A kept option has a value that no option can have: another program changed the database.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the option {key:?} was kept with a value that no option has, so the database was changed by another program"
+    "the option {key:?} was kept with a value that no option has, so the database was changed by another program: begin a new run"
 )]
 pub struct UnfitValue {
     key: String,

@@ -9,7 +9,7 @@ use super::faults::SettingsError;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The emulator cannot listen on the port, most likely because another program does.
-    #[error("cannot listen on port {port} of 127.0.0.1")]
+    #[error("cannot listen on port {port} of 127.0.0.1; --port 0 chooses a free one")]
     Listen {
         /// The port in the options.
         port: u16,
@@ -18,7 +18,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The folder of pictures does not exist or cannot be read.
-    #[error("the folder {} cannot be read", folder.display())]
+    #[error("the folder {} cannot be read; check its name and permissions", folder.display())]
     Folder {
         /// The folder in the options.
         folder: PathBuf,
@@ -45,6 +45,8 @@ pub enum Error {
     #[error("a setting of the emulator is wrong")]
     Settings(#[from] SettingsError),
     /// The system has no more threads.
-    #[error("the emulator's threads cannot be started")]
+    #[error(
+        "the emulator's threads cannot be started: raise the limit of processes (`ulimit -u`), or give fewer --threads"
+    )]
     Threads(#[source] io::Error),
 }

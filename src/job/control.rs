@@ -73,7 +73,7 @@ impl fmt::Display for StopReason {
             Self::Trial(trial) => f.write_str(&trial.name()),
             Self::Window(what) => write!(f, "window: {what}"),
             Self::Denied(what) | Self::LookUpsDenied(what) => write!(f, "permission: {what}"),
-            Self::Breaker(what) | Self::BadImages(what) => write!(f, "breaker: {what}"),
+            Self::Breaker(what) | Self::BadImages(what) => write!(f, "too many failures: {what}"),
             Self::Refused(_, _, error) => write!(f, "refused: {error}"),
             Self::AskedToWait { until, wait, error } => {
                 let until = until.to_zoned(jiff::tz::TimeZone::system());

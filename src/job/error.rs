@@ -27,17 +27,19 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The settings of a run cannot be written as JSON, for example because a path in them is not UTF-8.
-    #[error("the settings of this run cannot be stored")]
+    #[error("the settings of this run cannot be stored: every path in them must be UTF-8")]
     UnstorableSettings(#[source] serde_json::Error),
     /// The writer thread has ended. The thread's own error says why; it takes precedence over this one.
     #[error("the thread that writes to the database ended early")]
     WriterGone,
     /// A stage of the pipeline panicked.
-    #[error("a part of the program failed unexpectedly; everything committed is intact")]
+    #[error(
+        "a part of the program failed unexpectedly, which is a mistake in costag; everything committed is intact"
+    )]
     Panicked,
     /// The system cannot start another thread.
     #[error(
-        "the system cannot start another thread: a limit of processes (`ulimit -u`) or of memory (`ulimit -v`) is reached; everything committed is intact"
+        "the system cannot start another thread: a limit of processes (`ulimit -u`) or of memory (`ulimit -v`) is reached: raise it, or lower --workers; everything committed is intact"
     )]
     Thread(#[source] std::io::Error),
 }

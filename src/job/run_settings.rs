@@ -138,7 +138,7 @@ fn at_fault(settings: &str, error: serde_json::Error) -> Box<dyn std::error::Err
     };
     match found {
         Some((name, why)) => format!(
-            "the setting {name:?} is stored with a value that no run stores ({why}), so the database was changed by another program"
+            "the setting {name:?} is stored with a value that no run stores ({why}), so the database was changed by another program: begin a new run"
         )
         .into(),
         None => error.into(),

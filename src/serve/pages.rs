@@ -218,7 +218,10 @@ fn problem(fault: &Fault) -> (u16, Shown) {
     let (status, title) = match fault {
         Fault::Store(store::Error::Missing { .. }) => (503, "There is no database here."),
         Fault::Store(_) => (503, "The database cannot be read now."),
-        Fault::Query(_) => (400, "This address cannot be understood."),
+        Fault::Query(_) => (
+            400,
+            "This address cannot be understood. Open the overview, and choose again from there.",
+        ),
         Fault::Template(_) => (500, "The page failed."),
         Fault::NoImage => (404, "There is no such image."),
         Fault::Ends => (503, "The server is stopping."),

@@ -76,7 +76,7 @@ impl Args {
             anyhow::bail!(Usage(match (self.run, last) {
                 (WhichRun::Number(id), Some(last)) =>
                     format!("there is no run {id}; the last one is {}", last.id),
-                _ => "there is no run yet".to_owned(),
+                _ => "there is no run yet: begin one with costag run".to_owned(),
             }));
         };
         let mut rows = Rows::begin(self.form.form(), &COLUMNS)?;

@@ -249,7 +249,7 @@ async fn credentials(settings: &Settings, lines: &mut Lines) -> Option<Arc<Provi
         Ok(found) => found,
         Err(error) => {
             let text = chain(&error);
-            let todo = "set COSTAG_SECRET_ID and COSTAG_SECRET_KEY, or use one of the other sources under Credentials in the help of run";
+            let todo = "the help of run describes all sources under Credentials";
             lines.fail(WHAT, &format!("{text}; {todo}"), Exit::Credentials);
             return None;
         }
@@ -381,8 +381,8 @@ async fn images(client: &Client, prefix: &str, settings: &Settings) -> String {
     takes::text(doubtful, &of).map_or_else(String::new, |text| format!("; {text}"))
 }
 
-/// Whether the name of the object's storage class says that it is an archive class. This includes classes that are not known
-/// yet.
+/// Whether the name of the object's storage class says that it is an archive class. This includes classes that are not
+/// known yet.
 fn is_archived(entry: &ObjectEntry) -> bool {
     entry.storage_class.as_ref().is_some_and(|class| class.name().contains("ARCHIVE"))
 }

@@ -164,7 +164,9 @@ impl FromStr for Named {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, number) = text.split_once('=').ok_or("give NAME=PROBABILITY")?;
-        let probability = number.parse().map_err(|_| format!("{number:?} is not a number"))?;
+        let probability = number.parse().map_err(|_| {
+            format!("{number:?} is not a number: expected a probability from 0 to 1")
+        })?;
         // `set_fault` checks the name and the bounds.
         Settings::default().set_fault(name, probability).map_err(|error| error.to_string())?;
         Ok(Self { name: name.to_owned(), probability })
@@ -172,7 +174,9 @@ impl FromStr for Named {
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    let share: f64 = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
+    let share: f64 = text
+        .parse()
+        .map_err(|_| format!("{text:?} is not a number: expected a share from 0 to 1"))?;
     (0.0..=1.0)
         .contains(&share)
         .then_some(share)
@@ -257,8 +261,12 @@ pub fn execute(args: Args) -> anyhow::Result<()> {
     }
     out.flush()?;
     if let Some(path) = ready_file {
-        std::fs::write(&path, format!("{endpoint}\n"))
-            .with_context(|| format!("cannot write the ready file {}", path.display()))?;
+        std::fs::write(&path, format!("{endpoint}\n")).with_context(|| {
+            format!(
+                "cannot write the ready file {}; check its folder and permissions",
+                path.display()
+            )
+        })?;
     }
     runtime.block_on(stopped.next());
     let statistics = emulator.statistics();

@@ -103,7 +103,8 @@ impl Args {
             )));
         }
         // A run watches for signals by itself. This one also notices those that come between two runs.
-        let interrupt = Interrupt::watch().context("cannot watch signals")?;
+        let interrupt = Interrupt::watch()
+            .context("signals cannot be watched; check the limits of this process (`ulimit -a`)")?;
         let mut worst = Exit::Complete;
         let mut ended = Vec::new();
         let mut metrics_files = BTreeMap::new();

@@ -103,7 +103,10 @@ fn replace(path: &Path, beginning: &Beginning, ended: Option<Exit>) -> anyhow::R
     let path = std::path::absolute(path)?;
     let database = std::path::absolute(&beginning.settings.db)?;
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    anyhow::ensure!(real(&path) != real(&database), "metrics_file names the database");
+    anyhow::ensure!(
+        real(&path) != real(&database),
+        "metrics_file names the database: name another file"
+    );
     let text = Metrics::read(beginning, ended)?.text();
     let mut output = Output::open(&path)?;
     output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;

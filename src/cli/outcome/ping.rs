@@ -64,7 +64,7 @@ impl Ping {
         let refusal = ["not found", "rate limited"].into_iter().find(|text| answer.contains(text));
         match refusal {
             _ if !(200..300).contains(&status) => {
-                Err(format!("it was answered with HTTP {status}"))
+                Err(format!("it was answered with HTTP {status}: check its address"))
             }
             Some(text) => Err(format!("it was answered with {text:?}: check its address")),
             None => Ok(()),

@@ -31,6 +31,11 @@ pub(in crate::cli) fn remedy(
             let config::Error::UnknownKey { near: None, .. } = error else { return None };
             return Some(("all settings are listed by:", Then::Settings));
         }
+        if let Some(job::Error::WriterGone | job::Error::Panicked | job::Error::Thread(_)) =
+            cause.downcast_ref::<job::Error>()
+        {
+            return Some(("to try again:", again));
+        }
         match store_error(cause)? {
             Store::Unsound { .. } => Some(("to see everything that is wrong:", Then::Verify)),
             Store::Disk { .. } => Some(("once there is room:", again)),

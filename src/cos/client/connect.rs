@@ -45,7 +45,7 @@ impl Default for Options {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The CA file cannot be read.
-    #[error("cannot read the CA file {}", path.display())]
+    #[error("cannot read the CA file {}; check its name and permissions", path.display())]
     CaFile {
         /// The path of the file.
         path: PathBuf,
@@ -54,7 +54,7 @@ pub enum BuildError {
         cause: std::io::Error,
     },
     /// The CA file holds no certificate in PEM form.
-    #[error("no certificate in the CA file {}", path.display())]
+    #[error("there is no certificate in the CA file {}: give one in PEM form", path.display())]
     NoCertificate {
         /// The path of the file.
         path: PathBuf,

@@ -1,5 +1,5 @@
-//! Posts a text to an address that is not the service's, such as that of a monitor. The address itself may be a secret, so no
-//! error contains it.
+//! Posts a text to an address that is not the service's, such as that of a monitor. The address itself may be a secret, so
+//! no error contains it.
 
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ const ANSWER_MAX: usize = 4 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum PostError {
     /// The address has no host that requests can be sent to.
-    #[error("the address cannot be used")]
+    #[error("the address cannot be used: check it")]
     Address(#[source] endpoint::Error),
     /// There is no client for it.
-    #[error("there is no way to reach it")]
+    #[error("it cannot be reached: check the network and the address")]
     Client(#[source] BuildError),
     /// The exchange failed.
-    #[error("no answer came")]
+    #[error("no answer came: check the network and the address")]
     Exchange(#[source] Cause),
 }
 

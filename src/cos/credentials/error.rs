@@ -9,13 +9,14 @@ use crate::cos::transport::Cause;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No place has credentials.
-    #[error("no credentials found; looked at: {}", looked.join(", "))]
+    #[error("no credentials found: set COSTAG_SECRET_ID and COSTAG_SECRET_KEY, or use another of the places that were looked at: {}",
+        looked.join(", "))]
     NotFound {
         /// The places, in the order in which they were looked at.
         looked: Vec<String>,
     },
     /// Only one of id and key is set.
-    #[error("{set} is set and {missing} is not; both are needed")]
+    #[error("{set} is set and {missing} is not: set both")]
     Half {
         /// The name of the value that is set.
         set: String,
@@ -23,7 +24,7 @@ pub enum Error {
         missing: String,
     },
     /// A required value is empty.
-    #[error("{name} is missing or empty")]
+    #[error("{name} is missing or empty: set it")]
     Missing {
         /// The name of the value.
         name: String,
@@ -35,13 +36,13 @@ pub enum Error {
         name: String,
     },
     /// A value cannot be sent in a header.
-    #[error("{name} has characters that no id, key or token has")]
+    #[error("{name} has characters that no id, key or token has: copy it again")]
     Characters {
         /// The name of the value.
         name: String,
     },
     /// A file cannot be read.
-    #[error("cannot read {}", path.display())]
+    #[error("cannot read {}; check its name and permissions", path.display())]
     File {
         /// The path of the file.
         path: PathBuf,
@@ -64,7 +65,7 @@ pub enum Error {
         reason: String,
     },
     /// The command took too long.
-    #[error("credential_process did not end within {} s", limit.as_secs())]
+    #[error("credential_process did not end within {} s: run it by hand to see what it waits for", limit.as_secs())]
     ProcessTimeout {
         /// The time limit.
         limit: Duration,
@@ -79,7 +80,7 @@ pub enum Error {
         cause: Option<Cause>,
     },
     /// The credentials have expired, and their place has no new ones.
-    #[error("the credentials from {place} have expired")]
+    #[error("the credentials from {place} have expired: fetch new ones")]
     Expired {
         /// The place that they came from.
         place: String,

@@ -1,8 +1,8 @@
 //! Reads an inventory of COS as a list of keys: a manifest, and the CSV files that it names.
 //!
-//! Documented is (Inventory Overview): the names in the manifest, the columns in `fileSchema`, the MD5 of each file, and that
-//! keys are URL-encoded. Not documented is whether a file may have a header and whether sizes are texts or numbers, so both
-//! are accepted. Each line of a file is one record, so memory is that of a line.
+//! Documented is (Inventory Overview): the names in the manifest, the columns in `fileSchema`, the MD5 of each file, and
+//! that keys are URL-encoded. Not documented is whether a file may have a header and whether sizes are texts or numbers, so
+//! both are accepted. Each line of a file is one record, so memory is that of a line.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};
@@ -25,7 +25,7 @@ const RECORD_MAX: u64 = 64 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file cannot be read.
-    #[error("cannot read {file}")]
+    #[error("cannot read {file}, which belongs to the inventory; check its name and permissions")]
     Read {
         /// The file.
         file: String,
@@ -69,7 +69,7 @@ pub enum Error {
         what: &'static str,
     },
     /// A line of a file has other fields than the manifest says.
-    #[error("line {line} of {file} {what}")]
+    #[error("line {line} of {file} {what}: download the file and its manifest again")]
     Line {
         /// The file.
         file: String,
@@ -164,12 +164,14 @@ impl Inventory {
         }
         if !manifest.file_format.eq_ignore_ascii_case("csv") {
             let format = &manifest.file_format;
-            return Err(unusable(format!("its files are {format:?}, and only CSV can be read")));
+            return Err(unusable(format!(
+                "its files are {format:?}, and only CSV can be read: choose CSV as the format of the inventory"
+            )));
         }
         let columns: Vec<&str> = manifest.file_schema.split(',').map(str::trim).collect();
         let find = |name: &str| columns.iter().position(|column| column.eq_ignore_ascii_case(name));
         let Some(key) = find("Key") else {
-            return Err(unusable("its fileSchema has no column Key".to_owned()));
+            return Err(unusable("its fileSchema has no column Key, which every inventory has: download the manifest again".to_owned()));
         };
         let schema = Schema {
             columns: columns.len(),
@@ -196,7 +198,7 @@ impl Inventory {
                 return Err(Error::Unusable {
                     file: self.path.display().to_string(),
                     what: format!(
-                        "it is the inventory of the bucket {name:?}, and not of {bucket:?}"
+                        "it is the inventory of the bucket {name:?}, and not of {bucket:?}: name that bucket, or another inventory"
                     ),
                 });
             }

@@ -95,8 +95,8 @@ impl Source {
     /// this bucket.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::Encoding`], [`Error::NotUrls`] or [`Error::Inventory`]. A file that is not regular, such as a pipe, can be
-    /// read only once, so its lines are checked when the run reads it.
+    /// [`Error::Read`], [`Error::Encoding`], [`Error::NotUrls`] or [`Error::Inventory`]. A file that is not regular, such
+    /// as a pipe, can be read only once, so its lines are checked when the run reads it.
     pub fn check(&self, bucket: &str) -> Result<(), Error> {
         match self {
             Self::Keys(list @ List { inventory: true, .. }) => {
@@ -185,7 +185,7 @@ fn is_regular(file: &Path) -> bool {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be opened or read.
-    #[error("cannot read the list {name}")]
+    #[error("cannot read the list {name}; check its name and permissions")]
     Read {
         /// The name of the file, or "standard input".
         name: String,

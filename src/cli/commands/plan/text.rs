@@ -32,10 +32,7 @@ pub(super) fn text(plan: &Plan, settings: &Settings, run: &Suggestion) -> String
     if plan.given_up > 0 {
         let (given_up, them) =
             (counted(plan.given_up, "image"), if plan.given_up == 1 { "it" } else { "them" });
-        rows.push((
-            "given up",
-            format!("{given_up} failed for good; `costag retry` puts {them} back"),
-        ));
+        rows.push(("given up", format!("{given_up} failed for good; retry puts {them} back")));
     }
     rows.extend(doubtful(plan));
     rows.extend(calls(plan));

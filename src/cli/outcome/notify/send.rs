@@ -33,7 +33,7 @@ pub(super) fn send(
     let sent = post(&address, "application/json; charset=utf-8", body.to_string(), options);
     let (status, answer) = runtime.block_on(sent).map_err(|error| chain(&error))?;
     if !(200..300).contains(&status) {
-        return Err(format!("it was answered with HTTP {status}"));
+        return Err(format!("it was answered with HTTP {status}: check its address"));
     }
     accepted(receiver.kind, &answer)
 }
