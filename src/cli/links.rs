@@ -1,10 +1,13 @@
 //! Signed links to the objects of buckets, for a browser.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use bytes::Bytes;
 use futures::FutureExt as _;
+use futures::future::join_all;
 
 use super::connect;
 use super::fault::{Usage, chain};
@@ -12,8 +15,10 @@ use super::options::groups::{OfLinks, SettingOptions};
 use crate::config::Settings;
 use crate::cos::{self, Bucket, Client, Endpoint, Link, LinkRequest, Provider};
 use crate::job::RunSettings;
+use crate::numbers::counted;
 use crate::serve::Pictures;
 use crate::store::Reader;
+use crate::store::read::Sample;
 
 /// The options that make links of keys.
 #[derive(Debug, clap::Args)]
@@ -48,6 +53,9 @@ impl LinkOptions {
 
 /// How long the link of a picture is valid. The browser opens it at once, and keeps the way to it for a third of this.
 const PICTURE: Duration = Duration::from_mins(15);
+
+/// How many pictures are requested at a time.
+const AT_ONCE: usize = 8;
 
 /// How many runs are searched for the region of a bucket, the newest first.
 const RUNS: u32 = 1_000;
@@ -148,10 +156,10 @@ pub(super) async fn pictures(settings: &Settings, reader: &Reader) -> anyhow::Re
     say!("the service bills each picture as a request with its traffic and its scaling");
     tell_token(first.is_temporary());
     let told = Arc::new(Mutex::new(String::new()));
-    let sign = move |sample: crate::store::read::Sample, side: u32| {
+    let sign = move |sample: Sample, side: u32| {
         let (linker, told) = (Arc::clone(&linker), Arc::clone(&told));
         let made = async move {
-            let process = format!("imageMogr2/thumbnail/{side}x{side}>");
+            let process = cos::thumbnail(side);
             let made = linker.link(&sample.key, Some(&process), PICTURE).await;
             made.map(|link| link.expose().to_owned()).map_err(|error| {
                 let why = chain(&error);
@@ -166,6 +174,60 @@ pub(super) async fn pictures(settings: &Settings, reader: &Reader) -> anyhow::Re
         made.boxed()
     };
     Ok(Pictures::Links { bucket: run.bucket, origin, sign: Box::new(sign) })
+}
+
+/// Requests small copies of these pictures from the bucket of the last run, and says how many requests that are before the
+/// first one. Returns those that came, by the number of their content. If none of the first ones comes, no others are
+/// requested.
+///
+/// # Errors
+/// Credentials are missing, or the region of the bucket is not known.
+pub(super) fn fetch(
+    settings: &Settings,
+    reader: &Reader,
+    mut samples: Vec<Sample>,
+    side: u32,
+    continues: &dyn Fn() -> bool,
+) -> anyhow::Result<HashMap<i64, Bytes>> {
+    let mut fetched = HashMap::new();
+    let Some(run) = reader.last_run()? else { return Ok(fetched) };
+    let is_url = |key: &str| key.starts_with("http://") || key.starts_with("https://");
+    samples.retain(|sample| sample.bucket == run.bucket && !is_url(&sample.key));
+    let runtime = super::execute_job::runtime()?;
+    runtime.block_on(async {
+        let provider = connect::provider(&settings.credentials).await?;
+        let linker = Linker::new(&run.bucket, settings, provider, reader)?;
+        say!(
+            "requesting {} from {}; the service bills each as a request with its traffic and its scaling",
+            counted(samples.len() as u64, "picture"),
+            linker.client.endpoint()
+        );
+        let mut failed: (u64, Option<cos::Error>) = (0, None);
+        for samples in samples.chunks(AT_ONCE) {
+            if !continues() {
+                return Ok(());
+            }
+            let requests = samples.iter().map(|sample| linker.client.picture(&sample.key, side));
+            for (sample, answer) in samples.iter().zip(join_all(requests).await) {
+                match answer {
+                    Ok(bytes) => drop(fetched.insert(sample.content_id, bytes)),
+                    Err(error) => failed = (failed.0 + 1, failed.1.or(Some(error))),
+                }
+            }
+            if fetched.is_empty() {
+                break;
+            }
+        }
+        if let (count, Some(error)) = failed {
+            let pictures = counted(count, "picture");
+            say!("warning: {pictures} did not come; the first one because: {}", chain(&error));
+            if fetched.is_empty() {
+                say!("no other picture was requested");
+            }
+        }
+        anyhow::Ok(())
+    })?;
+    Ok(fetched)
 }
 
 /// Says that links carry a token, if they do.

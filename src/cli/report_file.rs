@@ -1,8 +1,10 @@
 //! Makes the file of a report from a database.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::suggest;
@@ -12,7 +14,7 @@ use crate::config::{Billing, Budget};
 use crate::pictures::Folder;
 use crate::report::{Album, Report};
 use crate::store::Reader;
-use crate::store::read::SurveyQuery;
+use crate::store::read::{Sample, SurveyQuery};
 use crate::view::labels::{self, Labels};
 use crate::view::overview::{self, Overview};
 use crate::view::runs::Runs;
@@ -22,13 +24,18 @@ use crate::visible::visible;
 /// The most pictures that are read from a folder.
 const PICTURES: usize = 180;
 
+/// Fetches the pictures of these images.
+pub(super) type Fetch<'a> = dyn Fn(Vec<Sample>) -> anyhow::Result<HashMap<i64, Bytes>> + 'a;
+
 /// Where the pictures of a report come from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) enum Pictures<'a> {
     /// The report has no pictures.
     None,
     /// The keys are paths below this folder.
     Folder(&'a Folder),
+    /// They are fetched: at most this many, all at once, by the number of their content.
+    Fetched(usize, &'a Fetch<'a>),
 }
 
 /// Makes the file of a report. Returns `None` once `continues` returns false.
@@ -46,7 +53,7 @@ pub(super) fn make(
     let zone = zone::local();
     let samples = match pictures {
         Pictures::None => 0,
-        Pictures::Folder(_) => overview::FRAMES,
+        Pictures::Folder(_) | Pictures::Fetched(..) => overview::FRAMES,
     };
     let query = SurveyQuery { sampled: overview::SHEET, samples, beside: labels::SHOWN };
     let Some(readings) = Readings::read(reader, query, &zone, &continues)? else {
@@ -60,11 +67,17 @@ pub(super) fn make(
         links: Links::File,
         aliases,
     };
+    let mut fetched = match pictures {
+        Pictures::Fetched(most, fetch) => fetch(wanted(&readings, &terms, most))?,
+        Pictures::None | Pictures::Folder(_) => HashMap::new(),
+    };
     let mut album = Album::default();
     let mut left = PICTURES;
     let overview = Overview::of(&readings, &terms, |sample| {
         let load = || {
-            let Pictures::Folder(folder) = pictures else { return None };
+            let Pictures::Folder(folder) = pictures else {
+                return fetched.remove(&sample.content_id).map(Vec::from);
+            };
             left = left.checked_sub(1).filter(|_| continues())?;
             folder.read(&sample.key)
         };
@@ -81,6 +94,18 @@ pub(super) fn make(
     };
     let html = report.html()?;
     Ok(continues().then_some(html))
+}
+
+/// The images whose pictures the report shows first, each once.
+fn wanted(readings: &Readings, terms: &Terms, most: usize) -> Vec<Sample> {
+    let (mut wanted, mut seen) = (Vec::new(), HashSet::new());
+    Overview::of(readings, terms, |sample| {
+        if wanted.len() < most && seen.insert(sample.content_id) {
+            wanted.push(sample.clone());
+        }
+        None
+    });
+    wanted
 }
 
 /// What calls cost.

@@ -42,6 +42,12 @@ pub fn encode(text: &str) -> String {
     out
 }
 
+/// Appends an instruction of image processing, such as `imageMogr2/thumbnail/480x480>`: a parameter that is a name without
+/// a value. The service documents it with its slashes and without `=`.
+pub(super) fn instruction_into(out: &mut String, instruction: &str) {
+    out.push_str(&encode(instruction).replace("%2F", "/"));
+}
+
 /// Why a text cannot be percent-decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {

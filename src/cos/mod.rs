@@ -27,7 +27,7 @@ mod text;
 mod transport;
 mod xml;
 
-pub use client::{Client, Link, LinkRequest, Options, Target};
+pub use client::{Client, Link, LinkRequest, Options, Target, thumbnail};
 pub use clock::{Clock, Correction};
 pub use credentials::{Credentials, Provider, Sources};
 pub use detect_label::Answer;

@@ -210,7 +210,8 @@ impl Args {
             );
         }
         if unreachable > 0 {
-            say!("{unreachable} keys were left out, because no link can lead to them");
+            let verb = if unreachable == 1 { "was" } else { "were" };
+            say!("{} {verb} left out: no link can lead there", counted(unreachable, "key"));
         }
         links::tell_token(links.is_some_and(|links| links.is_temporary()));
         if buckets.len() > 1 {

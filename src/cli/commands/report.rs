@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cli::exit::Exit;
+use crate::cli::links;
 use crate::cli::names;
 use crate::cli::options::global::GlobalOptions;
-use crate::cli::options::groups::{OfNames, OfPrices, SettingOptions};
+use crate::cli::options::groups::{OfNames, OfObjects, OfPrices, SettingOptions};
 use crate::cli::own_files;
 use crate::cli::report_file::{self, Pictures};
 use crate::cli::signals::Interrupt;
@@ -15,16 +16,28 @@ use crate::export::Output;
 use crate::store::Reader;
 use crate::visible::visible;
 
+/// The longest side of a picture that is requested, in pixels. The report shows squares of half of this.
+const SIDE: u32 = 384;
+
 /// Write a report: one HTML file with labels, categories, prefixes, runs, failures and costs
 ///
 /// The file opens in any browser, offline. It holds the most frequent labels, the confidences, the prefixes and what
-/// changed; the first 1,000 labels; and the runs with what failed and what was spent. It makes no request and contains no
-/// credentials, but keys, labels and the name of the bucket are in it. Nothing is called, and the database is not changed.
+/// changed; the first 1,000 labels; and the runs with what failed and what was spent. It contains no credentials and no
+/// signed address, but keys, labels and the name of the bucket are in it. Without --thumbnails no request is made. Nothing
+/// is called, and the database is not changed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// File to write, such as report.html; - is standard output
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// Put up to N pictures of the bucket into the report, 1 to 240; each is a request, which costs
+    ///
+    /// Needs credentials that may read objects. The number of requests is told before the first one. The pictures are small
+    /// copies that the service makes, and part of the file.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=240))]
+    thumbnails: Option<u16>,
+    #[command(flatten)]
+    objects: SettingOptions<OfObjects>,
     #[command(flatten)]
     price: SettingOptions<OfPrices>,
     #[command(flatten)]
@@ -35,11 +48,12 @@ impl Args {
     /// Writes the report, and says where it is on stderr.
     ///
     /// # Errors
-    /// The database is unusable, or the output cannot be written.
+    /// The database is unusable, credentials for pictures are missing, or the output cannot be written.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let settings = global.settings(|options| {
             self.price.give(options);
             self.names.give(options);
+            self.objects.give(options);
         })?;
         let aliases = names::aliases(&settings)?;
         let reader = Reader::open(&settings.db)?;
@@ -50,12 +64,17 @@ impl Args {
         let continues = || interrupt.as_ref().is_none_or(|interrupt| interrupt.exit().is_none());
         // Opened first, so that a folder that cannot be written is told before the labels are counted.
         let mut output = Output::open(&self.output)?;
+        let fetch = |samples| links::fetch(&settings, &reader, samples, SIDE, &continues);
+        let pictures = match self.thumbnails {
+            Some(most) => Pictures::Fetched(usize::from(most), &fetch),
+            None => Pictures::None,
+        };
         let html = report_file::make(
             &reader,
             &settings.db,
             &settings.budget,
             Arc::new(aliases),
-            Pictures::None,
+            pictures,
             continues,
         )?;
         if let (None, Some(exit)) = (&html, interrupt.as_ref().and_then(Interrupt::exit)) {

@@ -51,6 +51,14 @@ impl Groups for OfRequests {
         &[Group::Place, Group::Source, Group::Connection, Group::Credentials];
 }
 
+/// The groups that are needed to read objects.
+#[derive(Debug)]
+pub enum OfObjects {}
+
+impl Groups for OfObjects {
+    const GROUPS: &'static [Group] = &[Group::Place, Group::Connection, Group::Credentials];
+}
+
 /// The groups that are needed to make signed links.
 #[derive(Debug)]
 pub enum OfLinks {}

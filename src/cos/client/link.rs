@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use super::signed_http::TOKEN_HEADER;
 use crate::cos::credentials::Credentials;
-use crate::cos::encode::{encode, encode_into};
+use crate::cos::encode::{encode, encode_into, instruction_into};
 use crate::cos::endpoint::Endpoint;
 use crate::cos::signer::{self, SignKey};
 use crate::time::UnixSeconds;
@@ -23,6 +23,12 @@ pub struct LinkRequest<'a> {
     pub process: Option<&'a str>,
     /// How long the link is valid.
     pub life: Duration,
+}
+
+/// The instruction that makes a copy of a picture with sides of at most this many pixels. A smaller picture keeps its size
+/// ("Image Scaling").
+pub fn thumbnail(side: u32) -> String {
+    format!("imageMogr2/thumbnail/{side}x{side}>")
 }
 
 /// An address with a signature, which lets in whoever has it until it ends.
@@ -97,7 +103,7 @@ impl Link {
         }
         if let Some(process) = request.process {
             address.push('&');
-            address.push_str(&encode(process).replace("%2F", "/"));
+            instruction_into(&mut address, process);
         }
         (Self { address, is_temporary: token.is_some() }, signed.signature)
     }

@@ -11,6 +11,7 @@ mod signed_http;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use reqwest::header::{DATE, ETAG};
 
 use super::clock::{Clock, Correction};
@@ -25,11 +26,13 @@ use reply::Reply;
 use signed_http::{Outgoing, SignedHttp};
 
 pub use connect::{BuildError, Options};
-pub use link::{Link, LinkRequest};
+pub use link::{Link, LinkRequest, thumbnail};
 pub use post::{PostError, post};
 
 /// The header that the emulator adds to each of its answers.
 const EMULATOR_HEADER: &str = "x-costag-emulator";
+/// The most bytes of a small copy of a picture that are read.
+const PICTURE_MAX: usize = 4 << 20;
 /// The most bytes of a body that are read where only the headers or an error matter.
 const ERROR_ONLY: usize = 1024;
 
@@ -224,6 +227,19 @@ impl Client {
         answer.request_id = error::request_id(&reply.headers);
         answer.emulated = reply.headers.contains_key(EMULATOR_HEADER);
         Ok(answer)
+    }
+
+    /// Requests a copy of a picture with sides of at most this many pixels ("Image Scaling"). The request costs.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn picture(&self, key: &str, side: u32) -> Result<Bytes, Error> {
+        check(key)?;
+        let instruction = thumbnail(side);
+        let params = [(instruction.as_str(), "")];
+        let reply = self.http.send(&Outgoing::get(key, &params, PICTURE_MAX)).await?;
+        self.observe(&reply);
+        Ok(reply.body)
     }
 
     /// Makes a signed link to an object. Nothing is sent, and nobody has checked that the object exists.

@@ -175,6 +175,10 @@ impl SignedHttp {
         encode::encode_into(&mut text, key);
         for (index, (name, value)) in params.iter().enumerate() {
             text.push(if index == 0 { '?' } else { '&' });
+            if value.is_empty() && name.contains('/') {
+                encode::instruction_into(&mut text, name);
+                continue;
+            }
             encode::encode_into(&mut text, name);
             text.push('=');
             encode::encode_into(&mut text, value);

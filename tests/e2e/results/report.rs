@@ -115,3 +115,31 @@ fn the_demo_writes_a_report_with_its_pictures() {
     assert_eq!(html.matches("data:image/jpeg;base64,").count(), 2, "each picture is in it once");
     assert!(html.matches("<use href=\"#p").count() > 2, "and is shown with each of its labels");
 }
+
+#[test]
+fn a_report_has_as_many_pictures_of_the_bucket_as_it_may_request() {
+    let keys = ["a.jpg", "2026/猫 b.jpg", "c.png", "d.jpg"];
+    let site = Site::holding(&keys.map(|key| (key, key)));
+    site.run(&[]).with(0);
+    let command = ["report", "-o", "report.html", "--thumbnails"];
+    let written = |most: &str| {
+        let ended = site.costag(&[&command[..], &[most]].concat()).with(0);
+        (ended.stderr, fs::read_to_string(site.path("report.html")).unwrap())
+    };
+    let (told, html) = written("3");
+    assert!(told.contains("requesting 3 pictures from http://127.0.0.1:"), "{told}");
+    assert_eq!(site.emulator.statistics().get_calls, 3);
+    assert_eq!(html.matches("data:image/jpeg;base64,").count(), 3);
+    assert!(!html.contains("q-sign") && !html.contains("127.0.0.1"), "a link is in the report");
+    let (_, html) = written("240");
+    assert_eq!(html.matches("data:image/jpeg;base64,").count(), 4);
+    assert_eq!(site.emulator.statistics().get_calls, 7);
+    // A bucket that refuses is not asked for all of them, and the report is written without them.
+    site.change(r#"{"token": "another"}"#);
+    let (told, html) = written("240");
+    assert!(told.contains("warning: 4 pictures did not come"), "{told}");
+    assert!(!html.contains("data:image/jpeg"), "{told}");
+    for wrong in ["0", "241", "all"] {
+        site.costag(&[&command[..], &[wrong]].concat()).with(2);
+    }
+}
