@@ -2,17 +2,21 @@
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, stderr};
+use std::time::{Duration, Instant};
 
 use crate::cli::answer;
 use crate::cli::exit::Exit;
 use crate::cli::options::global::GlobalOptions;
 use crate::numbers::{counted, grouped};
 use crate::store::Reader;
-use crate::store::read::Checked;
+use crate::store::read::{Checked, Progress};
 use crate::visible::{Notation, visible};
 
 /// The size in bytes above which each check is announced, since it may take a while.
 const LARGE: u64 = 256 << 20;
+
+/// The time after which a check says how far it is.
+const EVERY: Duration = Duration::from_secs(5);
 
 /// Check that the database is sound; the exit code is 7 if it is not
 ///
@@ -43,9 +47,18 @@ impl Args {
         let reader = Reader::open(&settings.db)?;
         let tells =
             reader.size().is_none_or(|size| size.database > LARGE) || stderr().is_terminal();
-        let checks = reader.verify(|check| {
+        let mut told = Instant::now();
+        let checks = reader.verify(|progress| {
+            let line = match progress {
+                Progress::Begun(check) => format!("checking {}", check.name()),
+                Progress::Reached { check, done, all } if told.elapsed() >= EVERY => {
+                    format!("checking {}: {} %", check.name(), (100 * done / all.max(1)).min(100))
+                }
+                Progress::Reached { .. } => return,
+            };
+            told = Instant::now();
             if tells {
-                say!("checking {}", check.name());
+                say!("{line}");
             }
         })?;
         reader.unchanged()?;

@@ -7,7 +7,7 @@ mod page;
 use std::path::Path;
 
 use super::dispatch;
-use crate::store::read::{Batch, Check, Checked, DatabaseSize};
+use crate::store::read::{Batch, Checked, DatabaseSize, Progress};
 use crate::store::{Error, Location, sqlite};
 
 /// A handle that only reads. It never creates a database and never blocks the writer.
@@ -101,12 +101,13 @@ impl Reader {
         dispatch!(self, reader => reader.backup(target, continues))
     }
 
-    /// Runs every check over every row. `begins` gets each check before it runs. Nothing is written.
+    /// Runs every check over every row. `tell` gets each check before it runs, and now and then how
+    /// far it is. Nothing is written.
     ///
     /// # Errors
     /// Any error of a read: [`Error::Corrupt`] if the database is too damaged to be checked.
-    pub fn verify(&self, begins: impl FnMut(Check)) -> Result<Vec<Checked>, Error> {
-        dispatch!(self, reader => reader.verify(begins))
+    pub fn verify(&self, tell: impl FnMut(Progress)) -> Result<Vec<Checked>, Error> {
+        dispatch!(self, reader => reader.verify(tell))
     }
 
     /// A number that stays the same as long as the database is the same file.

@@ -28,4 +28,4 @@ pub use survey::{
     BucketPrefixes, CategoryCount, Changes, ImageCounts, LabelCount, ObjectCounts, Others, Prefix,
     Sample, Survey, SurveyQuery, UNCERTAIN_BELOW,
 };
-pub use verify::{Check, Checked, Problems};
+pub use verify::{Check, Checked, Problems, Progress};

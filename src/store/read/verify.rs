@@ -35,6 +35,22 @@ pub struct Checked {
     pub notes: Vec<String>,
 }
 
+/// How far a verification has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// A check begins.
+    Begun(Check),
+    /// A check is at work, and knows how far it is.
+    Reached {
+        /// The check.
+        check: Check,
+        /// The rows that it has looked at.
+        done: u64,
+        /// The rows that it has to look at, about.
+        all: u64,
+    },
+}
+
 /// What must hold of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -7,6 +7,7 @@ use super::places::Places;
 use super::recount::recount;
 use super::sums::Sums;
 use crate::store::sqlite::error::is_unsound;
+use crate::store::sqlite::rows::Count;
 
 /// The row of `meta` that says that the counts are kept.
 pub(crate) const COUNTED: &str = "counted";
@@ -53,18 +54,19 @@ pub(crate) fn keep(
     }
 }
 
+/// The number of rows that [`recount`] reads.
+pub(crate) fn rows_to_count(connection: &Connection) -> rusqlite::Result<u64> {
+    let sql = "SELECT 2 * (SELECT count(*) FROM object) + (SELECT count(*) FROM content)";
+    connection.query_row(sql, [], |row| row.get(0)).map(|Count(all)| all)
+}
+
 /// Counts everything, and stores the counts. `progress` gets the number of rows that were read, and of all rows.
 fn fill(connection: &mut Connection, progress: &mut dyn FnMut(u64, u64)) -> rusqlite::Result<()> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     tx.execute_batch(
         "DELETE FROM label_count; DELETE FROM image_count; DELETE FROM count_log; DELETE FROM prefix;",
     )?;
-    let all: i64 = tx.query_row(
-        "SELECT 2 * (SELECT count(*) FROM object) + (SELECT count(*) FROM content)",
-        [],
-        |row| row.get(0),
-    )?;
-    let all = u64::try_from(all).unwrap_or_default();
+    let all = rows_to_count(&tx)?;
     let mut places = Places::anew();
     let counted = recount(&tx, &mut places, true, &mut |rows| {
         progress(rows, all);

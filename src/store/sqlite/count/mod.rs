@@ -17,7 +17,7 @@ mod sums;
 pub(super) use code::{decode_changes, decode_counts, encode_changes, encode_counts};
 pub(super) use counter::{Counter, Kind, SAME_NAME, SAME_TAG};
 pub(super) use dictionary::Dictionary;
-pub(super) use fill::{COUNTED, COUNTS_SINCE, is_counted, keep};
+pub(super) use fill::{COUNTED, COUNTS_SINCE, is_counted, keep, rows_to_count};
 pub(super) use image::{Facts, Found, count_image};
 pub(super) use places::{Place, Places};
 pub(super) use recount::{found_label, recount};

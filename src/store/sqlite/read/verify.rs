@@ -13,7 +13,7 @@ use super::rules::{self, Rule};
 use crate::store::Error;
 use crate::store::ident::Identity;
 use crate::store::model::{Counts, RunState, SkipReason};
-use crate::store::read::{Check, Checked, Problems};
+use crate::store::read::{Check, Checked, Problems, Progress};
 use crate::store::sqlite::rows::{Count, Size, StoredEtag};
 use crate::store::sqlite::sql::{ANSWERED, IDENT_UPTO, IN_FLIGHT, RUNNING, statements};
 use crate::store::sqlite::{Reader, schema};
@@ -21,10 +21,20 @@ use crate::store::sqlite::{Reader, schema};
 /// The number of contents in a batch.
 const BATCH: i64 = 10_000;
 
+/// How many rows are looked at between two reports of the progress.
+const SILENT: u64 = if cfg!(test) { 2 } else { 100_000 };
+
+/// Is told how many rows a check has looked at, and how many there are, about.
+pub(super) type Reached<'r> = &'r mut dyn FnMut(u64, u64);
+
 /// The longest chain of identities with one hash that is followed.
 const COLLISIONS: i64 = 16;
 
 statements! {
+    LAST_CONTENT = "SELECT coalesce(max(id), 0) FROM content";
+
+    LAST_CALL = "SELECT coalesce(max(id), 0) FROM call";
+
     INDEXED = "SELECT CAST(value AS INTEGER) FROM meta WHERE name = '{IDENT_UPTO}'";
 
     IN_FLIGHT_WITHOUT_RUN = "
@@ -54,16 +64,17 @@ fn rules(check: Check) -> Vec<Rule> {
 }
 
 impl Reader {
-    /// Runs every check over every row. `begins` gets each check before it runs.
+    /// Runs every check over every row. `tell` gets each check before it runs, and now and then how far it is.
     ///
     /// # Errors
     /// [`Error::Corrupt`] if the file is too damaged to be checked.
-    pub fn verify(&self, mut begins: impl FnMut(Check)) -> Result<Vec<Checked>, Error> {
+    pub fn verify(&self, mut tell: impl FnMut(Progress)) -> Result<Vec<Checked>, Error> {
         let mut all: Vec<Checked> = Vec::new();
         for check in Check::ALL {
-            begins(check);
+            tell(Progress::Begun(check));
+            let mut reached = |done, all| tell(Progress::Reached { check, done, all });
             let (mut problems, mut notes) = (Problems::default(), Vec::new());
-            if let Err(source) = self.check(check, &mut problems, &mut notes) {
+            if let Err(source) = self.check(check, &mut problems, &mut notes, &mut reached) {
                 let spoilt = all.iter().any(|checked| {
                     matches!(checked.check, Check::Schema | Check::Texts)
                         && checked.problems.count > 0
@@ -85,6 +96,7 @@ impl Reader {
         check: Check,
         problems: &mut Problems,
         notes: &mut Vec<String>,
+        reached: Reached<'_>,
     ) -> rusqlite::Result<()> {
         for (sql, words) in rules(check) {
             self.problems(&sql, words, problems)?;
@@ -97,28 +109,39 @@ impl Reader {
                 Ok(())
             }
             Check::Integrity => self.integrity(problems),
-            Check::Texts => self.texts(problems),
+            Check::Texts => self.texts(problems, reached),
             Check::References => self.references(problems),
             Check::InFlight => self.nothing_in_flight(problems),
-            Check::Identities => self.identities(problems),
+            Check::Identities => self.identities(problems, reached),
             Check::Runs => self.runs_are_sound(problems),
-            Check::Ledger => self.ledger_agrees(problems),
-            Check::Postings => self.postings_are_complete(problems),
-            Check::Counts => self.counts_agree(problems, notes),
+            Check::Ledger => self.ledger_agrees(problems, reached),
+            Check::Postings => self.postings_are_complete(problems, reached),
+            Check::Counts => self.counts_agree(problems, notes, reached),
             Check::Objects => self.reasons_are_known(problems),
             Check::States | Check::Ranges | Check::Labels | Check::Failures => Ok(()),
         }
     }
 
     /// Every text in a table of the program is UTF-8, and a column for texts holds no other bytes.
-    fn texts(&self, problems: &mut Problems) -> rusqlite::Result<()> {
-        for (table, columns) in schema::text_columns(self.version)? {
+    fn texts(&self, problems: &mut Problems, reached: Reached<'_>) -> rusqlite::Result<()> {
+        let tables = schema::text_columns(self.version)?;
+        // A table without row ids is small.
+        let rows = |table: &str| {
+            let sql = format!("SELECT max(rowid) FROM main.\"{table}\"");
+            let last = self.connection.query_row(&sql, [], |row| row.get::<_, Option<i64>>(0));
+            last.ok().flatten().and_then(|last| u64::try_from(last).ok()).unwrap_or_default()
+        };
+        let all = tables.iter().map(|(table, _)| rows(table)).fold(0, u64::saturating_add);
+        let mut done = 0;
+        for (table, columns) in tables {
             let names: Vec<String> =
                 columns.iter().map(|(name, _)| format!("\"{name}\"")).collect();
             let sql = format!("SELECT {} FROM main.\"{table}\"", names.join(", "));
             let mut statement = self.connection.prepare(&sql)?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
+                done += 1;
+                tell(done, all, reached);
                 for (index, (name, text_only)) in columns.iter().enumerate() {
                     let wrong = match row.get_ref(index)? {
                         ValueRef::Text(text) => std::str::from_utf8(text).is_err(),
@@ -200,8 +223,9 @@ impl Reader {
         Ok(())
     }
 
-    fn identities(&self, problems: &mut Problems) -> rusqlite::Result<()> {
-        let mut after = 0;
+    fn identities(&self, problems: &mut Problems, reached: Reached<'_>) -> rusqlite::Result<()> {
+        let Count(last) = self.connection.query_row(&LAST_CONTENT, [], |row| row.get(0))?;
+        let mut after: i64 = 0;
         loop {
             let before = after;
             let _snapshot = ReadTransaction::begin(&self.connection)?;
@@ -225,6 +249,7 @@ impl Reader {
             if after == before {
                 return Ok(());
             }
+            reached(u64::try_from(after).unwrap_or_default(), last);
         }
     }
 
@@ -279,7 +304,9 @@ impl Reader {
     }
 
     /// The counts of a run and its ledger rows are written in the same transactions.
-    fn ledger_agrees(&self, problems: &mut Problems) -> rusqlite::Result<()> {
+    fn ledger_agrees(&self, problems: &mut Problems, reached: Reached<'_>) -> rusqlite::Result<()> {
+        let Count(last) = self.connection.query_row(&LAST_CALL, [], |row| row.get(0))?;
+        let mut done = 0;
         let _snapshot = ReadTransaction::begin(&self.connection)?;
         let mut calls: BTreeMap<i64, [u64; 2]> = BTreeMap::new();
         let mut statement = self.connection.prepare(
@@ -287,6 +314,8 @@ impl Reader {
         )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
+            done += 1;
+            tell(done, last, reached);
             let Count(count) = row.get(2)?;
             let [all, answered] = calls.entry(row.get(0)?).or_default();
             *all += count;
@@ -308,6 +337,13 @@ impl Reader {
             }
         }
         Ok(())
+    }
+}
+
+/// Reports the progress now and then.
+fn tell(done: u64, all: u64, reached: Reached<'_>) {
+    if done.is_multiple_of(SILENT) {
+        reached(done, all);
     }
 }
 

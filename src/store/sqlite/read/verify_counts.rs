@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use rusqlite::OptionalExtension as _;
 
 use super::ReadTransaction;
+use super::verify::Reached;
 use crate::store::read::Problems;
 use crate::store::sqlite::Reader;
-use crate::store::sqlite::count::{Places, Sums, recount};
+use crate::store::sqlite::count::{Places, Sums, recount, rows_to_count};
 use crate::store::sqlite::error::is_unsound;
 use crate::store::sqlite::ids::IdSet;
 use crate::store::sqlite::posting::{POSTED, SEGMENT, SHIFT, decode};
@@ -27,6 +28,7 @@ impl Reader {
         &self,
         problems: &mut Problems,
         notes: &mut Vec<String>,
+        reached: Reached<'_>,
     ) -> rusqlite::Result<()> {
         let _snapshot = ReadTransaction::begin(&self.connection)?;
         if !self.keeps_counts()? {
@@ -44,7 +46,11 @@ impl Reader {
             read => read?,
         };
         let mut places = Places::default();
-        let counted = recount(&self.connection, &mut places, true, &mut |_| true)?;
+        let all = rows_to_count(&self.connection)?;
+        let counted = recount(&self.connection, &mut places, true, &mut |rows| {
+            reached(rows, all);
+            true
+        })?;
         let Some(counted) = counted else { return Ok(()) };
         for new in places.new {
             problems.add(|| format!("objects below {:?} are not counted by prefix", new.prefix));
@@ -64,7 +70,11 @@ impl Reader {
 
     /// The labels of a content are in the postings of its last answered call, if that call is posted: otherwise `find`
     /// would not find it.
-    pub(super) fn postings_are_complete(&self, problems: &mut Problems) -> rusqlite::Result<()> {
+    pub(super) fn postings_are_complete(
+        &self,
+        problems: &mut Problems,
+        reached: Reached<'_>,
+    ) -> rusqlite::Result<()> {
         let connection = &self.connection;
         let posted: i64 = connection
             .prepare_cached("SELECT CAST(value AS INTEGER) FROM meta WHERE name = ?1")?
@@ -83,6 +93,8 @@ impl Reader {
             after += SEGMENT;
         }
         for segment in (1..=posted / SEGMENT).rev() {
+            let done = u64::try_from(posted - segment * SEGMENT).unwrap_or_default();
+            reached(done, u64::try_from(posted).unwrap_or_default());
             let last_call = segment * SEGMENT;
             let _snapshot = ReadTransaction::begin(connection)?;
             let mut contents = self.answered(last_call - SEGMENT, last_call)?;

@@ -8,7 +8,7 @@ use crate::object::ETag;
 use crate::scene::{Scene, Scenes};
 use crate::store::Error;
 use crate::store::model::{CallOutcome, ChangeKind, Counts, ErrorVerdict, RunState};
-use crate::store::read::{Change, Check, LedgerGrouping, LedgerQuery, LedgerSums};
+use crate::store::read::{Change, Check, LedgerGrouping, LedgerQuery, LedgerSums, Progress};
 use crate::store::run::RunContext;
 use crate::store::samples;
 use crate::store::sqlite::turn::Session;
@@ -146,7 +146,25 @@ fn verify_finds_no_problem_in_what_runs_write() {
     let reader = store.reader().unwrap();
     assert_eq!(found(&reader), []);
     let mut begun = Vec::new();
-    reader.verify(|check| begun.push(check)).unwrap();
+    let mut reached: Vec<(Check, u64, u64)> = Vec::new();
+    let tell = |progress| match progress {
+        Progress::Begun(check) => begun.push(check),
+        Progress::Reached { check, done, all } => reached.push((check, done, all)),
+    };
+    reader.verify(tell).unwrap();
+    assert!(
+        reached.is_sorted_by_key(|(check, done, _)| (
+            Check::ALL.iter().position(|c| c == check),
+            *done
+        ))
+    );
+    for check in [Check::Texts, Check::Identities, Check::Ledger] {
+        assert!(
+            reached.iter().any(|(found, done, all)| *found == check && done <= all),
+            "{reached:?}"
+        );
+    }
+
     assert_eq!(begun, Check::ALL);
 }
 
