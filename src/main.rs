@@ -3,6 +3,11 @@
 use std::process::ExitCode;
 use std::thread;
 
+/// musl's allocator costs much more CPU time.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The size of the stack in bytes that is enough for every command.
 const STACK: u64 = 8 * 1024 * 1024;
 

@@ -406,9 +406,10 @@ fn every_path_and_test_that_the_architecture_names_exists() {
     // What stands between backticks, outside of blocks of code.
     let prose: Vec<&str> = text.split("```").step_by(2).collect();
     for name in prose.iter().flat_map(|part| part.split('`').skip(1).step_by(2)) {
-        let is_path = ["src", "tests", "docs", "config", "benches", "migrations", ".ci"]
-            .iter()
-            .any(|top| name == *top || name.starts_with(&format!("{top}/")));
+        let is_path =
+            ["src", "tests", "docs", "config", "packaging", "benches", "migrations", ".ci"]
+                .iter()
+                .any(|top| name == *top || name.starts_with(&format!("{top}/")));
         let is_test = name.chars().filter(|c| *c == '_').count() >= 3
             && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
         if is_path {
