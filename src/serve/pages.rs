@@ -152,7 +152,7 @@ fn content(state: &State, view: &View, query: &str, terms: &Terms) -> Result<Sho
         ..Shown::default()
     };
     let picture = |sample: &Sample| {
-        let is_there = site.shows(&sample.bucket) && !is_url(&sample.key);
+        let is_there = site.shows(&sample.bucket, &sample.key);
         is_there.then(|| site.picture(format!("/thumb/{}", sample.content_id)))
     };
     let mut made = None;
@@ -193,7 +193,7 @@ fn content(state: &State, view: &View, query: &str, terms: &Terms) -> Result<Sho
             let back = Query::of(form_urlencoded::parse(query.as_bytes()))?;
             let record = reader.image(*id)?.ok_or(Fault::NoImage)?;
             let mut present = record.keys.iter().filter(|key| !key.gone && !key.is_url);
-            let is_there = present.any(|key| site.shows(&key.bucket));
+            let is_there = present.any(|key| site.shows(&key.bucket, &key.key));
             let picture = is_there.then(|| site.picture(format!("/picture/{id}")));
             let view = Image::of(&record, &back, terms, picture);
             (view.title.clone(), view.render()?)
@@ -202,11 +202,6 @@ fn content(state: &State, view: &View, query: &str, terms: &Terms) -> Result<Sho
     reader.unchanged()?;
     shown.made = made;
     Ok(shown)
-}
-
-/// Whether a key is a URL, which no link to a bucket can show.
-pub(super) fn is_url(key: &str) -> bool {
-    key.starts_with("http://") || key.starts_with("https://")
 }
 
 fn source(reader: &Reader) -> Result<String, store::Error> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use hyper::header::{CACHE_CONTROL, HeaderValue};
 
 use super::answer::{self, Answer};
-use super::pages::is_url;
 use super::site::Pictures;
 use super::state::State;
 use crate::pictures;
@@ -28,13 +27,13 @@ pub(super) async fn picture(state: &Arc<State>, id: i64, side: u32) -> Answer {
     };
     match &state.site.pictures {
         Pictures::None(why) => answer::line(404, why),
+        _ if !state.site.shows(&sample.bucket, &sample.key) => {
+            answer::whole(404, "image/svg+xml", TILE)
+        }
         Pictures::Folder(_) => match from_folder(state, sample.key, side).await {
             Some(jpeg) => answer::whole(200, "image/jpeg", jpeg),
             None => answer::whole(404, "image/svg+xml", TILE),
         },
-        Pictures::Links { .. } if is_url(&sample.key) || !state.site.shows(&sample.bucket) => {
-            answer::whole(404, "image/svg+xml", TILE)
-        }
         Pictures::Links { sign, .. } => match sign(sample, side).await {
             Ok(link) => {
                 let mut answer = answer::redirect(302, &link, None);

@@ -57,12 +57,13 @@ impl Site {
         !matches!(self.pictures, Pictures::None(_))
     }
 
-    /// Whether the objects of a bucket have pictures.
-    pub(super) fn shows(&self, bucket: &str) -> bool {
+    /// Whether a key of a bucket has a picture. No link to a bucket can show a URL.
+    pub(super) fn shows(&self, bucket: &str, key: &str) -> bool {
+        let is_url = key.starts_with("http://") || key.starts_with("https://");
         match &self.pictures {
             Pictures::None(_) => false,
-            Pictures::Links { bucket: shown, .. } => shown == bucket,
-            Pictures::Folder(_) => true,
+            Pictures::Links { bucket: shown, .. } => shown == bucket && !is_url,
+            Pictures::Folder(_) => !is_url,
         }
     }
 

@@ -63,6 +63,7 @@ fn a_picture_of_the_bucket_is_a_signed_link_that_is_made_when_it_is_asked_for() 
         );
     }
     assert!(served.get("/explore").contains("This page asks for 3 pictures."));
+    assert!(served.get(&image).contains("This page asks for 1 picture."));
     // Nothing was asked of the bucket so far, and no picture passes through the server.
     let mut seen = Vec::new();
     for id in ids {
