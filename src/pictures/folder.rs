@@ -41,7 +41,7 @@ impl Folder {
             if matches!(name, "" | "." | "..") {
                 return None;
             }
-            // A pipe without a writer would be waited for.
+            // Without this flag, opening a pipe would wait for a writer.
             let kind = if names.peek().is_some() { OFlags::DIRECTORY } else { OFlags::NONBLOCK };
             at = openat(&at, name, part | kind, Mode::empty()).ok()?;
         }

@@ -36,7 +36,7 @@ pub(super) fn with_body(status: u16, kind: &'static str, body: Body) -> Answer {
     answer
 }
 
-/// An answer of one line, for what is no page.
+/// An answer with one line of text, for a request that no page answers.
 pub(super) fn line(status: u16, text: &str) -> Answer {
     let mut answer = whole(status, "text/plain; charset=utf-8", format!("{text}\n"));
     if status == 405 {
@@ -45,7 +45,7 @@ pub(super) fn line(status: u16, text: &str) -> Answer {
     answer
 }
 
-/// An answer that leads to another address.
+/// An answer that redirects the browser to another address.
 pub(super) fn redirect(status: u16, location: &str, cookie: Option<&str>) -> Answer {
     let mut answer = whole(status, "text/plain; charset=utf-8", "");
     let mut set = |name: HeaderName, value: &str| match HeaderValue::from_str(value) {

@@ -28,7 +28,8 @@ struct Entry {
     took: Duration,
 }
 
-/// What readings are made of. If it differs, they are made anew at once.
+/// The state of the database from which readings were made. If the present state is another one, they are made anew at
+/// once.
 #[derive(Debug, PartialEq, Eq)]
 struct Source {
     file: (u64, u64),

@@ -31,7 +31,7 @@ pub(super) fn follow(state: &Arc<State>) -> Answer {
             }
             let look = Arc::clone(&state);
             let read = tokio::task::spawn_blocking(move || event(&look)).await.ok()?;
-            // Without a database no run goes on that could be followed.
+            // If the database cannot be read, the browser is told that no run goes on.
             let text = read.unwrap_or_else(|_| "data: null\n\n".to_owned());
             Some((Ok(Frame::data(Bytes::from(text))), (state, permit, false)))
         });

@@ -131,7 +131,7 @@ fn page(state: &State, view: &View, query: &str) -> Answer {
     }
 }
 
-/// The inside of a page.
+/// The part of a page that belongs to its view.
 #[derive(Default)]
 struct Shown {
     title: String,
@@ -189,7 +189,7 @@ fn content(state: &State, view: &View, query: &str, terms: &Terms) -> Result<Sho
             (view.title.clone(), view.render()?)
         }
         View::Image(id) => {
-            // Read and written again, so that only an address of Explore can come out.
+            // The query is parsed and written again, so that the link back can only lead to Explore.
             let back = Query::of(form_urlencoded::parse(query.as_bytes()))?;
             let record = reader.image(*id)?.ok_or(Fault::NoImage)?;
             let mut present = record.keys.iter().filter(|key| !key.gone && !key.is_url);

@@ -1,4 +1,4 @@
-//! A connection whose other end must take what is written to it.
+//! A connection that fails if the other end stops reading.
 
 use std::io;
 use std::pin::Pin;
@@ -92,7 +92,7 @@ mod tests {
     async fn a_write_fails_once_the_other_end_takes_nothing() {
         let (near, mut far) = duplex(8);
         let mut near = Patient::new(near, PATIENCE);
-        // Slow, but not deaf.
+        // The other end reads slowly, so the write succeeds.
         let sent = tokio::spawn(async move {
             let sent = near.write_all(&[7; 40]).await;
             (near, sent)
@@ -103,7 +103,7 @@ mod tests {
         }
         let (mut near, sent) = sent.await.unwrap();
         sent.unwrap();
-        // Deaf. Without the limit this would wait for ever.
+        // The other end reads nothing. Without the limit, the write would wait for ever.
         let stuck = near.write_all(&[7; 40]).await.unwrap_err();
         assert_eq!(stuck.kind(), io::ErrorKind::TimedOut);
     }

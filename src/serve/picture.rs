@@ -12,10 +12,12 @@ use crate::store::read::Sample;
 use crate::store::{self, Reader};
 use crate::visible::visible;
 
-/// What is sent in place of a picture that is not there or cannot be decoded: nothing, on the ground of the page.
+/// The picture that is sent in place of one that is not there or cannot be decoded. It is transparent, so the background of
+/// the page shows through.
 const TILE: &str = r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 3"/>"#;
 
-/// How long a browser may keep the way to a picture: much shorter than a link is valid, and never in a shared cache.
+/// How long a browser may keep the answer, which may be a redirect to a signed link: much shorter than a link is valid, and
+/// never in a shared cache.
 const KEPT: &str = "private, max-age=300";
 
 /// Sends a picture of an image with sides of at most this many pixels, or leads to it.

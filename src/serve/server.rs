@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// The largest head of a request. Keys of 850 bytes may be in an address several times.
 const HEAD_SIZE: usize = 64 << 10;
 
-/// Tells the pages that the server ends, however it does.
+/// Tells open requests that the server ends. This happens when it is dropped, so also after an error or a panic.
 struct Ends(Arc<State>);
 
 impl Drop for Ends {

@@ -1,4 +1,4 @@
-//! What a server shows, as its caller says.
+//! What a server shows: the database, the terms of its pages, and the pictures, which the caller names.
 
 use std::path::PathBuf;
 

@@ -13,7 +13,7 @@ use crate::time::UnixMillis;
 /// The run that goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Live {
-    /// What the page has to be made for: if it changes, the page is read anew.
+    /// A text that changes when the page has to be loaded again.
     pub version: String,
     /// The figures, each with its name.
     pub figures: Vec<Figure>,

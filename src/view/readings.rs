@@ -11,7 +11,7 @@ use crate::store::read::{LedgerGrouping, LedgerQuery, LedgerSums, RunRow, Survey
 use crate::store::{Error, Reader};
 use crate::time::{UnixMillis, UnixSeconds, day_of};
 
-/// The most runs that are read. They are for a table, so more would not be read by anybody.
+/// The most runs that are read. They fill a table, and nobody would read a longer one.
 const RUNS: u32 = 1_000;
 
 /// The most parts into which the time of a run is divided.

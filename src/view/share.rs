@@ -3,7 +3,7 @@
 /// The length of the longest bar of a view, in units of its `viewBox`.
 pub(super) const LENGTH: u32 = 1_000;
 
-/// A share in percent with one decimal. Only the whole is 100 %, and only nothing is 0 %.
+/// A share in percent with one decimal. Only the whole is shown as 100 %, and only zero as 0 %.
 pub(super) fn percent(part: u64, whole: u64) -> String {
     if part == 0 || whole == 0 {
         return "0 %".to_owned();
@@ -25,7 +25,8 @@ pub(super) fn roughly(part: u64, whole: u64) -> String {
     if percent == 0 && part > 0 { "under 1 %".to_owned() } else { format!("{percent} %") }
 }
 
-/// A length out of `length`, for a bar. Something is never nothing.
+/// The length of a bar that shows `part` of `whole`, out of `length`. A part above zero has a length of at least 2, so that
+/// it can be seen.
 pub(super) fn length(part: u64, whole: u64, length: u32) -> u32 {
     if part == 0 || whole == 0 {
         return 0;
@@ -36,8 +37,7 @@ pub(super) fn length(part: u64, whole: u64, length: u32) -> u32 {
 
 /// A number of things in words: `1 image`, `2,000 images`.
 pub(super) fn number_of(count: u64, one: &str) -> String {
-    let several = if count == 1 { "" } else { "s" };
-    format!("{} {one}{several}", crate::numbers::grouped(count))
+    crate::numbers::counted(count, one)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::store::read::Pick;
 pub struct Chip {
     /// What it is: `all`, `any` or `not`; empty if there is no choice.
     pub mode: &'static str,
-    /// What a click on that leads to.
+    /// The address to which a click on the mode leads.
     pub other: String,
     /// The condition.
     pub name: String,

@@ -128,7 +128,7 @@ impl Reader {
             (Some(key), Some(end)) if key >= end.as_str() => ("AND key < ?3", end.as_str()),
             (Some(key), _) => ("AND key <= ?3", key),
             (None, Some(end)) => ("AND key < ?3", end.as_str()),
-            // This is always true, and uses the parameter, which must be used.
+            // This condition is always true. It is here because each parameter that has a value must occur.
             (None, None) => ("AND ?3 = ''", ""),
         };
         let sql = format!(

@@ -85,7 +85,7 @@ impl Reader {
         &self,
         filter: &ExportFilter,
     ) -> Result<(Option<KeysByBucket>, Option<IdSet>), Error> {
-        // What has lost a label is told too, and postings do not know it.
+        // An export of changes also has the objects that have lost a label, and the postings do not name those.
         if filter.since_run.is_some() {
             return Ok((None, None));
         }

@@ -30,7 +30,7 @@ pub(super) fn states() -> Vec<Rule> {
             "content {} has scenes that do not exist: wanted {}, done {}, again {}",
         ),
         (
-            // What was asked for again stays noted while no object wants the content.
+            // A request to label a content again is kept even while no object wants the content.
             "SELECT id FROM content WHERE state = {DONE} AND (scenes_wanted & ~scenes_done)",
             "content {} is done and lacks a scene",
         ),

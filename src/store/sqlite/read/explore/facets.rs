@@ -19,7 +19,7 @@ const PATIENCE: usize = 10_000;
 /// The milliseconds of a day.
 pub(super) const DAY: i64 = 86_400_000;
 
-/// Sums under way.
+/// The sums while images are counted.
 #[derive(Default)]
 struct Sums {
     facets: Facets,
@@ -28,14 +28,14 @@ struct Sums {
     prefixes: HashMap<String, u64>,
 }
 
-/// What the keys of an image below a prefix come to.
+/// What is known of the keys of an image below a prefix.
 #[derive(Default)]
 struct Below {
-    /// Whether there is one of the days that were chosen.
+    /// Whether the image has a key of the chosen days.
     there: bool,
-    /// The months of all of them.
+    /// The months of all these keys.
     months: HashSet<i32>,
-    /// The prefixes one level further down that those of the chosen days have.
+    /// The prefixes, one level further down, of the keys of the chosen days.
     next: HashSet<String>,
 }
 
