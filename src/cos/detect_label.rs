@@ -5,7 +5,7 @@
 
 use super::error::{self, Error};
 use super::text::beginning;
-use super::xml::{Document, Step};
+use super::xml::{Document, Leaf, Step};
 use crate::label::{Label, Labels};
 use crate::scene::{Scene, Scenes};
 
@@ -88,6 +88,7 @@ pub fn parse(body: &[u8], asked: Scenes) -> Result<Answer, Error> {
             Step::Close => parser.close()?,
             Step::End => return parser.finish(),
         }
+        parser.plain_labels()?;
     }
 }
 
@@ -129,6 +130,26 @@ impl<'t> Parser<'t> {
             flat_labels: Labels::default(),
             flat_fault: None,
         }
+    }
+
+    /// Reads labels as long as they have the form in which the service writes them. The general reader takes the rest.
+    fn plain_labels(&mut self) -> Result<(), Error> {
+        while let (Place::Label(scene), None, 0) = (self.place, self.field, self.skipping) {
+            if let Some(Leaf { name, text, quoted }) = self.document.leaf() {
+                self.label.is_given = true;
+                match name {
+                    Name::Root | Name::Scene(_) | Name::Labels | Name::Other => {}
+                    name if quoted => self.label.set(name, &format!("\"{text}\"")),
+                    name => self.label.set(name, text),
+                }
+            } else if self.document.again("Labels") {
+                self.end_label(scene)?;
+                self.label.clear();
+            } else {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Begins an element.
@@ -476,8 +497,45 @@ mod tests {
         assert_eq!((error.code(), error.status()), (Some("SlowDown"), Some(200)));
     }
 
+    /// An answer with these labels in each of two scenes. With `plain`, it has the form in which the service writes it;
+    /// without, each element has an attribute, so that the general reader reads it.
+    fn written(scenes: &[Vec<Vec<(&str, String)>>; 2], plain: bool) -> String {
+        let attribute = if plain { "" } else { " x='1'" };
+        let element =
+            |name: &str, content: &str| format!("<{name}{attribute}>{content}</{name}>\n");
+        let label = |fields: &Vec<(&str, String)>| -> String {
+            let fields = fields.iter().map(|(name, text)| element(name, text));
+            element("Labels", &fields.collect::<String>())
+        };
+        let scene = |labels: &Vec<_>| labels.iter().map(label).collect::<String>();
+        let scenes = [("WebLabels", scene(&scenes[0])), ("NewsLabels", scene(&scenes[1]))];
+        let scenes = scenes.map(|(name, labels)| element(name, &labels));
+        element("RecognitionResult", &scenes.concat())
+    }
+
     proptest! {
         #![proptest_config(crate::property::config())]
+
+        #[test]
+        fn labels_that_are_read_in_one_step_are_those_that_the_general_reader_reads(
+            scenes in prop::array::uniform2(prop::collection::vec(prop::collection::vec(
+                (
+                    prop::sample::select(vec![
+                        "Name", "Confidence", "FirstCategory", "SecondCategory", "Other", "Labels",
+                    ]),
+                    "([1-9][0-9]?|[a-z猫 ]{0,3}|&quot;[a-z]{0,2}&quot;|a&amp;b|<b>x</b>|\r\n)",
+                ),
+                0..5,
+            ), 0..4)),
+        ) {
+            for asked in ["web,news", "web"] {
+                let read = |plain| {
+                    let body = written(&scenes, plain);
+                    parse(body.as_bytes(), asked.parse().unwrap()).map_err(|error| error.to_string())
+                };
+                prop_assert_eq!(read(true), read(false));
+            }
+        }
 
         #[test]
         fn reading_never_panics(body: Vec<u8>, cut: prop::sample::Index, flip: u8) {
