@@ -14,7 +14,7 @@ mod common;
 
 use common::{
     BINARY, Cost, Server, calling, complete, costag, measured, median, number, per, repeat, row,
-    scenarios, wrk,
+    run_of, scenarios, wrk,
 };
 
 /// The CPU time of an image, everything included and durable, with a service that answers at once. Compared with wrk.
@@ -118,6 +118,35 @@ fn commits() {
     by_pace("64 workers, 100 a second", 1_500, &none, "100", "64");
 }
 
+/// The rate with a disk that takes 20 ms for each wait: the default number of workers has to reach the pace.
+fn slow_disk() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let shim = folder.path().join("slow_sync.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/slow_sync.c");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(&shim).arg(source);
+    let name = "1,000 a second, a sync of 20 ms";
+    if !compiler.status().is_ok_and(|status| status.success()) {
+        return row(name, "skipped: there is no C compiler");
+    }
+    for workers in ["auto", "16"] {
+        let told = folder.path().join("stderr.txt");
+        let (_, statistics) = median(|| {
+            let server = Server::start(&["--objects", "20000", "--latency-ms", "50"]);
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let arguments = ["--qps", "1000", "--scenes", "web,camera", "--workers", workers];
+            let mut command = run_of(&server, folder.path(), &arguments);
+            command.env("LD_PRELOAD", &shim).env("SLOW_SYNC_MS", "20");
+            command.stderr(fs::File::create(&told).expect("a file"));
+            (measured(&mut command), server.statistics())
+        });
+        let rate = number(&statistics, "answered_ok") / calling(&statistics);
+        let told = fs::read_to_string(&told).unwrap_or_default();
+        let advice = told.lines().find(|line| line.contains("--workers")).unwrap_or_default();
+        row(&format!("{name}, {workers} workers"), &format!("{rate:.0} calls/s {advice}"));
+    }
+}
+
 /// Prints a row for this build, and one for the other build if there is one.
 fn by_pace(name: &str, images: u64, service: &[&str], qps: &str, workers: &str) {
     let against = std::env::var("COSTAG_BENCH_AGAINST").ok();
@@ -197,5 +226,6 @@ fn main() {
         ("latency", latency),
         ("memory", memory),
         ("commits", commits),
+        ("slow-disk", slow_disk),
     ]);
 }

@@ -406,7 +406,7 @@ impl Intake {
             let receiver = &self.receiver;
             // The record that was taken counts too.
             let arrived = || (!receiver.is_closed()).then(|| receiver.len() + 1);
-            self.gathering.wait(self.emptied + self.longest, arrived);
+            self.gathering.wait(self.emptied, self.longest, arrived);
         }
         self.gathering.taken();
         while let Some(record) = next {
