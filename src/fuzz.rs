@@ -11,6 +11,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::config::{self, Files, PartialOptions, Settings};
 use crate::cos::{self, ListRequest, credentials, detect_label, list};
+use crate::import::{self, Images};
 use crate::job::List;
 use crate::job::verdict::{Operation, advice, verdict};
 use crate::scene::Scenes;
@@ -19,7 +20,7 @@ use crate::scene::Scenes;
 pub type Entry = fn(&[u8]);
 
 /// Every entry point: its name, which is also the folder of its corpus, and the function.
-pub const ENTRIES: [(&str, Entry); 7] = [
+pub const ENTRIES: [(&str, Entry); 8] = [
     ("list", list_page),
     ("label", label_answer),
     ("error", error_answer),
@@ -27,7 +28,40 @@ pub const ENTRIES: [(&str, Entry); 7] = [
     ("config", config_file),
     ("items", list_items),
     ("credentials", credentials_file),
+    ("import", import_file),
 ];
+
+/// Reads a file of labels.
+pub fn import_file(input: &[u8]) {
+    let bytes = Box::new(Cursor::new(input.to_vec()));
+    let told = |error: &import::Error| {
+        let text = error.to_string();
+        assert!(text.len() <= TEXT_MAX && !text.contains(char::is_control), "{text:?}");
+    };
+    let mut images = match Images::read(bytes, String::new()) {
+        Ok(images) => images,
+        Err(error) => return told(&error),
+    };
+    let mut length = 0;
+    loop {
+        let image = match images.next_image() {
+            Ok(Some(image)) => image,
+            Ok(None) => break,
+            Err(error) => return told(&error),
+        };
+        assert!(!image.key.is_empty() && !image.scenes.is_empty() && image.line > 0);
+        let mut last = [0; 4];
+        for label in image.labels.iter() {
+            assert!(image.scenes.contains(label.scene) && !label.name.is_empty());
+            assert!(label.confidence <= 100);
+            let rank = &mut last[usize::from(label.scene.id())];
+            assert!(label.rank == *rank + 1 && label.rank < 64);
+            *rank = label.rank;
+        }
+        length += image.key.len() + image.labels.texts().len();
+    }
+    assert!(length <= input.len());
+}
 
 /// The longest code or message of an error in bytes: 4 KiB and a note.
 const TEXT_MAX: usize = 4_096 + 30;

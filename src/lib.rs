@@ -63,6 +63,7 @@ pub mod emulator;
 
 pub mod aliases;
 pub mod glob;
+pub mod import;
 pub mod label;
 pub mod numbers;
 pub mod object;

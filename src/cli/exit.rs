@@ -173,6 +173,7 @@ impl Exit {
                     .or_else(|| cause.is::<Usage>().then_some(Self::Usage))
                     .or_else(|| cause.is::<UnknownWord>().then_some(Self::Usage))
                     .or_else(|| cause.is::<job::ListError>().then_some(Self::Usage))
+                    .or_else(|| cause.is::<crate::import::Error>().then_some(Self::Usage))
                     .or_else(|| cause.is::<crate::glob::GlobError>().then_some(Self::Usage))
                     .or_else(|| cause.is::<cos::endpoint::Error>().then_some(Self::Usage))
                     .or_else(|| cause.is::<cos::client::BuildError>().then_some(Self::Usage))

@@ -61,8 +61,8 @@ use crate::config::is_profile_name;
 use crate::export::Output;
 use crate::visible::without_password;
 use commands::{
-    backup, changes, compact, config, demo, doctor, emulator, export, find, ledger, plan, prune,
-    report, resume, retag, retry, run, serve, stats, status, verify,
+    backup, changes, compact, config, demo, doctor, emulator, export, find, import, ledger, plan,
+    prune, report, resume, retag, retry, run, serve, stats, status, verify,
 };
 use exit::Exit;
 use fault::UnwritableFolder;
@@ -91,6 +91,7 @@ enum Command {
     Retry(retry::Args),
     Retag(retag::Args),
     Export(export::Args),
+    Import(import::Args),
     Find(find::Args),
     Stats(stats::Args),
     Report(report::Args),
@@ -133,6 +134,7 @@ impl Cli {
             Command::Retry(args) => args.execute(global),
             Command::Retag(args) => args.execute(global),
             Command::Export(args) => args.execute(global),
+            Command::Import(args) => args.execute(global),
             Command::Find(args) => args.execute(global),
             Command::Stats(args) => args.execute(global),
             Command::Report(args) => args.execute(global),

@@ -50,6 +50,7 @@ fn readings(name: &str, labels: usize) -> Readings {
         tool_version: text(),
         exit_code: None,
         pruned: false,
+        import: None,
         started_at: UnixSeconds(1_795_600_000),
         listed_at: None,
         ended_at: Some(UnixSeconds(1_795_603_600)),

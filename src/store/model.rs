@@ -39,14 +39,23 @@ pub enum CallOutcome {
     ThrownAway = 3,
     /// The call was in flight when the process ended. It may have been sent and may have to be paid.
     Unknown = 4,
+    /// No call was made: the labels were imported from a file. Such a row costs nothing and is in no sum.
+    Imported = 5,
 }
 
 impl CallOutcome {
     /// The outcome with this stored number.
     pub fn from_id(id: i64) -> Option<Self> {
-        [Self::Answered, Self::Failed, Self::Throttled, Self::ThrownAway, Self::Unknown]
-            .into_iter()
-            .find(|outcome| *outcome as i64 == id)
+        [
+            Self::Answered,
+            Self::Failed,
+            Self::Throttled,
+            Self::ThrownAway,
+            Self::Unknown,
+            Self::Imported,
+        ]
+        .into_iter()
+        .find(|outcome| *outcome as i64 == id)
     }
 }
 

@@ -34,6 +34,17 @@ pub struct NewRun {
     pub spans: Vec<Span>,
 }
 
+/// An import that is about to begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewImport {
+    /// `bucket.id`.
+    pub bucket_id: i64,
+    /// The name of the file, for people.
+    pub file: String,
+    /// When the import began.
+    pub started_at: UnixSeconds,
+}
+
 /// A run that has begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BegunRun {

@@ -264,6 +264,7 @@ fn failure(record: &ImageRecord, terms: &Terms) -> Option<Failure> {
 fn call_row(call: &ImageCall, terms: &Terms) -> CallRow {
     let answer = match (call.outcome, &call.code, call.http_status) {
         (CallOutcome::Answered, _, _) => "answered".to_owned(),
+        (CallOutcome::Imported, _, _) => "imported".to_owned(),
         (_, Some(code), Some(status)) => format!("{status} {}", name::name(code)),
         (_, Some(code), None) => name::name(code),
         (_, None, Some(status)) => format!("HTTP {status}"),
@@ -271,6 +272,7 @@ fn call_row(call: &ImageCall, terms: &Terms) -> CallRow {
     };
     let remark = match call.outcome {
         CallOutcome::Answered | CallOutcome::Failed => "",
+        CallOutcome::Imported => "labels from a file; nothing was paid",
         CallOutcome::Throttled => "throttled, not an attempt",
         CallOutcome::ThrownAway => "may have been paid",
         CallOutcome::Unknown => "in flight when the process ended; may have been paid",
@@ -283,7 +285,10 @@ fn call_row(call: &ImageCall, terms: &Terms) -> CallRow {
         answer,
         remark,
         took: call.duration_ms.map_or_else(String::new, |took| format!("{} ms", grouped(took))),
-        units: grouped(terms.money.units(1, u64::from(call.scenes.len()))),
+        units: match call.outcome {
+            CallOutcome::Imported => grouped(0),
+            _ => grouped(terms.money.units(1, u64::from(call.scenes.len()))),
+        },
         request: call.request_id.as_deref().map_or_else(String::new, name::text),
     }
 }

@@ -184,6 +184,7 @@ mod tests {
             tool_version: String::new(),
             exit_code: None,
             pruned: false,
+            import: None,
             started_at: UnixSeconds(1_795_672_000),
             listed_at: None,
             ended_at: None,

@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod emulator;
 pub mod export;
 pub mod find;
+pub mod import;
 pub mod ledger;
 pub mod plan;
 pub mod prune;

@@ -204,7 +204,8 @@ impl Status {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let contents = reader.content_counts()?;
-        let Next(next, command) = next(reader, runs.first(), contents)?;
+        let last = runs.iter().find(|run| run.import.is_none());
+        let Next(next, command) = next(reader, last, contents)?;
         Ok(Self {
             database: reader.location().to_string(),
             size: reader.size(),
@@ -236,10 +237,14 @@ impl RunStatus {
         };
         Ok(Self {
             id: run.id,
-            source: format!("cos://{}/{}{list}", run.bucket, run.prefix),
+            source: match &run.import {
+                Some(file) => format!("labels of {file} for cos://{}/", run.bucket),
+                None => format!("cos://{}/{}{list}", run.bucket, run.prefix),
+            },
             state,
             stop_reason: run.stop_reason,
-            plan: run.plan,
+            plan: run.plan && run.import.is_none(),
+            import: run.import,
             tool_version: run.tool_version,
             started_at: time(run.started_at),
             ended_at: run.ended_at.map(time),

@@ -6,7 +6,7 @@ use super::{Reader, dispatch};
 use crate::store::model::{Counts, Recogniser};
 use crate::store::prune::{Pruned, Prunes};
 use crate::store::read::Chosen;
-use crate::store::run::{BegunRun, ListProgress, NewRun, RangeRow, UnfinishedRun};
+use crate::store::run::{BegunRun, ListProgress, NewImport, NewRun, RangeRow, UnfinishedRun};
 use crate::store::{Error, Location, sqlite};
 use crate::time::UnixMillis;
 
@@ -213,6 +213,22 @@ impl Store {
         continues: impl FnMut(&Pruned) -> bool,
     ) -> Result<bool, Error> {
         dispatch!(self, store => store.prune(prunes, continues))
+    }
+
+    /// Finds the bucket of this name whose keys were listed, or were planned to be. Returns `None` if there is none.
+    ///
+    /// # Errors
+    /// Any error of a read.
+    pub fn bucket_of_keys(&self, name: &str) -> Result<Option<i64>, Error> {
+        dispatch!(self, store => store.bucket_of_keys(name))
+    }
+
+    /// Writes the row of an import.
+    ///
+    /// # Errors
+    /// Any error of a write.
+    pub fn begin_import(&mut self, new: &NewImport) -> Result<BegunRun, Error> {
+        dispatch!(self, store => store.begin_import(new))
     }
 
     /// Gives space that nothing uses back to the disk. While it works it needs free space for two more copies of the

@@ -21,8 +21,10 @@ pub struct RunRow {
     pub stop_reason: Option<String>,
     /// The settings as JSON, as they were stored.
     pub settings: String,
-    /// True if the run is a plan: it only lists and compares.
+    /// True if this is no run that calls: a plan, which only lists and compares, or an import.
     pub plan: bool,
+    /// The name of the file, if this is an import of labels.
+    pub import: Option<String>,
     /// True if differences are written into the journal. The first listing of a scope writes none.
     pub journals: bool,
     /// The version of the program that began the run.

@@ -29,6 +29,7 @@ pub(super) const CALL_FAILED: i64 = CallOutcome::Failed as i64;
 pub(super) const THROTTLED: i64 = CallOutcome::Throttled as i64;
 pub(super) const THROWN_AWAY: i64 = CallOutcome::ThrownAway as i64;
 pub(super) const UNKNOWN: i64 = CallOutcome::Unknown as i64;
+pub(super) const IMPORTED: i64 = CallOutcome::Imported as i64;
 
 // `run.state`.
 pub(super) const RUNNING: &str = RunState::Running.name();
@@ -44,6 +45,9 @@ pub(super) const KEYS: &str = SourceKind::Keys.namespace();
 /// `run.plan` of a plan that left nothing but its row. It is 0 for a run. It is 1 for the plan of an earlier version,
 /// which left objects behind.
 pub(super) const BARE_PLAN: i64 = 2;
+
+/// `run.plan` of an import. Whatever leaves plans out leaves imports out too.
+pub(super) const IMPORT: i64 = 3;
 
 // `change.kind`.
 pub(super) const ADDED: &str = ChangeKind::Added.name();

@@ -19,11 +19,13 @@
 //!   settling leaves its claims to recovery.
 
 mod claim;
+mod import;
 mod list;
 mod page;
 mod settle;
 
 pub use claim::{ClaimRequest, Claimed, Claims, Key};
+pub use import::{Imported, ImportedImage};
 pub use list::{EndedLines, LineFailure, ReadLine, UNUSABLE_LINE};
 pub use page::{Candidate, Difference, Page, Reach};
 pub use settle::{CallRow, ErrorRow, Settled, Settlement};
@@ -31,7 +33,7 @@ pub use settle::{CallRow, ErrorRow, Settled, Settlement};
 use super::live::Live;
 use super::model::Recogniser;
 use super::run::Span;
-use crate::time::UnixSeconds;
+use crate::time::{UnixMillis, UnixSeconds};
 
 /// Everything that the writer asks of the store in one transaction.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,6 +128,13 @@ pub enum Request {
     },
     /// Replace what the process of this run leaves for other programs.
     Live(Live),
+    /// Store the labels of an image of a file. Reply: [`Reply::Imported`].
+    Import {
+        /// The image.
+        image: ImportedImage,
+        /// The present time.
+        now: UnixMillis,
+    },
     /// Record the rate limit that was found for the bucket of this run.
     Limit {
         /// Calls a second.
@@ -148,6 +157,8 @@ pub enum Reply {
     Key(Option<Key>),
     /// True if anything waits in the queue.
     HasPending(bool),
+    /// What became of an image of a file.
+    Imported(Imported),
     /// Number and key of each such line.
     DroppedLines(Vec<(i64, String)>),
 }

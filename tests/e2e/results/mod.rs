@@ -4,6 +4,7 @@ mod aliases;
 mod backups;
 mod closed_output;
 mod export_files;
+mod import;
 mod increments;
 mod progress;
 mod read_only;

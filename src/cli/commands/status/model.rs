@@ -33,6 +33,8 @@ pub(super) struct RunStatus {
     pub(super) state: RunStanding,
     pub(super) stop_reason: Option<String>,
     pub(super) plan: bool,
+    /// The file of an import of labels; `None` if this is a run or a plan.
+    pub(super) import: Option<String>,
     pub(super) tool_version: String,
     pub(super) started_at: String,
     pub(super) ended_at: Option<String>,

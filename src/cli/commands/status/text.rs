@@ -53,7 +53,11 @@ pub(super) fn status(status: &Status) -> String {
 }
 
 fn run(run: &RunStatus, currency: &str, text: &mut String) {
-    let plan = if run.plan { " (plan)" } else { "" };
+    let plan = match &run.import {
+        Some(_) => " (import)",
+        None if run.plan => " (plan)",
+        None => "",
+    };
     let took = run.seconds.map(took).unwrap_or_default();
     let _ = writeln!(text, "run {}  {}{plan}", run.id, run.state.word());
     let _ = writeln!(text, "  source  {}", visible(&run.source));
@@ -62,6 +66,9 @@ fn run(run: &RunStatus, currency: &str, text: &mut String) {
     let mut told = format!("{} listed, {} tagged", grouped(counts.listed), grouped(counts.done));
     if counts.failed > 0 {
         let _ = write!(told, ", {} failed", grouped(counts.failed));
+    }
+    if run.import.is_some() {
+        told = format!("{} got labels", grouped(counts.done));
     }
     let _ = writeln!(text, "  images  {told}");
     let skipped: Vec<String> = counts

@@ -10,7 +10,7 @@ use crate::store::read::LedgerEnd;
 use crate::store::sqlite::Reader;
 use crate::store::sqlite::rows::Numbered;
 use crate::store::sqlite::sql::{
-    ANSWERED, BARE_PLAN, BUCKET, FAILED, KEYS, PENDING, TEMPORARY, statements,
+    ANSWERED, BARE_PLAN, BUCKET, FAILED, IMPORTED, KEYS, PENDING, TEMPORARY, statements,
 };
 use crate::time::UnixMillis;
 
@@ -37,7 +37,7 @@ statements! {
     DIFFERS = "
         SELECT 1 FROM run
         WHERE bucket_id = ?1 AND id <> ?2 AND coalesce(resumed_after, id) >= ?3
-          AND (eligibility <> ?4 OR plan) AND plan <> {BARE_PLAN}
+          AND (eligibility <> ?4 OR plan) AND plan < {BARE_PLAN}
           AND (substr(?5, 1, length(prefix)) = prefix OR substr(prefix, 1, length(?5)) = ?5)";
 
     /// Finds a row if such a run did not list its scope to the end.
@@ -58,6 +58,9 @@ statements! {
             WHERE state = {FAILED} AND error_kind = {TEMPORARY} AND run_id < ?1
         UNION ALL SELECT 1 FROM content
             WHERE state = {FAILED} AND error_kind = {TEMPORARY} AND run_id > ?1";
+
+    /// Counts the calls since the moment `?1`, up to the row `?2` of the ledger.
+    CALLS_SINCE = "SELECT count(*) FROM call WHERE id <= ?2 AND ended_at >= ?1 AND outcome <> {IMPORTED}";
 
     IS_ANSWERED = "
         SELECT EXISTS (SELECT 1 FROM call WHERE outcome = {ANSWERED})
@@ -306,11 +309,7 @@ impl Reader {
     ) -> Result<u64, Error> {
         let calls: i64 = self
             .connection
-            .query_row(
-                "SELECT count(*) FROM call WHERE id <= ?2 AND ended_at >= ?1",
-                (moment, last),
-                |row| row.get(0),
-            )
+            .query_row(&CALLS_SINCE, (moment, last), |row| row.get(0))
             .map_err(|source| self.error(source))?;
         Ok(calls.unsigned_abs())
     }

@@ -8,8 +8,8 @@ use crate::store::sqlite::Reader;
 use crate::store::sqlite::posting::POSTED;
 use crate::store::sqlite::rows::{Count, StoredCounts};
 use crate::store::sqlite::sql::{
-    ANSWERED, CALL_FAILED, EVERY_SCENE, QUARTER, THROTTLED, THROWN_AWAY, UNKNOWN, count_of,
-    prunable_runs, statements,
+    ANSWERED, CALL_FAILED, EVERY_SCENE, IMPORTED, QUARTER, THROTTLED, THROWN_AWAY, UNKNOWN,
+    count_of, prunable_runs, statements,
 };
 use crate::time::UnixMillis;
 
@@ -24,7 +24,7 @@ const RECENT: i64 = 20_000;
 const PAUSE: i64 = 10_000;
 
 statements! {
-    LAST_CALLS = "SELECT run_id, ended_at FROM call WHERE outcome <> {UNKNOWN} ORDER BY id DESC LIMIT ?1";
+    LAST_CALLS = "SELECT run_id, ended_at FROM call WHERE outcome NOT IN ({UNKNOWN}, {IMPORTED}) ORDER BY id DESC LIMIT ?1";
 
     /// Counts the runs that would be pruned.
     PRUNABLE_RUNS = "SELECT count(*) FROM ({runs})", runs = prunable_runs();
@@ -55,7 +55,8 @@ fn sums(group: &str) -> String {
                 sum(outcome = {THROTTLED}), sum(outcome = {THROWN_AWAY}), sum(outcome = {UNKNOWN}),
                 sum(repeated <> 0), sum(max({scenes}, 1))
          FROM call
-         WHERE id > ?1 AND id <= ?2 AND ended_at >= ?3 AND ended_at < ?4 AND ?5 > 0 GROUP BY 1"
+         WHERE id > ?1 AND id <= ?2 AND ended_at >= ?3 AND ended_at < ?4 AND ?5 > 0 AND outcome <> {IMPORTED}
+         GROUP BY 1"
     )
 }
 
@@ -68,7 +69,8 @@ fn sums_of_pruned(group: &str) -> String {
                 sum(calls * (outcome = {THROWN_AWAY})), sum(calls * (outcome = {UNKNOWN})),
                 sum(repeated), sum(calls * max({scenes}, 1))
          FROM (SELECT *, quarter * {QUARTER} AS ended_at FROM call_sum)
-         WHERE ?1 <= ?2 AND ended_at >= ?3 AND ended_at < ?4 AND ?5 > 0 GROUP BY 1"
+         WHERE ?1 <= ?2 AND ended_at >= ?3 AND ended_at < ?4 AND ?5 > 0 AND outcome <> {IMPORTED}
+         GROUP BY 1"
     )
 }
 

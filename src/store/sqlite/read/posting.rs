@@ -9,7 +9,9 @@ use crate::store::sqlite::Reader;
 use crate::store::sqlite::ids::IdSet;
 use crate::store::sqlite::posting::{POSTED, SEGMENT, SHIFT, decode};
 use crate::store::sqlite::rows::LabelId;
-use crate::store::sqlite::sql::{ANSWERED, CONTENT_SHIFT, TAG_SHIFT, has_content, statements};
+use crate::store::sqlite::sql::{
+    ANSWERED, CONTENT_SHIFT, IMPORTED, TAG_SHIFT, has_content, statements,
+};
 
 /// The number of blocks that are always worth a search, however few contents there are.
 const BLOCKS: i64 = 20_000;
@@ -25,9 +27,9 @@ const UNPOSTED: usize = 20_000;
 pub(super) const KEYS: usize = if cfg!(test) { 40 } else { 150_000 };
 
 statements! {
-    /// Selects the contents that have an answer among the calls after `?1`.
+    /// Selects the contents that got labels by the rows of the ledger after `?1`.
     ANSWERED_SINCE = "
-        SELECT content_id FROM call WHERE id > ?1 AND outcome = {ANSWERED} ORDER BY id LIMIT ?2";
+        SELECT content_id FROM call WHERE id > ?1 AND outcome IN ({ANSWERED}, {IMPORTED}) ORDER BY id LIMIT ?2";
 
     /// Selects the content and the tag of labels.
     LABELS = "SELECT id >> {CONTENT_SHIFT}, mark >> {TAG_SHIFT} FROM label WHERE id BETWEEN ?1 AND ?2";

@@ -2,8 +2,8 @@
 
 use crate::store::sqlite::posting::POSTED;
 use crate::store::sqlite::sql::{
-    ANSWERED, ASKS, BUCKET, CALL_FAILED, COMPLETE, DONE, EVERY_SCENE, FAILED, FINAL, IN_FLIGHT,
-    PENDING, QUARTER, TEMPORARY, THROTTLED, THROWN_AWAY, UNKNOWN,
+    ANSWERED, ASKS, BUCKET, CALL_FAILED, COMPLETE, DONE, EVERY_SCENE, FAILED, FINAL, IMPORT,
+    IMPORTED, IN_FLIGHT, PENDING, QUARTER, TEMPORARY, THROTTLED, THROWN_AWAY, UNKNOWN,
 };
 
 /// A statement, and the description of a problem. Each `{}` in the description stands for a column of the row.
@@ -54,7 +54,8 @@ pub(super) fn ranges() -> Vec<Rule> {
     rules![
         (
             "SELECT id FROM run
-             WHERE pruned_at IS NULL AND NOT EXISTS (SELECT 1 FROM range WHERE run_id = run.id)",
+             WHERE pruned_at IS NULL AND plan <> {IMPORT}
+             AND NOT EXISTS (SELECT 1 FROM range WHERE run_id = run.id)",
             "run {} has no range",
         ),
         (
@@ -112,12 +113,12 @@ pub(super) fn ledger() -> Vec<Rule> {
     rules![
         (
             "SELECT id, outcome FROM call
-             WHERE outcome NOT IN ({ANSWERED}, {CALL_FAILED}, {THROTTLED}, {THROWN_AWAY}, {UNKNOWN})",
+             WHERE outcome NOT IN ({ANSWERED}, {CALL_FAILED}, {THROTTLED}, {THROWN_AWAY}, {UNKNOWN}, {IMPORTED})",
             "call {} has the unknown outcome {}",
         ),
         (
             "SELECT run_id, outcome FROM call_sum
-             WHERE outcome NOT IN ({ANSWERED}, {CALL_FAILED}, {THROTTLED}, {THROWN_AWAY}, {UNKNOWN})
+             WHERE outcome NOT IN ({ANSWERED}, {CALL_FAILED}, {THROTTLED}, {THROWN_AWAY}, {UNKNOWN}, {IMPORTED})
                 OR calls < 1 OR repeated NOT BETWEEN 0 AND calls
                 OR run_id NOT IN (SELECT id FROM run WHERE pruned_at IS NOT NULL)",
             "a sum of removed calls of run {} is wrong (outcome {})",
@@ -125,10 +126,11 @@ pub(super) fn ledger() -> Vec<Rule> {
         (
             // The calls of older contents may have been removed. A correction of the clock may have moved them by a day.
             "SELECT id FROM content WHERE scenes_done
-             AND id NOT IN (SELECT content_id FROM call WHERE outcome = {ANSWERED})
+             AND id NOT IN (SELECT content_id FROM call WHERE outcome IN ({ANSWERED}, {IMPORTED}))
              AND coalesce(tagged_at, 0) > coalesce(
-                 (SELECT ((max(quarter) + 1) * {QUARTER}) / 1000 + 86400 FROM call_sum WHERE outcome = {ANSWERED}), -1)",
-            "content {} is labelled, and no call of the ledger was answered for it",
+                 (SELECT ((max(quarter) + 1) * {QUARTER}) / 1000 + 86400 FROM call_sum
+                  WHERE outcome IN ({ANSWERED}, {IMPORTED})), -1)",
+            "content {} is labelled, and no call of the ledger was answered for it, and no import names it",
         ),
         (
             "SELECT last_call, tag_id FROM posting

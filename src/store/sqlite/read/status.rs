@@ -14,7 +14,7 @@ use crate::store::sqlite::Reader;
 use crate::store::sqlite::anchor::{FileId, LOCK_FILE, LOG_FILES};
 use crate::store::sqlite::rows::{Count, Named, StoredCounts};
 use crate::store::sqlite::sql::{
-    BARE_PLAN, COMPLETE, FAILED, IN_FLIGHT, INTERRUPTED, LIVE, PENDING, RUNNING, STOPPED,
+    BARE_PLAN, COMPLETE, FAILED, IMPORT, IN_FLIGHT, INTERRUPTED, LIVE, PENDING, RUNNING, STOPPED,
     TEMPORARY, statements,
 };
 use crate::store::turn::UNUSABLE_LINE;
@@ -31,7 +31,7 @@ statements! {
     UNFINISHED = "
         SELECT max(id) FROM run WHERE state IN ('{RUNNING}', '{INTERRUPTED}', '{STOPPED}') AND NOT plan";
 
-    LAST_RUN = "SELECT max(id) FROM run WHERE plan <> {BARE_PLAN}";
+    LAST_RUN = "SELECT max(id) FROM run WHERE plan < {BARE_PLAN}";
 
     LAST_ENDED_RUN = "SELECT max(id) FROM run WHERE NOT plan AND state <> '{RUNNING}'";
 
@@ -65,6 +65,9 @@ statements! {
 fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     let (Named(source), Named(state)) = (row.get(2)?, row.get(4)?);
     let StoredCounts(counts) = row.get(12)?;
+    let settings: String = row.get(6)?;
+    let plan: i64 = row.get(7)?;
+    let import = (plan == IMPORT).then(|| imported_file(&settings));
     Ok(RunRow {
         id: row.get(0)?,
         bucket: row.get(1)?,
@@ -72,8 +75,8 @@ fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         prefix: row.get(3)?,
         state,
         stop_reason: row.get(5)?,
-        settings: row.get(6)?,
-        plan: row.get(7)?,
+        settings,
+        plan: plan != 0,
         tool_version: row.get(8)?,
         started_at: row.get(9)?,
         listed_at: row.get(10)?,
@@ -82,12 +85,19 @@ fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         journals: row.get(13)?,
         exit_code: row.get(14)?,
         pruned: row.get(15)?,
+        import,
     })
 }
 
 /// Reads a count; a negative one is an error.
 fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get(column).map(|Count(count)| count)
+}
+
+/// The name of the file of an import, from its settings.
+fn imported_file(settings: &str) -> String {
+    let settings: serde_json::Value = serde_json::from_str(settings).unwrap_or_default();
+    settings["import"].as_str().unwrap_or("a file").to_owned()
 }
 
 impl Reader {

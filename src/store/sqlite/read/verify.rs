@@ -15,7 +15,9 @@ use crate::store::ident::Identity;
 use crate::store::model::{Counts, RunState, SkipReason};
 use crate::store::read::{Check, Checked, Problems, Progress};
 use crate::store::sqlite::rows::{Count, Size, StoredEtag};
-use crate::store::sqlite::sql::{ANSWERED, IDENT_UPTO, IN_FLIGHT, RUNNING, statements};
+use crate::store::sqlite::sql::{
+    ANSWERED, IDENT_UPTO, IMPORT, IMPORTED, IN_FLIGHT, RUNNING, statements,
+};
 use crate::store::sqlite::{Reader, schema};
 
 /// The number of contents in a batch.
@@ -35,7 +37,18 @@ statements! {
 
     LAST_CALL = "SELECT coalesce(max(id), 0) FROM call";
 
+    /// Selects the run and the outcome of each call, and how many calls the row stands for.
+    CALLS_BY_RUN = "
+        SELECT run_id, outcome, 1 FROM call WHERE outcome <> {IMPORTED}
+        UNION ALL SELECT run_id, outcome, calls FROM call_sum WHERE outcome <> {IMPORTED}";
+
     INDEXED = "SELECT CAST(value AS INTEGER) FROM meta WHERE name = '{IDENT_UPTO}'";
+
+    /// A complete run with a reason was a trial, which need not list everything. An import lists nothing.
+    RUNS = "
+        SELECT id, state, coalesce(listed_at, iif(stop_reason IS NOT NULL OR plan = {IMPORT}, 0, NULL)), ended_at,
+               settings, counts
+        FROM run ORDER BY id";
 
     IN_FLIGHT_WITHOUT_RUN = "
         SELECT content.id FROM content LEFT JOIN run ON run.id = content.run_id
@@ -270,12 +283,7 @@ impl Reader {
     }
 
     fn runs_are_sound(&self, problems: &mut Problems) -> rusqlite::Result<()> {
-        let mut statement = self.connection.prepare(
-            // A complete run with a reason was a trial, which need not list everything.
-            "SELECT id, state, coalesce(listed_at, CASE WHEN stop_reason IS NOT NULL THEN 0 END),
-                    ended_at, settings, counts
-             FROM run ORDER BY id",
-        )?;
+        let mut statement = self.connection.prepare(&RUNS)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;
@@ -309,9 +317,7 @@ impl Reader {
         let mut done = 0;
         let _snapshot = ReadTransaction::begin(&self.connection)?;
         let mut calls: BTreeMap<i64, [u64; 2]> = BTreeMap::new();
-        let mut statement = self.connection.prepare(
-            "SELECT run_id, outcome, 1 FROM call UNION ALL SELECT run_id, outcome, calls FROM call_sum",
-        )?;
+        let mut statement = self.connection.prepare(&CALLS_BY_RUN)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             done += 1;

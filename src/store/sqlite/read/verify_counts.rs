@@ -13,11 +13,12 @@ use crate::store::sqlite::error::is_unsound;
 use crate::store::sqlite::ids::IdSet;
 use crate::store::sqlite::posting::{POSTED, SEGMENT, SHIFT, decode};
 use crate::store::sqlite::rows::{LabelId, Mark};
-use crate::store::sqlite::sql::{ANSWERED, statements};
+use crate::store::sqlite::sql::{ANSWERED, IMPORTED, statements};
 
 statements! {
     ANSWERED_IN = "
-        SELECT content_id FROM call WHERE id > ?1 AND id <= ?2 AND outcome = {ANSWERED} ORDER BY content_id";
+        SELECT content_id FROM call
+        WHERE id > ?1 AND id <= ?2 AND outcome IN ({ANSWERED}, {IMPORTED}) ORDER BY content_id";
 
     LABELS = "SELECT id, mark FROM label WHERE id BETWEEN ?1 AND ?2";
 }

@@ -93,6 +93,9 @@ impl Session {
             Request::Recogniser { recogniser } => self.set_recogniser(*recogniser)?,
             Request::ClockOffset { seconds } => self.set_clock_offset(*seconds)?,
             Request::Live(live) => self.keep_live(live)?,
+            Request::Import { image, now } => {
+                return self.import(image, *now).map(Reply::Imported);
+            }
             Request::Limit { rate } => self.keep_limit(*rate)?,
         }
         Ok(Reply::Done)

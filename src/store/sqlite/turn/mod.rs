@@ -10,6 +10,7 @@ mod content;
 mod count;
 mod counting;
 mod identities;
+mod import;
 mod key;
 mod list;
 mod listing;

@@ -9,7 +9,7 @@ use super::Session;
 use crate::store::Error;
 use crate::store::sqlite::posting::{COMMON, FEW, POSTED, SEGMENT, SHIFT, encode};
 use crate::store::sqlite::rows::{LabelId, Mark};
-use crate::store::sqlite::sql::{ANSWERED, Statement, statements};
+use crate::store::sqlite::sql::{ANSWERED, IMPORTED, Statement, statements};
 
 statements! {
     LAST_CALL = "SELECT coalesce(max(id), 0) FROM call";
@@ -20,7 +20,7 @@ statements! {
 
     SET_LAST_POSTED = "INSERT OR REPLACE INTO meta (name, value) VALUES ('{POSTED}', ?1)";
 
-    READ_ANSWERED = "SELECT content_id FROM call WHERE id > ?1 AND id <= ?2 AND outcome = {ANSWERED}";
+    READ_ANSWERED = "SELECT content_id FROM call WHERE id > ?1 AND id <= ?2 AND outcome IN ({ANSWERED}, {IMPORTED})";
 
     READ_LABELS = "SELECT id, mark FROM label WHERE id BETWEEN ?1 AND ?2";
 }

@@ -12,12 +12,13 @@ use crate::store::sqlite::sql::Statement;
 use crate::store::turn::{ClaimRequest, Difference, Reply, Request};
 
 /// The statements of each file of this folder that has any.
-const STATEMENTS: [(&str, &[&Statement]); 17] = [
+const STATEMENTS: [(&str, &[&Statement]); 18] = [
     ("apply.rs", apply::STATEMENTS),
     ("claim.rs", claim::STATEMENTS),
     ("content.rs", content::STATEMENTS),
     ("counting.rs", counting::STATEMENTS),
     ("identities.rs", identities::STATEMENTS),
+    ("import.rs", import::STATEMENTS),
     ("key.rs", key::STATEMENTS),
     ("list.rs", list::STATEMENTS),
     ("listing.rs", listing::STATEMENTS),

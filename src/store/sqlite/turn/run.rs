@@ -36,7 +36,7 @@ statements! {
     /// Finds a row if the prefix `?2` of the bucket `?1`, or a wider scope, was listed to its end.
     WAS_LISTED = "
         SELECT 1 FROM run WHERE bucket_id = ?1 AND source = '{BUCKET}' AND listed_at IS NOT NULL
-            AND plan <> {BARE_PLAN} AND substr(?2, 1, length(prefix)) = prefix";
+            AND plan < {BARE_PLAN} AND substr(?2, 1, length(prefix)) = prefix";
 
     INSERT_RUN = "
         INSERT INTO run (bucket_id, source, prefix, eligibility, state, settings, journals, plan, tool_version,

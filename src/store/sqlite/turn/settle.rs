@@ -74,6 +74,8 @@ impl Session {
             CallOutcome::Throttled => self.counts.throttled += 1,
             CallOutcome::ThrownAway => self.counts.thrown_away += 1,
             CallOutcome::Unknown => self.counts.unknown += 1,
+            // An import writes its rows by itself.
+            CallOutcome::Imported => {}
         }
         let kept = self.kept_clock_offset()?;
         let id = self.insert(
@@ -264,7 +266,7 @@ impl Session {
     }
 
     /// Finds or creates the tag of a label: its name and its categories.
-    fn tag(&mut self, label: Label<'_>) -> Result<i64, Error> {
+    pub(super) fn tag(&mut self, label: Label<'_>) -> Result<i64, Error> {
         if let Some(id) = self.caches.tags.find(label) {
             return Ok(id);
         }

@@ -1,0 +1,6 @@
+-- Version 10: labels can be imported.
+--
+-- An import is a row of `run` whose column plan is 3. Its settings are JSON: {"import": the name of the file}. It has no
+-- range, and no call belongs to it. For each image that got labels it has a row in `call` with the outcome 5, which costs
+-- nothing and is in no sum: `find` and `costag verify` find labels by such rows. A program that does not know the outcome
+-- would count such a row as a call, so it must not write this database.
