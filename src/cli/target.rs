@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+
 use clap::builder::{PathBufValueParser, TypedValueParser};
 
 use super::address::Address;
@@ -11,7 +13,9 @@ use super::options::groups::{OfRun, SettingOptions};
 use crate::config::definitions::{self, Group};
 use crate::config::{PartialOptions, Settings, option};
 use crate::cos::Bucket;
-use crate::job::{List, Source};
+use crate::job::{List, ListError, Source};
+use crate::numbers::duration;
+use crate::time::UnixMillis;
 
 /// The source of a run, and its settings.
 #[derive(Debug, clap::Args)]
@@ -34,6 +38,10 @@ pub(super) struct Target {
         value_parser = manifest()
     )]
     inventory: Option<PathBuf>,
+    /// Call keys as the inventory has them, without looking them up first. An image that was
+    /// overwritten since the inventory was made gets labels that the next listing drops, and is called again then
+    #[arg(long, requires = "inventory")]
+    trust_inventory: bool,
     /// Keys or URLs end with NUL instead of a newline
     #[arg(short = '0', long)]
     null: bool,
@@ -76,6 +84,29 @@ pub(super) fn tell_unused_filters(options: &SettingOptions<OfRun>, source: &Sour
     }
 }
 
+/// Says how old a trusted inventory is.
+///
+/// # Errors
+/// The inventory cannot be read.
+fn tell_age(source: &Source) -> Result<(), ListError> {
+    let Source::Keys(list @ List { trusted: true, .. }) = source else { return Ok(()) };
+    match list.made_at()?.and_then(UnixMillis::timestamp) {
+        Some(made) => {
+            let age = Timestamp::now().duration_since(made).as_secs_f64().max(0.0);
+            say!(
+                "the inventory was made {} ago ({made:.0}); its keys are not looked up, so what was overwritten or deleted \
+                 since then is noticed by a call or by the next listing",
+                duration(age)
+            );
+        }
+        None => say!(
+            "the inventory does not say when it was made; its keys are not looked up, so what was overwritten or deleted \
+             since then is noticed by a call or by the next listing"
+        ),
+    }
+    Ok(())
+}
+
 impl Target {
     /// Reads what the settings are made from.
     ///
@@ -108,6 +139,7 @@ impl Target {
                 .then(|| std::path::absolute(file).unwrap_or_else(|_| file.clone())),
             nul: self.null,
             inventory: self.inventory.is_some(),
+            trusted: self.trust_inventory,
         };
         let keys = self.keys.as_ref().or(self.inventory.as_ref());
         let source = match (keys, &self.urls) {
@@ -123,6 +155,7 @@ impl Target {
             (None, Some(urls)) => Source::Urls(list(urls)),
         };
         source.check(bucket.as_str())?;
+        tell_age(&source)?;
         tell_unused_filters(&self.options, &source);
         Ok((settings, bucket, source))
     }

@@ -2,6 +2,7 @@
 
 use crate::scene::Scenes;
 use crate::store::model::ContentState;
+use crate::store::turn::LineFacts;
 
 /// An object as the store knows it. `T` is the type of its texts: borrowed from the row while a span is walked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +51,10 @@ pub struct KnownLine {
     pub known: Option<Known>,
     /// True if the run has looked the key up and found the content that the object has.
     pub looked_up: bool,
+    /// What a trusted inventory says of the key; `None` if only a look-up tells what it is.
+    pub facts: Option<LineFacts>,
+    /// True if the object has a content with the `ETag` and the size of `facts`.
+    pub has_these_bytes: bool,
 }
 
 impl From<Known<&str>> for Known {

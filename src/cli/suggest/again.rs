@@ -182,6 +182,7 @@ fn over(run: &RunSettings) -> Vec<String> {
         let file = list.file.as_ref().map_or("-".into(), |file| file.to_string_lossy());
         words.extend([option.to_owned(), file.into_owned()]);
         words.extend(list.nul.then(|| "-0".to_owned()));
+        words.extend(list.trusted.then(|| "--trust-inventory".to_owned()));
     }
     words
 }

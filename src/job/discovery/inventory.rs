@@ -9,11 +9,16 @@ use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use md5::{Digest as _, Md5};
 use serde::Deserialize;
 
 use super::lines::{Item, LINE_MAX};
 use crate::cos;
+use crate::store::turn::LineFacts;
+use crate::time::UnixMillis;
 
 /// The largest manifest that is read. An inventory of a billion objects has a few thousand files.
 const MANIFEST_MAX: u64 = 64 << 20;
@@ -90,6 +95,9 @@ struct Manifest {
     source_bucket: Option<String>,
     file_format: String,
     file_schema: String,
+    /// Unix milliseconds.
+    #[serde(default)]
+    creation_timestamp: Option<Number>,
     files: Vec<Entry>,
 }
 
@@ -127,6 +135,12 @@ struct Schema {
     key: usize,
     is_latest: Option<usize>,
     is_delete_marker: Option<usize>,
+    etag: Option<usize>,
+    size: Option<usize>,
+    last_modified: Option<usize>,
+    storage_class: Option<usize>,
+    /// Whether keys are read with what the inventory says of them.
+    trusted: bool,
 }
 
 /// An inventory whose manifest was read.
@@ -178,6 +192,11 @@ impl Inventory {
             key,
             is_latest: find("IsLatest"),
             is_delete_marker: find("IsDeleteMarker"),
+            etag: find("ETag"),
+            size: find("Size"),
+            last_modified: find("LastModifiedDate"),
+            storage_class: find("StorageClass"),
+            trusted: false,
         };
         let files = manifest
             .files
@@ -185,6 +204,34 @@ impl Inventory {
             .map(|entry| find_file(path, &entry.key))
             .collect::<Result<_, _>>()?;
         Ok(Self { path: path.to_owned(), manifest, schema, files })
+    }
+
+    /// Reads keys with their `ETag`s and sizes from here on.
+    ///
+    /// # Errors
+    /// [`Error::Unusable`] if the inventory does not have them.
+    pub(super) fn trust(mut self) -> Result<Self, Error> {
+        if self.schema.etag.is_none() || self.schema.size.is_none() {
+            return Err(Error::Unusable {
+                file: self.path.display().to_string(),
+                what: "its fileSchema lacks ETag or Size, so it cannot be trusted: leave --trust-inventory out".to_owned(),
+            });
+        }
+        self.schema.trusted = true;
+        Ok(self)
+    }
+
+    /// When the inventory was made: by its manifest, or by the folder of the manifest, which has the
+    /// day as its name (`20261120`). `None` if neither says so.
+    pub(super) fn made_at(&self) -> Option<UnixMillis> {
+        let told = self.manifest.creation_timestamp.as_ref().and_then(Number::value);
+        if let Some(made) = told.and_then(|made| i64::try_from(made).ok()).filter(|made| *made > 0)
+        {
+            return Some(UnixMillis(made));
+        }
+        let folder = self.path.parent()?.file_name()?.to_str()?;
+        let day = Date::strptime("%Y%m%d", folder).ok()?;
+        Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp().into())
     }
 
     /// Checks that the inventory is one of this bucket, and that its files have the sizes and checksums of the manifest.
@@ -293,6 +340,28 @@ impl Records {
         Error::Line { file: self.path.display().to_string(), line: self.line, what: what.into() }
     }
 
+    /// What the inventory says of a key. `None` if it is not trusted, or lacks the `ETag` or the size of this key.
+    fn facts(&self, record: &csv::StringRecord) -> Option<LineFacts> {
+        if !self.schema.trusted {
+            return None;
+        }
+        let cell = |column: Option<usize>| {
+            let text = record[column?].trim().trim_matches('"');
+            (!text.is_empty()).then_some(text)
+        };
+        let modified =
+            cell(self.schema.last_modified).and_then(|time| time.parse::<Timestamp>().ok());
+        Some(LineFacts {
+            etag: cell(self.schema.etag)?.to_owned(),
+            size: cell(self.schema.size)?
+                .parse()
+                .ok()
+                .filter(|size| i64::try_from(*size).is_ok())?,
+            last_modified: modified.map(UnixMillis::from),
+            storage_class: cell(self.schema.storage_class).map(str::to_owned),
+        })
+    }
+
     /// Reads the next key. Returns `None` at the end of the file.
     fn read(&mut self) -> Result<Option<Item>, Error> {
         loop {
@@ -320,7 +389,7 @@ impl Records {
                 .from_reader(&line[..])
                 .read_record(&mut record)
                 .map_err(|_| self.wrong("is not UTF-8"))?;
-            let Schema { columns, key, is_latest, is_delete_marker } = self.schema;
+            let Schema { columns, key, is_latest, is_delete_marker, .. } = self.schema;
             if record.len() != columns {
                 let fields = record.len();
                 return Err(self.wrong(format!(
@@ -342,7 +411,10 @@ impl Records {
             };
             return Ok(Some(match cos::decode(&record[key]) {
                 Ok(key) if key.len() > LINE_MAX => shown("the key is longer than 8 KiB"),
-                Ok(key) => Item::Text(key.into_owned()),
+                Ok(key) => match self.facts(&record) {
+                    Some(facts) => Item::Listed { key: key.into_owned(), facts },
+                    None => Item::Text(key.into_owned()),
+                },
                 Err(_) => shown("the key is not percent-encoded UTF-8"),
             }));
         }

@@ -7,11 +7,11 @@ use tracing::{info, warn};
 use super::stage::Discovery;
 use crate::cos;
 use crate::job::verdict::{GiveUp, Operation, Verdict, stored_code, verdict};
-use crate::object::StorageClass;
+use crate::object::{ETag, StorageClass};
 use crate::store::compare::{Known, KnownLine};
 use crate::store::ident;
 use crate::store::model::{ContentState, SkipReason};
-use crate::store::turn::{Candidate, Difference, LineFailure, UNUSABLE_LINE};
+use crate::store::turn::{Candidate, Difference, LineFacts, LineFailure, UNUSABLE_LINE};
 
 /// How a line of a list ends. Each line is counted as one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Lines {
 
     /// Ends a line without a look-up. Returns `None` if it needs one.
     pub(super) fn without_asking(&self, line: &KnownLine) -> Option<EndedLine> {
-        let KnownLine { seq, item, fault, known, looked_up } = line;
+        let KnownLine { seq, item, fault, known, looked_up, facts, has_these_bytes } = line;
         if let Some(fault) = fault {
             let failure = LineFailure {
                 seq: *seq,
@@ -103,6 +103,10 @@ impl Lines {
             return Some(EndedLine { failure: Some(failure), ..ended });
         }
         let present = known.as_ref().filter(|known| !known.gone);
+        // Where the inventory and the store disagree, either of them can be the older one.
+        if facts.is_some() && known.is_some() && !(*has_these_bytes && present.is_some()) {
+            return None;
+        }
         if let Some(ended) = present.and_then(|known| self.as_known(*seq, known, *looked_up)) {
             return Some(ended);
         }
@@ -113,7 +117,22 @@ impl Lines {
             let entry = cos::ObjectEntry { key: item.clone(), ..Default::default() };
             return Some(EndedLine::of(*seq, known.as_ref(), self.stage.filter.candidate(entry)));
         }
-        None
+        let facts = facts.as_ref()?;
+        let ended = match known {
+            // The store has the bytes of the inventory, and its own fingerprint of the object.
+            Some(known) => {
+                let skip = known.skip_reason.as_deref().and_then(SkipReason::from_name);
+                let (object_id, content_id) = (known.object_id, known.content_id?);
+                if !skip.is_none_or(is_by_settings) {
+                    return None;
+                }
+                let named = Difference::Named { object_id, content_id };
+                EndedLine::new(*seq, End::Wanted, Some(named))
+            }
+            None => EndedLine::of(*seq, None, self.stage.filter.candidate(listed(item, facts))),
+        };
+        // Only keys that count as looked up are called.
+        Some(EndedLine { found: Some(item.clone()), ..ended })
     }
 
     /// Ends a line by what the store knows of its object, if that is reliable: for a URL, for a key that needs no call,
@@ -224,6 +243,19 @@ fn difference(known: Option<&Known>, candidate: Candidate) -> Difference {
                 Difference::Reconsider { object_id, content_id, candidate }
             }
         }
+    }
+}
+
+/// A key as a trusted inventory has it.
+fn listed(key: &str, facts: &LineFacts) -> cos::ObjectEntry {
+    let LineFacts { etag, size, last_modified, storage_class } = facts;
+    cos::ObjectEntry {
+        key: key.to_owned(),
+        etag: ETag::new(etag),
+        size: Some(*size),
+        last_modified: *last_modified,
+        storage_class: storage_class.as_deref().and_then(StorageClass::new),
+        ..Default::default()
     }
 }
 

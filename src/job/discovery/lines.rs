@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, Cursor, Read};
 
+use crate::store::turn::LineFacts;
+
 /// The longest line that is accepted, without its end, in bytes. COS allows keys of 850 bytes.
 pub(super) const LINE_MAX: usize = 8 * 1024;
 
@@ -13,6 +15,13 @@ const SHOWN: usize = 80;
 pub enum Item {
     /// A key or URL.
     Text(String),
+    /// A key of a trusted inventory, with what the inventory says of it.
+    Listed {
+        /// The key.
+        key: String,
+        /// What the inventory says.
+        facts: LineFacts,
+    },
     /// A line that no request can carry.
     Faulty {
         /// The number of the line and its beginning, for messages.

@@ -89,7 +89,15 @@ impl Queue {
         for (seq, item) in lines {
             if self.dropped_before.insert(seq) {
                 let known = reader.known(stage.bucket_id, &item)?;
-                let line = KnownLine { seq, item, fault: None, known, looked_up: false };
+                let line = KnownLine {
+                    seq,
+                    item,
+                    fault: None,
+                    known,
+                    looked_up: false,
+                    facts: None,
+                    has_these_bytes: false,
+                };
                 self.dropped.push_back(line);
             }
         }

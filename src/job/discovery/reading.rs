@@ -197,9 +197,10 @@ fn read_list(
     whole.marks.extend(marks.contains(&0).then_some((0, 0)));
     let mut lines = Vec::new();
     for item in items {
-        let (item, fault) = match item? {
-            Item::Text(item) => (item, None),
-            Item::Faulty { shown, fault } => (shown, Some(fault.to_owned())),
+        let (item, fault, facts) = match item? {
+            Item::Text(item) => (item, None, None),
+            Item::Listed { key, facts } => (key, None, Some(facts)),
+            Item::Faulty { shown, fault } => (shown, Some(fault.to_owned()), None),
             Item::Comment => {
                 comments += 1;
                 continue;
@@ -213,7 +214,13 @@ fn read_list(
             continue;
         }
         whole.count += 1;
-        whole.hash = ident::hash_lines(whole.hash, &item);
+        whole.hash = match &facts {
+            None => ident::hash_lines(whole.hash, &item),
+            // Another inventory may have the same keys with other bytes, which makes it another list.
+            Some(facts) => {
+                ident::hash_lines(whole.hash, &format!("{item}\0{}\0{}", facts.etag, facts.size))
+            }
+        };
         if marks.contains(&whole.count) {
             whole.marks.insert(whole.count, whole.hash);
         }
@@ -224,7 +231,7 @@ fn read_list(
             continue;
         }
         let seq = i64::try_from(whole.count).unwrap_or(i64::MAX);
-        lines.push(ReadLine { seq, item, fault });
+        lines.push(ReadLine { seq, item, fault, facts });
         if lines.len() == CHUNK {
             let (count, hash) = (whole.count, whole.hash);
             let chunk = Chunk { lines: std::mem::take(&mut lines), count, hash };

@@ -10,6 +10,7 @@ use super::inventory::{self, Inventory};
 use super::lines::{self, Item};
 use crate::store::model::SourceKind;
 use crate::text;
+use crate::time::UnixMillis;
 
 /// The source of a run. It is stored with the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,9 @@ pub struct List {
     /// Whether the file is the manifest of an inventory, whose keys are the list.
     #[serde(default)]
     pub inventory: bool,
+    /// Whether keys are called with the `ETag`s and sizes of the inventory, without look-ups.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trusted: bool,
 }
 
 impl Source {
@@ -272,7 +276,16 @@ impl List {
     }
 
     fn open_inventory(&self) -> Result<Inventory, Error> {
-        Ok(Inventory::open(self.file.as_deref().unwrap_or(Path::new("-")))?)
+        let inventory = Inventory::open(self.file.as_deref().unwrap_or(Path::new("-")))?;
+        Ok(if self.trusted { inventory.trust()? } else { inventory })
+    }
+
+    /// When the inventory was made. `None` if the list is none, or if it does not say so.
+    ///
+    /// # Errors
+    /// [`Error::Inventory`].
+    pub fn made_at(&self) -> Result<Option<UnixMillis>, Error> {
+        if self.inventory { Ok(self.open_inventory()?.made_at()) } else { Ok(None) }
     }
 
     /// Like [`List::keys`], for a list that is open already.
@@ -340,7 +353,8 @@ mod tests {
 
     #[test]
     fn a_missing_list_is_named_in_the_error() {
-        let list = List { file: Some("no/such".into()), nul: false, inventory: false };
+        let list =
+            List { file: Some("no/such".into()), nul: false, inventory: false, trusted: false };
         assert!(list.keys().err().unwrap().to_string().contains("no/such"));
     }
 }

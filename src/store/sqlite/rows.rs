@@ -13,6 +13,7 @@ use crate::store::model::{
     CallOutcome, ChangeKind, ContentState, Counts, ErrorKind, RunState, SourceKind,
 };
 use crate::store::run::RangeProgress;
+use crate::store::turn::LineFacts;
 use crate::time::{UnixMillis, UnixSeconds};
 
 /// `label.id`: the content, then two bits for the scene and six for the rank.
@@ -270,6 +271,30 @@ impl ToSql for EtagColumn<'_> {
 /// An `ETag` as it comes out of the database; `None` if there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct StoredEtag(pub(super) Option<ETag>);
+
+/// `list_item.facts`, as JSON.
+#[derive(Debug)]
+pub(super) struct FactsJson<'a>(pub(super) &'a LineFacts);
+
+impl ToSql for FactsJson<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        serde_json::to_string(self.0)
+            .map(Into::into)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+    }
+}
+
+/// `list_item.facts` as it comes out of the database.
+#[derive(Debug)]
+pub(super) struct StoredFacts(pub(super) LineFacts);
+
+impl FromSql for StoredFacts {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        serde_json::from_str(value.as_str()?)
+            .map(Self)
+            .map_err(|error| FromSqlError::Other(Box::new(error)))
+    }
+}
 
 impl FromSql for StoredEtag {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {

@@ -1,9 +1,25 @@
 //! Lines of a list of keys or URLs: as they are read, and as they end without a call.
 
+use serde::{Deserialize, Serialize};
+
 use super::Page;
+use crate::time::UnixMillis;
 
 /// The code of a line that no request can carry. Another run would find the same, so this failure is not temporary.
 pub const UNUSABLE_LINE: &str = "UnusableLine";
+
+/// What a trusted inventory says of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineFacts {
+    /// The `ETag`, without quotes; never empty.
+    pub etag: String,
+    /// The size in bytes.
+    pub size: u64,
+    /// The time of the last change; `None` if the inventory does not have it.
+    pub last_modified: Option<UnixMillis>,
+    /// The name of the storage class; `None` if the inventory does not have it.
+    pub storage_class: Option<String>,
+}
 
 /// A line of a list, as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +30,8 @@ pub struct ReadLine {
     pub item: String,
     /// Why no request can carry the line; `None` if one can.
     pub fault: Option<String>,
+    /// What a trusted inventory says of the key; `None` if it must be looked up.
+    pub facts: Option<LineFacts>,
 }
 
 /// A line that ended without a call, because its key does not exist or cannot be looked up.

@@ -26,7 +26,7 @@ mod settle;
 
 pub use claim::{ClaimRequest, Claimed, Claims, Key};
 pub use import::{Imported, ImportedImage};
-pub use list::{EndedLines, LineFailure, ReadLine, UNUSABLE_LINE};
+pub use list::{EndedLines, LineFacts, LineFailure, ReadLine, UNUSABLE_LINE};
 pub use page::{Candidate, Difference, Page, Reach};
 pub use settle::{CallRow, ErrorRow, Settled, Settlement};
 

@@ -155,3 +155,86 @@ fn a_damaged_or_incomplete_inventory_is_refused_before_anything_is_called() {
     run(&site, &manifest, &[]).with(2).says(&["line 2 of ", "has 2 fields", "names 7 columns"]);
     assert_eq!(site.calls(), 0);
 }
+
+/// A line with the facts of an object of the emulator whose content is `text`.
+fn listed(key: &str, text: &str, bytes: usize) -> String {
+    let etag = hex::encode(Md5::digest(text));
+    format!(
+        "\"1250000000\",\"demo\",\"{key}\",\"{bytes}\",\"2026-11-20T01:02:03Z\",\"\"\"{etag}\"\"\",\"STANDARD\"\n"
+    )
+}
+
+fn trusted(site: &Site, manifest: &str, options: &[&str]) -> Ended {
+    run(site, manifest, &[&["--trust-inventory"], options].concat())
+}
+
+fn heads(site: &Site) -> u64 {
+    site.emulator.statistics().head_calls
+}
+
+#[test]
+fn a_trusted_inventory_saves_the_look_ups() {
+    let site = Site::holding(&[("a.jpg", "one"), ("b.jpg", "two"), ("c.jpg", "three")]);
+    let text = [listed("a.jpg", "one", 3), listed("b.jpg", "two", 3), listed("c.jpg", "three", 5)]
+        .concat();
+    let manifest = inventory(&site, SCHEMA, &[("1.csv.gz", packed(&text))]);
+    let plan = ["plan", BUCKET, "--inventory", &manifest, "--trust-inventory", "--json"];
+    assert_eq!(site.json(&plan)["calls"], 3);
+    // It is stopped, and goes on without its files.
+    trusted(&site, &manifest, &["--max-calls", "1", "-w", "1"])
+        .with(8)
+        .says(&["the inventory was made ", "2026-11-20"]);
+    fs::remove_dir_all(site.path("list")).unwrap();
+    site.resume().with(0);
+    assert_eq!((site.calls(), heads(&site)), (3, 0));
+    assert_eq!(site.loaded(&[]).len(), 3);
+    // A listing finds the same images, and another night over the same inventory does nothing.
+    site.run(&[]).with(0);
+    site.assert_exports("camera");
+    let manifest = inventory(&site, SCHEMA, &[("1.csv.gz", packed(&text))]);
+    trusted(&site, &manifest, &[]).with(0);
+    assert_eq!((site.calls(), heads(&site)), (3, 0));
+    site.assert_sound();
+    // Another scene is called without look-ups too.
+    trusted(&site, &manifest, &["--scenes", "web"]).with(0);
+    assert_eq!((site.calls(), heads(&site)), (6, 0));
+    site.assert_sound();
+}
+
+#[test]
+fn what_happened_since_a_trusted_inventory_was_made_is_noticed_later() {
+    let site = Site::holding(&[("a.jpg", "one"), ("b.jpg", "two"), ("new.jpg", "new")]);
+    let text =
+        [listed("a.jpg", "old", 3), listed("b.jpg", "two", 3), listed("gone.jpg", "x", 1)].concat();
+    let manifest = inventory(&site, SCHEMA, &[("1.csv.gz", packed(&text))]);
+    trusted(&site, &manifest, &[]).with(3);
+    // A look-up may confirm that the bucket is there, because the call for the deleted key failed.
+    assert_eq!(site.calls(), 3);
+    assert!(heads(&site) <= 1);
+    // The listing notices what was overwritten, and calls it and what the inventory did not name.
+    site.run(&[]).with(0);
+    assert_eq!(site.calls(), 5);
+    site.assert_exports("camera");
+    site.assert_sound();
+}
+
+#[test]
+fn keys_that_the_database_knows_otherwise_are_looked_up() {
+    let site = Site::holding(&[("a.jpg", "one"), ("b.jpg", "two"), ("c.jpg", "three")]);
+    site.run(&[]).with(0);
+    site.delete(&["c.jpg"]);
+    site.run(&[]).with(0);
+    let (calls, before) = (site.calls(), heads(&site));
+    // The inventory is older than the listing.
+    let text = [listed("a.jpg", "old", 3), listed("b.jpg", "two", 3), listed("c.jpg", "three", 5)]
+        .concat();
+    let manifest = inventory(&site, SCHEMA, &[("1.csv.gz", packed(&text))]);
+    trusted(&site, &manifest, &["--allow-missing"]).with(0);
+    assert_eq!((site.calls(), heads(&site) - before), (calls, 2));
+    site.assert_exports("camera");
+    site.assert_sound();
+    // What the inventory lacks is looked up, or refused.
+    let keys = inventory(&site, "Key", &[("1.csv", b"b.jpg\n".to_vec())]);
+    trusted(&site, &keys, &[]).with(2).says(&["lacks ETag or Size"]);
+    site.costag(&["run", BUCKET, "--trust-inventory"]).with(2).says(&["--inventory"]);
+}

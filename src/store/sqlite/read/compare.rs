@@ -2,13 +2,14 @@
 
 use rusqlite::{OptionalExtension, Row};
 
+use crate::object::ETag;
 use crate::scene::Scenes;
 use crate::store::Error;
 use crate::store::compare::{Known, KnownLine, Standing};
 use crate::store::keyspace::prefix_end;
 use crate::store::read::LedgerEnd;
 use crate::store::sqlite::Reader;
-use crate::store::sqlite::rows::Numbered;
+use crate::store::sqlite::rows::{EtagColumn, Numbered, Size, StoredFacts};
 use crate::store::sqlite::sql::{
     ANSWERED, BARE_PLAN, BUCKET, FAILED, IMPORTED, KEYS, PENDING, TEMPORARY, statements,
 };
@@ -206,7 +207,7 @@ impl Reader {
         let read = || {
             self.connection
                 .prepare_cached(
-                    "SELECT seq, item, fault FROM list_item WHERE run_id = ?1 AND seq > ?2
+                    "SELECT seq, item, fault, facts FROM list_item WHERE run_id = ?1 AND seq > ?2
                      ORDER BY seq LIMIT ?3",
                 )?
                 .query_map((run_id, seq, limit), |row| {
@@ -216,6 +217,10 @@ impl Reader {
                         fault: row.get(2)?,
                         known: None,
                         looked_up: false,
+                        facts: row
+                            .get::<_, Option<StoredFacts>>(3)?
+                            .map(|StoredFacts(facts)| facts),
+                        has_these_bytes: false,
                     })
                 })?
                 .collect::<rusqlite::Result<Vec<_>>>()
@@ -227,6 +232,18 @@ impl Reader {
             let Some((content_id, standing)) = known.content_id.zip(known.standing) else {
                 continue;
             };
+            if let Some(facts) = &line.facts {
+                let etag = ETag::new(&facts.etag);
+                line.has_these_bytes = self
+                    .connection
+                    .prepare_cached(
+                        "SELECT 1 FROM content WHERE id = ?1 AND etag IS ?2 AND size IS ?3",
+                    )
+                    .and_then(|mut found| {
+                        found.exists((content_id, etag.as_ref().map(EtagColumn), Size(facts.size)))
+                    })
+                    .map_err(|source| self.error(source))?;
+            }
             if standing.run_id == Some(run_id) {
                 line.looked_up = self
                     .connection

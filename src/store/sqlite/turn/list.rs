@@ -8,7 +8,7 @@ use crate::store::Error;
 use crate::store::run::{ListProgress, READING};
 use crate::store::sqlite::Store;
 use crate::store::sqlite::error::sorted;
-use crate::store::sqlite::rows::Lines;
+use crate::store::sqlite::rows::{FactsJson, Lines};
 use crate::store::sqlite::sql::{
     BUCKET, FAILED, FAILED_LINE, INTERRUPTED, MISSING_LINE, PENDING, RUNNING, STOPPED, SUPERSEDED,
     lacks, statements,
@@ -21,7 +21,8 @@ statements! {
         SELECT cursor, done, list_hash FROM range JOIN run ON run.id = run_id
         WHERE run_id = ?1 AND seq = {READING} AND source <> '{BUCKET}'";
 
-    INSERT_LINE = "INSERT OR IGNORE INTO list_item (run_id, seq, item, fault) VALUES (?1, ?2, ?3, ?4)";
+    INSERT_LINE = "
+        INSERT OR IGNORE INTO list_item (run_id, seq, item, fault, facts) VALUES (?1, ?2, ?3, ?4, ?5)";
 
     SET_HASH = "UPDATE run SET list_hash = ?2 WHERE id = ?1";
 
@@ -94,8 +95,9 @@ impl Session {
         hash: i64,
         reach: &Reach,
     ) -> Result<(), Error> {
-        for ReadLine { seq, item, fault } in lines {
-            let kept = self.execute(&INSERT_LINE, (self.run.id, seq, item, fault))?;
+        for ReadLine { seq, item, fault, facts } in lines {
+            let facts = facts.as_ref().map(FactsJson);
+            let kept = self.execute(&INSERT_LINE, (self.run.id, seq, item, fault, facts))?;
             self.counts.repeated += u64::from(kept == 0);
         }
         self.execute(&SET_HASH, (self.run.id, hash))?;
