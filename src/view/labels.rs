@@ -10,8 +10,11 @@ use crate::store::read::{LabelCount, UNCERTAIN_BELOW};
 /// How many labels are shown.
 pub const SHOWN: usize = 1_000;
 
+/// How many rows are laid out together.
+const PART: usize = 100;
+
 /// The most bytes of HTML that the rows take, about. It is reached only if names are long and full of markup.
-const BYTES: usize = 550_000;
+const BYTES: usize = 545_000;
 
 /// The bytes of HTML that a row takes without its names.
 const ROW: usize = 430;
@@ -119,6 +122,12 @@ impl Labels {
             uncertain_below: UNCERTAIN_BELOW,
             rest,
         }
+    }
+
+    /// The rows in parts, each of which is a table: a browser lays out only those near the window, so that the page
+    /// appears at once.
+    fn parts(&self) -> std::slice::Chunks<'_, Row> {
+        self.rows.chunks(PART)
     }
 }
 

@@ -44,12 +44,15 @@
   const find = document.getElementById("find");
   if (find) {
     const found = document.getElementById("found");
-    const rows = [...document.getElementById("rows").rows]
+    const place = document.getElementById("rows");
+    const rows = [...place.querySelectorAll("tbody tr")]
       .map((row) => [row, row.cells[1].textContent.toLowerCase()]);
     find.parentElement.hidden = false;
     find.addEventListener("input", () => {
       const wanted = find.value.trim().toLowerCase();
       let count = 0;
+      // Parts of the table out of sight keep their height otherwise, also if few of their rows are left.
+      place.classList.toggle("is-found", wanted !== "");
       for (const [row, text] of rows) {
         row.hidden = !text.includes(wanted);
         count += row.hidden ? 0 : 1;
