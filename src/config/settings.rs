@@ -142,6 +142,8 @@ pub struct Watching {
     pub successes: Vec<u8>,
     /// How often progress is written if stderr is no terminal; `None` means never.
     pub progress_interval: Option<Duration>,
+    /// The file to which the dated lines at the start and the end of a run are appended.
+    pub log_file: Option<PathBuf>,
     /// The file that is replaced with metrics.
     pub metrics_file: Option<PathBuf>,
     /// Whether a ping is sent, if there is an address for it.

@@ -5,6 +5,7 @@
 //! show in their own ways.
 
 mod line;
+mod log_file;
 mod metrics;
 mod notify;
 mod ping;

@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 use jiff::Timestamp;
 
 use super::line;
+use super::log_file;
 use super::metrics::{self, Rewriter};
 use super::notify::Notifier;
 use super::ping::{Ping, Signal};
@@ -68,9 +69,11 @@ impl Reporter {
     pub(crate) fn begins(&mut self, settings: &Settings, source: &str) {
         self.beginning.settings = settings.clone();
         self.beginning.source = Some(source.to_owned());
+        let line = line::start(&self.beginning);
         if is_log() {
-            say!("{}", line::start(&self.beginning));
+            say!("{line}");
         }
+        log_file::append(settings, &line);
         self.find_receivers();
     }
 
@@ -122,8 +125,12 @@ impl Reporter {
         };
         let codes = report.as_ref().map(|report| self.failure_codes(report)).unwrap_or_default();
         let summary = self.beginning.ends(exit, fault, report.as_ref(), codes);
-        if self.beginning.source.is_some() && is_log() {
-            say!("{}", line::end(&summary));
+        if self.beginning.source.is_some() {
+            let line = line::end(&summary);
+            if is_log() {
+                say!("{line}");
+            }
+            log_file::append(&self.beginning.settings, &line);
         }
         drop(self.rewriter.take());
         // If another run uses the database, monitors hear from that run.

@@ -100,6 +100,27 @@ fn a_run_says_with_dates_when_it_begins_and_how_it_ends() {
 }
 
 #[test]
+fn the_dated_lines_of_every_run_are_appended_to_the_log_file() {
+    let site = Site::plain(2);
+    let run = |options: &[&str]| site.run(&[&["--log-file", "nights.log"], options].concat());
+    let told = [run(&["--limit", "1"]).with(0).stderr, run(&[]).with(0).stderr].concat();
+    let dated: Vec<&str> = told.lines().filter(|line| line.contains(" costag ")).collect();
+    let kept = std::fs::read_to_string(site.path("nights.log")).unwrap();
+    assert_eq!(kept.lines().filter(|line| line.contains(" begins: ")).count(), 2, "{kept}");
+    assert_eq!(kept.lines().filter(|line| line.contains(" ends: ")).count(), 2, "{kept}");
+    for line in kept.lines() {
+        assert!(dated.contains(&line), "{line} is not in {told}");
+    }
+    // Neither a folder nor the database is written, and the exit code stays.
+    std::fs::create_dir(site.path("folder")).unwrap();
+    for (file, why) in [("folder", "cannot append to folder"), ("costag.db", "names the database")]
+    {
+        site.run(&["--log-file", file]).with(0).says(&["the log file is not written", why]);
+    }
+    site.costag(&["verify"]).with(0);
+}
+
+#[test]
 fn a_check_tells_a_monitor_whether_a_run_has_succeeded_lately() {
     let site = Site::plain(4);
     let check = |options: &[&str], code: i32, word: &str| {

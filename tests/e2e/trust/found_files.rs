@@ -39,6 +39,7 @@ fn said(ended: &Ended) -> String {
 #[case::an_endpoint("endpoint", "\"http://127.0.0.1:9\"")]
 #[case::an_authority("ca_file", "\"ca.pem\"")]
 #[case::a_file_of_aliases("aliases", "\"other\"")]
+#[case::a_log_file("log_file", "\"other\"")]
 #[case::a_file_of_metrics("metrics_file", "\"other\"")]
 #[case::an_address_of_pings("ping_file", "\"ping\"")]
 #[case::addresses_of_notifications("notify_file", "\"robots\"")]
