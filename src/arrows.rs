@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// The rooms (folders) and single files of the crate, and what each of them may import.
-const ARROWS: [(&str, &[&str]); 26] = [
+const ARROWS: [(&str, &[&str]); 27] = [
     (
         "cli",
         &[
@@ -34,6 +34,7 @@ const ARROWS: [(&str, &[&str]); 26] = [
             "time",
             "visible",
             "zone",
+            "system",
         ],
     ),
     ("report", &["pictures", "view"]),
@@ -42,25 +43,29 @@ const ARROWS: [(&str, &[&str]); 26] = [
     ("view", &["aliases", "store", "numbers", "scene", "shell", "time", "visible"]),
     (
         "job",
-        &["config", "cos", "store", "glob", "numbers", "object", "scene", "text", "time", "zone"],
+        &[
+            "config", "cos", "store", "glob", "numbers", "object", "scene", "text", "time", "zone",
+            "system",
+        ],
     ),
-    ("export", &["store", "label", "object", "part", "scene", "time", "visible"]),
-    ("cos", &["label", "object", "scene", "text", "time", "visible"]),
-    ("store", &["aliases", "label", "object", "part", "scene", "time"]),
+    ("export", &["store", "label", "object", "part", "scene", "time", "visible", "system"]),
+    ("cos", &["label", "object", "scene", "text", "time", "visible", "system"]),
+    ("store", &["aliases", "label", "object", "part", "scene", "time", "system"]),
     // The emulator shares no code with the client: an error in the signature cannot agree with itself.
     ("emulator", &[]),
-    ("telemetry", &["config"]),
-    ("config", &["glob", "scene", "text", "visible"]),
+    ("telemetry", &["config", "system"]),
+    ("config", &["glob", "scene", "text", "visible", "system"]),
     ("aliases", &["text"]),
     ("glob", &[]),
     ("import", &["label", "object", "scene", "time"]),
     ("label", &["scene"]),
     ("numbers", &[]),
     ("object", &[]),
-    ("part", &[]),
-    ("pictures", &[]),
+    ("part", &["system"]),
+    ("pictures", &["system"]),
     ("scene", &[]),
     ("shell", &["visible"]),
+    ("system", &[]),
     ("text", &[]),
     ("time", &[]),
     ("visible", &[]),

@@ -39,6 +39,7 @@
 //! | [`numbers`] | | numbers as people read them |
 //! | [`scene`] | | the set of models that an image needs or has |
 //! | [`shell`] | | words of commands, quoted |
+//! | [`system`] | | what depends on the operating system |
 //! | [`telemetry`] | | log lines |
 //! | [`text`] | a file | its text, without a byte order mark |
 //! | [`time`] | | moments in seconds and in milliseconds |
@@ -72,6 +73,7 @@ pub mod pictures;
 pub mod scene;
 pub mod serve;
 pub mod shell;
+pub mod system;
 pub mod telemetry;
 pub mod text;
 pub mod time;

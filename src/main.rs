@@ -31,16 +31,26 @@ fn main() -> ExitCode {
 }
 
 /// Whether the stack of the main thread can grow to the size that commands need.
+#[cfg(unix)]
 fn has_room() -> bool {
     use rustix::process::{Resource, getrlimit};
     getrlimit(Resource::Stack).current.is_none_or(|limit| limit >= STACK)
 }
 
+/// Whether the stack of the main thread is large enough. Windows gives it one megabyte.
+#[cfg(not(unix))]
+fn has_room() -> bool {
+    false
+}
+
 /// Forbids core dumps and reads of this process's memory by other processes of the user, since both would reveal the secret
 /// key. If the system refuses, the program works without this protection.
 fn keep_memory_private() {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    }
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};

@@ -8,11 +8,9 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, ErrorKind};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use crate::system::{self, FileId};
 
 /// How many names are tried until one is free. Names are random, so the first one almost always is.
 const NAMES: u32 = 100;
@@ -51,8 +49,8 @@ impl Part {
             name.push(format!("{:016x}.part", RandomState::new().build_hasher().finish()));
             let path = target.with_file_name(name);
             let mut options = OpenOptions::new();
-            let file = match options.read(true).write(true).create_new(true).mode(mode).open(&path)
-            {
+            options.read(true).write(true).create_new(true);
+            let file = match system::with_mode(&mut options, mode).open(&path) {
                 Ok(file) => file,
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                     last = error;
@@ -60,10 +58,8 @@ impl Part {
                 }
                 Err(error) => return Err(error),
             };
-            // A file system without locks has no clean-up either. If another process has the lock, or the file is gone,
-            // that process took the file for an abandoned part.
-            let mine = !matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock));
-            if mine && is_at(&file, &path) {
+            // If another process has the lock, or the file is gone, that process took the file for an abandoned part.
+            if system::protect_part(&file) && is_at(&file, &path) {
                 return Ok(Self { path, target: target.to_owned(), file, beside, placed: false });
             }
         }
@@ -98,15 +94,7 @@ impl Part {
     /// [`ErrorKind::AlreadyExists`] if the target exists, or an error of the file system.
     pub fn appear(mut self) -> io::Result<()> {
         self.file.sync_all()?;
-        match renameat_with(CWD, &self.path, CWD, &self.target, RenameFlags::NOREPLACE) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::EXIST) => return Err(ErrorKind::AlreadyExists.into()),
-            // The file system cannot do this in one step.
-            Err(_) => match fs::symlink_metadata(&self.target) {
-                Ok(_) => return Err(ErrorKind::AlreadyExists.into()),
-                Err(_) => fs::rename(&self.path, &self.target)?,
-            },
-        }
+        system::rename_new(&self.path, &self.target)?;
         self.placed = true;
         self.sync_folder()
     }
@@ -114,7 +102,7 @@ impl Part {
     /// Makes the new name safe from power loss: it is a change of the folder.
     fn sync_folder(&self) -> io::Result<()> {
         let folder = self.target.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        system::sync_folder(folder.unwrap_or(Path::new(".")))
     }
 }
 
@@ -138,17 +126,14 @@ fn remove(part: &Path, beside: &[&str]) {
 
 /// The beginning of the names of parts: `.NAME.`, where a very long name is cut.
 fn begin_of(name: &OsStr) -> OsString {
-    let name = name.as_bytes();
-    let cut = &name[..name.len().min(NAME_BYTES)];
-    OsString::from_vec([b".", cut, b"."].concat())
+    let mut begin = OsString::from(".");
+    begin.push(system::cut_name(name, NAME_BYTES));
+    begin.push(".");
+    begin
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
-    let of = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    match (file.metadata(), fs::symlink_metadata(path)) {
-        (Ok(file), Ok(path)) => of(file) == of(path),
-        _ => false,
-    }
+    FileId::of(file).is_ok_and(|id| FileId::at(path) == Some(id))
 }
 
 /// Removes the parts of processes that have ended. Errors are ignored: the file is then left.
@@ -158,8 +143,8 @@ fn remove_abandoned(target: &Path, begin: &OsStr, beside: &[&str]) {
     for entry in entries.flatten() {
         let name = entry.file_name();
         let between = name
-            .as_bytes()
-            .strip_prefix(begin.as_bytes())
+            .as_encoded_bytes()
+            .strip_prefix(begin.as_encoded_bytes())
             .and_then(|rest| rest.strip_suffix(b".part"));
         // Earlier versions used the process id here.
         let is_part = between.is_some_and(|between| {
@@ -170,11 +155,10 @@ fn remove_abandoned(target: &Path, begin: &OsStr, beside: &[&str]) {
         }
         let path = entry.path();
         // A link or a pipe is not a part: the link is not followed, and the pipe is not waited for.
-        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-        let opened = OpenOptions::new().write(true).custom_flags(flags).open(&path);
+        let opened = system::never_follow(OpenOptions::new().write(true)).open(&path);
         let Ok(file) = opened else { continue };
         let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
-        if is_file && file.try_lock().is_ok() && is_at(&file, &path) {
+        if is_file && system::is_abandoned(&file) && is_at(&file, &path) {
             remove(&path, beside);
         }
     }

@@ -7,7 +7,6 @@
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use figment::providers::{Format, Toml};
@@ -17,6 +16,7 @@ use super::definitions;
 use super::error::Error;
 use super::keys;
 use super::profiles::{self, Profile};
+use crate::system;
 
 /// The file that is read if it exists and no other file is named.
 pub const DEFAULT_FILE: &str = "costag.toml";
@@ -119,7 +119,7 @@ fn open(path: &Path, nonblocking: bool) -> Result<File, Error> {
     options.read(true);
     if nonblocking {
         // If a pipe has replaced the file since it was checked, opening it must not wait forever.
-        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+        system::never_wait(&mut options);
     }
     options.open(path).map_err(|source| Error::Read { path: path.into(), source })
 }
@@ -162,8 +162,7 @@ fn open_unnamed(path: &Path, role: Role) -> Result<Option<File>, Error> {
 
 /// Why a file or link that was found is not trusted; `None` if it is trusted.
 fn distrust(metadata: &Metadata, what: &str) -> Option<String> {
-    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
-    if owner != user && owner != 0 {
+    if let Some((owner, user)) = system::other_owner(metadata) {
         return Some(format!("{what} belongs to another user (uid {owner}; you are uid {user})"));
     }
     // The system does not use the permissions of a link.
@@ -173,7 +172,7 @@ fn distrust(metadata: &Metadata, what: &str) -> Option<String> {
     if !metadata.is_file() {
         return Some("it is not a regular file".to_owned());
     }
-    let mode = metadata.mode() & 0o777;
+    let mode = system::mode(metadata)? & 0o777;
     (mode & WRITABLE_BY_ALL != 0).then(|| format!("everybody can write it (mode {mode:04o})"))
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use rustls::CertificateError;
 
+use crate::system;
+
 /// The cause of an error. A transport error is kept without its URL, which may hold a signature.
 pub(super) type Cause = Box<dyn StdError + Send + Sync>;
 
@@ -53,12 +55,10 @@ pub(super) fn is_unwritten(error: &(dyn StdError + 'static)) -> bool {
 
 /// Returns `true` if the process or the system has reached its limit of open files.
 pub(super) fn is_limit_of_files(cause: &(dyn StdError + 'static)) -> bool {
-    let limits = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
-    let limits = limits.map(rustix::io::Errno::raw_os_error);
     let mut next = Some(cause);
     while let Some(error) = next {
         let number = error.downcast_ref().and_then(std::io::Error::raw_os_error);
-        if number.is_some_and(|number| limits.contains(&number)) {
+        if number.is_some_and(system::is_limit_of_files) {
             return true;
         }
         next = error.source();

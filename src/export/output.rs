@@ -1,14 +1,14 @@
 //! The output of a command: a file that appears when it is complete, or a stream. A name that ends in `.gz` or `.zst` is
 //! compressed.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, StdoutLock, Write};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::compress::{Compressed, Compression};
 use crate::part::Part;
+use crate::system::{self, FileId, Rights};
 use crate::visible::{Notation, visible_lines};
 
 /// How many bytes are buffered before a write.
@@ -59,10 +59,8 @@ enum Sink {
 #[derive(Debug)]
 struct Replacement {
     part: Part,
-    /// The permissions that it gets when it replaces the target.
-    mode: u32,
-    /// The owner and group of the file that it replaces; `None` if there is no such file.
-    owner: Option<(u32, u32)>,
+    /// What the file gets when it is complete.
+    rights: Rights,
 }
 
 /// An output that has all of its bytes. If it is a file that is dropped before it has its name, nothing of it is left.
@@ -230,56 +228,39 @@ fn sink(target: &Path) -> io::Result<Sink> {
         Ok(_) => {
             let mut options = OpenOptions::new();
             // `create` is set although the file exists, because some of these rules apply only then.
-            let file = options.write(true).create(true).truncate(false).mode(NEW).open(target)?;
+            options.write(true).create(true).truncate(false);
+            let file = system::with_mode(&mut options, NEW).open(target)?;
             let metadata = file.metadata()?;
             if !metadata.is_file() {
                 return Ok(Sink::Direct(BufWriter::with_capacity(BUFFER, file)));
             }
-            Some(metadata)
+            Some((FileId::of(&file)?, Rights::of(&metadata)))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
     let target = follow(target)?;
-    let Some(existing) = existing else {
+    let Some((id, rights)) = existing else {
         let part = Part::create(&target, NEW, &[])?;
         // The file gets the permissions that the umask leaves once it is complete. Until then, only its owner can read it.
-        let mode = part.file().metadata()?.permissions().mode() & 0o7777;
-        part.file().set_permissions(Permissions::from_mode(0o600))?;
-        return replacing(part, mode, None);
+        let rights = Rights::of_new(part.file())?;
+        return replacing(part, rights);
     };
-    let now = fs::symlink_metadata(&target)?;
-    if (now.dev(), now.ino()) != (existing.dev(), existing.ino()) {
+    if FileId::at(&target) != Some(id) {
         return Err(io::Error::other("another program replaced it while it was opened"));
     }
-    let mode = existing.permissions().mode() & 0o7777;
-    // Nobody may be able to read the new file who cannot read the file that it replaces.
-    let part = Part::create(&target, mode & 0o600, &[])?;
-    replacing(part, mode, Some((existing.uid(), existing.gid())))
+    let part = Part::create(&target, rights.meanwhile(), &[])?;
+    replacing(part, rights)
 }
 
-fn replacing(part: Part, mode: u32, owner: Option<(u32, u32)>) -> io::Result<Sink> {
+fn replacing(part: Part, rights: Rights) -> io::Result<Sink> {
     let file = BufWriter::with_capacity(BUFFER, part.file().try_clone()?);
-    Ok(Sink::Replace(file, Replacement { part, mode, owner }))
+    Ok(Sink::Replace(file, Replacement { part, rights }))
 }
 
 impl Replacement {
     fn take_place(self) -> io::Result<()> {
-        let file = self.part.file();
-        let mut mode = self.mode;
-        if let Some((uid, gid)) = self.owner {
-            let part = file.metadata()?;
-            // Root can give the file to its former owner. If the group cannot be kept, another group must not get the
-            // permissions of the former group.
-            if (part.uid(), part.gid()) != (uid, gid)
-                && fchown(file, Some(uid), Some(gid)).is_err()
-                && part.gid() != gid
-                && fchown(file, None, Some(gid)).is_err()
-            {
-                mode &= !0o070;
-            }
-        }
-        file.set_permissions(Permissions::from_mode(mode))?;
+        self.rights.give(self.part.file())?;
         self.part.replace()
     }
 }
@@ -303,7 +284,7 @@ fn follow(target: &Path) -> io::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::process::Command;
 
     use super::*;
@@ -345,7 +326,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("tags.csv");
         fs::write(&target, "before").unwrap();
-        fs::set_permissions(&target, Permissions::from_mode(0o640)).unwrap();
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
         let output = write(&target, "after");
         let hidden = fs::read_dir(folder.path())
             .unwrap()

@@ -1,10 +1,10 @@
 //! A folder of pictures, of which nothing outside is ever read.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 
-use rustix::fs::{Mode, OFlags, open, openat};
+use crate::system;
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 32 << 20;
@@ -31,21 +31,11 @@ impl Folder {
     /// than 32 MiB, if it cannot be read, or if the key has a part such as `..` or a symbolic link, which may lead out of
     /// the folder.
     pub fn read(&self, key: &str) -> Option<Vec<u8>> {
-        // Each part is opened in the one before and no link is followed, so that nobody can put one in between.
-        let part = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let mut at =
-            open(&self.root, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::DIRECTORY, Mode::empty())
-                .ok()?;
-        let mut names = key.split('/').peekable();
-        while let Some(name) = names.next() {
-            if matches!(name, "" | "." | "..") {
-                return None;
-            }
-            // Without this flag, opening a pipe would wait for a writer.
-            let kind = if names.peek().is_some() { OFlags::DIRECTORY } else { OFlags::NONBLOCK };
-            at = openat(&at, name, part | kind, Mode::empty()).ok()?;
+        let names: Vec<&str> = key.split('/').collect();
+        if names.iter().any(|name| matches!(*name, "" | "." | "..")) {
+            return None;
         }
-        let file = File::from(at);
+        let file = system::open_below(&self.root, &names)?;
         let metadata = file.metadata().ok()?;
         if !metadata.is_file() || metadata.len() > LARGEST {
             return None;
@@ -104,7 +94,7 @@ mod tests {
     fn too_large_files_are_not_read_and_only_a_folder_is_opened() {
         let around = tempfile::tempdir().unwrap();
         let large = around.path().join("large.png");
-        File::create(&large).unwrap().set_len(LARGEST + 1).unwrap();
+        fs::File::create(&large).unwrap().set_len(LARGEST + 1).unwrap();
         assert_eq!(Folder::open(around.path().to_owned()).unwrap().read("large.png"), None);
         assert!(Folder::open(large).is_err());
         assert!(Folder::open(around.path().join("nowhere")).is_err());

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::system::{self, file_size_is_limited};
+
 /// Where a database is, in a form that can be shown: the path of a file, or the address of a server without secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location(String);
@@ -260,8 +262,7 @@ fn hint(error: &io::Error) -> &'static str {
 
 /// What to do about a file that cannot be written. SQLite does not tell a file that may not grow from a full disk.
 fn make_room() -> &'static str {
-    use rustix::process::{Resource, getrlimit};
-    if getrlimit(Resource::Fsize).current.is_some() {
+    if file_size_is_limited() {
         "raise the limit of the size of files (`ulimit -f`), make room or repair the disk"
     } else {
         "make room or repair the disk"
@@ -270,7 +271,5 @@ fn make_room() -> &'static str {
 
 /// Returns true if the process, or the system, has reached its limit of open files.
 pub(super) fn is_limit_of_files(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let limits = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
-    error.raw_os_error().is_some_and(|number| limits.contains(&number))
+    error.raw_os_error().is_some_and(system::is_limit_of_files)
 }

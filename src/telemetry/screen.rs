@@ -10,6 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::system::terminal_size;
+
 /// Gives the lines of the block for a number of columns.
 type Layout = Box<dyn Fn(usize) -> Vec<String> + Send>;
 
@@ -88,12 +90,11 @@ struct Size {
 impl Size {
     /// The size of the terminal now. Without a terminal, or if it does not know its size, the variable `COLUMNS` or 80.
     fn now() -> Self {
-        let known = rustix::termios::tcgetwinsize(io::stderr()).ok();
-        let known = known.filter(|size| size.ws_col > 0);
+        let known = terminal_size();
         let columns = || std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0);
         Self {
-            columns: known.map(|size| size.ws_col.into()).or_else(columns).unwrap_or(80),
-            rows: known.map(|size| size.ws_row.into()).filter(|rows| *rows > 0).unwrap_or(24),
+            columns: known.map(|(columns, _)| columns.into()).or_else(columns).unwrap_or(80),
+            rows: known.map(|(_, rows)| rows.into()).filter(|rows| *rows > 0).unwrap_or(24),
         }
     }
 }

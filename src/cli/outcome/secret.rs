@@ -3,9 +3,9 @@
 
 use std::env;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use crate::system;
 use crate::visible::visible;
 
 /// A text with secrets.
@@ -37,8 +37,8 @@ pub(super) fn find(
             let origin = path.display().to_string();
             let text = fs::read_to_string(path)
                 .map_err(|error| format!("cannot read {key} {origin}: {error}"))?;
-            let mode = fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
-            if mode & 0o077 != 0 {
+            let mode = fs::metadata(path).ok().and_then(|metadata| system::mode(&metadata));
+            if mode.is_some_and(|mode| mode & 0o077 != 0) {
                 say!(
                     "warning: others can read {}, which contains a secret: chmod 600",
                     visible(&origin)

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use super::signals::Continued;
 use super::terminal;
 use crate::config::{Budget, Logging, ProgressForm, Rate};
 use crate::job::{Job, Stats};
@@ -74,7 +74,7 @@ impl Progress {
         let draws = self.form == ProgressForm::Bar;
         let mut ticks = tokio::time::interval(if draws { FRAME } else { LOOK });
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut continued = continued().filter(|_| draws);
+        let mut continued = draws.then(Continued::watch);
         let mut last_line = Instant::now();
         let mut was_waiting = false;
         ticks.tick().await;
@@ -152,16 +152,9 @@ pub(super) fn bar(logging: &Logging, name: &'static str) -> ProgressBar {
     }
 }
 
-/// Tells when the program was stopped (Ctrl-Z) and goes on. `None` if the system does not tell.
-fn continued() -> Option<Signal> {
-    signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw())).ok()
-}
-
-async fn next(signal: &mut Option<Signal>) {
-    match signal {
-        Some(signal) => {
-            signal.recv().await;
-        }
+async fn next(continued: &mut Option<Continued>) {
+    match continued {
+        Some(continued) => continued.next().await,
         None => std::future::pending().await,
     }
 }

@@ -52,7 +52,7 @@ pub(in crate::config) fn codes(value: &Value) -> Checked<Vec<u8>> {
         }
         value => split(&scalar(value, &expected())?)?,
     };
-    texts.iter().map(|text| text.parse().map_err(|_| expected())).collect()
+    texts.iter().map(|text| text.parse::<u8>().map_err(|_| expected())).collect()
 }
 
 /// A list of suffixes. Returns them in lower case, without the dot, each once.

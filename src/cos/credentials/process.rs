@@ -18,22 +18,17 @@ const OUTPUT_MAX: u64 = 64 * 1024;
 /// The most characters of the command's error output that are shown.
 const WORDS_MAX: usize = 300;
 
-/// Runs `command` through `sh -c` and reads what it prints.
+/// Runs `command` through `sh -c`, or through `cmd /C` on Windows, and reads what it prints.
 ///
 /// Without a terminal, the command runs in a process group of its own, and the processes of the group that are left
 /// when this function ends, or when its future is dropped, are killed. With a terminal, the command stays in the
 /// process group of this program, so that it can ask a person for input.
 pub(super) async fn run(command: &str, limit: Duration) -> Result<Credentials, Error> {
     let fail = |reason: String| Error::Process { reason };
-    let mut shell = Command::new("sh");
-    shell
-        .arg("-c")
-        .arg(command)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
+    let mut shell = shell(command);
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let group = !has_terminal();
+    #[cfg(unix)]
     if group {
         shell.process_group(0);
     }
@@ -76,6 +71,21 @@ pub(super) async fn run(command: &str, limit: Duration) -> Result<Credentials, E
     parse("what credential_process printed", &output)
 }
 
+#[cfg(unix)]
+fn shell(command: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(command);
+    shell
+}
+
+/// The command line is passed as it is, because `cmd` has quotes of its own.
+#[cfg(not(unix))]
+fn shell(command: &str) -> Command {
+    let mut shell = Command::new("cmd");
+    shell.raw_arg("/C").raw_arg(command);
+    shell
+}
+
 /// Reads to the end, however much there is, and keeps only the last part.
 async fn keep_end(from: &mut (impl AsyncRead + Unpin), end: &mut Vec<u8>) {
     const KEPT: usize = 4096;
@@ -90,9 +100,11 @@ async fn keep_end(from: &mut (impl AsyncRead + Unpin), end: &mut Vec<u8>) {
 struct Running {
     child: Child,
     /// True if the command is a process group of its own.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "Windows has no process groups"))]
     group: bool,
 }
 
+#[cfg(unix)]
 impl Drop for Running {
     fn drop(&mut self) {
         use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -109,12 +121,21 @@ impl Drop for Running {
     }
 }
 
+/// The command itself is killed. Windows does not tell which processes it has started.
+#[cfg(not(unix))]
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.start_kill();
+    }
+}
+
 /// Returns `true` if this process has a terminal on which a command can ask a person.
 fn has_terminal() -> bool {
-    std::fs::File::open("/dev/tty").is_ok()
+    std::fs::File::open(if cfg!(windows) { "CONIN$" } else { "/dev/tty" }).is_ok()
 }
 
 /// Returns the children of a process and all of their children, as far as the system lists them.
+#[cfg(unix)]
 fn descendants(of: rustix::process::Pid) -> Vec<rustix::process::Pid> {
     let mut all = vec![of];
     let mut next = 0;

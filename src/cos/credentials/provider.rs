@@ -12,6 +12,7 @@ use super::error::Error;
 use super::secret::Credentials;
 use super::{coscli, coscmd, environment, process, role};
 use crate::cos::clock::Clock;
+use crate::system;
 use crate::time::{UnixMillis, UnixSeconds};
 
 /// How long before the credentials expire they are renewed. Credentials of a shorter life are renewed after
@@ -338,19 +339,12 @@ impl Provider {
     }
 }
 
-#[cfg(unix)]
 fn warn(path: &Path) -> Vec<String> {
-    use std::os::unix::fs::PermissionsExt;
-    let Ok(metadata) = std::fs::metadata(path) else { return Vec::new() };
-    let others = metadata.permissions().mode() & 0o077;
+    let mode = std::fs::metadata(path).ok().and_then(|metadata| system::mode(&metadata));
+    let others = mode.unwrap_or_default() & 0o077;
     if others == 0 {
         return Vec::new();
     }
     let path = path.display();
     vec![format!("{path} holds secrets and can be read by others: chmod 600 {path}")]
-}
-
-#[cfg(not(unix))]
-fn warn(_: &Path) -> Vec<String> {
-    Vec::new()
 }

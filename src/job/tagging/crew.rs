@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use super::sizing::{Look, Sizing};
 use super::tagger::Tagger;
 use crate::config::Workers;
+use crate::system;
 
 /// The time between two looks at the workers.
 const LOOK: Duration = Duration::from_millis(50);
@@ -165,7 +166,6 @@ fn warn_of_few(workers: usize, rate: f64, needed: usize) {
 
 /// How many connections the system lets this process open for calls.
 fn open_files() -> usize {
-    use rustix::process::{Resource, getrlimit};
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let limit = system::open_files().unwrap_or(u64::MAX);
     usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(OTHER_FILES)
 }

@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::byte_lock;
 use crate::store::Error;
+pub(super) use crate::system::FileId;
+use crate::system::{self, read_exact_at};
 
 /// The permissions of a new database, which `-wal`, `-shm` and the lock file get too: only the owner may read keys and
 /// labels.
@@ -26,27 +27,6 @@ pub(super) const LOG_FILES: [&str; 2] = ["-wal", "-shm"];
 
 /// The ending of the lock file, which lies beside the database.
 pub(super) const LOCK_FILE: &str = ".lock";
-
-/// The device and inode of a file. They identify the file on this machine under all of its names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct FileId(u64, u64);
-
-impl FileId {
-    /// The numbers by which the system tells files apart.
-    pub(super) fn numbers(self) -> (u64, u64) {
-        (self.0, self.1)
-    }
-
-    pub(super) fn of(metadata: &Metadata) -> Self {
-        Self(metadata.dev(), metadata.ino())
-    }
-
-    /// The file at this path now; `None` if there is none that can be looked at. A link counts as itself, not as its
-    /// target.
-    pub(super) fn at(path: &Path) -> Option<Self> {
-        fs::symlink_metadata(path).ok().map(|metadata| Self::of(&metadata))
-    }
-}
 
 /// The one descriptor of a database file in this process.
 #[derive(Debug)]
@@ -77,7 +57,7 @@ pub(super) struct Anchor {
 
 /// Reads bytes of the database file with this identity. Returns `None` if this process does not have it open.
 pub(super) fn read_open(id: FileId, bytes: &mut [u8], offset: u64) -> Option<io::Result<()>> {
-    open_files().get(&id).map(|held| held.file.read_exact_at(bytes, offset))
+    open_files().get(&id).map(|held| read_exact_at(&held.file, bytes, offset))
 }
 
 impl Anchor {
@@ -93,14 +73,14 @@ impl Anchor {
         let id = match fs::metadata(path) {
             Ok(metadata) => {
                 check_kind(&metadata).map_err(refused)?;
-                FileId::of(&metadata)
+                FileId::behind(path).map_err(refused)?
             }
             Err(error) if error.kind() == ErrorKind::NotFound && create => {
                 let mut options = OpenOptions::new();
                 // `truncate(false)`: another process may have created the file in the meantime.
-                options.read(true).write(true).create(true).truncate(false).mode(OWNER_ONLY);
-                let file = options.open(path).map_err(refused)?;
-                FileId::of(&keep(&mut open, file, true).map_err(refused)?)
+                options.read(true).write(true).create(true).truncate(false);
+                let file = system::with_mode(&mut options, OWNER_ONLY).open(path);
+                keep(&mut open, file.map_err(refused)?, true).map_err(refused)?
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(Error::Missing { location: path.into() });
@@ -111,7 +91,7 @@ impl Anchor {
             id
         } else {
             let (file, can_write) = open_existing(path).map_err(refused)?;
-            FileId::of(&keep(&mut open, file, can_write).map_err(refused)?)
+            keep(&mut open, file, can_write).map_err(refused)?
         };
         let held = open.get_mut(&id).expect("it was inserted or found just now");
         held.users += 1;
@@ -150,6 +130,16 @@ impl Anchor {
         self.with(|held| held.file.metadata())
     }
 
+    /// The number of names (hard links) of the opened file.
+    pub(super) fn names(&self) -> io::Result<u64> {
+        self.with(|held| system::names(&held.file))
+    }
+
+    /// Gives a file beside the database the owner of the database, if this process is root.
+    pub(super) fn share_owner(&self, file: &File) {
+        self.with(|held| system::belong_with(file, &held.file));
+    }
+
     /// Returns true if the permissions of the file let this process write to it.
     pub(super) fn can_write(&self) -> bool {
         self.with(|held| held.can_write)
@@ -161,7 +151,7 @@ impl Anchor {
         // "File format read version" of the header: 1 for a rollback journal, 2 for a write-ahead log.
         const READ_VERSION: u64 = 19;
         let mut byte = [0];
-        let read = self.with(|held| held.file.read_at(&mut byte, READ_VERSION))?;
+        let read = self.with(|held| system::read_at(&held.file, &mut byte, READ_VERSION))?;
         Ok(read == 1 && byte == [2])
     }
 
@@ -208,17 +198,17 @@ impl Drop for Anchor {
 }
 
 /// Adds an open file to the map, unless its file is in there already.
-fn keep(open: &mut BTreeMap<FileId, Held>, file: File, can_write: bool) -> io::Result<Metadata> {
-    let metadata = file.metadata()?;
-    check_kind(&metadata)?;
-    match open.entry(FileId::of(&metadata)) {
+fn keep(open: &mut BTreeMap<FileId, Held>, file: File, can_write: bool) -> io::Result<FileId> {
+    check_kind(&file.metadata()?)?;
+    let id = FileId::of(&file)?;
+    match open.entry(id) {
         Entry::Vacant(entry) => {
             entry.insert(Held { file, users: 0, can_write, locked: false });
         }
         // The name was given to an open file between the two looks at it. This descriptor is never closed.
         Entry::Occupied(_) => std::mem::forget(file),
     }
-    Ok(metadata)
+    Ok(id)
 }
 
 fn open_existing(path: &Path) -> io::Result<(File, bool)> {
@@ -266,7 +256,7 @@ mod tests {
         assert!(matches!(Anchor::open(&path, false), Err(Error::Missing { .. })));
         std::os::unix::fs::symlink("a.db", &link).unwrap();
         let through_link = Anchor::open(&link, true).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, OWNER_ONLY);
+        assert_eq!(system::mode(&fs::metadata(&path).unwrap()), Some(OWNER_ONLY));
         let direct = Anchor::open(&path, false).unwrap();
         assert_eq!(through_link.path(), direct.path());
         let users = || open_files().get(&direct.id).unwrap().users;

@@ -7,18 +7,19 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::anchor::{LOG_FILES, OWNER_ONLY, beside};
+use super::connect::WITHOUT_LOCKS;
 use super::error::sorted;
 use super::read::ReadTransaction;
 use super::reader::Reader;
 use crate::part::Part;
 use crate::store::Error;
+use crate::system::write_all_at;
 
 /// The number of pages that are copied before the caller may stop.
 const PAGES: i32 = 4096;
@@ -58,7 +59,7 @@ impl Reader {
         self.unchanged()?;
         // The copy gets no log, so it can be read where none can be created. A run creates one again.
         if part.file().metadata().map_err(copy)?.len() > 0 {
-            part.file().write_all_at(&NO_LOG, FORMAT_VERSIONS).map_err(copy)?;
+            write_all_at(part.file(), &NO_LOG, FORMAT_VERSIONS).map_err(copy)?;
         }
         part.appear().map_err(copy)?;
         Ok(true)
@@ -89,7 +90,7 @@ fn copy_pages(
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     // The copy needs no locks, since no other process knows of it.
     let to = std::path::absolute(to).map_err(|_| rusqlite::Error::InvalidPath(to.into()))?;
-    let mut copy = Connection::open_with_flags_and_vfs(&to, flags, "unix-none")?;
+    let mut copy = Connection::open_with_flags_and_vfs(&to, flags, WITHOUT_LOCKS)?;
     // A copy that is not completed is removed, so it needs no journal.
     copy.pragma_update(None, "journal_mode", "off")?;
     copy.pragma_update(None, "synchronous", "off")?;
@@ -127,7 +128,7 @@ pub(super) fn restore(from: &Connection, file: &Path) -> Result<bool, Error> {
     let mode = fs::metadata(file).map_err(copy)?.permissions();
     let part = Part::create(file, OWNER_ONLY, &BESIDE_A_COPY).map_err(copy)?;
     copy_pages(from, part.path(), &mut |_, _| true).map_err(sqlite)?;
-    part.file().write_all_at(&NO_LOG, FORMAT_VERSIONS).map_err(copy)?;
+    write_all_at(part.file(), &NO_LOG, FORMAT_VERSIONS).map_err(copy)?;
     if !is_whole(part.path()).map_err(sqlite)? {
         return Ok(false);
     }
@@ -144,7 +145,7 @@ pub(super) fn restore(from: &Connection, file: &Path) -> Result<bool, Error> {
 fn is_whole(file: &Path) -> rusqlite::Result<bool> {
     let file = std::path::absolute(file).map_err(|_| rusqlite::Error::InvalidPath(file.into()))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags_and_vfs(file, flags, "unix-none")?;
+    let connection = Connection::open_with_flags_and_vfs(file, flags, WITHOUT_LOCKS)?;
     let found = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
     match found {
         Ok(found) => Ok(found == "ok"),

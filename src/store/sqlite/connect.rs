@@ -10,6 +10,9 @@ use super::error::sorted;
 use super::schema;
 use crate::store::Error;
 
+/// The part of SQLite that uses the files of the system without locks.
+pub(super) const WITHOUT_LOCKS: &str = if cfg!(windows) { "win32-none" } else { "unix-none" };
+
 /// How long a statement waits for the transaction of another program, such as one left open in a SQL shell.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -6,6 +6,7 @@ use rusqlite::ErrorCode;
 
 use crate::store::Error;
 use crate::store::error::is_limit_of_files;
+use crate::system::no_file;
 
 /// What to do with a damaged file.
 const REPAIR: &str = "keep the file, restore a backup, or recover what is left with \
@@ -45,7 +46,7 @@ pub(super) fn sorted(path: &Path, source: rusqlite::Error) -> Error {
 
 /// Returns true if no file can be opened any more. SQLite does not say why it could not open one.
 fn no_further_file() -> bool {
-    std::fs::File::open("/dev/null").is_err_and(|error| is_limit_of_files(&error))
+    std::fs::File::open(no_file()).is_err_and(|error| is_limit_of_files(&error))
 }
 
 /// Returns true if rows hold what no run writes there. The file itself may be sound.

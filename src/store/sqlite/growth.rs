@@ -2,12 +2,12 @@
 //! unless costag itself has shortened the log.
 
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::anchor::beside;
+use crate::system::read_exact_at;
 
 /// The greatest length of a file so far, in bytes. While costag writes a database, nothing vacuums the file, and the log
 /// is kept until the last connection closes. Only [`Length::shorten`] makes a length smaller.
@@ -94,7 +94,7 @@ impl Log {
     fn has_lost_its_beginning(&self) -> bool {
         let mut begin = [0; 4];
         let Some(file) = &self.file else { return false };
-        if file.read_exact_at(&mut begin, 0).is_err() {
+        if read_exact_at(file, &mut begin, 0).is_err() {
             // The log is empty, which its length tells, or cannot be read, which tells nothing.
             return false;
         }

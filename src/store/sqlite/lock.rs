@@ -7,11 +7,11 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::Path;
 
 use super::anchor::{Anchor, FileId, LOCK_FILE, OWNER_ONLY};
 use crate::store::Error;
+use crate::system;
 
 /// The locks of the process that writes. The system releases them when the process ends, however it ends.
 #[derive(Debug)]
@@ -46,10 +46,10 @@ impl Lock {
                 }
                 Err(TryLockError::Error(source)) => return Err(refused(&name, source)),
             }
-            let opened = file.metadata().map_err(|source| refused(&name, source))?;
+            let opened = FileId::of(&file).map_err(|source| refused(&name, source))?;
             // Another process may have removed the file after it was opened. Then this lock is on a file that no other
             // process will find.
-            if FileId::at(&name) == Some(FileId::of(&opened)) {
+            if FileId::at(&name) == Some(opened) {
                 break file;
             }
         };
@@ -76,30 +76,21 @@ impl Drop for Lock {
 
 /// Refuses a file with several names. The write-ahead log belongs to one of them, and would be missing under another.
 pub(super) fn check_names(anchor: &Anchor, path: &Path) -> Result<(), Error> {
-    let metadata =
-        anchor.metadata().map_err(|source| Error::Open { location: path.into(), source })?;
-    match metadata.nlink() {
+    match anchor.names().map_err(|source| Error::Open { location: path.into(), source })? {
         names @ 2.. => Err(Error::Linked { location: path.into(), names }),
         _ => Ok(()),
     }
 }
 
 fn open_lock_file(name: &Path, anchor: &Anchor) -> io::Result<File> {
-    let no_follow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
     let existed = fs::symlink_metadata(name).is_ok();
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(OWNER_ONLY)
-        // A lock file is never a link: in a shared folder, a link could lead anywhere.
-        .custom_flags(no_follow)
-        .open(name)?;
-    if !existed && rustix::process::geteuid().is_root() {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    // A lock file is never a link: in a shared folder, a link could lead anywhere.
+    let file = system::never_follow(system::with_mode(&mut options, OWNER_ONLY)).open(name)?;
+    if !existed {
         // SQLite does the same with its own files: the owner of the database can still write after root has.
-        let database = anchor.metadata()?;
-        // This fails on file systems that do not let a program choose the owner. The lock works without it.
-        let _ = fchown(&file, Some(database.uid()), Some(database.gid()));
+        anchor.share_owner(&file);
     }
     Ok(file)
 }

@@ -74,9 +74,10 @@ impl Place {
     /// Returns true if the name no longer leads to the file that was opened.
     fn is_elsewhere(&self) -> bool {
         FileId::at(&self.path) != Some(self.id)
-            || self.given.as_ref().is_some_and(|given| {
-                !fs::metadata(given).is_ok_and(|metadata| FileId::of(&metadata) == self.id)
-            })
+            || self
+                .given
+                .as_ref()
+                .is_some_and(|given| !FileId::behind(given).is_ok_and(|id| id == self.id))
     }
 
     /// Returns true if the file or its log is shorter than it was.

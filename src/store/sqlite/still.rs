@@ -13,19 +13,17 @@
 
 use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use rustix::fs::{Access, access};
 
 use super::anchor::{Anchor, FileId, LOG_FILES, beside};
-use super::connect::{connect, guarded};
+use super::connect::{WITHOUT_LOCKS, connect, guarded};
 use crate::store::Error;
 use crate::store::sqlite::error::sorted;
+use crate::system::{can_read, can_write_in};
 
 const MOVE_IT: &str = "read it as a user who may write to its folder, or copy the database with all its files (-wal, \
                        -shm) to a folder of your own";
@@ -42,16 +40,13 @@ const PAUSE: Duration = Duration::from_millis(50);
 struct Stamp {
     id: FileId,
     size: u64,
-    modified: (i64, i64),
+    /// `None` if the file system does not tell.
+    modified: Option<SystemTime>,
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            id: FileId::of(metadata),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        }
+    fn of(id: FileId, metadata: &Metadata) -> Self {
+        Self { id, size: metadata.len(), modified: metadata.modified().ok() }
     }
 }
 
@@ -65,7 +60,7 @@ pub(super) struct Still {
 
 impl Still {
     fn of(anchor: &Anchor) -> io::Result<Self> {
-        Ok(Self { database: Stamp::of(&anchor.metadata()?), log: log(anchor)? })
+        Ok(Self { database: Stamp::of(anchor.id(), &anchor.metadata()?), log: log(anchor)? })
     }
 
     /// Checks that the database and its log are as they were, and that no writer is at work.
@@ -75,7 +70,7 @@ impl Still {
     pub(super) fn check(&self, anchor: &Anchor, path: &Path) -> Result<(), Error> {
         let same = !anchor.has_writer()
             && anchor.is_in_place()
-            && anchor.metadata().is_ok_and(|now| Stamp::of(&now) == self.database)
+            && anchor.metadata().is_ok_and(|now| Stamp::of(anchor.id(), &now) == self.database)
             && log(anchor).is_ok_and(|now| now == self.log);
         if same { Ok(()) } else { Err(Error::ChangedMeanwhile { location: path.into() }) }
     }
@@ -83,8 +78,13 @@ impl Still {
 
 /// Reads the state of the log. Returns `None` if there is nothing in it.
 fn log(anchor: &Anchor) -> io::Result<Option<Stamp>> {
-    match fs::metadata(anchor.beside("-wal")) {
-        Ok(metadata) if metadata.len() > 0 => Ok(Some(Stamp::of(&metadata))),
+    let log = anchor.beside("-wal");
+    match fs::metadata(&log) {
+        Ok(metadata) if metadata.len() > 0 => match FileId::behind(&log) {
+            Ok(id) => Ok(Some(Stamp::of(id, &metadata))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        },
         Ok(_) => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -140,7 +140,7 @@ fn connect_as_it_is(anchor: &Anchor, path: &Path) -> Result<(Connection, Option<
     let sqlite = |source| sorted(path, source);
     let file = anchor.path();
     let log = log(anchor).map_err(refused)?;
-    let names = anchor.metadata().map_err(refused)?.nlink();
+    let names = anchor.names().map_err(refused)?;
     // The log lies beside the name that the writer used.
     if log.is_none() && names > 1 {
         if anchor.has_writer() && !anchor.beside("-wal").exists() {
@@ -153,7 +153,7 @@ fn connect_as_it_is(anchor: &Anchor, path: &Path) -> Result<(Connection, Option<
     if log.is_some() || anchor.has_writer() {
         for ending in LOG_FILES {
             let beside = anchor.beside(ending);
-            if beside.exists() && access(&beside, Access::READ_OK).is_err() {
+            if beside.exists() && !can_read(&beside) {
                 return Err(Error::Unread {
                     location: beside.into(),
                     hint: PERMIT_IT,
@@ -190,7 +190,7 @@ fn connect_as_it_is(anchor: &Anchor, path: &Path) -> Result<(Connection, Option<
     let connection = if log.is_some() {
         // Without locks SQLite assumes to be alone, and an exclusive connection needs no shared memory.
         let flags = read_only | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Connection::open_with_flags_and_vfs(file, flags, "unix-none")
+        Connection::open_with_flags_and_vfs(file, flags, WITHOUT_LOCKS)
             .and_then(guarded)
             .and_then(|connection| {
                 connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -215,7 +215,7 @@ fn read_once(connection: &Connection) -> rusqlite::Result<()> {
 /// Returns true if files can be created beside this one.
 fn folder_is_writable(file: &Path) -> bool {
     let folder = file.parent().unwrap_or(Path::new("/"));
-    access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+    can_write_in(folder)
 }
 
 /// The name of the file as a URI that tells SQLite that no process changes the file.
@@ -223,7 +223,7 @@ fn immutable(file: &Path) -> String {
     use std::fmt::Write as _;
 
     let mut uri = "file:".to_owned();
-    for &byte in file.as_os_str().as_bytes() {
+    for &byte in file.as_os_str().as_encoded_bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_') {
             uri.push(char::from(byte));
         } else {

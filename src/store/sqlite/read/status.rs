@@ -300,7 +300,7 @@ impl Reader {
 
     /// Returns true if `file` is the database or one of the files that belong to it, under any name.
     pub fn owns(&self, file: &Path) -> bool {
-        let id = |path: &Path| fs::metadata(path).ok().map(|metadata| FileId::of(&metadata));
+        let id = |path: &Path| FileId::behind(path).ok();
         let Some(wanted) = id(file) else { return false };
         let beside = LOG_FILES.into_iter().chain([LOCK_FILE]).map(|end| self.anchor.beside(end));
         beside.chain([self.anchor.path().into()]).any(|path| id(&path) == Some(wanted))
