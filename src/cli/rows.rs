@@ -103,6 +103,14 @@ impl Rows {
         self.write()
     }
 
+    /// Shows the rows so far at once, for a command whose rows take time.
+    ///
+    /// # Errors
+    /// stdout cannot be written.
+    pub(super) fn flush(&mut self) -> Result<(), export::Error> {
+        self.output.flush().map_err(|source| self.output.error(source))
+    }
+
     /// Flushes stdout, and returns the number of rows.
     ///
     /// # Errors

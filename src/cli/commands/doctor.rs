@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde::Serialize;
+
 use crate::cli::address::Address;
 use crate::cli::answer;
 use crate::cli::connect;
@@ -14,11 +16,12 @@ use crate::cli::exit::{self, Exit};
 use crate::cli::fault::chain;
 use crate::cli::options::global::GlobalOptions;
 use crate::cli::options::groups::{OfRequests, SettingOptions};
+use crate::cli::rows::{FormOptions, Rows};
 use crate::cli::takes;
 use crate::cli::terminal;
 use crate::config::{self, Files, Filter, Settings};
 use crate::cos::{self, Bucket, Client, ListRequest, ObjectEntry, Provider, Target};
-use crate::export::{self, Output};
+use crate::export;
 use crate::job::verdict::{Operation, advice};
 use crate::numbers::counted;
 use crate::store::read::Doubtful;
@@ -45,12 +48,25 @@ pub struct Args {
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
+    form: FormOptions,
+    #[command(flatten)]
     options: SettingOptions<OfRequests>,
+}
+
+/// The columns, and the members of each object.
+const COLUMNS: [&str; 3] = ["result", "check", "text"];
+
+/// A line, as `--json` prints it.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    result: &'a str,
+    check: &'a str,
+    text: &'a str,
 }
 
 /// Prints the line of each check at once, and remembers the first failure.
 struct Lines {
-    output: Output,
+    rows: Rows,
     /// Why no further line can be written. The checks go on, because the exit code is an answer too.
     written: Result<(), export::Error>,
     first: Option<Exit>,
@@ -59,9 +75,12 @@ struct Lines {
 impl Lines {
     fn line(&mut self, state: &str, what: &str, text: &str) {
         if self.written.is_ok() {
-            self.written = writeln!(self.output, "{state:<4}  {what:<13} {}", visible(text))
-                .and_then(|()| self.output.flush())
-                .map_err(|source| self.output.error(source));
+            let line = Line { result: state, check: what, text };
+            let cells = || [state, what, text].map(str::to_owned);
+            let row = |out: &mut Vec<u8>| {
+                let _ = writeln!(out, "{state:<4}  {what:<13} {}", visible(text));
+            };
+            self.written = self.rows.row(&line, cells, row).and_then(|()| self.rows.flush());
         }
     }
 
@@ -87,7 +106,7 @@ impl Lines {
 
     /// Ends the checks, and returns the exit code of the first failure.
     fn end(self) -> Exit {
-        let written = self.written.and_then(|()| self.output.commit());
+        let written = self.written.and_then(|()| self.rows.end().map(|_| ()));
         answer::after("the result", written, self.first.unwrap_or(Exit::Complete))
     }
 }
@@ -99,7 +118,7 @@ impl Args {
     /// The address is wrong, or the runtime cannot be started. What a check finds is a line and not an error.
     pub fn execute(self, global: &GlobalOptions) -> anyhow::Result<Exit> {
         let mut lines =
-            Lines { output: Output::open(Path::new("-"))?, written: Ok(()), first: None };
+            Lines { rows: Rows::begin(self.form.form(), &COLUMNS)?, written: Ok(()), first: None };
         let mut inputs = match global.inputs(|options| self.options.give(options)) {
             Ok(inputs) => inputs,
             Err(error) => return Ok(lines.unconfigured(error)),

@@ -15,6 +15,21 @@ fn doctor(site: &Site, options: &[&str]) -> Ended {
 }
 
 #[test]
+fn doctor_prints_its_checks_for_programs() {
+    let site = Site::plain(2);
+    let told = lines(&doctor(&site, &[]).with(0)).len();
+    let json = doctor(&site, &["--json"]).with(0).stdout;
+    let rows: Vec<serde_json::Value> =
+        json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.len(), told, "{json}");
+    assert_eq!((&rows[5]["check"], &rows[5]["result"]), (&"list".into(), &"ok".into()), "{json}");
+    assert!(rows[6]["text"].as_str().unwrap().contains("-y allows one call"), "{json}");
+    let csv = doctor(&site, &["--csv"]).with(0).stdout;
+    assert!(csv.starts_with("result,check,text\r\n") || csv.starts_with("result,check,text\n"));
+    assert!(csv.contains("\nok,list,"), "{csv}");
+}
+
+#[test]
 fn doctor_reports_a_sound_setup_and_makes_one_call_if_allowed() {
     let site = Site::plain(20);
     let ended = doctor(&site, &[]).with(0);
