@@ -101,6 +101,8 @@ pub struct Facets {
     pub counts_keys: bool,
     /// False if counting was stopped early, so that every number is a lower bound.
     pub complete: bool,
+    /// True if the number of images is exact, even if counting was stopped.
+    pub is_total: bool,
 }
 
 /// How many of the images have a label.

@@ -102,7 +102,7 @@ impl Explore {
 
 fn sentence(query: &Query, facets: &Facets) -> (String, String) {
     let count = facets.images;
-    let title = match (count, facets.complete, query.is_open()) {
+    let title = match (count, facets.is_total, query.is_open()) {
         (0, true, true) => "No images.".to_owned(),
         (0, true, false) => "No image fulfils these filters.".to_owned(),
         (0, false, _) => "No image so far.".to_owned(),
@@ -111,6 +111,9 @@ fn sentence(query: &Query, facets: &Facets) -> (String, String) {
     };
     let remark = if facets.complete {
         String::new()
+    } else if facets.is_total {
+        "Not everything was counted, so that the page comes at once: every number beside a filter is at least this."
+            .to_owned()
     } else {
         "Not everything was counted, so that the page comes at once: every number is at least this."
             .to_owned()
@@ -123,7 +126,7 @@ fn more(page: &Page, facets: &Facets) -> String {
         (Some(_), false) => {
             "The search took long and was stopped here. The next page goes on.".to_owned()
         }
-        (Some(_), true) if facets.complete => {
+        (Some(_), true) if facets.is_total => {
             format!("{} here, of {}.", page.images.len(), grouped(facets.images))
         }
         _ => String::new(),

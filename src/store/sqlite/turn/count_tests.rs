@@ -10,7 +10,7 @@ use super::tests::{candidate, error, page, settle};
 use crate::label::{Label, Labels};
 use crate::scene::{Scene, Scenes};
 use crate::store::model::{Counts, RunState, SkipReason, SourceKind};
-use crate::store::read::{Check, Chosen, Facets, Pick, Survey, SurveyQuery};
+use crate::store::read::{Check, Chosen, Facets, ImageState, Pick, Survey, SurveyQuery};
 use crate::store::run::{RunContext, Span};
 use crate::store::samples::{context, new_run};
 use crate::store::sqlite::Store;
@@ -296,6 +296,31 @@ impl World {
         [kept, read()]
     }
 
+    /// The number of images behind single choices: from the kept counts, and from looking at every image.
+    fn single_choices(&mut self) -> [Vec<Option<u64>>; 2] {
+        let reader = self.session().reader().unwrap();
+        let mut picks = Vec::new();
+        for name in ["cat", "car", "sky"] {
+            for min_confidence in [0, 40] {
+                let named = vec![name.to_owned()];
+                picks.push(Pick { all: named.clone(), min_confidence, ..Pick::default() });
+                picks.push(Pick { any: named, min_confidence, ..Pick::default() });
+            }
+        }
+        let category = Some("animal".to_owned());
+        picks.push(Pick { category, ..Pick::default() });
+        picks.push(Pick { min_confidence: 70, ..Pick::default() });
+        picks.push(Pick { scenes: Scene::Camera.into(), ..Pick::default() });
+        let states = ImageState::ALL.map(|state| Pick { state: Some(state), ..Pick::default() });
+        picks.extend(states);
+        let kept = picks.iter().map(|pick| reader.kept_images(pick).unwrap().or(Some(0)));
+        let counted = picks.iter().map(|pick| {
+            let facets = reader.facets(pick, &|| true).unwrap();
+            facets.complete.then_some(facets.images)
+        });
+        [kept.collect(), counted.collect()]
+    }
+
     fn check(&mut self) {
         let connection = &self.session().store.connection;
         assert!(is_counted(connection).unwrap());
@@ -368,6 +393,8 @@ proptest! {
             world.check();
         }
         prop_assert_eq!(world.told, 0);
+        let [kept, counted] = world.single_choices();
+        prop_assert_eq!(kept, counted);
         let [kept, counted] = world.shown();
         prop_assert_eq!(kept, counted);
     }

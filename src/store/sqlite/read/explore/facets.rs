@@ -105,7 +105,14 @@ impl Reader {
                     break;
                 }
             }
-            Ok(sums.finish(&dictionary))
+            let mut facets = sums.finish(&dictionary);
+            facets.is_total = facets.complete;
+            if !facets.complete
+                && let Some(images) = self.kept_images(pick)?
+            {
+                (facets.images, facets.is_total) = (images, true);
+            }
+            Ok(facets)
         })
     }
 

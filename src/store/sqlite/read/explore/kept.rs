@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::Dictionary;
 use super::facets::{DAY, month, next_level, ranked};
-use crate::scene::Scene;
-use crate::store::read::{Facets, ImageState, LabelFacet};
+use crate::scene::{Scene, Scenes};
+use crate::store::read::{Facets, ImageState, LabelFacet, Pick};
 use crate::store::sqlite::Reader;
 use crate::store::sqlite::count::{Counter, Kind, SAME_NAME, Sums};
 use crate::store::sqlite::read::ReadTransaction;
@@ -88,7 +89,60 @@ impl Reader {
             states,
             counts_keys: true,
             complete: true,
+            is_total: true,
         }))
+    }
+
+    /// The number of images behind one choice, or behind a label that reaches a confidence. Returns `None` for any other
+    /// choices, and if the counts are not kept.
+    pub(in crate::store::sqlite) fn kept_images(
+        &self,
+        pick: &Pick,
+    ) -> rusqlite::Result<Option<u64>> {
+        let one_label = match (pick.all.as_slice(), pick.any.as_slice()) {
+            ([name], []) | ([], [name]) => Some(name),
+            ([], []) => None,
+            _ => return Ok(None),
+        };
+        let scene = pick.scenes.iter().next();
+        let least = pick.min_confidence;
+        // What is left of the pick must be open.
+        let rest = Pick {
+            all: Vec::new(),
+            any: Vec::new(),
+            category: None,
+            scenes: Scenes::NONE,
+            min_confidence: 0,
+            state: None,
+            ..pick.clone()
+        };
+        if rest != Pick::default() || pick.scenes.iter().count() > 1 {
+            return Ok(None);
+        }
+        let _snapshot = ReadTransaction::begin(&self.connection)?;
+        let Some(sums) = self.kept_sums()? else { return Ok(None) };
+        let dictionary = self.names()?;
+        let kept = |counter| Some(sums.get(counter));
+        Ok(match (one_label, &pick.category, scene, least, pick.state) {
+            (Some(name), None, None, least, None) => {
+                Some(images_with(name, least, &sums, &dictionary))
+            }
+            (None, Some(category), None, 0, None) => {
+                let tags = dictionary.tags.iter().filter(|(_, (_, first))| first == category);
+                tags.map(|(tag_id, _)| *tag_id)
+                    .min()
+                    .map(|first| sums.get(Counter::new(Kind::First, first)))
+            }
+            (None, None, Some(scene), 0, None) => {
+                kept(Counter::new(Kind::Scene, scene.id().into()))
+            }
+            (None, None, None, 0, Some(state)) => kept(Counter::of(Kind::of_state(state))),
+            (None, None, None, least, None) if least > 0 => {
+                let reach = i64::from(least)..=i64::from(i8::MAX);
+                Some(reach.map(|best| sums.get(Counter::new(Kind::Best, best))).sum())
+            }
+            _ => None,
+        })
     }
 
     /// Counts the keys below each prefix of one level.
@@ -111,4 +165,23 @@ impl Reader {
         }
         Ok(prefixes)
     }
+}
+
+/// The number of images that have a label of this name with at least this confidence.
+fn images_with(name: &str, least: u8, sums: &Sums, dictionary: &Dictionary) -> u64 {
+    let mut images = 0_i64;
+    for (row, counts) in &sums.labels {
+        let (tag_id, slot) = Counter::tag_and_slot(*row);
+        if dictionary.tags.get(&tag_id).is_none_or(|(found, _)| found != name) {
+            continue;
+        }
+        let reach: i64 = counts.iter().skip(least.into()).sum();
+        // A label that the image has by the same name already, and with a higher confidence, does not make it another image.
+        images += match slot {
+            SAME_NAME => -reach,
+            slot if Scene::from_id(slot).is_some() => reach,
+            _ => 0,
+        };
+    }
+    u64::try_from(images).unwrap_or_default()
 }
