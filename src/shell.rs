@@ -56,7 +56,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+        #![proptest_config(crate::property::with_cases(64))]
 
         #[test]
         fn a_shell_reads_the_same_word(word in "[a'\"\\\\$`!*\\- 7\u{1}\u{1b}\n\t\u{200c}\u{200d}\u{202e}猫🐈]{0,12}") {

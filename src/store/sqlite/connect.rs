@@ -18,7 +18,7 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The number of prepared statements that each connection keeps. There are fewer in the program (a test counts them), so
 /// no statement is prepared twice. A connection keeps only those that it has used.
-pub(super) const STATEMENTS: usize = 256;
+pub(super) const STATEMENTS: usize = 512;
 
 /// Opens a connection to the file with this name, which must not contain links. Nothing in the schema of the database
 /// is trusted, since another person may have written it.

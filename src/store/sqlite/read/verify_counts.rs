@@ -8,7 +8,7 @@ use super::ReadTransaction;
 use super::verify::Reached;
 use crate::store::read::Problems;
 use crate::store::sqlite::Reader;
-use crate::store::sqlite::count::{Places, Sums, recount, rows_to_count};
+use crate::store::sqlite::count::{COUNTS_SINCE, Places, Sums, recount, rows_to_count};
 use crate::store::sqlite::error::is_unsound;
 use crate::store::sqlite::ids::IdSet;
 use crate::store::sqlite::posting::{POSTED, SEGMENT, SHIFT, decode};
@@ -33,8 +33,11 @@ impl Reader {
     ) -> rusqlite::Result<()> {
         let _snapshot = ReadTransaction::begin(&self.connection)?;
         if !self.keeps_counts()? {
-            let what = "no counts are kept, so questions about labels read every row until a run has counted them";
-            notes.push(what.to_owned());
+            // A file of a version that kept none has nothing to tell.
+            if self.version >= COUNTS_SINCE {
+                let what = "no counts are kept, so questions about labels read every row until a run has counted them";
+                notes.push(what.to_owned());
+            }
             return Ok(());
         }
         let kept = match Sums::read(&self.connection) {
