@@ -284,7 +284,7 @@ fn tell_of_other_lists(report: &Report, again: &Again) {
     if let Some(run) = list.unfinished.last() {
         say!(
             "run {run} over another list is unfinished; to continue it:\n{}",
-            again.then(Then::Resume)
+            again.then(Then::ResumeAnother)
         );
     }
 }

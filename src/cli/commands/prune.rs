@@ -90,11 +90,18 @@ impl Args {
     }
 }
 
+/// What is removed, as the end of a sentence.
 fn told(removed: &Pruned) -> String {
+    if removed.runs == 0 && removed.rows() == 0 {
+        return "nothing: no run is old enough, or its details are removed already".to_owned();
+    }
+    let entries = match removed.changes {
+        1 => "1 entry of the journal".to_owned(),
+        many => format!("{} entries of the journal", grouped(many)),
+    };
     format!(
-        "the details of {}: journal entries: {}, ledger rows, whose sums stay: {}",
+        "the details of {}: {entries}, and {} of the ledger, whose sums stay",
         counted(removed.runs, "run"),
-        grouped(removed.changes),
-        grouped(removed.calls)
+        counted(removed.calls, "row"),
     )
 }

@@ -131,7 +131,7 @@ impl Args {
                 say!(
                     "run {} is unfinished too; to continue it:\n{}",
                     other.id,
-                    Suggestion::resume()
+                    Suggestion::resume_another()
                 );
             }
             Ok((exit, Some(report)))

@@ -58,7 +58,7 @@ impl Again {
     pub(in crate::cli) fn then(&self, then: Then) -> Suggestion {
         match (&self.what, then) {
             (What::Run, _) => then.command(),
-            (_, Then::Resume | Then::Again) => self.whole(),
+            (_, Then::Resume | Then::ResumeAnother | Then::Again) => self.whole(),
             (What::Plan, _) => then.command(),
             (What::Demo(database), _) => then.command().with(["--db", &database.to_string_lossy()]),
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::words::{for_resuming, in_profile, of_every_command, typed, typed_for_one};
+use super::words::{for_resuming, in_profile, of_every_command, of_list, typed, typed_for_one};
 use crate::shell::quoted;
 
 /// Options whose values may contain a secret by mistake, so they are not repeated.
@@ -31,9 +31,16 @@ impl Suggestion {
         Self::from_words(words.into_iter().map(str::to_owned))
     }
 
-    /// The command that continues the unfinished run. The options of the present command that no run keeps are repeated,
-    /// and so is its endpoint, which would otherwise have to be confirmed.
+    /// The command that continues the run of the present command: [`Suggestion::resume_another`] with its list.
     pub(in crate::cli) fn resume() -> Self {
+        let mut command = Self::resume_another();
+        command.0.extend(of_list(typed()));
+        command
+    }
+
+    /// The command that continues an unfinished run. The options of the present command that no run keeps are repeated, and
+    /// so is its endpoint, which would otherwise have to be confirmed.
+    pub(in crate::cli) fn resume_another() -> Self {
         Self::from_words(
             std::iter::once("resume".to_owned()).chain(in_profile(for_resuming(typed()))),
         )
@@ -77,8 +84,10 @@ impl Suggestion {
 /// A step that can follow a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Then {
-    /// Continue the unfinished run.
+    /// Continue the run of the present command.
     Resume,
+    /// Continue an unfinished run over another list.
+    ResumeAnother,
     /// Look at what failed.
     Failures,
     /// Put the failed images back.
@@ -96,6 +105,7 @@ impl Then {
     pub(in crate::cli) fn command(self) -> Suggestion {
         match self {
             Self::Resume => Suggestion::resume(),
+            Self::ResumeAnother => Suggestion::resume_another(),
             Self::Failures => Suggestion::here(["status", "--failures"]),
             Self::Retry => Suggestion::here(["retry"]),
             Self::Verify => Suggestion::here(["verify"]),

@@ -110,6 +110,16 @@ pub(super) fn for_resuming(words: Vec<String>) -> Vec<String> {
     })
 }
 
+/// The option that names the list of the present command, unless the list comes from standard input: a list is only read
+/// further if it is named again.
+pub(super) fn of_list(words: Vec<String>) -> Vec<String> {
+    let lists = ["--keys", "--urls", "--inventory"];
+    let named =
+        pick(words, |name| if lists.contains(&name) { Repeat::WithValue } else { Repeat::No });
+    let is_stdin = named.iter().any(|word| word == "-" || word.ends_with("=-"));
+    if is_stdin { Vec::new() } else { named }
+}
+
 /// The place of the command among these words: options of every command may come before it.
 pub(super) fn command_at(words: &[String], parser: &clap::Command) -> Option<usize> {
     let has_value = |word: &String| {

@@ -328,7 +328,9 @@ fn a_file_that_only_the_database_names_is_not_opened() {
     let site = Site::plain(3);
     let keys: Vec<String> = site.expected("camera").into_iter().map(|row| row[0].clone()).collect();
     site.write("keys.txt", &keys[0]);
-    site.run(&["--keys", "keys.txt", "--max-duration", "1ms"]).with(10);
+    site.run(&["--keys", "keys.txt", "--max-duration", "1ms"])
+        .with(10)
+        .says(&["costag resume", " --keys keys.txt"]);
     let secret = site.write("secret.txt", "root:hush-hush:1:2\n");
     let secret = site.path(&secret);
     site.tamper(&format!(
