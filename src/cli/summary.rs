@@ -124,7 +124,10 @@ fn changes(counts: &Counts, is_list: bool) -> Option<String> {
 fn rate_of(made: u64, snapshot: &Snapshot) -> Option<String> {
     #[expect(clippy::cast_precision_loss, reason = "a rate to show")]
     let rate = made as f64 / snapshot.calling.as_secs_f64();
-    (made > 0 && !snapshot.calling.is_zero()).then(|| format!("{rate:.1} calls a second"))
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate to show")]
+    let whole = || grouped(rate.round() as u64);
+    let text = || if rate < 1000.0 { format!("{rate:.1}") } else { whole() };
+    (made > 0 && !snapshot.calling.is_zero()).then(|| format!("{} calls a second", text()))
 }
 
 fn waited(snapshot: &Snapshot) -> Option<String> {

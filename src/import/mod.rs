@@ -1,9 +1,13 @@
 //! Reads labels from a CSV file: an export of this program, or what a script wrote.
 //!
-//! The file has one row for each label. The rows of one key follow one another, as in an export, so that memory is that of
-//! one image. Columns are found by their names: `key`, `etag`, `scene`, `name` and `confidence` are needed; `bucket`, `rank`,
-//! `first_category`, `second_category`, `size` and `tagged_at` are used if they are there; others have no effect. A row whose
-//! `name` is empty says that the scene was answered without labels.
+//! The file has one row for each label. The rows of one key follow one another, as in an export, so that only one image is
+//! in memory, and while the file is checked a hash of each key. Columns are found by their names: `key`, `etag`, `scene`,
+//! `name` and `confidence` are needed; `bucket`, `rank`, `first_category`, `second_category`, `size` and `tagged_at` are
+//! used if they are there; others have no effect. A row whose `name` is empty says that the scene was answered without
+//! labels.
+
+mod error;
+mod row;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -12,59 +16,19 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use csv::StringRecord;
-use jiff::Timestamp;
 
+pub use self::error::Error;
+use self::row::{Columns, Row, shown};
 use crate::label::{Label, Labels};
 use crate::object::ETag;
 use crate::scene::{Scene, Scenes};
 use crate::time::UnixSeconds;
-
-/// The longest text of a label, in bytes. The service's own texts are much shorter.
-const TEXT_MAX: usize = 1024;
-
-/// The longest key, in bytes. COS allows 850.
-const KEY_MAX: usize = 8 * 1024;
-
-/// The number of characters that are shown of a cell that cannot be used.
-const SHOWN: usize = 80;
 
 /// The most labels of one scene of an image that can be stored.
 const LABELS_MAX: usize = 63;
 
 /// The most buckets that are told apart.
 const BUCKETS_MAX: usize = 1_000;
-
-/// Why a file cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file cannot be opened or read.
-    #[error("cannot read {file}")]
-    Read {
-        /// The file.
-        file: String,
-        /// The error of the system.
-        #[source]
-        source: io::Error,
-    },
-    /// The first line does not name the columns that are needed.
-    #[error("{file} {what}")]
-    Header {
-        /// The file.
-        file: String,
-        /// What is wrong.
-        what: String,
-    },
-    /// A row cannot be used.
-    #[error("line {line} of {file} {what}")]
-    Row {
-        /// The file.
-        file: String,
-        /// The number of the line, from 1.
-        line: u64,
-        /// What is wrong.
-        what: String,
-    },
-}
 
 /// The labels of one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,40 +62,6 @@ pub struct Summary {
     pub deleted: u64,
     /// The images of each bucket.
     pub buckets: BTreeMap<String, u64>,
-}
-
-/// Where the columns are.
-#[derive(Debug, Clone, Copy)]
-struct Columns {
-    key: usize,
-    etag: usize,
-    scene: usize,
-    name: usize,
-    confidence: usize,
-    bucket: Option<usize>,
-    rank: Option<usize>,
-    first_category: Option<usize>,
-    second_category: Option<usize>,
-    size: Option<usize>,
-    tagged_at: Option<usize>,
-    deleted: Option<usize>,
-}
-
-/// A row of the file.
-#[derive(Debug)]
-struct Row {
-    line: u64,
-    bucket: String,
-    key: String,
-    etag: String,
-    size: Option<u64>,
-    tagged_at: Option<UnixSeconds>,
-    scene: Scene,
-    rank: Option<u32>,
-    name: String,
-    first_category: String,
-    second_category: String,
-    confidence: u8,
 }
 
 /// An open file.
@@ -174,39 +104,10 @@ impl Images {
         let mut csv = csv::ReaderBuilder::new().has_headers(false).from_reader(bytes);
         let mut header = StringRecord::new();
         let found = csv.read_record(&mut header).map_err(|error| sorted(&file, error))?;
-        let wrong = |what: &str| Error::Header { file: file.clone(), what: what.to_owned() };
         if !found {
-            return Err(wrong("is empty"));
+            return Err(Error::Header { file, what: "is empty".to_owned() });
         }
-        let find = |name: &str| header.iter().position(|cell| cell.trim() == name);
-        let needed = |name: &str| {
-            find(name).ok_or_else(|| Error::Header {
-                file: file.clone(),
-                what: format!(
-                    "has no column {name}: the first line has to name the columns key, etag, scene, name and confidence"
-                ),
-            })
-        };
-        if find("scene").is_none() && Scene::ALL.iter().any(|scene| find(scene.name()).is_some()) {
-            return Err(wrong(
-                "has a column for each scene; it has to have a row for each label, as costag export writes it without \
-                 --layout",
-            ));
-        }
-        let columns = Columns {
-            key: needed("key")?,
-            etag: needed("etag")?,
-            scene: needed("scene")?,
-            name: needed("name")?,
-            confidence: needed("confidence")?,
-            bucket: find("bucket"),
-            rank: find("rank"),
-            first_category: find("first_category"),
-            second_category: find("second_category"),
-            size: find("size"),
-            tagged_at: find("tagged_at"),
-            deleted: find("deleted"),
-        };
+        let columns = Columns::of(&header, &file)?;
         Ok(Self { file, csv, columns, ahead: None, deleted: 0 })
     }
 
@@ -337,87 +238,18 @@ impl Images {
             }
             let is_deleted = self.columns.deleted.is_some_and(|at| record[at].trim() == "true");
             if !is_deleted {
-                return self.row(&record).map(Some);
+                let line = record.position().map_or(0, csv::Position::line);
+                return Row::read(&self.columns, &record, line)
+                    .map(Some)
+                    .map_err(|what| self.wrong(line, what));
             }
             self.deleted += 1;
         }
     }
 
-    fn row(&self, record: &StringRecord) -> Result<Row, Error> {
-        let line = record.position().map_or(0, csv::Position::line);
-        let wrong = |what: String| self.wrong(line, what);
-        let columns = &self.columns;
-        let optional = |at: Option<usize>| at.map_or("", |at| &record[at]);
-        let text = |what: &str, text: &str, max: usize| {
-            if text.len() > max {
-                return Err(wrong(format!("has a {what} of more than {max} bytes")));
-            }
-            Ok(text.to_owned())
-        };
-        let number = |what: &str, text: &str| {
-            let text = text.trim();
-            if text.is_empty() {
-                return Ok(None);
-            }
-            text.parse::<u64>().map(Some).map_err(|_| {
-                wrong(format!("has the {what} {:?}, which is no whole number", shown(text)))
-            })
-        };
-        let key = text("key", &record[columns.key], KEY_MAX)?;
-        if key.is_empty() {
-            return Err(wrong("has no key".to_owned()));
-        }
-        let name = text("name", &record[columns.name], TEXT_MAX)?;
-        let scene = record[columns.scene].trim();
-        let scene =
-            Scene::ALL.into_iter().find(|known| known.name() == scene).ok_or_else(|| {
-                wrong(format!(
-                    "has the scene {:?}; there are album, camera, news and web",
-                    shown(scene)
-                ))
-            })?;
-        let confidence = number("confidence", &record[columns.confidence])?;
-        let confidence = match confidence.map(u8::try_from) {
-            Some(Ok(confidence @ 0..=100)) => confidence,
-            None if name.is_empty() => 0,
-            _ => return Err(wrong("has no confidence from 0 to 100".to_owned())),
-        };
-        let rank = match number("rank", optional(columns.rank))?.map(u32::try_from) {
-            None => None,
-            Some(Ok(rank @ 1..)) => Some(rank),
-            Some(_) => return Err(wrong("has a rank that is not a number from 1".to_owned())),
-        };
-        let tagged_at = match optional(columns.tagged_at).trim() {
-            "" => None,
-            time => Some(UnixSeconds::from(time.parse::<Timestamp>().map_err(|_| {
-                wrong(format!("has the time {:?}; write 2026-01-31T08:00:00Z", shown(time)))
-            })?)),
-        };
-        let etag = text("etag", record[columns.etag].trim().trim_matches('"'), TEXT_MAX)?;
-        Ok(Row {
-            line,
-            bucket: text("bucket", optional(columns.bucket), TEXT_MAX)?,
-            key,
-            etag,
-            size: number("size", optional(columns.size))?,
-            tagged_at,
-            scene,
-            rank,
-            name,
-            first_category: text("first_category", optional(columns.first_category), TEXT_MAX)?,
-            second_category: text("second_category", optional(columns.second_category), TEXT_MAX)?,
-            confidence,
-        })
-    }
-
     fn wrong(&self, line: u64, what: impl Into<String>) -> Error {
         Error::Row { file: self.file.clone(), line, what: what.into() }
     }
-}
-
-/// The beginning of a cell, for messages.
-fn shown(text: &str) -> String {
-    text.chars().take(SHOWN).collect()
 }
 
 /// Sorts an error of the CSV: the file cannot be read, or a row is not one.
