@@ -225,7 +225,8 @@ impl Args {
 /// The request for an image. Returns `None` if it has no `ETag`.
 fn of_file(image: Image, now: UnixMillis) -> Option<ImportedImage> {
     let Image { key, etag, size, tagged_at, scenes, labels, .. } = image;
-    let tagged_at = tagged_at.unwrap_or_else(|| now.to_seconds());
+    // A time in the future would make later overwrites look like older ones.
+    let tagged_at = tagged_at.map_or(now.to_seconds(), |at| at.min(now.to_seconds()));
     Some(ImportedImage { key, etag: etag?, size, scenes, labels, tagged_at })
 }
 

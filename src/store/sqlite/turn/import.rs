@@ -47,11 +47,12 @@ statements! {
     INSERT_ONE_LABEL = "INSERT INTO label (id, mark) VALUES (?1, ?2)";
 
     /// Notes that the content `?1` has labels of the scenes `?2` from the key `?4`. If it lacks no scene that somebody
-    /// wants, it leaves the queue, or is no longer failed. Before a content has labels, its time is that of its making.
+    /// wants, it leaves the queue, or is no longer failed. Labels that are there keep their key and their time: both say
+    /// whether a call for them met an overwrite, which an import does not change.
     NOTE_IMPORTED = "
         UPDATE content SET scenes_done = scenes_done | ?2, labels_run = {change},
-               tagged_at = iif(scenes_done, max(coalesce(tagged_at, 0), ?5), ?5),
-               object_id = iif(scenes_done AND object_id IS NOT ?4, NULL, ?4),
+               tagged_at = iif(scenes_done, tagged_at, ?5),
+               object_id = iif(scenes_done, object_id, ?4),
                state = iif((scenes_wanted & ~(scenes_done | ?2)) | scenes_redo, state, {DONE}),
                run_id = iif((scenes_wanted & ~(scenes_done | ?2)) | scenes_redo, run_id, ?3),
                error_kind = iif((scenes_wanted & ~(scenes_done | ?2)) | scenes_redo, error_kind, 0)
