@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
-use tracing::warn;
 
 use super::Error;
 use super::control::{Control, StopReason};
@@ -24,7 +23,7 @@ use crate::store::model::Recogniser;
 use crate::store::run::Span;
 use crate::store::turn::{
     CallRow, ClaimRequest, Claimed, Claims, EndedLines, Key, Page, Reach, ReadLine, Replies, Reply,
-    Request, Settlement, Turn, Warning,
+    Request, Settlement, Turn,
 };
 use crate::time::UnixSeconds;
 
@@ -242,7 +241,7 @@ fn write(
             control.stop(StopReason::Internal);
             lost.get_or_insert(error);
         }
-        replies.warnings.drain(..).for_each(tell);
+        replies.tell_warnings();
         stats.committed(session.counts());
         if lost.is_some() {
             forget_claims(&mut replies);
@@ -251,27 +250,6 @@ fn write(
         send(replies, &mut waiters, stats, work);
     }
     lost.map_or(Ok(session), Err)
-}
-
-/// Warns of something that does not end the run.
-fn tell(warning: Warning) {
-    match warning {
-        Warning::HeldLog { bytes } => warn!(
-            "the write-ahead log of the database has grown to {} MB and grows further, because another program holds a \
-             read transaction open; end that program, such as an SQL shell or a long export or backup, and the log is \
-             shortened",
-            bytes / 1_000_000
-        ),
-        Warning::LongLog { bytes, source } => warn!(
-            "the write-ahead log of the database has grown to {} MB and grows further, because it cannot be moved into \
-             the database: {source}",
-            bytes / 1_000_000
-        ),
-        Warning::Uncounted { what } => warn!(
-            "the kept counts of images and labels are damaged ({what}), and are not kept any more; the run goes on, and \
-             the next one counts everything anew"
-        ),
-    }
 }
 
 /// Takes the claimed contents out of the replies, because contents are not called once the database is lost.

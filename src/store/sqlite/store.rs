@@ -41,8 +41,8 @@ pub struct Store {
     place: Place,
     /// The file that took the place of one that was cut short.
     restored: Cell<Option<FileId>>,
-    /// True once [`Store::shorten_log`] has told of a reader.
-    has_told_of_log: Cell<bool>,
+    /// Whether [`Store::shorten_log`] has told of a reader, and of a log that cannot be moved.
+    has_told_of_log: [Cell<bool>; 2],
     /// False if the counts are not kept, because rows that have to be counted are unsound.
     pub(super) keeps_counts: Cell<bool>,
     /// Why the counts are not kept; `None` once it was told.
@@ -110,7 +110,7 @@ impl Store {
             beside,
             place,
             restored: Cell::default(),
-            has_told_of_log: Cell::default(),
+            has_told_of_log: Default::default(),
             keeps_counts: Cell::new(uncounted.is_none()),
             uncounted: RefCell::new(uncounted),
             _lock: lock,
@@ -177,7 +177,8 @@ impl Store {
             Ok(false) => Warning::HeldLog { bytes },
             Err(source) => Warning::LongLog { bytes, source: sorted(&self.path, source) },
         };
-        (!self.has_told_of_log.replace(true)).then_some(warning)
+        let kind = usize::from(matches!(warning, Warning::LongLog { .. }));
+        (!self.has_told_of_log[kind].replace(true)).then_some(warning)
     }
 
     /// Moves the content of the log into the file, and empties the log. Returns false if a reader holds a transaction open.

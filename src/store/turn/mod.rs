@@ -177,15 +177,25 @@ pub struct Replies {
 }
 
 /// Something that a person should know about the database, although the turn is committed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Warning {
     /// The write-ahead log became long, because another program reads the database in one transaction that it does not
     /// end.
+    #[error(
+        "the write-ahead log of the database has grown to {} MB and grows further, because another program holds a read \
+         transaction open; end that program, such as an SQL shell or a long export or backup, and the log is shortened",
+        bytes / 1_000_000
+    )]
     HeldLog {
         /// The length of the log in bytes.
         bytes: u64,
     },
     /// The write-ahead log became long, because what is in it cannot be moved into the database.
+    #[error(
+        "the write-ahead log of the database has grown to {} MB and grows further, because it cannot be moved into the \
+         database: {source}",
+        bytes / 1_000_000
+    )]
     LongLog {
         /// The length of the log in bytes.
         bytes: u64,
@@ -194,6 +204,10 @@ pub enum Warning {
     },
     /// The counts of images and labels cannot be kept any more. Until they are made anew, questions about them read every
     /// row.
+    #[error(
+        "the kept counts of images and labels are damaged ({what}), and are not kept any more; the run goes on, and the next \
+         one counts everything anew"
+    )]
     Uncounted {
         /// What is unsound.
         what: String,
@@ -201,11 +215,17 @@ pub enum Warning {
 }
 
 impl Replies {
-    /// Returns the replies, unless the database is no longer where it was opened.
+    /// Logs the warnings, once.
+    pub fn tell_warnings(&mut self) {
+        self.warnings.drain(..).for_each(|warning| tracing::warn!("{warning}"));
+    }
+
+    /// Logs the warnings and returns the replies, unless the database is no longer where it was opened.
     ///
     /// # Errors
     /// [`Replies::lost`].
-    pub fn in_place(self) -> Result<Vec<Reply>, super::Error> {
+    pub fn in_place(mut self) -> Result<Vec<Reply>, super::Error> {
+        self.tell_warnings();
         self.lost.map_or(Ok(self.replies), Err)
     }
 }

@@ -101,11 +101,12 @@ impl Store {
                     list_again(tx, run_id)?;
                 }
             }
-            Ok(counting.take_damage().is_some())
+            Ok(counting.take_damage())
         };
-        let gave_up = self.transaction(put_back).map_err(|source| sorted(&path, source))?;
-        if gave_up {
+        let damage = self.transaction(put_back).map_err(|source| sorted(&path, source))?;
+        if damage.is_some() {
             self.keeps_counts.set(false);
+            self.uncounted.replace(damage);
         }
         Ok(())
     }
