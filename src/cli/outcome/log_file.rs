@@ -2,12 +2,13 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
 use crate::cli::fault::chain;
 use crate::config::Settings;
+use crate::system;
 use crate::visible::visible;
 
 /// Appends a line to the log file, if the settings name one. A failure is a warning, and never ends a run.
@@ -19,10 +20,25 @@ pub(super) fn append(settings: &Settings, line: &str) {
 }
 
 fn write(path: &Path, database: &Path, line: &str) -> anyhow::Result<()> {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    anyhow::ensure!(real(path) != real(database), "log_file names the database");
+    refuse_database("log_file", path, database)?;
     let shown = || format!("cannot append to {}", visible(&path.display().to_string()));
-    let mut file = OpenOptions::new().append(true).create(true).open(path).with_context(shown)?;
+    // A pipe that nobody reads must not hold up the run.
+    let mut options = OpenOptions::new();
+    let options = system::never_wait(options.append(true).create(true));
+    let mut file = options.open(path).with_context(shown)?;
     // One write, so that lines of several profiles that run at once do not mix.
     file.write_all(format!("{line}\n").as_bytes()).with_context(shown)
+}
+
+/// Refuses a setting that names the database, whether the files exist already or not.
+pub(super) fn refuse_database(setting: &str, path: &Path, database: &Path) -> anyhow::Result<()> {
+    let real = |path: &Path| -> std::io::Result<PathBuf> {
+        let path = std::path::absolute(path)?;
+        Ok(path.canonicalize().unwrap_or(path))
+    };
+    anyhow::ensure!(
+        real(path)? != real(database)?,
+        "{setting} names the database: name another file"
+    );
+    Ok(())
 }

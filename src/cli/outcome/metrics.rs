@@ -101,12 +101,7 @@ pub(crate) fn path(settings: &Settings) -> Option<PathBuf> {
 fn replace(path: &Path, beginning: &Beginning, ended: Option<Exit>) -> anyhow::Result<()> {
     // The name "-" means a file here, and not standard output.
     let path = std::path::absolute(path)?;
-    let database = std::path::absolute(&beginning.settings.db)?;
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    anyhow::ensure!(
-        real(&path) != real(&database),
-        "metrics_file names the database: name another file"
-    );
+    super::log_file::refuse_database("metrics_file", &path, &beginning.settings.db)?;
     let text = Metrics::read(beginning, ended)?.text();
     let mut output = Output::open(&path)?;
     output.write_all(text.as_bytes()).map_err(|source| output.error(source))?;

@@ -73,8 +73,8 @@ impl Reporter {
         if is_log() {
             say!("{line}");
         }
-        log_file::append(settings, &line);
         self.find_receivers();
+        log_file::append(settings, &line);
     }
 
     /// Reads from `settings` who is told about the end of a command that has failed before it could begin. At a terminal

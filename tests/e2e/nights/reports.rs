@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -118,6 +119,11 @@ fn the_dated_lines_of_every_run_are_appended_to_the_log_file() {
         site.run(&["--log-file", file]).with(0).says(&["the log file is not written", why]);
     }
     site.costag(&["verify"]).with(0);
+    // A database that does not exist yet is not written either, by whatever name. A pipe that nobody reads is not waited for.
+    let new = ["--db", "new.db", "--log-file", "./new.db"];
+    site.run(&new).with(0).says(&["names the database: name another file"]);
+    assert!(Command::new("mkfifo").arg(site.path("pipe")).status().unwrap().success());
+    site.run(&["--log-file", "pipe"]).with(0).says(&["cannot append to pipe"]);
 }
 
 #[test]
