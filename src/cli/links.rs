@@ -19,6 +19,7 @@ use crate::numbers::counted;
 use crate::serve::Pictures;
 use crate::store::Reader;
 use crate::store::read::Sample;
+use crate::visible::visible;
 
 /// The options that make links of keys.
 #[derive(Debug, clap::Args)]
@@ -272,6 +273,7 @@ impl<'a> Links<'a> {
     /// The region of the bucket is not known, or the credentials have expired.
     pub(super) fn link(&mut self, bucket: &str, key: &str) -> anyhow::Result<Option<Link>> {
         if self.current.as_ref().is_none_or(|(current, _)| current != bucket) {
+            self.refuse_second_bucket(bucket)?;
             let provider = Arc::clone(&self.provider);
             let linker = Linker::new(bucket, self.settings, provider, self.reader)?;
             self.current = Some((bucket.to_owned(), linker));
@@ -285,6 +287,21 @@ impl<'a> Links<'a> {
             Err(cos::Error::UnaddressableKey { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Refuses a second bucket if the settings name one host: its links would open objects of the first.
+    fn refuse_second_bucket(&self, bucket: &str) -> Result<(), Usage> {
+        let Some((first, _)) = &self.current else { return Ok(()) };
+        let setting = match self.settings {
+            settings if settings.connection.link_host.is_some() => "link_host",
+            settings if settings.stored.endpoint.is_some() => "endpoint",
+            _ => return Ok(()),
+        };
+        Err(Usage(format!(
+            "{setting} is a host of one bucket, and there are keys of {} and {}: choose one with --bucket",
+            visible(first),
+            visible(bucket)
+        )))
     }
 
     /// Whether a link carried a token.

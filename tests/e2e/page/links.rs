@@ -165,4 +165,11 @@ fn links_of_find_open_the_images_until_they_end() {
     let urls = site.write("urls.txt", "https://example.com/1.jpg\n");
     site.run(&["--urls", &urls]).with(0);
     assert!(links(&[]).contains(&"https://example.com/1.jpg".to_owned()));
+    // An endpoint is that of one bucket: there, the keys of another one would be other images.
+    let other = "INSERT INTO bucket VALUES (9, 'other-1250000000', 'keys');
+                 UPDATE object SET bucket_id = 9 WHERE key = 'a.jpg'";
+    rusqlite::Connection::open(site.path("costag.db")).unwrap().execute_batch(other).unwrap();
+    site.costag(&all).with(2).says(&["endpoint is a host of one bucket", "--bucket"]);
+    let of_one = links(&["--bucket", "demo-1250000000"]);
+    assert!(of_one.len() > 1 && of_one.iter().all(|link| !link.contains("/a.jpg?")), "{of_one:?}");
 }
