@@ -79,6 +79,7 @@ impl Args {
         // Fails if there is no database. Opening it for writing would create one.
         drop(Reader::open(&settings.db)?);
         let interrupt = Interrupt::watch()?;
+        self.refuse_pipe()?;
         let images = Images::open(&self.file)?;
         let names_buckets = images.names_buckets();
         // The whole file is checked before anything is stored.
@@ -124,7 +125,21 @@ impl Args {
         let mut totals = Totals::default();
         let is_complete = self.import(&mut session, &bucket, &mut totals, &bar, &interrupt);
         bar.finish_and_clear();
-        let is_complete = is_complete?;
+        let is_complete = match is_complete {
+            Ok(is_complete) => is_complete,
+            Err(error) => {
+                if !self.dry_run {
+                    // If the database cannot be written, the next command ends this run.
+                    session.set_exit_code(Exit::of(&error).code(), false);
+                    let ended =
+                        session.finish(RunState::Stopped, Some("error"), UnixSeconds::now());
+                    if let Err(error) = ended {
+                        tracing::warn!("the end of the import is not stored: {error}");
+                    }
+                }
+                return Err(error);
+            }
+        };
         let exit = match interrupt.exit().filter(|_| !is_complete) {
             Some(exit) => exit,
             None => totals.exit(),
@@ -148,6 +163,22 @@ impl Args {
         Ok(exit)
     }
 
+    /// The file is read twice: once to check it, and once to store it.
+    ///
+    /// # Errors
+    /// [`Usage`] if that is not possible.
+    fn refuse_pipe(&self) -> Result<(), Usage> {
+        let is_other = std::fs::metadata(&self.file).is_ok_and(|file| !file.is_file());
+        if !is_other {
+            return Ok(());
+        }
+        let file = self.file.display().to_string();
+        Err(Usage(format!(
+            "{} is no regular file: it is read twice, so write it to a file first",
+            visible(&file)
+        )))
+    }
+
     /// The bucket whose rows are taken.
     ///
     /// # Errors
@@ -166,7 +197,7 @@ impl Args {
             summary.buckets.keys().take(5).map(|name| visible(name).into_owned()).collect();
         match &names[..] {
             [] => Err(Usage(format!("{file} has no labels"))),
-            [one] => Ok(one.clone()),
+            [_] => Ok(summary.buckets.keys().next().cloned().unwrap_or_default()),
             several => Err(Usage(format!(
                 "{file} has rows of several buckets ({}): import one after the other with --bucket",
                 several.join(", ")

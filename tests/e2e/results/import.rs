@@ -1,6 +1,6 @@
 //! Labels from an earlier export or from a script are taken, and nobody pays for them again.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use costag::emulator::{Settings, Synthetic};
 
@@ -187,5 +187,9 @@ fn a_file_that_cannot_be_used_changes_nothing() {
     site.costag(&import).with(2).says(&["line 3 of labels.csv has no confidence from 0 to 100"]);
     site.write("labels.csv", format!("{good}y.jpg,2,web,dog,10\nx.jpg,1,web,cow,1\n"));
     site.costag(&import).with(2).says(&["line 4", "has the key \"x.jpg\" again"]);
+    // The file is read twice, which a pipe cannot be.
+    assert!(Command::new("mkfifo").arg(site.path("pipe.csv")).status().unwrap().success());
+    let from_pipe = [&["import", "pipe.csv"][..], &bucket].concat();
+    site.costag(&from_pipe).with(2).says(&["pipe.csv is no regular file"]);
     assert_eq!(site.one::<i64>("SELECT count(*) FROM run"), 1);
 }
