@@ -205,7 +205,8 @@ pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
         // The file system cannot do this in one step.
         Err(_) => match fs::symlink_metadata(to) {
             Ok(_) => Err(ErrorKind::AlreadyExists.into()),
-            Err(_) => fs::rename(from, to),
+            Err(error) if error.kind() == ErrorKind::NotFound => fs::rename(from, to),
+            Err(error) => Err(error),
         },
     }
 }

@@ -156,10 +156,10 @@ fn waits(wait: &LiveWait, terms: &Terms) -> String {
         (name::text(&wait.what), terms.clock(wait.since), terms.clock(wait.until));
     match wait.gives_up {
         Some(end) => format!(
-            "The run waits since {since}: {what}. It tries again at {until}, and gives up at {}.",
+            "The run has been waiting since {since}: {what}. It tries again at {until}, and gives up at {}.",
             terms.clock(end)
         ),
-        None => format!("The run waits since {since}: {what}. It goes on at {until}."),
+        None => format!("The run has been waiting since {since}: {what}. It goes on at {until}."),
     }
 }
 
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(live.parts, [900, 0, 100]);
         assert_eq!(
             live.waits,
-            "The run waits since 06:00:00: the service cannot be reached. It tries again at 06:00:30, and gives up at \
+            "The run has been waiting since 06:00:00: the service cannot be reached. It tries again at 06:00:30, and gives up at \
              06:15:00."
         );
     }

@@ -8,8 +8,8 @@ use crate::store::Reader;
 
 /// Give unused space of the database back to the disk
 ///
-/// Writes the database anew. While it works it needs free space: once the size of the new database in the folder for
-/// temporary files (`SQLITE_TMPDIR`, else `TMPDIR`, `/var/tmp` or `/tmp`), and once beside the database. It takes some
+/// Writes the database anew. While it works it needs free space: once the size of the new database in the system's
+/// folder for temporary files (on Unix `SQLITE_TMPDIR`, else `TMPDIR`, `/var/tmp` or `/tmp`), and once beside the database. It takes some
 /// seconds for each gigabyte. No run can use the database meanwhile. If it is interrupted or the disk is full, the
 /// database is as it was. `costag status` says when it is worth it.
 #[derive(Debug, clap::Args)]
@@ -24,17 +24,21 @@ impl Args {
         let settings = global.settings(|_| ())?;
         // Fails if there is no database. Opening it for writing would create one.
         let reader = Reader::open(&settings.db)?;
-        let size = |reader: &Reader| {
-            reader.size().map_or(0, |size| size.database.saturating_add(size.wal))
-        };
+        let size =
+            |reader: &Reader| reader.size().map(|size| size.database.saturating_add(size.wal));
         let before = size(&reader);
         drop(reader);
         let mut store = opened::open(&settings.db)?;
-        say!("writing a database of {} bytes anew", grouped(before));
+        say!("writing the database anew");
         let is_shortened = store.compact()?;
         let after = size(&store.reader()?);
         if is_shortened {
-            say!("it had {} bytes and has {} now", grouped(before), grouped(after));
+            match (before, after) {
+                (Some(before), Some(after)) => {
+                    say!("it had {} bytes and has {} now", grouped(before), grouped(after));
+                }
+                _ => say!("the database is compact; its size cannot be read"),
+            }
         } else {
             say!(
                 "the database is compact, but another program is reading it, so the file keeps its length until a later \

@@ -135,7 +135,9 @@ impl Args {
             let Some(client) = client(&bucket, provider, &settings, &mut lines) else {
                 return Ok(());
             };
-            if list(&client, &bucket, &prefix, &settings, &mut lines).await {
+            // No call is paid for whose result nobody can read.
+            if list(&client, &bucket, &prefix, &settings, &mut lines).await && lines.written.is_ok()
+            {
                 self.call(&client, &prefix, &settings, &mut lines).await?;
             }
             anyhow::Ok(())

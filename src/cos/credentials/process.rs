@@ -78,11 +78,12 @@ fn shell(command: &str) -> Command {
     shell
 }
 
-/// The command line is passed as it is, because `cmd` has quotes of its own.
+/// The command line is passed as it is, because `cmd` has quotes of its own: with `/S` it removes only the outer ones. `/D`
+/// keeps other commands from writing into the output.
 #[cfg(not(unix))]
 fn shell(command: &str) -> Command {
     let mut shell = Command::new("cmd");
-    shell.raw_arg("/C").raw_arg(command);
+    shell.raw_arg("/D /S /C").raw_arg(format!("\"{command}\""));
     shell
 }
 

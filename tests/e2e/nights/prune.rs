@@ -85,7 +85,7 @@ fn prune_removes_details_and_keeps_labels_and_sums() {
         .says(&["run 2 were removed by costag prune", "export everything"]);
     let length = || std::fs::metadata(site.path("costag.db")).unwrap().len();
     let large = length();
-    said(&["compact"], &["writing a database", "bytes and has"]);
+    said(&["compact"], &["writing the database anew", "bytes and has"]);
     assert!(length() < large);
     assert_eq!(kept(&site), before);
     site.costag(&["verify"]).with(0);
